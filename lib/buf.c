@@ -1,0 +1,138 @@
+/* buf - growing byte buffers with a ceiling. See buf.h. */
+#include "lib/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BUF_FIRST_CAP 256u
+
+void
+buf_init(struct buf *b, size_t max)
+{
+	*b = (struct buf){ .max = max };
+}
+
+void
+buf_fini(struct buf *b)
+{
+	free(b->ptr);
+	buf_init(b, b->max);
+}
+
+void
+buf_reset(struct buf *b)
+{
+	b->len = 0;
+	b->failed = false;
+}
+
+/* Doubles the capacity, so that n appended bytes cost O(n); never past max. */
+uint8_t *
+buf_reserve(struct buf *b, size_t len)
+{
+	size_t cap = b->cap > 0 ? b->cap : BUF_FIRST_CAP;
+	uint8_t *p;
+
+	if (len > b->max - b->len) {
+		b->failed = true;
+		return NULL;
+	}
+	if (len > b->cap - b->len || b->ptr == NULL) {
+		while (cap - b->len < len)
+			cap = cap > b->max / 2 ? b->max : cap * 2;
+		p = realloc(b->ptr, cap);
+		if (p == NULL) {
+			b->failed = true;
+			return NULL;
+		}
+		b->ptr = p;
+		b->cap = cap;
+	}
+	return b->ptr + b->len;
+}
+
+void
+buf_commit(struct buf *b, size_t len)
+{
+	assert(len <= b->cap - b->len);
+	b->len += len;
+}
+
+bool
+buf_append(struct buf *b, const void *ptr, size_t len)
+{
+	uint8_t *dst;
+
+	if (len == 0)
+		return true;
+	dst = buf_reserve(b, len);
+	if (dst == NULL)
+		return false;
+	memcpy(dst, ptr, len);
+	b->len += len;
+	return true;
+}
+
+bool
+buf_append_slice(struct buf *b, struct slice s)
+{
+	return buf_append(b, s.ptr, s.len);
+}
+
+bool
+buf_append_str(struct buf *b, const char *s)
+{
+	return buf_append(b, s, strlen(s));
+}
+
+bool
+buf_append_byte(struct buf *b, uint8_t c)
+{
+	return buf_append(b, &c, 1);
+}
+
+bool
+buf_append_u64(struct buf *b, uint64_t v)
+{
+	char digits[20];
+	size_t n = sizeof digits;
+
+	do {
+		digits[--n] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	return buf_append(b, digits + n, sizeof digits - n);
+}
+
+bool
+buf_printf(struct buf *b, const char *fmt, ...)
+{
+	va_list ap, again;
+	uint8_t *dst;
+	int n;
+
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	n = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	dst = n < 0 ? NULL : buf_reserve(b, (size_t)n + 1);
+	if (dst != NULL) {
+		vsnprintf((char *)dst, (size_t)n + 1, fmt, again);
+		b->len += (size_t)n;
+	}
+	va_end(again);
+	if (dst == NULL)
+		b->failed = true;
+	return dst != NULL;
+}
+
+void
+buf_consume(struct buf *b, size_t n)
+{
+	assert(n <= b->len);
+	if (n > 0 && n < b->len)
+		memmove(b->ptr, b->ptr + n, b->len - n);
+	b->len -= n;
+}

@@ -1,0 +1,171 @@
+/* slice - comparing, searching and cutting borrowed bytes. See slice.h. */
+#include "lib/slice.h"
+
+uint8_t
+ascii_lower(uint8_t c)
+{
+	return c >= 'A' && c <= 'Z' ? (uint8_t)(c | 0x20) : c;
+}
+
+uint8_t
+ascii_upper(uint8_t c)
+{
+	return c >= 'a' && c <= 'z' ? (uint8_t)(c & 0xdf) : c;
+}
+
+struct slice
+slice_str(const char *s)
+{
+	return (struct slice){ (const uint8_t *)s, s != NULL ? strlen(s) : 0 };
+}
+
+struct slice
+slice_sub(struct slice s, size_t from, size_t to)
+{
+	if (to > s.len)
+		to = s.len;
+	if (from > to)
+		from = to;
+	if (s.ptr == NULL)
+		return s;
+	return (struct slice){ s.ptr + from, to - from };
+}
+
+bool
+slice_eq(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+bool
+slice_eq_nocase(struct slice a, struct slice b)
+{
+	if (a.len != b.len)
+		return false;
+	for (size_t i = 0; i < a.len; i++)
+		if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
+			return false;
+	return true;
+}
+
+bool
+slice_starts(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len && slice_eq(slice_sub(s, 0, prefix.len), prefix);
+}
+
+bool
+slice_starts_nocase(struct slice s, struct slice prefix)
+{
+	return s.len >= prefix.len && slice_eq_nocase(slice_sub(s, 0, prefix.len), prefix);
+}
+
+bool
+slice_ends_nocase(struct slice s, struct slice suffix)
+{
+	return s.len >= suffix.len && slice_eq_nocase(slice_sub(s, s.len - suffix.len, s.len), suffix);
+}
+
+int
+slice_cmp(struct slice a, struct slice b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+	int c = n > 0 ? memcmp(a.ptr, b.ptr, n) : 0;
+
+	if (c != 0)
+		return c;
+	return (a.len > b.len) - (a.len < b.len);
+}
+
+int
+slice_cmp_nocase(struct slice a, struct slice b)
+{
+	size_t n = a.len < b.len ? a.len : b.len;
+
+	for (size_t i = 0; i < n; i++) {
+		int d = (int)ascii_lower(a.ptr[i]) - (int)ascii_lower(b.ptr[i]);
+
+		if (d != 0)
+			return d;
+	}
+	return (a.len > b.len) - (a.len < b.len);
+}
+
+size_t
+slice_find_byte(struct slice s, uint8_t c)
+{
+	const uint8_t *p = s.len > 0 ? memchr(s.ptr, c, s.len) : NULL;
+
+	return p != NULL ? (size_t)(p - s.ptr) : s.len;
+}
+
+size_t
+slice_find(struct slice s, struct slice needle)
+{
+	if (needle.len == 0)
+		return 0;
+	for (size_t at = 0; at + needle.len <= s.len; at++) {
+		at += slice_find_byte(slice_sub(s, at, s.len), needle.ptr[0]);
+		if (at + needle.len > s.len)
+			break;
+		if (memcmp(s.ptr + at, needle.ptr, needle.len) == 0)
+			return at;
+	}
+	return s.len;
+}
+
+size_t
+slice_find_nocase(struct slice s, struct slice needle)
+{
+	for (size_t at = 0; at + needle.len <= s.len; at++)
+		if (slice_eq_nocase(slice_sub(s, at, at + needle.len), needle))
+			return at;
+	return s.len;
+}
+
+static bool
+is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+struct slice
+slice_trim(struct slice s)
+{
+	while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
+		s.len--;
+	while (s.len > 0 && is_blank(s.ptr[0]))
+		s = slice_sub(s, 1, s.len);
+	return s;
+}
+
+bool
+slice_to_u64(struct slice s, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (s.len == 0)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t digit = (uint8_t)(s.ptr[i] - '0');
+
+		if (digit > 9 || v > (max - digit) / 10 || digit > max)
+			return false;
+		v = v * 10 + digit;
+	}
+	*out = v;
+	return true;
+}
+
+bool
+slice_to_cstr(struct slice s, char *dst, size_t size)
+{
+	if (size > 0)
+		dst[0] = '\0';
+	if (s.len >= size || slice_find_byte(s, 0) != s.len)
+		return false;
+	if (s.len > 0)
+		memcpy(dst, s.ptr, s.len);
+	dst[s.len] = '\0';
+	return true;
+}
