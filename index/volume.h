@@ -1,0 +1,366 @@
+/* volume - the mailbox API: all that protocols and tools see of storage.
+ *
+ * A volume is one log, one index, one writer. Every call is a message: plain values in, copies out; no read transaction
+ * and no pointer into log or index outlives a call. Arrays and slices of results come from the caller's arena.
+ *
+ * Reads (volume_find_*, volume_read_*, volume_list_*, ...) do file I/O and SQLite: call them from steps on the pool or
+ * from tools, never on a reactor; any thread, any number at once. Each sees one committed snapshot. What a caller did
+ * and was answered, everybody reads (read-your-writes).
+ * Writes are `struct change`: made by the caller, submitted, answered by a callback on the writer's thread.
+ *
+ * Names are UTF-8 (NFC), hierarchy separator "/"; INBOX in any case is INBOX. Text for clients is the protocols' affair.
+ */
+#ifndef RESTANTE_INDEX_VOLUME_H
+#define RESTANTE_INDEX_VOLUME_H
+
+#include "store/blob.h"
+#include "store/record.h"
+
+struct volume;
+
+enum volume_mode {
+	VOLUME_WRITE,           /* owns the volume; RC_BUSY with the owner's pid in the text if somebody else does */
+	VOLUME_READ,            /* looks only: no lock, nothing written; log and index may be moving underneath */
+};
+
+struct volume_params {
+	const char       *name;         /* "v1", for logs */
+	const char       *path;         /* directory with head, log/, index.db */
+	enum volume_mode  mode;
+	bool              relaxed;      /* durability = relaxed */
+	uint32_t          lock_wait_ms;
+	uint32_t          readers;      /* read connections kept at most; 0: 8 */
+	struct log_report report;       /* damage found at the open and later; found may be NULL */
+	/* Progress of a replay or rebuild at the open; may be NULL. */
+	void            (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
+	void             *progress_arg;
+	/* After each commit, on the writer's thread: this mailbox is now at this MODSEQ. Must not block. May be NULL. */
+	void            (*notify)(void *arg, struct volume *v, mailbox_id mailbox, mail_modseq modseq);
+	void             *notify_arg;
+};
+
+/* Make an empty volume in `path` (made if missing). RC_EXISTS if there is one. */
+MUST_USE enum rc volume_create(const char *path, struct err *e);
+/* Take the log over, bring the index up to it (rebuilding it if it is missing, damaged or not of this log), start the
+ * writer. */
+MUST_USE enum rc volume_open(const struct volume_params *p, struct volume **out, struct err *e);
+/* Finish queued changes, sync, checkpoint, let go. No call may be under way. */
+void volume_close(struct volume **v);
+const char *volume_name(const struct volume *v);
+struct log *volume_log(struct volume *v);
+
+/* ---- accounts ---- */
+
+struct account_info {
+	account_id   id;
+	struct slice name;              /* as created */
+	uint64_t     generation;
+	uint64_t     created_us;
+	uint64_t     quota_bytes;       /* 0: unlimited */
+	uint64_t     used_bytes;        /* of messages not expunged */
+	uint64_t     used_messages;
+};
+
+struct credential_info {
+	struct slice name;
+	struct slice value;
+};
+
+/* Names compare NFC, case-folded. RC_NOT_FOUND. */
+MUST_USE enum rc volume_find_account(struct volume *v, struct slice name, struct arena *a, struct account_info *out,
+                                     struct err *e);
+MUST_USE enum rc volume_get_account(struct volume *v, account_id id, struct arena *a, struct account_info *out,
+                                    struct err *e);
+/* Up to `limit` accounts with names after `after` (empty: from the first), in the order of folded names. */
+MUST_USE enum rc volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struct arena *a,
+                                      struct account_info **out, size_t *count, struct err *e);
+MUST_USE enum rc volume_list_credentials(struct volume *v, account_id id, struct arena *a,
+                                         struct credential_info **out, size_t *count, struct err *e);
+
+/* ---- mailboxes ---- */
+
+struct mailbox_info {
+	mailbox_id   id;
+	account_id   account;
+	struct slice name;
+	uint32_t     uidvalidity;
+	mail_uid     uidnext;
+	mail_modseq  highestmodseq;     /* at least 1 */
+	uint32_t     exists;
+	uint32_t     unseen;            /* messages without \Seen */
+	uint32_t     deleted;           /* messages with \Deleted */
+	uint64_t     size;              /* sum of RFC822.SIZE */
+	mail_uid     recent_from;       /* UIDs from here on are \Recent for the next read-write SELECT [RFC 3501 s2.3.2];
+	                                 * kept in memory only; uidnext if none is */
+	uint32_t     special_use;
+	uint8_t      mailboxid[MAILBOXID_LEN];
+	bool         subscribed;
+	bool         has_children;
+};
+
+MUST_USE enum rc volume_find_mailbox(struct volume *v, account_id account, struct slice name, struct arena *a,
+                                     struct mailbox_info *out, struct err *e);
+MUST_USE enum rc volume_get_mailbox(struct volume *v, mailbox_id id, struct arena *a, struct mailbox_info *out,
+                                    struct err *e);
+/* All of an account, INBOX first, then in the order of names. */
+MUST_USE enum rc volume_list_mailboxes(struct volume *v, account_id account, struct arena *a,
+                                       struct mailbox_info **out, size_t *count, struct err *e);
+/* Subscribed names, whether such a mailbox exists or not, in the order of names. */
+MUST_USE enum rc volume_list_subscriptions(struct volume *v, account_id account, struct arena *a,
+                                           struct slice **out, size_t *count, struct err *e);
+/* All keywords ever used in the mailbox, first spelling kept: what FLAGS lists. */
+MUST_USE enum rc volume_list_keywords(struct volume *v, mailbox_id mailbox, struct arena *a,
+                                      struct slice **out, size_t *count, struct err *e);
+/* A read-write SELECT takes the recent messages: returns recent_from and moves it to uidnext. */
+mail_uid volume_claim_recent(struct volume *v, mailbox_id mailbox, mail_uid uidnext);
+
+/* ---- views: what a session knows of its mailbox ---- */
+
+/* The UIDs below `uidnext` that existed when the mailbox was at `modseq`, whatever was expunged since (within the
+ * retention). *out was initialised by the caller and is emptied first. */
+MUST_USE enum rc volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_modseq modseq,
+                                  struct uid_set *out, struct err *e);
+
+struct message_row {
+	mail_uid         uid;
+	uint32_t         flags;
+	struct slice     keywords;      /* as in record_message */
+	mail_modseq      modseq;
+	struct mail_date internaldate;
+	struct mail_date savedate;
+	uint64_t         threadid;
+	uint64_t         size;
+	blob_id          blob;
+	bool             expunged;      /* a tombstone: only for views that still have it */
+	struct slice     summary;       /* if wanted: encoded, for mime_summary_decode */
+	struct blob_place place;        /* if wanted; chunks are in the arena */
+	uint8_t          sha256[SHA256_LEN];    /* if the place is wanted: names the EMAILID */
+};
+
+struct view_changes {
+	struct mailbox_info now;        /* of the same snapshot; name is in the arena */
+	struct uid_set      added;      /* UIDs >= uidnext asked with, that exist now */
+	struct uid_set      vanished;   /* expunged with a modseq > expunged_since, of those below the uidnext asked with */
+	struct message_row *changed;    /* flags or keywords changed: modseq > changed_since, not expunged, uid < uidnext
+	                                 * asked with; in the order of modseq; no summary, no place */
+	size_t              changed_count;
+	bool                more;       /* `limit` was reached: ask again with changed_since = the last one's modseq - 1, or a
+	                                 * higher limit */
+	bool                gone;       /* the mailbox has been deleted */
+};
+
+/* What happened since. The uid_sets of *out are made here; view_changes_fini frees them. */
+MUST_USE enum rc volume_read_changes(struct volume *v, mailbox_id mailbox, mail_modseq changed_since,
+                                     mail_modseq expunged_since, mail_uid uidnext, uint32_t limit, struct arena *a,
+                                     struct view_changes *out, struct err *e);
+void view_changes_fini(struct view_changes *c);
+
+/* ---- messages ---- */
+
+enum message_want {
+	WANT_SUMMARY = 1 << 0,
+	WANT_PLACE = 1 << 1,
+	WANT_EXPUNGED = 1 << 2,         /* tombstones too */
+};
+
+/* Rows of the members of `uids` that are >= from, in the order of UIDs, at most `limit`. Never opens the log. The caller
+ * goes on with from = last uid + 1 until fewer than `limit` come back. */
+MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_uid from,
+                                      uint32_t limit, uint32_t want, struct arena *a, struct message_row **out,
+                                      size_t *count, struct err *e);
+
+/* Message bytes [from, from+len) of a place, appended to out. RC_CORRUPT: damaged (logged once). */
+MUST_USE enum rc volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
+                                  struct buf *out, struct err *e);
+MUST_USE enum rc volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
+                                    struct err *e);
+
+/* ---- ingest: a message on its way in ---- */
+
+struct ingest;
+struct ingested;                        /* a message parsed, hashed, compressed: ready to be committed */
+
+/* Parse, hash and compress a message as it streams in. LF-only line ends become CRLF; nothing else changes. `max_size`
+ * counts bytes of the message as stored; 0: no limit. */
+MUST_USE enum rc ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err *e);
+MUST_USE enum rc ingest_feed(struct ingest *in, struct slice bytes, struct err *e);    /* RC_LIMIT: over max_size */
+/* Ends and frees `in`, also on failure. */
+MUST_USE enum rc ingest_finish(struct ingest **in, struct ingested **out, struct err *e);
+void     ingest_abort(struct ingest **in);
+uint64_t ingested_size(const struct ingested *m);       /* RFC822.SIZE */
+void     ingested_ref(struct ingested *m);
+void     ingested_unref(struct ingested **m);           /* any thread */
+
+/* ---- changes ---- */
+
+enum change_kind {
+	CHANGE_APPEND,          /* LMTP, APPEND, MULTIAPPEND, import: all or nothing, except per-target results below */
+	CHANGE_STORE,
+	CHANGE_EXPUNGE,
+	CHANGE_COPY,
+	CHANGE_MOVE,
+	CHANGE_MAILBOX_CREATE,
+	CHANGE_MAILBOX_DELETE,
+	CHANGE_MAILBOX_RENAME,
+	CHANGE_SUBSCRIBE,
+	CHANGE_ACCOUNT_CREATE,
+	CHANGE_ACCOUNT_DELETE,
+	CHANGE_ACCOUNT_QUOTA,
+	CHANGE_CREDENTIAL,
+};
+
+enum store_op {
+	STORE_REPLACE,
+	STORE_ADD,
+	STORE_REMOVE,
+};
+
+/* One mailbox a message goes to. */
+struct append_target {
+	mailbox_id   mailbox;
+	/* Results: */
+	enum rc      rc;                /* RC_OK, RC_LIMIT (over quota), RC_NOT_FOUND (mailbox deleted meanwhile) */
+	uint32_t     uidvalidity;
+	mail_uid     uid;
+	mail_modseq  modseq;
+};
+
+struct append_message {
+	struct ingested      *content;          /* a reference of the change's own */
+	uint32_t              flags;
+	struct slice          keywords;         /* any order and spacing by one; normalised by the writer */
+	struct mail_date      internaldate;
+	struct append_target *targets;          /* LMTP: one per recipient; APPEND: one */
+	uint32_t              target_count;
+};
+
+struct change_append {
+	struct append_message *messages;
+	uint32_t               message_count;
+	bool                   each_target;     /* LMTP: a refused target leaves the others; else one refusal refuses all */
+};
+
+struct change_store {
+	mailbox_id     mailbox;
+	struct uid_set uids;                    /* of messages to change; others are ignored */
+	enum store_op  op;
+	uint32_t       flags;
+	struct slice   keywords;
+	bool           conditional;             /* unchangedsince counts, also when 0 [RFC 7162 s3.1.3] */
+	mail_modseq    unchangedsince;
+	/* Results: */
+	mail_modseq    modseq;                  /* given to what changed; 0 if nothing did */
+	struct uid_set changed;                 /* whose flags are different now */
+	struct uid_set modified;                /* failed the UNCHANGEDSINCE test */
+	struct uid_set missing;                 /* already expunged */
+};
+
+struct change_expunge {
+	mailbox_id     mailbox;
+	bool           all;                     /* every \Deleted message; else only those of `uids` */
+	bool           any;                     /* those of `uids` whether \Deleted or not (POP3 DELE, MOVE) */
+	struct uid_set uids;
+	/* Results: */
+	mail_modseq    modseq;
+	struct uid_set expunged;
+};
+
+/* COPY and MOVE, within one volume. */
+struct change_copy {
+	mailbox_id     source;
+	struct uid_set uids;
+	mailbox_id     target;
+	/* Results, the k-th source UID went to the k-th target UID: */
+	struct uid_set source_uids;
+	mail_uid       first_uid;               /* target UIDs are consecutive from here */
+	uint32_t       count;
+	uint32_t       uidvalidity;
+	mail_modseq    source_modseq;           /* MOVE: of the expunge */
+};
+
+struct change_mailbox {
+	account_id   account;
+	struct slice name;                      /* CREATE makes missing parents [RFC 9051 s6.3.4] */
+	struct slice new_name;                  /* RENAME: with all below; of INBOX: its messages move [s6.3.6] */
+	uint32_t     special_use;
+	/* Results: */
+	mailbox_id   id;
+};
+
+struct change_subscribe {
+	account_id   account;
+	struct slice name;
+	bool         subscribed;
+};
+
+struct change_account {
+	account_id   id;                        /* DELETE, QUOTA, CREDENTIAL; result of CREATE */
+	struct slice name;                      /* CREATE: makes INBOX and the special-use mailboxes, subscribed */
+	uint64_t     quota_bytes;               /* CREATE, QUOTA */
+	struct slice credential_name;           /* CREATE, CREDENTIAL: "password" */
+	struct slice credential_value;
+};
+
+/* One write. Made by change_new, filled by the caller (what it points to lies in `arena`, or is owned as said), handed
+ * over by volume_submit, handed back to `done` on the writer's thread, freed by change_free. */
+struct change {
+	struct writer_request_room { void *room[4]; } queue;    /* the writer's */
+	enum change_kind  kind;
+	struct arena      arena;
+	struct frame_who  who;
+	/* Called once, on the writer's thread; must not block; the change is the caller's again. */
+	void            (*done)(struct change *c, void *arg);
+	void             *done_arg;
+	union {
+		struct change_append    append;
+		struct change_store     store;
+		struct change_expunge   expunge;
+		struct change_copy      copy;
+		struct change_mailbox   mailbox;
+		struct change_subscribe subscribe;
+		struct change_account   account;
+	} u;
+	/* Results: RC_OK done and durable; RC_NOT_FOUND, RC_EXISTS, RC_LIMIT (quota, sizes), RC_DENIED (INBOX and the
+	 * like): refused, nothing happened; RC_IO: nothing happened (err.os says ENOSPC ...); RC_BUSY: the volume takes
+	 * no changes now. */
+	enum rc           rc;
+	bool              durable;      /* it has happened even if rc is not RC_OK: answer 250, or BYE; never NO */
+	struct err        err;
+};
+
+/* NULL without memory. uid_sets inside are initialised. */
+struct change *change_new(enum change_kind kind);
+void change_free(struct change **c);
+/* Any thread, never blocks. The change is the volume's until `done`. */
+void volume_submit(struct volume *v, struct change *c);
+/* For tools and tests: submit and wait. Sets done itself. Returns c->rc. */
+enum rc volume_submit_wait(struct volume *v, struct change *c);
+
+/* ---- maintenance ---- */
+
+struct volume_status {
+	const char *name;
+	uint32_t    epoch;
+	log_lsn     last_lsn, applied_lsn;
+	uint64_t    accounts, mailboxes, messages, expunged, blobs;
+	uint64_t    message_bytes;
+	uint64_t    log_bytes, index_bytes, segments;
+	uint64_t    changes, batches, syncs, queued;
+	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
+};
+MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, struct err *e);
+
+struct check_result {
+	uint64_t frames, records, blobs, messages, mailboxes, accounts;
+	uint64_t damage;                /* findings in the log */
+	uint64_t differences;           /* between log and index */
+};
+/* Verify every frame, record and chunk, then compare what the log says with what the index says. Writes nothing. Works
+ * on an open volume (online) of either mode. */
+MUST_USE enum rc volume_check(struct volume *v, const struct log_report *rep,
+                              bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
+                              struct check_result *out, struct err *e);
+/* Discard the index and build it anew from the log; the volume must not be open anywhere. Leaves it closed. */
+MUST_USE enum rc volume_reindex(const struct volume_params *p, struct err *e);
+
+#endif

@@ -1,0 +1,165 @@
+/* imap - one IMAP session: its state, the command under way, the mailbox view; and the table of commands.
+ *
+ * Life of a command: the framer collects one command (lines and literals, bounded) from the session's input on the
+ * reactor; the table names its parser, its states and its run function; parse and check happen on the reactor (pure
+ * functions over the frame), run is called in steps on the pool until it says it is done; then untagged changes that the
+ * command allows are told and the tagged answer goes out. APPEND alone streams its literal: see cmd_append.c.
+ *
+ * A new command is a row in the table (imap_table.c), a cmd_*.c, a test, a line in doc/rfc-table.md.
+ */
+#ifndef RESTANTE_SERVER_IMAP_IMAP_H
+#define RESTANTE_SERVER_IMAP_IMAP_H
+
+#include "index/volume.h"
+#include "server/imap/cursor.h"
+#include "server/imap/view.h"
+#include "server/server.h"
+#include "server/session.h"
+
+enum imap_state {               /* [RFC 9051 s3]; bits, so that the table can name several */
+	IMAP_NOT_AUTH = 1 << 0,
+	IMAP_AUTH = 1 << 1,
+	IMAP_SELECTED = 1 << 2,
+	IMAP_LOGOUT = 1 << 3,
+};
+
+/* What a command does to the client's sequence numbers: which untagged changes may be told with its answer. */
+enum imap_effect {
+	EFFECT_NONE,            /* tell everything, EXPUNGE included (NOOP, UID commands, ...) [RFC 9051 s7.5.1] */
+	EFFECT_USES_SEQ,        /* FETCH, STORE, SEARCH: no EXPUNGE may be told */
+	EFFECT_NO_VIEW,         /* changes the selection itself, or does not look at it: tell nothing */
+};
+
+/* What one run of a command says. */
+enum imap_result {
+	IMAP_MORE,              /* call run again when the output has drained */
+	IMAP_WAIT,              /* call run again after session_wake: a change was submitted */
+	IMAP_INPUT,             /* wants more of the client (AUTHENTICATE, IDLE, APPEND): calls `input` on the reactor */
+	IMAP_DONE,              /* imap->reply says what the tagged answer is */
+	IMAP_BYE,               /* the session ends; an untagged BYE has been written */
+};
+
+enum imap_status {
+	IMAP_OK,
+	IMAP_NO,
+	IMAP_BAD,
+};
+
+struct imap;
+
+struct imap_command {
+	const char *name;               /* upper case */
+	unsigned    states;             /* enum imap_state bits */
+	enum imap_effect effect;
+	/* Reactor, pure: the arguments behind the name up to the end of the command, into imap->args (arena of the command).
+	 * False: the cursor says what was expected -> BAD. Must leave the cursor at the end. */
+	bool (*parse)(struct imap *im, struct cursor *c);
+	/* Reactor, cheap: may this run now? False: imap_reply was called (NO or BAD). NULL: yes. */
+	bool (*check)(struct imap *im);
+	/* Pool. Called again and again; keeps its place in im->args. NULL: done already by check (imap_reply was called). */
+	enum imap_result (*run)(struct imap *im);
+	/* Reactor, after run said IMAP_INPUT (or parse set im->wants_input): takes from session_in what it can. NEXT_INPUT: not
+	 * enough yet; NEXT_STEP: call run again. NULL if never. */
+	enum session_next (*input)(struct imap *im);
+	/* Pool, the connection is lost or the command ends: give up what args own beyond the arena (changes never: they come
+	 * back). NULL if nothing. */
+	void (*drop)(struct imap *im);
+};
+
+/* All commands; UID FETCH and the like are rows of their own with the name "UID FETCH". NULL if unknown. */
+const struct imap_command *imap_table_find(struct slice name);
+
+struct imap {
+	struct session  *s;
+	struct server   *srv;
+	enum imap_state  state;
+	struct arena     arena;         /* of the command; reset when its tagged answer is queued */
+
+	/* The command under way. */
+	const struct imap_command *cmd;
+	struct slice     tag;
+	bool             uid_command;   /* "UID ..." */
+	bool             wants_input;
+	void            *args;          /* of the command's own type, in the arena */
+	struct change   *change;        /* the one submitted and not yet freed, or NULL */
+	enum imap_status status;        /* set by imap_reply */
+	struct buf       reply;         /* "[CODE ...] text" of the tagged answer */
+
+	/* Who. */
+	struct volume   *volume;        /* of the account; NULL before login */
+	account_id       account;
+	struct slice     user;          /* owned by the session */
+
+	/* The selected mailbox. */
+	mailbox_id       mailbox;       /* 0: none */
+	bool             read_only;     /* EXAMINE */
+	struct imap_view view;
+
+	/* ENABLEd [RFC 5161, 9051 s6.3.1]. */
+	bool             rev2;          /* IMAP4rev2: no RECENT, UTF-8 names, ESEARCH instead of SEARCH */
+	bool             utf8;          /* UTF8=ACCEPT or rev2: mailbox names in UTF-8, else modified UTF-7 */
+
+	struct imap_private *priv;      /* framer, SASL exchange, ...: imap.c's own */
+};
+
+/* ---- helpers for commands ---- */
+
+/* Set the tagged answer: fixed text, with an optional response code in brackets written by the caller:
+ * imap_reply(im, IMAP_NO, "[TRYCREATE] No such mailbox"). */
+void imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The answer for a failed read or a refused change: [NONEXISTENT], [ALREADYEXISTS], [OVERQUOTA], [LIMIT],
+ * [UNAVAILABLE], [SERVERBUG], ... with a fixed sentence [RFC 5530]; what operators need is logged here, once. */
+void imap_reply_error(struct imap *im, enum rc rc, const struct err *e);
+
+/* Output: to session_out. imap_out_* write the productions of RFC 9051 s9. */
+struct buf *imap_out(struct imap *im);
+void imap_out_astring(struct buf *out, struct slice s);         /* atom, quoted or literal */
+void imap_out_string(struct buf *out, struct slice s);          /* quoted or literal; NUL goes out as 0x80 */
+void imap_out_nstring(struct buf *out, struct slice s);         /* NIL for ptr NULL */
+void imap_out_mailbox(struct imap *im, struct slice utf8_name); /* modified UTF-7 unless im->utf8 */
+void imap_out_flags(struct buf *out, uint32_t flags, struct slice keywords, bool recent);       /* "(\Seen $x)" */
+void imap_out_date(struct buf *out, struct mail_date d);        /* "17-Jul-1996 02:44:25 -0700", quoted */
+
+/* Submit im->change and wait for it: returns IMAP_WAIT. When run is called again im->change has its results; the
+ * command frees it with change_free. Sets who, done and done_arg. */
+enum imap_result imap_submit(struct imap *im, struct change *c);
+
+/* Tell the client what changed in the selected mailbox since (EXISTS, RECENT, FETCH flags, EXPUNGE if `expunge`), from
+ * the index, and move the view on. At most about the soft limit of output at once: true when all is told, false to be
+ * called again (IMAP_MORE). Pool. */
+bool imap_tell_changes(struct imap *im, bool expunge);
+
+/* The capability list for the state and stream as they are, without "CAPABILITY ". */
+void imap_out_capabilities(struct imap *im, struct buf *out);
+
+/* ---- parsing shared by commands: grammar productions [RFC 9051 s9], in parse.c ---- */
+
+struct seq_set {                /* as written; "*" is SEQ_STAR, resolved against the view by imap_resolve_set */
+	struct seq_range { uint64_t first, last; } *ranges;
+	uint32_t count;
+	bool     saved_result;  /* "$" */
+};
+#define SEQ_STAR    UINT64_MAX
+#define SEQ_SET_MAX 4096u
+
+bool parse_sequence_set(struct cursor *c, struct arena *a, struct seq_set *out);
+bool parse_astring(struct cursor *c, struct arena *a, struct slice *out);
+bool parse_string(struct cursor *c, struct arena *a, struct slice *out);        /* quoted or literal */
+bool parse_nstring(struct cursor *c, struct arena *a, struct slice *out);       /* ptr NULL for NIL */
+bool parse_atom(struct cursor *c, struct slice *out);
+bool parse_number(struct cursor *c, uint32_t *out);
+bool parse_number64(struct cursor *c, uint64_t *out);
+bool parse_nz_number(struct cursor *c, uint32_t *out);
+/* A mailbox name to UTF-8 NFC: modified UTF-7 undone unless im->utf8, INBOX folded, trailing "/" kept. */
+bool parse_mailbox(struct imap *im, struct cursor *c, struct slice *out);
+/* "(\Seen $x)" or a bare list; system flags into *flags, keywords space-separated into *keywords. \Recent is refused. */
+bool parse_flag_list(struct cursor *c, struct arena *a, uint32_t *flags, struct slice *keywords);
+bool parse_date_time(struct cursor *c, struct mail_date *out);                  /* quoted date-time */
+bool parse_date(struct cursor *c, int64_t *day_start);                          /* date: seconds at 00:00 UTC of it */
+bool parse_end(struct cursor *c);                                               /* nothing may follow */
+
+/* The UIDs that a sequence-set (or UID set, if im->uid_command) means in the view; numbers beyond the view are BAD for
+ * sequence numbers (false, imap_reply was called), ignored for UIDs. Loads the view: pool. */
+bool imap_resolve_set(struct imap *im, const struct seq_set *set, struct uid_set *out);
+
+#endif

@@ -1,0 +1,192 @@
+/* record - what a record says: absolute statements, encoded to and decoded from bytes.
+ *
+ * Of two records of one object the one with the higher LSN wins. What a replay needs is in the record: UIDs, MODSEQs,
+ * dates with zones, ids; it parses no message, asks no clock and draws no random number. Encoding appends to a buffer;
+ * decoding borrows slices from the record's bytes and takes arrays from an arena. Decoders check every bound and return
+ * RC_CORRUPT with what is wrong; unknown trailing bytes of a known type are ignored (room for later fields).
+ * doc/restante-log.5 has the bytes. Pure functions, any thread.
+ */
+#ifndef RESTANTE_STORE_RECORD_H
+#define RESTANTE_STORE_RECORD_H
+
+#include "lib/arena.h"
+#include "lib/buf.h"
+#include "lib/err.h"
+#include "store/types.h"
+
+enum record_type {
+	RECORD_COUNTERS = 1,
+	RECORD_ACCOUNT = 2,
+	RECORD_CREDENTIAL = 3,
+	RECORD_MAILBOX = 4,
+	RECORD_SUBSCRIPTION = 5,
+	RECORD_BLOB = 6,
+	RECORD_MESSAGES = 7,
+	RECORD_FLAGS = 8,
+	RECORD_EXPUNGE = 9,
+};
+
+/* System flags; keywords stand beside them as text. */
+enum mail_flag {
+	FLAG_ANSWERED = 1 << 0,
+	FLAG_FLAGGED = 1 << 1,
+	FLAG_DELETED = 1 << 2,
+	FLAG_SEEN = 1 << 3,
+	FLAG_DRAFT = 1 << 4,
+};
+
+/* Special uses [RFC 6154 s2, RFC 8457 s3]. */
+enum special_use {
+	USE_ALL = 1 << 0,
+	USE_ARCHIVE = 1 << 1,
+	USE_DRAFTS = 1 << 2,
+	USE_FLAGGED = 1 << 3,
+	USE_JUNK = 1 << 4,
+	USE_SENT = 1 << 5,
+	USE_TRASH = 1 << 6,
+	USE_IMPORTANT = 1 << 7,
+};
+
+#define MAILBOXID_LEN 16
+#define SHA256_LEN    32
+#define ACCOUNT_NAME_MAX 255            /* bytes */
+#define MAILBOX_NAME_MAX 1000           /* bytes of UTF-8, the whole path */
+#define KEYWORDS_MAX     4096           /* bytes of one message's keywords, separators included */
+
+/* Seconds since 1970-01-01 UTC and the zone it was written in: INTERNALDATE keeps both. */
+struct mail_date {
+	int64_t sec;
+	int16_t zone_min;       /* minutes east of UTC */
+};
+
+/* High-water marks of the volume; they never die. */
+struct record_counters {
+	uint32_t uidvalidity;   /* the last one given */
+};
+
+struct record_account {
+	account_id   id;        /* LSN of the record that made it; 0 in that record: it is its own LSN */
+	uint64_t     generation;
+	struct slice name;      /* UTF-8, NFC, as given */
+	uint64_t     created_us;
+	uint64_t     quota_bytes;       /* 0: unlimited */
+	bool         deleted;   /* tombstone: account, credentials, mailboxes, messages are gone */
+};
+
+/* One named credential of an account; an empty value takes it away. */
+struct record_credential {
+	account_id   account;
+	struct slice name;      /* "password" is the main one */
+	struct slice value;     /* "SCRAM-SHA-256$..." */
+};
+
+struct record_mailbox {
+	mailbox_id   id;        /* LSN of the record that made it; 0 in that record */
+	account_id   account;
+	struct slice name;      /* UTF-8, NFC, "/" between levels; INBOX in capitals */
+	uint32_t     uidvalidity;
+	mail_uid     uidnext;           /* high-water marks as of this record; a replay takes the maximum */
+	mail_modseq  highestmodseq;
+	uint32_t     special_use;       /* enum special_use */
+	uint8_t      mailboxid[MAILBOXID_LEN];
+	bool         deleted;
+};
+
+struct record_subscription {
+	account_id   account;
+	struct slice name;
+	bool         subscribed;
+};
+
+enum chunk_method {
+	CHUNK_STORED,           /* the bytes themselves */
+	CHUNK_DEFLATE,          /* raw deflate, ends on a byte boundary with a full flush, no final block */
+	CHUNK_DEFLATE_HEADER,   /* the same, with the preset dictionary for mail headers */
+};
+
+struct blob_chunk {
+	uint32_t raw_len;       /* bytes of the message it holds, at most 64 KiB */
+	uint32_t stored_len;
+	uint32_t crc;           /* CRC-32 of the stored bytes */
+	uint8_t  method;        /* enum chunk_method */
+	uint8_t  dictionary;    /* id of the preset dictionary, 0: none */
+};
+
+/* One message's immutable bytes. Its id is this record's LSN. */
+struct record_blob {
+	uint64_t           size;        /* bytes of the message (RFC822.SIZE) */
+	uint32_t           header_len;  /* bytes of the header block with its blank line */
+	uint32_t           lines;
+	uint8_t            sha256[SHA256_LEN];  /* of the whole message as served */
+	const struct blob_chunk *chunks;
+	uint32_t           chunk_count;
+	struct slice       summary;     /* lib/mime's encoded summary, as it is (plain) */
+	struct log_addr    body;        /* kind SEG_BODY: where the chunks lie, if out of line; else len is 0 */
+	struct slice       data;        /* the chunks' stored bytes, if inline */
+	uint64_t           data_offset; /* decode only: of `data` from the record's first byte */
+};
+
+struct record_message {
+	blob_id          blob;
+	uint32_t         flags;         /* enum mail_flag */
+	struct slice     keywords;      /* atoms in ASCII order, one space between, "" for none */
+	struct mail_date internaldate;
+	struct mail_date savedate;
+	uint64_t         threadid;      /* 0: none given */
+};
+
+/* Messages appear in a mailbox, with consecutive UIDs. */
+struct record_messages {
+	mailbox_id  mailbox;
+	mail_modseq modseq;
+	mail_uid    first_uid;
+	const struct record_message *messages;
+	uint32_t    count;
+};
+
+/* These messages have exactly these flags and keywords. */
+struct record_flags {
+	mailbox_id   mailbox;
+	mail_modseq  modseq;
+	uint32_t     flags;
+	struct slice keywords;
+	const struct uid_range *uids;
+	uint32_t     range_count;
+};
+
+/* These messages are expunged (tombstones). */
+struct record_expunge {
+	mailbox_id  mailbox;
+	mail_modseq modseq;
+	const struct uid_range *uids;
+	uint32_t    range_count;
+};
+
+struct record {
+	enum record_type type;
+	log_lsn          lsn;
+	union {
+		struct record_counters     counters;
+		struct record_account      account;
+		struct record_credential   credential;
+		struct record_mailbox      mailbox;
+		struct record_subscription subscription;
+		struct record_blob         blob;
+		struct record_messages     messages;
+		struct record_flags        flags;
+		struct record_expunge      expunge;
+	} u;
+};
+
+/* Append the record's body (without type and length: the frame adds them). r->lsn is not written: it follows from the
+ * frame. False if the buffer is full. For a blob the data is not appended: the caller writes r->u.blob.data behind. */
+bool record_encode(const struct record *r, struct buf *out);
+
+/* `body` is the record's bytes; slices in *out borrow from it, arrays come from `a`. An id of 0 in an account or mailbox
+ * record is replaced by `lsn`. RC_CORRUPT: bad bytes; RC_LIMIT: arena full. */
+MUST_USE enum rc record_decode(enum record_type type, log_lsn lsn, struct slice body, struct arena *a,
+                               struct record *out, struct err *e);
+
+const char *record_type_name(enum record_type type);   /* "counters", ...; NULL for a number that is none */
+
+#endif

@@ -1,0 +1,65 @@
+/* writer - the volume's one writer: group commit over a queue of requests.
+ *
+ * Requests are intentions; only the writer decides [design I2]. Its thread takes everything queued (bounded), lets the
+ * owner resolve each request against the state as the earlier ones left it, encoding frames into a batch, appends and
+ * syncs once, lets the owner commit, then answers all. No artificial delay: batches grow by themselves under load.
+ * A request owns its bytes and is never cancelled once queued. The owner is index/volume, through writer_ops; this
+ * module knows nothing of SQLite.
+ */
+#ifndef RESTANTE_STORE_WRITER_H
+#define RESTANTE_STORE_WRITER_H
+
+#include "store/log.h"
+
+struct writer;
+
+/* Embedded first in the owner's request. */
+struct writer_request {
+	struct writer_request *next;    /* the queue's */
+	bool relaxed_ok;                /* flags only: may be answered written but unsynced when durability is relaxed */
+	bool reserve_ok;                /* frees space: may use the volume's reserve */
+};
+
+/* All are called on the writer's thread, in this order per batch: begin, resolve*, then either
+ * appended + commit (log_append succeeded) or rollback, then answer* for every request of the batch. */
+struct writer_ops {
+	enum rc (*begin)(void *owner, struct err *e);
+	/* Decide one request and add its frames to b. The result and what it needs to answer go into the request itself;
+	 * a refused request (NO) adds no frame and still returns RC_OK. An error here means the index itself failed: the
+	 * batch is rolled back and every request is answered with that error. */
+	enum rc (*resolve)(void *owner, struct writer_request *req, struct log_batch *b, struct err *e);
+	enum rc (*appended)(void *owner, const struct log_batch *b, struct err *e);
+	enum rc (*commit)(void *owner, struct err *e);
+	void    (*rollback)(void *owner);
+	/* rc RC_OK: durable and applied. RC_IO (ENOSPC, ...): nothing was written. `durable`: the log has it even if rc is
+	 * not RC_OK (applying failed): it has happened [design I1]. The request is the owner's again. */
+	void    (*answer)(void *owner, struct writer_request *req, enum rc rc, bool durable, const struct err *e);
+	/* The log died (failed write or sync), or commit failed after a durable append: reopen the log (takeover) and bring the
+	 * index up to it. RC_OK: *log and the batches' log are the new one. Otherwise the volume takes no further change and this
+	 * is tried again with growing pauses. */
+	enum rc (*recover)(void *owner, struct log **log, struct err *e);
+};
+
+struct writer_params {
+	struct log              *log;
+	const struct writer_ops *ops;
+	void                    *owner;
+	bool                     relaxed;
+	uint32_t                 max_requests;  /* per batch; 0: 256 */
+	uint32_t                 max_bytes;     /* per batch; 0: 4 MiB */
+};
+
+MUST_USE enum rc writer_start(const struct writer_params *p, struct writer **out, struct err *e);
+/* Any thread. Takes the request; it is always answered, also during a stop. */
+void writer_submit(struct writer *w, struct writer_request *req);
+/* Finish what is queued, sync, end the thread. No submit may come after. */
+void writer_stop(struct writer **w);
+
+struct writer_stats {
+	uint64_t batches, requests, bytes, syncs, failures;
+	uint32_t queued;
+	bool     stalled;               /* waiting for recover */
+};
+void writer_get_stats(struct writer *w, struct writer_stats *out);
+
+#endif
