@@ -1,0 +1,784 @@
+/* conf - reading and checking the configuration. See conf.h.
+ *
+ * libinih splits lines into names and values. It silently cuts long lines and section names, takes an indented line
+ * for a continuation and says nothing about repeated sections, so the lines it gets are handed to it one by one by
+ * line_read(), which counts them, drops indentation, refuses what is too long and reads the section headers itself.
+ * Only the first error is kept: later ones are often its consequences.
+ *
+ * Considered and rejected: a file format of our own (INI needs no explaining), including other files (one place to
+ * look), defaults filled in by the users of a value (they would not be in the table, nor in the manual).
+ */
+#include "lib/conf.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <ini.h>
+
+#define ARENA_MAX (4u * CONF_FILE_MAX)
+#define DAY       86400u
+#define KIB       UINT64_C(1024)
+#define MIB       (1024 * KIB)
+#define GIB       (1024 * MIB)
+#define NAME_MAX_LEN 40u        /* of a volume or listener; inih's own limit for a header is 50 */
+
+enum section_id {
+	SEC_SERVER,
+	SEC_TLS,
+	SEC_VOLUME,
+	SEC_LISTEN,
+	SEC_LIMITS,
+};
+
+static const struct section_def {
+	const char *name;
+	bool        named;      /* [volume NAME], any number of them */
+	const char *help;
+} sections[] = {
+	[SEC_SERVER] = { "server", false, "The process as a whole." },
+	[SEC_TLS] = { "tls", false, "Needed for imaps, pop3s, lmtps and for STARTTLS and STLS." },
+	[SEC_VOLUME] = { "volume", true, "A directory with mail. At least one." },
+	[SEC_LISTEN] = { "listen", true, "Where connections are accepted: address and port, or a unix socket. "
+	                                 "At least one." },
+	[SEC_LIMITS] = { "limits", false, "How much one client may ask for." },
+};
+
+enum key_type {
+	KEY_TEXT,
+	KEY_PATH,               /* made absolute; "" stays "" */
+	KEY_ADDRESS,            /* IPv4 or IPv6 in digits */
+	KEY_BOOL,               /* bool */
+	KEY_NUMBER,             /* uint64_t */
+	KEY_SIZE,               /* uint64_t bytes, suffix K, M, G */
+	KEY_DURATION,           /* uint64_t seconds, suffix s, m, h, d */
+	KEY_MODE,               /* uint64_t, octal */
+	KEY_WORD,               /* enum, the index in words[] */
+};
+
+#define WORDS_MAX 7
+
+static const struct key_def {
+	enum section_id section;
+	const char     *name;
+	enum key_type   type;
+	size_t          offset;         /* in the section's struct */
+	const char     *preset;         /* default as it would be written; NULL: must be given */
+	uint64_t        min, max;
+	const char     *words[WORDS_MAX];
+	const char     *help;
+} keys[] = {
+#define AT(type, field) offsetof(struct type, field)
+	{ SEC_SERVER, "user", KEY_TEXT, AT(conf_server, user), "", 0, 64, { NULL },
+	  "Who to become when started as root; empty: stay who one is." },
+	{ SEC_SERVER, "hostname", KEY_TEXT, AT(conf_server, hostname), "", 0, 255, { NULL },
+	  "Name in greetings and trace headers; empty: the system's." },
+	{ SEC_SERVER, "log_level", KEY_WORD, AT(conf_server, log_level), "info", 0, 0,
+	  { "error", "warn", "info", "debug" }, "The least important lines that are written." },
+	{ SEC_SERVER, "control_socket", KEY_PATH, AT(conf_server, control_socket), "control.sock", 1, 0, { NULL },
+	  "Unix socket by which restantectl reaches the running daemon." },
+	{ SEC_SERVER, "reactors", KEY_NUMBER, AT(conf_server, reactors), "0", 0, 256, { NULL },
+	  "Network threads; 0: one per core." },
+	{ SEC_SERVER, "pool_threads", KEY_NUMBER, AT(conf_server, pool_threads), "0", 0, 1024, { NULL },
+	  "Worker threads for disk, index and passwords; 0: chosen by the number of cores." },
+	{ SEC_SERVER, "allow_plaintext_on_loopback", KEY_BOOL, AT(conf_server, allow_plaintext_on_loopback), "no",
+	  0, 0, { NULL }, "Take passwords without TLS on connections from 127.0.0.0/8 and ::1." },
+	{ SEC_SERVER, "idle_timeout", KEY_DURATION, AT(conf_server, idle_timeout), "30m", 1, 7 * DAY, { NULL },
+	  "A logged-in connection that is silent for so long is ended." },
+	{ SEC_SERVER, "account_quota", KEY_SIZE, AT(conf_server, account_quota), "0", 0, UINT64_MAX / 2, { NULL },
+	  "Bytes of mail an account may hold unless set for it; 0: no limit." },
+	{ SEC_SERVER, "overquota_reply", KEY_WORD, AT(conf_server, overquota_reply), "452", 0, 0, { "452", "552" },
+	  "What LMTP answers for a full account: 452 (try again) or 552 (bounce)." },
+
+	{ SEC_TLS, "certificate", KEY_PATH, AT(conf_tls, certificate), "", 0, 0, { NULL },
+	  "PEM file: certificate, then its chain." },
+	{ SEC_TLS, "key", KEY_PATH, AT(conf_tls, key), "", 0, 0, { NULL }, "PEM file: the private key." },
+	{ SEC_TLS, "min_version", KEY_WORD, AT(conf_tls, min_version), "1.2", 0, 0, { "1.2", "1.3" },
+	  "The oldest TLS version accepted." },
+
+	{ SEC_VOLUME, "path", KEY_PATH, AT(conf_volume, path), NULL, 1, 0, { NULL },
+	  "The volume's directory." },
+	{ SEC_VOLUME, "durability", KEY_WORD, AT(conf_volume, durability), "strict", 0, 0, { "strict", "relaxed" },
+	  "strict: everything is synced before it is answered; relaxed: flag changes within a second." },
+
+	{ SEC_LISTEN, "protocol", KEY_WORD, AT(conf_listen, protocol), NULL, 0, 0,
+	  { "imap", "imaps", "pop3", "pop3s", "lmtp", "lmtps" }, "imaps, pop3s, lmtps: TLS from the first byte." },
+	{ SEC_LISTEN, "address", KEY_ADDRESS, AT(conf_listen, address), "127.0.0.1", 0, 0, { NULL },
+	  "IPv4 or IPv6 address in digits; 0.0.0.0 or :: for all." },
+	{ SEC_LISTEN, "port", KEY_NUMBER, AT(conf_listen, port), "", 1, 65535, { NULL },
+	  "TCP port; either this or socket must be given." },
+	{ SEC_LISTEN, "socket", KEY_PATH, AT(conf_listen, socket), "", 1, 0, { NULL },
+	  "Path of a unix socket instead of address and port." },
+	{ SEC_LISTEN, "mode", KEY_MODE, AT(conf_listen, mode), "0666", 0, 0777, { NULL },
+	  "Permissions of the unix socket, in octal." },
+
+	{ SEC_LIMITS, "message_size", KEY_SIZE, AT(conf_limits, message_size), "100M", KIB, 4 * GIB - 1, { NULL },
+	  "Bytes of one message." },
+	{ SEC_LIMITS, "max_connections", KEY_NUMBER, AT(conf_limits, max_connections), "20000", 1, 10000000, { NULL },
+	  "Connections at one time." },
+	{ SEC_LIMITS, "max_connections_per_ip", KEY_NUMBER, AT(conf_limits, max_connections_per_ip), "1000", 1,
+	  10000000, { NULL }, "Of these, from one address." },
+	{ SEC_LIMITS, "command_size", KEY_SIZE, AT(conf_limits, command_size), "64K", KIB, 16 * MIB, { NULL },
+	  "Bytes of one command, message literals not counted." },
+	{ SEC_LIMITS, "bad_commands", KEY_NUMBER, AT(conf_limits, bad_commands), "20", 1, 10000, { NULL },
+	  "Bad commands in a row that end the connection." },
+	{ SEC_LIMITS, "max_recipients", KEY_NUMBER, AT(conf_limits, max_recipients), "1000", 100, 100000, { NULL },
+	  "Recipients of one LMTP transaction." },
+	{ SEC_LIMITS, "auth_timeout", KEY_DURATION, AT(conf_limits, auth_timeout), "2m", 1, DAY, { NULL },
+	  "Time to log in." },
+	{ SEC_LIMITS, "auth_failures", KEY_NUMBER, AT(conf_limits, auth_failures), "5", 1, 1000, { NULL },
+	  "Failed logins that end the connection." },
+#undef AT
+};
+
+#define KEY_COUNT (sizeof keys / sizeof keys[0])
+_Static_assert(KEY_COUNT <= 64, "struct reader keeps a bit per key");
+_Static_assert(sizeof(enum conf_protocol) == sizeof(unsigned), "set_value stores words as unsigned");
+
+/* One pass over the file. */
+struct reader {
+	struct conf    *c;
+	struct slice    text;
+	size_t          pos;
+	unsigned        line;                   /* handed out last */
+	bool            in_section;
+	enum section_id section;
+	char            label[NAME_MAX_LEN + 16];       /* "listen imap" */
+	unsigned        header;                 /* line of the section's header */
+	void           *object;                 /* the struct that the section fills */
+	uint64_t        seen;                   /* a bit per key met in this section */
+	bool            had[sizeof sections / sizeof sections[0]];
+	bool            failed;
+	struct err     *e;
+};
+
+/* Keeps the first error only. */
+static bool fail_at(struct reader *r, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static bool
+fail_at(struct reader *r, unsigned line, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX];
+	va_list ap;
+
+	if (r->failed)
+		return false;
+	r->failed = true;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	err_set(r->e, RC_SYNTAX, "%.200s:%u: %s", r->c->path, line, text);
+	return false;
+}
+
+static bool
+fail_nomem(struct reader *r)
+{
+	if (!r->failed)
+		err_nomem(r->e);
+	r->failed = true;
+	return false;
+}
+
+/* --- values -------------------------------------------------------------------------------------- */
+
+/* What a key accepts, for error texts and for conf_describe. */
+static void
+describe_allowed(const struct key_def *k, char *out, size_t size)
+{
+	unsigned long long min = k->min, max = k->max;
+	size_t len = 0;
+
+	switch (k->type) {
+	case KEY_TEXT:
+		snprintf(out, size, "text of at most %llu bytes", max);
+		return;
+	case KEY_PATH:
+		snprintf(out, size, "a path");
+		return;
+	case KEY_ADDRESS:
+		snprintf(out, size, "an IPv4 or IPv6 address in digits");
+		return;
+	case KEY_BOOL:
+		snprintf(out, size, "yes or no");
+		return;
+	case KEY_NUMBER:
+		snprintf(out, size, "a number from %llu to %llu", min, max);
+		return;
+	case KEY_SIZE:
+		snprintf(out, size, "bytes from %llu to %llu, also with K, M or G", min, max);
+		return;
+	case KEY_DURATION:
+		snprintf(out, size, "a time from %llus to %llus, with s, m, h or d", min, max);
+		return;
+	case KEY_MODE:
+		snprintf(out, size, "an octal number from 0 to %04llo", max);
+		return;
+	case KEY_WORD:
+		out[0] = '\0';
+		for (size_t i = 0; i < WORDS_MAX && k->words[i] != NULL && len < size; i++)
+			len += (size_t)snprintf(out + len, size - len, i == 0 ? "%s" : ", %s", k->words[i]);
+		return;
+	}
+}
+
+static bool
+fail_value(struct reader *r, const struct key_def *k, const char *value)
+{
+	char allowed[160];
+
+	describe_allowed(k, allowed, sizeof allowed);
+	return fail_at(r, r->line, "[%s] %s = %.80s: allowed: %s", r->label, k->name, value, allowed);
+}
+
+/* Digits and perhaps one suffix that multiplies: "64K", "30m". */
+static bool
+parse_scaled(const char *value, const char *suffixes, const uint64_t *factors, uint64_t *out)
+{
+	struct slice s = slice_str(value);
+	uint64_t factor = 1;
+
+	if (s.len > 0) {
+		const char *hit = strchr(suffixes, s.ptr[s.len - 1]);
+
+		if (hit != NULL) {
+			factor = factors[hit - suffixes];
+			s.len--;
+		}
+	}
+	if (!slice_to_u64(s, UINT64_MAX / factor, out))
+		return false;
+	*out *= factor;
+	return true;
+}
+
+static bool
+parse_octal(const char *value, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (*value == '\0' || strlen(value) > 8)
+		return false;
+	for (; *value != '\0'; value++) {
+		if (*value < '0' || *value > '7')
+			return false;
+		v = v * 8 + (uint64_t)(*value - '0');
+	}
+	*out = v;
+	return true;
+}
+
+static bool
+parse_number(const struct key_def *k, const char *value, uint64_t *out)
+{
+	static const uint64_t size_factors[] = { KIB, MIB, GIB };
+	static const uint64_t time_factors[] = { 1, 60, 3600, DAY };
+	bool ok = false;
+
+	if (k->type == KEY_NUMBER)
+		ok = slice_to_u64(slice_str(value), UINT64_MAX, out);
+	else if (k->type == KEY_SIZE)
+		ok = parse_scaled(value, "KMG", size_factors, out);
+	else if (k->type == KEY_DURATION)
+		ok = parse_scaled(value, "smhd", time_factors, out);
+	else if (k->type == KEY_MODE)
+		ok = parse_octal(value, out);
+	return ok && *out >= k->min && *out <= k->max;
+}
+
+static bool
+is_address(const char *value)
+{
+	struct in6_addr addr;
+
+	return inet_pton(AF_INET, value, &addr) == 1 || inet_pton(AF_INET6, value, &addr) == 1;
+}
+
+static bool
+parse_word(const struct key_def *k, const char *value, unsigned *out)
+{
+	for (unsigned i = 0; i < WORDS_MAX && k->words[i] != NULL; i++) {
+		if (strcmp(k->words[i], value) == 0) {
+			*out = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A copy of the value; a relative path becomes one below the configuration's directory. */
+static bool
+store_string(struct reader *r, const struct key_def *k, const char *value, void *field)
+{
+	struct slice s = slice_str(value);
+
+	if (k->type == KEY_PATH && s.len > 0 && value[0] != '/')
+		s = arena_printf(&r->c->arena, "%s/%s", r->c->dir, value);
+	else
+		s = slice_of(arena_cstr(&r->c->arena, s), s.len);
+	if (s.ptr == NULL)
+		return fail_nomem(r);
+	memcpy(field, &s.ptr, sizeof s.ptr);
+	return true;
+}
+
+/* Presets take this way too; only what a file says is held against the range. */
+static bool
+set_value(struct reader *r, const struct key_def *k, const char *value, bool preset)
+{
+	void *field = (char *)r->object + k->offset;
+	uint64_t number = 0;
+	unsigned word = 0;
+	bool flag;
+
+	switch (k->type) {
+	case KEY_TEXT:
+		if (strlen(value) > k->max)
+			return fail_value(r, k, value);
+		return store_string(r, k, value, field);
+	case KEY_PATH:
+		if (!preset && strlen(value) < k->min)
+			return fail_value(r, k, value);
+		return store_string(r, k, value, field);
+	case KEY_ADDRESS:
+		if (!is_address(value))
+			return fail_value(r, k, value);
+		return store_string(r, k, value, field);
+	case KEY_BOOL:
+		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+			return fail_value(r, k, value);
+		flag = strcmp(value, "yes") == 0;
+		memcpy(field, &flag, sizeof flag);
+		return true;
+	case KEY_NUMBER:
+	case KEY_SIZE:
+	case KEY_DURATION:
+	case KEY_MODE:
+		if (!parse_number(k, value, &number) && !preset)
+			return fail_value(r, k, value);
+		memcpy(field, &number, sizeof number);
+		return true;
+	case KEY_WORD:
+		if (!parse_word(k, value, &word))
+			return fail_value(r, k, value);
+		memcpy(field, &word, sizeof word);
+		return true;
+	}
+	return false;
+}
+
+static bool
+set_presets(struct reader *r, enum section_id section)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		const struct key_def *k = &keys[i];
+		const char *preset = k->preset;
+
+		if (k->section != section)
+			continue;
+		if (preset == NULL)     /* must be given; until then something valid */
+			preset = k->type == KEY_WORD ? k->words[0] : "";
+		if (!set_value(r, k, preset, true))
+			return false;
+	}
+	return true;
+}
+
+/* --- sections ------------------------------------------------------------------------------------ */
+
+static bool
+check_listen(struct reader *r, const struct conf_listen *l)
+{
+	const struct conf *c = r->c;
+
+	if ((l->port == 0) == (l->socket[0] == '\0'))
+		return fail_at(r, l->line, "[%s] wants either port or socket", r->label);
+	for (const struct conf_listen *o = c->listens; o < l; o++) {
+		if (strcmp(o->socket, l->socket) == 0 && o->port == l->port &&
+		    (l->port == 0 || strcmp(o->address, l->address) == 0))
+			return fail_at(r, l->line, "[%s] has the address and port, or socket, of [listen %s]",
+			    r->label, o->name);
+	}
+	return true;
+}
+
+static bool
+check_volume(struct reader *r, const struct conf_volume *v)
+{
+	for (const struct conf_volume *o = r->c->volumes; o < v; o++)
+		if (strcmp(o->path, v->path) == 0)
+			return fail_at(r, v->line, "[%s] has the path of [volume %s]", r->label, o->name);
+	return true;
+}
+
+/* At the next header or the end of the file: is the section whole? */
+static bool
+section_close(struct reader *r)
+{
+	if (!r->in_section)
+		return true;
+	r->in_section = false;
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		const struct key_def *k = &keys[i];
+
+		if (k->section == r->section && k->preset == NULL && (r->seen >> i & 1) == 0)
+			return fail_at(r, r->header, "[%s] lacks the key %s", r->label, k->name);
+	}
+	if (r->section == SEC_LISTEN)
+		return check_listen(r, r->object);
+	if (r->section == SEC_VOLUME)
+		return check_volume(r, r->object);
+	return true;
+}
+
+static bool
+volume_add(struct reader *r, const char *name)
+{
+	struct conf *c = r->c;
+	struct conf_volume *v = &c->volumes[c->n_volumes];
+
+	for (size_t i = 0; i < c->n_volumes; i++)
+		if (strcmp(c->volumes[i].name, name) == 0)
+			return fail_at(r, r->line, "section [volume %s] appears twice (first in line %u)", name,
+			    c->volumes[i].line);
+	if (c->n_volumes == CONF_VOLUMES_MAX)
+		return fail_at(r, r->line, "more than %u volumes", CONF_VOLUMES_MAX);
+	*v = (struct conf_volume){ .name = name, .line = r->line };
+	c->n_volumes++;
+	r->object = v;
+	return true;
+}
+
+static bool
+listen_add(struct reader *r, const char *name)
+{
+	struct conf *c = r->c;
+	struct conf_listen *l = &c->listens[c->n_listens];
+
+	for (size_t i = 0; i < c->n_listens; i++)
+		if (strcmp(c->listens[i].name, name) == 0)
+			return fail_at(r, r->line, "section [listen %s] appears twice (first in line %u)", name,
+			    c->listens[i].line);
+	if (c->n_listens == CONF_LISTENS_MAX)
+		return fail_at(r, r->line, "more than %u listeners", CONF_LISTENS_MAX);
+	*l = (struct conf_listen){ .name = name, .line = r->line };
+	c->n_listens++;
+	r->object = l;
+	return true;
+}
+
+static void *
+section_object(struct conf *c, enum section_id section)
+{
+	switch (section) {
+	case SEC_SERVER:
+		return &c->server;
+	case SEC_TLS:
+		return &c->tls;
+	case SEC_LIMITS:
+		return &c->limits;
+	case SEC_VOLUME:
+	case SEC_LISTEN:
+		return NULL;
+	}
+	return NULL;
+}
+
+/* A name is what may safely be a directory or a word in a log line. */
+static bool
+is_name(struct slice s)
+{
+	if (s.len == 0 || s.len > NAME_MAX_LEN)
+		return false;
+	for (size_t i = 0; i < s.len; i++) {
+		uint8_t c = ascii_lower(s.ptr[i]);
+
+		if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '_' &&
+		    (c != '.' || i == 0))
+			return false;
+	}
+	return true;
+}
+
+static bool
+section_start(struct reader *r, enum section_id id, struct slice name)
+{
+	const struct section_def *def = &sections[id];
+	const char *copy;
+
+	if (!def->named) {
+		if (name.len > 0)
+			return fail_at(r, r->line, "section [%s] takes no name", def->name);
+		if (r->had[id])
+			return fail_at(r, r->line, "section [%s] appears twice", def->name);
+		r->had[id] = true;
+		r->object = section_object(r->c, id);
+		snprintf(r->label, sizeof r->label, "%s", def->name);
+		return true;
+	}
+	if (!is_name(name))
+		return fail_at(r, r->line, "section [%s NAME]: a name of at most %u letters, digits, - _ . is needed",
+		    def->name, NAME_MAX_LEN);
+	copy = arena_cstr(&r->c->arena, name);
+	if (copy == NULL)
+		return fail_nomem(r);
+	snprintf(r->label, sizeof r->label, "%s %s", def->name, copy);
+	if (!(id == SEC_VOLUME ? volume_add(r, copy) : listen_add(r, copy)))
+		return false;
+	return set_presets(r, id);
+}
+
+/* A header, blanks trimmed: "[listen imap]", perhaps a comment behind it. */
+static bool
+section_open(struct reader *r, struct slice line)
+{
+	size_t end = slice_find_byte(line, ']');
+	struct slice rest = slice_trim(slice_sub(line, end + 1, line.len));
+	struct slice inside = slice_trim(slice_sub(line, 1, end));
+	size_t blank = slice_find_byte(inside, ' ');
+	struct slice word = slice_sub(inside, 0, blank);
+	struct slice name = slice_trim(slice_sub(inside, blank, inside.len));
+
+	if (end == line.len || (rest.len > 0 && rest.ptr[0] != ';' && rest.ptr[0] != '#'))
+		return fail_at(r, r->line, "expected [section] and nothing behind it");
+	if (!section_close(r))
+		return false;
+	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+		if (!slice_eq(word, slice_str(sections[i].name)))
+			continue;
+		r->section = (enum section_id)i;
+		r->header = r->line;
+		r->seen = 0;
+		r->in_section = section_start(r, r->section, name);
+		return r->in_section;
+	}
+	return fail_at(r, r->line, "unknown section [%.*s]: there are server, tls, limits, volume NAME, listen NAME",
+	    (int)(inside.len < 60 ? inside.len : 60), (const char *)inside.ptr);
+}
+
+/* --- lines --------------------------------------------------------------------------------------- */
+
+/* inih's reader: one line per call, without indentation; NULL at the end or after an error. */
+static char *
+line_read(char *dst, int size, void *arg)
+{
+	struct reader *r = arg;
+	struct slice rest = slice_sub(r->text, r->pos, r->text.len);
+	struct slice line = slice_sub(rest, 0, slice_find_byte(rest, '\n'));
+
+	if (r->failed || rest.len == 0)
+		return NULL;
+	r->pos += line.len + 1;
+	r->line++;
+	if (r->line == 1 && slice_starts(line, SLICE("\xef\xbb\xbf")))
+		line = slice_sub(line, 3, line.len);
+	line = slice_trim(line);
+	if (line.len + 3 > (size_t)size && line.ptr[0] != '#' && line.ptr[0] != ';') {
+		fail_at(r, r->line, "line is longer than %d bytes", size - 3);
+		return NULL;
+	}
+	if (line.len > 0 && line.ptr[0] == '[' && !section_open(r, line))
+		return NULL;
+	if (line.len + 3 > (size_t)size || (line.len > 0 && line.ptr[0] == '['))
+		line.len = 0;           /* dealt with */
+	if (!slice_to_cstr(line, dst, (size_t)size)) {
+		fail_at(r, r->line, "line holds a NUL byte");
+		return NULL;
+	}
+	return dst;
+}
+
+/* inih's handler: one key = value. Returns 0 on error. */
+static int
+line_apply(void *arg, const char *unused, const char *name, const char *value)
+{
+	struct reader *r = arg;
+
+	(void)unused;
+	if (r->failed)
+		return 0;
+	if (!r->in_section)
+		return fail_at(r, r->line, "%.40s stands before the first [section]", name);
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (keys[i].section != r->section || strcmp(keys[i].name, name) != 0)
+			continue;
+		if ((r->seen >> i & 1) != 0)
+			return fail_at(r, r->line, "[%s] %s appears twice", r->label, name);
+		r->seen |= UINT64_C(1) << i;
+		return set_value(r, &keys[i], value, false);
+	}
+	return fail_at(r, r->line, "[%s] has no key %.60s", r->label, name);
+}
+
+/* What only the whole file can show. */
+static bool
+check_whole(struct reader *r)
+{
+	const struct conf *c = r->c;
+
+	if (c->n_volumes == 0)
+		return fail_at(r, r->line, "there is no section [volume NAME]");
+	if (c->n_listens == 0)
+		return fail_at(r, r->line, "there is no section [listen NAME]");
+	if ((c->tls.certificate[0] == '\0') != (c->tls.key[0] == '\0'))
+		return fail_at(r, r->line, "[tls] wants both certificate and key");
+	for (size_t i = 0; i < c->n_listens; i++)
+		if (conf_protocol_is_tls(c->listens[i].protocol) && c->tls.certificate[0] == '\0')
+			return fail_at(r, c->listens[i].line, "[listen %s] speaks TLS: [tls] certificate and key "
+			    "are needed", c->listens[i].name);
+	return true;
+}
+
+static bool
+parse_text(struct reader *r)
+{
+	static const enum section_id single[] = { SEC_SERVER, SEC_TLS, SEC_LIMITS };
+	int bad;
+
+	for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
+		r->object = section_object(r->c, single[i]);
+		if (!set_presets(r, single[i]))
+			return false;
+	}
+	bad = ini_parse_stream(line_read, r, line_apply, r);
+	if (bad != 0)
+		fail_at(r, bad > 0 ? (unsigned)bad : r->line, "expected [section] or key = value");
+	return !r->failed && section_close(r) && check_whole(r);
+}
+
+/* --- the file ------------------------------------------------------------------------------------ */
+
+/* Absolute names of the file and of its directory. */
+static enum rc
+find_place(struct conf *c, const char *path, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	const char *base = slash != NULL ? slash + 1 : path;
+	char dir[PATH_MAX], real[PATH_MAX];
+
+	if (!slice_to_cstr(slice_sub(slice_str(path), 0, (size_t)(base - path)), dir, sizeof dir))
+		return err_set(e, RC_LIMIT, "%.200s: path too long", path);
+	if (realpath(dir[0] != '\0' ? dir : ".", real) == NULL)
+		return err_os(e, errno, "%.200s", path);
+	c->dir = arena_cstr(&c->arena, slice_str(strcmp(real, "/") == 0 ? "" : real));
+	c->path = (const char *)arena_printf(&c->arena, "%s/%s", c->dir != NULL ? c->dir : "", base).ptr;
+	return c->dir != NULL && c->path != NULL ? RC_OK : err_nomem(e);
+}
+
+static enum rc
+read_file(struct conf *c, struct slice *out, struct err *e)
+{
+	FILE *f = fopen(c->path, "re");
+	uint8_t *text;
+	size_t n;
+	int os;
+
+	if (f == NULL)
+		return err_os(e, errno, "%.200s", c->path);
+	text = arena_alloc(&c->arena, CONF_FILE_MAX + 1);
+	if (text == NULL) {
+		fclose(f);
+		return err_nomem(e);
+	}
+	n = fread(text, 1, CONF_FILE_MAX + 1, f);
+	os = ferror(f) != 0 ? errno : 0;
+	fclose(f);
+	if (os != 0)
+		return err_os(e, os, "%.200s", c->path);
+	if (n > CONF_FILE_MAX)
+		return err_set(e, RC_LIMIT, "%.200s: larger than %u bytes", c->path, CONF_FILE_MAX);
+	*out = slice_of(text, n);
+	return RC_OK;
+}
+
+enum rc
+conf_load(const char *path, struct conf **out, struct err *e)
+{
+	struct conf *c = calloc(1, sizeof *c);
+	struct reader r = { .c = c, .e = e };
+	enum rc rc;
+
+	*out = NULL;
+	if (c == NULL)
+		return err_nomem(e);
+	arena_init(&c->arena, ARENA_MAX);
+	c->volumes = arena_array(&c->arena, CONF_VOLUMES_MAX, sizeof *c->volumes);
+	c->listens = arena_array(&c->arena, CONF_LISTENS_MAX, sizeof *c->listens);
+	if (c->volumes == NULL || c->listens == NULL) {
+		rc = err_nomem(e);
+		goto out;
+	}
+	rc = find_place(c, path, e);
+	if (rc == RC_OK)
+		rc = read_file(c, &r.text, e);
+	if (rc == RC_OK && !parse_text(&r))
+		rc = e->code;
+	if (rc == RC_OK) {
+		*out = c;
+		c = NULL;               /* the caller's now */
+	}
+out:
+	conf_free(&c);
+	return rc;
+}
+
+void
+conf_free(struct conf **c)
+{
+	if (*c == NULL)
+		return;
+	arena_fini(&(*c)->arena);
+	free(*c);
+	*c = NULL;
+}
+
+const char *
+conf_protocol_name(enum conf_protocol p)
+{
+	switch (p) {
+	case CONF_IMAP:
+		return "imap";
+	case CONF_IMAPS:
+		return "imaps";
+	case CONF_POP3:
+		return "pop3";
+	case CONF_POP3S:
+		return "pop3s";
+	case CONF_LMTP:
+		return "lmtp";
+	case CONF_LMTPS:
+		return "lmtps";
+	}
+	return "unknown";
+}
+
+bool
+conf_protocol_is_tls(enum conf_protocol p)
+{
+	return p == CONF_IMAPS || p == CONF_POP3S || p == CONF_LMTPS;
+}
+
+void
+conf_describe(struct buf *out)
+{
+	for (size_t s = 0; s < sizeof sections / sizeof sections[0]; s++) {
+		buf_printf(out, "%s[%s%s]\n%s\n", s == 0 ? "" : "\n", sections[s].name, sections[s].named ? " NAME" : "",
+		    sections[s].help);
+		for (size_t i = 0; i < KEY_COUNT; i++) {
+			const struct key_def *k = &keys[i];
+			char allowed[160];
+
+			if (k->section != s)
+				continue;
+			describe_allowed(k, allowed, sizeof allowed);
+			if (k->preset == NULL)
+				buf_printf(out, "\n  %s  (must be given)\n", k->name);
+			else
+				buf_printf(out, "\n  %s = %s\n", k->name, k->preset);
+			buf_printf(out, "      %s\n      %s\n", allowed, k->help);
+		}
+	}
+}
