@@ -55,8 +55,10 @@ sasl_attempt_find(struct sasl_attempt *t, const struct sasl_accounts *accounts, 
 	if (check_name(name, e) != RC_OK)
 		return e->code;
 	rc = accounts->find(accounts->arg, name, &t->arena, &t->account, e);
-	if (rc == RC_NOT_FOUND)
+	if (rc == RC_NOT_FOUND) {
+		*e = (struct err)ERR_INIT;
 		return RC_OK;
+	}
 	if (rc != RC_OK)
 		return rc == RC_SYNTAX ? err_set(e, RC_IO, "account look-up answered SYNTAX") : rc;
 	assert(t->account.name.len > 0 && t->account.name.len <= SASL_NAME_MAX);
@@ -65,22 +67,19 @@ sasl_attempt_find(struct sasl_attempt *t, const struct sasl_accounts *accounts, 
 	return RC_OK;
 }
 
-/* Does any verifier match? One that is damaged does not keep the others from being tried. */
+/* Does any verifier match? One that is damaged does not keep the others from being tried, but is told of if none does. */
 static enum rc
 check_verifiers(const struct sasl_account *a, struct slice password, bool *match, struct err *e)
 {
-	enum rc worst = RC_OK;
+	struct err worst = ERR_INIT;
 
 	*match = false;
-	for (size_t i = 0; i < a->nverifiers; i++) {
-		enum rc rc = credential_check_plain(a->verifiers[i], password, match, e);
-
-		if (*match)
-			return RC_OK;
-		if (rc != RC_OK)
-			worst = rc;
-	}
-	return worst;
+	for (size_t i = 0; i < a->nverifiers && !*match; i++)
+		if (credential_check_plain(a->verifiers[i], password, match, e) != RC_OK)
+			worst = *e;
+	if (!*match)
+		*e = worst;
+	return *match ? RC_OK : worst.code;
 }
 
 enum rc

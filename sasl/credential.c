@@ -155,8 +155,10 @@ check(const struct credential *c, struct slice password, bool *match, struct err
 	enum rc rc = derive(password, c, &keys, e);
 
 	*match = false;
-	if (rc == RC_SYNTAX || rc == RC_LIMIT)
+	if (rc == RC_SYNTAX || rc == RC_LIMIT) {
+		*e = (struct err)ERR_INIT;
 		return RC_OK;
+	}
 	if (rc == RC_OK)
 		*match = secret_equal(slice_of(keys.stored, sizeof keys.stored),
 		                      slice_of(c->keys.stored, sizeof c->keys.stored));

@@ -5,6 +5,7 @@
  *   closed     id 3, password "pencil", disabled
  *   newcomer   id 4, no password yet
  *   damaged    id 5, its verifier is not one
+ *   mended     id 6, password "pencil", after a verifier that is none
  *   flaky      cannot be looked up
  */
 #include "tests/unit/unit.h"
@@ -19,7 +20,7 @@
 #include <time.h>
 
 static uint8_t pencil_text[CREDENTIAL_TEXT_MAX], app_text[CREDENTIAL_TEXT_MAX];
-static struct slice pencil[2];
+static struct slice pencil[2], mended[2];
 
 static const struct slice damaged[] = { SLICE_INIT("pencil") };
 
@@ -35,6 +36,7 @@ static const struct fake {
 	{ SLICE_INIT("closed"),   3, true,  pencil,  1 },
 	{ SLICE_INIT("newcomer"), 4, false, NULL,    0 },
 	{ SLICE_INIT("damaged"),  5, false, damaged, 1 },
+	{ SLICE_INIT("mended"),   6, false, mended,  2 },
 };
 
 static enum rc
@@ -136,6 +138,9 @@ static const struct plain_case {
 	{ "plain: empty password",         SLICE_INIT("\0anna\0"),               SASL_EX_FAILED,    "" },
 	{ "plain: password not UTF-8",     SLICE_INIT("\0anna\0\xff"),           SASL_EX_FAILED,    "" },
 	{ "plain: damaged verifier",       SLICE_INIT("\0damaged\0pencil"),      SASL_EX_TEMPFAIL,  "" },
+	{ "plain: after a damaged one",    SLICE_INIT("\0mended\0pencil"),       SASL_EX_OK,        "mended/6" },
+	{ "plain: wrong after a damaged one", SLICE_INIT("\0mended\0pencel"),    SASL_EX_TEMPFAIL,  "" },
+	{ "plain: unfit after a damaged one", SLICE_INIT("\0mended\0\xff"),      SASL_EX_TEMPFAIL,  "" },
 	{ "plain: look-up fails",          SLICE_INIT("\0flaky\0pencil"),        SASL_EX_TEMPFAIL,  "" },
 	{ "plain: authzid look-up fails",  SLICE_INIT("flaky\0anna\0pencil"),    SASL_EX_TEMPFAIL,  "" },
 	{ "plain: space around the name",  SLICE_INIT("\0 anna \0pencil"),       SASL_EX_FAILED,    "" },
@@ -223,6 +228,10 @@ test_mechanism_list(void **state)
 	assert_string_equal(list, "PLAIN");
 	assert_int_equal(n, 1);
 	sasl_exchange_free(&x);
+	/* The code of no other mechanism is in the process; EXTERNAL is part of libsasl2 itself. */
+	for (const char **one = sasl_global_listmech(); *one != NULL; one++)
+		if (strcmp(*one, "EXTERNAL") != 0)
+			assert_string_equal(*one, "PLAIN");
 }
 
 static enum sasl_result
@@ -488,6 +497,8 @@ set_up(void **state)
 	(void)state;
 	pencil[0] = make_verifier(SLICE("pencil"), pencil_text);
 	pencil[1] = make_verifier(SLICE("app pencil"), app_text);
+	mended[0] = damaged[0];
+	mended[1] = pencil[0];
 	check_missing_plugins();
 	assert_int_equal(sasl_library_init(NULL, &e), RC_OK);
 	return 0;
