@@ -45,6 +45,13 @@ enum imap_status {
 	IMAP_BAD,
 };
 
+/* What is to happen with an announced literal. */
+enum imap_literal {
+	LITERAL_COLLECT,        /* into the frame, within the limits of a command */
+	LITERAL_STREAM,
+	LITERAL_REFUSE,         /* the cursor says what was expected */
+};
+
 struct imap;
 
 struct imap_command {
@@ -58,15 +65,19 @@ struct imap_command {
 	bool (*check)(struct imap *im);
 	/* Pool. Called again and again; keeps its place in im->args. NULL: done already by check (imap_reply was called). */
 	enum imap_result (*run)(struct imap *im);
-	/* Reactor, after run said IMAP_INPUT (or parse set im->wants_input): takes from session_in what it can. NEXT_INPUT: not
-	 * enough yet; NEXT_STEP: call run again. NULL if never. */
+	/* Reactor, after run said IMAP_INPUT, and again whenever input or a notification comes: takes what it can (imap_input,
+	 * imap_input_taken, or the framer). NEXT_INPUT: not enough yet; NEXT_STEP: call run again. NULL if never. */
 	enum session_next (*input)(struct imap *im);
-	/* Pool, the connection is lost or the command ends: give up what args own beyond the arena (changes never: they come
-	 * back). NULL if nothing. */
+	/* Pool or reactor, the connection is lost or the command ends: give up what args own beyond the arena; must not block
+	 * for long. im->change is freed by imap.c, after this. NULL if nothing. */
 	void (*drop)(struct imap *im);
+	/* Reactor, pure: a literal is announced at the end of what has come of the command (c stands behind the name).
+	 * LITERAL_STREAM: args are ready, run is called, and the octets are the command's to take. NULL: collect. */
+	enum imap_literal (*literal)(struct imap *im, struct cursor *c);
 };
 
-/* All commands; UID FETCH and the like are rows of their own with the name "UID FETCH". NULL if unknown. */
+/* All commands; UID FETCH and the like are rows of their own with the name "UID FETCH". NULL if unknown. The rows are
+ * declared in commands.h and defined, with designated initialisers, in the cmd_*.c files. */
 const struct imap_command *imap_table_find(struct slice name);
 
 struct imap {
@@ -79,7 +90,6 @@ struct imap {
 	const struct imap_command *cmd;
 	struct slice     tag;
 	bool             uid_command;   /* "UID ..." */
-	bool             wants_input;
 	void            *args;          /* of the command's own type, in the arena */
 	struct change   *change;        /* the one submitted and not yet freed, or NULL */
 	enum imap_status status;        /* set by imap_reply */
@@ -99,6 +109,8 @@ struct imap {
 	bool             rev2;          /* IMAP4rev2: no RECENT, UTF-8 names, ESEARCH instead of SEARCH */
 	bool             utf8;          /* UTF8=ACCEPT or rev2: mailbox names in UTF-8, else modified UTF-7 */
 
+	bool             ended;         /* an untagged BYE has been written (imap_bye): the session closes, no tagged answer */
+
 	struct imap_private *priv;      /* framer, SASL exchange, ...: imap.c's own */
 };
 
@@ -108,8 +120,14 @@ struct imap {
  * imap_reply(im, IMAP_NO, "[TRYCREATE] No such mailbox"). */
 void imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The answer for a failed read or a refused change: [NONEXISTENT], [ALREADYEXISTS], [OVERQUOTA], [LIMIT],
- * [UNAVAILABLE], [SERVERBUG], ... with a fixed sentence [RFC 5530]; what operators need is logged here, once. */
+ * [UNAVAILABLE], [SERVERBUG], ... with a fixed sentence [RFC 5530]; what operators need is logged here, once. When
+ * im->change is durable all the same, the session ends with BYE instead [design I1]. */
 void imap_reply_error(struct imap *im, enum rc rc, const struct err *e);
+
+/* Write "* BYE text" and end the session after this step. From run, check, input or imap_tell_changes. */
+void imap_bye(struct imap *im, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Nothing is selected any more: view, watch, state IMAP_AUTH. Writes nothing. Any owner thread. */
+void imap_unselect(struct imap *im);
 
 /* Output: to session_out. imap_out_* write the productions of RFC 9051 s9. */
 struct buf *imap_out(struct imap *im);
@@ -120,7 +138,11 @@ void imap_out_mailbox(struct imap *im, struct slice utf8_name); /* modified UTF-
 void imap_out_flags(struct buf *out, uint32_t flags, struct slice keywords, bool recent);       /* "(\Seen $x)" */
 void imap_out_date(struct buf *out, struct mail_date d);        /* "17-Jul-1996 02:44:25 -0700", quoted */
 
-/* Submit im->change and wait for it: returns IMAP_WAIT. When run is called again im->change has its results; the
+/* Input that came and is not taken yet, and taking some of it. Owner thread. */
+struct slice imap_input(const struct imap *im);
+void imap_input_taken(struct imap *im, size_t n);
+
+/* Submit c and wait for it: im->change = c, returns IMAP_WAIT. When run is called again im->change has its results; the
  * command frees it with change_free. Sets who, done and done_arg. */
 enum imap_result imap_submit(struct imap *im, struct change *c);
 
@@ -142,6 +164,7 @@ struct seq_set {                /* as written; "*" is SEQ_STAR, resolved against
 #define SEQ_STAR    UINT64_MAX
 #define SEQ_SET_MAX 4096u
 
+bool parse_tag(struct cursor *c, struct slice *out);
 bool parse_sequence_set(struct cursor *c, struct arena *a, struct seq_set *out);
 bool parse_astring(struct cursor *c, struct arena *a, struct slice *out);
 bool parse_string(struct cursor *c, struct arena *a, struct slice *out);        /* quoted or literal */
@@ -152,6 +175,10 @@ bool parse_number64(struct cursor *c, uint64_t *out);
 bool parse_nz_number(struct cursor *c, uint32_t *out);
 /* A mailbox name to UTF-8 NFC: modified UTF-7 undone unless im->utf8, INBOX folded, trailing "/" kept. */
 bool parse_mailbox(struct imap *im, struct cursor *c, struct slice *out);
+/* A pattern of LIST as on the wire; imap_name_from_wire makes it comparable with names. */
+bool parse_list_mailbox(struct cursor *c, struct arena *a, struct slice *out);
+/* The second half of parse_mailbox, into im->arena. */
+bool imap_name_from_wire(struct imap *im, struct cursor *c, struct slice wire, struct slice *out);
 /* "(\Seen $x)" or a bare list; system flags into *flags, keywords space-separated into *keywords. \Recent is refused. */
 bool parse_flag_list(struct cursor *c, struct arena *a, uint32_t *flags, struct slice *keywords);
 bool parse_date_time(struct cursor *c, struct mail_date *out);                  /* quoted date-time */
@@ -161,5 +188,7 @@ bool parse_end(struct cursor *c);                                               
 /* The UIDs that a sequence-set (or UID set, if im->uid_command) means in the view; numbers beyond the view are BAD for
  * sequence numbers (false, imap_reply was called), ignored for UIDs. Loads the view: pool. */
 bool imap_resolve_set(struct imap *im, const struct seq_set *set, struct uid_set *out);
+/* The same, for UIDs or sequence numbers by `uids`. *out is made here in both; on success the caller's to uid_set_fini. */
+bool imap_resolve_numbers(struct imap *im, const struct seq_set *set, bool uids, struct uid_set *out);
 
 #endif
