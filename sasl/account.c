@@ -67,7 +67,8 @@ sasl_attempt_find(struct sasl_attempt *t, const struct sasl_accounts *accounts, 
 	return RC_OK;
 }
 
-/* Does any verifier match? One that is damaged does not keep the others from being tried, but is told of if none does. */
+/* Does any verifier match? One that is damaged does not keep the others from being tried, but is
+ * told of if none does. */
 static enum rc
 check_verifiers(const struct sasl_account *a, struct slice password, bool *match, struct err *e)
 {

@@ -1,8 +1,8 @@
 /* auxprop - hands an account's verifiers to libsasl2 as the property authPassword [RFC 5803].
  *
- * PLAIN does not need it: its password goes to our callback. Mechanisms that never see a password ask for this property.
- * The account was found when the name was canonicalised, so nothing is looked up here. Whether there is an account
- * makes no difference to the answer's result, only to its content.
+ * PLAIN does not need it: its password goes to our callback. Mechanisms that never see a password ask for this
+ * property. The account was found when the name was canonicalised, so nothing is looked up here. Whether there is an
+ * account makes no difference to the answer's result, only to its content.
  */
 #include "sasl/internal.h"
 
@@ -59,8 +59,8 @@ lookup(void *context, sasl_server_params_t *params, unsigned flags, const char *
 }
 
 static int
-plugin_init(const sasl_utils_t *utils, int max_version, int *out_version, sasl_auxprop_plug_t **plug,
-            const char *name)
+plugin_init(const sasl_utils_t *utils, int max_version, int *out_version,
+            sasl_auxprop_plug_t **plug, const char *name)
 {
 	static char plugin_name[] = SASL_AUXPROP_NAME;
 	static sasl_auxprop_plug_t plugin = { .auxprop_lookup = lookup, .name = plugin_name };

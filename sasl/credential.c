@@ -13,8 +13,8 @@
 
 static const struct slice scheme = SLICE_INIT("SCRAM-SHA-256$");
 
-/* Decode all of `text` into `out` of `room` (<= CREDENTIAL_SALT_MAX) bytes; *len of them. EVP_DecodeBlock forgives white
- * space and stray bits, so what it made is encoded again and must give the same text. */
+/* Decode all of `text` into `out` of `room` (<= CREDENTIAL_SALT_MAX) bytes; *len of them. EVP_DecodeBlock forgives
+ * white space and stray bits, so what it made is encoded again and must give the same text. */
 static bool
 decode(struct slice text, uint8_t *out, size_t room, size_t *len)
 {
@@ -87,13 +87,16 @@ credential_parse(struct slice text, struct credential *out, struct err *e)
 	if (!split(&rest, '$', &salt) ||
 	    !decode(salt, out->salt, sizeof out->salt, &out->salt_len) ||
 	    out->salt_len < CREDENTIAL_SALT_MIN)
-		return err_set(e, RC_CORRUPT, "verifier: expected a salt of %d to %d octets in base64",
+		return err_set(e, RC_CORRUPT,
+		               "verifier: expected a salt of %d to %d octets in base64",
 		               CREDENTIAL_SALT_MIN, CREDENTIAL_SALT_MAX);
 	if (!split(&rest, ':', &stored) || !decode_key(stored, out->keys.stored))
-		return err_set(e, RC_CORRUPT, "verifier: expected a StoredKey of %d octets in base64",
+		return err_set(e, RC_CORRUPT,
+		               "verifier: expected a StoredKey of %d octets in base64",
 		               SCRAM_KEY_LEN);
 	if (!decode_key(rest, out->keys.server))
-		return err_set(e, RC_CORRUPT, "verifier: expected a ServerKey of %d octets in base64",
+		return err_set(e, RC_CORRUPT,
+		               "verifier: expected a ServerKey of %d octets in base64",
 		               SCRAM_KEY_LEN);
 	return RC_OK;
 }
@@ -132,7 +135,8 @@ derive(struct slice password, const struct credential *c, struct scram_keys *key
 enum rc
 credential_make_scram(struct slice password, struct buf *out, struct err *e)
 {
-	struct credential c = { .iterations = CREDENTIAL_ITERATIONS, .salt_len = CREDENTIAL_SALT_LEN };
+	struct credential c = { .iterations = CREDENTIAL_ITERATIONS,
+		                .salt_len = CREDENTIAL_SALT_LEN };
 	enum rc rc;
 
 	rc = secret_random(c.salt, c.salt_len, e);

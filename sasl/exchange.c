@@ -95,8 +95,8 @@ check_password(sasl_conn_t *conn, void *context, const char *user, const char *p
 	return sasl_code(rc);
 }
 
-/* SASL_CB_PROXY_POLICY, after the password was right: everybody may act as themselves, nobody as another yet. An unknown
- * account and another's are refused alike. */
+/* SASL_CB_PROXY_POLICY, after the password was right: everybody may act as themselves, nobody as another yet. An
+ * unknown account and another's are refused alike. */
 static int
 authorize(sasl_conn_t *conn, void *context, const char *user, unsigned ulen, const char *auth,
           unsigned alen, const char *realm, unsigned rlen, struct propctx *props)
@@ -175,7 +175,8 @@ sasl_exchange_new(const struct sasl_setup *setup, struct sasl_exchange **out, st
 	sasl_attempt_init(&x->authc);
 	sasl_attempt_init(&x->authz);
 	set_callbacks(x);
-	rc = sasl_server_new(setup->service, setup->host, NULL, NULL, NULL, x->callbacks, 0, &x->conn);
+	rc = sasl_server_new(setup->service, setup->host, NULL, NULL, NULL, x->callbacks, 0,
+	                     &x->conn);
 	if (rc == SASL_OK)
 		rc = set_security(x->conn, setup);
 	if (rc != SASL_OK) {
@@ -308,8 +309,8 @@ sasl_exchange_start(struct sasl_exchange *x, struct slice mechanism, struct slic
 	}
 	if (!fits(x, initial))
 		return failure(x, SASL_BADPROT);
-	rc = sasl_server_start(x->conn, name, (const char *)initial.ptr, (unsigned)initial.len, &out,
-	                       &len);
+	rc = sasl_server_start(x->conn, name, (const char *)initial.ptr, (unsigned)initial.len,
+	                       &out, &len);
 	return finish(x, rc, slice_of(out, len), challenge);
 }
 

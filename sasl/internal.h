@@ -30,7 +30,7 @@ struct sasl_exchange {
 	bool                        authz_named;
 	struct sasl_identity        authenticated;
 	struct sasl_identity        authorized;
-	struct err                  err;                /* set by our callbacks: it outranks what libsasl2 makes of it */
+	struct err                  err;                /* of our callbacks: outranks what libsasl2 makes of it */
 };
 
 /* The exchange that a libsasl2 connection belongs to, from inside a plugin; NULL if it is none of ours. */

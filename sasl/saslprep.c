@@ -103,7 +103,8 @@ check_char(utf8proc_int32_t c, struct err *e)
 
 	if (IN_TABLE(c, prohibited) || (c & 0xfffe) == 0xfffe || category == UTF8PROC_CATEGORY_CC ||
 	    category == UTF8PROC_CATEGORY_CO || category == UTF8PROC_CATEGORY_CS)
-		return err_set(e, RC_SYNTAX, "holds a control or another character that is not allowed");
+		return err_set(e, RC_SYNTAX,
+		               "holds a control or another character that is not allowed");
 	if (category == UTF8PROC_CATEGORY_CN)
 		return err_set(e, RC_SYNTAX, "holds a character that Unicode %s does not know",
 		               utf8proc_unicode_version());
@@ -135,7 +136,8 @@ check_direction(const utf8proc_int32_t *chars, size_t n, struct err *e)
 		left = left || is_left_to_right(chars[i]);
 	}
 	if (right && (left || !is_right_to_left(chars[0]) || !is_right_to_left(chars[n - 1])))
-		return err_set(e, RC_SYNTAX, "mixes writing from left to right and from right to left");
+		return err_set(e, RC_SYNTAX,
+		               "mixes writing from left to right and from right to left");
 	return RC_OK;
 }
 
@@ -161,7 +163,8 @@ normalize(struct slice mapped, utf8proc_int32_t *chars, size_t room, size_t *n, 
 
 /* NFKC, checks, and back to UTF-8. `chars` is scratch for `room` characters. */
 static enum rc
-prepare(struct slice mapped, utf8proc_int32_t *chars, size_t room, struct secret *out, struct err *e)
+prepare(struct slice mapped, utf8proc_int32_t *chars, size_t room, struct secret *out,
+        struct err *e)
 {
 	size_t n = 0;
 
