@@ -37,6 +37,7 @@ test_ceiling(void **state)
 	assert_null(arena_alloc(&a, 10001));
 	assert_null(arena_alloc(&a, SIZE_MAX));
 	assert_null(arena_array(&a, SIZE_MAX / 2, 3));
+	assert_null(arena_array(&a, SIZE_MAX / 4 + 2, 4));      /* the product wraps to 4 */
 	while (arena_alloc(&a, 100) != NULL)
 		n++;
 	assert_in_range(n, 85, 100);

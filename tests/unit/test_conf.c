@@ -153,6 +153,8 @@ static const struct bad_case {
 	  "1: section [volume NAME]: a name of at most 40 letters, digits, - _ . is needed" },
 	{ "name leaves the directory", SLICE_INIT("[volume ../v]\n"),
 	  "1: section [volume NAME]: a name of at most 40 letters, digits, - _ . is needed" },
+	{ "name is the parent", SLICE_INIT("[volume ..]\n"),
+	  "1: section [volume NAME]: a name of at most 40 letters, digits, - _ . is needed" },
 	{ "name not wanted", SLICE_INIT("[server x]\n"), "1: section [server] takes no name" },
 	{ "key before sections", SLICE_INIT("user = x\n"), "1: user stands before the first [section]" },
 	{ "no equals sign", SLICE_INIT("[server]\nuser\n"), "2: expected [section] or key = value" },
@@ -170,6 +172,9 @@ static const struct bad_case {
 	  "2: [server] reactors = 1K: allowed: a number from 0 to 256" },
 	{ "size overflows", SLICE_INIT("[limits]\nmessage_size = 18446744073709551615G\n"),
 	  "2: [limits] message_size = 18446744073709551615G: allowed: "
+	  "bytes from 1024 to 4294967295, also with K, M or G" },
+	{ "size wraps into the range", SLICE_INIT("[limits]\nmessage_size = 18014398509481985K\n"),
+	  "2: [limits] message_size = 18014398509481985K: allowed: "
 	  "bytes from 1024 to 4294967295, also with K, M or G" },
 	{ "size suffix alone", SLICE_INIT("[limits]\ncommand_size = K\n"),
 	  "2: [limits] command_size = K: allowed: bytes from 1024 to 16777216, also with K, M or G" },
