@@ -1,0 +1,172 @@
+/* commands - the table of POP3 commands, and the small ones: CAPA, STAT, LIST, UIDL, DELE, RSET, NOOP. */
+#include "server/pop3/pop3.h"
+
+/* The unique-id of a message: UIDVALIDITY and UID, both of which live in the log, so that it survives restarts and
+ * rebuilds and is never given to another message [RFC 1939 s7]. */
+static void
+put_uidl(struct pop3 *p, struct buf *out, uint32_t index)
+{
+	buf_printf(out, "%u %08x%08x\r\n", index + 1, p->drop.uidvalidity, p->drop.messages[index].uid);
+}
+
+static void
+put_size(struct pop3 *p, struct buf *out, uint32_t index)
+{
+	buf_printf(out, "%u %llu\r\n", index + 1, (unsigned long long)p->drop.messages[index].size);
+}
+
+/* CAPA [RFC 2449 s5]. RFC 2595 s4: STLS only where it can work; USER and PLAIN only where a password may be sent. */
+static enum session_next
+start_capa(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	struct buf *out = session_out(p->s);
+	struct sasl_setup setup = pop3_sasl_setup(p);
+	const char *mechanisms = sasl_mechanisms(&setup);
+
+	(void)arg;
+	if (has_arg)
+		return pop3_err(p, "CAPA takes no argument");
+	pop3_ok(p, "Capability list follows");
+	buf_append_str(out, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
+	if (session_plaintext_allowed(p->s))
+		buf_append_str(out, "USER\r\n");
+	if (mechanisms[0] != '\0')
+		buf_printf(out, "SASL %s\r\n", mechanisms);
+	if (p->state == POP3_AUTHORIZATION && session_can_starttls(p->s))
+		buf_append_str(out, "STLS\r\n");
+	buf_append_str(out, "IMPLEMENTATION " SERVER_NAME "\r\n.\r\n");
+	return NEXT_AGAIN;
+}
+
+static enum session_next
+start_stat(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	(void)arg;
+	if (has_arg)
+		return pop3_err(p, "STAT takes no argument");
+	return pop3_ok(p, "%u %llu", p->drop.count - p->drop.deleted, (unsigned long long)p->drop.size);
+}
+
+/* LIST and UIDL: one line for one message, or a listing told in steps. */
+static enum session_next
+start_listing(struct pop3 *p, struct slice arg, bool has_arg, void (*put)(struct pop3 *, struct buf *, uint32_t))
+{
+	struct pop3_message *m;
+
+	if (has_arg) {
+		m = pop3_maildrop_get(p, arg);
+		if (m != NULL) {
+			buf_append_str(session_out(p->s), "+OK ");
+			put(p, session_out(p->s), (uint32_t)(m - p->drop.messages));
+		}
+		return NEXT_AGAIN;
+	}
+	pop3_ok(p, "%u messages (%llu octets)", p->drop.count - p->drop.deleted, (unsigned long long)p->drop.size);
+	p->row = 0;
+	return NEXT_STEP;
+}
+
+static enum step_result
+step_listing(struct pop3 *p, void (*put)(struct pop3 *, struct buf *, uint32_t))
+{
+	struct buf *out = session_out(p->s);
+
+	for (; p->row < p->drop.count; p->row++) {
+		if (session_out_full(p->s))
+			return STEP_MORE;
+		if (!p->drop.messages[p->row].deleted)
+			put(p, out, p->row);
+	}
+	buf_append_str(out, ".\r\n");
+	return STEP_DONE;
+}
+
+static enum session_next
+start_list(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	return start_listing(p, arg, has_arg, put_size);
+}
+
+static enum step_result
+step_list(struct pop3 *p)
+{
+	return step_listing(p, put_size);
+}
+
+static enum session_next
+start_uidl(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	return start_listing(p, arg, has_arg, put_uidl);
+}
+
+static enum step_result
+step_uidl(struct pop3 *p)
+{
+	return step_listing(p, put_uidl);
+}
+
+static enum session_next
+start_dele(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	struct pop3_message *m;
+
+	if (!has_arg)
+		return pop3_err(p, "DELE needs a message number");
+	m = pop3_maildrop_get(p, arg);
+	if (m == NULL)
+		return NEXT_AGAIN;
+	m->deleted = true;
+	p->drop.deleted++;
+	p->drop.size -= m->size;
+	return pop3_ok(p, "Marked to be deleted");
+}
+
+static enum session_next
+start_rset(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	(void)arg;
+	if (has_arg)
+		return pop3_err(p, "RSET takes no argument");
+	for (uint32_t i = 0; i < p->drop.count; i++) {
+		if (p->drop.messages[i].deleted)
+			p->drop.size += p->drop.messages[i].size;
+		p->drop.messages[i].deleted = false;
+	}
+	p->drop.deleted = 0;
+	return pop3_ok(p, "Nothing is marked any more");
+}
+
+static enum session_next
+start_noop(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	(void)arg;
+	if (has_arg)
+		return pop3_err(p, "NOOP takes no argument");
+	return pop3_ok(p, "Nothing done");
+}
+
+const struct pop3_command *
+pop3_command_find(struct slice name)
+{
+	static const struct pop3_command table[] = {
+		{ "CAPA", POP3_AUTHORIZATION | POP3_TRANSACTION, start_capa, NULL },
+		{ "USER", POP3_AUTHORIZATION, pop3_start_user, NULL },
+		{ "PASS", POP3_AUTHORIZATION, pop3_start_pass, pop3_step_pass },
+		{ "AUTH", POP3_AUTHORIZATION, pop3_start_auth, pop3_step_auth },
+		{ "STLS", POP3_AUTHORIZATION, pop3_start_stls, NULL },
+		{ "STAT", POP3_TRANSACTION, start_stat, NULL },
+		{ "LIST", POP3_TRANSACTION, start_list, step_list },
+		{ "UIDL", POP3_TRANSACTION, start_uidl, step_uidl },
+		{ "RETR", POP3_TRANSACTION, pop3_start_retr, pop3_step_retr },
+		{ "TOP", POP3_TRANSACTION, pop3_start_top, pop3_step_retr },
+		{ "DELE", POP3_TRANSACTION, start_dele, NULL },
+		{ "RSET", POP3_TRANSACTION, start_rset, NULL },
+		{ "NOOP", POP3_TRANSACTION, start_noop, NULL },
+		{ "QUIT", POP3_AUTHORIZATION | POP3_TRANSACTION, pop3_start_quit, pop3_step_quit },
+	};
+
+	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+		if (slice_eq_nocase(name, slice_str(table[i].name)))
+			return &table[i];
+	return NULL;
+}

@@ -1,0 +1,177 @@
+/* maildrop - INBOX as it was at login, and what QUIT does to it. */
+#include "server/pop3/pop3.h"
+
+#include <stdlib.h>
+
+#define ROWS_PER_STEP 2000u
+
+void
+pop3_maildrop_free(struct pop3_maildrop *drop)
+{
+	free(drop->messages);
+	*drop = (struct pop3_maildrop){ 0 };
+}
+
+static bool
+maildrop_push(struct pop3_maildrop *drop, const struct message_row *row)
+{
+	if (drop->count == drop->cap) {
+		uint32_t cap = drop->cap > 0 ? drop->cap * 2 : 64;
+		struct pop3_message *grown = realloc(drop->messages, cap * sizeof *grown);
+
+		if (grown == NULL)
+			return false;
+		drop->messages = grown;
+		drop->cap = cap;
+	}
+	drop->messages[drop->count++] = (struct pop3_message){ .size = row->size, .uid = row->uid };
+	drop->size += row->size;
+	return true;
+}
+
+static enum rc
+maildrop_begin(struct pop3 *p, struct err *e)
+{
+	struct mailbox_info box;
+	enum rc rc = volume_find_mailbox(p->volume, p->account, SLICE("INBOX"), &p->arena, &box, e);
+
+	if (rc != RC_OK)
+		return rc;
+	p->drop.mailbox = box.id;
+	p->drop.uidvalidity = box.uidvalidity;
+	p->drop.uidnext = box.uidnext;
+	p->drop.messages = malloc((box.exists + 1) * sizeof *p->drop.messages);
+	if (p->drop.messages == NULL)
+		return err_nomem(e);
+	p->drop.cap = box.exists + 1;
+	return RC_OK;
+}
+
+/* The next page of rows; *more tells if there may be others. */
+static enum rc
+maildrop_page(struct pop3 *p, bool *more, struct err *e)
+{
+	mail_uid from = p->drop.count > 0 ? p->drop.messages[p->drop.count - 1].uid + 1 : 1;
+	struct uid_range all = { 1, p->drop.uidnext - 1 };
+	struct uid_set set = { .ranges = &all, .count = 1, .cap = 1, .max = 1 };
+	struct message_row *rows;
+	size_t n = 0;
+	enum rc rc;
+
+	*more = false;
+	if (from >= p->drop.uidnext)
+		return RC_OK;
+	arena_reset(&p->arena);
+	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, from, ROWS_PER_STEP, 0, &p->arena, &rows, &n, e);
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < n; i++)
+		if (!maildrop_push(&p->drop, &rows[i]))
+			return err_nomem(e);
+	*more = n == ROWS_PER_STEP;
+	return RC_OK;
+}
+
+enum step_result
+pop3_maildrop_load(struct pop3 *p)
+{
+	struct err e = ERR_INIT;
+	bool more = false;
+	enum rc rc = RC_OK;
+
+	if (p->drop.mailbox == 0)
+		rc = maildrop_begin(p, &e);
+	if (rc == RC_OK)
+		rc = maildrop_page(p, &more, &e);
+	if (rc != RC_OK) {
+		pop3_internal_error(p, "pop3.maildrop.error", &e);
+		return STEP_CLOSE;
+	}
+	if (more)
+		return STEP_MORE;
+	p->state = POP3_TRANSACTION;
+	session_set_timeout(p->s, 0);
+	pop3_ok(p, "%u messages (%llu octets)", p->drop.count, (unsigned long long)p->drop.size);
+	return STEP_DONE;
+}
+
+struct pop3_message *
+pop3_maildrop_get(struct pop3 *p, struct slice number)
+{
+	uint64_t n;
+
+	if (!slice_to_u64(number, UINT32_MAX, &n) || n == 0) {
+		pop3_err(p, "A message number is expected");
+		return NULL;
+	}
+	if (n > p->drop.count) {
+		pop3_err(p, "No such message, there are %u", p->drop.count);
+		return NULL;
+	}
+	if (p->drop.messages[n - 1].deleted) {
+		pop3_err(p, "Message %u is marked to be deleted", (unsigned)n);
+		return NULL;
+	}
+	return &p->drop.messages[n - 1];
+}
+
+/* QUIT [RFC 1939 s5, s6]: in the AUTHORIZATION state only goodbye; else the UPDATE state, when messages go. */
+enum session_next
+pop3_start_quit(struct pop3 *p, struct slice arg, bool has_arg)
+{
+	(void)arg;
+	if (has_arg)
+		return pop3_err(p, "QUIT takes no argument");
+	p->closing = true;
+	if (p->drop.deleted == 0)
+		return pop3_ok(p, "Goodbye");
+	return NEXT_STEP;
+}
+
+static void
+quit_answered(struct change *c, void *arg)
+{
+	(void)c;
+	session_wake(arg);
+}
+
+static bool
+quit_submit(struct pop3 *p)
+{
+	struct change *c = change_new(CHANGE_EXPUNGE);
+
+	if (c == NULL)
+		return false;
+	c->u.expunge.mailbox = p->drop.mailbox;
+	c->u.expunge.any = true;
+	for (uint32_t i = 0; i < p->drop.count; i++)
+		if (p->drop.messages[i].deleted)
+			uid_set_add(&c->u.expunge.uids, p->drop.messages[i].uid, p->drop.messages[i].uid);
+	if (c->u.expunge.uids.failed) {
+		change_free(&c);
+		return false;
+	}
+	c->who = (struct frame_who){ .account = p->account, .session = session_id(p->s), .protocol = PROTO_POP3 };
+	c->done = quit_answered;
+	c->done_arg = p->s;
+	p->change = c;
+	volume_submit(p->volume, c);
+	return true;
+}
+
+enum step_result
+pop3_step_quit(struct pop3 *p)
+{
+	if (p->change == NULL) {
+		if (quit_submit(p))
+			return STEP_WAIT;
+		pop3_err(p, "[SYS/TEMP] Out of memory, nothing was deleted");
+		return STEP_DONE;
+	}
+	if (p->change->rc == RC_OK || p->change->durable)
+		pop3_ok(p, "%u messages deleted, goodbye", p->drop.deleted);
+	else
+		pop3_internal_error(p, "pop3.quit.error", &p->change->err);
+	change_free(&p->change);
+	return STEP_DONE;
+}

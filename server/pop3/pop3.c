@@ -1,0 +1,190 @@
+/* pop3 - the protocol table of POP3: lines in, commands found and started. See pop3.h and server/session.h. */
+#include "server/pop3/pop3.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void *
+pop3_open(struct session *s)
+{
+	struct pop3 *p = calloc(1, sizeof *p);
+
+	if (p == NULL)
+		return NULL;
+	p->s = s;
+	p->state = POP3_AUTHORIZATION;
+	arena_init(&p->arena, POP3_ARENA_MAX);
+	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
+	return p;
+}
+
+static void
+pop3_close(void *state)
+{
+	struct pop3 *p = state;
+
+	change_free(&p->change);
+	sasl_exchange_free(&p->exchange);
+	secret_fini(&p->password);
+	pop3_maildrop_free(&p->drop);
+	free((void *)(uintptr_t)p->user_name.ptr);
+	arena_fini(&p->arena);
+	free(p);
+}
+
+static enum session_next
+pop3_greet(void *state)
+{
+	return pop3_ok(state, SERVER_NAME " ready");
+}
+
+enum session_next
+pop3_ok(struct pop3 *p, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	buf_printf(session_out(p->s), "+OK %s\r\n", text);
+	return NEXT_AGAIN;
+}
+
+enum session_next
+pop3_err(struct pop3 *p, const char *fmt, ...)
+{
+	char text[400];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	buf_printf(session_out(p->s), "-ERR %s\r\n", text);
+	return NEXT_AGAIN;
+}
+
+void
+pop3_internal_error(struct pop3 *p, const char *ev, const struct err *e)
+{
+	struct logline l;
+
+	session_log(p->s, &l, LOGLEVEL_ERROR, ev);
+	log_err(&l, e);
+	log_end(&l);
+	pop3_err(p, "[SYS/TEMP] Something failed here, try again later");
+}
+
+/* A protocol error: the answer, and the end when there were too many. */
+static enum session_next
+pop3_bad(struct pop3 *p, const char *text)
+{
+	pop3_err(p, "%s", text);
+	return session_bad_command(p->s) ? NEXT_CLOSE : NEXT_AGAIN;
+}
+
+/* keyword [SP arguments] [RFC 1939 s3]: keywords in any case. Trailing spaces are some clients' habit ("AUTH "). */
+static enum session_next
+pop3_dispatch(struct pop3 *p, struct slice line)
+{
+	size_t space = slice_find_byte(line, ' ');
+	struct slice name = slice_sub(line, 0, space);
+	struct slice arg = slice_sub(line, space + 1, line.len);
+	bool has_arg = arg.len > 0;
+	const struct pop3_command *cmd = pop3_command_find(name);
+	enum session_next next;
+
+	if (slice_find_byte(line, 0) != line.len)
+		return pop3_bad(p, "NUL is not allowed in a command");
+	if (cmd == NULL)
+		return pop3_bad(p, "Unknown command");
+	if ((cmd->states & p->state) == 0)
+		return pop3_bad(p, p->state == POP3_AUTHORIZATION ? "Log in first" : "Already logged in");
+	p->cmd = cmd;
+	arena_reset(&p->arena);
+	next = cmd->start(p, arg, has_arg);
+	return p->closing && next == NEXT_AGAIN ? NEXT_CLOSE : next;
+}
+
+/* The next line is not complete: throw an overlong one away, wait for the rest of another. */
+static enum session_next
+pop3_want_line(struct pop3 *p, struct buf *in, size_t max)
+{
+	if (in->len > max || p->skip_line) {
+		buf_consume(in, in->len);
+		if (!p->skip_line) {
+			p->skip_line = true;
+			return pop3_bad(p, "A line may have 255 octets");
+		}
+	}
+	return session_at_eof(p->s) ? NEXT_CLOSE : NEXT_INPUT;
+}
+
+static enum session_next
+pop3_advance(void *state)
+{
+	struct pop3 *p = state;
+	struct buf *in = session_in(p->s);
+	size_t max = p->in_auth || p->state == POP3_AUTHORIZATION ? POP3_RESPONSE_MAX : POP3_LINE_MAX;
+	size_t end = slice_find_byte(buf_slice(in), '\n');
+	struct slice line;
+	enum session_next next;
+
+	if (end == in->len)
+		return pop3_want_line(p, in, max);
+	line = slice_sub(buf_slice(in), 0, end);
+	if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+		line.len--;
+	if (p->skip_line) {
+		p->skip_line = false;
+		next = NEXT_AGAIN;
+	} else if (line.len > max) {
+		next = pop3_bad(p, "A line may have 255 octets");
+	} else if (p->in_auth) {
+		next = pop3_auth_line(p, line);
+	} else {
+		next = pop3_dispatch(p, line);
+	}
+	secret_wipe(in->ptr, end + 1);          /* it may have held a password */
+	buf_consume(in, end + 1);
+	return next;
+}
+
+static enum step_result
+pop3_step(void *state)
+{
+	struct pop3 *p = state;
+	enum step_result r = p->cmd->step(p);
+
+	return r == STEP_DONE && p->closing ? STEP_CLOSE : r;
+}
+
+static void
+pop3_bye(void *state, enum session_end why)
+{
+	struct pop3 *p = state;
+
+	switch (why) {
+	case END_TIMEOUT:
+		pop3_err(p, "[SYS/TEMP] Idle for too long, nothing was deleted");
+		break;
+	case END_SHUTDOWN:
+		pop3_err(p, "[SYS/TEMP] The server is going down, nothing was deleted");
+		break;
+	case END_OVERFLOW:
+		pop3_err(p, "[SYS/PERM] The line is too long");
+		break;
+	}
+}
+
+const struct protocol pop3_protocol = {
+	.name = "pop3",
+	.who = PROTO_POP3,
+	.open = pop3_open,
+	.close = pop3_close,
+	.greet = pop3_greet,
+	.advance = pop3_advance,
+	.step = pop3_step,
+	.bye = pop3_bye,
+};

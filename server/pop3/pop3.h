@@ -1,0 +1,124 @@
+/* pop3 - one POP3 session [RFC 1939, 2449, 2595, 3206, 5034, 6856 not]: its state and what its commands share.
+ *
+ * A session is a snapshot: the maildrop is INBOX as it was at login, kept as (UID, size) pairs. Deletions happen at QUIT,
+ * as one change; a connection that breaks deletes nothing. Several sessions on one maildrop may be open: a message that
+ * another one expunged is still served from its tombstone.
+ */
+#ifndef RESTANTE_SERVER_POP3_POP3_H
+#define RESTANTE_SERVER_POP3_POP3_H
+
+#include "lib/conf.h"
+#include "lib/secret.h"
+#include "sasl/exchange.h"
+#include "server/server.h"
+#include "server/session.h"
+
+#define POP3_LINE_MAX     255u          /* octets of a command with its CRLF [RFC 2449 s4] */
+#define POP3_RESPONSE_MAX 12288u        /* octets of a line during AUTH: base64 of a SASL message [RFC 5034 s4] */
+#define POP3_ARENA_MAX    (4u << 20)    /* a page of rows, or one message's chunk table */
+
+enum pop3_state {               /* [RFC 1939 s3]; bits, so that the table can name both */
+	POP3_AUTHORIZATION = 1 << 0,
+	POP3_TRANSACTION = 1 << 1,
+};
+
+struct pop3_message {
+	uint64_t size;
+	mail_uid uid;
+	bool     deleted;
+};
+
+struct pop3_maildrop {
+	struct pop3_message *messages;  /* heap */
+	uint32_t             count;
+	uint32_t             cap;
+	uint32_t             uidvalidity;
+	mail_uid             uidnext;
+	uint32_t             deleted;
+	uint64_t             size;      /* of those not deleted */
+	mailbox_id           mailbox;
+};
+
+/* RETR and TOP: where the message being sent stands. */
+struct pop3_transfer {
+	struct blob_place place;        /* its chunks lie in the session's arena */
+	uint64_t          at;           /* octets of the message taken so far */
+	uint64_t          lines_left;   /* of the body, for TOP; UINT64_MAX for RETR */
+	bool              in_body;
+	bool              line_start;   /* the next octet begins a line */
+	bool              line_has_text;        /* header only: the line so far is not empty */
+	bool              started;
+	bool              over;
+};
+
+struct pop3_command;
+
+struct pop3 {
+	struct session       *s;
+	enum pop3_state       state;
+	struct arena          arena;            /* of the command */
+	const struct pop3_command *cmd;         /* whose step is under way */
+	bool                  skip_line;        /* the rest of an overlong line is thrown away */
+	bool                  in_auth;          /* lines are SASL messages */
+	bool                  closing;          /* QUIT: end once its answer is out */
+	uint32_t              auth_failures;
+
+	struct slice          user_name;        /* USER's, heap */
+	struct secret         password;         /* PASS's, or a decoded SASL message */
+	struct slice          mechanism;        /* AUTH's, in the arena */
+	bool                  has_initial;      /* AUTH came with an initial response, or a further message came */
+	struct sasl_exchange *exchange;
+	struct sasl_identity  identity;
+	bool                  identified;       /* credentials are good: the maildrop is being loaded */
+
+	struct volume        *volume;
+	account_id            account;
+	struct pop3_maildrop  drop;
+	uint32_t              row;              /* LIST, UIDL: the next to tell; RETR, TOP: index of the message */
+	struct pop3_transfer  transfer;
+	struct change        *change;
+};
+
+struct pop3_command {
+	const char *name;               /* upper case */
+	unsigned    states;             /* enum pop3_state bits */
+	/* Reactor: `arg` is what stands behind the name and one space, `has_arg` whether there is any. Answers, or leaves the
+	 * work to step. */
+	enum session_next (*start)(struct pop3 *p, struct slice arg, bool has_arg);
+	/* Pool; NULL if start does all. */
+	enum step_result  (*step)(struct pop3 *p);
+};
+
+const struct pop3_command *pop3_command_find(struct slice name);
+
+/* One-line answers; `text` may begin with a response code. They return NEXT_AGAIN, to be returned by start. */
+enum session_next pop3_ok(struct pop3 *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+enum session_next pop3_err(struct pop3 *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Log what an operator needs, answer "-ERR [SYS/TEMP] ..." [RFC 3206]. */
+void pop3_internal_error(struct pop3 *p, const char *ev, const struct err *e);
+
+/* login.c: USER, PASS, AUTH, STLS */
+enum session_next pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg);
+enum session_next pop3_start_pass(struct pop3 *p, struct slice arg, bool has_arg);
+enum session_next pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg);
+enum session_next pop3_start_stls(struct pop3 *p, struct slice arg, bool has_arg);
+enum session_next pop3_auth_line(struct pop3 *p, struct slice line);
+enum step_result  pop3_step_pass(struct pop3 *p);
+enum step_result  pop3_step_auth(struct pop3 *p);
+struct sasl_setup pop3_sasl_setup(struct pop3 *p);
+
+/* maildrop.c */
+/* Load the snapshot piece by piece: STEP_MORE until all is there, then STEP_DONE with the answer written. Pool. */
+enum step_result pop3_maildrop_load(struct pop3 *p);
+/* Message `number` (from 1) that is not deleted, or NULL with -ERR written. */
+struct pop3_message *pop3_maildrop_get(struct pop3 *p, struct slice number);
+void pop3_maildrop_free(struct pop3_maildrop *drop);
+enum session_next pop3_start_quit(struct pop3 *p, struct slice arg, bool has_arg);
+enum step_result  pop3_step_quit(struct pop3 *p);
+
+/* retr.c: RETR, TOP */
+enum session_next pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg);
+enum session_next pop3_start_top(struct pop3 *p, struct slice arg, bool has_arg);
+enum step_result  pop3_step_retr(struct pop3 *p);
+
+#endif
