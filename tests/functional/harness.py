@@ -1,0 +1,322 @@
+"""A real restanted on a directory of its own, and small clients for it.
+
+Everything listens on 127.0.0.1 with free ports; nothing outside the temporary directory is touched, and only processes
+started here are ended, by pid. Binaries come from the directory named by RESTANTE_BUILD.
+"""
+
+import email.utils
+import imaplib
+import os
+import poplib
+import random
+import re
+import shutil
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+
+BUILD = os.environ.get("RESTANTE_BUILD", os.path.join(os.path.dirname(__file__), "..", ".."))
+RESTANTED = os.path.join(BUILD, "restanted")
+RESTANTECTL = os.path.join(BUILD, "restantectl")
+OFFSETS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "lmtp": 24}
+# A sanitizer's build is several times slower, and so is a busy machine.
+PATIENCE_S = float(os.environ.get("RESTANTE_TEST_PATIENCE", "60"))
+# Sanitizers speak on stderr; any of these words there fails the test that started the server.
+SANITIZER_WORDS = ("AddressSanitizer", "ThreadSanitizer", "runtime error:", "LeakSanitizer", "MemorySanitizer")
+
+
+def free_base_port():
+    """A base N whose five ports are free now."""
+    for _ in range(200):
+        base = random.randrange(20000, 31000)
+        try:
+            for off in OFFSETS.values():
+                with socket.socket() as s:
+                    s.bind(("127.0.0.1", base + off))
+            return base
+        except OSError:
+            continue
+    raise RuntimeError("no free ports")
+
+
+def wrap(argv):
+    """The command that runs a built program: a prefix (setarch, valgrind) may be asked for."""
+    return os.environ.get("RESTANTE_WRAP", "").split() + argv
+
+
+class Server:
+    """One volume with its daemon. `users` maps names to passwords."""
+
+    def __init__(self, users=None, conf_edit=None, user="root" if os.geteuid() == 0 else None):
+        self.top = tempfile.mkdtemp(prefix="restante-test-")
+        os.chmod(self.top, 0o755)
+        self.dir = os.path.join(self.top, "site")
+        self.base = free_base_port()
+        self.conf = os.path.join(self.dir, "restante.conf")
+        self.proc = None
+        self.users = {}
+        argv = ["init", self.dir, "--base-port", str(self.base)]
+        if user:
+            argv += ["--user", user]
+        self.ctl_raw(argv)
+        if conf_edit:
+            with open(self.conf) as f:
+                text = f.read()
+            with open(self.conf, "w") as f:
+                f.write(conf_edit(text))
+        for name, password in (users or {}).items():
+            self.add_user(name, password)
+
+    # -- processes --
+
+    def start(self, env=None):
+        assert self.proc is None
+        self.log_path = os.path.join(self.top, "log-%d" % time.monotonic_ns())
+        self.log_file = open(self.log_path, "wb")
+        self.proc = subprocess.Popen(wrap([RESTANTED, "-c", self.conf]), stdin=subprocess.DEVNULL,
+                                     stderr=self.log_file, env=dict(os.environ, **(env or {})))
+        deadline = time.monotonic() + PATIENCE_S
+        while b"ev=server.ready" not in self.log().encode():
+            if self.proc.poll() is not None:
+                code, self.proc = self.proc.returncode, None
+                raise RuntimeError("restanted ended with %d:\n%s" % (code, self.log()))
+            if time.monotonic() > deadline:
+                raise RuntimeError("restanted is not ready:\n" + self.log())
+            time.sleep(0.01)
+        return self
+
+    def log(self):
+        with open(self.log_path, "rb") as f:
+            return f.read().decode("utf-8", "backslashreplace")
+
+    def stop(self):
+        """SIGTERM, and it must end well."""
+        if self.proc is None:
+            return
+        self.proc.send_signal(signal.SIGTERM)
+        code = self.proc.wait(PATIENCE_S)
+        self.proc = None
+        self.check_log()
+        assert code == 0, "exit %d after SIGTERM:\n%s" % (code, self.log())
+
+    def kill(self):
+        self.proc.send_signal(signal.SIGKILL)
+        self.proc.wait()
+        self.proc = None
+        self.check_log()
+
+    def check_log(self):
+        text = self.log()
+        for word in SANITIZER_WORDS:
+            assert word not in text, text
+
+    def close(self):
+        try:
+            self.stop()
+        finally:
+            if self.proc is not None:
+                self.proc.kill()
+                self.proc.wait()
+            shutil.rmtree(self.top, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+    def rss_kb(self):
+        with open("/proc/%d/status" % self.proc.pid) as f:
+            return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+
+    # -- the admin's tool --
+
+    def ctl_raw(self, argv, stdin="", expect=0):
+        r = subprocess.run(wrap([RESTANTECTL] + argv), input=stdin.encode(), capture_output=True, timeout=PATIENCE_S * 3)
+        out, err = r.stdout.decode("utf-8", "replace"), r.stderr.decode("utf-8", "replace")
+        for word in SANITIZER_WORDS:
+            assert word not in err, err
+        if expect is not None:
+            assert r.returncode == expect, "restantectl %s: exit %d\n%s%s" % (argv, r.returncode, out, err)
+        return r.returncode, out, err
+
+    def ctl(self, *argv, stdin="", expect=0):
+        """stdout of `restantectl -c FILE argv...`, which must exit with `expect`."""
+        return self.ctl_raw(["-c", self.conf] + list(argv), stdin, expect)[1]
+
+    def add_user(self, name, password="secret"):
+        self.ctl("user", "add", name, stdin=password + "\n")
+        self.users[name] = password
+
+    # -- clients --
+
+    def port(self, listener):
+        return self.base + OFFSETS[listener]
+
+    def tls(self):
+        """Trusts exactly the certificate that init made."""
+        for root, _, files in os.walk(self.dir):
+            for name in files:
+                path = os.path.join(root, name)
+                with open(path, "rb") as f:
+                    if f.read(27) == b"-----BEGIN CERTIFICATE-----":
+                        ctx = ssl.create_default_context(cafile=path)
+                        ctx.check_hostname = False
+                        return ctx
+        raise RuntimeError("no certificate below " + self.dir)
+
+    def imap(self, user=None, password=None, tls=False):
+        if tls:
+            c = imaplib.IMAP4_SSL("127.0.0.1", self.port("imaps"), ssl_context=self.tls(), timeout=PATIENCE_S)
+        else:
+            c = imaplib.IMAP4("127.0.0.1", self.port("imap"), timeout=PATIENCE_S)
+        if user:
+            c.login(user, password or self.users[user])
+        return c
+
+    def pop(self, user=None, password=None, tls=False):
+        if tls:
+            c = poplib.POP3_SSL("127.0.0.1", self.port("pop3s"), context=self.tls(), timeout=PATIENCE_S)
+        else:
+            c = poplib.POP3("127.0.0.1", self.port("pop3"), timeout=PATIENCE_S)
+        if user:
+            c.user(user)
+            c.pass_(password or self.users[user])
+        return c
+
+    def lmtp(self, unix=False):
+        if unix:
+            return smtplib.LMTP(os.path.join(self.dir, "lmtp.sock"), 0, local_hostname="mta.example.org")
+        c = smtplib.LMTP("127.0.0.1", self.port("lmtp"), local_hostname="mta.example.org")
+        c.sock.settimeout(PATIENCE_S)
+        return c
+
+    def deliver(self, rcpt, message, sender="sender@example.org"):
+        """One message over LMTP; every recipient must be accepted."""
+        with self.lmtp() as c:
+            refused = c.sendmail(sender, rcpt, message, mail_options=["BODY=8BITMIME"])
+            assert refused == {}, refused
+
+    def raw(self, listener):
+        return Raw(self.port(listener))
+
+
+class Raw:
+    """Bytes out, bytes in: for what the library's clients cannot send."""
+
+    def __init__(self, port):
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.have = b""
+        self.tags = 0
+
+    def send(self, data):
+        self.sock.sendall(data if isinstance(data, bytes) else data.encode())
+
+    def line(self):
+        """The next line, without its CRLF; b"" at the end of the connection."""
+        while b"\r\n" not in self.have:
+            more = self.sock.recv(65536)
+            if not more:
+                rest, self.have = self.have, b""
+                return rest
+            self.have += more
+        line, self.have = self.have.split(b"\r\n", 1)
+        return line
+
+    def exactly(self, n):
+        while len(self.have) < n:
+            more = self.sock.recv(65536)
+            assert more, "connection ended"
+            self.have += more
+        data, self.have = self.have[:n], self.have[n:]
+        return data
+
+    def reply(self):
+        """One SMTP-like reply, all its lines."""
+        lines = [self.line()]
+        while lines[-1][3:4] == b"-":
+            lines.append(self.line())
+        return b"\n".join(lines)
+
+    def imap_until(self, tag):
+        """All responses up to the tagged one, literals inside them; a list of bytes."""
+        out = []
+        while True:
+            line = self.line()
+            assert line != b"" or self.have, "connection ended before %r: %r" % (tag, out)
+            while True:
+                m = re.search(rb"\{(\d+)\}$", line)
+                if not m:
+                    break
+                line += b"\r\n" + self.exactly(int(m.group(1))) + self.line()
+            out.append(line)
+            if line.startswith(tag + b" "):
+                return out
+
+    def cmd(self, text, expect=b"OK"):
+        """One IMAP command; the responses, the tagged one last, which must say `expect`."""
+        self.tags += 1
+        tag = b"t%d" % self.tags
+        self.send(tag + b" " + (text if isinstance(text, bytes) else text.encode()) + b"\r\n")
+        out = self.imap_until(tag)
+        assert out[-1].startswith(tag + b" " + expect), out[-3:]
+        return out
+
+    def at_eof(self):
+        try:
+            return self.sock.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def close(self):
+        self.sock.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.close()
+
+
+def message(subject="hello", body="one line\r\n", size=0, **headers):
+    """A small RFC 5322 message with CRLF line ends, filled up to about `size` bytes."""
+    head = {"From": "Sender <sender@example.org>", "To": "anna@example.org", "Subject": subject,
+            "Date": "Tue, 03 Nov 2026 10:00:00 +0100", "Message-ID": email.utils.make_msgid(domain="example.org")}
+    head.update({k.replace("_", "-"): v for k, v in headers.items()})
+    text = "".join("%s: %s\r\n" % kv for kv in head.items()) + "\r\n" + body
+    rng = random.Random(subject)
+    while len(text) < size:
+        text += "".join(rng.choice("abcdefghij klmnopqrstuvwxyz") for _ in range(70)) + "\r\n"
+    return text
+
+
+def strip_trace(data):
+    """What the MTA sent: without the Return-Path and Received fields that the server put in front."""
+    assert data.startswith(b"Return-Path: "), data[:80]
+    head = data.index(b"\r\n") + 2
+    assert data[head:head + 10] == b"Received: ", data[:200]
+    end = head
+    while True:
+        end = data.index(b"\r\n", end) + 2
+        if data[end:end + 1] not in (b" ", b"\t"):
+            return data[end:]
+
+
+def fetch_all(imap, mailbox="INBOX"):
+    """{uid: (flags, bytes)} of a mailbox."""
+    typ, _ = imap.select(mailbox, readonly=True)
+    assert typ == "OK"
+    typ, data = imap.uid("FETCH", "1:*", "(FLAGS BODY.PEEK[])")
+    assert typ == "OK"
+    out = {}
+    for item in data:
+        if isinstance(item, tuple):
+            uid = int(re.search(rb"UID (\d+)", item[0]).group(1))
+            flags = re.search(rb"FLAGS \(([^)]*)\)", item[0]).group(1).split()
+            out[uid] = (sorted(flags), item[1])
+    return out

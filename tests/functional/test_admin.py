@@ -1,0 +1,210 @@
+"""restantectl, online and offline, and what an admin may do wrong."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import time
+
+import pytest
+
+from harness import RESTANTECTL, RESTANTED, Server, fetch_all, message, wrap
+
+
+def volume(s):
+    return os.path.join(s.dir, "volumes", "v1")
+
+
+def test_init_refuses_to_overwrite(server):
+    code, out, err = server.ctl_raw(["init", server.dir], expect=None)
+    assert code == 1 and server.dir in err
+
+
+def test_init_makes_what_the_manual_says(server):
+    assert os.path.isfile(server.conf)
+    assert os.path.isfile(os.path.join(volume(server), "head"))
+    assert os.path.isdir(os.path.join(volume(server), "log"))
+    assert stat.S_IMODE(os.stat(os.path.join(server.dir, "lmtp.sock")).st_mode) == 0o666
+
+
+@pytest.mark.parametrize("online", [True, False], ids=["online", "offline"])
+def test_users(online):
+    with Server() as s:
+        if online:
+            s.start()
+        s.add_user("anna", "first")
+        s.ctl("user", "import", stdin="boris:b-secret\nclara:c:with:colons\n")
+        names = s.ctl("user", "list").split()
+        assert {"anna", "boris", "clara"} <= set(names)
+        s.ctl("user", "add", "ANNA", stdin="x\n", expect=1)
+        s.ctl("user", "passwd", "anna", stdin="second\n")
+        s.ctl("user", "passwd", "nobody", stdin="second\n", expect=1)
+        s.ctl("user", "delete", "boris")
+        s.ctl("user", "delete", "boris", expect=1)
+        if not online:
+            s.start()
+        s.imap("anna", "second").logout()
+        s.imap("clara", "c:with:colons").logout()
+        for user, password in (("anna", "first"), ("boris", "b-secret")):
+            with pytest.raises(Exception):
+                s.imap(user, password)
+        assert "INBOX" in s.ctl("mailbox", "list", "anna")
+
+
+def test_passwords_are_never_stored_in_clear():
+    with Server({"anna": "correct-horse-battery"}) as s:
+        for root, _, files in os.walk(s.dir):
+            for name in files:
+                path = os.path.join(root, name)
+                if stat.S_ISREG(os.stat(path).st_mode):
+                    with open(path, "rb") as f:
+                        assert b"correct-horse" not in f.read(), path
+        assert "correct-horse" not in s.ctl("dump")
+
+
+@pytest.mark.parametrize("argv,stdin", [
+    ([], ""), (["frob"], ""), (["user"], ""), (["user", "add"], ""), (["quota", "set", "anna"], ""),
+    (["quota", "set", "anna", "many"], ""), (["user", "frob", "x"], ""), (["check", "--frob"], ""),
+], ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_usage_errors(shared, argv, stdin):
+    code, out, err = shared.ctl_raw(["-c", shared.conf] + argv, stdin, expect=None)
+    assert code == 2 and "usage" in err.lower(), (code, err)
+
+
+def test_help_and_version():
+    for prog in (RESTANTECTL, RESTANTED):
+        r = subprocess.run(wrap([prog, "--help"]), capture_output=True, timeout=60)
+        assert r.returncode == 0 and b"sage" in r.stdout
+        r = subprocess.run(wrap([prog, "--version"]), capture_output=True, timeout=60)
+        assert r.returncode == 0 and b"0." in r.stdout
+
+
+def test_empty_password_is_refused(shared):
+    shared.ctl("user", "add", "empty", stdin="\n", expect=1)
+    shared.ctl("user", "add", "none", stdin="", expect=1)
+
+
+def test_status(server):
+    server.deliver(["anna"], message("x"))
+    st = json.loads(server.ctl("status", "--json"))
+    text = json.dumps(st)
+    assert "v1" in text
+    assert server.ctl("status")
+    server.stop()
+    json.loads(server.ctl("status", "--json"))
+
+
+def test_dump_shows_every_record(server):
+    server.deliver(["anna"], message("dumped"))
+    for line in server.ctl("dump", "--json").splitlines():
+        json.loads(line)
+    server.stop()
+    text = server.ctl("dump")
+    for word in ("account", "mailbox", "blob", "messages"):
+        assert word in text
+
+
+@pytest.mark.parametrize("online", [True, False], ids=["online", "offline"])
+def test_check_is_clean_and_writes_nothing(server, online):
+    for i in range(5):
+        server.deliver(["anna", "boris"], message("m%d" % i, size=20000))
+    if not online:
+        server.stop()
+        before = tree(server)
+    server.ctl("check")
+    if not online:
+        assert tree(server) == before
+
+
+def tree(s):
+    out = {}
+    for root, _, files in os.walk(volume(s)):
+        for name in files:
+            path = os.path.join(root, name)
+            with open(path, "rb") as f:
+                out[path] = f.read()
+    return out
+
+
+def test_check_finds_a_flipped_byte(server):
+    for i in range(5):
+        server.deliver(["anna"], message("m%d" % i, size=30000))
+    server.stop()
+    log = os.path.join(volume(server), "log")
+    seg = max((os.path.join(log, n) for n in os.listdir(log)), key=os.path.getsize)
+    with open(seg, "r+b") as f:
+        size = len(f.read().rstrip(b"\0"))
+        f.seek(size // 2)
+        byte = f.read(1)
+        f.seek(size // 2)
+        f.write(bytes([byte[0] ^ 0x55]))
+    out = server.ctl("check", expect=3)
+    assert os.path.basename(seg).split(".")[0] in out or "segment" in out
+    server.start()
+    server.ctl("check", expect=3)
+    with server.imap("boris") as c:
+        assert fetch_all(c) == {}
+    server.deliver(["anna"], message("after the damage"))
+
+
+def test_a_bad_configuration_is_named(server):
+    server.stop()
+    with open(server.conf) as f:
+        text = f.read()
+    for addition, word in (("[server]\nfrob = 1\n", "frob"), ("[frobs]\nx = 1\n", "frobs")):
+        bad = server.conf + ".bad"
+        with open(bad, "w") as f:
+            f.write(text.replace("[server]\n", addition, 1) if addition.startswith("[server]") else text + addition)
+        r = subprocess.run(wrap([RESTANTED, "-c", bad, "-t"]), capture_output=True, timeout=60)
+        err = r.stderr.decode()
+        assert r.returncode == 2 and word in err and bad in err, err
+        assert any(ch.isdigit() for ch in err.split(bad)[1][:6]), "the line number: " + err
+    r = subprocess.run(wrap([RESTANTED, "-c", server.conf, "-t"]), capture_output=True, timeout=60)
+    assert r.returncode == 0, r.stderr
+
+
+def test_port_in_use_is_an_error(server):
+    with Server() as s:
+        with open(server.conf) as f:
+            ports = f.read()
+        with open(s.conf) as f:
+            text = f.read()
+        with open(s.conf, "w") as f:
+            f.write(text.replace(str(s.port("imap")), str(server.port("imap"))))
+        with pytest.raises(RuntimeError) as e:
+            s.start()
+        assert str(server.port("imap")) in str(e.value)
+
+
+def test_sighup_reloads(server):
+    c = server.imap("anna")
+    server.proc.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + 30
+    while "reload" not in server.log():
+        assert time.monotonic() < deadline, server.log()
+        time.sleep(0.05)
+    assert c.noop()[0] == "OK"
+    server.imap("anna").logout()
+
+
+def test_sigterm_says_bye(server):
+    with server.raw("imap") as c:
+        c.line()
+        c.cmd("LOGIN anna anna-secret")
+        server.stop()
+        assert c.line().startswith(b"* BYE")
+
+
+def test_deleted_users_mail_is_gone(server):
+    server.deliver(["boris"], message("secret"))
+    server.ctl("user", "delete", "boris")
+    with server.raw("lmtp") as c:
+        c.reply()
+        c.send("LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<boris>\r\n")
+        c.reply()
+        c.reply()
+        assert c.reply().startswith(b"550 5.1.1")
+    server.add_user("boris", "new-secret")
+    with server.imap("boris", "new-secret") as c:
+        assert fetch_all(c) == {}

@@ -1,0 +1,457 @@
+"""IMAP against a real server: two sessions, literals, IDLE, the odd things clients send."""
+
+import base64
+import re
+import socket
+import time
+
+import pytest
+
+from harness import Raw, Server, fetch_all, message, strip_trace
+
+NESTED = (
+    "From: a@example.org\r\nSubject: outer\r\nMIME-Version: 1.0\r\n"
+    "Content-Type: multipart/mixed; boundary=b1\r\n\r\npreamble\r\n"
+    "--b1\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    "caf=C3=A9\r\n"
+    "--b1\r\nContent-Type: message/rfc822\r\n\r\n"
+    "From: b@example.org\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=b2\r\n\r\n"
+    "--b2\r\nContent-Type: text/plain\r\n\r\ninner text\r\n"
+    "--b2\r\nContent-Type: text/html\r\n\r\n<p>inner</p>\r\n--b2--\r\n"
+    "--b1\r\nContent-Type: application/octet-stream; name=x.bin\r\nContent-Transfer-Encoding: base64\r\n"
+    "Content-Disposition: attachment; filename=x.bin\r\n\r\n"
+    + base64.b64encode(bytes(range(256)) * 4).decode() + "\r\n--b1--\r\n")
+
+
+@pytest.fixture
+def box(shared, request):
+    """A raw session, logged in to an account of its own."""
+    user = re.sub(r"\W", "-", request.node.name)[:60]
+    shared.add_user(user)
+    c = shared.raw("imap")
+    assert c.line().startswith(b"* OK [CAPABILITY IMAP4rev1")
+    c.cmd("LOGIN %s secret" % user)
+    c.user, c.server = user, shared
+    yield c
+    c.close()
+
+
+def other(box):
+    c = box.server.raw("imap")
+    c.line()
+    c.cmd("LOGIN %s secret" % box.user)
+    return c
+
+
+def append(c, text, mailbox="INBOX", flags=""):
+    data = text if isinstance(text, bytes) else text.encode()
+    return c.cmd(b"APPEND %s %s{%d+}\r\n%s" % (mailbox.encode(), flags.encode(), len(data), data))
+
+
+def literal(responses):
+    """The bytes of the first literal."""
+    for r in responses:
+        m = re.search(rb"\{(\d+)\}\r\n", r)
+        if m:
+            return r[m.end():m.end() + int(m.group(1))]
+    raise AssertionError(responses)
+
+
+def test_new_account_has_its_mailboxes(box):
+    lines = b"\n".join(box.cmd('LIST "" "*"'))
+    for name, use in ((b"Drafts", b"\\Drafts"), (b"Sent", b"\\Sent"), (b"Junk", b"\\Junk"), (b"Trash", b"\\Trash"),
+                      (b"Archive", b"\\Archive")):
+        assert re.search(rb'\* LIST \([^)]*' + re.escape(use) + rb'[^)]*\) "/" "?' + name, lines), lines
+    assert re.search(rb'\* LIST \([^)]*\) "/" "?INBOX', lines)
+
+
+def test_select_tells_all(box):
+    append(box, message("x"))
+    lines = b"\n".join(box.cmd("SELECT inbox"))
+    assert b"* 1 EXISTS" in lines and b"* FLAGS (" in lines and b"[UIDVALIDITY " in lines and b"[UIDNEXT 2]" in lines
+    assert b"[PERMANENTFLAGS (" in lines and b"\\*)" in lines and b"[READ-WRITE]" in lines
+    assert b"[READ-ONLY]" in b"\n".join(box.cmd("EXAMINE INBOX"))
+
+
+def test_append_gives_its_uid(box):
+    r = append(box, message("x"), flags="(\\Seen) ")
+    assert re.search(rb"OK \[APPENDUID \d+ 1\]", r[-1])
+    assert append(box, message("y"))[-1].split(b"]")[0].endswith(b" 2")
+
+
+def test_append_to_a_missing_mailbox(box):
+    box.send("a APPEND nowhere {10}\r\n")
+    assert box.line().startswith(b"a NO [TRYCREATE]")
+    data = b"b LOGOUT\r\n" * 20
+    box.send(b"c APPEND nowhere {%d+}\r\n" % len(data) + data + b"\r\n")
+    assert box.line().startswith(b"c NO [TRYCREATE]")
+    box.cmd("NOOP")
+
+
+def test_synchronising_literals(box):
+    box.send("a SELECT {5}\r\n")
+    assert box.line().startswith(b"+")
+    box.send("INBOX\r\n")
+    assert box.imap_until(b"a")[-1].startswith(b"a OK")
+    text = message("sync").encode()
+    box.send("b APPEND INBOX {%d}\r\n" % len(text))
+    assert box.line().startswith(b"+")
+    box.send(text + b"\r\n")
+    assert box.imap_until(b"b")[-1].startswith(b"b OK [APPENDUID")
+
+
+def test_multiappend_is_all_or_nothing(box):
+    a, b = message("one").encode(), message("two").encode()
+    r = box.cmd(b"APPEND INBOX (\\Seen) {%d+}\r\n%s (\\Flagged) {%d+}\r\n%s" % (len(a), a, len(b), b))
+    assert re.search(rb"APPENDUID \d+ 1:2\]", r[-1])
+
+
+@pytest.mark.parametrize("section,want", [
+    ("BODY.PEEK[]", NESTED),
+    ("BODY.PEEK[TEXT]", NESTED.split("\r\n\r\n", 1)[1]),
+    ("BODY.PEEK[HEADER]", NESTED.split("\r\n\r\n", 1)[0] + "\r\n\r\n"),
+    ("BODY.PEEK[1]", "caf=C3=A9"),
+    ("BODY.PEEK[1.MIME]",
+     "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"),
+    ("BODY.PEEK[2.HEADER]",
+     "From: b@example.org\r\nSubject: inner\r\nContent-Type: multipart/alternative; boundary=b2\r\n\r\n"),
+    ("BODY.PEEK[2.1]", "inner text"),
+    ("BODY.PEEK[2.2]", "<p>inner</p>"),
+    ("BODY.PEEK[2.1.MIME]", "Content-Type: text/plain\r\n\r\n"),
+    ("BODY.PEEK[HEADER.FIELDS (SUBJECT)]", "Subject: outer\r\n\r\n"),
+    ("BODY.PEEK[2.HEADER.FIELDS (Subject From)]", "From: b@example.org\r\nSubject: inner\r\n\r\n"),
+    ("BODY.PEEK[]<6.10>", NESTED[6:16]),
+    ("RFC822.HEADER", NESTED.split("\r\n\r\n", 1)[0] + "\r\n\r\n"),
+    ("BINARY.PEEK[1]", "caf\u00e9"),
+], ids=lambda v: v if v.startswith(("B", "R")) and len(v) < 50 else "")
+def test_sections(shared, section, want):
+    with shared.raw("imap") as c:
+        c.line()
+        c.cmd("LOGIN anna anna-secret")
+        box_name = "sections"
+        c.send("x CREATE sections\r\n")
+        created = c.imap_until(b"x")[-1].startswith(b"x OK")
+        if created:
+            append(c, NESTED, box_name)
+        c.cmd("SELECT sections")
+        r = c.cmd("FETCH 1 %s" % section)
+        m = re.search(rb'"([^"]*)"\)$', r[0])
+        got = literal(r) if b"{" in r[0] else m.group(1)
+        assert got == want.encode()
+
+
+def test_binary_of_an_attachment(box):
+    append(box, NESTED)
+    box.cmd("SELECT INBOX")
+    assert b"BINARY.SIZE[3] 1024" in box.cmd("FETCH 1 BINARY.SIZE[3]")[0]
+    box.send("q FETCH 1 BINARY.PEEK[3]\r\n")
+    head = box.line()
+    assert head.endswith(b"~{1024}"), head
+    assert box.exactly(1024) == bytes(range(256)) * 4
+    assert box.imap_until(b"q")[-1].startswith(b"q OK")
+
+
+def test_structure(box):
+    append(box, NESTED)
+    box.cmd("SELECT INBOX")
+    r = box.cmd("FETCH 1 (BODYSTRUCTURE ENVELOPE)")[0]
+    assert b'"mixed"' in r.lower() and b'"rfc822"' in r.lower() and b'"alternative"' in r.lower()
+    assert r.count(b'"outer"') == 1 and r.count(b'"inner"') == 1
+
+
+def test_fetch_sets_seen_and_peek_does_not(box):
+    append(box, message("x"))
+    box.cmd("SELECT INBOX")
+    assert b"\\Seen" not in b"".join(box.cmd("FETCH 1 BODY.PEEK[TEXT]") + box.cmd("FETCH 1 FLAGS"))
+    assert b"\\Seen" in b"".join(box.cmd("FETCH 1 BODY[TEXT]"))
+    assert b"\\Seen" in b"".join(box.cmd("FETCH 1 FLAGS"))
+
+
+def test_store_and_search(box):
+    for i in range(6):
+        append(box, message("subject %d" % i, size=100 * i), flags="(\\Seen) " if i % 2 else "")
+    box.cmd("SELECT INBOX")
+    assert box.cmd("SEARCH SEEN")[0] == b"* SEARCH 2 4 6"
+    assert box.cmd("SEARCH NOT SEEN 2:*")[0] == b"* SEARCH 3 5"
+    r = box.cmd("STORE 1:2 +FLAGS ($Work \\Flagged)")
+    assert len(r) == 3 and b"$Work" in r[0]
+    assert len(box.cmd("STORE 1 FLAGS.SILENT (\\Answered)")) == 1
+    assert box.cmd("SEARCH KEYWORD $work")[0] == b"* SEARCH 2"
+    assert box.cmd("SEARCH OR ANSWERED FLAGGED")[0] == b"* SEARCH 1 2"
+    assert box.cmd('SEARCH SUBJECT "subject 3"')[0] == b"* SEARCH 4"
+    assert box.cmd("SEARCH SENTON 3-Nov-2026 LARGER 100 UID 1:3")[0].startswith(b"* SEARCH 1 2 3")
+    assert box.cmd("UID SEARCH HEADER Message-ID example.org UID 5:*")[0] == b"* SEARCH 5 6"
+    assert box.cmd("SEARCH SUBJECT nothing-like-it")[0] == b"* SEARCH"
+
+
+def test_japanese_search(box):
+    jp = "請求書"
+    subject = "=?ISO-2022-JP?B?%s?=" % base64.b64encode(jp.encode("iso-2022-jp")).decode()
+    append(box, message(subject))
+    append(box, message("plain"))
+    box.cmd("SELECT INBOX")
+    q = jp[:2].encode()
+    assert box.cmd(b"SEARCH CHARSET UTF-8 SUBJECT {%d+}\r\n%s" % (len(q), q))[0] == b"* SEARCH 1"
+    assert b"BADCHARSET" in box.cmd("SEARCH CHARSET x-unheard-of SUBJECT a", expect=b"NO")[-1]
+
+
+def test_two_sessions_and_sequence_numbers(box):
+    for i in range(5):
+        append(box, message("m%d" % i))
+    two = other(box)
+    box.cmd("SELECT INBOX")
+    two.cmd("SELECT INBOX")
+    two.cmd("STORE 2,4 +FLAGS.SILENT (\\Deleted)")
+    assert [r for r in two.cmd("EXPUNGE") if b"EXPUNGE" in r][:2] == [b"* 2 EXPUNGE", b"* 3 EXPUNGE"]
+    r = box.cmd("FETCH 4 (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+    assert b"Subject: m3" in b"".join(r), "expunged by another session, not told here: still to be fetched"
+    assert not any(b"EXPUNGE" in x for x in r[:-1])
+    r = box.cmd("NOOP")
+    assert r[:2] == [b"* 2 EXPUNGE", b"* 3 EXPUNGE"]
+    assert b"UID 5" in box.cmd("FETCH 3 UID")[0]
+    two.close()
+
+
+def test_others_changes_are_told(box):
+    append(box, message("x"))
+    two = other(box)
+    box.cmd("SELECT INBOX")
+    two.cmd("SELECT INBOX")
+    two.cmd("STORE 1 +FLAGS.SILENT (\\Flagged)")
+    assert b"\\Flagged" in b"".join(box.cmd("NOOP"))
+    append(two, message("y"))
+    assert b"* 2 EXISTS" in box.cmd("NOOP")
+    two.close()
+
+
+@pytest.mark.parametrize("event", ["delivery", "flag", "expunge"])
+def test_idle_tells_at_once(box, event):
+    append(box, message("x"))
+    two = other(box)
+    two.cmd("SELECT INBOX")
+    if event == "expunge":
+        two.cmd("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    box.cmd("SELECT INBOX")
+    box.send("i IDLE\r\n")
+    assert box.line().startswith(b"+")
+    if event == "delivery":
+        box.server.deliver([box.user], message("y"))
+        want = b"* 2 EXISTS"
+    elif event == "flag":
+        two.cmd("STORE 1 +FLAGS.SILENT (\\Answered)")
+        want = b"\\Answered"
+    else:
+        two.cmd("EXPUNGE")
+        want = b"* 1 EXPUNGE"
+    assert want in box.line()
+    box.send("DONE\r\n")
+    assert box.imap_until(b"i")[-1].startswith(b"i OK")
+    two.close()
+
+
+def test_copy_and_move(box):
+    for i in range(4):
+        append(box, message("m%d" % i), flags="(\\Flagged $Keep) ")
+    box.cmd("SELECT INBOX")
+    assert re.search(rb"OK \[COPYUID \d+ 1:2 1:2\]", box.cmd("COPY 1:2 Archive")[-1])
+    r = box.cmd("UID MOVE 3 Archive")
+    assert re.search(rb"\* OK \[COPYUID \d+ 3 3\]", r[0]) and b"* 3 EXPUNGE" in r
+    assert b"[TRYCREATE]" in box.cmd("COPY 1 nowhere", expect=b"NO")[-1]
+    box.cmd("SELECT Archive")
+    assert all(b"\\Flagged" in x and b"$Keep" in x for x in box.cmd("FETCH 1:3 FLAGS")[:3])
+    box.cmd("UID EXPUNGE 1:*")
+    assert b"MESSAGES 3" in box.cmd("STATUS Archive (MESSAGES)")[0]
+
+
+def test_mailbox_names(box):
+    box.cmd("CREATE a/b/c")
+    assert len(box.cmd('LIST "" "a*"')) == 4
+    assert len(box.cmd('LIST "" "a/%"')) == 2
+    box.cmd("CREATE &ZeVnLIqe-")
+    assert b"&ZeVnLIqe-" in box.cmd('LIST "" "&ZeVnLIqe-"')[0]
+    assert b"[ALREADYEXISTS]" in box.cmd("CREATE a/b", expect=b"NO")[-1]
+    assert b"[NONEXISTENT]" in box.cmd("DELETE nothing", expect=b"NO")[-1]
+    append(box, message("kept"), "a/b/c")
+    before = box.cmd("STATUS a/b/c (UIDVALIDITY UIDNEXT MESSAGES)")[0]
+    box.cmd("RENAME a z")
+    after = box.cmd("STATUS z/b/c (UIDVALIDITY UIDNEXT MESSAGES)")[0]
+    assert after == before.replace(b"a/b/c", b"z/b/c")
+    box.cmd("DELETE INBOX", expect=b"NO")
+    box.cmd("DELETE z/b/c")
+    box.cmd("CREATE z/b/c")
+    uv = rb"UIDVALIDITY (\d+)"
+    again = box.cmd("STATUS z/b/c (UIDVALIDITY)")[0]
+    assert int(re.search(uv, again).group(1)) > int(re.search(uv, before).group(1)), "UIDVALIDITY is never reused"
+
+
+def test_subscriptions(box):
+    assert len(box.cmd('LSUB "" "*"')) == 7
+    box.cmd("UNSUBSCRIBE Junk")
+    box.cmd("SUBSCRIBE Trash")
+    assert not any(b"Junk" in x for x in box.cmd('LSUB "" "*"'))
+
+
+def test_close_expunges_and_unselect_does_not(box):
+    append(box, message("x"), flags="(\\Deleted) ")
+    box.cmd("SELECT INBOX")
+    box.cmd("UNSELECT")
+    assert b"MESSAGES 1" in box.cmd("STATUS INBOX (MESSAGES)")[0]
+    box.cmd("EXAMINE INBOX")
+    box.cmd("CLOSE")
+    assert b"MESSAGES 1" in box.cmd("STATUS INBOX (MESSAGES)")[0]
+    box.cmd("SELECT INBOX")
+    box.cmd("CLOSE")
+    assert b"MESSAGES 0" in box.cmd("STATUS INBOX (MESSAGES)")[0]
+
+
+def test_pipelined_commands(box):
+    append(box, message("x"))
+    box.send("a SELECT INBOX\r\nb FETCH 1 FLAGS\r\nc STORE 1 +FLAGS (\\Seen)\r\nd NOOP\r\n")
+    for tag in (b"a", b"b", b"c", b"d"):
+        assert box.imap_until(tag)[-1].startswith(tag + b" OK")
+
+
+@pytest.mark.parametrize("split", [1, 3])
+def test_commands_in_pieces(box, split):
+    wire = b'a APPEND INBOX {5+}\r\nSubje\r\nb SELECT "INBOX"\r\nc FETCH 1 BODY.PEEK[]\r\n'
+    for at in range(0, len(wire), split):
+        box.send(wire[at:at + split])
+    for tag in (b"a", b"b", b"c"):
+        assert box.imap_until(tag)[-1].startswith(tag + b" OK")
+
+
+@pytest.mark.parametrize("line", [
+    "FETCH", "FETCH 1", "FETCH 0 FLAGS", "FETCH 1 FROB", "FETCH 1 BODY[", "FETCH 1 BODY[]<5>", "STORE 1 FROBS (x)",
+    "SEARCH", "SEARCH FROB", "SEARCH ((((", "SELECT", "SELECT a b c", "LOGIN a", "UID", "UID FROB 1", "FROB",
+    "APPEND INBOX", "COPY 1", "LIST", "STATUS INBOX", "STATUS INBOX (FROB)", "IDLE now", "FETCH 1:99999999999 FLAGS",
+    "FETCH 1,,2 FLAGS", "STORE 1 FLAGS (\\Frob \\Recent)", "ENABLE",
+])
+def test_bad_syntax_is_bad(box, line):
+    append(box, message("x"))
+    box.cmd("SELECT INBOX")
+    box.cmd(line, expect=b"BAD")
+    box.cmd("NOOP")
+
+
+def test_too_many_bad_commands_end_the_session(box):
+    for _ in range(100):
+        box.send("x FROB\r\n")
+        if box.line().startswith(b"* BYE"):
+            return
+    pytest.fail("a hundred bad commands and still there")
+
+
+def test_a_long_line_is_refused_and_the_session_lives(box):
+    box.send(b"a NOOP " + b"x" * 200000 + b"\r\n")
+    assert box.line().startswith((b"a BAD", b"* BAD"))
+    box.cmd("NOOP")
+
+
+def test_http_gets_one_bad(shared):
+    with shared.raw("imap") as c:
+        c.line()
+        c.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        lines = []
+        while True:
+            line = c.line()
+            if not line:
+                break
+            lines.append(line)
+        assert sum(b"BAD" in x for x in lines) <= 1
+        assert c.at_eof()
+
+
+@pytest.mark.parametrize("how", ["LOGIN", "PLAIN", "PLAIN-IR"])
+def test_wrong_password(shared, how):
+    with shared.raw("imap") as c:
+        c.line()
+        for user in ("anna", "nobody"):
+            plain = base64.b64encode(b"\0" + user.encode() + b"\0wrong").decode()
+            if how == "LOGIN":
+                r = c.cmd("LOGIN %s wrong" % user, expect=b"NO")
+            elif how == "PLAIN-IR":
+                r = c.cmd("AUTHENTICATE PLAIN " + plain, expect=b"NO")
+            else:
+                c.send("p AUTHENTICATE PLAIN\r\n")
+                assert c.line().startswith(b"+")
+                c.send(plain + "\r\n")
+                r = c.imap_until(b"p")
+            assert b"NO [AUTHENTICATIONFAILED]" in r[-1]
+        c.cmd("SELECT INBOX", expect=b"BAD")
+        c.cmd("LOGIN anna anna-secret")
+
+
+def test_authenticate_plain(shared):
+    with shared.raw("imap") as c:
+        c.line()
+        c.send("p AUTHENTICATE PLAIN\r\n")
+        assert c.line().startswith(b"+")
+        c.send("*\r\n")
+        assert c.line().startswith(b"p BAD")
+        c.cmd("AUTHENTICATE PLAIN " + base64.b64encode(b"\0anna\0anna-secret").decode())
+        c.cmd("SELECT INBOX")
+
+
+def test_one_user_never_sees_another(shared):
+    shared.deliver(["boris"], message("private"))
+    with shared.raw("imap") as c:
+        c.line()
+        c.cmd("LOGIN anna anna-secret")
+        for name in ("boris", "boris/INBOX", "user/boris", "../boris", "#user/boris", "Other Users/boris/INBOX"):
+            c.send('q SELECT "%s"\r\n' % name)
+            assert not c.imap_until(b"q")[-1].startswith(b"q OK")
+
+
+def test_starttls_drops_what_was_pipelined(shared):
+    c = Raw(shared.port("imap"))
+    assert b"STARTTLS" in c.line()
+    c.send("a STARTTLS\r\nb LOGIN anna anna-secret\r\n")
+    assert c.line().startswith(b"a OK")
+    c.sock = shared.tls().wrap_socket(c.sock)
+    c.have = b""
+    r = c.cmd("CAPABILITY")
+    assert not any(x.startswith(b"b ") for x in r)
+    assert b"STARTTLS" not in r[0] and b"AUTH=PLAIN" in r[0]
+    c.cmd("SELECT INBOX", expect=b"BAD")
+    c.close()
+
+
+def test_logout(box):
+    r = box.cmd("LOGOUT")
+    assert r[0].startswith(b"* BYE")
+    assert box.at_eof()
+
+
+def test_slow_reader_costs_little(shared):
+    """A client that asks for much and reads nothing must not make the server keep it all."""
+    shared.add_user("slow")
+    text = message("big", size=2000000)
+    for _ in range(10):
+        shared.deliver(["slow"], text)
+    with shared.raw("imap") as c:
+        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        c.line()
+        c.cmd("LOGIN slow secret")
+        c.cmd("SELECT INBOX")
+        before = shared.rss_kb()
+        c.send("a FETCH 1:* BODY.PEEK[]\r\n")
+        time.sleep(1.0)
+        grown = shared.rss_kb() - before
+        r = c.imap_until(b"a")
+        assert r[-1].startswith(b"a OK") and len(r) == 11
+    assert grown < 20000, "%d KiB for one slow reader" % grown
+
+
+def test_nul_is_masked_except_in_binary():
+    with Server({"anna": "x-secret"}) as s:
+        s.start()
+        data = message("nul").encode() + b"a\0b\r\n"
+        with s.raw("lmtp") as c:
+            c.reply()
+            c.send(b"LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<anna>\r\nDATA\r\n" + data + b".\r\n")
+            for _ in range(4):
+                c.reply()
+            assert c.reply().startswith(b"250")
+        with s.imap("anna") as c:
+            (_, got), = fetch_all(c).values()
+        assert strip_trace(got) == data.replace(b"\0", b"\x80")
