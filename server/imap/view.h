@@ -19,7 +19,14 @@ struct imap_view {
 	mail_modseq    changed_told;    /* flag changes up to here are told */
 	mail_modseq    expunged_told;   /* expunges up to here are told; <= changed_told */
 	uint32_t       uidvalidity;
+	/* A list of flag changes too long for one piece is told in the order of UIDs: from this UID on (0: no such list
+	 * under way), and when it ends everything up to that MODSEQ is told. */
+	mail_uid       tell_from;
+	mail_modseq    tell_to;
+	struct uid_set saved;           /* "$" [RFC 5182]: UIDs */
 };
+
+#define VIEW_RANGES_MAX (1u << 22)      /* 32 MiB: a mailbox of 8 million messages with every second one gone */
 
 void imap_view_init(struct imap_view *view);
 /* Start from what SELECT told: counters of `box`. */
@@ -27,5 +34,22 @@ void imap_view_start(struct imap_view *view, const struct mailbox_info *box);
 void imap_view_reset(struct imap_view *view);   /* frees; nothing selected */
 /* Load the UIDs as of what was told. Pool. */
 MUST_USE enum rc imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox, struct err *e);
+
+/* Where in the view a walk through ascending UIDs stands; zeroed at its start, and useless once the view changes. */
+struct view_walk {
+	size_t   range;
+	uint32_t before;        /* members in earlier ranges */
+};
+
+/* The sequence number of `uid`, 0 if it is not in the (loaded) view. `uid` never goes down in one walk: all together
+ * cost one pass over the ranges. */
+uint32_t imap_view_seq(const struct imap_view *view, struct view_walk *w, mail_uid uid);
+/* How many members are \Recent in this session. The view is loaded. */
+uint32_t imap_view_count_recent(const struct imap_view *view);
+/* Take the members of `gone` away: exists and recent follow. The view is loaded. False without memory: unchanged. */
+MUST_USE bool imap_view_remove(struct imap_view *view, const struct uid_set *gone);
+/* A change of this session's own was given MODSEQ `given`, and the mailbox was at `before` when it was submitted. If
+ * all before it is told and nothing of others came between, it counts as told: no echo. */
+void imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given);
 
 #endif

@@ -1,0 +1,201 @@
+/* cmd_copy - COPY and MOVE with their UID forms [RFC 9051 s6.4.7, s6.4.8, s6.4.9; RFC 4315 s3; RFC 6851].
+ *
+ * Both are one change of the writer's: all or nothing. MOVE's EXPUNGEs are told as any others, before the tagged answer
+ * and after the untagged COPYUID [RFC 6851 s4.3].
+ */
+#include "server/imap/commands.h"
+
+#include <assert.h>
+
+#define COPYUID_MAX 1000000u            /* octets; beyond, the code is left out: it is a SHOULD. Fits the reply */
+
+enum copy_phase {
+	COPY_RESOLVE,
+	COPY_SUBMITTED,
+};
+
+struct copy {
+	struct seq_set  set;
+	struct slice    name;
+	bool            move;
+	enum copy_phase phase;
+};
+
+/* copy = "COPY" SP sequence-set SP mailbox; move = "MOVE" SP sequence-set SP mailbox */
+static bool
+parse_copy(struct imap *im, struct cursor *c)
+{
+	struct copy *cp = arena_zalloc(&im->arena, sizeof *cp);
+
+	if (cp == NULL)
+		return cur_fail(c, "shorter command (memory limit)");
+	im->args = cp;
+	return cur_space(c) && parse_sequence_set(c, &im->arena, &cp->set) && cur_space(c)
+	    && parse_mailbox(im, c, &cp->name) && parse_end(c);
+}
+
+static bool
+parse_move(struct imap *im, struct cursor *c)
+{
+	if (!parse_copy(im, c))
+		return false;
+	((struct copy *)im->args)->move = true;
+	return true;
+}
+
+static bool
+check_move(struct imap *im)
+{
+	if (!im->read_only)
+		return true;
+	imap_reply(im, IMAP_NO, "[READ-ONLY] The mailbox was opened with EXAMINE");
+	return false;
+}
+
+static enum imap_result
+completed(struct imap *im)
+{
+	imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
+	return IMAP_DONE;
+}
+
+static enum imap_result
+fail(struct imap *im, enum rc rc, const struct err *e)
+{
+	if (rc == RC_NOT_FOUND)
+		imap_reply(im, IMAP_NO, "[TRYCREATE] There is no such mailbox");
+	else
+		imap_reply_error(im, rc, e);
+	return IMAP_DONE;
+}
+
+static enum imap_result
+submit(struct imap *im, struct copy *cp, struct uid_set *uids)
+{
+	struct change *c;
+	struct mailbox_info box;
+	struct err e = ERR_INIT;
+	enum rc rc = volume_find_mailbox(im->volume, im->account, cp->name, &im->arena, &box, &e);
+
+	if (rc != RC_OK)
+		return fail(im, rc, &e);
+	c = change_new(cp->move ? CHANGE_MOVE : CHANGE_COPY);
+	if (c == NULL || !uid_set_copy(&c->u.copy.uids, uids)) {
+		change_free(&c);
+		return fail(im, err_nomem(&e), &e);
+	}
+	c->u.copy.source = im->mailbox;
+	c->u.copy.target = box.id;
+	cp->phase = COPY_SUBMITTED;
+	return imap_submit(im, c);
+}
+
+static enum imap_result
+resolve(struct imap *im, struct copy *cp)
+{
+	enum imap_result r;
+	struct uid_set uids;
+
+	if (!imap_resolve_set(im, &cp->set, &uids))
+		return IMAP_DONE;
+	r = uids.count > 0 ? submit(im, cp, &uids) : completed(im);
+	uid_set_fini(&uids);
+	return r;
+}
+
+/* resp-code-copy = "COPYUID" SP uid-set SP uid-set, with its uidvalidity [RFC 9051 s9]. Empty if it would be too long. */
+static void
+format_copyuid(const struct change_copy *r, struct buf *out)
+{
+	buf_printf(out, "[COPYUID %u ", r->uidvalidity);
+	uid_set_format(&r->source_uids, out);
+	buf_printf(out, " %u", r->first_uid);
+	if (r->count > 1)
+		buf_printf(out, ":%u", r->first_uid + (r->count - 1));
+	buf_append_str(out, "] ");
+	if (out->failed)
+		buf_reset(out);
+}
+
+static void
+answer(struct imap *im, const struct copy *cp, const struct change_copy *r)
+{
+	struct buf code;
+
+	buf_init(&code, COPYUID_MAX);
+	format_copyuid(r, &code);
+	if (cp->move) {
+		buf_append_str(imap_out(im), "* OK ");
+		buf_append_slice(imap_out(im), buf_slice(&code));
+		buf_append_str(imap_out(im), "Moved\r\n");
+		imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
+	} else {
+		imap_reply(im, IMAP_OK, "%.*s%s completed", SLICE_ARG(buf_slice(&code)), im->cmd->name);
+	}
+	buf_fini(&code);
+}
+
+/* Some of the messages may have been expunged by others: COPYUID says which ones went [RFC 2180 s4.4]. */
+static enum imap_result
+take_result(struct imap *im, struct copy *cp)
+{
+	struct change *c = im->change;
+
+	if (c->rc != RC_OK)
+		return fail(im, c->rc, &c->err);
+	if (c->u.copy.count == 0)
+		imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] None of the messages exists any more");
+	else
+		answer(im, cp, &c->u.copy);
+	change_free(&im->change);
+	return IMAP_DONE;
+}
+
+static enum imap_result
+run_copy(struct imap *im)
+{
+	struct copy *cp = im->args;
+
+	switch (cp->phase) {
+	case COPY_RESOLVE:
+		return resolve(im, cp);
+	case COPY_SUBMITTED:
+		return take_result(im, cp);
+	}
+	assert(false && "unknown phase");
+	return IMAP_DONE;
+}
+
+const struct imap_command imap_cmd_copy = {
+	.name = "COPY",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = parse_copy,
+	.run = run_copy,
+};
+
+const struct imap_command imap_cmd_uid_copy = {
+	.name = "UID COPY",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = parse_copy,
+	.run = run_copy,
+};
+
+const struct imap_command imap_cmd_move = {
+	.name = "MOVE",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = parse_move,
+	.check = check_move,
+	.run = run_copy,
+};
+
+const struct imap_command imap_cmd_uid_move = {
+	.name = "UID MOVE",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = parse_move,
+	.check = check_move,
+	.run = run_copy,
+};

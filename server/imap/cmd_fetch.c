@@ -1,0 +1,505 @@
+/* cmd_fetch - FETCH and UID FETCH [RFC 9051 s6.4.5, s6.4.9]: a machine that answers in pieces. See fetch.h.
+ *
+ * Memory is bounded whatever is asked: rows come in pages with an arena of their own, one message is under way at a
+ * time, and a literal is written in pieces of 64 KiB. Messages that other sessions expunged, but this client was not
+ * told about, are answered from their tombstones; beyond the retention there is NO [EXPUNGEISSUED].
+ */
+#include "server/imap/commands.h"
+#include "server/imap/fetch.h"
+
+#include <assert.h>
+
+#define PAGE_ROWS        1000u          /* rows alone are small */
+#define PAGE_ROWS_PLACED 100u           /* with summaries and places */
+#define PAGE_ARENA_MAX   (8u << 20)
+#define SCRATCH_MAX      (2u << 20)     /* decoded part table of one message, and room */
+#define MEASURE_PIECES   8              /* pieces of FETCH_PIECE decoded per step */
+#define STEP_COST        5000           /* see cost(): some 10 ms */
+
+static bool
+has_kind(const struct fetch_request *r, enum fetch_kind kind)
+{
+	for (size_t i = 0; i < r->count; i++)
+		if (r->items[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* UID in every answer to UID FETCH [RFC 9051 s6.4.9]. */
+static bool
+add_uid(struct imap *im, struct fetch_request *r)
+{
+	return !im->uid_command || has_kind(r, FETCH_UID) || fetch_add_item(r, FETCH_UID);
+}
+
+/* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") */
+static bool
+parse_fetch(struct imap *im, struct cursor *c)
+{
+	struct fetch *f = arena_zalloc(&im->arena, sizeof *f);
+
+	if (f == NULL)
+		return cur_fail(c, "shorter command (memory limit)");
+	im->args = f;
+	if (!cur_space(c) || !parse_sequence_set(c, &im->arena, &f->set) || !cur_space(c)
+	    || !fetch_parse_items(c, &im->arena, &f->req) || !parse_end(c))
+		return false;
+	if (!add_uid(im, &f->req))
+		return cur_fail(c, "fewer data items");
+	f->pieces = arena_array(&im->arena, f->req.count, sizeof *f->pieces);
+	if (f->pieces == NULL)
+		return cur_fail(c, "shorter command (memory limit)");
+	return true;
+}
+
+static void
+drop_fetch(struct imap *im)
+{
+	struct fetch *f = im->args;
+
+	if (f == NULL || f->phase == FETCH_RESOLVE)
+		return;
+	uid_set_fini(&f->uids);
+	uid_set_fini(&f->unseen);
+	arena_fini(&f->page);
+	arena_fini(&f->scratch);
+	buf_fini(&f->raw);
+	buf_fini(&f->text);
+}
+
+/* ---- pages of rows ---- */
+
+static enum rc
+read_page(struct imap *im, struct fetch *f, uint32_t limit, uint32_t want, struct err *e)
+{
+	arena_reset(&f->page);
+	f->row = f->row_count = 0;
+	return volume_read_messages(im->volume, im->mailbox, &f->uids, f->next_uid, limit, want | WANT_EXPUNGED,
+	                            &f->page, &f->rows, &f->row_count, e);
+}
+
+static void
+set_next_page(struct fetch *f, uint32_t limit)
+{
+	mail_uid last = f->row_count > 0 ? f->rows[f->row_count - 1].uid : UINT32_MAX;
+
+	f->next_uid = f->row_count < limit || last == UINT32_MAX ? 0 : last + 1;
+}
+
+static void
+note_trouble(struct fetch *f, enum fetch_trouble t, mail_uid uid)
+{
+	if (f->trouble != FETCH_FINE)
+		return;
+	f->trouble = t;
+	f->trouble_uid = uid;
+}
+
+/* Not even one row fits: that message is left out. */
+static void
+skip_large_row(struct fetch *f)
+{
+	mail_uid uid = uid_set_next(&f->uids, f->next_uid);
+
+	note_trouble(f, FETCH_TOO_LARGE, uid);
+	f->rows_seen++;
+	f->next_uid = uid == 0 || uid == UINT32_MAX ? 0 : uid + 1;
+}
+
+/* The next page for answering; fewer rows where summaries or chunk tables are too large for the arena. */
+static enum rc
+next_page(struct imap *im, struct fetch *f, struct err *e)
+{
+	uint32_t want = (f->req.needs_summary ? WANT_SUMMARY : 0u) | (f->req.needs_place ? WANT_PLACE : 0u);
+	enum rc rc;
+
+	for (;;) {
+		rc = read_page(im, f, f->page_limit, want, e);
+		if (rc != RC_LIMIT && rc != RC_NOMEM)
+			break;
+		if (f->page_limit == 1) {
+			skip_large_row(f);
+			return RC_OK;
+		}
+		f->page_limit /= 2;
+	}
+	if (rc != RC_OK)
+		return rc;
+	set_next_page(f, f->page_limit);
+	f->rows_seen += f->row_count;
+	return RC_OK;
+}
+
+/* ---- before the first answer ---- */
+
+static void
+init_fetch(struct fetch *f)
+{
+	uid_set_init(&f->unseen, VIEW_RANGES_MAX);
+	arena_init(&f->page, PAGE_ARENA_MAX);
+	arena_init(&f->scratch, SCRATCH_MAX);
+	buf_init(&f->raw, FETCH_PIECE);
+	buf_init(&f->text, 2 * FETCH_PIECE);
+	f->page_limit = f->req.needs_summary ? PAGE_ROWS_PLACED : PAGE_ROWS;
+	f->next_uid = 1;
+}
+
+static enum imap_result
+resolve(struct imap *im, struct fetch *f)
+{
+	if (!imap_resolve_set(im, &f->set, &f->uids))
+		return IMAP_DONE;       /* phase is still FETCH_RESOLVE: nothing to drop */
+	init_fetch(f);
+	f->phase = f->req.sets_seen && !im->read_only ? FETCH_FIND_UNSEEN : FETCH_NEXT_ROW;
+	return IMAP_MORE;
+}
+
+/* \Seen is set first, so that the answers carry the flags as they then are [RFC 9051 s6.4.5]. Finding out which
+ * messages lack it costs less than to have the writer look at all. */
+static enum imap_result
+find_unseen(struct imap *im, struct fetch *f)
+{
+	struct err e = ERR_INIT;
+	enum rc rc = read_page(im, f, PAGE_ROWS, 0, &e);
+
+	for (size_t i = 0; rc == RC_OK && i < f->row_count; i++)
+		if ((f->rows[i].flags & FLAG_SEEN) == 0 && !f->rows[i].expunged
+		    && !uid_set_add(&f->unseen, f->rows[i].uid, f->rows[i].uid))
+			rc = err_nomem(&e);
+	if (rc != RC_OK) {
+		imap_reply_error(im, rc, &e);
+		return IMAP_DONE;
+	}
+	set_next_page(f, PAGE_ROWS);
+	if (f->next_uid == 0) {
+		f->phase = f->unseen.count > 0 ? FETCH_SET_SEEN : FETCH_NEXT_ROW;
+		f->next_uid = 1;
+		f->row_count = 0;
+	}
+	return IMAP_MORE;
+}
+
+static enum imap_result
+set_seen(struct imap *im, struct fetch *f)
+{
+	struct change *c = change_new(CHANGE_STORE);
+	struct mailbox_info box;
+	struct err e = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	arena_reset(&f->scratch);
+	if (c == NULL || !uid_set_copy(&c->u.store.uids, &f->unseen))
+		rc = err_nomem(&e);
+	if (rc == RC_OK)
+		rc = volume_get_mailbox(im->volume, im->mailbox, &f->scratch, &box, &e);
+	if (rc != RC_OK) {
+		change_free(&c);
+		imap_reply_error(im, rc, &e);
+		return IMAP_DONE;
+	}
+	f->before = box.highestmodseq;
+	c->u.store.mailbox = im->mailbox;
+	c->u.store.op = STORE_ADD;
+	c->u.store.flags = FLAG_SEEN;
+	c->u.store.keywords = SLICE("");
+	f->phase = FETCH_SEEN_SET;
+	return imap_submit(im, c);
+}
+
+/* A volume that takes no changes is still read: a refused \Seen does not refuse the FETCH [design, I4]. */
+static enum imap_result
+seen_set(struct imap *im, struct fetch *f)
+{
+	struct change_store *st = &im->change->u.store;
+	struct uid_set t = f->unseen;
+
+	if (im->change->rc != RC_OK) {
+		uid_set_reset(&f->unseen);
+	} else {
+		imap_view_own_change(&im->view, f->before, st->modseq);
+		f->unseen = st->changed;
+		st->changed = t;
+	}
+	change_free(&im->change);
+	f->phase = FETCH_NEXT_ROW;
+	return IMAP_MORE;
+}
+
+/* ---- one message ---- */
+
+static bool
+is_section(const struct fetch_item *it)
+{
+	return it->kind == FETCH_SECTION || it->kind == FETCH_BINARY || it->kind == FETCH_BINARY_SIZE;
+}
+
+/* The message under way is left out. */
+static void
+skip_message(struct fetch *f, enum fetch_trouble t)
+{
+	note_trouble(f, t, fetch_row(f)->uid);
+	f->row++;
+	f->phase = FETCH_NEXT_ROW;
+}
+
+/* Decode what the index keeps of the message, then look at each section. */
+static void
+begin_message(struct fetch *f)
+{
+	struct err e = ERR_INIT;
+
+	arena_reset(&f->scratch);
+	if (f->req.needs_summary
+	    && mime_summary_decode(fetch_row(f)->summary, &f->scratch, &f->summary, &e) != RC_OK) {
+		skip_message(f, FETCH_DAMAGED);
+		return;
+	}
+	f->item = 0;
+	f->phase = FETCH_CHECK;
+}
+
+static void
+check_message(struct imap *im, struct fetch *f)
+{
+	enum fetch_trouble t;
+
+	for (; f->item < f->req.count; f->item++) {
+		if (!is_section(&f->req.items[f->item]))
+			continue;
+		t = fetch_check_section(im, f, f->item);
+		if (t != FETCH_FINE) {
+			skip_message(f, t);
+			return;
+		}
+		if (fetch_must_measure(f, f->item)) {
+			f->at = f->decoded = 0;
+			f->phase = FETCH_MEASURE;
+			return;
+		}
+	}
+	f->phase = FETCH_HEAD;
+}
+
+static void
+measure_section(struct imap *im, struct fetch *f)
+{
+	enum fetch_trouble t = FETCH_FINE;
+	bool done = false;
+
+	for (int n = 0; n < MEASURE_PIECES && !done && t == FETCH_FINE; n++)
+		t = fetch_measure(im, f, f->item, &done);
+	if (t != FETCH_FINE) {
+		skip_message(f, t);
+	} else if (done) {
+		f->item++;
+		f->phase = FETCH_CHECK;
+	}
+}
+
+/* Flags that this FETCH has changed are told in the same answer [RFC 9051 s6.4.5]. */
+static void
+write_head(struct imap *im, struct fetch *f)
+{
+	const struct message_row *row = fetch_row(f);
+	struct buf *out = imap_out(im);
+
+	buf_printf(out, "* %u FETCH (", imap_view_seq(&im->view, &f->walk, row->uid));
+	if (uid_set_contains(&f->unseen, row->uid) && !has_kind(&f->req, FETCH_FLAGS)) {
+		static const struct fetch_item flags = { .kind = FETCH_FLAGS };
+
+		fetch_write_item(im, f, &flags);
+		buf_append_byte(out, ' ');
+	}
+	f->item = 0;
+	f->phase = FETCH_ITEM;
+}
+
+/* False: damaged after the message was begun. */
+static bool
+write_item(struct imap *im, struct fetch *f)
+{
+	bool stream = false;
+
+	if (f->item == f->req.count) {
+		f->phase = FETCH_END;
+		return true;
+	}
+	if (f->item > 0)
+		buf_append_byte(imap_out(im), ' ');
+	if (!is_section(&f->req.items[f->item])) {
+		fetch_write_item(im, f, &f->req.items[f->item]);
+	} else if (!fetch_write_section(im, f, f->item, &stream)) {
+		return false;
+	}
+	f->at = f->decoded = 0;
+	if (stream)
+		f->phase = FETCH_STREAM;
+	else
+		f->item++;
+	return true;
+}
+
+static bool
+stream_item(struct imap *im, struct fetch *f)
+{
+	bool done;
+
+	if (!fetch_stream(im, f, f->item, &done))
+		return false;
+	if (done) {
+		f->item++;
+		f->phase = FETCH_ITEM;
+	}
+	return true;
+}
+
+/* ---- the whole ---- */
+
+static enum imap_result
+finish(struct imap *im, const struct fetch *f)
+{
+	switch (f->trouble) {
+	case FETCH_FINE:
+		if (f->rows_seen < uid_set_size(&f->uids))
+			imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] Some of the messages no longer exist");
+		else
+			imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
+		break;
+	case FETCH_DAMAGED:
+		imap_reply(im, IMAP_NO, "[UNAVAILABLE] The message with UID %u is damaged in storage; others were sent",
+		           f->trouble_uid);
+		break;
+	case FETCH_UNKNOWN_CTE:
+		imap_reply(im, IMAP_NO, "[UNKNOWN-CTE] A part of the message with UID %u cannot be decoded", f->trouble_uid);
+		break;
+	case FETCH_TOO_LARGE:
+		imap_reply(im, IMAP_NO, "[LIMIT] The message with UID %u is too large to be described", f->trouble_uid);
+		break;
+	}
+	return IMAP_DONE;
+}
+
+static enum imap_result
+next_row(struct imap *im, struct fetch *f)
+{
+	struct err e = ERR_INIT;
+	enum rc rc;
+
+	if (f->row < f->row_count) {
+		begin_message(f);
+		return IMAP_MORE;
+	}
+	if (f->next_uid == 0)
+		return finish(im, f);
+	rc = next_page(im, f, &e);
+	if (rc == RC_OK)
+		return IMAP_MORE;
+	imap_reply_error(im, rc, &e);
+	return IMAP_DONE;
+}
+
+/* In the middle of a literal nothing can be said but by closing. */
+static enum imap_result
+break_off(struct imap *im, const struct fetch *f)
+{
+	struct logline l;
+
+	session_log(im->s, &l, LOGLEVEL_ERROR, "imap.fetch.damaged");
+	log_u64(&l, "uid", fetch_row(f)->uid);
+	log_end(&l);
+	return IMAP_BYE;
+}
+
+static enum imap_result
+advance(struct imap *im, struct fetch *f)
+{
+	switch (f->phase) {
+	case FETCH_RESOLVE:
+		return resolve(im, f);
+	case FETCH_FIND_UNSEEN:
+		return find_unseen(im, f);
+	case FETCH_SET_SEEN:
+		return set_seen(im, f);
+	case FETCH_SEEN_SET:
+		return seen_set(im, f);
+	case FETCH_NEXT_ROW:
+		return next_row(im, f);
+	case FETCH_CHECK:
+		check_message(im, f);
+		return IMAP_MORE;
+	case FETCH_MEASURE:
+		measure_section(im, f);
+		return IMAP_MORE;
+	case FETCH_HEAD:
+		write_head(im, f);
+		return IMAP_MORE;
+	case FETCH_ITEM:
+		return write_item(im, f) ? IMAP_MORE : break_off(im, f);
+	case FETCH_STREAM:
+		return stream_item(im, f) ? IMAP_MORE : break_off(im, f);
+	case FETCH_END:
+		buf_append_str(imap_out(im), ")\r\n");
+		f->row++;
+		f->phase = FETCH_NEXT_ROW;
+		return IMAP_MORE;
+	}
+	assert(false && "unknown phase");
+	return IMAP_DONE;
+}
+
+/* What one round of `advance` costs, in units of writing a small item. */
+static int
+cost(const struct fetch *f)
+{
+	switch (f->phase) {
+	case FETCH_FIND_UNSEEN:
+	case FETCH_MEASURE:
+		return 1000;
+	case FETCH_CHECK:
+		return f->req.needs_place ? 50 : 5;
+	case FETCH_RESOLVE:
+	case FETCH_SET_SEEN:
+	case FETCH_SEEN_SET:
+	case FETCH_STREAM:
+		return 100;
+	case FETCH_NEXT_ROW:
+		return f->row < f->row_count ? 1 : 1000;
+	case FETCH_HEAD:
+	case FETCH_ITEM:
+	case FETCH_END:
+		return 1;
+	}
+	assert(false && "unknown phase");
+	return 1;
+}
+
+static enum imap_result
+run_fetch(struct imap *im)
+{
+	struct fetch *f = im->args;
+	enum imap_result r = IMAP_MORE;
+
+	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST && !session_out_full(im->s);) {
+		spent += cost(f);
+		r = advance(im, f);
+	}
+	return r;
+}
+
+const struct imap_command imap_cmd_fetch = {
+	.name = "FETCH",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_USES_SEQ,
+	.parse = parse_fetch,
+	.run = run_fetch,
+	.drop = drop_fetch,
+};
+
+const struct imap_command imap_cmd_uid_fetch = {
+	.name = "UID FETCH",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = parse_fetch,
+	.run = run_fetch,
+	.drop = drop_fetch,
+};

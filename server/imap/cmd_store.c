@@ -1,0 +1,233 @@
+/* cmd_store - STORE and UID STORE [RFC 9051 s6.4.6, s6.4.9].
+ *
+ * The writer decides (design, I2): this submits the intention, waits, and then tells the flags as they are. Before the
+ * submission what others changed is told, so that afterwards the session's own change is the only news and a .SILENT
+ * one is not echoed; if others came in between, everything is told, own changes included, as the client cannot know the
+ * outcome [RFC 9051 s6.4.6: "if ... a change to a message's flags from an external source is observed"].
+ */
+#include "server/imap/commands.h"
+
+#include <assert.h>
+
+#define PAGE_ROWS      1000u
+#define PAGE_ARENA_MAX (8u << 20)       /* PAGE_ROWS rows with KEYWORDS_MAX each, and room */
+
+enum store_phase {
+	STORE_RESOLVE,
+	STORE_TELL_OTHERS,
+	STORE_SUBMIT,
+	STORE_RESULT,
+	STORE_ANSWER,
+};
+
+struct store {
+	struct seq_set   set;
+	enum store_op    op;
+	bool             silent;
+	uint32_t         flags;
+	struct slice     keywords;
+
+	enum store_phase phase;
+	struct uid_set   uids;
+	mail_modseq      before;
+	bool             missing;       /* some were already expunged */
+	mail_uid         next_uid;
+	struct arena     page;
+};
+
+/* store-att-flags, its first half: (["+" / "-"] "FLAGS" [".SILENT"]) */
+static bool
+parse_operation(struct cursor *c, struct store *st)
+{
+	st->op = cur_take(c, '+') ? STORE_ADD : cur_take(c, '-') ? STORE_REMOVE : STORE_REPLACE;
+	if (!cur_take_word(c, "FLAGS"))
+		return cur_fail(c, "FLAGS, +FLAGS or -FLAGS");
+	st->silent = cur_take_word(c, ".SILENT");
+	return true;
+}
+
+/* store = "STORE" SP sequence-set SP store-att-flags
+ * store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag))) */
+static bool
+parse_store(struct imap *im, struct cursor *c)
+{
+	struct store *st = arena_zalloc(&im->arena, sizeof *st);
+
+	if (st == NULL)
+		return cur_fail(c, "shorter command (memory limit)");
+	im->args = st;
+	return cur_space(c) && parse_sequence_set(c, &im->arena, &st->set) && cur_space(c) && parse_operation(c, st)
+	    && cur_space(c) && parse_flag_list(c, &im->arena, &st->flags, &st->keywords) && parse_end(c);
+}
+
+static bool
+check_store(struct imap *im)
+{
+	if (!im->read_only)
+		return true;
+	imap_reply(im, IMAP_NO, "[READ-ONLY] The mailbox was opened with EXAMINE");
+	return false;
+}
+
+static void
+drop_store(struct imap *im)
+{
+	struct store *st = im->args;
+
+	if (st == NULL || st->phase == STORE_RESOLVE)
+		return;
+	uid_set_fini(&st->uids);
+	arena_fini(&st->page);
+}
+
+static enum imap_result
+fail(struct imap *im, enum rc rc, const struct err *e)
+{
+	imap_reply_error(im, rc, e);
+	return IMAP_DONE;
+}
+
+static enum imap_result
+completed(struct imap *im)
+{
+	imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
+	return IMAP_DONE;
+}
+
+static enum imap_result
+resolve(struct imap *im, struct store *st)
+{
+	if (!imap_resolve_set(im, &st->set, &st->uids))
+		return IMAP_DONE;
+	arena_init(&st->page, PAGE_ARENA_MAX);
+	st->next_uid = 1;
+	st->phase = STORE_TELL_OTHERS;
+	return st->uids.count > 0 ? IMAP_MORE : completed(im);
+}
+
+static enum imap_result
+submit(struct imap *im, struct store *st)
+{
+	struct change *c = change_new(CHANGE_STORE);
+	struct mailbox_info box;
+	struct err e = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	if (c == NULL || !uid_set_copy(&c->u.store.uids, &st->uids))
+		rc = err_nomem(&e);
+	if (rc == RC_OK)
+		rc = volume_get_mailbox(im->volume, im->mailbox, &st->page, &box, &e);
+	if (rc == RC_OK) {
+		c->u.store.keywords = arena_dup(&c->arena, st->keywords);
+		if (c->u.store.keywords.ptr == NULL)
+			rc = err_nomem(&e);
+	}
+	if (rc != RC_OK) {
+		change_free(&c);
+		return fail(im, rc, &e);
+	}
+	st->before = box.highestmodseq;
+	c->u.store.mailbox = im->mailbox;
+	c->u.store.op = st->op;
+	c->u.store.flags = st->flags;
+	st->phase = STORE_RESULT;
+	return imap_submit(im, c);
+}
+
+static enum imap_result
+take_result(struct imap *im, struct store *st)
+{
+	struct change *c = im->change;
+
+	if (c->rc != RC_OK)
+		return fail(im, c->rc, &c->err);
+	st->missing = c->u.store.missing.count > 0;
+	imap_view_own_change(&im->view, st->before, c->u.store.modseq);
+	change_free(&im->change);
+	st->phase = STORE_ANSWER;
+	return st->silent ? completed(im) : IMAP_MORE;  /* .SILENT: OK also if some are gone [RFC 2180 s4.2.1] */
+}
+
+static void
+write_row(struct imap *im, const struct message_row *row, struct view_walk *walk)
+{
+	struct buf *out = imap_out(im);
+
+	buf_printf(out, "* %u FETCH (", imap_view_seq(&im->view, walk, row->uid));
+	if (im->uid_command)
+		buf_printf(out, "UID %u ", row->uid);
+	buf_append_str(out, "FLAGS ");
+	imap_out_flags(out, row->flags, row->keywords, !im->rev2 && row->uid >= im->view.recent_from);
+	buf_append_str(out, ")\r\n");
+}
+
+/* The flags of every message named, changed or not, a page per call. Of those that others expunged nothing is said, and
+ * the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the client then knows to ask for news. */
+static enum imap_result
+answer(struct imap *im, struct store *st)
+{
+	struct view_walk walk = { 0, 0 };
+	struct message_row *rows;
+	struct err e = ERR_INIT;
+	size_t n;
+	enum rc rc;
+
+	arena_reset(&st->page);
+	rc = volume_read_messages(im->volume, im->mailbox, &st->uids, st->next_uid, PAGE_ROWS, 0, &st->page, &rows, &n,
+	                          &e);
+	if (rc != RC_OK)
+		return fail(im, rc, &e);
+	for (size_t i = 0; i < n; i++)
+		write_row(im, &rows[i], &walk);
+	if (n == PAGE_ROWS && rows[n - 1].uid < UINT32_MAX) {
+		st->next_uid = rows[n - 1].uid + 1;
+		return IMAP_MORE;
+	}
+	if (!st->missing)
+		return completed(im);
+	imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] Some of the messages no longer exist; the others were changed");
+	return IMAP_DONE;
+}
+
+static enum imap_result
+run_store(struct imap *im)
+{
+	struct store *st = im->args;
+
+	switch (st->phase) {
+	case STORE_RESOLVE:
+		return resolve(im, st);
+	case STORE_TELL_OTHERS:
+		if (imap_tell_changes(im, false))
+			st->phase = STORE_SUBMIT;
+		return im->ended ? IMAP_BYE : IMAP_MORE;
+	case STORE_SUBMIT:
+		return submit(im, st);
+	case STORE_RESULT:
+		return take_result(im, st);
+	case STORE_ANSWER:
+		return answer(im, st);
+	}
+	assert(false && "unknown phase");
+	return IMAP_DONE;
+}
+
+const struct imap_command imap_cmd_store = {
+	.name = "STORE",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_USES_SEQ,
+	.parse = parse_store,
+	.check = check_store,
+	.run = run_store,
+	.drop = drop_store,
+};
+
+const struct imap_command imap_cmd_uid_store = {
+	.name = "UID STORE",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = parse_store,
+	.check = check_store,
+	.run = run_store,
+	.drop = drop_store,
+};

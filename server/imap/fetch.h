@@ -1,0 +1,152 @@
+/* fetch - what a FETCH asks for, and the machine that answers it. Shared by cmd_fetch.c and fetch_*.c only.
+ *
+ *     parse -> resolve set -> \Seen where a BODY[] asks for it -> pages of rows -> per message: check, then write
+ *
+ * A message is checked before its first octet is written: sections found, sizes known, the first FETCH_VERIFY octets of
+ * every section read from the log and found whole. What fails there is left out, and the tagged answer is NO; what fails
+ * later, in the middle of a literal, can only be told by closing the connection [design, section 3].
+ */
+#ifndef RESTANTE_SERVER_IMAP_FETCH_H
+#define RESTANTE_SERVER_IMAP_FETCH_H
+
+#include "lib/header.h"
+#include "lib/mime.h"
+#include "server/imap/imap.h"
+
+#define FETCH_ITEMS_MAX  100u
+#define FETCH_NAMES_MAX  200u           /* field names in all of one command */
+#define FETCH_PIECE      65536u         /* octets of a literal written at once */
+#define FETCH_VERIFY     (1u << 20)
+#define FETCH_HEADER_MAX (1u << 20)     /* octets of a header that HEADER.FIELDS looks at; fields behind are not found */
+
+enum fetch_kind {
+	FETCH_UID,
+	FETCH_FLAGS,
+	FETCH_INTERNALDATE,
+	FETCH_RFC822_SIZE,
+	FETCH_ENVELOPE,
+	FETCH_BODY,
+	FETCH_BODYSTRUCTURE,
+	FETCH_SECTION,          /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT */
+	FETCH_BINARY,
+	FETCH_BINARY_SIZE,
+};
+
+/* section-text behind the part numbers. */
+enum fetch_text {
+	FETCH_TEXT_NONE,
+	FETCH_TEXT_HEADER,
+	FETCH_TEXT_FIELDS,
+	FETCH_TEXT_FIELDS_NOT,
+	FETCH_TEXT_TEXT,
+	FETCH_TEXT_MIME,
+};
+
+struct fetch_item {
+	enum fetch_kind kind;
+	const char     *alias;          /* "RFC822...": answered under this name; else NULL */
+	bool            peek;           /* does not set \Seen */
+	enum fetch_text text;
+	uint32_t        path[MIME_DEPTH_MAX];
+	size_t          depth;
+	struct slice   *names;          /* of FIELDS and FIELDS_NOT */
+	size_t          name_count;
+	bool            partial;
+	uint64_t        origin, length;
+};
+
+struct fetch_request {
+	struct fetch_item *items;
+	size_t             count, room;
+	bool               needs_summary;       /* some item is made from it */
+	bool               needs_place;         /* some item reads the message */
+	bool               sets_seen;
+};
+
+/* SP fetch-att list up to the end of the command [RFC 9051 s6.4.5]. */
+bool fetch_parse_items(struct cursor *c, struct arena *a, struct fetch_request *out);
+/* Append one item of that kind; false when there are too many. */
+bool fetch_add_item(struct fetch_request *r, enum fetch_kind kind);
+
+/* What one section item is for the message under way. */
+struct fetch_piece {
+	bool     exists;        /* otherwise NIL */
+	struct mime_range range;
+	enum transfer_encoding encoding;        /* to undo; TRANSFER_BINARY: none */
+	uint64_t size;          /* of the section after decoding; of FIELDS known only when written */
+	uint64_t from, len;     /* the octets of it to send */
+	bool     literal8;      /* decoded content has NULs */
+};
+
+enum fetch_trouble {            /* why a message was left out; the first one counts */
+	FETCH_FINE,
+	FETCH_DAMAGED,
+	FETCH_UNKNOWN_CTE,
+	FETCH_TOO_LARGE,
+};
+
+enum fetch_phase {
+	FETCH_RESOLVE,
+	FETCH_FIND_UNSEEN,
+	FETCH_SET_SEEN,
+	FETCH_SEEN_SET,
+	FETCH_NEXT_ROW,
+	FETCH_CHECK,
+	FETCH_MEASURE,
+	FETCH_HEAD,
+	FETCH_ITEM,
+	FETCH_STREAM,
+	FETCH_END,
+};
+
+struct fetch {
+	struct seq_set       set;
+	struct fetch_request req;
+	struct fetch_piece  *pieces;            /* one per item */
+
+	enum fetch_phase     phase;
+	struct uid_set       uids;              /* asked for and in the view */
+	struct uid_set       unseen;            /* to get \Seen; then those that got it */
+	mail_modseq          before;            /* of the mailbox, at the submission */
+	uint64_t             rows_seen;
+
+	struct arena         page;              /* rows and their summaries; reset for each page */
+	uint32_t             page_limit;
+	struct message_row  *rows;
+	size_t               row_count, row;    /* of the page; the one under way */
+	mail_uid             next_uid;          /* the next page begins here; 0: there is none */
+	struct view_walk     walk;
+
+	struct arena         scratch;           /* of the message under way */
+	struct mime_summary  summary;           /* of the message under way, if needed */
+	size_t               item;
+	uint64_t             at;                /* FETCH_MEASURE, FETCH_STREAM: octets of the range read */
+	uint64_t             decoded;           /* of them decoded so far */
+	struct transfer_decoder decoder;
+	struct buf           raw, text;         /* scratch; empty when no message is under way */
+
+	enum fetch_trouble   trouble;
+	mail_uid             trouble_uid;
+};
+
+static inline const struct message_row *
+fetch_row(const struct fetch *f)
+{
+	return &f->rows[f->row];
+}
+
+/* fetch_items.c: everything but sections. */
+void fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item);
+
+/* fetch_section.c */
+/* Find the item's range and check the log for it. */
+enum fetch_trouble fetch_check_section(struct imap *im, struct fetch *f, size_t i);
+/* True if the decoded size must be found by decoding: then fetch_measure is called until it has *done. */
+bool fetch_must_measure(const struct fetch *f, size_t i);
+enum fetch_trouble fetch_measure(struct imap *im, struct fetch *f, size_t i, bool *done);
+/* Write "BODY[...] {n}CRLF" or all of the item; *stream: the octets follow by fetch_stream. False: damaged. */
+bool fetch_write_section(struct imap *im, struct fetch *f, size_t i, bool *stream);
+/* Write the next octets. False: damaged. */
+bool fetch_stream(struct imap *im, struct fetch *f, size_t i, bool *done);
+
+#endif

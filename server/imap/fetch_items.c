@@ -1,0 +1,46 @@
+/* fetch_items - the data items of a FETCH response that come from the index alone [RFC 9051 s7.5.2]. */
+#include "server/imap/fetch.h"
+
+#include <assert.h>
+
+void
+fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item)
+{
+	const struct message_row *row = fetch_row(f);
+	struct buf *out = imap_out(im);
+
+	switch (item->kind) {
+	case FETCH_UID:
+		buf_printf(out, "UID %u", row->uid);
+		break;
+	case FETCH_FLAGS:
+		buf_append_str(out, "FLAGS ");
+		imap_out_flags(out, row->flags, row->keywords, !im->rev2 && row->uid >= im->view.recent_from);
+		break;
+	case FETCH_INTERNALDATE:
+		buf_append_str(out, "INTERNALDATE ");
+		imap_out_date(out, row->internaldate);
+		break;
+	case FETCH_RFC822_SIZE:
+		buf_append_str(out, "RFC822.SIZE ");
+		buf_append_u64(out, row->size);
+		break;
+	case FETCH_ENVELOPE:
+		buf_append_str(out, "ENVELOPE ");
+		buf_append_slice(out, f->summary.envelope);
+		break;
+	case FETCH_BODY:
+		buf_append_str(out, "BODY ");
+		mime_body_from_bodystructure(f->summary.bodystructure, out);
+		break;
+	case FETCH_BODYSTRUCTURE:
+		buf_append_str(out, "BODYSTRUCTURE ");
+		buf_append_slice(out, f->summary.bodystructure);
+		break;
+	case FETCH_SECTION:
+	case FETCH_BINARY:
+	case FETCH_BINARY_SIZE:
+		assert(false && "a section is not written here");
+		break;
+	}
+}

@@ -1,0 +1,303 @@
+/* fetch_section - BODY[...] and BINARY[...]: ranges of a message, checked first and then streamed in pieces.
+ *
+ * A literal's length is announced before its octets, so it must be known: from the index for BODY[], by decoding once
+ * without sending for BINARY[] (fetch_measure), by taking the fields for HEADER.FIELDS, which is bounded and written at
+ * once. Keeping decoded parts between measuring and sending was rejected: memory must not follow the message's size.
+ */
+#include "server/imap/fetch.h"
+
+#include <assert.h>
+
+static enum mime_section
+mime_section_of(enum fetch_text text)
+{
+	switch (text) {
+	case FETCH_TEXT_NONE:
+		return MIME_SECTION_ALL;
+	case FETCH_TEXT_HEADER:
+	case FETCH_TEXT_FIELDS:
+	case FETCH_TEXT_FIELDS_NOT:
+		return MIME_SECTION_HEADER;
+	case FETCH_TEXT_TEXT:
+		return MIME_SECTION_TEXT;
+	case FETCH_TEXT_MIME:
+		return MIME_SECTION_MIME;
+	}
+	assert(false && "unknown section text");
+	return MIME_SECTION_ALL;
+}
+
+static bool
+is_fields(const struct fetch_item *it)
+{
+	return it->text == FETCH_TEXT_FIELDS || it->text == FETCH_TEXT_FIELDS_NOT;
+}
+
+static bool
+is_encoded(enum transfer_encoding enc)
+{
+	return enc == TRANSFER_BASE64 || enc == TRANSFER_QP;
+}
+
+/* Which octets of the section, now that its size is known, a partial leaves [RFC 9051 s6.4.5: cut, never an error]. */
+static void
+set_extent(struct fetch_piece *p, const struct fetch_item *it)
+{
+	p->from = 0;
+	p->len = p->size;
+	if (!it->partial)
+		return;
+	p->from = it->origin < p->size ? it->origin : p->size;
+	p->len = it->length < p->size - p->from ? it->length : p->size - p->from;
+}
+
+/* Octets of the range to look at before anything is announced. */
+static enum rc
+verify(struct imap *im, const struct fetch *f, const struct fetch_piece *p, uint64_t from, uint64_t len,
+       struct err *e)
+{
+	if (len > FETCH_VERIFY)
+		len = FETCH_VERIFY;
+	if (len == 0)
+		return RC_OK;
+	return volume_verify_blob(im->volume, &fetch_row(f)->place, p->range.off + from, len, e);
+}
+
+/* BINARY: NULs of what is sent as it is stand in the message; those of decoded parts are found by measuring. */
+static enum fetch_trouble
+set_decoding(const struct fetch *f, struct fetch_piece *p)
+{
+	enum transfer_encoding enc = p->range.part != NULL ? p->range.part->encoding : TRANSFER_BINARY;
+
+	if (enc == TRANSFER_UNKNOWN)
+		return FETCH_UNKNOWN_CTE;
+	p->encoding = is_encoded(enc) ? enc : TRANSFER_BINARY;
+	p->literal8 = !is_encoded(enc) && (f->summary.flags & MIME_HAS_NUL) != 0;
+	return FETCH_FINE;
+}
+
+enum fetch_trouble
+fetch_check_section(struct imap *im, struct fetch *f, size_t i)
+{
+	const struct fetch_item *it = &f->req.items[i];
+	struct fetch_piece *p = &f->pieces[i];
+	struct err e = ERR_INIT;
+	enum fetch_trouble t = FETCH_FINE;
+
+	*p = (struct fetch_piece){ .encoding = TRANSFER_BINARY };
+	p->exists = mime_find_section(&f->summary, it->path, it->depth, mime_section_of(it->text), &p->range);
+	if (!p->exists)
+		return FETCH_FINE;
+	if (it->kind != FETCH_SECTION)
+		t = set_decoding(f, p);
+	if (t != FETCH_FINE)
+		return t;
+	p->size = p->range.len;
+	set_extent(p, it);
+	if (it->kind == FETCH_BINARY_SIZE || is_encoded(p->encoding))
+		return FETCH_FINE;      /* not read, or read whole by measuring */
+	if (is_fields(it))
+		return verify(im, f, p, 0, p->range.len, &e) == RC_OK ? FETCH_FINE : FETCH_DAMAGED;
+	return verify(im, f, p, p->from, p->len, &e) == RC_OK ? FETCH_FINE : FETCH_DAMAGED;
+}
+
+bool
+fetch_must_measure(const struct fetch *f, size_t i)
+{
+	return f->pieces[i].exists && is_encoded(f->pieces[i].encoding);
+}
+
+/* Decode the next piece of the range into f->text. *end: that was the last of it, and `whole` says whether all was
+ * well-formed. False: damaged. */
+static bool
+decode_next(struct imap *im, struct fetch *f, const struct fetch_piece *p, bool *end, bool *whole)
+{
+	uint64_t n = p->range.len - f->at < FETCH_PIECE ? p->range.len - f->at : FETCH_PIECE;
+	struct err e = ERR_INIT;
+
+	if (f->at == 0)
+		transfer_decode_init(&f->decoder, p->encoding);
+	buf_reset(&f->raw);
+	buf_reset(&f->text);
+	if (n > 0 && (volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + f->at, n, &f->raw, &e) != RC_OK
+	              || f->raw.len != n))
+		return false;
+	transfer_decode(&f->decoder, buf_slice(&f->raw), &f->text);
+	f->at += n;
+	*end = f->at == p->range.len;
+	*whole = *end && transfer_decode_finish(&f->decoder, &f->text);
+	return !f->text.failed;
+}
+
+/* What is not well-formed has no exact size or content: NO [UNKNOWN-CTE], and the client decodes BODY[] as it likes. */
+enum fetch_trouble
+fetch_measure(struct imap *im, struct fetch *f, size_t i, bool *done)
+{
+	struct fetch_piece *p = &f->pieces[i];
+	bool whole;
+
+	*done = true;
+	if (!decode_next(im, f, p, done, &whole))
+		return FETCH_DAMAGED;
+	f->decoded += f->text.len;
+	if (slice_find_byte(buf_slice(&f->text), 0) < f->text.len)
+		p->literal8 = true;
+	if (!*done)
+		return FETCH_FINE;
+	p->size = f->decoded;
+	set_extent(p, &f->req.items[i]);
+	return whole ? FETCH_FINE : FETCH_UNKNOWN_CTE;
+}
+
+/* ---- writing ---- */
+
+static void
+write_text_name(struct buf *out, const struct fetch_item *it)
+{
+	static const char *const names[] = {
+		[FETCH_TEXT_HEADER] = "HEADER", [FETCH_TEXT_FIELDS] = "HEADER.FIELDS",
+		[FETCH_TEXT_FIELDS_NOT] = "HEADER.FIELDS.NOT", [FETCH_TEXT_TEXT] = "TEXT", [FETCH_TEXT_MIME] = "MIME",
+	};
+
+	if (it->text == FETCH_TEXT_NONE)
+		return;
+	if (it->depth > 0)
+		buf_append_byte(out, '.');
+	buf_append_str(out, names[it->text]);
+	for (size_t k = 0; k < it->name_count; k++) {
+		buf_append_str(out, k == 0 ? " (" : " ");
+		imap_out_astring(out, it->names[k]);
+	}
+	if (it->name_count > 0)
+		buf_append_byte(out, ')');
+}
+
+/* The item as it was asked for, without .PEEK and the length: clients match answers by it. */
+static void
+write_label(struct buf *out, const struct fetch_item *it)
+{
+	if (it->alias != NULL) {
+		buf_append_str(out, it->alias);
+		return;
+	}
+	buf_append_str(out, it->kind == FETCH_SECTION ? "BODY[" : it->kind == FETCH_BINARY ? "BINARY[" : "BINARY.SIZE[");
+	for (size_t k = 0; k < it->depth; k++) {
+		if (k > 0)
+			buf_append_byte(out, '.');
+		buf_append_u64(out, it->path[k]);
+	}
+	write_text_name(out, it);
+	buf_append_byte(out, ']');
+	if (it->partial)
+		buf_printf(out, "<%llu>", (unsigned long long)it->origin);
+}
+
+/* NUL may stand in no string but literal8 [RFC 9051 s4.3]; 0x80 keeps the length. */
+static void
+mask_nul(struct buf *out, size_t from)
+{
+	for (size_t k = from; k < out->len; k++)
+		if (out->ptr[k] == 0)
+			out->ptr[k] = 0x80;
+}
+
+/* HEADER.FIELDS: the fields are taken from the header in memory; a partial counts in the result. */
+static bool
+write_fields(struct imap *im, struct fetch *f, size_t i)
+{
+	const struct fetch_item *it = &f->req.items[i];
+	struct fetch_piece *p = &f->pieces[i];
+	uint64_t n = p->range.len < FETCH_HEADER_MAX ? p->range.len : FETCH_HEADER_MAX;
+	struct buf header, subset, *out = imap_out(im);
+	struct err e = ERR_INIT;
+	bool ok;
+
+	buf_init(&header, FETCH_HEADER_MAX);
+	buf_init(&subset, FETCH_HEADER_MAX + 2);        /* and a blank line */
+	ok = n == 0 || volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off, n, &header, &e) == RC_OK;
+	ok = ok && header_subset(buf_slice(&header), it->text == FETCH_TEXT_FIELDS ? HEADER_FIELDS : HEADER_FIELDS_NOT,
+	                         it->names, it->name_count, &subset);
+	if (ok) {
+		p->size = subset.len;
+		set_extent(p, it);
+		mask_nul(&subset, 0);
+		buf_printf(out, " {%llu}\r\n", (unsigned long long)p->len);
+		buf_append_slice(out, slice_sub(buf_slice(&subset), p->from, p->from + p->len));
+	}
+	buf_fini(&header);
+	buf_fini(&subset);
+	return ok;
+}
+
+bool
+fetch_write_section(struct imap *im, struct fetch *f, size_t i, bool *stream)
+{
+	const struct fetch_item *it = &f->req.items[i];
+	const struct fetch_piece *p = &f->pieces[i];
+	struct buf *out = imap_out(im);
+
+	*stream = false;
+	write_label(out, it);
+	if (it->kind == FETCH_BINARY_SIZE) {
+		buf_printf(out, " %llu", (unsigned long long)p->size);
+		return true;
+	}
+	if (!p->exists) {
+		buf_append_str(out, " NIL");
+		return true;
+	}
+	if (is_fields(it))
+		return write_fields(im, f, i);
+	if (p->len == 0) {
+		buf_append_str(out, " \"\"");
+		return true;
+	}
+	buf_printf(out, p->literal8 ? " ~{%llu}\r\n" : " {%llu}\r\n", (unsigned long long)p->len);
+	*stream = true;
+	return true;
+}
+
+static bool
+stream_raw(struct imap *im, struct fetch *f, size_t i, bool *done)
+{
+	const struct fetch_piece *p = &f->pieces[i];
+	uint64_t n = p->len - f->at < FETCH_PIECE ? p->len - f->at : FETCH_PIECE;
+	struct buf *out = imap_out(im);
+	struct err e = ERR_INIT;
+	size_t from = out->len;
+
+	if (volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + p->from + f->at, n, out, &e) != RC_OK
+	    || out->len - from != n)
+		return false;
+	if (!p->literal8 && (f->summary.flags & MIME_HAS_NUL) != 0)
+		mask_nul(out, from);
+	f->at += n;
+	*done = f->at == p->len;
+	return true;
+}
+
+/* Decoding starts at the part's first octet, as decoders do; what stands before the partial is dropped. */
+static bool
+stream_decoded(struct imap *im, struct fetch *f, size_t i, bool *done)
+{
+	const struct fetch_piece *p = &f->pieces[i];
+	uint64_t start = f->decoded, from, to;
+	bool end, whole;
+
+	if (!decode_next(im, f, p, &end, &whole))
+		return false;
+	f->decoded += f->text.len;
+	from = p->from > start ? p->from - start : 0;
+	to = p->from + p->len < f->decoded ? p->from + p->len - start : f->text.len;
+	if (from < to)
+		buf_append_slice(imap_out(im), slice_sub(buf_slice(&f->text), from, to));
+	*done = f->decoded >= p->from + p->len;
+	return *done || !end;
+}
+
+bool
+fetch_stream(struct imap *im, struct fetch *f, size_t i, bool *done)
+{
+	*done = false;
+	return is_encoded(f->pieces[i].encoding) ? stream_decoded(im, f, i, done) : stream_raw(im, f, i, done);
+}

@@ -1,0 +1,335 @@
+/* tell - untagged news of the selected mailbox, and what sets of numbers mean in it.
+ *
+ * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order: flags of known messages
+ * (by the sequence numbers that the client still has), EXPUNGEs, then EXISTS and RECENT. The view moves on only with
+ * what was written, so a piece may end anywhere and the next call goes on by asking again.
+ *
+ * Expunged messages are told from lower to higher numbers. The telling of a long list of flag changes switches to a walk
+ * over the UIDs, since one STORE gives all its messages the same MODSEQ and so no MODSEQ divides them.
+ *
+ * A mailbox that somebody deleted ends the session with BYE [RFC 2180 s3.3]. Answering NO to everything from then on
+ * [s3.4] was rejected: clients retry it for hours, and all of them survive a closed connection.
+ */
+#include "server/imap/imap.h"
+
+#include <assert.h>
+
+#define TELL_ROWS      256u             /* flag changes told in one piece */
+#define TELL_ARENA_MAX (4u << 20)       /* TELL_ROWS rows with KEYWORDS_MAX each, and room */
+#define NO_MODSEQ_YET  ((mail_modseq)INT64_MAX)
+
+static void
+log_failure(struct imap *im, const char *ev, const struct err *e)
+{
+	struct logline l;
+
+	session_log(im->s, &l, LOGLEVEL_WARN, ev);
+	log_err(&l, e);
+	log_end(&l);
+}
+
+/* Unilateral FETCH data carry the UID where the client works by UIDs [RFC 9051 s7.5.2]. */
+static void
+tell_flags(struct imap *im, uint32_t seq, const struct message_row *row)
+{
+	struct buf *out = imap_out(im);
+
+	buf_printf(out, "* %u FETCH (", seq);
+	if (im->uid_command)
+		buf_printf(out, "UID %u ", row->uid);
+	buf_append_str(out, "FLAGS ");
+	imap_out_flags(out, row->flags, row->keywords, !im->rev2 && row->uid >= im->view.recent_from);
+	buf_append_str(out, ")\r\n");
+}
+
+static void
+tell_changed(struct imap *im, const struct view_changes *c)
+{
+	const struct uid_set *uids = &im->view.uids;
+
+	for (size_t i = 0; i < c->changed_count; i++)
+		if (uid_set_contains(uids, c->changed[i].uid))
+			tell_flags(im, uid_set_rank(uids, c->changed[i].uid), &c->changed[i]);
+}
+
+/* The next piece of a long list of flag changes. */
+static enum rc
+tell_scan(struct imap *im, struct err *e)
+{
+	struct imap_view *view = &im->view;
+	struct view_walk walk = { 0, 0 };
+	struct message_row *rows;
+	struct arena a;
+	size_t n;
+	enum rc rc;
+
+	arena_init(&a, TELL_ARENA_MAX);
+	rc = volume_read_messages(im->volume, im->mailbox, &view->uids, view->tell_from, TELL_ROWS, 0, &a, &rows, &n,
+	                          e);
+	if (rc == RC_OK) {
+		for (size_t i = 0; i < n; i++)
+			if (rows[i].modseq > view->changed_told)
+				tell_flags(im, imap_view_seq(view, &walk, rows[i].uid), &rows[i]);
+		if (n < TELL_ROWS || rows[n - 1].uid == UINT32_MAX) {
+			view->tell_from = 0;
+			view->changed_told = view->tell_to;
+		} else {
+			view->tell_from = rows[n - 1].uid + 1;
+		}
+	}
+	arena_fini(&a);
+	return rc;
+}
+
+/* Write EXPUNGE for members of `gone`, all in the view, until the output is full; they come into *told. Each number is
+ * that of the message once those before it are gone, so one range of UIDs is one number again and again. */
+static bool
+write_expunges(struct imap *im, const struct uid_set *gone, struct uid_set *told)
+{
+	struct view_walk walk = { 0, 0 };
+	struct buf *out = imap_out(im);
+	uint32_t removed = 0;
+
+	for (size_t i = 0; i < gone->count; i++) {
+		mail_uid first = gone->ranges[i].first, uid = first;
+		uint32_t seq;
+
+		if (session_out_full(im->s))
+			break;
+		seq = imap_view_seq(&im->view, &walk, first) - removed;
+		do {
+			buf_printf(out, "* %u EXPUNGE\r\n", seq);
+			removed++;
+		} while (uid++ < gone->ranges[i].last && !session_out_full(im->s));
+		if (!uid_set_add(told, first, uid - 1))
+			return false;
+	}
+	return true;
+}
+
+/* All of them told: *done. */
+static enum rc
+tell_vanished(struct imap *im, const struct uid_set *vanished, bool *done, struct err *e)
+{
+	struct uid_set known, told;
+	enum rc rc = RC_OK;
+
+	uid_set_init(&known, VIEW_RANGES_MAX);
+	uid_set_init(&told, VIEW_RANGES_MAX);
+	if (!uid_set_intersect(&known, vanished, &im->view.uids) || !write_expunges(im, &known, &told)
+	    || !imap_view_remove(&im->view, &told))
+		rc = err_nomem(e);
+	*done = uid_set_size(&known) == uid_set_size(&told);
+	uid_set_fini(&known);
+	uid_set_fini(&told);
+	return rc;
+}
+
+/* EXISTS and RECENT; new messages count as told. */
+static enum rc
+tell_added(struct imap *im, const struct view_changes *c, struct err *e)
+{
+	struct imap_view *view = &im->view;
+	uint32_t n = (uint32_t)uid_set_size(&c->added);
+
+	if (view->loaded)
+		for (size_t i = 0; i < c->added.count; i++)
+			if (!uid_set_add(&view->uids, c->added.ranges[i].first, c->added.ranges[i].last))
+				return err_nomem(e);
+	view->exists += n;
+	view->uidnext = c->now.uidnext;
+	if (n == 0)
+		return RC_OK;
+	buf_printf(imap_out(im), "* %u EXISTS\r\n", view->exists);
+	if (!im->read_only)
+		volume_claim_recent(im->volume, im->mailbox, c->now.uidnext);
+	view->recent += n;
+	if (!im->rev2)
+		buf_printf(imap_out(im), "* %u RECENT\r\n", view->recent);
+	return RC_OK;
+}
+
+/* True when nothing is left to tell. */
+static enum rc
+tell(struct imap *im, const struct view_changes *c, bool expunge, bool *done, struct err *e)
+{
+	struct imap_view *view = &im->view;
+	enum rc rc = RC_OK;
+
+	*done = true;
+	/* Only with all expunges told may the ranges be loaded later: they are read as of expunged_told. */
+	if (!expunge || c->changed_count > 0 || c->vanished.count > 0)
+		rc = imap_view_load(view, im->volume, im->mailbox, e);
+	if (rc != RC_OK)
+		return rc;
+	if (c->more) {
+		view->tell_from = 1;
+		view->tell_to = c->now.highestmodseq;
+		*done = false;
+		return RC_OK;
+	}
+	tell_changed(im, c);
+	view->changed_told = c->now.highestmodseq;
+	if (expunge && c->vanished.count > 0)
+		rc = tell_vanished(im, &c->vanished, done, e);
+	if (rc != RC_OK || !*done)
+		return rc;
+	if (expunge)
+		view->expunged_told = c->now.highestmodseq;
+	return tell_added(im, c, e);
+}
+
+static enum rc
+tell_next(struct imap *im, bool expunge, bool *done, struct err *e)
+{
+	struct imap_view *view = &im->view;
+	struct view_changes c;
+	struct arena a;
+	enum rc rc;
+
+	*done = false;
+	if (view->tell_from != 0)
+		return tell_scan(im, e);
+	arena_init(&a, TELL_ARENA_MAX);
+	rc = volume_read_changes(im->volume, im->mailbox, view->changed_told,
+	                         expunge ? view->expunged_told : NO_MODSEQ_YET, view->uidnext, TELL_ROWS, &a, &c, e);
+	if (rc == RC_OK) {
+		if (c.gone) {
+			imap_bye(im, "The selected mailbox was deleted");
+			*done = true;
+		} else {
+			rc = tell(im, &c, expunge, done, e);
+		}
+		view_changes_fini(&c);
+	}
+	arena_fini(&a);
+	return rc;
+}
+
+bool
+imap_tell_changes(struct imap *im, bool expunge)
+{
+	struct err e = ERR_INIT;
+	bool done;
+
+	if (im->mailbox == 0 || im->ended)
+		return true;
+	if (tell_next(im, expunge, &done, &e) == RC_OK)
+		return done;
+	log_failure(im, "imap.tell.failed", &e);
+	return true;            /* nothing is lost: the next command asks again */
+}
+
+/* ---- sets ---- */
+
+static uint32_t
+resolve_number(uint64_t n, uint32_t star)
+{
+	return n == SEQ_STAR ? star : (uint32_t)n;
+}
+
+/* The numbers written, ordered and joined, "*" being `star`. Where one end is "*" and the other beyond it, the range is
+ * the last message alone, also for sequence numbers: clients ask "101:*" for what may have come. */
+static bool
+collect_numbers(const struct seq_set *set, uint32_t star, struct uid_set *out)
+{
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct seq_range *r = &set->ranges[i];
+		uint32_t a = resolve_number(r->first, star), b = resolve_number(r->last, star);
+
+		if (star == 0 && (r->first == SEQ_STAR || r->last == SEQ_STAR))
+			continue;       /* the mailbox is empty */
+		if (!uid_set_add(out, a < b ? a : b, a < b ? b : a))
+			return false;
+	}
+	return true;
+}
+
+/* A number written that no message has; 0 if there is none. A range that ends in "*" never has one. */
+static uint32_t
+first_beyond(const struct seq_set *set, uint32_t exists)
+{
+	for (uint32_t i = 0; i < set->count; i++) {
+		const struct seq_range *r = &set->ranges[i];
+
+		if (r->first == SEQ_STAR || r->last == SEQ_STAR)
+			continue;
+		if (r->first > exists || r->last > exists)
+			return (uint32_t)(r->first > r->last ? r->first : r->last);
+	}
+	return 0;
+}
+
+/* UIDs of the sequence numbers in `seqs`, in one pass over both. */
+static bool
+seqs_to_uids(const struct uid_set *view, const struct uid_set *seqs, struct uid_set *out)
+{
+	uint64_t before = 0;
+	size_t j = 0;
+
+	for (size_t i = 0; i < view->count && j < seqs->count; i++) {
+		const struct uid_range *v = &view->ranges[i];
+		uint64_t last = before + (v->last - v->first) + 1;      /* its last sequence number */
+
+		for (size_t k = j; k < seqs->count && seqs->ranges[k].first <= last; k++) {
+			uint64_t a = seqs->ranges[k].first, b = seqs->ranges[k].last;
+
+			if (b > before
+			    && !uid_set_add(out, v->first + (mail_uid)((a > before + 1 ? a : before + 1) - before - 1),
+			                    v->first + (mail_uid)((b < last ? b : last) - before - 1)))
+				return false;
+			if (b <= last)
+				j = k + 1;
+		}
+		before = last;
+	}
+	return true;
+}
+
+static enum rc
+resolve(const struct imap_view *view, const struct seq_set *set, bool uids, struct uid_set *out, struct err *e)
+{
+	struct uid_set numbers;
+	bool ok;
+
+	if (set->saved_result)
+		return uid_set_intersect(out, &view->saved, &view->uids) ? RC_OK : err_nomem(e);
+	uid_set_init(&numbers, VIEW_RANGES_MAX);
+	ok = collect_numbers(set, uids ? uid_set_max(&view->uids) : view->exists, &numbers);
+	if (uids)
+		ok = ok && uid_set_intersect(out, &numbers, &view->uids);
+	else
+		ok = ok && seqs_to_uids(&view->uids, &numbers, out);
+	uid_set_fini(&numbers);
+	return ok ? RC_OK : err_nomem(e);
+}
+
+bool
+imap_resolve_numbers(struct imap *im, const struct seq_set *set, bool uids, struct uid_set *out)
+{
+	struct err e = ERR_INIT;
+	uint32_t beyond = 0;
+	enum rc rc;
+
+	uid_set_init(out, VIEW_RANGES_MAX);
+	rc = imap_view_load(&im->view, im->volume, im->mailbox, &e);
+	if (rc == RC_OK && !uids && !set->saved_result)
+		beyond = first_beyond(set, im->view.exists);
+	if (beyond > 0) {
+		imap_reply(im, IMAP_BAD, "Message number %u of %u is not there", beyond, im->view.exists);
+		return false;
+	}
+	if (rc == RC_OK)
+		rc = resolve(&im->view, set, uids, out, &e);
+	if (rc == RC_OK)
+		return true;
+	uid_set_fini(out);
+	imap_reply_error(im, rc, &e);
+	return false;
+}
+
+bool
+imap_resolve_set(struct imap *im, const struct seq_set *set, struct uid_set *out)
+{
+	return imap_resolve_numbers(im, set, im->uid_command, out);
+}

@@ -1,0 +1,144 @@
+/* view - what one session knows of its selected mailbox. See view.h.
+ *
+ * The cost of everything here follows the ranges of UIDs, not the messages: 100,000 messages without a gap are one
+ * range. An array of UIDs indexed by sequence number was rejected for that reason.
+ */
+#include "server/imap/view.h"
+
+#include <assert.h>
+
+void
+imap_view_init(struct imap_view *view)
+{
+	*view = (struct imap_view){ .loaded = false };
+	uid_set_init(&view->uids, VIEW_RANGES_MAX);
+	uid_set_init(&view->saved, VIEW_RANGES_MAX);
+}
+
+void
+imap_view_reset(struct imap_view *view)
+{
+	uid_set_fini(&view->uids);
+	uid_set_fini(&view->saved);
+	imap_view_init(view);
+}
+
+/* How many messages can be recent without looking at them: exact unless some were expunged. */
+static uint32_t
+guess_recent(const struct mailbox_info *box)
+{
+	uint32_t n = box->recent_from < box->uidnext ? box->uidnext - box->recent_from : 0;
+
+	return n < box->exists ? n : box->exists;
+}
+
+void
+imap_view_start(struct imap_view *view, const struct mailbox_info *box)
+{
+	imap_view_reset(view);
+	view->uidnext = box->uidnext;
+	view->exists = box->exists;
+	view->recent_from = box->recent_from;
+	view->recent = guess_recent(box);
+	view->changed_told = box->highestmodseq;
+	view->expunged_told = box->highestmodseq;
+	view->uidvalidity = box->uidvalidity;
+}
+
+enum rc
+imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox, struct err *e)
+{
+	enum rc rc;
+
+	if (view->loaded)
+		return RC_OK;
+	rc = volume_read_view(v, mailbox, view->uidnext, view->expunged_told, &view->uids, e);
+	if (rc != RC_OK)
+		return err_add(e, "load view");
+	if (uid_set_size(&view->uids) != view->exists)
+		return err_set(e, RC_CORRUPT, "view of mailbox %llu has %llu messages, told were %u",
+		               (unsigned long long)mailbox, (unsigned long long)uid_set_size(&view->uids),
+		               view->exists);
+	view->loaded = true;
+	return RC_OK;
+}
+
+uint32_t
+imap_view_seq(const struct imap_view *view, struct view_walk *w, mail_uid uid)
+{
+	const struct uid_set *s = &view->uids;
+
+	assert(view->loaded);
+	while (w->range < s->count && s->ranges[w->range].last < uid) {
+		w->before += s->ranges[w->range].last - s->ranges[w->range].first + 1;
+		w->range++;
+	}
+	if (w->range == s->count || s->ranges[w->range].first > uid)
+		return 0;
+	return w->before + (uid - s->ranges[w->range].first) + 1;
+}
+
+uint32_t
+imap_view_count_recent(const struct imap_view *view)
+{
+	assert(view->loaded);
+	if (view->recent_from <= 1)
+		return (uint32_t)uid_set_size(&view->uids);
+	return (uint32_t)uid_set_size(&view->uids) - uid_set_rank(&view->uids, view->recent_from - 1);
+}
+
+/* *out = a without b, in one pass. */
+static bool
+subtract(struct uid_set *out, const struct uid_set *a, const struct uid_set *b)
+{
+	size_t j = 0;
+
+	for (size_t i = 0; i < a->count; i++) {
+		struct uid_range r = a->ranges[i];
+		bool left = true;
+
+		while (j < b->count && b->ranges[j].last < r.first)
+			j++;
+		for (size_t k = j; left && k < b->count && b->ranges[k].first <= r.last; k++) {
+			if (b->ranges[k].first > r.first && !uid_set_add(out, r.first, b->ranges[k].first - 1))
+				return false;
+			left = b->ranges[k].last < r.last;
+			if (left)
+				r.first = b->ranges[k].last + 1;
+		}
+		if (left && !uid_set_add(out, r.first, r.last))
+			return false;
+	}
+	return true;
+}
+
+bool
+imap_view_remove(struct imap_view *view, const struct uid_set *gone)
+{
+	struct uid_set rest;
+
+	assert(view->loaded);
+	uid_set_init(&rest, VIEW_RANGES_MAX);
+	if (!subtract(&rest, &view->uids, gone)) {
+		uid_set_fini(&rest);
+		return false;
+	}
+	uid_set_fini(&view->uids);
+	view->uids = rest;
+	view->exists = (uint32_t)uid_set_size(&rest);
+	view->recent = imap_view_count_recent(view);
+	return true;
+}
+
+/* MODSEQs of a mailbox have no gaps but at the first change of an epoch, which gets a multiple of 2^32. */
+void
+imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given)
+{
+	bool next = given == before + 1 || (given > before && (uint32_t)given == 0);
+
+	if (view->changed_told != before || !next)
+		return;
+	if (view->expunged_told == view->changed_told)
+		view->expunged_told = given;
+	view->changed_told = given;
+}
