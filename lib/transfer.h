@@ -26,7 +26,7 @@ const char *transfer_encoding_name(enum transfer_encoding enc);
 struct transfer_decoder {
 	enum transfer_encoding enc;
 	bool     damaged;       /* something had to be skipped or guessed so far */
-	bool     done;          /* base64: padding was seen; what follows is ignored */
+	bool     padded;        /* base64: padding was seen; more data behind it is decoded too, but is damage */
 	uint32_t bits;          /* base64: sextets not yet given out */
 	unsigned nbits;
 	size_t   pending_len;   /* quoted-printable: white space or "=..." held back */

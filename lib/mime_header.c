@@ -1,0 +1,131 @@
+/* mime_header - see mime_header.h. Of a field that occurs twice the first counts. */
+#include "lib/mime_header.h"
+
+#include "lib/header.h"
+#include "lib/mime.h"
+
+#define NAME_MAX_LEN 32u        /* longer than any name below */
+
+static const char *const field_names[MIME_FIELD_COUNT] = {
+	[MIME_FIELD_DATE] = "Date", [MIME_FIELD_SUBJECT] = "Subject", [MIME_FIELD_FROM] = "From",
+	[MIME_FIELD_SENDER] = "Sender", [MIME_FIELD_REPLY_TO] = "Reply-To", [MIME_FIELD_TO] = "To",
+	[MIME_FIELD_CC] = "Cc", [MIME_FIELD_BCC] = "Bcc", [MIME_FIELD_IN_REPLY_TO] = "In-Reply-To",
+	[MIME_FIELD_MESSAGE_ID] = "Message-ID", [MIME_FIELD_REFERENCES] = "References",
+	[MIME_FIELD_TYPE] = "Content-Type", [MIME_FIELD_ENCODING] = "Content-Transfer-Encoding",
+	[MIME_FIELD_ID] = "Content-ID", [MIME_FIELD_DESCRIPTION] = "Content-Description",
+	[MIME_FIELD_DISPOSITION] = "Content-Disposition", [MIME_FIELD_LANGUAGE] = "Content-Language",
+	[MIME_FIELD_LOCATION] = "Content-Location", [MIME_FIELD_MD5] = "Content-MD5",
+};
+
+/* MIME_FIELD_COUNT for a name that is none of ours. */
+static enum mime_field
+field_of(struct slice name)
+{
+	unsigned i = 0;
+
+	while (i < MIME_FIELD_COUNT && !slice_eq_nocase(name, slice_str(field_names[i])))
+		i++;
+	return (enum mime_field)i;
+}
+
+void
+mime_header_init(struct mime_header *h)
+{
+	memset(h, 0, sizeof *h);
+	buf_init(&h->field, MIME_FIELD_MAX);
+	buf_init(&h->text, MIME_HEADER_MAX);
+}
+
+void
+mime_header_fini(struct mime_header *h)
+{
+	buf_fini(&h->field);
+	buf_fini(&h->text);
+}
+
+void
+mime_header_reset(struct mime_header *h)
+{
+	buf_reset(&h->field);
+	buf_reset(&h->text);
+	memset(h->kept, 0, sizeof h->kept);
+	h->skip = false;
+}
+
+/* The field is complete: keep its value if it is one of ours. */
+static void
+finish_field(struct mime_header *h)
+{
+	struct slice block = buf_slice(&h->field);
+	struct header_field f;
+	enum mime_field which = MIME_FIELD_COUNT;
+
+	if (!h->skip && header_next(&block, &f) && f.name.len > 0)
+		which = field_of(f.name);
+	if (which < MIME_FIELD_COUNT && !h->kept[which].present) {
+		h->kept[which].off = h->text.len;
+		h->kept[which].present = f.value.len <= buf_room(&h->text) && header_unfold(f.value, &h->text);
+		h->kept[which].len = h->text.len - h->kept[which].off;
+		h->cut = h->cut || !h->kept[which].present;
+	}
+	buf_reset(&h->field);
+	h->skip = false;
+}
+
+/* Most fields are not ours: find out as soon as the name is there, and copy no more of them. */
+static void
+judge_name(struct mime_header *h)
+{
+	struct slice s = buf_slice(&h->field);
+	size_t colon = slice_find_byte(slice_sub(s, 0, NAME_MAX_LEN), ':');
+
+	if (colon < s.len && colon < NAME_MAX_LEN)
+		h->skip = field_of(slice_trim(slice_sub(s, 0, colon))) == MIME_FIELD_COUNT;
+	else
+		h->skip = s.len >= NAME_MAX_LEN;
+}
+
+void
+mime_header_feed(struct mime_header *h, struct slice piece, bool starts)
+{
+	bool judged = h->field.len >= NAME_MAX_LEN;
+	size_t room;
+
+	if (starts && piece.ptr[0] != ' ' && piece.ptr[0] != '\t') {
+		finish_field(h);
+		judged = false;
+	}
+	if (h->skip)
+		return;
+	room = buf_room(&h->field);
+	if (piece.len > room) {
+		h->cut = true;
+		piece = slice_sub(piece, 0, room);
+	}
+	buf_append_slice(&h->field, piece);
+	if (!judged && h->field.len >= NAME_MAX_LEN)
+		judge_name(h);
+}
+
+void
+mime_header_drop_line(struct mime_header *h)
+{
+	buf_reset(&h->field);
+	h->skip = false;
+}
+
+void
+mime_header_end(struct mime_header *h)
+{
+	finish_field(h);
+}
+
+struct slice
+mime_header_get(const struct mime_header *h, enum mime_field f)
+{
+	if (!h->kept[f].present)
+		return SLICE_NONE;
+	if (h->kept[f].len == 0)
+		return slice_of("", 0);
+	return slice_of(h->text.ptr + h->kept[f].off, h->kept[f].len);
+}
