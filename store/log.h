@@ -14,6 +14,7 @@
 
 struct log;
 struct log_batch;
+struct backend_ops;
 
 enum log_mode {
 	LOG_WRITE,              /* exclusive; RC_BUSY with the owner's pid in err.text if somebody has it */
@@ -25,6 +26,8 @@ struct log_params {
 	enum log_mode mode;
 	uint32_t      lock_wait_ms;     /* how long to wait for the lock */
 	uint64_t      max_segment;      /* bytes; 0: the backend's own size */
+	log_lsn       known_synced;     /* an LSN that the index knows as synced, 0: none; what lies below is not torn but damaged */
+	const struct backend_ops *backend;      /* NULL: files; tests put a faulty one here */
 };
 
 /* Damage found on the way; each finding is one line of text for operators. */
@@ -40,6 +43,11 @@ struct log_report {
 MUST_USE enum rc log_create(const char *path, struct err *e);
 MUST_USE enum rc log_open(const struct log_params *p, const struct log_report *rep, struct log **out, struct err *e);
 void log_close(struct log **log);
+/* A dead log is taken over by the process that has it, in place: other threads may go on reading. The open segment is
+ * sealed where it is known synced, what lies beyond counts as unwritten, and unsynced (relaxed) frames that are still in
+ * memory are appended anew: they have new LSNs, so replay what the index lacks afterwards. The epoch and the takeover id
+ * are new. On failure the log stays dead and this may be tried again. Batches must be reset. The writer's thread. */
+MUST_USE enum rc log_reopen(struct log *log, const struct log_report *rep, struct err *e);
 
 uint32_t log_epoch(const struct log *log);
 void     log_volume_id(const struct log *log, uint8_t id[16]);

@@ -21,7 +21,9 @@ struct writer_request {
 };
 
 /* All are called on the writer's thread, in this order per batch: begin, resolve*, then either
- * appended + commit (log_append succeeded) or rollback, then answer* for every request of the batch. */
+ * appended + commit (log_append succeeded) or rollback, then answer* for every request of the batch. A rollback follows
+ * also when appended or commit fails, and when no request of the batch added a frame. A request may be resolved again in
+ * a later batch after a rollback (it may use the reserve and is tried alone, or the batch was full). */
 struct writer_ops {
 	enum rc (*begin)(void *owner, struct err *e);
 	/* Decide one request and add its frames to b. The result and what it needs to answer go into the request itself;

@@ -1,0 +1,744 @@
+/* backend_file - a volume in a local directory: `head`, `reserve`, `log/s-SEQ-EPOCH.seg`, `log/b-EPOCH-N.blob`.
+ *
+ * Invariants:
+ * - The lock on `head` is liveness only; what fences is the epoch in it. It is an open-file-description lock, so that
+ *   the process that holds it cannot lose it by closing another descriptor of the same file.
+ * - Files are made with O_EXCL and O_NOFOLLOW, synced with their directory before anything names them.
+ * - Space is reserved in steps before a byte of a batch is written, so a full disk refuses an append and does not break
+ *   it. A `reserve` file is given up for batches that free space.
+ *
+ * Rejected: O_DIRECT for appends (alignment padding in a log of small frames), io_uring (one write and one sync are
+ * under way at a time), mmap (an I/O error is a signal).
+ */
+#define _GNU_SOURCE
+#include "store/backend.h"
+#include "store/fdcache.h"
+#include "store/head.h"
+#include "store/space.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef F_OFD_SETLK
+#define LOCK_COMMAND F_OFD_SETLK
+#else
+#define LOCK_COMMAND F_SETLK
+#endif
+
+#define MAX_APPEND     (8u << 20)
+#define MAX_SEGMENT    (128u << 20)
+#define BODY_PIECE     (1u << 20)
+#define STEP_MIN       (64u << 10)
+#define STEP_MAX       (1u << 20)
+#define RESERVE_BYTES  (4u << 20)
+#define LOCK_PAUSE_MS  20
+#define NAME_LEN       64
+
+struct file_backend {
+	struct backend  base;
+	int             volfd, logfd, headfd, reservefd;
+	struct fdcache *readers;
+	struct root     root;
+	uint64_t        generation;     /* of the head */
+	bool            have_reserve;
+
+	int             segfd;          /* the open segment, -1: none */
+	struct seg_id   seg;
+	uint64_t        reserved_to;    /* in it */
+
+	pthread_mutex_t lock;           /* over the two below: bodies are made by any thread */
+	uint32_t        body_epoch;
+	uint64_t        body_next;
+};
+
+struct backend_body {
+	struct file_backend *b;
+	int                  fd;
+	struct seg_id        id;
+	uint64_t             len, reserved_to;
+};
+
+static struct file_backend *
+file_of(struct backend *b)
+{
+	assert(b->ops != NULL);
+	return (struct file_backend *)b;
+}
+
+static void
+piece_name(const struct seg_id *id, char name[NAME_LEN])
+{
+	if (id->kind == SEG_LOG)
+		snprintf(name, NAME_LEN, "s-%llu-%u.seg", (unsigned long long)id->seq, id->epoch);
+	else
+		snprintf(name, NAME_LEN, "b-%u-%llu.blob", id->epoch, (unsigned long long)id->seq);
+}
+
+static int
+open_for_reading(int dirfd, const struct seg_id *id)
+{
+	char name[NAME_LEN];
+
+	piece_name(id, name);
+	return openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+static int
+open_new(int dirfd, const struct seg_id *id)
+{
+	char name[NAME_LEN];
+
+	piece_name(id, name);
+	return openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+static void
+unlink_piece(int dirfd, const struct seg_id *id)
+{
+	char name[NAME_LEN];
+
+	piece_name(id, name);
+	(void)unlinkat(dirfd, name, 0);         /* what stays is an orphan that nothing names */
+}
+
+static enum rc
+sync_dir(int fd, struct err *e)
+{
+	return fsync(fd) == 0 ? RC_OK : err_os(e, errno, "sync directory");
+}
+
+/* All of the vectors at `offset`; uses them up. 0 or errno. */
+static int
+write_all(int fd, struct iovec *iov, size_t count, uint64_t offset)
+{
+	while (count > 0) {
+		ssize_t n = pwritev(fd, iov, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno;
+		offset += (uint64_t)n;
+		while (count > 0 && (size_t)n >= iov->iov_len) {
+			n -= (ssize_t)iov->iov_len;
+			iov++;
+			count--;
+		}
+		if (count > 0) {
+			iov->iov_base = (uint8_t *)iov->iov_base + n;
+			iov->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+/* ---- making, opening, closing a volume ---- */
+
+static enum rc
+create_head(int volfd, const uint8_t volume_id[VOLUME_ID_LEN], struct err *e)
+{
+	struct root r = { .takeover_count = 0 };
+	uint64_t generation = 0;
+	int fd = openat(volfd, "head", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	enum rc rc;
+
+	if (fd < 0)
+		return err_os(e, errno, "make head");
+	memcpy(r.volume_id, volume_id, VOLUME_ID_LEN);
+	rc = space_reserve(fd, 0, HEAD_FILE_LEN, 0, e);
+	if (rc == RC_OK && fsync(fd) != 0)
+		rc = err_os(e, errno, "sync head");
+	if (rc == RC_OK)
+		rc = head_write(fd, &r, &generation, e);
+	if (rc == RC_OK)
+		rc = sync_dir(volfd, e);
+	close(fd);
+	if (rc != RC_OK)
+		(void)unlinkat(volfd, "head", 0);
+	return rc;
+}
+
+static enum rc
+file_create(const char *path, const uint8_t volume_id[VOLUME_ID_LEN], struct err *e)
+{
+	int volfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	enum rc rc = RC_OK;
+
+	if (volfd < 0)
+		return err_os(e, errno, "open %s", path);
+	if (fstatat(volfd, "head", &st, AT_SYMLINK_NOFOLLOW) == 0)
+		rc = err_set(e, RC_EXISTS, "%s: there is a volume already", path);
+	else if (mkdirat(volfd, "log", 0700) != 0 && errno != EEXIST)
+		rc = err_os(e, errno, "make %s/log", path);
+	if (rc == RC_OK)
+		rc = create_head(volfd, volume_id, e);  /* last: only a volume with a head is one */
+	close(volfd);
+	return rc;
+}
+
+/* Read the head; a follower may meet its owner half-way through a slot, and looks again. */
+static enum rc
+load_root(struct file_backend *b, enum log_mode mode, struct err *e)
+{
+	struct timespec pause = { 0, 10 * 1000000L };
+	enum rc rc;
+
+	for (int i = 0;; i++) {
+		rc = head_read(b->headfd, &b->root, &b->generation, &b->root.bad_slots, e);
+		if (mode == LOG_WRITE || i == 5 || (rc == RC_OK && b->root.bad_slots == 0))
+			return rc;
+		root_fini(&b->root);
+		nanosleep(&pause, NULL);
+	}
+}
+
+static enum rc
+lock_head(struct file_backend *b, uint32_t wait_ms, struct err *e)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
+
+	for (uint32_t waited = 0;; waited += LOCK_PAUSE_MS) {
+		if (fcntl(b->headfd, LOCK_COMMAND, &fl) == 0)
+			return RC_OK;
+		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+			return err_os(e, errno, "lock head");
+		if (waited >= wait_ms)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	if (load_root(b, LOG_READ, e) != RC_OK)
+		return err_set(e, RC_BUSY, "the volume is in use");
+	return err_set(e, RC_BUSY, "the volume is in use by process %u", b->root.pid);
+}
+
+/* Raise the epoch, durably: from here on no earlier owner can register anything. */
+static enum rc
+raise_epoch(struct file_backend *b, uint64_t takeover_id, struct err *e)
+{
+	struct root *r = &b->root;
+
+	if (r->epoch >= LSN_EPOCH_MAX)
+		return err_set(e, RC_LIMIT, "the volume has used up its %u epochs", LSN_EPOCH_MAX);
+	if (r->takeover_count == TAKEOVERS_MAX)
+		memmove(r->takeovers, r->takeovers + 1, --r->takeover_count * sizeof *r->takeovers);
+	r->takeovers[r->takeover_count++] = takeover_id;
+	r->epoch++;
+	r->pid = (uint32_t)getpid();
+	return head_write(b->headfd, r, &b->generation, e);
+}
+
+/* Fill the reserve if there is room; without it the volume works all the same. */
+static void
+refill_reserve(struct file_backend *b)
+{
+	struct err e;
+
+	if (b->reservefd < 0)
+		b->reservefd = openat(b->volfd, "reserve", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (b->reservefd < 0)
+		return;
+	b->have_reserve = space_reserve(b->reservefd, 0, RESERVE_BYTES, RESERVE_BYTES, &e) == RC_OK;
+	if (!b->have_reserve)
+		(void)ftruncate(b->reservefd, 0);       /* what it got half-way is of no use to it */
+}
+
+static void
+give_up_reserve(struct file_backend *b)
+{
+	if (b->reservefd < 0 || !b->have_reserve)
+		return;
+	b->have_reserve = false;
+	if (ftruncate(b->reservefd, 0) == 0)
+		(void)fsync(b->reservefd);      /* some file systems free blocks only when this is on disk */
+}
+
+static void
+file_release(struct backend **bp)
+{
+	struct file_backend *b;
+
+	if (*bp == NULL)
+		return;
+	b = file_of(*bp);
+	*bp = NULL;
+	fdcache_free(&b->readers);
+	if (b->segfd >= 0)
+		close(b->segfd);
+	if (b->reservefd >= 0)
+		close(b->reservefd);
+	if (b->headfd >= 0)
+		close(b->headfd);       /* the lock goes with it */
+	if (b->logfd >= 0)
+		close(b->logfd);
+	if (b->volfd >= 0)
+		close(b->volfd);
+	root_fini(&b->root);
+	pthread_mutex_destroy(&b->lock);
+	free(b);
+}
+
+static struct file_backend *
+file_new(void)
+{
+	struct file_backend *b = calloc(1, sizeof *b);
+
+	if (b == NULL)
+		return NULL;
+	b->base.ops = &backend_file;
+	b->volfd = b->logfd = b->headfd = b->reservefd = b->segfd = -1;
+	pthread_mutex_init(&b->lock, NULL);
+	return b;
+}
+
+static enum rc
+open_files(struct file_backend *b, const char *path, enum log_mode mode, struct err *e)
+{
+	b->volfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (b->volfd < 0)
+		return err_os(e, errno, "open volume %s", path);
+	b->headfd = openat(b->volfd, "head", (mode == LOG_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+	if (b->headfd < 0)
+		return err_os(e, errno, "open %s/head", path);
+	b->logfd = openat(b->volfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (b->logfd < 0)
+		return err_os(e, errno, "open %s/log", path);
+	b->readers = fdcache_new(b->logfd, open_for_reading);
+	return b->readers != NULL ? RC_OK : err_nomem(e);
+}
+
+static enum rc
+file_acquire(const char *path, const struct backend_acquire *how, struct backend **out, struct err *e)
+{
+	struct file_backend *b = file_new();
+	struct backend *base = b != NULL ? &b->base : NULL;
+	enum rc rc;
+
+	*out = NULL;
+	if (b == NULL)
+		return err_nomem(e);
+	rc = open_files(b, path, how->mode, e);
+	if (rc == RC_OK && how->mode == LOG_WRITE)
+		rc = lock_head(b, how->lock_wait_ms, e);
+	if (rc == RC_OK)
+		rc = load_root(b, how->mode, e);
+	if (rc == RC_OK && how->mode == LOG_WRITE)
+		rc = raise_epoch(b, how->takeover_id, e);
+	if (rc != RC_OK) {
+		file_release(&base);
+		return err_add(e, "%s", path);
+	}
+	if (how->mode == LOG_WRITE)
+		refill_reserve(b);
+	b->body_epoch = b->root.epoch;
+	*out = base;
+	return RC_OK;
+}
+
+static enum rc
+file_reacquire(struct backend *base, uint64_t takeover_id, struct err *e)
+{
+	struct file_backend *b = file_of(base);
+	struct root fresh = { .takeover_count = 0 };
+	uint64_t generation;
+	enum rc rc;
+
+	if (b->segfd >= 0)
+		close(b->segfd);
+	b->segfd = -1;
+	/* What a failed head write left on disk decides, not what we meant to write. */
+	rc = head_read(b->headfd, &fresh, &generation, &fresh.bad_slots, e);
+	if (rc != RC_OK)
+		return rc;
+	root_fini(&b->root);
+	b->root = fresh;
+	b->generation = generation;
+	rc = raise_epoch(b, takeover_id, e);
+	if (rc != RC_OK)
+		return rc;
+	pthread_mutex_lock(&b->lock);
+	b->body_epoch = b->root.epoch;
+	b->body_next = 0;
+	pthread_mutex_unlock(&b->lock);
+	return RC_OK;
+}
+
+static void
+file_caps(struct backend *base, struct backend_caps *out)
+{
+	(void)base;
+	*out = (struct backend_caps){ .max_append = MAX_APPEND, .max_segment = MAX_SEGMENT, .body_piece = BODY_PIECE };
+}
+
+static enum rc
+file_root(struct backend *base, struct root *out, struct err *e)
+{
+	return root_copy(out, &file_of(base)->root, e);
+}
+
+/* ---- segments ---- */
+
+/* Make [reserved_to, need) of the open segment ours, and a step more where there is room. */
+static enum rc
+reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve_ok, struct err *e)
+{
+	uint64_t step = tail < STEP_MIN ? STEP_MIN : tail > STEP_MAX ? STEP_MAX : tail, to = need + step;
+	enum rc rc;
+
+	if (need <= b->reserved_to)
+		return RC_OK;
+	if (!b->have_reserve && !reserve_ok)
+		refill_reserve(b);
+	rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
+	if (rc != RC_OK && space_is_full(e->os)) {
+		to = need;
+		rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
+	}
+	if (rc != RC_OK && space_is_full(e->os) && reserve_ok && b->have_reserve) {
+		give_up_reserve(b);
+		rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
+	}
+	if (rc == RC_OK)
+		b->reserved_to = to;
+	else if (space_is_full(e->os) && e->os != EDQUOT)
+		e->os = ENOSPC;         /* EFBIG too: to the caller it is the same */
+	return rc;
+}
+
+static struct root_segment *
+find_segment(struct root *r, const struct seg_id *id)
+{
+	for (uint32_t i = r->segment_count; i-- > 0;)
+		if (r->segments[i].id.seq == id->seq && r->segments[i].id.epoch == id->epoch)
+			return &r->segments[i];
+	return NULL;
+}
+
+/* Give back what was reserved behind a sealed segment's end. */
+static void
+release_tail(struct file_backend *b, const struct root_segment *seg)
+{
+	char name[NAME_LEN];
+	struct stat st;
+	int fd;
+
+	piece_name(&seg->id, name);
+	fd = openat(b->logfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size > seg->len)
+		space_release(fd, seg->len, (uint64_t)st.st_size);
+	close(fd);
+}
+
+static enum rc
+file_segment_seal(struct backend *base, const struct root_segment *seg, struct err *e)
+{
+	struct file_backend *b = file_of(base);
+	struct root_segment *s = find_segment(&b->root, &seg->id);
+	enum rc rc;
+
+	assert(s != NULL && seg->state == SEGMENT_SEALED);
+	*s = *seg;
+	rc = head_write(b->headfd, &b->root, &b->generation, e);
+	if (rc == RC_OK && b->segfd >= 0 && b->seg.seq == seg->id.seq && b->seg.epoch == seg->id.epoch) {
+		close(b->segfd);
+		b->segfd = -1;
+	}
+	return rc;
+}
+
+/* The new segment's file with its header, durable. On failure there is none. */
+static enum rc
+make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice header, bool reserve_ok, struct err *e)
+{
+	struct iovec iov = { (void *)(uintptr_t)header.ptr, header.len };
+	enum rc rc;
+	int os;
+
+	b->segfd = open_new(b->logfd, id);
+	if (b->segfd < 0)
+		return err_os(e, errno, "make segment %llu-%u", (unsigned long long)id->seq, id->epoch);
+	b->seg = *id;
+	b->reserved_to = 0;
+	rc = reserve_space(b, 0, header.len, reserve_ok, e);
+	if (rc != RC_OK)
+		return rc;
+	os = write_all(b->segfd, &iov, 1, 0);
+	if (os != 0)
+		return err_os(e, os, "write segment header");
+	if (fdatasync(b->segfd) != 0)
+		return err_os(e, errno, "sync segment header");
+	return sync_dir(b->logfd, e);
+}
+
+static enum rc
+register_segment(struct file_backend *b, const struct root_segment *seg, const struct root_segment *sealed, struct err *e)
+{
+	struct root *r = &b->root;
+	struct root_segment *s;
+
+	s = realloc(r->segments, (r->segment_count + 1u) * sizeof *s);
+	if (s == NULL)
+		return err_nomem(e);
+	r->segments = s;
+	if (sealed != NULL) {
+		s = find_segment(r, &sealed->id);
+		assert(s != NULL);
+		*s = *sealed;
+	}
+	r->segments[r->segment_count++] = *seg;
+	return head_write(b->headfd, r, &b->generation, e);
+}
+
+static enum append_outcome
+file_segment_create(struct backend *base, const struct root_segment *seg, struct slice header, bool reserve_ok,
+                    const struct root_segment *sealed, struct err *e)
+{
+	struct file_backend *b = file_of(base);
+	int old_fd = b->segfd;
+	struct seg_id old = b->seg;
+	uint64_t old_reserved = b->reserved_to;
+
+	if (make_segment_file(b, &seg->id, header, reserve_ok, e) != RC_OK) {
+		if (b->segfd >= 0) {
+			close(b->segfd);
+			unlink_piece(b->logfd, &seg->id);
+		}
+		b->segfd = old_fd;
+		b->seg = old;
+		b->reserved_to = old_reserved;
+		return APPEND_REFUSED;
+	}
+	if (old_fd >= 0)
+		close(old_fd);
+	if (register_segment(b, seg, sealed, e) != RC_OK)
+		return APPEND_DEAD;
+	if (sealed != NULL)
+		release_tail(b, sealed);
+	return APPEND_DONE;
+}
+
+static enum rc
+file_segment_settle(struct backend *base, const struct seg_id *id, bool sync, struct err *e)
+{
+	struct file_backend *b = file_of(base);
+	int fd = open_for_reading(b->logfd, id);
+	enum rc rc = RC_OK;
+
+	if (fd < 0)
+		return err_os(e, errno, "open segment %llu-%u", (unsigned long long)id->seq, id->epoch);
+	if (sync && fdatasync(fd) != 0)
+		rc = err_os(e, errno, "sync segment %llu-%u", (unsigned long long)id->seq, id->epoch);
+	space_drop_cache(fd);
+	close(fd);
+	return rc;
+}
+
+static void
+file_append(struct backend *base, struct backend_append *what, backend_done done, void *arg)
+{
+	struct file_backend *b = file_of(base);
+	struct err e = ERR_INIT;
+	int os;
+
+	assert(b->segfd >= 0);
+	if (reserve_space(b, what->offset, what->offset + what->len, what->reserve_ok, &e) != RC_OK) {
+		done(arg, APPEND_REFUSED, &e);
+		return;
+	}
+	os = write_all(b->segfd, what->iov, what->iov_count, what->offset);
+	if (os != 0)
+		err_os(&e, os, "write segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
+	else if (!what->unsynced && fdatasync(b->segfd) != 0)
+		err_os(&e, os = errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
+	done(arg, os == 0 ? APPEND_DONE : APPEND_DEAD, &e);
+}
+
+static void
+file_sync(struct backend *base, backend_done done, void *arg)
+{
+	struct file_backend *b = file_of(base);
+	struct err e = ERR_INIT;
+	bool ok = b->segfd < 0 || fdatasync(b->segfd) == 0;
+
+	if (!ok)
+		err_os(&e, errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
+	done(arg, ok ? APPEND_DONE : APPEND_DEAD, &e);
+}
+
+/* ---- reading ---- */
+
+static enum rc
+file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst, size_t len, size_t *got,
+          struct err *e)
+{
+	struct file_backend *b = file_of(base);
+	int fd, slot;
+	enum rc rc = fdcache_get(b->readers, id, &fd, &slot, e);
+
+	*got = 0;
+	if (rc != RC_OK)
+		return rc;
+	while (*got < len && rc == RC_OK) {
+		ssize_t n = pread(fd, (uint8_t *)dst + *got, len - *got, (off_t)(off + *got));
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			*got += (size_t)n;
+		else if (errno != EINTR)
+			rc = err_os(e, errno, "read piece %llu-%u", (unsigned long long)id->seq, id->epoch);
+	}
+	fdcache_put(b->readers, fd, slot);
+	return rc;
+}
+
+static enum rc
+file_size(struct backend *base, const struct seg_id *id, uint64_t *len, struct err *e)
+{
+	struct file_backend *b = file_of(base);
+	struct stat st;
+	int fd, slot;
+	enum rc rc = fdcache_get(b->readers, id, &fd, &slot, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (fstat(fd, &st) == 0)
+		*len = (uint64_t)st.st_size;
+	else
+		rc = err_os(e, errno, "size of piece %llu-%u", (unsigned long long)id->seq, id->epoch);
+	fdcache_put(b->readers, fd, slot);
+	return rc;
+}
+
+/* ---- bodies ---- */
+
+static enum rc
+file_body_begin(struct backend *base, struct backend_body **out, struct err *e)
+{
+	struct file_backend *b = file_of(base);
+	struct backend_body *body = calloc(1, sizeof *body);
+
+	*out = NULL;
+	if (body == NULL)
+		return err_nomem(e);
+	body->b = b;
+	pthread_mutex_lock(&b->lock);
+	body->id = (struct seg_id){ ++b->body_next, b->body_epoch, SEG_BODY };
+	pthread_mutex_unlock(&b->lock);
+	body->fd = open_new(b->logfd, &body->id);
+	if (body->fd < 0) {
+		enum rc rc = err_os(e, errno, "make body %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
+
+		free(body);
+		return rc;
+	}
+	*out = body;
+	return RC_OK;
+}
+
+static enum rc
+file_body_write(struct backend_body *body, struct slice bytes, struct err *e)
+{
+	struct iovec iov = { (void *)(uintptr_t)bytes.ptr, bytes.len };
+	uint64_t end = body->len + bytes.len;
+	enum rc rc;
+	int os;
+
+	if (end > body->reserved_to) {
+		rc = space_reserve(body->fd, body->reserved_to, end + BODY_PIECE, end + BODY_PIECE, e);
+		if (rc != RC_OK)
+			return rc;
+		body->reserved_to = end + BODY_PIECE;
+	}
+	os = write_all(body->fd, &iov, 1, body->len);
+	if (os != 0)
+		return err_os(e, os, "write body %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
+	body->len = end;
+	return RC_OK;
+}
+
+static void
+file_body_abort(struct backend_body **body)
+{
+	if (*body == NULL)
+		return;
+	close((*body)->fd);
+	unlink_piece((*body)->b->logfd, &(*body)->id);
+	free(*body);
+	*body = NULL;
+}
+
+static enum rc
+file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err *e)
+{
+	struct backend_body *body = *bodyp;
+	enum rc rc = RC_OK;
+
+	if (ftruncate(body->fd, (off_t)body->len) != 0)         /* what was reserved beyond goes back */
+		rc = err_os(e, errno, "end body");
+	else if (fsync(body->fd) != 0)
+		rc = err_os(e, errno, "sync body");
+	if (rc == RC_OK)
+		rc = sync_dir(body->b->logfd, e);
+	if (rc != RC_OK) {
+		file_body_abort(bodyp);
+		return rc;
+	}
+	*addr = (struct log_addr){ body->id, 0, body->len };
+	close(body->fd);
+	free(body);
+	*bodyp = NULL;
+	return RC_OK;
+}
+
+static uint64_t
+file_body_count(struct backend *base)
+{
+	int fd = openat(file_of(base)->logfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *d;
+	uint64_t count = 0;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return 0;
+	}
+	while ((d = readdir(dir)) != NULL)
+		count += strncmp(d->d_name, "b-", 2) == 0;
+	closedir(dir);
+	return count;
+}
+
+const struct backend_ops backend_file = {
+	.create = file_create,
+	.acquire = file_acquire,
+	.reacquire = file_reacquire,
+	.release = file_release,
+	.caps = file_caps,
+	.root = file_root,
+	.segment_create = file_segment_create,
+	.segment_seal = file_segment_seal,
+	.segment_settle = file_segment_settle,
+	.append = file_append,
+	.sync = file_sync,
+	.read = file_read,
+	.size = file_size,
+	.body_begin = file_body_begin,
+	.body_write = file_body_write,
+	.body_finish = file_body_finish,
+	.body_abort = file_body_abort,
+	.body_count = file_body_count,
+};

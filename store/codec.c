@@ -1,0 +1,170 @@
+/* codec - zlib behind codec.h.
+ *
+ * One deflate stream per way of compressing, as deflateParams on a used stream may emit bytes. Rejected: one codec per
+ * thread in thread-local storage, which nobody frees when libuv's pool threads end.
+ */
+#include "store/codec.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#define POOL_MAX 16
+#define HOW_COUNT 4
+
+struct codec {
+	z_stream deflate[HOW_COUNT];
+	bool     deflate_ready[HOW_COUNT];
+	z_stream inflate;
+	bool     inflate_ready;
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct codec   *free[POOL_MAX];
+	size_t          count;
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+struct codec *
+codec_get(void)
+{
+	struct codec *c = NULL;
+
+	pthread_mutex_lock(&pool.lock);
+	if (pool.count > 0)
+		c = pool.free[--pool.count];
+	pthread_mutex_unlock(&pool.lock);
+	return c != NULL ? c : calloc(1, sizeof *c);
+}
+
+static void
+codec_free(struct codec *c)
+{
+	for (size_t i = 0; i < HOW_COUNT; i++)
+		if (c->deflate_ready[i])
+			deflateEnd(&c->deflate[i]);
+	if (c->inflate_ready)
+		inflateEnd(&c->inflate);
+	free(c);
+}
+
+void
+codec_put(struct codec *c)
+{
+	if (c == NULL)
+		return;
+	pthread_mutex_lock(&pool.lock);
+	if (pool.count < POOL_MAX) {
+		pool.free[pool.count++] = c;
+		c = NULL;
+	}
+	pthread_mutex_unlock(&pool.lock);
+	if (c != NULL)
+		codec_free(c);
+}
+
+uint8_t
+codec_dictionary(enum codec_how how)
+{
+	switch (how) {
+	case CODEC_TEXT:
+	case CODEC_BASE64:
+		return DICTIONARY_NONE;
+	case CODEC_HEADER:
+		return DICTIONARY_HEADER;
+	case CODEC_SUMMARY:
+		return DICTIONARY_SUMMARY;
+	}
+	return DICTIONARY_NONE;
+}
+
+/* A fresh deflate stream for `how`, or NULL. */
+static z_stream *
+deflate_stream(struct codec *c, enum codec_how how)
+{
+	static const struct {
+		int level, strategy;
+	} set[HOW_COUNT] = {
+		[CODEC_TEXT] = { 4, Z_DEFAULT_STRATEGY },
+		[CODEC_BASE64] = { 4, Z_HUFFMAN_ONLY },
+		[CODEC_HEADER] = { 6, Z_DEFAULT_STRATEGY },
+		[CODEC_SUMMARY] = { 6, Z_DEFAULT_STRATEGY },
+	};
+	struct slice dict = dictionary_get(codec_dictionary(how));
+	z_stream *z = &c->deflate[how];
+
+	if (c->deflate_ready[how]) {
+		if (deflateReset(z) != Z_OK)
+			return NULL;
+	} else {
+		if (deflateInit2(z, set[how].level, Z_DEFLATED, -15, 8, set[how].strategy) != Z_OK)
+			return NULL;
+		c->deflate_ready[how] = true;
+	}
+	if (dict.len > 0 && deflateSetDictionary(z, dict.ptr, (uInt)dict.len) != Z_OK)
+		return NULL;
+	return z;
+}
+
+size_t
+codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out, size_t room)
+{
+	z_stream *z = deflate_stream(c, how);
+
+	assert(in.len <= UINT32_MAX && room <= UINT32_MAX);
+	if (z == NULL)
+		return 0;
+	z->next_in = (Bytef *)(uintptr_t)in.ptr;
+	z->avail_in = (uInt)in.len;
+	z->next_out = out;
+	z->avail_out = (uInt)room;
+	/* Room left over is zlib's only sign that the flush is complete. */
+	if (deflate(z, Z_FULL_FLUSH) != Z_OK || z->avail_in > 0 || z->avail_out == 0)
+		return 0;
+	return room - z->avail_out;
+}
+
+bool
+codec_inflate(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out, size_t raw_len)
+{
+	struct slice dict = dictionary_get(dictionary);
+	z_stream *z = &c->inflate;
+	uint8_t spare;
+	int zr;
+
+	if (in.len > UINT32_MAX || raw_len > UINT32_MAX || (dictionary != DICTIONARY_NONE && dict.len == 0))
+		return false;
+	if (c->inflate_ready ? inflateReset(z) != Z_OK : inflateInit2(z, -15) != Z_OK)
+		return false;
+	c->inflate_ready = true;
+	if (dict.len > 0 && inflateSetDictionary(z, dict.ptr, (uInt)dict.len) != Z_OK)
+		return false;
+	z->next_in = (Bytef *)(uintptr_t)in.ptr;
+	z->avail_in = (uInt)in.len;
+	z->next_out = out;
+	z->avail_out = (uInt)raw_len;
+	if (raw_len == 0) {
+		z->next_out = &spare;   /* zlib wants a place even for nothing */
+		z->avail_out = 0;
+	}
+	zr = inflate(z, Z_SYNC_FLUSH);
+	if (zr != Z_OK && zr != Z_BUF_ERROR)
+		return false;
+	if (z->avail_out > 0)
+		return false;
+	if (z->avail_in > 0) {          /* the flush marker may be left: it must yield nothing */
+		z->next_out = &spare;
+		z->avail_out = 1;
+		zr = inflate(z, Z_SYNC_FLUSH);
+		if ((zr != Z_OK && zr != Z_BUF_ERROR) || z->avail_out == 0)
+			return false;
+	}
+	return z->avail_in == 0;
+}
+
+uint32_t
+codec_crc(struct slice s)
+{
+	return (uint32_t)crc32_z(crc32_z(0, NULL, 0), s.ptr, s.len);
+}

@@ -1,0 +1,43 @@
+/* codec - the compressor behind one small interface, so that a faster one can take zlib's place.
+ *
+ * What is deflated here ends on a byte boundary with a full flush and has no final block; any inflate reads it. Streams
+ * are kept and reset, as making one costs more than a small mail. A codec is used by one thread at a time; codec_get
+ * and codec_put may be called from any thread.
+ */
+#ifndef RESTANTE_STORE_CODEC_H
+#define RESTANTE_STORE_CODEC_H
+
+#include "lib/slice.h"
+
+struct codec;
+
+enum codec_how {
+	CODEC_TEXT,             /* level 4 */
+	CODEC_BASE64,           /* Huffman only: as small as level 6 on base64 at five times the speed */
+	CODEC_HEADER,           /* level 6 with the dictionary for mail headers */
+	CODEC_SUMMARY,          /* level 6 with the dictionary for summaries */
+};
+
+/* Preset dictionaries: ids are on disk; a shipped one stays readable for ever, a better one gets a new id. */
+enum dictionary_id {
+	DICTIONARY_NONE = 0,
+	DICTIONARY_HEADER = 1,
+	DICTIONARY_SUMMARY = 2,
+};
+/* Empty for an id that is none. */
+struct slice dictionary_get(uint8_t id);
+uint8_t      codec_dictionary(enum codec_how how);      /* the one `how` uses now */
+
+/* From the process's pool, made if it is empty; NULL: no memory. codec_put gives it back (NULL is accepted). */
+struct codec *codec_get(void);
+void          codec_put(struct codec *c);
+
+/* Deflate `in` into at most `room` bytes; the length written, or 0 if it does not fit (then store it as it is). */
+size_t codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out, size_t room);
+/* Inflate into exactly raw_len bytes. False: not deflate data, another length, unknown dictionary, or no memory. */
+bool   codec_inflate(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out, size_t raw_len);
+
+/* CRC-32 (as in zlib and PNG) of stored bytes. */
+uint32_t codec_crc(struct slice s);
+
+#endif

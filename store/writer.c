@@ -1,0 +1,440 @@
+/* writer - group commit over a queue. See writer.h.
+ *
+ * Invariants: a request is in the queue, in the batch, or the owner's; it is answered exactly once. What the index
+ * commits is synced before (relaxed changes excepted). When the log is dead, or the index lags behind it, nothing is
+ * resolved until ops->recover has succeeded; what is queued meanwhile is answered with the failure, attempt by attempt.
+ */
+#include "store/writer.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define MAX_REQUESTS   256u
+#define MAX_BYTES      (4u << 20)
+#define RELAXED_MS     500u             /* how long written changes may wait for a sync; a second is promised */
+#define PAUSE_FIRST_MS 50u
+#define PAUSE_LAST_MS  30000u
+
+struct writer {
+	struct writer_params    p;
+	pthread_t               thread;
+	struct log_batch       *batch;
+	struct writer_request **taken;          /* of this batch, in order */
+	bool                    unsynced;       /* something waits for sync_at */
+	struct timespec         sync_at;
+	bool                    broken;         /* recover before anything else */
+	struct err              broken_by;
+	uint32_t                pause_ms;
+	uint32_t                alone;          /* the next batch takes only so many: they may use the reserve */
+
+	pthread_mutex_t         lock;           /* over what follows */
+	pthread_cond_t          wake;
+	struct writer_request  *head, **tail;
+	bool                    stop;
+	struct writer_stats     stats;
+};
+
+static void
+in_ms(struct timespec *t, uint32_t ms)
+{
+	clock_gettime(CLOCK_MONOTONIC, t);
+	t->tv_sec += ms / 1000;
+	t->tv_nsec += (long)(ms % 1000) * 1000000L;
+	if (t->tv_nsec >= 1000000000L) {
+		t->tv_sec++;
+		t->tv_nsec -= 1000000000L;
+	}
+}
+
+void
+writer_submit(struct writer *w, struct writer_request *req)
+{
+	req->next = NULL;
+	pthread_mutex_lock(&w->lock);
+	assert(!w->stop);
+	*w->tail = req;
+	w->tail = &req->next;
+	w->stats.queued++;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Up to the limit of requests from the queue into w->taken. */
+static uint32_t
+take_queued(struct writer *w)
+{
+	uint32_t n = 0, max = w->alone > 0 ? w->alone : w->p.max_requests;
+
+	w->alone = 0;
+	while (w->head != NULL && n < max) {
+		w->taken[n++] = w->head;
+		w->head = w->head->next;
+	}
+	if (w->head == NULL)
+		w->tail = &w->head;
+	w->stats.queued -= n;
+	return n;
+}
+
+/* Put taken[from..n) back in front of the queue, in their order. */
+static void
+give_back(struct writer *w, uint32_t from, uint32_t n)
+{
+	pthread_mutex_lock(&w->lock);
+	for (uint32_t i = n; i-- > from;) {
+		w->taken[i]->next = w->head;
+		if (w->head == NULL)
+			w->tail = &w->taken[i]->next;
+		w->head = w->taken[i];
+	}
+	w->stats.queued += n - from;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void
+answer_all(struct writer *w, uint32_t n, enum rc rc, bool durable, const struct err *e)
+{
+	for (uint32_t i = 0; i < n; i++)
+		w->p.ops->answer(w->p.owner, w->taken[i], rc, durable, e);
+}
+
+static void
+count_failure(struct writer *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->stats.failures++;
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void
+set_broken(struct writer *w, const struct err *e)
+{
+	w->broken = true;
+	w->broken_by = *e;
+	w->unsynced = false;
+	w->pause_ms = PAUSE_FIRST_MS;
+	pthread_mutex_lock(&w->lock);
+	w->stats.stalled = true;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Resolve the taken requests, as many as the batch has room for; the rest goes back. */
+static enum rc
+resolve_taken(struct writer *w, uint32_t *n, bool *relaxed, bool *reserve, struct err *e)
+{
+	*relaxed = w->p.relaxed;
+	*reserve = true;
+	for (uint32_t i = 0; i < *n; i++) {
+		enum rc rc;
+
+		if (i > 0 && log_batch_bytes(w->batch) >= w->p.max_bytes) {
+			give_back(w, i, *n);
+			*n = i;
+			break;
+		}
+		rc = w->p.ops->resolve(w->p.owner, w->taken[i], w->batch, e);
+		if (rc != RC_OK)
+			return rc;
+		*relaxed = *relaxed && w->taken[i]->relaxed_ok;
+		*reserve = *reserve && w->taken[i]->reserve_ok;
+	}
+	return RC_OK;
+}
+
+static void
+note_batch(struct writer *w, uint32_t n, bool unsynced)
+{
+	pthread_mutex_lock(&w->lock);
+	w->stats.batches++;
+	w->stats.requests += n;
+	w->stats.bytes += log_batch_bytes(w->batch);
+	w->stats.syncs += !unsynced;
+	pthread_mutex_unlock(&w->lock);
+	if (!unsynced) {
+		w->unsynced = false;
+	} else if (!w->unsynced) {
+		w->unsynced = true;
+		in_ms(&w->sync_at, RELAXED_MS);
+	}
+}
+
+/* The batch is in the log: whatever happens now, it has happened [design I1]. */
+static void
+commit_appended(struct writer *w, uint32_t n, struct err *e)
+{
+	enum rc rc = w->p.ops->appended(w->p.owner, w->batch, e);
+
+	if (rc == RC_OK)
+		rc = w->p.ops->commit(w->p.owner, e);
+	if (rc != RC_OK) {
+		w->p.ops->rollback(w->p.owner);
+		count_failure(w);
+		set_broken(w, e);
+	}
+	answer_all(w, n, rc, true, e);
+}
+
+/* Without space, what frees space may still go through: it is tried alone, with the reserve. */
+static void
+refuse_batch(struct writer *w, uint32_t n, bool reserve, const struct err *e)
+{
+	uint32_t kept = 0;
+
+	count_failure(w);
+	for (uint32_t i = 0; i < n; i++) {
+		if (w->taken[i]->reserve_ok && !reserve)
+			w->taken[kept++] = w->taken[i];
+		else
+			w->p.ops->answer(w->p.owner, w->taken[i], e->code, false, e);
+	}
+	w->alone = kept;
+	give_back(w, 0, kept);
+}
+
+static void
+append_batch(struct writer *w, uint32_t n, bool relaxed, bool reserve, struct err *e)
+{
+	enum rc rc = log_append(w->p.log, w->batch, relaxed, reserve, e);
+
+	if (rc == RC_OK) {
+		note_batch(w, n, relaxed);
+		commit_appended(w, n, e);
+		return;
+	}
+	w->p.ops->rollback(w->p.owner);
+	if (log_is_dead(w->p.log)) {
+		count_failure(w);
+		set_broken(w, e);
+		answer_all(w, n, rc, false, e);
+	} else {
+		refuse_batch(w, n, reserve, e);
+	}
+}
+
+static void
+run_batch(struct writer *w, uint32_t n)
+{
+	struct err e = ERR_INIT;
+	bool relaxed, reserve;
+	enum rc rc;
+
+	log_batch_reset(w->batch);
+	rc = w->p.ops->begin(w->p.owner, &e);
+	if (rc == RC_OK) {
+		rc = resolve_taken(w, &n, &relaxed, &reserve, &e);
+		if (rc == RC_OK && !log_batch_empty(w->batch)) {
+			append_batch(w, n, relaxed, reserve, &e);
+			return;
+		}
+		w->p.ops->rollback(w->p.owner);         /* failed, or nothing to commit: all were refused */
+	}
+	if (rc != RC_OK)
+		count_failure(w);
+	answer_all(w, n, rc, false, &e);
+}
+
+/* Written changes are owed a sync. */
+static void
+run_sync(struct writer *w)
+{
+	struct err e = ERR_INIT;
+
+	w->unsynced = false;
+	if (log_sync(w->p.log, &e) != RC_OK) {
+		count_failure(w);
+		set_broken(w, &e);
+		return;
+	}
+	pthread_mutex_lock(&w->lock);
+	w->stats.syncs++;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Sleep, but not through a stop. */
+static void
+pause_unless_stopped(struct writer *w)
+{
+	struct timespec until;
+
+	in_ms(&until, w->pause_ms);
+	pthread_mutex_lock(&w->lock);
+	while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) != ETIMEDOUT)
+		;
+	pthread_mutex_unlock(&w->lock);
+	w->pause_ms = w->pause_ms > PAUSE_LAST_MS / 2 ? PAUSE_LAST_MS : w->pause_ms * 2;
+}
+
+static enum rc
+try_recover(struct writer *w, struct err *e)
+{
+	struct log *log = w->p.log;
+	struct log_batch *batch;
+	enum rc rc = w->p.ops->recover(w->p.owner, &log, e);
+
+	if (rc != RC_OK)
+		return rc;
+	w->p.log = log;
+	rc = log_batch_new(log, &batch, e);
+	if (rc != RC_OK)
+		return rc;
+	log_batch_free(&w->batch);
+	w->batch = batch;
+	w->broken = false;
+	pthread_mutex_lock(&w->lock);
+	w->stats.stalled = false;
+	pthread_mutex_unlock(&w->lock);
+	return RC_OK;
+}
+
+/* Everything queued is answered with what broke the volume: nobody waits for a repair that may take hours. */
+static void
+answer_queued(struct writer *w)
+{
+	uint32_t n;
+
+	do {
+		pthread_mutex_lock(&w->lock);
+		n = take_queued(w);
+		pthread_mutex_unlock(&w->lock);
+		answer_all(w, n, w->broken_by.code, false, &w->broken_by);
+	} while (n > 0);
+}
+
+static void
+run_recover(struct writer *w, bool stop)
+{
+	struct err e = ERR_INIT;
+
+	if (try_recover(w, &e) == RC_OK)
+		return;
+	w->broken_by = e;
+	answer_queued(w);
+	if (!stop)
+		pause_unless_stopped(w);
+}
+
+/* Until there is something to do. Returns how many requests were taken; *stop: none will come any more. */
+static uint32_t
+wait_for_work(struct writer *w, bool *stop)
+{
+	uint32_t n;
+	int os = 0;
+
+	pthread_mutex_lock(&w->lock);
+	while (!w->broken && w->head == NULL && !w->stop && os != ETIMEDOUT) {
+		if (w->unsynced)
+			os = pthread_cond_timedwait(&w->wake, &w->lock, &w->sync_at);
+		else
+			pthread_cond_wait(&w->wake, &w->lock);
+	}
+	n = w->broken ? 0 : take_queued(w);
+	*stop = w->stop;
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+static bool
+sync_is_due(const struct writer *w)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return w->unsynced &&
+	       (now.tv_sec > w->sync_at.tv_sec || (now.tv_sec == w->sync_at.tv_sec && now.tv_nsec >= w->sync_at.tv_nsec));
+}
+
+static void *
+writer_main(void *arg)
+{
+	struct writer *w = arg;
+	bool stop = false;
+
+	for (;;) {
+		uint32_t n = wait_for_work(w, &stop);
+
+		if (w->broken)
+			run_recover(w, stop);
+		else if (n > 0)
+			run_batch(w, n);
+		if (!w->broken && (sync_is_due(w) || (stop && n == 0 && w->unsynced)))
+			run_sync(w);
+		if (stop && n == 0 && (w->broken || !w->unsynced)) {
+			pthread_mutex_lock(&w->lock);
+			n = w->head != NULL;
+			pthread_mutex_unlock(&w->lock);
+			if (n == 0)
+				return NULL;
+		}
+	}
+}
+
+static void
+writer_free(struct writer *w)
+{
+	log_batch_free(&w->batch);
+	free(w->taken);
+	pthread_cond_destroy(&w->wake);
+	pthread_mutex_destroy(&w->lock);
+	free(w);
+}
+
+enum rc
+writer_start(const struct writer_params *p, struct writer **out, struct err *e)
+{
+	struct writer *w = calloc(1, sizeof *w);
+	pthread_condattr_t attr;
+	enum rc rc;
+	int os;
+
+	*out = NULL;
+	if (w == NULL)
+		return err_nomem(e);
+	w->p = *p;
+	if (w->p.max_requests == 0)
+		w->p.max_requests = MAX_REQUESTS;
+	if (w->p.max_bytes == 0)
+		w->p.max_bytes = MAX_BYTES;
+	w->tail = &w->head;
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->wake, &attr);
+	pthread_condattr_destroy(&attr);
+	w->taken = calloc(w->p.max_requests, sizeof *w->taken);
+	rc = w->taken != NULL ? log_batch_new(p->log, &w->batch, e) : err_nomem(e);
+	if (rc == RC_OK && (os = pthread_create(&w->thread, NULL, writer_main, w)) != 0)
+		rc = err_os(e, os, "start the writer");
+	if (rc != RC_OK) {
+		writer_free(w);
+		return rc;
+	}
+	*out = w;
+	return RC_OK;
+}
+
+void
+writer_stop(struct writer **wp)
+{
+	struct writer *w = *wp;
+
+	if (w == NULL)
+		return;
+	*wp = NULL;
+	pthread_mutex_lock(&w->lock);
+	w->stop = true;
+	pthread_cond_signal(&w->wake);
+	pthread_mutex_unlock(&w->lock);
+	pthread_join(w->thread, NULL);
+	writer_free(w);
+}
+
+void
+writer_get_stats(struct writer *w, struct writer_stats *out)
+{
+	pthread_mutex_lock(&w->lock);
+	*out = w->stats;
+	pthread_mutex_unlock(&w->lock);
+}

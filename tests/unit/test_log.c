@@ -1,0 +1,253 @@
+/* log: create, open, append, replay, read; frames, batches, rolls, locks, takeovers. */
+#define _GNU_SOURCE
+#include "tests/unit/store_tools.h"
+
+#include <sys/stat.h>
+
+static void
+test_append_replay(void **state)
+{
+	struct told *t = told_new();
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open(path);
+	assert_int_equal(log_epoch(log), 1);
+	assert_int_equal(log_last(log), 0);
+	append_counters(log, 100, 20);
+	assert_int_equal(log_last(log), LSN_MAKE(1, 20));
+	replay_all(log, t, 0);
+	assert_int_equal(t->count, 20);
+	log_close(&log);
+
+	log = volume_open(path);
+	assert_int_equal(log_epoch(log), 2);
+	assert_int_equal(log_last(log), LSN_MAKE(1, 20));
+	append_counters(log, 120, 5);
+	replay_all(log, t, 0);
+	assert_int_equal(t->count, 25);
+	assert_int_equal(t->findings, 0);
+	for (size_t i = 0; i < 25; i++) {
+		assert_int_equal(t->value[i], 100 + i);
+		assert_int_equal(t->lsn[i], i < 20 ? LSN_MAKE(1, i + 1) : LSN_MAKE(2, i - 19));
+		assert_int_equal(t->frame[i].who.account, 7);
+		assert_int_equal(t->frame[i].who.session, 99);
+		assert_int_equal(t->frame[i].who.protocol, PROTO_IMAP);
+		assert_true(i == 0 || t->frame[i].time_us >= t->frame[i - 1].time_us);
+	}
+	replay_all(log, t, LSN_MAKE(1, 18));
+	assert_int_equal(t->count, 7);
+	assert_int_equal(t->lsn[0], LSN_MAKE(1, 19));
+	replay_all(log, t, LSN_MAKE(2, 5));
+	assert_int_equal(t->count, 0);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+}
+
+static void
+test_frames(void **state)
+{
+	struct record r = { .type = RECORD_COUNTERS };
+	struct told *t = told_new();
+	struct err e = ERR_INIT;
+	struct log_batch *b;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open(path);
+	b = batch_make(log);
+	log_frame_begin(b, &tools_who);
+	log_frame_end(b);
+	assert_true(log_batch_empty(b));
+	log_frame_begin(b, &tools_who);
+	for (uint32_t i = 1; i <= 3; i++) {
+		assert_int_equal(log_next_lsn(b), LSN_MAKE(1, i));
+		r.u.counters.uidvalidity = i;
+		assert_int_equal(log_frame_add(b, &r, &e), RC_OK);
+		assert_int_equal(r.lsn, LSN_MAKE(1, i));
+	}
+	log_frame_end(b);
+	log_frame_begin(b, &tools_who);
+	assert_int_equal(log_frame_add(b, &r, &e), RC_OK);
+	log_frame_abandon(b);
+	assert_int_equal(log_next_lsn(b), LSN_MAKE(1, 4));
+	assert_int_equal(add_counter(b, 4), LSN_MAKE(1, 4));
+	assert_int_equal(log_append(log, b, false, false, &e), RC_OK);
+	replay_all(log, t, 0);
+	assert_int_equal(t->count, 4);
+	assert_int_equal(t->frame[2].record_count, 3);
+	assert_int_equal(t->frame[3].first_lsn, LSN_MAKE(1, 4));
+	assert_int_equal(t->value[3], 4);
+	replay_all(log, t, LSN_MAKE(1, 2));     /* from the middle of a frame */
+	assert_int_equal(t->count, 2);
+	assert_int_equal(t->lsn[0], LSN_MAKE(1, 3));
+	log_batch_free(&b);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+}
+
+/* A frame may have max_append bytes and not one more; what did not fit leaves no trace. */
+static void
+test_frame_limit(void **state)
+{
+	size_t len = 8u << 20;
+	uint8_t *big = calloc(1, len);
+	struct blob_chunk c = { 1, 1, 0, CHUNK_STORED, 0 };
+	struct record r = { .type = RECORD_BLOB, .u.blob = { .chunks = &c, .chunk_count = 1 } };
+	struct err e = ERR_INIT;
+	struct log_batch *b;
+	char path[64];
+	struct log *log;
+	size_t fits = 0;
+
+	(void)state;
+	assert_non_null(big);
+	volume_make(path);
+	log = volume_open(path);
+	b = batch_make(log);
+	for (size_t n = len; n > len - 1000 && fits == 0; n--) {
+		r.u.blob.data = slice_of(big, n);
+		log_batch_reset(b);
+		log_frame_begin(b, &tools_who);
+		if (log_frame_add(b, &r, &e) == RC_OK) {
+			fits = n;
+			log_frame_end(b);
+		} else {
+			assert_int_equal(e.code, RC_LIMIT);
+			log_frame_abandon(b);
+			assert_true(log_batch_empty(b));
+			assert_int_equal(log_batch_bytes(b), 0);
+		}
+	}
+	assert_true(fits > 0);
+	assert_int_equal(log_batch_bytes(b), 8u << 20);
+	assert_int_equal(log_append(log, b, false, false, &e), RC_OK);
+	log_batch_free(&b);
+	log_close(&log);
+	volume_remove(path);
+	free(big);
+}
+
+static void
+test_roll(void **state)
+{
+	struct told *t = told_new();
+	struct log_stats st;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open_as(path, LOG_WRITE, 1000, NULL, NULL);
+	append_counters(log, 0, 100);
+	log_get_stats(log, &st);
+	assert_true(st.segments >= 9);
+	replay_all(log, t, 0);
+	assert_int_equal(t->count, 100);
+	log_close(&log);
+	log = volume_open_as(path, LOG_READ, 0, NULL, t);
+	replay_all(log, t, LSN_MAKE(1, 50));
+	assert_int_equal(t->count, 50);
+	for (size_t i = 0; i < t->count; i++)
+		assert_int_equal(t->value[i], 50 + i);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+}
+
+static void
+test_lock_and_follow(void **state)
+{
+	struct log_params p = { .mode = LOG_WRITE, .lock_wait_ms = 50 };
+	struct told *t = told_new();
+	struct err e = ERR_INIT;
+	struct log *log, *other;
+	char path[64], pid[32];
+
+	(void)state;
+	volume_make(path);
+	assert_int_equal(log_create(path, &e), RC_EXISTS);
+	p.path = path;
+	log = volume_open(path);
+	append_counters(log, 1, 3);
+	assert_int_equal(log_open(&p, NULL, &other, &e), RC_BUSY);
+	snprintf(pid, sizeof pid, "process %d", (int)getpid());
+	assert_non_null(strstr(e.text, pid));
+	other = volume_open_as(path, LOG_READ, 0, NULL, t);     /* a follower needs no lock, sees what is there */
+	append_counters(log, 4, 3);
+	replay_all(other, t, 0);
+	assert_int_equal(t->count, 3);
+	assert_int_equal(t->findings, 0);
+	log_close(&other);
+	assert_int_equal(log_epoch(log), 1);
+	log_close(&log);
+	assert_int_equal(log_open(&p, NULL, &log, &e), RC_OK);
+	assert_int_equal(log_epoch(log), 2);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+}
+
+/* Each takeover has an id; the chain knows those of before and no other. */
+static void
+test_takeovers(void **state)
+{
+	uint64_t ids[6];
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	for (int i = 0; i < 6; i++) {
+		log = volume_open(path);
+		ids[i] = log_takeover_id(log);
+		assert_int_equal(log_epoch(log), i + 1);
+		for (int k = 0; k <= i; k++)
+			assert_true(log_knows_takeover(log, ids[k]));
+		assert_false(log_knows_takeover(log, ids[i] + 1));
+		log_close(&log);
+	}
+	volume_remove(path);
+}
+
+static void
+test_not_a_volume(void **state)
+{
+	struct log_params p = { .mode = LOG_WRITE };
+	struct err e = ERR_INIT;
+	struct log *log;
+	char path[64];
+
+	(void)state;
+	volume_make(path);
+	p.path = "/nonexistent/volume";
+	assert_int_equal(log_open(&p, NULL, &log, &e), RC_NOT_FOUND);
+	assert_int_equal(log_create("/nonexistent/volume", &e), RC_NOT_FOUND);
+	p.path = path;
+	p.mode = LOG_READ;
+	assert_int_equal(log_open(&p, NULL, &log, &e), RC_OK);
+	struct log_batch *b = batch_make(log);
+	assert_int_equal(append_counter(log, b, 1, false, &e), RC_DENIED);
+	log_batch_free(&b);
+	log_close(&log);
+	volume_remove(path);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_append_replay), cmocka_unit_test(test_frames),
+		cmocka_unit_test(test_frame_limit),   cmocka_unit_test(test_roll),
+		cmocka_unit_test(test_lock_and_follow), cmocka_unit_test(test_takeovers),
+		cmocka_unit_test(test_not_a_volume),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
