@@ -1,0 +1,63 @@
+/* cmd_idle - IDLE [RFC 9051 s6.3.13]. The session sleeps in PHASE_INPUT without a thread; a notification of the mailbox
+ * makes one step that tells what is new. Allowed without a mailbox too, as the RFC has it. */
+#include "server/imap/commands.h"
+#include "server/imap/private.h"
+
+struct idle_args {
+	bool begun;
+};
+
+static bool
+idle_parse(struct imap *im, struct cursor *c)
+{
+	im->args = arena_zalloc(&im->arena, sizeof(struct idle_args));
+	return im->args != NULL || cur_fail(c, "available memory");
+}
+
+static void
+idle_begin(struct imap *im, struct idle_args *args)
+{
+	args->begun = true;
+	imap_continue(im, SLICE("idling"));
+	framer_expect_line(&im->priv->framer);
+	im->priv->got_line = false;
+}
+
+static enum imap_result
+idle_run(struct imap *im)
+{
+	struct idle_args *args = im->args;
+	struct imap_private *p = im->priv;
+
+	if (!args->begun)
+		idle_begin(im, args);
+	p->notified = false;
+	if (!p->got_line) {
+		if (!imap_tell_changes(im, true))
+			return IMAP_MORE;
+		return im->ended ? IMAP_BYE : IMAP_INPUT;
+	}
+	if (slice_eq_nocase(buf_slice(&p->framer.frame), SLICE("DONE")))
+		imap_reply(im, IMAP_OK, "IDLE completed");
+	else
+		imap_reply(im, IMAP_BAD, "IDLE: expected DONE");
+	p->got_line = false;
+	return IMAP_DONE;
+}
+
+static enum session_next
+idle_input(struct imap *im)
+{
+	if (imap_input_line(im) || im->priv->notified)
+		return NEXT_STEP;
+	return NEXT_INPUT;
+}
+
+const struct imap_command imap_cmd_idle = {
+	.name = "IDLE",
+	.states = IMAP_AUTH | IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = idle_parse,
+	.run = idle_run,
+	.input = idle_input,
+};

@@ -1,0 +1,325 @@
+/* cmd_list - LIST with RFC 5258's options, LIST-STATUS, SPECIAL-USE; LSUB; NAMESPACE [RFC 9051 s6.3.9, s6.3.10].
+ *
+ * A reference is put before the pattern as it is: our names have no leading separator to make more of it. Every mailbox
+ * can be selected and every parent exists, so \Noselect appears only where LSUB asks for it, and \NonExistent only for
+ * a name that is subscribed without a mailbox. Children and special uses are told always; clients rely on it for
+ * finding Sent and Trash.
+ *
+ * The first run reads and selects, the later ones write; the list is of one moment.
+ */
+#include "server/imap/commands.h"
+#include "server/imap/list_match.h"
+#include "server/imap/list_tree.h"
+#include "server/imap/special_use.h"
+#include "server/imap/status.h"
+
+#define PATTERNS_MAX 32u
+
+struct list_args {
+	struct slice      reference;
+	struct slice      patterns[PATTERNS_MAX];
+	struct list_query query;
+	bool              lsub;
+	bool              extended;             /* selection options, several patterns or RETURN */
+	bool              remote;
+	bool              return_subscribed;
+	uint32_t          status;               /* items of RETURN (STATUS ...), 0: none */
+	bool              read;
+	struct list_tree  tree;
+	size_t            next;
+};
+
+/* ---- grammar ---- */
+
+/* list-select-opt = "SUBSCRIBED" / "REMOTE" / "RECURSIVEMATCH" / "SPECIAL-USE"        [RFC 9051 s9, RFC 6154 s6] */
+static bool
+parse_select_opt(struct cursor *c, struct list_args *args)
+{
+	struct slice opt;
+
+	if (!parse_atom(c, &opt))
+		return false;
+	if (slice_eq_nocase(opt, SLICE("SUBSCRIBED")))
+		args->query.subscribed = true;
+	else if (slice_eq_nocase(opt, SLICE("REMOTE")))
+		args->remote = true;            /* there are none */
+	else if (slice_eq_nocase(opt, SLICE("RECURSIVEMATCH")))
+		args->query.recursive = true;
+	else if (slice_eq_nocase(opt, SLICE("SPECIAL-USE")))
+		args->query.special_use = true;
+	else
+		return cur_fail(c, "SUBSCRIBED, REMOTE, RECURSIVEMATCH or SPECIAL-USE");
+	return true;
+}
+
+/* list-select-opts = "(" [list-select-opt *(SP list-select-opt)] ")"; RECURSIVEMATCH needs a base option   [RFC 9051 s9] */
+static bool
+parse_select_opts(struct cursor *c, struct list_args *args)
+{
+	args->extended = true;
+	if (cur_take(c, ')'))
+		return true;
+	do {
+		if (!parse_select_opt(c, args))
+			return false;
+	} while (cur_take(c, ' '));
+	if (!cur_want(c, ')'))
+		return false;
+	if (args->query.recursive && !args->query.subscribed && !args->query.special_use)
+		return cur_fail(c, "SUBSCRIBED or SPECIAL-USE with RECURSIVEMATCH");
+	return true;
+}
+
+static bool
+parse_pattern(struct imap *im, struct cursor *c, struct list_args *args)
+{
+	struct slice wire, text;
+
+	if (args->query.pattern_count == PATTERNS_MAX)
+		return cur_fail(c, "fewer patterns");
+	if (!parse_list_mailbox(c, &im->arena, &wire) || !imap_name_from_wire(im, c, wire, &text))
+		return false;
+	if (!list_pattern_make(args->reference, text, &im->arena, &args->patterns[args->query.pattern_count]))
+		return cur_fail(c, "shorter pattern");
+	args->query.pattern_count++;
+	return true;
+}
+
+/* mbox-or-pat = list-mailbox / patterns; patterns = "(" list-mailbox *(SP list-mailbox) ")"    [RFC 9051 s9] */
+static bool
+parse_patterns(struct imap *im, struct cursor *c, struct list_args *args)
+{
+	if (!cur_take(c, '('))
+		return parse_pattern(im, c, args);
+	args->extended = true;
+	do {
+		if (!parse_pattern(im, c, args))
+			return false;
+	} while (cur_take(c, ' '));
+	return cur_want(c, ')');
+}
+
+/* return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "STATUS" SP "(" ... ")"  [RFC 9051 s9, RFC 5819, RFC 6154] */
+static bool
+parse_return_opt(struct cursor *c, struct list_args *args)
+{
+	struct slice opt;
+
+	if (!parse_atom(c, &opt))
+		return false;
+	if (slice_eq_nocase(opt, SLICE("SUBSCRIBED")))
+		args->return_subscribed = true;
+	else if (slice_eq_nocase(opt, SLICE("STATUS")))
+		return cur_space(c) && parse_status_items(c, &args->status);
+	else if (!slice_eq_nocase(opt, SLICE("CHILDREN")) && !slice_eq_nocase(opt, SLICE("SPECIAL-USE")))
+		return cur_fail(c, "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS");
+	return true;
+}
+
+/* list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"           [RFC 9051 s9] */
+static bool
+parse_return_opts(struct cursor *c, struct list_args *args)
+{
+	args->extended = true;
+	if (!cur_take_word(c, "RETURN"))
+		return cur_fail(c, "RETURN");
+	if (!cur_space(c) || !cur_want(c, '('))
+		return false;
+	if (cur_take(c, ')'))
+		return true;
+	do {
+		if (!parse_return_opt(c, args))
+			return false;
+	} while (cur_take(c, ' '));
+	return cur_want(c, ')');
+}
+
+static struct list_args *
+new_args(struct imap *im, struct cursor *c)
+{
+	struct list_args *args = arena_zalloc(&im->arena, sizeof *args);
+
+	if (args == NULL)
+		cur_fail(c, "shorter command (memory limit)");
+	else
+		args->query.patterns = args->patterns;
+	im->args = args;
+	return args;
+}
+
+/* list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]  [RFC 9051 s9] */
+static bool
+list_parse(struct imap *im, struct cursor *c)
+{
+	struct list_args *args = new_args(im, c);
+
+	if (args == NULL || !cur_space(c))
+		return false;
+	if (cur_take(c, '(') && (!parse_select_opts(c, args) || !cur_space(c)))
+		return false;
+	if (!parse_mailbox(im, c, &args->reference) || !cur_space(c) || !parse_patterns(im, c, args))
+		return false;
+	return !cur_take(c, ' ') || parse_return_opts(c, args);
+}
+
+/* lsub = "LSUB" SP mailbox SP list-mailbox                          [RFC 3501 s9] */
+static bool
+lsub_parse(struct imap *im, struct cursor *c)
+{
+	struct list_args *args = new_args(im, c);
+
+	if (args == NULL || !cur_space(c) || !parse_mailbox(im, c, &args->reference) || !cur_space(c) ||
+	    !parse_pattern(im, c, args))
+		return false;
+	args->lsub = true;
+	args->query.subscribed = true;
+	args->query.recursive = slice_find_byte(args->patterns[0], '%') < args->patterns[0].len;
+	return true;
+}
+
+/* ---- answers ---- */
+
+/* The attributes of a mailbox, without parentheses; the first space is not written. */
+static void
+out_attributes(struct imap *im, const struct list_args *args, const struct list_node *node)
+{
+	struct buf text;
+	bool says_subscribed = args->return_subscribed || args->query.subscribed;
+
+	buf_init(&text, 512);
+	if (args->lsub && !node->selected)
+		buf_append_str(&text, " \\Noselect");
+	else if (node->box == NULL && !args->lsub)
+		buf_append_str(&text, " \\NonExistent");
+	if (node->subscribed && says_subscribed && !args->lsub)
+		buf_append_str(&text, " \\Subscribed");
+	if (node->box != NULL) {
+		buf_append_str(&text, node->box->has_children ? " \\HasChildren" : " \\HasNoChildren");
+		special_use_out(&text, node->box->special_use);
+	}
+	buf_append_slice(imap_out(im), slice_sub(buf_slice(&text), 1, text.len));
+	buf_fini(&text);
+}
+
+/* childinfo-extended-item = "CHILDINFO" SP "(" list-select-base-opt-quoted *(SP ...) ")"       [RFC 9051 s9] */
+static void
+out_childinfo(struct buf *out, const struct list_query *q)
+{
+	buf_append_str(out, " (\"CHILDINFO\" (");
+	if (q->subscribed)
+		buf_append_str(out, "\"SUBSCRIBED\"");
+	if (q->special_use)
+		buf_append_str(out, q->subscribed ? " \"SPECIAL-USE\"" : "\"SPECIAL-USE\"");
+	buf_append_str(out, "))");
+}
+
+static void
+out_node(struct imap *im, const struct list_args *args, const struct list_node *node)
+{
+	struct buf *out = imap_out(im);
+
+	buf_append_str(out, args->lsub ? "* LSUB (" : "* LIST (");
+	out_attributes(im, args, node);
+	buf_append_str(out, ") \"/\" ");
+	imap_out_mailbox(im, node->name);
+	if (!args->lsub && args->query.recursive && node->child_selected)
+		out_childinfo(out, &args->query);
+	buf_append_str(out, "\r\n");
+	if (args->status != 0 && node->box != NULL && node->selected)
+		imap_out_status(im, node->box, args->status);
+}
+
+/* An empty pattern asks for the separator [RFC 9051 s6.3.9]. */
+static bool
+asks_for_separator(const struct list_args *args)
+{
+	return !args->extended && args->query.pattern_count == 1 &&
+	       args->patterns[0].len == args->reference.len &&
+	       slice_eq(args->patterns[0], args->reference);
+}
+
+static enum imap_result
+list_done(struct imap *im)
+{
+	imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
+	return IMAP_DONE;
+}
+
+static enum rc
+read_and_select(struct imap *im, struct list_args *args, struct err *e)
+{
+	enum rc rc = list_tree_read(im->volume, im->account, args->query.subscribed, &im->arena, &args->tree, e);
+
+	if (rc == RC_OK)
+		list_tree_select(&args->tree, &args->query);
+	return rc;
+}
+
+static enum imap_result
+list_run(struct imap *im)
+{
+	struct list_args *args = im->args;
+	struct err e = ERR_INIT;
+
+	if (!args->read) {
+		enum rc rc = read_and_select(im, args, &e);
+
+		if (rc != RC_OK) {
+			imap_reply_error(im, rc, &e);
+			return IMAP_DONE;
+		}
+		args->read = true;
+	}
+	for (; args->next < args->tree.count; args->next++) {
+		const struct list_node *node = &args->tree.nodes[args->next];
+
+		if (session_out_full(im->s))
+			return IMAP_MORE;
+		if (node->matched && (node->selected || node->child_hidden))
+			out_node(im, args, node);
+	}
+	return list_done(im);
+}
+
+static enum imap_result
+list_or_separator_run(struct imap *im)
+{
+	struct list_args *args = im->args;
+
+	if (!asks_for_separator(args))
+		return list_run(im);
+	buf_printf(imap_out(im), "* %s (\\Noselect) \"/\" \"\"\r\n", im->cmd->name);
+	return list_done(im);
+}
+
+/* One personal namespace, all of the names [RFC 9051 s6.3.10]. */
+static bool
+namespace_check(struct imap *im)
+{
+	buf_append_str(imap_out(im), "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+	imap_reply(im, IMAP_OK, "NAMESPACE completed");
+	return true;
+}
+
+const struct imap_command imap_cmd_list = {
+	.name = "LIST",
+	.states = IMAP_AUTH | IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = list_parse,
+	.run = list_or_separator_run,
+};
+
+const struct imap_command imap_cmd_lsub = {
+	.name = "LSUB",
+	.states = IMAP_AUTH | IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.parse = lsub_parse,
+	.run = list_or_separator_run,
+};
+
+const struct imap_command imap_cmd_namespace = {
+	.name = "NAMESPACE",
+	.states = IMAP_AUTH | IMAP_SELECTED,
+	.effect = EFFECT_NONE,
+	.check = namespace_check,
+};

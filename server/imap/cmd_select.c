@@ -1,0 +1,205 @@
+/* cmd_select - SELECT, EXAMINE, CLOSE, UNSELECT [RFC 9051 s6.3.2, s6.3.3, s6.4.1, s6.4.2].
+ *
+ * SELECT reads counters of the mailbox's row, never its messages, so it costs the same for ten and for a million. The
+ * watch is set before what is told is read: a change in between is told twice at worst, never missed.
+ */
+#include "server/imap/commands.h"
+
+/* ---- SELECT and EXAMINE ---- */
+
+struct select_args {
+	struct slice name;
+};
+
+/* select = "SELECT" SP mailbox                                      [RFC 9051 s9] */
+static bool
+select_parse(struct imap *im, struct cursor *c)
+{
+	struct select_args *args = arena_zalloc(&im->arena, sizeof *args);
+
+	if (args == NULL)
+		return cur_fail(c, "shorter command (memory limit)");
+	im->args = args;
+	return cur_space(c) && parse_mailbox(im, c, &args->name);
+}
+
+static void
+out_select_flags(struct imap *im, const struct slice *keywords, size_t count)
+{
+	static const char system[] = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+	struct buf *out = imap_out(im);
+
+	buf_printf(out, "* FLAGS (%s", system);
+	for (size_t i = 0; i < count; i++) {
+		buf_append_byte(out, ' ');
+		buf_append_slice(out, keywords[i]);
+	}
+	buf_append_str(out, ")\r\n");
+	if (im->read_only) {
+		buf_append_str(out, "* OK [PERMANENTFLAGS ()] No flags can be changed\r\n");
+		return;
+	}
+	buf_printf(out, "* OK [PERMANENTFLAGS (%s", system);
+	for (size_t i = 0; i < count; i++) {
+		buf_append_byte(out, ' ');
+		buf_append_slice(out, keywords[i]);
+	}
+	buf_append_str(out, " \\*)] Flags are kept\r\n");
+}
+
+static void
+out_select(struct imap *im, const struct mailbox_info *box)
+{
+	struct buf *out = imap_out(im);
+
+	buf_printf(out, "* %u EXISTS\r\n", im->view.exists);
+	if (!im->rev2)
+		buf_printf(out, "* %u RECENT\r\n", im->view.recent);
+	buf_printf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", box->uidvalidity);
+	buf_printf(out, "* OK [UIDNEXT %u] Predicted next UID\r\n", box->uidnext);
+	if (im->rev2) {
+		buf_append_str(out, "* LIST () \"/\" ");
+		imap_out_mailbox(im, box->name);
+		buf_append_str(out, "\r\n");
+	}
+}
+
+/* Find it, watch it, and read it again: what is told must not be older than the watch. */
+static enum rc
+find_and_watch(struct imap *im, struct slice name, struct mailbox_info *box, struct err *e)
+{
+	enum rc rc = volume_find_mailbox(im->volume, im->account, name, &im->arena, box, e);
+
+	if (rc != RC_OK)
+		return rc;
+	session_watch(im->s, im->volume, box->id);
+	rc = volume_get_mailbox(im->volume, box->id, &im->arena, box, e);
+	if (rc != RC_OK)
+		session_unwatch(im->s);
+	return rc;
+}
+
+static void
+start_view(struct imap *im, struct mailbox_info *box)
+{
+	im->mailbox = box->id;
+	im->state = IMAP_SELECTED;
+	im->read_only = im->cmd == &imap_cmd_examine;
+	if (!im->read_only)
+		box->recent_from = volume_claim_recent(im->volume, box->id, box->uidnext);
+	imap_view_start(&im->view, box);
+}
+
+static enum imap_result
+select_run(struct imap *im)
+{
+	struct select_args *args = im->args;
+	struct mailbox_info box;
+	struct slice *keywords;
+	size_t nkeywords;
+	struct err e = ERR_INIT;
+	enum rc rc;
+
+	if (im->mailbox != 0) {
+		imap_unselect(im);
+		buf_append_str(imap_out(im), "* OK [CLOSED] Previous mailbox is closed\r\n");
+	}
+	rc = find_and_watch(im, args->name, &box, &e);
+	if (rc == RC_OK) {
+		rc = volume_list_keywords(im->volume, box.id, &im->arena, &keywords, &nkeywords, &e);
+		if (rc != RC_OK)
+			session_unwatch(im->s);
+	}
+	if (rc != RC_OK) {
+		imap_reply_error(im, rc, &e);
+		return IMAP_DONE;
+	}
+	start_view(im, &box);
+	out_select_flags(im, keywords, nkeywords);
+	out_select(im, &box);
+	imap_reply(im, IMAP_OK, "[%s] %s completed", im->read_only ? "READ-ONLY" : "READ-WRITE", im->cmd->name);
+	return IMAP_DONE;
+}
+
+/* ---- CLOSE and UNSELECT ---- */
+
+static enum imap_result
+unselect(struct imap *im)
+{
+	imap_unselect(im);
+	imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
+	return IMAP_DONE;
+}
+
+/* Is there anything that CLOSE would expunge? An error is left to the writer to find. */
+static bool
+has_deleted(struct imap *im)
+{
+	struct mailbox_info box;
+	struct err e = ERR_INIT;
+
+	return volume_get_mailbox(im->volume, im->mailbox, &im->arena, &box, &e) != RC_OK || box.deleted > 0;
+}
+
+/* Expunges without telling, unless the mailbox is open for reading only. */
+static enum imap_result
+close_run(struct imap *im)
+{
+	struct change *c = im->change;
+
+	if (c == NULL) {
+		if (im->read_only || !has_deleted(im))
+			return unselect(im);
+		c = change_new(CHANGE_EXPUNGE);
+		if (c == NULL) {
+			struct err e = ERR_INIT;
+
+			imap_reply_error(im, err_nomem(&e), &e);
+			return IMAP_DONE;
+		}
+		c->u.expunge.mailbox = im->mailbox;
+		c->u.expunge.all = true;
+		return imap_submit(im, c);
+	}
+	if (c->rc == RC_OK || c->rc == RC_NOT_FOUND)
+		return unselect(im);
+	imap_reply_error(im, c->rc, &c->err);
+	return IMAP_DONE;
+}
+
+static bool
+unselect_check(struct imap *im)
+{
+	unselect(im);
+	return true;
+}
+
+const struct imap_command imap_cmd_select = {
+	.name = "SELECT",
+	.states = IMAP_AUTH | IMAP_SELECTED,
+	.effect = EFFECT_NO_VIEW,
+	.parse = select_parse,
+	.run = select_run,
+};
+
+const struct imap_command imap_cmd_examine = {
+	.name = "EXAMINE",
+	.states = IMAP_AUTH | IMAP_SELECTED,
+	.effect = EFFECT_NO_VIEW,
+	.parse = select_parse,
+	.run = select_run,
+};
+
+const struct imap_command imap_cmd_close = {
+	.name = "CLOSE",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NO_VIEW,
+	.run = close_run,
+};
+
+const struct imap_command imap_cmd_unselect = {
+	.name = "UNSELECT",
+	.states = IMAP_SELECTED,
+	.effect = EFFECT_NO_VIEW,
+	.check = unselect_check,
+};

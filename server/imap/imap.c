@@ -1,0 +1,716 @@
+/* imap - the protocol table's functions and the life of a command, top to bottom.
+ *
+ * One phase, moved by imap_advance (reactor) and imap_step (pool) alone; only one of them runs at a time. Commands that
+ * need no I/O are parsed, checked and answered on the reactor, so a client that pipelines NOOP before it has selected
+ * anything costs no pool thread. Everything of a command lies in its arena and in the frame; both are given back when the
+ * tagged answer is queued, so that an idle session holds no buffers.
+ *
+ * The tag is copied out of the frame, because the frame begins anew for lines that follow within a command.
+ */
+#include "server/imap/imap.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/imap/commands.h"
+#include "server/imap/private.h"
+
+#define ARENA_NOT_AUTH   (64u << 10)
+#define ARENA_MAX        (32u << 20)
+#define REPLY_MAX        (1u << 20)      /* APPENDUID and COPYUID hold sets */
+#define COMMANDS_A_TURN  32              /* answered on the reactor before others have their turn */
+#define NOT_AUTH_COMMAND 8192u
+#define NOT_AUTH_LITERALS 4u
+#define NOT_AUTH_SWALLOW 65536u
+#define AUTH_LITERALS    256u
+
+/* ---- answers ---- */
+
+struct buf *
+imap_out(struct imap *im)
+{
+	return session_out(im->s);
+}
+
+void
+imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...)
+{
+	va_list ap;
+	int len;
+	uint8_t *p;
+
+	im->status = st;
+	buf_reset(&im->reply);
+	va_start(ap, fmt);
+	len = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	p = buf_reserve(&im->reply, (size_t)len + 1);
+	if (p == NULL) {
+		imap_bye(im, "[UNAVAILABLE] The answer is too long");
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf((char *)p, (size_t)len + 1, fmt, ap);
+	va_end(ap);
+	buf_commit(&im->reply, (size_t)len);
+}
+
+void
+imap_reply_expected(struct imap *im, const struct cursor *c)
+{
+	const char *what = c->expected != NULL ? c->expected : "end of command";
+
+	imap_reply(im, IMAP_BAD, "%s: expected %s", im->cmd->name, what);
+}
+
+void
+imap_bye(struct imap *im, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	if (im->ended)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	buf_printf(imap_out(im), "* BYE %s\r\n", text);
+	im->ended = true;
+}
+
+void
+imap_continue(struct imap *im, struct slice text)
+{
+	struct buf *out = imap_out(im);
+
+	buf_append_str(out, "+ ");
+	buf_append_slice(out, text);
+	buf_append_str(out, "\r\n");
+}
+
+/* The response code and sentence for a failure [RFC 5530]. */
+static const char *
+error_text(const struct imap *im, enum rc rc)
+{
+	switch (rc) {
+	case RC_OK:
+	case RC_SYNTAX:
+	case RC_CANCELLED:
+		return "[SERVERBUG] Internal error";
+	case RC_NOMEM:
+		return "[UNAVAILABLE] Out of memory, try again later";
+	case RC_IO:
+		return "[UNAVAILABLE] Storage failed, try again later";
+	case RC_CORRUPT:
+		return "[CORRUPTION] Stored data is damaged";
+	case RC_LIMIT:
+		return im->change != NULL ? "[OVERQUOTA] Quota exceeded" : "[LIMIT] Over a limit of this server";
+	case RC_NOT_FOUND:
+		return "[NONEXISTENT] No such mailbox";
+	case RC_EXISTS:
+		return "[ALREADYEXISTS] Mailbox already exists";
+	case RC_DENIED:
+		return "[CANNOT] Not possible with this mailbox";
+	case RC_BUSY:
+		return "[UNAVAILABLE] No changes are taken now, try again later";
+	}
+	return "[SERVERBUG] Internal error";
+}
+
+static bool
+concerns_operator(enum rc rc)
+{
+	return rc == RC_NOMEM || rc == RC_IO || rc == RC_CORRUPT || rc == RC_BUSY || rc == RC_SYNTAX ||
+	       rc == RC_CANCELLED || rc == RC_OK;
+}
+
+void
+imap_reply_error(struct imap *im, enum rc rc, const struct err *e)
+{
+	if (concerns_operator(rc)) {
+		struct logline l;
+
+		session_log(im->s, &l, LOGLEVEL_WARN, "imap.failed");
+		log_cstr(&l, "command", im->cmd->name);
+		log_err(&l, e);
+		log_end(&l);
+	}
+	if (im->change != NULL && im->change->durable)
+		imap_bye(im, "[UNAVAILABLE] The change was made, but cannot be shown yet");
+	else
+		imap_reply(im, IMAP_NO, "%s", error_text(im, rc));
+}
+
+/* ---- input ---- */
+
+struct slice
+imap_input(const struct imap *im)
+{
+	struct slice in = buf_slice(session_in(im->s));
+
+	return slice_sub(in, im->priv->in_taken, in.len);
+}
+
+/* The buffer moves its rest to the front only when half of it is done with: pipelined commands cost no copies. */
+void
+imap_input_taken(struct imap *im, size_t n)
+{
+	struct imap_private *p = im->priv;
+	struct buf *in = session_in(im->s);
+
+	p->in_taken += n;
+	assert(p->in_taken <= in->len);
+	if (p->in_taken == in->len || p->in_taken >= SESSION_IN_MAX / 2) {
+		buf_consume(in, p->in_taken);
+		p->in_taken = 0;
+	}
+}
+
+static enum framer_event
+feed_framer(struct imap *im)
+{
+	size_t used;
+	enum framer_event ev = framer_feed(&im->priv->framer, imap_input(im), &used);
+
+	imap_input_taken(im, used);
+	return ev;
+}
+
+bool
+imap_input_line(struct imap *im)
+{
+	switch (feed_framer(im)) {
+	case FRAMER_MORE:
+		return false;
+	case FRAMER_COMMAND:
+		im->priv->got_line = true;
+		return true;
+	case FRAMER_LITERAL:
+	case FRAMER_REFUSED:
+	case FRAMER_CLOSE:
+		break;
+	}
+	imap_bye(im, "%s", im->priv->framer.refused);
+	return true;
+}
+
+/* ---- the end of a command ---- */
+
+/* Give up what the command owns. Pool or reactor. */
+static void
+drop_command(struct imap *im)
+{
+	if (im->cmd != NULL && im->cmd->drop != NULL)
+		im->cmd->drop(im);
+	change_free(&im->change);
+	im->cmd = NULL;
+	im->args = NULL;
+	im->uid_command = false;
+	im->tag = SLICE_NONE;
+	buf_fini(&im->reply);
+	arena_fini(&im->arena);
+	framer_next(&im->priv->framer);
+}
+
+static const char *
+status_name(enum imap_status st)
+{
+	switch (st) {
+	case IMAP_OK:
+		return "OK";
+	case IMAP_NO:
+		return "NO";
+	case IMAP_BAD:
+		return "BAD";
+	}
+	return "BAD";
+}
+
+/* Queue the tagged answer; the session is ready for the next command, or over. */
+static void
+finish_command(struct imap *im)
+{
+	struct buf *out = imap_out(im);
+	bool bad = im->status == IMAP_BAD;
+
+	im->priv->phase = PHASE_COMMAND;
+	if (!im->ended) {
+		if (im->tag.len > 0)
+			buf_append_slice(out, im->tag);
+		else
+			buf_append_byte(out, '*');
+		buf_printf(out, " %s ", status_name(im->status));
+		buf_append_slice(out, buf_slice(&im->reply));
+		buf_append_str(out, "\r\n");
+	}
+	drop_command(im);
+	if (bad && session_bad_command(im->s))
+		imap_bye(im, "Too many bad commands");
+	if (im->ended || out->failed || im->state == IMAP_LOGOUT)
+		im->priv->phase = PHASE_CLOSE;
+}
+
+/* ---- the beginning of a command ---- */
+
+/* command name = atom, "UID" SP atom for those; into `name`, which is no longer than the longest we know. */
+static bool
+parse_command_name(struct imap *im, struct cursor *c, struct slice *name)
+{
+	size_t from = c->pos;
+	struct slice word;
+
+	if (!parse_atom(c, &word))
+		return cur_fail(c, "command name");
+	im->uid_command = slice_eq_nocase(word, SLICE("UID"));
+	if (im->uid_command && (!cur_space(c) || !parse_atom(c, &word)))
+		return cur_fail(c, "command name");
+	*name = slice_sub(c->in, from, c->pos);
+	return true;
+}
+
+static const char *
+state_text(const struct imap *im, unsigned states)
+{
+	if (im->state == IMAP_NOT_AUTH)
+		return "Log in first";
+	if ((states & (IMAP_AUTH | IMAP_SELECTED)) == 0)
+		return "Already logged in";
+	return "Select a mailbox first";
+}
+
+/* Tag and name. False: answered (imap_reply). */
+static bool
+find_command(struct imap *im, struct cursor *c)
+{
+	struct slice tag, name;
+
+	cur_init(c, buf_slice(&im->priv->framer.frame));
+	if (!parse_tag(c, &tag) || !cur_space(c)) {
+		imap_reply(im, IMAP_BAD, "Expected a tag and a command");
+		return false;
+	}
+	im->tag = arena_dup(&im->arena, tag);
+	if (!parse_command_name(im, c, &name)) {
+		imap_reply(im, IMAP_BAD, "Expected a command name");
+		return false;
+	}
+	im->cmd = imap_table_find(name);
+	if (im->cmd == NULL) {
+		imap_reply(im, IMAP_BAD, "Unknown command");
+		return false;
+	}
+	if ((im->cmd->states & im->state) != 0)
+		return true;
+	imap_reply(im, IMAP_BAD, "%s: %s", im->cmd->name, state_text(im, im->cmd->states));
+	return false;
+}
+
+/* The command is done but for telling and the tagged answer. */
+static void
+conclude(struct imap *im)
+{
+	bool tells = im->state == IMAP_SELECTED && im->cmd != NULL && im->cmd->effect != EFFECT_NO_VIEW &&
+	             im->status != IMAP_BAD && !im->ended;
+
+	if (tells)
+		im->priv->phase = PHASE_TELL;
+	else
+		finish_command(im);
+}
+
+/* The arguments are parsed: may it run, and where? */
+static void
+launch(struct imap *im)
+{
+	if (im->cmd->check != NULL && !im->cmd->check(im))
+		conclude(im);
+	else if (im->cmd->run == NULL)
+		conclude(im);
+	else
+		im->priv->phase = PHASE_RUN;
+}
+
+static void
+start_command(struct imap *im)
+{
+	struct cursor c;
+
+	if (!find_command(im, &c)) {
+		finish_command(im);
+		return;
+	}
+	if ((im->cmd->parse != NULL && !im->cmd->parse(im, &c)) || !parse_end(&c)) {
+		imap_reply_expected(im, &c);
+		finish_command(im);
+		return;
+	}
+	launch(im);
+}
+
+/* Forget what find_command found: the command is looked at again when more of it has come. */
+static void
+forget_command(struct imap *im)
+{
+	im->cmd = NULL;
+	im->args = NULL;
+	im->tag = SLICE_NONE;
+	buf_reset(&im->reply);
+	arena_reset(&im->arena);
+}
+
+static void
+collect_literal(struct imap *im)
+{
+	struct framer *f = &im->priv->framer;
+	bool sync = f->literal.sync;
+
+	forget_command(im);
+	if (framer_collect(f) && sync)
+		imap_continue(im, SLICE("Go on"));
+}
+
+/* A literal is announced: only a command that takes it as a stream looks at it before it is collected. */
+static void
+offer_literal(struct imap *im)
+{
+	struct cursor c;
+	enum imap_literal what = LITERAL_COLLECT;
+	struct framer *f = &im->priv->framer;
+
+	if (!find_command(im, &c)) {
+		framer_refuse(f, "", !f->literal.sync);
+		return;
+	}
+	if (im->cmd->literal != NULL)
+		what = im->cmd->literal(im, &c);
+	switch (what) {
+	case LITERAL_COLLECT:
+		collect_literal(im);
+		break;
+	case LITERAL_STREAM:
+		launch(im);
+		break;
+	case LITERAL_REFUSE:
+		imap_reply_expected(im, &c);
+		framer_refuse(f, "", !f->literal.sync);
+		break;
+	}
+}
+
+/* The framer has swallowed a command it refused. The reply may be there already (offer_literal). */
+static void
+answer_refused(struct imap *im)
+{
+	const char *why = im->priv->framer.refused;
+	struct cursor c;
+
+	if (im->reply.len == 0) {
+		find_command(im, &c);
+		imap_reply(im, IMAP_BAD, "%s", why);
+	}
+	finish_command(im);
+}
+
+/* ---- the protocol's functions ---- */
+
+static struct framer_limits
+limits_not_auth(void)
+{
+	return (struct framer_limits){ NOT_AUTH_COMMAND, NOT_AUTH_LITERALS, NOT_AUTH_SWALLOW, true };
+}
+
+static struct framer_limits
+limits_auth(const struct conf *conf)
+{
+	uint64_t message = conf->limits.message_size, command = conf->limits.command_size;
+
+	if (command < NOT_AUTH_COMMAND)
+		command = NOT_AUTH_COMMAND;     /* what was allowed before login stays so */
+	return (struct framer_limits){ (size_t)command, AUTH_LITERALS, message + message / 2, false };
+}
+
+static void *
+imap_open(struct session *s)
+{
+	struct imap *im = calloc(1, sizeof *im);
+	struct imap_private *p = calloc(1, sizeof *p);
+	struct framer_limits limits = limits_not_auth();
+
+	if (im == NULL || p == NULL) {
+		free(im);
+		free(p);
+		return NULL;
+	}
+	im->s = s;
+	im->srv = session_server(s);
+	im->state = IMAP_NOT_AUTH;
+	im->priv = p;
+	arena_init(&im->arena, ARENA_NOT_AUTH);
+	buf_init(&im->reply, REPLY_MAX);
+	imap_view_init(&im->view);
+	framer_init(&p->framer, &limits);
+	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
+	return im;
+}
+
+bool
+imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account, struct slice name)
+{
+	struct framer_limits limits = limits_auth(session_conf(im->s));
+	uint8_t *copy = malloc(name.len + 1);
+
+	if (copy == NULL)
+		return false;
+	memcpy(copy, name.ptr, name.len);
+	im->priv->user = im->user = slice_of(copy, name.len);
+	im->volume = v;
+	im->account = account->id;
+	im->state = IMAP_AUTH;
+	im->arena.max = ARENA_MAX;
+	framer_set_limits(&im->priv->framer, &limits);
+	session_set_user(im->s, im->user);
+	session_set_timeout(im->s, 0);
+	return true;
+}
+
+void
+imap_unselect(struct imap *im)
+{
+	if (im->mailbox == 0)
+		return;
+	session_unwatch(im->s);
+	imap_view_reset(&im->view);
+	im->mailbox = 0;
+	im->read_only = false;
+	if (im->state == IMAP_SELECTED)
+		im->state = IMAP_AUTH;
+}
+
+struct sasl_setup
+imap_sasl_setup(struct imap *im)
+{
+	return (struct sasl_setup){
+		.service = "imap",
+		.host = server_hostname(im->srv),
+		.tls = session_has_tls(im->s),
+		.cleartext_ok = session_plaintext_allowed(im->s),
+		.accounts = server_sasl_accounts(im->srv),
+	};
+}
+
+static enum session_next
+imap_greet(void *state)
+{
+	struct imap *im = state;
+	struct buf *out = imap_out(im);
+
+	buf_append_str(out, "* OK [CAPABILITY ");
+	imap_out_capabilities(im, out);
+	buf_append_str(out, "] " SERVER_NAME " ready\r\n");
+	return NEXT_AGAIN;
+}
+
+/* PHASE_COMMAND: what the framer makes of the input. False: it wants more. */
+static bool
+take_command(struct imap *im)
+{
+	switch (feed_framer(im)) {
+	case FRAMER_MORE:
+		return false;
+	case FRAMER_COMMAND:
+		start_command(im);
+		return true;
+	case FRAMER_LITERAL:
+		offer_literal(im);
+		return true;
+	case FRAMER_REFUSED:
+		answer_refused(im);
+		return true;
+	case FRAMER_CLOSE:
+		buf_printf(imap_out(im), "* BAD %s\r\n", im->priv->framer.refused);
+		imap_bye(im, "Closing");
+		im->priv->phase = PHASE_CLOSE;
+		return true;
+	}
+	return false;
+}
+
+/* PHASE_INPUT: the command under way looks at what came. False: it wants more. */
+static bool
+take_input(struct imap *im)
+{
+	enum session_next next = im->cmd->input(im);
+
+	if (im->ended)
+		im->priv->phase = PHASE_CLOSE;
+	else if (next == NEXT_STEP)
+		im->priv->phase = PHASE_RUN;
+	return im->priv->phase != PHASE_INPUT;
+}
+
+/* Nothing more to do with the input that is there. */
+static enum session_next
+rest(struct imap *im, size_t out_before)
+{
+	struct imap_private *p = im->priv;
+
+	if (session_at_eof(im->s))
+		return NEXT_CLOSE;
+	if (p->in_taken > 0) {
+		buf_consume(session_in(im->s), p->in_taken);
+		p->in_taken = 0;
+	}
+	return imap_out(im)->len != out_before ? NEXT_AGAIN : NEXT_INPUT;
+}
+
+/* The whole life of a session on the reactor. */
+static enum session_next
+imap_advance(void *state)
+{
+	struct imap *im = state;
+	struct imap_private *p = im->priv;
+	size_t out_before = imap_out(im)->len;
+
+	if (session_take_notified(im->s))
+		p->notified = true;
+	for (int turn = 0; turn < COMMANDS_A_TURN; turn++) {
+		switch (p->phase) {
+		case PHASE_COMMAND:
+			if (p->starttls) {
+				p->starttls = false;
+				p->in_taken = 0;
+				return NEXT_STARTTLS;
+			}
+			if (!take_command(im))
+				return rest(im, out_before);
+			break;
+		case PHASE_INPUT:
+			if (!take_input(im))
+				return rest(im, out_before);
+			break;
+		case PHASE_RUN:
+		case PHASE_TELL:
+			return NEXT_STEP;
+		case PHASE_CLOSE:
+			return NEXT_CLOSE;
+		}
+		if (session_out_full(im->s))
+			break;
+	}
+	return NEXT_AGAIN;
+}
+
+/* PHASE_TELL on the pool. */
+static enum step_result
+step_tell(struct imap *im)
+{
+	if (!im->ended && !imap_tell_changes(im, im->cmd->effect == EFFECT_NONE))
+		return STEP_MORE;
+	finish_command(im);
+	return STEP_DONE;
+}
+
+static enum step_result
+imap_step(void *state)
+{
+	struct imap *im = state;
+	struct imap_private *p = im->priv;
+
+	if (p->phase == PHASE_TELL)
+		return step_tell(im);
+	assert(p->phase == PHASE_RUN);
+	switch (im->cmd->run(im)) {
+	case IMAP_MORE:
+		return STEP_MORE;
+	case IMAP_WAIT:
+		return STEP_WAIT;
+	case IMAP_INPUT:
+		p->phase = PHASE_INPUT;
+		return STEP_DONE;
+	case IMAP_DONE:
+		conclude(im);
+		return p->phase == PHASE_TELL ? step_tell(im) : STEP_DONE;
+	case IMAP_BYE:
+		p->phase = PHASE_CLOSE;
+		return STEP_CLOSE;
+	}
+	return STEP_CLOSE;
+}
+
+static void
+imap_farewell(void *state, enum session_end why)
+{
+	struct imap *im = state;
+
+	switch (why) {
+	case END_TIMEOUT:
+		imap_bye(im, im->state == IMAP_NOT_AUTH ? "Timeout before login" : "Autologout: idle for too long");
+		break;
+	case END_SHUTDOWN:
+		imap_bye(im, "[UNAVAILABLE] Server is shutting down");
+		break;
+	case END_OVERFLOW:
+		imap_bye(im, "Input is over a limit");
+		break;
+	}
+}
+
+/* Pool: what may need I/O to be given up (an ingest under way). */
+static void
+imap_cleanup(void *state)
+{
+	struct imap *im = state;
+
+	if (im->cmd != NULL)
+		drop_command(im);
+}
+
+static void
+imap_close(void *state)
+{
+	struct imap *im = state;
+
+	imap_view_reset(&im->view);
+	buf_fini(&im->reply);
+	arena_fini(&im->arena);
+	framer_fini(&im->priv->framer);
+	free((void *)(uintptr_t)im->priv->user.ptr);
+	free(im->priv);
+	free(im);
+}
+
+/* ---- changes ---- */
+
+/* Writer's thread: the change is ours again. */
+static void
+change_done(struct change *c, void *arg)
+{
+	(void)c;
+	session_wake(arg);
+}
+
+enum imap_result
+imap_submit(struct imap *im, struct change *c)
+{
+	assert(im->change == NULL || im->change == c);
+	im->change = c;
+	c->who = (struct frame_who){ im->account, session_id(im->s), PROTO_IMAP };
+	c->done = change_done;
+	c->done_arg = im->s;
+	volume_submit(im->volume, c);
+	return IMAP_WAIT;
+}
+
+const struct protocol imap_protocol = {
+	.name = "imap",
+	.who = PROTO_IMAP,
+	.open = imap_open,
+	.close = imap_close,
+	.cleanup = imap_cleanup,
+	.greet = imap_greet,
+	.advance = imap_advance,
+	.step = imap_step,
+	.bye = imap_farewell,
+};

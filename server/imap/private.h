@@ -1,0 +1,39 @@
+/* private - what imap.c and the commands that talk while they run (AUTHENTICATE, IDLE, APPEND, STARTTLS) share. */
+#ifndef RESTANTE_SERVER_IMAP_PRIVATE_H
+#define RESTANTE_SERVER_IMAP_PRIVATE_H
+
+#include "server/imap/framer.h"
+#include "server/imap/imap.h"
+
+enum imap_phase {
+	PHASE_COMMAND,          /* the framer collects one */
+	PHASE_RUN,              /* cmd->run is due on the pool */
+	PHASE_INPUT,            /* cmd->input waits for the client */
+	PHASE_TELL,             /* the command is done; what changed is told, on the pool */
+	PHASE_CLOSE,            /* flush and close */
+};
+
+struct imap_private {
+	enum imap_phase phase;
+	struct framer   framer;
+	size_t          in_taken;       /* octets at the front of session_in that are done with */
+	bool            starttls;       /* the handshake is due once the tagged answer is written */
+	bool            notified;       /* the selected mailbox changed since cmd->input looked last */
+	bool            got_line;       /* PHASE_INPUT: a line is in framer.frame */
+	unsigned        auth_failures;
+	struct slice    user;           /* heap */
+};
+
+/* For `input`: collect one line that is no command (SASL answer, DONE). True: it is complete, or the connection ends
+ * because it was too long. */
+bool imap_input_line(struct imap *im);
+/* "+ text": the client may go on. */
+void imap_continue(struct imap *im, struct slice text);
+/* Login succeeded: state, limits, log. False without memory. */
+bool imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account, struct slice name);
+/* BAD "NAME: expected ..." from the cursor. */
+void imap_reply_expected(struct imap *im, const struct cursor *c);
+/* How authentication stands on this connection: for sasl/. */
+struct sasl_setup imap_sasl_setup(struct imap *im);
+
+#endif

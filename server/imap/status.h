@@ -1,0 +1,12 @@
+/* status - the items of STATUS, shared with LIST ... RETURN (STATUS ...) [RFC 9051 s6.3.11, RFC 5819]. */
+#ifndef RESTANTE_SERVER_IMAP_STATUS_H
+#define RESTANTE_SERVER_IMAP_STATUS_H
+
+#include "server/imap/imap.h"
+
+/* "(" status-att *(SP status-att) ")": bits into *items. */
+bool parse_status_items(struct cursor *c, uint32_t *items);
+/* "* STATUS name (...)": from counters of the row, so the cost does not follow the messages. */
+void imap_out_status(struct imap *im, const struct mailbox_info *box, uint32_t items);
+
+#endif
