@@ -1,0 +1,581 @@
+/* apply - one record into the index. See apply.h. */
+#include "index/apply.h"
+
+#include <stdlib.h>
+
+#include "index/keywords.h"
+#include "index/names.h"
+
+#define SCRATCH_MAX (16u << 20)
+
+/* How a mailbox row changes. */
+struct delta {
+	int64_t     exists, unseen, deleted, size;
+	mail_uid    uidnext;
+	mail_modseq modseq;
+	mail_uid    first_new;
+};
+
+enum rc
+apply_init(struct apply *ap, struct db *db, struct err *e)
+{
+	*ap = (struct apply){ .db = db };
+	arena_init(&ap->scratch, SCRATCH_MAX);
+	return schema_read_meta(db, &ap->meta, e);
+}
+
+void
+apply_fini(struct apply *ap)
+{
+	arena_fini(&ap->scratch);
+	free(ap->pending);
+	free(ap->touched);
+	*ap = (struct apply){ 0 };
+}
+
+void
+apply_forget(struct apply *ap)
+{
+	ap->pending_count = 0;
+	ap->touched_count = 0;
+}
+
+struct apply_mark
+apply_get_mark(const struct apply *ap)
+{
+	return (struct apply_mark){ ap->meta, ap->pending_count };
+}
+
+void
+apply_set_mark(struct apply *ap, const struct apply_mark *m)
+{
+	ap->meta = m->meta;
+	ap->pending_count = m->pending_count;
+}
+
+/* Room for one more element of an array that doubles. */
+static void *
+grow(void *array, size_t count, size_t *cap, size_t size)
+{
+	size_t want = *cap > 0 ? *cap * 2 : 16;
+	void *p;
+
+	if (count < *cap)
+		return array;
+	p = realloc(array, want * size);
+	if (p != NULL)
+		*cap = want;
+	return p;
+}
+
+static enum rc
+touch(struct apply *ap, mailbox_id id, const struct delta *d, struct err *e)
+{
+	struct touched_mailbox *t;
+
+	if (!ap->track)
+		return RC_OK;
+	for (size_t i = ap->touched_count; i > 0; i--) {
+		t = &ap->touched[i - 1];
+		if (t->id == id) {
+			t->modseq = d->modseq > t->modseq ? d->modseq : t->modseq;
+			t->first_new = t->first_new != 0 ? t->first_new : d->first_new;
+			return RC_OK;
+		}
+	}
+	t = grow(ap->touched, ap->touched_count, &ap->touched_cap, sizeof *t);
+	if (t == NULL)
+		return err_nomem(e);
+	ap->touched = t;
+	t[ap->touched_count++] = (struct touched_mailbox){ id, d->modseq, d->first_new };
+	return RC_OK;
+}
+
+/* ---- mailbox and account counters ---- */
+
+static enum rc
+update_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct err *e)
+{
+	return db_run(ap->db, "UPDATE mailbox SET exists_=exists_+?2, unseen=unseen+?3, deleted=deleted+?4, size=size+?5,"
+	              " uidnext=max(uidnext, ?6), highestmodseq=max(highestmodseq, ?7) WHERE id=?1",
+	              DB_ARGS(DB_NUM(id), DB_NUM(d->exists), DB_NUM(d->unseen), DB_NUM(d->deleted), DB_NUM(d->size),
+	                      DB_NUM(d->uidnext), DB_NUM(d->modseq)), e);
+}
+
+static enum rc
+make_stub(struct apply *ap, mailbox_id id, struct err *e)
+{
+	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, X'')",
+	              DB_ARGS(DB_NUM(id)), e);
+}
+
+static enum rc
+count_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct err *e)
+{
+	enum rc rc;
+
+	rc = update_mailbox(ap, id, d, e);
+	if (rc == RC_OK && db_changes(ap->db) == 0) {
+		rc = make_stub(ap, id, e);
+		if (rc == RC_OK)
+			rc = update_mailbox(ap, id, d, e);
+	}
+	if (rc == RC_OK && (d->exists != 0 || d->size != 0))
+		rc = db_run(ap->db, "UPDATE account SET used_bytes=used_bytes+?2, used_messages=used_messages+?3"
+		            " WHERE id=(SELECT account FROM mailbox WHERE id=?1)",
+		            DB_ARGS(DB_NUM(id), DB_NUM(d->size), DB_NUM(d->exists)), e);
+	if (rc == RC_OK)
+		rc = touch(ap, id, d, e);
+	return rc;
+}
+
+/* ---- keywords ---- */
+
+/* A mailbox lists each keyword in the spelling it had first. */
+static enum rc
+note_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, struct err *e)
+{
+	struct keyword_list l;
+	enum rc rc;
+
+	rc = keywords_split(text, &ap->scratch, &l, e);
+	if (rc == RC_DENIED || rc == RC_LIMIT)
+		return err_set(e, RC_SYNTAX, "record with bad keywords");
+	for (size_t i = 0; rc == RC_OK && i < l.count; i++) {
+		struct slice key = keyword_key(l.words[i], &ap->scratch);
+
+		if (key.ptr == NULL)
+			return err_nomem(e);
+		rc = db_run(ap->db, "INSERT OR IGNORE INTO mailbox_keyword VALUES(?1, ?2, ?3)",
+		            DB_ARGS(DB_NUM(mailbox), DB_BYTES(key), DB_BYTES(l.words[i])), e);
+	}
+	return rc;
+}
+
+/* The id of this set of keywords, made if new. */
+static enum rc
+intern_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, uint64_t *id, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	*id = 0;
+	if (text.len == 0)
+		return RC_OK;
+	rc = db_first(ap->db, &q, "SELECT id FROM kwset WHERE text=?1", DB_ARGS(DB_BYTES(text)), e);
+	if (rc == RC_OK) {
+		*id = db_u64(q, 0);
+		db_end(q);
+	} else if (rc == RC_NOT_FOUND) {
+		rc = db_run(ap->db, "INSERT INTO kwset(text) VALUES(?1)", DB_ARGS(DB_BYTES(text)), e);
+		*id = (uint64_t)sqlite3_last_insert_rowid(db_handle(ap->db));
+	}
+	return rc == RC_OK ? note_keywords(ap, mailbox, text, e) : rc;
+}
+
+/* ---- accounts ---- */
+
+static enum rc
+delete_mailbox_rows(struct apply *ap, mailbox_id id, struct err *e)
+{
+	enum rc rc;
+
+	rc = db_run(ap->db, "DELETE FROM message WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM expunged WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_OK) {
+		ap->meta.expunged -= db_changes(ap->db);
+		rc = db_run(ap->db, "DELETE FROM mailbox_keyword WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
+	}
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM mailbox WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	return rc;
+}
+
+static enum rc
+delete_account(struct apply *ap, account_id id, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	while ((rc = db_first(ap->db, &q, "SELECT id, highestmodseq FROM mailbox WHERE account=?1 LIMIT 1",
+	                      DB_ARGS(DB_NUM(id)), e)) == RC_OK) {
+		mailbox_id m = db_u64(q, 0);
+		struct delta d = { .modseq = db_u64(q, 1) };
+
+		db_end(q);
+		rc = touch(ap, m, &d, e);
+		if (rc == RC_OK)
+			rc = delete_mailbox_rows(ap, m, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	if (rc != RC_NOT_FOUND)
+		return rc;
+	rc = db_run(ap->db, "DELETE FROM credential WHERE account=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM subscription WHERE account=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM account WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	return rc;
+}
+
+static enum rc
+apply_account(struct apply *ap, const struct record_account *r, struct err *e)
+{
+	struct slice key;
+	enum rc rc;
+
+	if (r->deleted)
+		return delete_account(ap, r->id, e);
+	rc = name_account(r->name, &ap->scratch, NULL, &key, e);
+	if (rc != RC_OK)
+		return rc == RC_NOMEM ? rc : err_set(e, RC_SYNTAX, "account record with a bad name");
+	return db_run(ap->db, "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0) ON CONFLICT(id) DO UPDATE SET"
+	              " name=?2, name_key=?3, generation=?4, created=?5, quota=?6",
+	              DB_ARGS(DB_NUM(r->id), DB_BYTES(r->name), DB_BYTES(key), DB_NUM(r->generation),
+	                      DB_NUM(r->created_us), DB_NUM(r->quota_bytes)), e);
+}
+
+static enum rc
+apply_credential(struct apply *ap, const struct record_credential *r, struct err *e)
+{
+	if (r->value.len == 0)
+		return db_run(ap->db, "DELETE FROM credential WHERE account=?1 AND name=?2",
+		              DB_ARGS(DB_NUM(r->account), DB_BYTES(r->name)), e);
+	return db_run(ap->db, "INSERT OR REPLACE INTO credential VALUES(?1, ?2, ?3)",
+	              DB_ARGS(DB_NUM(r->account), DB_BYTES(r->name), DB_BYTES(r->value)), e);
+}
+
+static enum rc
+apply_subscription(struct apply *ap, const struct record_subscription *r, struct err *e)
+{
+	if (!r->subscribed)
+		return db_run(ap->db, "DELETE FROM subscription WHERE account=?1 AND name=?2",
+		              DB_ARGS(DB_NUM(r->account), DB_BYTES(r->name)), e);
+	return db_run(ap->db, "INSERT OR IGNORE INTO subscription VALUES(?1, ?2)",
+	              DB_ARGS(DB_NUM(r->account), DB_BYTES(r->name)), e);
+}
+
+/* ---- mailboxes ---- */
+
+static enum rc
+delete_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
+{
+	struct delta d = { .modseq = r->highestmodseq };
+	enum rc rc;
+
+	rc = db_run(ap->db, "UPDATE account SET used_bytes=used_bytes-m.size, used_messages=used_messages-m.exists_"
+	            " FROM mailbox m WHERE m.id=?1 AND account.id=m.account", DB_ARGS(DB_NUM(r->id)), e);
+	if (rc == RC_OK)
+		rc = delete_mailbox_rows(ap, r->id, e);
+	return rc == RC_OK ? touch(ap, r->id, &d, e) : rc;
+}
+
+/* A stub's messages were counted for no account. */
+static enum rc
+adopt_stub(struct apply *ap, const struct record_mailbox *r, struct err *e)
+{
+	return db_run(ap->db, "UPDATE account SET used_bytes=used_bytes+m.size, used_messages=used_messages+m.exists_"
+	              " FROM mailbox m WHERE m.id=?1 AND m.account=0 AND account.id=?2",
+	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account)), e);
+}
+
+static enum rc
+apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
+{
+	enum rc rc;
+
+	if (r->deleted)
+		return delete_mailbox(ap, r, e);
+	rc = adopt_stub(ap, r, e);
+	if (rc != RC_OK)
+		return rc;
+	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, ?7, ?8)"
+	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, uidnext=max(uidnext, ?5),"
+	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8",
+	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name), DB_NUM(r->uidvalidity),
+	                      DB_NUM(r->uidnext), DB_NUM(r->highestmodseq), DB_NUM(r->special_use),
+	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid))), e);
+}
+
+/* ---- blobs ---- */
+
+static uint64_t
+chunks_len(const struct record_blob *b)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < b->chunk_count; i++)
+		n += b->chunks[i].stored_len;
+	return n;
+}
+
+struct log_addr
+apply_blob_data(const struct record *r, const struct log_addr *body)
+{
+	struct log_addr a = *body;
+
+	if (r->u.blob.body.len > 0)
+		return r->u.blob.body;
+	a.offset += r->u.blob.data_offset;
+	a.len = chunks_len(&r->u.blob);
+	return a;
+}
+
+static enum rc
+insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const struct log_addr *data, struct err *e)
+{
+	struct buf chunks;
+	enum rc rc;
+
+	buf_init(&chunks, 64u << 20);
+	if (!blob_chunks_encode(b->chunks, b->chunk_count, &chunks))
+		rc = err_nomem(e);
+	else
+		rc = db_run(ap->db, "INSERT OR IGNORE INTO blob VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		            DB_ARGS(DB_NUM(id), DB_NUM(data->seg.seq), DB_NUM(data->seg.epoch), DB_NUM(data->seg.kind),
+		                    DB_NUM(data->offset), DB_NUM(chunks_len(b)), DB_NUM(b->size), DB_NUM(b->header_len),
+		                    DB_NUM(b->lines), DB_BYTES(slice_of(b->sha256, sizeof b->sha256)),
+		                    DB_BYTES(buf_slice(&chunks)), DB_BYTES(b->summary)), e);
+	buf_fini(&chunks);
+	if (rc == RC_OK)
+		ap->meta.blobs += db_changes(ap->db);
+	return rc;
+}
+
+static enum rc
+keep_pending(struct apply *ap, blob_id id, const struct record_blob *b, struct err *e)
+{
+	struct pending_blob *p = grow(ap->pending, ap->pending_count, &ap->pending_cap, sizeof *p);
+
+	if (p == NULL)
+		return err_nomem(e);
+	ap->pending = p;
+	p[ap->pending_count++] = (struct pending_blob){ id, *b };
+	return RC_OK;
+}
+
+enum rc
+apply_place_blobs(struct apply *ap, const struct log_batch *b, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < ap->pending_count; i++) {
+		const struct pending_blob *p = &ap->pending[i];
+		struct log_addr addr;
+		uint64_t data_offset;
+
+		if (!log_batch_blob_addr(b, p->id, &addr, &data_offset))
+			return err_set(e, RC_CORRUPT, "the batch does not have blob %llu", (unsigned long long)p->id);
+		addr.offset += data_offset;
+		rc = insert_blob(ap, p->id, &p->blob, p->blob.body.len > 0 ? &p->blob.body : &addr, e);
+	}
+	return rc;
+}
+
+enum rc
+apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	*size = 0;
+	for (size_t i = ap->pending_count; i > 0; i--) {
+		if (ap->pending[i - 1].id == id) {
+			*size = ap->pending[i - 1].blob.size;
+			return RC_OK;
+		}
+	}
+	rc = db_first(ap->db, &q, "SELECT size FROM blob WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;           /* its frame is damaged: the message stays, its bytes are lost */
+	if (rc != RC_OK)
+		return rc;
+	*size = db_u64(q, 0);
+	db_end(q);
+	return RC_OK;
+}
+
+/* ---- messages ---- */
+
+static enum rc
+insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid, const struct record_message *m,
+               struct delta *d, struct err *e)
+{
+	uint64_t size;
+	uint64_t kw;
+	enum rc rc;
+
+	rc = apply_blob_size(ap, m->blob, &size, e);
+	if (rc == RC_OK)
+		rc = intern_keywords(ap, r->mailbox, m->keywords, &kw, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "INSERT OR IGNORE INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+		            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(uid), DB_NUM(r->modseq), DB_NUM(m->flags), DB_NUM(kw),
+		                    DB_NUM(m->blob), DB_NUM(m->internaldate.sec), DB_NUM(m->internaldate.zone_min),
+		                    DB_NUM(m->savedate.sec), DB_NUM(m->savedate.zone_min), DB_NUM(m->threadid),
+		                    DB_NUM(size)), e);
+	if (rc != RC_OK || db_changes(ap->db) == 0)
+		return rc;
+	d->exists++;
+	d->unseen += (m->flags & FLAG_SEEN) == 0;
+	d->deleted += (m->flags & FLAG_DELETED) != 0;
+	d->size += (int64_t)size;
+	return RC_OK;
+}
+
+static enum rc
+apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
+{
+	struct delta d = { .modseq = r->modseq, .first_new = r->first_uid };
+	enum rc rc = RC_OK;
+
+	if (r->count == 0)
+		return RC_OK;
+	if (r->first_uid == 0 || r->count > UINT32_MAX - r->first_uid)
+		return err_set(e, RC_SYNTAX, "messages record with UIDs out of range");
+	d.uidnext = r->first_uid + r->count;
+	for (uint32_t i = 0; rc == RC_OK && i < r->count; i++) {
+		rc = insert_message(ap, r, r->first_uid + i, &r->messages[i], &d, e);
+		arena_reset(&ap->scratch);
+	}
+	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
+}
+
+/* What a range of messages counts for at present. */
+static enum rc
+sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct delta *d, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	rc = db_first(ap->db, &q, "SELECT count(*), total(flags & 8 = 0), total(flags & 4 != 0), coalesce(sum(size), 0)"
+	              " FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+	              DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
+	if (rc != RC_OK)
+		return rc;
+	d->exists = (int64_t)db_u64(q, 0);
+	d->unseen = (int64_t)db_u64(q, 1);
+	d->deleted = (int64_t)db_u64(q, 2);
+	d->size = (int64_t)db_u64(q, 3);
+	db_end(q);
+	return RC_OK;
+}
+
+_Static_assert(FLAG_SEEN == 8 && FLAG_DELETED == 4, "the SQL above names these bits");
+
+static enum rc
+apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
+{
+	struct delta d = { .modseq = r->modseq };
+	uint64_t kw;
+	enum rc rc;
+
+	rc = intern_keywords(ap, r->mailbox, r->keywords, &kw, e);
+	for (uint32_t i = 0; rc == RC_OK && i < r->range_count; i++) {
+		struct uid_range range = r->uids[i];
+		struct delta old;
+
+		rc = sum_range(ap, r->mailbox, range, &old, e);
+		if (rc == RC_OK)
+			rc = db_run(ap->db, "UPDATE message SET flags=?4, kw=?5, modseq=?6"
+			            " WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+			            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
+			                    DB_NUM(r->flags), DB_NUM(kw), DB_NUM(r->modseq)), e);
+		if (rc != RC_OK)
+			return rc;
+		d.unseen += ((r->flags & FLAG_SEEN) == 0 ? old.exists : 0) - old.unseen;
+		d.deleted += ((r->flags & FLAG_DELETED) != 0 ? old.exists : 0) - old.deleted;
+	}
+	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
+}
+
+static enum rc
+expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range range, struct err *e)
+{
+	const struct db_arg args[] = { DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last), DB_NUM(r->modseq) };
+	enum rc rc;
+
+	rc = db_run(ap->db, "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, blob, internaldate,"
+	            " zone, savedate, savezone, threadid, size FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+	            args, 4, e);
+	if (rc != RC_OK)
+		return rc;
+	ap->meta.expunged += db_changes(ap->db);
+	return db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3, e);
+}
+
+static enum rc
+apply_expunge(struct apply *ap, const struct record_expunge *r, struct err *e)
+{
+	struct delta d = { .modseq = r->modseq };
+	enum rc rc = RC_OK;
+
+	for (uint32_t i = 0; rc == RC_OK && i < r->range_count; i++) {
+		struct delta old;
+
+		rc = sum_range(ap, r->mailbox, r->uids[i], &old, e);
+		if (rc == RC_OK)
+			rc = expunge_range(ap, r, r->uids[i], e);
+		if (rc != RC_OK)
+			return rc;
+		d.exists -= old.exists;
+		d.unseen -= old.unseen;
+		d.deleted -= old.deleted;
+		d.size -= old.size;
+	}
+	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
+}
+
+/* ---- the dispatcher ---- */
+
+static enum rc
+apply_blob(struct apply *ap, const struct record *r, const struct log_addr *data, struct err *e)
+{
+	if (data == NULL)
+		return keep_pending(ap, r->lsn, &r->u.blob, e);
+	return insert_blob(ap, r->lsn, &r->u.blob, data, e);
+}
+
+static enum rc
+apply_any(struct apply *ap, const struct record *r, const struct log_addr *data, struct err *e)
+{
+	switch (r->type) {
+	case RECORD_COUNTERS:
+		if (r->u.counters.uidvalidity > ap->meta.uidvalidity)
+			ap->meta.uidvalidity = r->u.counters.uidvalidity;
+		return RC_OK;
+	case RECORD_ACCOUNT:
+		return apply_account(ap, &r->u.account, e);
+	case RECORD_CREDENTIAL:
+		return apply_credential(ap, &r->u.credential, e);
+	case RECORD_MAILBOX:
+		return apply_mailbox(ap, &r->u.mailbox, e);
+	case RECORD_SUBSCRIPTION:
+		return apply_subscription(ap, &r->u.subscription, e);
+	case RECORD_BLOB:
+		return apply_blob(ap, r, data, e);
+	case RECORD_MESSAGES:
+		return apply_messages(ap, &r->u.messages, e);
+	case RECORD_FLAGS:
+		return apply_flags(ap, &r->u.flags, e);
+	case RECORD_EXPUNGE:
+		return apply_expunge(ap, &r->u.expunge, e);
+	}
+	return err_set(e, RC_SYNTAX, "record of unknown type %d", (int)r->type);
+}
+
+enum rc
+apply_record(struct apply *ap, const struct record *r, const struct log_addr *data, struct err *e)
+{
+	enum rc rc;
+
+	if (r->lsn <= ap->meta.applied)
+		return RC_OK;
+	rc = apply_any(ap, r, data, e);
+	arena_reset(&ap->scratch);
+	if (rc == RC_OK)
+		ap->meta.applied = r->lsn;
+	return rc;
+}

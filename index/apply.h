@@ -1,0 +1,69 @@
+/* apply - one record into the index: the only place where mail tables are written.
+ *
+ * Live commits, the replay of the log's tail, a rebuild and check all come through here, so that they cannot differ.
+ * Records come in the order of LSNs; one at or below `applied` is in the tables already and is skipped, so applying
+ * twice is harmless. Counters of the mailbox and account rows change together with what they count. A record of a
+ * mailbox that is not known (compaction dropped the older record, or it is damaged) makes a stub of account 0; a later
+ * mailbox record completes it, the end of a rebuild drops what stayed a stub.
+ *
+ * Used by one thread at a time, inside the caller's transaction.
+ */
+#ifndef RESTANTE_INDEX_APPLY_H
+#define RESTANTE_INDEX_APPLY_H
+
+#include "index/schema.h"
+#include "store/blob.h"
+#include "store/log.h"
+#include "store/record.h"
+
+/* A blob whose record is in a batch: its row waits for the address. */
+struct pending_blob {
+	blob_id            id;
+	struct record_blob blob;        /* borrows from the change */
+};
+
+/* A mailbox changed by the batch. */
+struct touched_mailbox {
+	mailbox_id  id;
+	mail_modseq modseq;
+	mail_uid    first_new;          /* 0: none appeared */
+};
+
+struct apply {
+	struct db              *db;
+	struct arena            scratch;
+	struct index_meta       meta;
+	struct pending_blob    *pending;
+	size_t                  pending_count, pending_cap;
+	struct touched_mailbox *touched;
+	size_t                  touched_count, touched_cap;
+	bool                    track;  /* fill `touched` */
+};
+
+/* What a savepoint must restore beside the tables. */
+struct apply_mark {
+	struct index_meta meta;
+	size_t            pending_count;
+};
+
+/* Reads meta. RC_NOT_FOUND: the database has none. */
+MUST_USE enum rc apply_init(struct apply *ap, struct db *db, struct err *e);
+void apply_fini(struct apply *ap);
+
+/* `data` is where a blob's chunks lie (blob records only); NULL: not known yet, see apply_place_blobs.
+ * RC_SYNTAX: this record says what none of ours says; a replay reports and skips it. */
+MUST_USE enum rc apply_record(struct apply *ap, const struct record *r, const struct log_addr *data, struct err *e);
+/* The address of the chunks of a blob record found by log_replay. */
+struct log_addr apply_blob_data(const struct record *r, const struct log_addr *body);
+/* Insert the rows of the blobs of an appended batch. */
+MUST_USE enum rc apply_place_blobs(struct apply *ap, const struct log_batch *b, struct err *e);
+/* Forget pending blobs and touched mailboxes: the batch is over. */
+void apply_forget(struct apply *ap);
+
+struct apply_mark apply_get_mark(const struct apply *ap);
+void apply_set_mark(struct apply *ap, const struct apply_mark *m);
+
+/* RFC822.SIZE of a blob, 0 if it is not known. */
+MUST_USE enum rc apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e);
+
+#endif

@@ -1,0 +1,141 @@
+/* db_pool - read connections, a bounded number, the latest used first. See db.h.
+ *
+ * A connection costs about 100 KB with its statements and cache, so they are made on demand and kept. Whoever comes
+ * when all are in use waits: reads are short, and the thread pool above is not much larger.
+ */
+#include "index/db.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+struct db_pool {
+	char            *path;
+	atomic_bool     *suspect;
+	pthread_mutex_t  lock;
+	pthread_cond_t   changed;
+	uint32_t         max;
+	uint32_t         borrowed;
+	uint32_t         idle_count;
+	uint32_t         paused;
+	struct db       *idle[];        /* a stack */
+};
+
+enum rc
+db_pool_new(const char *path, uint32_t max, atomic_bool *suspect, struct db_pool **out, struct err *e)
+{
+	struct db_pool *p;
+
+	assert(max > 0);
+	*out = NULL;
+	p = calloc(1, sizeof *p + max * sizeof(struct db *));
+	if (p == NULL)
+		return err_nomem(e);
+	p->path = strdup(path);
+	if (p->path == NULL) {
+		free(p);
+		return err_nomem(e);
+	}
+	p->max = max;
+	p->suspect = suspect;
+	(void)pthread_mutex_init(&p->lock, NULL);
+	(void)pthread_cond_init(&p->changed, NULL);
+	*out = p;
+	return RC_OK;
+}
+
+static void
+close_idle(struct db_pool *p)
+{
+	while (p->idle_count > 0)
+		db_close(&p->idle[--p->idle_count]);
+}
+
+void
+db_pool_free(struct db_pool **pp)
+{
+	struct db_pool *p = *pp;
+
+	*pp = NULL;
+	if (p == NULL)
+		return;
+	assert(p->borrowed == 0);
+	close_idle(p);
+	(void)pthread_cond_destroy(&p->changed);
+	(void)pthread_mutex_destroy(&p->lock);
+	free(p->path);
+	free(p);
+}
+
+static void
+give_back(struct db_pool *p, struct db *db)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->borrowed--;
+	if (db != NULL)
+		p->idle[p->idle_count++] = db;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+enum rc
+db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
+{
+	struct db *db = NULL;
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	(void)pthread_mutex_lock(&p->lock);
+	while (p->paused > 0 || p->borrowed == p->max)
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	p->borrowed++;
+	if (p->idle_count > 0)
+		db = p->idle[--p->idle_count];
+	(void)pthread_mutex_unlock(&p->lock);
+	if (db == NULL)
+		rc = db_open(p->path, DB_READ, p->suspect, &db, e);
+	if (rc == RC_OK)
+		rc = db_run(db, "BEGIN", DB_NO_ARGS, e);
+	if (rc != RC_OK) {
+		db_close(&db);
+		give_back(p, NULL);
+		return rc;
+	}
+	*out = db;
+	return RC_OK;
+}
+
+void
+db_pool_return(struct db_pool *p, struct db **dbp)
+{
+	struct err e = ERR_INIT;
+	struct db *db = *dbp;
+
+	*dbp = NULL;
+	if (db == NULL)
+		return;
+	if (db_run(db, "COMMIT", DB_NO_ARGS, &e) != RC_OK)
+		db_close(&db);
+	give_back(p, db);
+}
+
+void
+db_pool_pause(struct db_pool *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	p->paused++;
+	while (p->borrowed > 0)
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	close_idle(p);
+	(void)pthread_mutex_unlock(&p->lock);
+}
+
+void
+db_pool_resume(struct db_pool *p)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	assert(p->paused > 0);
+	p->paused--;
+	(void)pthread_cond_broadcast(&p->changed);
+	(void)pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,244 @@
+/* index_open - an index that agrees with its log: trusted and brought up to date, or made anew.
+ *
+ * The index is discarded if it is missing, unreadable, of another volume or schema, if it has applied more than the log
+ * holds (a relaxed change that was lost, or a log that was put back), less than the log remembers (its floor), or was
+ * written by an owner whose takeover is not on the log's chain. Otherwise the log's tail after `applied` is replayed.
+ *
+ * A rebuild goes to a file of its own, without journal and syncs, is checked at its end, synced as a whole and renamed
+ * into place while nobody has the index open: cut at any step, either the old state or none is there, and none means
+ * rebuild.
+ */
+#include "index/volume_impl.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define REPLAY_FRAMES 1000u     /* per transaction when catching up */
+
+enum rc
+index_examine(const struct log *log, const struct index_meta *m, struct err *e)
+{
+	uint8_t id[16];
+
+	log_volume_id(log, id);
+	if (m->schema != SCHEMA_VERSION)
+		return err_set(e, RC_CORRUPT, "index has schema %u, not %u", m->schema, SCHEMA_VERSION);
+	if (memcmp(id, m->volume, sizeof id) != 0)
+		return err_set(e, RC_CORRUPT, "index belongs to another volume");
+	if (!log_knows_takeover(log, m->takeover))
+		return err_set(e, RC_CORRUPT, "index was written by an owner that the log does not know");
+	if (m->applied > log_last(log))
+		return err_set(e, RC_CORRUPT, "index is ahead of the log");
+	if (m->applied < log_floor(log))
+		return err_set(e, RC_CORRUPT, "index is older than what the log remembers");
+	return RC_OK;
+}
+
+/* ---- replay ---- */
+
+struct replay_run {
+	struct volume *v;
+	struct apply  *ap;
+	log_lsn        last;            /* stop behind this record */
+	uint32_t       commit_every;
+	uint32_t       frames;
+	const char    *what;
+};
+
+static enum rc
+replay_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+{
+	struct replay_run *run = arg;
+	const struct log_report *rep = &run->v->p.report;
+	struct log_addr data = *addr;
+	enum rc rc;
+
+	if (r->lsn > run->last)
+		return RC_OK;
+	if (r->type == RECORD_BLOB)
+		data = apply_blob_data(r, addr);
+	rc = apply_record(run->ap, r, &data, e);
+	if (rc != RC_SYNTAX)
+		return rc;
+	if (rep->found != NULL)
+		rep->found(rep->arg, f->seg, addr->offset, addr->len, r->lsn, r->lsn, e->text);
+	return RC_OK;
+}
+
+static enum rc
+replay_frame(void *arg, const struct frame_info *f, struct err *e)
+{
+	struct replay_run *run = arg;
+	enum rc rc;
+
+	(void)f;
+	if (run->commit_every == 0 || ++run->frames < run->commit_every)
+		return RC_OK;
+	run->frames = 0;
+	rc = schema_write_meta(run->ap->db, &run->ap->meta, e);
+	return rc == RC_OK ? db_exec(run->ap->db, "COMMIT; BEGIN IMMEDIATE", e) : rc;
+}
+
+static bool
+replay_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct replay_run *run = arg;
+
+	if (run->what != NULL && run->v->p.progress != NULL)
+		run->v->p.progress(run->v->p.progress_arg, run->what, done, total);
+	return true;
+}
+
+enum rc
+index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every, const char *what, struct err *e)
+{
+	struct replay_run run = { v, ap, last, commit_every, 0, what };
+	struct replay rp = {
+		.arg = &run,
+		.after = ap->meta.applied,
+		.record = replay_record,
+		.frame = replay_frame,
+		.progress = replay_progress,
+	};
+
+	return log_replay(v->log, &rp, false, &v->p.report, e);
+}
+
+/* ---- rebuild ---- */
+
+static enum rc
+sync_file(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int bad;
+
+	if (fd < 0)
+		return err_os(e, errno, "open %s", path);
+	bad = fsync(fd) != 0 ? errno : 0;
+	(void)close(fd);
+	return bad != 0 ? err_os(e, bad, "sync %s", path) : RC_OK;
+}
+
+static enum rc
+fill_index(struct volume *v, struct db *db, struct err *e)
+{
+	struct index_meta m = { .schema = SCHEMA_VERSION, .takeover = log_takeover_id(v->log) };
+	struct apply ap;
+	enum rc rc;
+
+	log_volume_id(v->log, m.volume);
+	rc = schema_create(db, e);
+	if (rc == RC_OK)
+		rc = db_exec(db, "BEGIN", e);
+	if (rc == RC_OK)
+		rc = schema_write_meta(db, &m, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = apply_init(&ap, db, e);
+	if (rc == RC_OK)
+		rc = index_replay(v, &ap, UINT64_MAX, 0, "rebuild", e);
+	if (rc == RC_OK)
+		rc = index_tidy(v, db, e);
+	if (rc == RC_OK)
+		rc = schema_finish(db, e);
+	if (rc == RC_OK) {
+		ap.meta.synced = ap.meta.applied;
+		rc = schema_write_meta(db, &ap.meta, e);
+	}
+	apply_fini(&ap);
+	return rc == RC_OK ? db_exec(db, "COMMIT", e) : rc;
+}
+
+enum rc
+index_rebuild(struct volume *v, struct err *e)
+{
+	struct db *db = NULL;
+	char path[4096];
+	enum rc rc;
+
+	(void)snprintf(path, sizeof path, "%s.new", v->index_path);
+	rc = db_unlink(path, e);
+	if (rc == RC_OK)
+		rc = db_open(path, DB_BUILD, NULL, &db, e);
+	if (rc == RC_OK)
+		rc = fill_index(v, db, e);
+	db_close(&db);
+	if (rc == RC_OK)
+		rc = sync_file(path, e);
+	if (rc == RC_OK)
+		rc = db_unlink(v->index_path, e);
+	if (rc == RC_OK && rename(path, v->index_path) != 0)
+		rc = err_os(e, errno, "rename %s", path);
+	if (rc == RC_OK)
+		rc = db_sync_dir(v->index_path, e);
+	if (rc == RC_OK)
+		atomic_store(&v->suspect, false);
+	return rc == RC_OK ? rc : err_add(e, "rebuild of the index");
+}
+
+/* ---- open ---- */
+
+/* Take over an index that is there: RC_CORRUPT or RC_NOT_FOUND: it must be rebuilt. */
+static enum rc
+try_open(struct volume *v, struct err *e)
+{
+	enum rc rc;
+
+	if (access(v->index_path, F_OK) != 0)
+		return err_set(e, RC_NOT_FOUND, "no index");
+	rc = db_open(v->index_path, DB_WRITE, &v->suspect, &v->db, e);
+	if (rc == RC_OK)
+		rc = db_exec(v->db, "BEGIN IMMEDIATE", e);
+	if (rc == RC_OK)
+		rc = apply_init(&v->apply, v->db, e);   /* RC_NOT_FOUND: it was never finished */
+	if (rc == RC_OK)
+		rc = index_examine(v->log, &v->apply.meta, e);
+	if (rc == RC_OK)
+		rc = index_replay(v, &v->apply, UINT64_MAX, REPLAY_FRAMES, "replay", e);
+	if (rc == RC_OK) {
+		v->apply.meta.takeover = log_takeover_id(v->log);
+		v->apply.meta.synced = v->apply.meta.applied;
+		rc = schema_write_meta(v->db, &v->apply.meta, e);
+	}
+	if (rc == RC_OK)
+		rc = db_exec(v->db, "COMMIT", e);
+	v->apply.track = true;
+	return rc;
+}
+
+enum rc
+index_open(struct volume *v, struct err *e)
+{
+	struct err why = ERR_INIT;
+	enum rc rc;
+
+	assert(v->db == NULL);
+	rc = atomic_load(&v->suspect) ? err_set(&why, RC_CORRUPT, "index is damaged") : try_open(v, &why);
+	if (rc == RC_OK)
+		return RC_OK;
+	index_close(v);
+	if (rc != RC_CORRUPT && rc != RC_NOT_FOUND && !atomic_load(&v->suspect)) {
+		*e = why;
+		return rc;
+	}
+	if (v->p.progress != NULL)
+		v->p.progress(v->p.progress_arg, why.text, 0, 0);
+	rc = index_rebuild(v, e);
+	if (rc == RC_OK)
+		rc = try_open(v, e);
+	if (rc != RC_OK)
+		index_close(v);
+	return rc;
+}
+
+void
+index_close(struct volume *v)
+{
+	if (v->apply.db != NULL)
+		apply_fini(&v->apply);
+	db_close(&v->db);
+}

@@ -1,0 +1,381 @@
+/* ingest - a message on its way in: line ends made CRLF, parsed, hashed, compressed, all in one pass. See volume.h.
+ *
+ * Bytes go through in pieces: each line is shown to the MIME parser, whose hint says what the line is (header, text,
+ * base64), and runs of one kind go to the blob writer, which cuts chunks where the kind changes. Memory is bounded by
+ * the parser's limits and the blob writer's inline maximum.
+ *
+ * Whoever streams slowly may meet a recovery of the log: then the blob writer is taken away (its out-of-line body died
+ * with the log's handle) and the next call fails. What is finished holds no handle of the log.
+ */
+#include "index/ingest.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "index/volume_impl.h"
+#include "lib/mime.h"
+
+#define CRLF_BUF (16u << 10)
+
+struct ingest {
+	struct volume      *v;
+	struct ingest      *prev, *next;        /* in the set */
+	uint64_t            max_size;
+	uint64_t            size;               /* after line ends were made CRLF */
+	struct mime_parser *mime;
+	struct blob_writer *blob;               /* NULL: interrupted */
+	bool                in_header;
+	bool                line_empty;         /* nothing but perhaps a CR since the last LF */
+	bool                last_cr;
+	size_t              pending;            /* bytes in crlf */
+	uint8_t             crlf[CRLF_BUF];
+};
+
+struct ingested {
+	_Atomic uint32_t    refs;
+	struct blob_writer *writer;             /* owns chunks and data of blob */
+	struct record_blob  blob;
+	struct buf          summary;
+};
+
+/* ---- the set of those under way ---- */
+
+struct ingest_set {
+	pthread_mutex_t lock;
+	struct ingest   head;                   /* of a ring */
+};
+
+struct ingest_set *
+ingest_set_new(void)
+{
+	struct ingest_set *s = calloc(1, sizeof *s);
+
+	if (s == NULL)
+		return NULL;
+	(void)pthread_mutex_init(&s->lock, NULL);
+	s->head.prev = s->head.next = &s->head;
+	return s;
+}
+
+void
+ingest_set_free(struct ingest_set **sp)
+{
+	struct ingest_set *s = *sp;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* The caller holds log_lock for writing: nobody is inside a call. */
+void
+ingest_set_interrupt(struct ingest_set *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	for (struct ingest *in = s->head.next; in != &s->head; in = in->next)
+		blob_writer_free(&in->blob);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+static void
+set_add(struct ingest_set *s, struct ingest *in)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	in->next = &s->head;
+	in->prev = s->head.prev;
+	in->prev->next = in;
+	s->head.prev = in;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+static void
+set_remove(struct ingest_set *s, struct ingest *in)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	in->prev->next = in->next;
+	in->next->prev = in->prev;
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- begin and end ---- */
+
+static void
+ingest_free(struct ingest **inp)
+{
+	struct ingest *in = *inp;
+
+	*inp = NULL;
+	mime_parser_free(&in->mime);
+	blob_writer_free(&in->blob);
+	free(in);
+}
+
+enum rc
+ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err *e)
+{
+	struct ingest *in = malloc(sizeof *in);
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	if (in == NULL)
+		return err_nomem(e);
+	in->v = v;
+	in->prev = in->next = NULL;
+	in->max_size = max_size;
+	in->size = 0;
+	in->blob = NULL;
+	in->in_header = true;
+	in->line_empty = true;
+	in->last_cr = false;
+	in->pending = 0;
+	in->mime = mime_parser_new();
+	(void)pthread_rwlock_rdlock(&v->log_lock);
+	if (in->mime == NULL)
+		rc = err_nomem(e);
+	else if (v->log == NULL || v->writer == NULL)
+		rc = err_set(e, RC_BUSY, "the volume takes no messages now");
+	else
+		rc = blob_writer_new(v->log, &in->blob, e);
+	if (rc == RC_OK)
+		set_add(v->ingests, in);
+	(void)pthread_rwlock_unlock(&v->log_lock);
+	if (rc != RC_OK) {
+		ingest_free(&in);
+		return rc;
+	}
+	*out = in;
+	return RC_OK;
+}
+
+void
+ingest_abort(struct ingest **inp)
+{
+	struct ingest *in = *inp;
+	struct volume *v;
+
+	if (in == NULL)
+		return;
+	v = in->v;
+	/* An out-of-line body is removed through the log. */
+	(void)pthread_rwlock_rdlock(&v->log_lock);
+	set_remove(v->ingests, in);
+	ingest_free(inp);
+	(void)pthread_rwlock_unlock(&v->log_lock);
+}
+
+/* ---- bytes ---- */
+
+/* What a line is that the parser has just seen: content of the part that is open, if that began before the line's end. */
+static enum blob_content
+kind_of_line(const struct ingest *in)
+{
+	struct mime_hint h;
+
+	if (in->in_header)
+		return BLOB_HEADER;
+	h = mime_boundary_hint(in->mime);
+	if (h.in_body && h.body_off < in->size && h.encoding == TRANSFER_BASE64)
+		return BLOB_BASE64;
+	return BLOB_TEXT;
+}
+
+/* The blank line behind the message's header is still of the header. */
+static void
+follow_header(struct ingest *in, struct slice line)
+{
+	bool ends = line.len > 0 && line.ptr[line.len - 1] == '\n';
+	size_t body = line.len - (ends ? (line.len > 1 ? 2u : 1u) : 0);
+
+	if (body > 0 && !(body == 1 && line.ptr[0] == '\r' && !ends))
+		in->line_empty = false;
+}
+
+/* Bytes with CRLF line ends, as the message will be served. */
+static enum rc
+take(struct ingest *in, struct slice bytes, struct err *e)
+{
+	struct slice run = { bytes.ptr, 0 };
+	enum blob_content kind = BLOB_HEADER;
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && bytes.len > 0) {
+		size_t n = slice_find_byte(bytes, '\n') + 1;
+		struct slice line = slice_sub(bytes, 0, n);
+		bool ended = line.ptr[line.len - 1] == '\n';
+		enum blob_content k;
+
+		in->size += line.len;
+		mime_feed(in->mime, line);
+		if (in->in_header)
+			follow_header(in, line);
+		k = kind_of_line(in);
+		if (run.len > 0 && k != kind) {
+			rc = blob_writer_feed(in->blob, run, kind, e);
+			run = slice_of(line.ptr, 0);
+		}
+		kind = k;
+		run.len += line.len;
+		if (ended && in->in_header && in->line_empty)
+			in->in_header = false;
+		if (ended)
+			in->line_empty = true;
+		bytes = slice_sub(bytes, n, bytes.len);
+	}
+	if (rc == RC_OK && run.len > 0)
+		rc = blob_writer_feed(in->blob, run, kind, e);
+	return rc;
+}
+
+static enum rc
+flush(struct ingest *in, struct err *e)
+{
+	struct slice s = { in->crlf, in->pending };
+
+	in->pending = 0;
+	if (in->max_size > 0 && s.len > in->max_size - in->size)
+		return err_set(e, RC_LIMIT, "message is larger than %llu bytes", (unsigned long long)in->max_size);
+	return take(in, s, e);
+}
+
+static enum rc
+feed(struct ingest *in, struct slice bytes, struct err *e)
+{
+	if (in->blob == NULL)
+		return err_set(e, RC_IO, "the log failed while the message came in");
+	while (bytes.len > 0) {
+		size_t n = slice_find_byte(bytes, '\n');
+		bool lf = n < bytes.len;
+
+		/* Room for this piece, and for CR and LF behind it. */
+		if (n > CRLF_BUF - 2 - in->pending) {
+			n = CRLF_BUF - 2 - in->pending;
+			lf = false;
+		}
+		if (n > 0) {
+			memcpy(in->crlf + in->pending, bytes.ptr, n);
+			in->pending += n;
+			in->last_cr = bytes.ptr[n - 1] == '\r';
+		}
+		if (lf) {
+			if (!in->last_cr)
+				in->crlf[in->pending++] = '\r';
+			in->crlf[in->pending++] = '\n';
+			in->last_cr = false;
+		}
+		bytes = slice_sub(bytes, n + (lf ? 1 : 0), bytes.len);
+		if (in->pending >= CRLF_BUF - 2 && flush(in, e) != RC_OK)
+			return e->code;
+	}
+	return RC_OK;
+}
+
+enum rc
+ingest_feed(struct ingest *in, struct slice bytes, struct err *e)
+{
+	enum rc rc;
+
+	(void)pthread_rwlock_rdlock(&in->v->log_lock);
+	rc = feed(in, bytes, e);
+	(void)pthread_rwlock_unlock(&in->v->log_lock);
+	return rc;
+}
+
+/* ---- the end ---- */
+
+static enum rc
+encode_summary(struct ingest *in, struct ingested *m, struct err *e)
+{
+	struct mime_summary s;
+	enum rc rc = mime_finish(in->mime, &s, e);
+
+	if (rc != RC_OK)
+		return rc;
+	if (!mime_summary_encode(&s, &m->summary))
+		return err_nomem(e);
+	m->blob.summary = buf_slice(&m->summary);
+	m->blob.header_len = s.header_len < UINT32_MAX ? (uint32_t)s.header_len : UINT32_MAX;
+	m->blob.lines = s.lines < UINT32_MAX ? (uint32_t)s.lines : UINT32_MAX;
+	return RC_OK;
+}
+
+static enum rc
+finish(struct ingest *in, struct ingested *m, struct err *e)
+{
+	enum rc rc;
+
+	if (in->blob == NULL)
+		return err_set(e, RC_IO, "the log failed while the message came in");
+	rc = flush(in, e);
+	if (rc == RC_OK)
+		rc = blob_writer_finish(in->blob, &m->blob, e);
+	if (rc == RC_OK)
+		rc = encode_summary(in, m, e);
+	if (rc == RC_OK) {
+		m->writer = in->blob;
+		in->blob = NULL;
+	}
+	return rc;
+}
+
+enum rc
+ingest_finish(struct ingest **inp, struct ingested **out, struct err *e)
+{
+	struct ingest *in = *inp;
+	struct volume *v = in->v;
+	struct ingested *m = calloc(1, sizeof *m);
+	enum rc rc;
+
+	*inp = NULL;
+	*out = NULL;
+	(void)pthread_rwlock_rdlock(&v->log_lock);
+	set_remove(v->ingests, in);
+	if (m == NULL) {
+		rc = err_nomem(e);
+	} else {
+		atomic_init(&m->refs, 1);
+		buf_init(&m->summary, MIME_SUMMARY_MAX);
+		rc = finish(in, m, e);
+	}
+	ingest_free(&in);
+	(void)pthread_rwlock_unlock(&v->log_lock);
+	if (rc != RC_OK) {
+		ingested_unref(&m);
+		return rc;
+	}
+	*out = m;
+	return RC_OK;
+}
+
+uint64_t
+ingested_size(const struct ingested *m)
+{
+	return m->blob.size;
+}
+
+const struct record_blob *
+ingested_blob(const struct ingested *m)
+{
+	return &m->blob;
+}
+
+void
+ingested_ref(struct ingested *m)
+{
+	(void)atomic_fetch_add(&m->refs, 1);
+}
+
+void
+ingested_unref(struct ingested **mp)
+{
+	struct ingested *m = *mp;
+
+	*mp = NULL;
+	if (m == NULL || atomic_fetch_sub(&m->refs, 1) > 1)
+		return;
+	blob_writer_free(&m->writer);
+	buf_fini(&m->summary);
+	free(m);
+}

@@ -1,0 +1,123 @@
+/* mailbox_row - reading rows. See mailbox_row.h. */
+#include "index/mailbox_row.h"
+
+enum rc
+mailbox_from_row(sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, struct err *e)
+{
+	struct slice id = db_bytes(q, 11);
+
+	*out = (struct mailbox_info){
+		.id = db_u64(q, 0),
+		.account = db_u64(q, 1),
+		.name = arena_dup(a, db_bytes(q, 2)),
+		.uidvalidity = (uint32_t)db_u64(q, 3),
+		.uidnext = (mail_uid)db_u64(q, 4),
+		.highestmodseq = db_u64(q, 5),
+		.exists = (uint32_t)db_u64(q, 6),
+		.unseen = (uint32_t)db_u64(q, 7),
+		.deleted = (uint32_t)db_u64(q, 8),
+		.size = db_u64(q, 9),
+		.recent_from = (mail_uid)db_u64(q, 4),
+		.special_use = (uint32_t)db_u64(q, 10),
+	};
+	if (out->name.ptr == NULL)
+		return err_nomem(e);
+	if (id.len == sizeof out->mailboxid)
+		memcpy(out->mailboxid, id.ptr, id.len);
+	return RC_OK;
+}
+
+enum rc
+mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc != RC_OK)
+		return rc;
+	rc = mailbox_from_row(q, a, out, e);
+	db_end(q);
+	return rc;
+}
+
+enum rc
+mailbox_find(struct db *db, account_id account, struct slice name, struct arena *a, struct mailbox_info *out,
+             struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1 AND name=?2",
+	              DB_ARGS(DB_NUM(account), DB_BYTES(name)), e);
+	if (rc != RC_OK)
+		return rc;
+	rc = mailbox_from_row(q, a, out, e);
+	db_end(q);
+	return rc;
+}
+
+enum rc
+account_from_row(sqlite3_stmt *q, struct arena *a, struct account_info *out, struct err *e)
+{
+	*out = (struct account_info){
+		.id = db_u64(q, 0),
+		.name = arena_dup(a, db_bytes(q, 1)),
+		.generation = db_u64(q, 2),
+		.created_us = db_u64(q, 3),
+		.quota_bytes = db_u64(q, 4),
+		.used_bytes = db_u64(q, 5),
+		.used_messages = db_u64(q, 6),
+	};
+	return out->name.ptr != NULL ? RC_OK : err_nomem(e);
+}
+
+enum rc
+account_get(struct db *db, account_id id, struct arena *a, struct account_info *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc != RC_OK)
+		return rc;
+	rc = account_from_row(q, a, out, e);
+	db_end(q);
+	return rc;
+}
+
+enum rc
+account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1", DB_ARGS(DB_BYTES(key)), e);
+	if (rc != RC_OK)
+		return rc;
+	rc = account_from_row(q, a, out, e);
+	db_end(q);
+	return rc;
+}
+
+enum rc
+message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, struct err *e)
+{
+	struct slice kw = db_bytes(q, 3);
+
+	*out = (struct message_row){
+		.uid = (mail_uid)db_u64(q, 0),
+		.modseq = db_u64(q, 1),
+		.flags = (uint32_t)db_u64(q, 2),
+		.keywords = SLICE(""),
+		.blob = db_u64(q, 4),
+		.internaldate = { (int64_t)db_u64(q, 5), (int16_t)db_u64(q, 6) },
+		.savedate = { (int64_t)db_u64(q, 7), (int16_t)db_u64(q, 8) },
+		.threadid = db_u64(q, 9),
+		.size = db_u64(q, 10),
+	};
+	if (kw.len == 0)
+		return RC_OK;
+	out->keywords = arena_dup(a, kw);
+	return out->keywords.ptr != NULL ? RC_OK : err_nomem(e);
+}

@@ -1,0 +1,38 @@
+/* mailbox_row - reading rows of the mailbox and account tables: shared by queries and by the writer's resolving. */
+#ifndef RESTANTE_INDEX_MAILBOX_ROW_H
+#define RESTANTE_INDEX_MAILBOX_ROW_H
+
+#include "index/db.h"
+#include "index/volume.h"
+
+/* The columns that mailbox_from_row takes, in its order, of a table or alias m. */
+#define MAILBOX_COLUMNS "m.id, m.account, m.name, m.uidvalidity, m.uidnext, m.highestmodseq, m.exists_, m.unseen," \
+                        " m.deleted, m.size, m.special_use, m.mailboxid"
+/* The two more that the public queries want: subscribed, has_children. '0' is the byte after '/'. */
+#define MAILBOX_EXTRA   ", EXISTS(SELECT 1 FROM subscription s WHERE s.account=m.account AND s.name=m.name)," \
+                        " EXISTS(SELECT 1 FROM mailbox c WHERE c.account=m.account" \
+                        " AND c.name > CAST(m.name || X'2f' AS BLOB) AND c.name < CAST(m.name || X'30' AS BLOB))"
+#define MAILBOX_EXTRA_COLUMN 12
+
+/* recent_from is set to uidnext. RC_NOMEM: arena full. */
+MUST_USE enum rc mailbox_from_row(sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, struct err *e);
+/* Without subscribed and has_children. RC_NOT_FOUND. */
+MUST_USE enum rc mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *out, struct err *e);
+MUST_USE enum rc mailbox_find(struct db *db, account_id account, struct slice name, struct arena *a,
+                              struct mailbox_info *out, struct err *e);
+
+#define ACCOUNT_COLUMNS "id, name, generation, created, quota, used_bytes, used_messages"
+MUST_USE enum rc account_from_row(sqlite3_stmt *q, struct arena *a, struct account_info *out, struct err *e);
+MUST_USE enum rc account_get(struct db *db, account_id id, struct arena *a, struct account_info *out, struct err *e);
+/* By folded name. */
+MUST_USE enum rc account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out,
+                              struct err *e);
+
+/* The columns of a message, of a table m joined with kwset k. */
+#define MESSAGE_COLUMNS "m.uid, m.modseq, m.flags, coalesce(k.text, X''), m.blob, m.internaldate, m.zone, m.savedate," \
+                        " m.savezone, m.threadid, m.size"
+#define MESSAGE_COLUMN_COUNT 11
+#define MESSAGE_KEYWORDS " LEFT JOIN kwset k ON m.kw != 0 AND k.id = m.kw"
+MUST_USE enum rc message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, struct err *e);
+
+#endif

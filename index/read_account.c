@@ -1,0 +1,139 @@
+/* read_account - queries over accounts and credentials. See volume.h. */
+#include "index/names.h"
+#include "index/volume_impl.h"
+
+enum rc
+volume_find_account(struct volume *v, struct slice name, struct arena *a, struct account_info *out, struct err *e)
+{
+	struct slice key;
+	struct db *db;
+	enum rc rc;
+
+	rc = name_account(name, a, NULL, &key, e);
+	if (rc == RC_DENIED || rc == RC_LIMIT)
+		return err_set(e, RC_NOT_FOUND, "no such account");
+	if (rc == RC_OK)
+		rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = account_find(db, key, a, out, e);
+	db_pool_return(v->pool, &db);
+	return rc;
+}
+
+enum rc
+volume_get_account(struct volume *v, account_id id, struct arena *a, struct account_info *out, struct err *e)
+{
+	struct db *db;
+	enum rc rc;
+
+	rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = account_get(db, id, a, out, e);
+	db_pool_return(v->pool, &db);
+	return rc;
+}
+
+static enum rc
+list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a, struct account_info **out, size_t *count,
+              struct err *e)
+{
+	sqlite3_stmt *q;
+	uint64_t rows;
+	enum db_step step;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT count(*) FROM (SELECT 1 FROM account WHERE name_key > ?1 LIMIT ?2)",
+	              DB_ARGS(DB_BYTES(key), DB_NUM(limit)), e);
+	if (rc != RC_OK)
+		return rc;
+	rows = db_u64(q, 0);
+	db_end(q);
+	*out = arena_array(a, rows + 1, sizeof **out);
+	if (*out == NULL)
+		return err_nomem(e);
+	q = db_query(db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key > ?1 ORDER BY name_key LIMIT ?2",
+	             DB_ARGS(DB_BYTES(key), DB_NUM(rows)), e);
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		rc = account_from_row(q, a, &(*out)[(*count)++], e);
+		if (rc != RC_OK) {
+			db_end(q);
+			return rc;
+		}
+	}
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
+enum rc
+volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struct arena *a, struct account_info **out,
+                     size_t *count, struct err *e)
+{
+	struct slice key = SLICE("");
+	struct db *db;
+	enum rc rc = RC_OK;
+
+	*out = NULL;
+	*count = 0;
+	if (after.len > 0)
+		rc = name_account(after, a, NULL, &key, e);
+	if (rc == RC_OK)
+		rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = list_accounts(db, key, limit, a, out, count, e);
+	db_pool_return(v->pool, &db);
+	return rc;
+}
+
+static enum rc
+list_credentials(struct db *db, account_id id, struct arena *a, struct credential_info **out, size_t *count,
+                 struct err *e)
+{
+	sqlite3_stmt *q;
+	uint64_t rows;
+	enum db_step step;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT count(*) FROM credential WHERE account=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc != RC_OK)
+		return rc;
+	rows = db_u64(q, 0);
+	db_end(q);
+	*out = arena_array(a, rows + 1, sizeof **out);
+	if (*out == NULL)
+		return err_nomem(e);
+	q = db_query(db, "SELECT name, value FROM credential WHERE account=?1 ORDER BY name", DB_ARGS(DB_NUM(id)), e);
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		struct credential_info *c = &(*out)[(*count)++];
+
+		c->name = arena_dup(a, db_bytes(q, 0));
+		c->value = arena_dup(a, db_bytes(q, 1));
+		if (c->name.ptr == NULL || c->value.ptr == NULL) {
+			db_end(q);
+			return err_nomem(e);
+		}
+	}
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
+enum rc
+volume_list_credentials(struct volume *v, account_id id, struct arena *a, struct credential_info **out, size_t *count,
+                        struct err *e)
+{
+	struct db *db;
+	enum rc rc;
+
+	*out = NULL;
+	*count = 0;
+	rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = list_credentials(db, id, a, out, count, e);
+	db_pool_return(v->pool, &db);
+	return rc;
+}

@@ -1,0 +1,166 @@
+/* read_view - which UIDs there are, were, and what changed: the queries behind every session's view. See volume.h. */
+#include "index/volume_impl.h"
+
+#define CHANGED_RANGES_MAX (1u << 20)
+
+static enum rc
+add_uids(struct db *db, sqlite3_stmt *q, struct uid_set *out, struct err *e)
+{
+	enum db_step step;
+
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		mail_uid uid = (mail_uid)db_u64(q, 0);
+
+		if (!uid_set_add(out, uid, uid)) {
+			db_end(q);
+			return err_set(e, RC_LIMIT, "more than %zu ranges of UIDs", out->max);
+		}
+	}
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
+/* A mailbox without gaps between its first and last UID is one range: two lookups instead of a scan. */
+static enum rc
+add_existing(struct db *db, mailbox_id mailbox, mail_uid uidnext, struct uid_set *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	uint64_t exists, first, last;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT exists_, (SELECT min(uid) FROM message WHERE mailbox=?1),"
+	              " (SELECT max(uid) FROM message WHERE mailbox=?1) FROM mailbox WHERE id=?1",
+	              DB_ARGS(DB_NUM(mailbox)), e);
+	if (rc != RC_OK)
+		return rc;
+	exists = db_u64(q, 0);
+	first = db_u64(q, 1);
+	last = db_u64(q, 2);
+	db_end(q);
+	if (exists == 0 || first >= uidnext)
+		return RC_OK;
+	if (last - first + 1 == exists) {
+		last = last < uidnext ? last : uidnext - 1u;
+		return uid_set_add(out, (mail_uid)first, (mail_uid)last) ? RC_OK : err_set(e, RC_LIMIT, "no room for a range");
+	}
+	return add_uids(db, db_query(db, "SELECT uid FROM message WHERE mailbox=?1 AND uid < ?2 ORDER BY uid",
+	                             DB_ARGS(DB_NUM(mailbox), DB_NUM(uidnext)), e), out, e);
+}
+
+enum rc
+volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_modseq modseq, struct uid_set *out,
+                 struct err *e)
+{
+	struct db *db;
+	enum rc rc;
+
+	uid_set_reset(out);
+	rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = add_existing(db, mailbox, uidnext, out, e);
+	/* What was expunged later than the view existed in it. */
+	if (rc == RC_OK)
+		rc = add_uids(db, db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
+		                           DB_ARGS(DB_NUM(mailbox), DB_NUM(modseq), DB_NUM(uidnext)), e), out, e);
+	db_pool_return(v->pool, &db);
+	return rc;
+}
+
+static enum rc
+read_changed(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid uidnext, uint32_t limit, struct arena *a,
+             struct view_changes *out, struct err *e)
+{
+	enum db_step step;
+	size_t cap = 0;
+	sqlite3_stmt *q = db_query(db, "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_KEYWORDS
+	                           " WHERE m.mailbox=?1 AND m.modseq > ?2 AND m.uid < ?3 ORDER BY m.modseq, m.uid LIMIT ?4",
+	                           DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(uidnext), DB_NUM(limit + UINT64_C(1))), e);
+
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		enum rc rc = RC_OK;
+
+		if (out->changed_count == limit) {
+			out->more = true;
+			db_end(q);
+			return RC_OK;
+		}
+		if (out->changed_count == cap) {
+			struct message_row *bigger = arena_array(a, cap = cap > 0 ? cap * 2 : 16, sizeof *bigger);
+
+			if (bigger == NULL)
+				rc = err_nomem(e);
+			else if (out->changed_count > 0)
+				memcpy(bigger, out->changed, out->changed_count * sizeof *bigger);
+			out->changed = bigger;
+		}
+		if (rc == RC_OK)
+			rc = message_from_row(q, a, &out->changed[out->changed_count++], e);
+		if (rc != RC_OK) {
+			db_end(q);
+			return rc;
+		}
+	}
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
+struct since {
+	mail_modseq changed;
+	mail_modseq expunged;
+	mail_uid    uidnext;
+	uint32_t    limit;
+};
+
+static enum rc
+read_changes(struct db *db, mailbox_id mailbox, const struct since *s, struct arena *a, struct view_changes *out,
+             struct err *e)
+{
+	enum rc rc;
+
+	rc = mailbox_get(db, mailbox, a, &out->now, e);
+	if (rc == RC_NOT_FOUND) {
+		out->gone = true;
+		return RC_OK;
+	}
+	/* Most questions come when nothing happened, or when one message came. */
+	if (rc == RC_OK && out->now.uidnext > s->uidnext)
+		rc = add_uids(db, db_query(db, "SELECT uid FROM message WHERE mailbox=?1 AND uid >= ?2 ORDER BY uid",
+		                           DB_ARGS(DB_NUM(mailbox), DB_NUM(s->uidnext)), e), &out->added, e);
+	if (rc == RC_OK && out->now.highestmodseq > s->expunged)
+		rc = add_uids(db, db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
+		                           DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)), e),
+		              &out->vanished, e);
+	if (rc == RC_OK && out->now.highestmodseq > s->changed)
+		rc = read_changed(db, mailbox, s->changed, s->uidnext, s->limit, a, out, e);
+	return rc;
+}
+
+enum rc
+volume_read_changes(struct volume *v, mailbox_id mailbox, mail_modseq changed_since, mail_modseq expunged_since,
+                    mail_uid uidnext, uint32_t limit, struct arena *a, struct view_changes *out, struct err *e)
+{
+	struct since s = { changed_since, expunged_since, uidnext, limit };
+	struct db *db;
+	enum rc rc;
+
+	*out = (struct view_changes){ 0 };
+	uid_set_init(&out->added, CHANGED_RANGES_MAX);
+	uid_set_init(&out->vanished, CHANGED_RANGES_MAX);
+	rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = read_changes(db, mailbox, &s, a, out, e);
+	db_pool_return(v->pool, &db);
+	out->now.recent_from = recent_get(v->recent, mailbox, out->now.uidnext);
+	return rc;
+}
+
+void
+view_changes_fini(struct view_changes *c)
+{
+	uid_set_fini(&c->added);
+	uid_set_fini(&c->vanished);
+}

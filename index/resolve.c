@@ -1,0 +1,255 @@
+/* resolve - the common part of resolving changes. See resolve.h. */
+#include "index/resolve.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/random.h>
+#include <time.h>
+
+#include "index/keywords.h"
+
+uint64_t
+resolve_now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+enum rc
+resolve_refuse(struct resolver *rs, enum rc why, struct err *e, const char *text)
+{
+	rs->refused = true;
+	return err_set(e, why, "%s", text);
+}
+
+/* ---- frames and savepoints ---- */
+
+enum rc
+resolve_frame_begin(struct resolver *rs, struct err *e)
+{
+	enum rc rc;
+
+	assert(!rs->in_frame);
+	rc = db_run(rs->db, "SAVEPOINT frame", DB_NO_ARGS, e);
+	if (rc != RC_OK)
+		return rc;
+	rs->mark = apply_get_mark(rs->ap);
+	rs->in_frame = true;
+	log_frame_begin(rs->batch, &rs->c->who);
+	return RC_OK;
+}
+
+enum rc
+resolve_frame_end(struct resolver *rs, struct err *e)
+{
+	assert(rs->in_frame);
+	log_frame_end(rs->batch);
+	rs->in_frame = false;
+	return db_run(rs->db, "RELEASE frame", DB_NO_ARGS, e);
+}
+
+static enum rc
+abandon_frame(struct resolver *rs, struct err *e)
+{
+	enum rc rc;
+
+	log_frame_abandon(rs->batch);
+	rs->in_frame = false;
+	apply_set_mark(rs->ap, &rs->mark);
+	rc = db_run(rs->db, "ROLLBACK TO frame", DB_NO_ARGS, e);
+	return rc == RC_OK ? db_run(rs->db, "RELEASE frame", DB_NO_ARGS, e) : rc;
+}
+
+enum rc
+resolve_add(struct resolver *rs, struct record *r, struct err *e)
+{
+	enum rc rc;
+
+	assert(rs->in_frame);
+	rc = log_frame_add(rs->batch, r, e);
+	if (rc == RC_LIMIT) {
+		rs->refused = true;             /* more than one frame may hold */
+		return rc;
+	}
+	if (rc != RC_OK)
+		return rc;
+	if (r->type == RECORD_ACCOUNT && r->u.account.id == 0)
+		r->u.account.id = r->lsn;
+	if (r->type == RECORD_MAILBOX && r->u.mailbox.id == 0)
+		r->u.mailbox.id = r->lsn;
+	return apply_record(rs->ap, r, NULL, e);
+}
+
+/* ---- lookups ---- */
+
+mail_modseq
+resolve_next_modseq(const struct resolver *rs, const struct mailbox_info *m)
+{
+	mail_modseq floor = EPOCH_MODSEQ(rs->epoch);
+
+	return m->highestmodseq + 1 > floor ? m->highestmodseq + 1 : floor;
+}
+
+enum rc
+resolve_mailbox(struct resolver *rs, mailbox_id id, struct mailbox_info *out, struct err *e)
+{
+	enum rc rc = mailbox_get(rs->db, id, &rs->scratch, out, e);
+
+	return rc == RC_NOT_FOUND ? resolve_refuse(rs, rc, e, "no such mailbox") : rc;
+}
+
+enum rc
+resolve_account(struct resolver *rs, account_id id, struct account_info *out, struct err *e)
+{
+	enum rc rc = account_get(rs->db, id, &rs->scratch, out, e);
+
+	return rc == RC_NOT_FOUND ? resolve_refuse(rs, rc, e, "no such account") : rc;
+}
+
+/* The spelling that the mailbox has for this keyword, or the one given. */
+static enum rc
+spell(struct resolver *rs, mailbox_id mailbox, struct slice *word, struct err *e)
+{
+	struct slice key = keyword_key(*word, &rs->scratch);
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	if (key.ptr == NULL)
+		return err_nomem(e);
+	rc = db_first(rs->db, &q, "SELECT keyword FROM mailbox_keyword WHERE mailbox=?1 AND key=?2",
+	              DB_ARGS(DB_NUM(mailbox), DB_BYTES(key)), e);
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;
+	if (rc != RC_OK)
+		return rc;
+	*word = arena_dup(&rs->scratch, db_bytes(q, 0));
+	db_end(q);
+	return word->ptr != NULL ? RC_OK : err_nomem(e);
+}
+
+enum rc
+resolve_keywords(struct resolver *rs, mailbox_id mailbox, struct slice text, struct slice *out, struct err *e)
+{
+	struct keyword_list l;
+	enum rc rc;
+
+	rc = keywords_split(text, &rs->scratch, &l, e);
+	for (size_t i = 0; rc == RC_OK && i < l.count; i++) {
+		rc = spell(rs, mailbox, &l.words[i], e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	if (rc == RC_OK)
+		rc = keywords_join(&l, &rs->scratch, out, e);
+	if (rc == RC_LIMIT || rc == RC_DENIED)
+		rs->refused = true;
+	return rc;
+}
+
+/* ---- new mailboxes ---- */
+
+static enum rc
+next_uidvalidity(struct resolver *rs, uint32_t *out, struct err *e)
+{
+	struct record r = { .type = RECORD_COUNTERS };
+	uint32_t last = rs->ap->meta.uidvalidity;
+
+	/* The first one is a time, as clients are used to; from there it counts. */
+	if (last == 0)
+		last = (uint32_t)(resolve_now_us() / 1000000u) - 1;
+	if (last == UINT32_MAX)
+		return resolve_refuse(rs, RC_LIMIT, e, "no UIDVALIDITY is left");
+	*out = r.u.counters.uidvalidity = last + 1;
+	return resolve_add(rs, &r, e);
+}
+
+enum rc
+resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use, mailbox_id *id,
+                    struct err *e)
+{
+	struct record r = { .type = RECORD_MAILBOX };
+	struct record_mailbox *m = &r.u.mailbox;
+	enum rc rc;
+
+	m->account = account;
+	m->name = name;
+	m->uidnext = 1;
+	m->highestmodseq = EPOCH_MODSEQ(rs->epoch) > 0 ? EPOCH_MODSEQ(rs->epoch) : 1;
+	m->special_use = special_use;
+	if (getrandom(m->mailboxid, sizeof m->mailboxid, 0) != (ssize_t)sizeof m->mailboxid)
+		return err_os(e, errno, "getrandom");
+	rc = next_uidvalidity(rs, &m->uidvalidity, e);
+	if (rc == RC_OK)
+		rc = resolve_add(rs, &r, e);
+	*id = m->id;
+	return rc;
+}
+
+/* ---- the dispatcher ---- */
+
+static enum rc
+dispatch(struct resolver *rs, struct err *e)
+{
+	switch (rs->c->kind) {
+	case CHANGE_APPEND:
+		return resolve_append(rs, e);
+	case CHANGE_STORE:
+		return resolve_store(rs, e);
+	case CHANGE_EXPUNGE:
+		return resolve_expunge(rs, e);
+	case CHANGE_COPY:
+		return resolve_copy(rs, false, e);
+	case CHANGE_MOVE:
+		return resolve_copy(rs, true, e);
+	case CHANGE_MAILBOX_CREATE:
+		return resolve_mailbox_create(rs, e);
+	case CHANGE_MAILBOX_DELETE:
+		return resolve_mailbox_delete(rs, e);
+	case CHANGE_MAILBOX_RENAME:
+		return resolve_mailbox_rename(rs, e);
+	case CHANGE_SUBSCRIBE:
+		return resolve_subscribe(rs, e);
+	case CHANGE_ACCOUNT_CREATE:
+		return resolve_account_create(rs, e);
+	case CHANGE_ACCOUNT_DELETE:
+		return resolve_account_delete(rs, e);
+	case CHANGE_ACCOUNT_QUOTA:
+		return resolve_account_quota(rs, e);
+	case CHANGE_CREDENTIAL:
+		return resolve_credential(rs, e);
+	}
+	return resolve_refuse(rs, RC_DENIED, e, "no such kind of change");
+}
+
+enum rc
+resolve_change(struct resolver *rs, struct change *c, struct err *e)
+{
+	struct err sub = ERR_INIT;
+	enum rc rc;
+
+	rs->c = c;
+	rs->refused = false;
+	rc = dispatch(rs, &sub);
+	if (rs->in_frame) {
+		struct err gone = ERR_INIT;
+		enum rc undone = abandon_frame(rs, &gone);
+
+		assert(rc != RC_OK);
+		if (undone != RC_OK) {
+			*e = gone;
+			arena_reset(&rs->scratch);
+			return undone;
+		}
+	}
+	arena_reset(&rs->scratch);
+	/* Memory is short for this change; the next one may be smaller. */
+	if (rc != RC_OK && rc != RC_NOMEM && !rs->refused) {
+		*e = sub;
+		return rc;
+	}
+	c->rc = rc;
+	c->err = sub;
+	return RC_OK;
+}

@@ -1,0 +1,84 @@
+/* resolve - from intentions to records: what the writer decides for each change.
+ *
+ * A change is resolved against the index as the earlier ones of the batch left it. Each record made is added to a frame
+ * of the batch and applied to the index at once, in one savepoint per frame: a refused change leaves neither frame nor
+ * row. Functions return RC_OK, or anything else with `refused` set (the change is answered so), or with it clear (the
+ * index failed, the whole batch is given up).
+ *
+ * The writer's thread only.
+ */
+#ifndef RESTANTE_INDEX_RESOLVE_H
+#define RESTANTE_INDEX_RESOLVE_H
+
+#include "index/apply.h"
+#include "index/mailbox_row.h"
+
+struct resolver {
+	struct apply     *ap;
+	struct db        *db;
+	struct log_batch *batch;
+	struct change    *c;
+	uint32_t          epoch;
+	struct arena      scratch;      /* of one change */
+	bool              refused;
+	bool              in_frame;
+	struct apply_mark mark;
+};
+
+/* Decide one change: fills its results and rc, adds its frames. Not RC_OK: the index failed. */
+MUST_USE enum rc resolve_change(struct resolver *rs, struct change *c, struct err *e);
+
+/* ---- for the parts ---- */
+
+/* Refuse the change. Returns `why`, to be returned on. */
+MUST_USE enum rc resolve_refuse(struct resolver *rs, enum rc why, struct err *e, const char *text);
+/* Open and close a frame with the savepoint that covers it. */
+MUST_USE enum rc resolve_frame_begin(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_frame_end(struct resolver *rs, struct err *e);
+/* Add to the open frame and apply. Fills r->lsn, and the id of an account or mailbox that had 0. */
+MUST_USE enum rc resolve_add(struct resolver *rs, struct record *r, struct err *e);
+
+mail_modseq resolve_next_modseq(const struct resolver *rs, const struct mailbox_info *m);
+/* Lookups that refuse with RC_NOT_FOUND. */
+MUST_USE enum rc resolve_mailbox(struct resolver *rs, mailbox_id id, struct mailbox_info *out, struct err *e);
+MUST_USE enum rc resolve_account(struct resolver *rs, account_id id, struct account_info *out, struct err *e);
+/* Keywords as this mailbox spells them, in ASCII order; refuses what is no keyword. */
+MUST_USE enum rc resolve_keywords(struct resolver *rs, mailbox_id mailbox, struct slice text, struct slice *out,
+                                  struct err *e);
+/* A mailbox record with a new UIDVALIDITY and MAILBOXID; the counters record goes before it. */
+MUST_USE enum rc resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use,
+                                     mailbox_id *id, struct err *e);
+uint64_t resolve_now_us(void);
+
+MUST_USE enum rc resolve_append(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_store(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_expunge(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_copy(struct resolver *rs, bool move, struct err *e);
+MUST_USE enum rc resolve_mailbox_create(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_mailbox_delete(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_mailbox_rename(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_subscribe(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_account_create(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_account_delete(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_account_quota(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_credential(struct resolver *rs, struct err *e);
+
+/* Move or copy messages (COPY, MOVE, RENAME of INBOX), inside an open frame: rows of `uids` go to the end of `target`. */
+struct transfer {
+	const struct mailbox_info *source;
+	const struct mailbox_info *target;
+	const struct uid_set      *uids;
+	struct uid_set            *source_uids; /* what was there */
+	mail_uid                   first_uid;
+	uint32_t                   count;
+	mail_modseq                source_modseq;
+};
+struct record_message;
+/* Read the rows: *out for the messages record, *bytes their size. */
+MUST_USE enum rc transfer_read(struct resolver *rs, struct transfer *t, struct record_message **out, uint64_t *bytes,
+                               struct err *e);
+MUST_USE enum rc transfer_copy(struct resolver *rs, struct transfer *t, const struct record_message *messages,
+                               struct err *e);
+MUST_USE enum rc transfer_expunge(struct resolver *rs, struct transfer *t, struct err *e);
+
+#endif

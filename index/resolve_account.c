@@ -1,0 +1,141 @@
+/* resolve_account - accounts, quotas and credentials.
+ *
+ * A new account comes with its mailboxes, their subscriptions and its credential in one frame: after a crash it is there
+ * with all of them or not at all.
+ */
+#include "index/resolve.h"
+
+#include "index/names.h"
+
+static const struct {
+	const char *name;
+	uint32_t    special_use;
+} first_mailboxes[] = {
+	{ "INBOX",   0 },
+	{ "Drafts",  USE_DRAFTS },
+	{ "Sent",    USE_SENT },
+	{ "Junk",    USE_JUNK },
+	{ "Trash",   USE_TRASH },
+	{ "Archive", USE_ARCHIVE },
+};
+
+static enum rc
+add_first_mailboxes(struct resolver *rs, account_id account, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < sizeof first_mailboxes / sizeof first_mailboxes[0]; i++) {
+		struct record r = { .type = RECORD_SUBSCRIPTION };
+		struct slice name = slice_str(first_mailboxes[i].name);
+		mailbox_id id;
+
+		rc = resolve_new_mailbox(rs, account, name, first_mailboxes[i].special_use, &id, e);
+		r.u.subscription = (struct record_subscription){ account, name, true };
+		if (rc == RC_OK)
+			rc = resolve_add(rs, &r, e);
+	}
+	return rc;
+}
+
+static enum rc
+add_credential(struct resolver *rs, account_id account, struct err *e)
+{
+	struct change_account *c = &rs->c->u.account;
+	struct record r = { .type = RECORD_CREDENTIAL };
+
+	if (c->credential_name.len == 0)
+		return RC_OK;
+	r.u.credential = (struct record_credential){ account, c->credential_name, c->credential_value };
+	return resolve_add(rs, &r, e);
+}
+
+static enum rc
+new_account_name(struct resolver *rs, struct slice *name, struct err *e)
+{
+	struct account_info there;
+	struct slice key;
+	enum rc rc;
+
+	rc = name_account(rs->c->u.account.name, &rs->scratch, name, &key, e);
+	if (rc == RC_DENIED || rc == RC_LIMIT)
+		rs->refused = true;
+	if (rc != RC_OK)
+		return rc;
+	rc = account_find(rs->db, key, &rs->scratch, &there, e);
+	if (rc == RC_OK)
+		return resolve_refuse(rs, RC_EXISTS, e, "account exists");
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+enum rc
+resolve_account_create(struct resolver *rs, struct err *e)
+{
+	struct change_account *c = &rs->c->u.account;
+	struct record r = { .type = RECORD_ACCOUNT };
+	enum rc rc;
+
+	r.u.account = (struct record_account){
+		.generation = 1,
+		.created_us = resolve_now_us(),
+		.quota_bytes = c->quota_bytes,
+	};
+	rc = new_account_name(rs, &r.u.account.name, e);
+	if (rc == RC_OK)
+		rc = resolve_frame_begin(rs, e);
+	if (rc == RC_OK)
+		rc = resolve_add(rs, &r, e);
+	if (rc == RC_OK)
+		rc = add_first_mailboxes(rs, r.u.account.id, e);
+	if (rc == RC_OK)
+		rc = add_credential(rs, r.u.account.id, e);
+	if (rc != RC_OK)
+		return rc;
+	c->id = r.u.account.id;
+	return resolve_frame_end(rs, e);
+}
+
+/* The record that states this account again, with one thing different. */
+static enum rc
+change_account(struct resolver *rs, uint64_t quota, bool deleted, struct err *e)
+{
+	struct record r = { .type = RECORD_ACCOUNT };
+	struct account_info a;
+	enum rc rc;
+
+	rc = resolve_account(rs, rs->c->u.account.id, &a, e);
+	if (rc != RC_OK)
+		return rc;
+	r.u.account = (struct record_account){ a.id, a.generation, a.name, a.created_us, quota, deleted };
+	rc = resolve_frame_begin(rs, e);
+	if (rc == RC_OK)
+		rc = resolve_add(rs, &r, e);
+	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
+}
+
+enum rc
+resolve_account_delete(struct resolver *rs, struct err *e)
+{
+	return change_account(rs, 0, true, e);
+}
+
+enum rc
+resolve_account_quota(struct resolver *rs, struct err *e)
+{
+	return change_account(rs, rs->c->u.account.quota_bytes, false, e);
+}
+
+enum rc
+resolve_credential(struct resolver *rs, struct err *e)
+{
+	struct account_info a;
+	enum rc rc;
+
+	rc = resolve_account(rs, rs->c->u.account.id, &a, e);
+	if (rc == RC_OK && rs->c->u.account.credential_name.len == 0)
+		rc = resolve_refuse(rs, RC_DENIED, e, "a credential needs a name");
+	if (rc == RC_OK)
+		rc = resolve_frame_begin(rs, e);
+	if (rc == RC_OK)
+		rc = add_credential(rs, a.id, e);
+	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
+}

@@ -1,0 +1,301 @@
+/* volume - opening, closing, submitting. See volume.h and volume_impl.h. */
+#include "index/volume.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "index/volume_impl.h"
+
+#define READERS_DEFAULT   8u
+#define RESOLVE_ARENA_MAX (256u << 20)
+
+enum rc
+volume_create(const char *path, struct err *e)
+{
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return err_os(e, errno, "make directory %s", path);
+	return log_create(path, e);
+}
+
+static char *
+join(const char *dir, const char *name)
+{
+	size_t n = strlen(dir) + strlen(name) + 2;
+	char *p = malloc(n);
+
+	if (p != NULL)
+		(void)snprintf(p, n, "%s/%s", dir, name);
+	return p;
+}
+
+static struct volume *
+volume_new(const struct volume_params *p)
+{
+	struct volume *v = calloc(1, sizeof *v);
+
+	if (v == NULL)
+		return NULL;
+	v->p = *p;
+	(void)pthread_rwlock_init(&v->log_lock, NULL);
+	v->name = strdup(p->name != NULL ? p->name : "");
+	v->path = strdup(p->path);
+	v->index_path = join(p->path, "index.db");
+	v->recent = recent_new();
+	v->ingests = ingest_set_new();
+	arena_init(&v->resolver.scratch, RESOLVE_ARENA_MAX);
+	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL || v->ingests == NULL) {
+		volume_close(&v);
+		return NULL;
+	}
+	v->p.name = v->name;
+	v->p.path = v->path;
+	return v;
+}
+
+static enum rc
+start_writing(struct volume *v, struct err *e)
+{
+	struct writer_params wp = { .log = v->log, .ops = &volume_writer_ops, .owner = v, .relaxed = v->p.relaxed };
+	enum rc rc;
+
+	rc = index_open(v, e);
+	if (rc == RC_OK)
+		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+	if (rc != RC_OK)
+		return rc;
+	v->resolver.ap = &v->apply;
+	v->resolver.db = v->db;
+	v->resolver.epoch = log_epoch(v->log);
+	return writer_start(&wp, &v->writer, e);
+}
+
+static enum rc
+volume_start(struct volume *v, struct err *e)
+{
+	struct log_params lp = {
+		.path = v->path,
+		.mode = v->p.mode == VOLUME_WRITE ? LOG_WRITE : LOG_READ,
+		.lock_wait_ms = v->p.lock_wait_ms,
+	};
+	enum rc rc;
+
+	rc = log_open(&lp, &v->p.report, &v->log, e);
+	if (rc == RC_OK)
+		rc = db_pool_new(v->index_path, v->p.readers > 0 ? v->p.readers : READERS_DEFAULT, &v->suspect, &v->pool, e);
+	if (rc != RC_OK)
+		return rc;
+	atomic_store(&v->last_lsn, log_last(v->log));
+	return v->p.mode == VOLUME_WRITE ? start_writing(v, e) : RC_OK;
+}
+
+enum rc
+volume_open(const struct volume_params *p, struct volume **out, struct err *e)
+{
+	struct volume *v = volume_new(p);
+	enum rc rc;
+
+	*out = NULL;
+	if (v == NULL)
+		return err_nomem(e);
+	rc = volume_start(v, e);
+	if (rc != RC_OK) {
+		volume_close(&v);
+		return rc == RC_BUSY ? rc : err_add(e, "volume %s", p->path);
+	}
+	*out = v;
+	return RC_OK;
+}
+
+/* The last act on a clean end: the WAL goes into the database, so that the next start has nothing to recover. A damaged
+ * index is taken away, so that the next start makes a new one. */
+static void
+finish_index(struct volume *v)
+{
+	struct err e = ERR_INIT;
+
+	checkpointer_stop(&v->checkpointer);
+	if (v->db != NULL)
+		(void)sqlite3_wal_checkpoint_v2(db_handle(v->db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	db_pool_free(&v->pool);
+	index_close(v);
+	if (v->p.mode == VOLUME_WRITE && v->log != NULL && atomic_load(&v->suspect) &&
+	    db_unlink(v->index_path, &e) != RC_OK)
+		return;         /* the next start finds the damage by itself, or check does */
+}
+
+void
+volume_close(struct volume **vp)
+{
+	struct volume *v = *vp;
+
+	*vp = NULL;
+	if (v == NULL)
+		return;
+	if (v->writer != NULL)
+		writer_stop(&v->writer);
+	finish_index(v);
+	if (v->log != NULL)
+		log_close(&v->log);
+	ingest_set_free(&v->ingests);
+	recent_free(&v->recent);
+	arena_fini(&v->resolver.scratch);
+	(void)pthread_rwlock_destroy(&v->log_lock);
+	free(v->index_path);
+	free(v->path);
+	free(v->name);
+	free(v);
+}
+
+const char *
+volume_name(const struct volume *v)
+{
+	return v->name;
+}
+
+struct log *
+volume_log(struct volume *v)
+{
+	return v->log;
+}
+
+/* ---- changes ---- */
+
+void
+volume_submit(struct volume *v, struct change *c)
+{
+	struct writer_request *req = (struct writer_request *)&c->queue;
+
+	assert(v->writer != NULL);
+	assert((void *)req == (void *)c);
+	*req = (struct writer_request){
+		.relaxed_ok = c->kind == CHANGE_STORE,
+		.reserve_ok = c->kind == CHANGE_EXPUNGE || c->kind == CHANGE_MAILBOX_DELETE || c->kind == CHANGE_ACCOUNT_DELETE,
+	};
+	c->rc = RC_OK;
+	c->durable = false;
+	c->err = (struct err)ERR_INIT;
+	writer_submit(v->writer, req);
+}
+
+struct waiter {
+	pthread_mutex_t lock;
+	pthread_cond_t  done;
+	bool            is_done;
+};
+
+static void
+wake(struct change *c, void *arg)
+{
+	struct waiter *w = arg;
+
+	(void)c;
+	(void)pthread_mutex_lock(&w->lock);
+	w->is_done = true;
+	(void)pthread_cond_signal(&w->done);
+	(void)pthread_mutex_unlock(&w->lock);
+}
+
+enum rc
+volume_submit_wait(struct volume *v, struct change *c)
+{
+	struct waiter w = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false };
+
+	c->done = wake;
+	c->done_arg = &w;
+	volume_submit(v, c);
+	(void)pthread_mutex_lock(&w.lock);
+	while (!w.is_done)
+		(void)pthread_cond_wait(&w.done, &w.lock);
+	(void)pthread_mutex_unlock(&w.lock);
+	(void)pthread_cond_destroy(&w.done);
+	(void)pthread_mutex_destroy(&w.lock);
+	return c->rc;
+}
+
+/* ---- maintenance ---- */
+
+static uint64_t
+file_size(const char *path, const char *end)
+{
+	char name[4096];
+	struct stat st;
+
+	(void)snprintf(name, sizeof name, "%s%s", path, end);
+	return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static enum rc
+status_of_index(struct volume *v, struct volume_status *out, struct err *e)
+{
+	struct index_meta m = { 0 };
+	sqlite3_stmt *q;
+	struct db *db;
+	enum rc rc;
+
+	rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = schema_read_meta(db, &m, e);
+	if (rc == RC_OK)
+		rc = db_first(db, &q, "SELECT (SELECT count(*) FROM account), count(*), coalesce(sum(exists_), 0),"
+		              " coalesce(sum(size), 0) FROM mailbox", DB_NO_ARGS, e);
+	if (rc == RC_OK) {
+		out->accounts = db_u64(q, 0);
+		out->mailboxes = db_u64(q, 1);
+		out->messages = db_u64(q, 2);
+		out->message_bytes = db_u64(q, 3);
+		db_end(q);
+	}
+	db_pool_return(v->pool, &db);
+	out->applied_lsn = m.applied;
+	out->blobs = m.blobs;
+	out->expunged = m.expunged;
+	return rc;
+}
+
+enum rc
+volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
+{
+	struct writer_stats ws = { 0 };
+	struct log_stats ls = { 0 };
+
+	*out = (struct volume_status){ .name = v->name };
+	(void)pthread_rwlock_rdlock(&v->log_lock);
+	if (v->log != NULL) {
+		log_get_stats(v->log, &ls);
+		out->epoch = log_epoch(v->log);
+		out->last_lsn = atomic_load(&v->last_lsn);
+	}
+	(void)pthread_rwlock_unlock(&v->log_lock);
+	if (v->writer != NULL)
+		writer_get_stats(v->writer, &ws);
+	out->log_bytes = ls.bytes;
+	out->segments = ls.segments;
+	out->index_bytes = file_size(v->index_path, "") + file_size(v->index_path, "-wal");
+	out->changes = atomic_load(&v->changes);
+	out->batches = ws.batches;
+	out->syncs = ws.syncs;
+	out->queued = ws.queued;
+	out->stalled = ws.stalled;
+	return status_of_index(v, out, e);
+}
+
+enum rc
+volume_reindex(const struct volume_params *p, struct err *e)
+{
+	struct log_params lp = { .path = p->path, .mode = LOG_WRITE, .lock_wait_ms = p->lock_wait_ms };
+	struct volume *v = volume_new(p);
+	enum rc rc;
+
+	if (v == NULL)
+		return err_nomem(e);
+	rc = log_open(&lp, &v->p.report, &v->log, e);
+	if (rc == RC_OK)
+		rc = index_rebuild(v, e);
+	volume_close(&v);
+	return rc;
+}

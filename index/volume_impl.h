@@ -1,0 +1,65 @@
+/* volume_impl - the inside of a volume, for the files of index/ only.
+ *
+ * Threads: `apply`, `resolver` and `db` belong to the writer's thread once it runs. `log` is replaced by a recovery under
+ * `log_lock` held for writing; whoever uses it holds it for reading.
+ */
+#ifndef RESTANTE_INDEX_VOLUME_IMPL_H
+#define RESTANTE_INDEX_VOLUME_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "index/apply.h"
+#include "index/checkpoint.h"
+#include "index/ingest.h"
+#include "index/recent.h"
+#include "index/resolve.h"
+#include "index/volume.h"
+#include "store/writer.h"
+
+struct volume {
+	struct volume_params p;
+	char                *name;
+	char                *path;
+	char                *index_path;
+
+	pthread_rwlock_t     log_lock;
+	struct log          *log;
+
+	struct db           *db;        /* the writer's connection */
+	struct apply         apply;
+	struct resolver      resolver;
+	bool                 in_batch;
+	bool                 unsynced;  /* the batch holds nothing but relaxed changes */
+	struct writer       *writer;
+
+	struct db_pool      *pool;
+	struct checkpointer *checkpointer;
+	struct recent       *recent;
+	struct ingest_set   *ingests;
+	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
+	_Atomic uint64_t     changes;
+	_Atomic uint64_t     reported;  /* offset of the damaged blob told last, plus one */
+	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
+};
+
+/* ---- index_open.c ---- */
+
+/* Bring the index up to v->log: replay the tail, or rebuild. Leaves v->db and v->apply ready. The pool is paused or not
+ * there yet. */
+MUST_USE enum rc index_open(struct volume *v, struct err *e);
+void index_close(struct volume *v);
+/* RC_OK if what the index says of itself fits this log; RC_CORRUPT says why not. */
+MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
+MUST_USE enum rc index_rebuild(struct volume *v, struct err *e);
+/* Apply the log's records after ap->meta.applied and up to `last` to ap. commit_every: frames per transaction, 0: none */
+MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every, const char *what,
+                              struct err *e);
+/* Recompute counters, drop stubs, report names that clash or lack a parent. */
+MUST_USE enum rc index_tidy(struct volume *v, struct db *db, struct err *e);
+
+/* ---- volume_writer.c ---- */
+
+extern const struct writer_ops volume_writer_ops;
+
+#endif

@@ -1,0 +1,171 @@
+/* volume_writer - what the volume does in the writer's turns: begin, resolve, appended, commit, answer, recover.
+ *
+ * One batch is one SQLite transaction. The rows of a batch's blobs wait for the append, which gives them their address.
+ * Once the append is durable the batch has happened: if the commit then fails, the answers say so, and recover brings
+ * the index up from the log before any further change.
+ */
+#include <assert.h>
+
+#include "index/volume_impl.h"
+
+static enum rc
+volume_begin(void *owner, struct err *e)
+{
+	struct volume *v = owner;
+	enum rc rc;
+
+	rc = db_run(v->db, "BEGIN IMMEDIATE", DB_NO_ARGS, e);
+	v->in_batch = rc == RC_OK;
+	v->unsynced = v->p.relaxed;
+	return rc;
+}
+
+static enum rc
+volume_resolve(void *owner, struct writer_request *req, struct log_batch *b, struct err *e)
+{
+	struct volume *v = owner;
+
+	v->resolver.batch = b;
+	if (!req->relaxed_ok)
+		v->unsynced = false;
+	return resolve_change(&v->resolver, (struct change *)req, e);
+}
+
+static enum rc
+volume_appended(void *owner, const struct log_batch *b, struct err *e)
+{
+	struct volume *v = owner;
+
+	/* Before the commit shows them: a SELECT that sees a message must find it recent. */
+	for (size_t i = 0; i < v->apply.touched_count; i++) {
+		if (v->apply.touched[i].first_new != 0)
+			recent_note(v->recent, v->apply.touched[i].id, v->apply.touched[i].first_new);
+	}
+	atomic_store(&v->last_lsn, log_last(v->log));
+	return apply_place_blobs(&v->apply, b, e);
+}
+
+static void
+notify_all(struct volume *v)
+{
+	if (v->p.notify == NULL)
+		return;
+	for (size_t i = 0; i < v->apply.touched_count; i++)
+		v->p.notify(v->p.notify_arg, v, v->apply.touched[i].id, v->apply.touched[i].modseq);
+}
+
+static enum rc
+volume_commit(void *owner, struct err *e)
+{
+	struct volume *v = owner;
+	enum rc rc;
+
+	if (!v->unsynced)
+		v->apply.meta.synced = v->apply.meta.applied;
+	rc = schema_write_meta(v->db, &v->apply.meta, e);
+	if (rc == RC_OK)
+		rc = db_run(v->db, "COMMIT", DB_NO_ARGS, e);
+	if (rc != RC_OK)
+		return rc;
+	v->in_batch = false;
+	notify_all(v);
+	apply_forget(&v->apply);
+	return RC_OK;
+}
+
+static void
+volume_rollback(void *owner)
+{
+	struct volume *v = owner;
+	struct err e = ERR_INIT;
+
+	apply_forget(&v->apply);
+	if (v->db == NULL || !v->in_batch)
+		return;
+	v->in_batch = false;
+	/* SQLite may have rolled back by itself; what counts then is the state on disk. */
+	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 && db_run(v->db, "ROLLBACK", DB_NO_ARGS, &e) != RC_OK)
+		atomic_store(&v->suspect, true);
+	if (schema_read_meta(v->db, &v->apply.meta, &e) != RC_OK)
+		atomic_store(&v->suspect, true);
+}
+
+static void
+volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable, const struct err *e)
+{
+	struct volume *v = owner;
+	struct change *c = (struct change *)req;
+
+	atomic_fetch_add(&v->changes, 1);
+	c->durable = durable;
+	if (rc != RC_OK) {
+		c->rc = rc;
+		c->err = *e;
+	}
+	if (c->done != NULL)
+		c->done(c, c->done_arg);
+}
+
+/* A read-only log keeps the mail readable while the volume cannot be written. */
+static void
+reopen_for_reading(struct volume *v)
+{
+	struct log_params lp = { .path = v->path, .mode = LOG_READ };
+	struct err e = ERR_INIT;
+
+	if (log_open(&lp, NULL, &v->log, &e) != RC_OK)
+		v->log = NULL;
+}
+
+static enum rc
+reopen_log(struct volume *v, struct err *e)
+{
+	struct log_params lp = { .path = v->path, .mode = LOG_WRITE, .lock_wait_ms = v->p.lock_wait_ms };
+	enum rc rc;
+
+	(void)pthread_rwlock_wrlock(&v->log_lock);
+	ingest_set_interrupt(v->ingests);
+	log_close(&v->log);
+	rc = log_open(&lp, &v->p.report, &v->log, e);
+	if (rc != RC_OK)
+		reopen_for_reading(v);
+	(void)pthread_rwlock_unlock(&v->log_lock);
+	return rc;
+}
+
+static enum rc
+volume_recover(void *owner, struct log **log, struct err *e)
+{
+	struct volume *v = owner;
+	enum rc rc;
+
+	volume_rollback(v);
+	rc = reopen_log(v, e);
+	if (rc != RC_OK)
+		return rc;
+	db_pool_pause(v->pool);
+	checkpointer_stop(&v->checkpointer);
+	index_close(v);
+	rc = index_open(v, e);
+	if (rc == RC_OK)
+		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+	db_pool_resume(v->pool);
+	if (rc != RC_OK)
+		return rc;
+	v->resolver.ap = &v->apply;
+	v->resolver.db = v->db;
+	v->resolver.epoch = log_epoch(v->log);
+	atomic_store(&v->last_lsn, log_last(v->log));
+	*log = v->log;
+	return RC_OK;
+}
+
+const struct writer_ops volume_writer_ops = {
+	.begin = volume_begin,
+	.resolve = volume_resolve,
+	.appended = volume_appended,
+	.commit = volume_commit,
+	.rollback = volume_rollback,
+	.answer = volume_answer,
+	.recover = volume_recover,
+};
