@@ -7,7 +7,8 @@
 
 #include "index/volume.h"
 #include "lib/conf.h"
-#include "sasl/sasl.h"
+#include "sasl/account.h"
+#include "sasl/exchange.h"
 
 struct server;
 
@@ -23,6 +24,7 @@ MUST_USE enum rc server_find_recipient(struct server *srv, struct slice local_pa
                                        struct slice *detail, struct err *e);
 /* Callbacks for sasl/: accounts of all volumes. */
 const struct sasl_accounts *server_sasl_accounts(struct server *srv);
+/* Valid as long as the server runs; unchanged by SIGHUP. */
 const char *server_hostname(const struct server *srv);
 
 #endif

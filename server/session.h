@@ -106,9 +106,11 @@ void session_wake(struct session *s);
 
 /* Name and account for logs; the core adds sid, peer and protocol to lines begun with session_log. */
 void session_set_user(struct session *s, struct slice name);
-void session_log(struct session *s, struct logline *l, enum loglevel level, const char *ev);
+void session_log(struct session *s, struct logline *l, enum log_level level, const char *ev);
 
 /* Count a protocol error; true when there were so many that the session should end. */
 bool session_bad_command(struct session *s);
+/* A command was understood: the count begins anew. */
+void session_good_command(struct session *s);
 
 #endif

@@ -1,0 +1,409 @@
+/* control - the unix socket by which restantectl reaches the running daemon. See control.h.
+ *
+ * Blocking threads, as requests are few and their work blocks. Closing shuts the sockets of requests under way down, so
+ * that their output fails and they end; a request that does not look at that is waited for.
+ */
+#define _GNU_SOURCE
+#include "server/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "lib/logging.h"
+#include "server/listener.h"
+
+#define REQUEST_TIMEOUT_S 30
+#define LINE_OUT_MAX      (16u << 20)
+
+struct control_call {
+	struct control_call *next;
+	struct control      *control;
+	int                  fd;
+	bool                 gone;      /* nobody reads any more */
+	pthread_t            thread;
+	bool                 done;      /* under the control's lock: to be joined */
+};
+
+struct control {
+	char                *path;
+	int                  fd;
+	int                  stop[2];   /* a pipe: closing its end wakes the listening thread */
+	control_handler      handler;
+	void                *arg;
+	pthread_t            thread;
+	bool                 started;
+	pthread_mutex_t      lock;
+	struct control_call *calls;
+	unsigned             call_count;
+};
+
+/* ---- words ---- */
+
+static int
+hex_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Decode a word in place. No word holds a NUL, as they become C strings. */
+static bool
+word_decode(char *word)
+{
+	char *to = word;
+
+	if (strcmp(word, "%") == 0) {
+		*word = '\0';
+		return true;
+	}
+	for (const char *p = word; *p != '\0'; p++) {
+		int high, low;
+
+		if (*p != '%') {
+			*to++ = *p;
+			continue;
+		}
+		high = hex_value(p[1]);
+		low = high >= 0 ? hex_value(p[2]) : -1;
+		if (low < 0 || (high == 0 && low == 0))
+			return false;
+		*to++ = (char)(high << 4 | low);
+		p += 2;
+	}
+	*to = '\0';
+	return true;
+}
+
+int
+control_parse(char *line, const char **argv, int max)
+{
+	int n = 0;
+
+	for (char *p = line; p != NULL; n++) {
+		char *end = strchr(p, ' ');
+
+		if (end != NULL)
+			*end = '\0';
+		if (n == max || *p == '\0' || !word_decode(p))
+			return -1;
+		argv[n] = p;
+		p = end != NULL ? end + 1 : NULL;
+	}
+	return n;
+}
+
+/* ---- answers ---- */
+
+static bool
+call_send(struct control_call *call, struct slice bytes)
+{
+	while (!call->gone && bytes.len > 0) {
+		ssize_t n = send(call->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			call->gone = true;
+		else
+			bytes = slice_sub(bytes, (size_t)n, bytes.len);
+	}
+	return !call->gone;
+}
+
+/* "kind TEXT\n"; a line end in the text would forge a line of its own. */
+static bool
+call_line(struct control_call *call, const char *kind, struct slice text)
+{
+	struct buf b;
+	bool ok;
+
+	buf_init(&b, LINE_OUT_MAX);
+	buf_append_str(&b, kind);
+	buf_append_byte(&b, ' ');
+	for (size_t i = 0; i < text.len; i++)
+		buf_append_byte(&b, text.ptr[i] == '\n' || text.ptr[i] == '\r' ? ' ' : text.ptr[i]);
+	buf_append_byte(&b, '\n');
+	ok = !b.failed && call_send(call, buf_slice(&b));
+	buf_fini(&b);
+	return ok;
+}
+
+bool
+control_out(struct control_call *call, struct slice text)
+{
+	return call_line(call, "out", text);
+}
+
+bool
+control_err(struct control_call *call, struct slice text)
+{
+	return call_line(call, "err", text);
+}
+
+bool
+control_progress(struct control_call *call, const char *what, uint64_t done, uint64_t total)
+{
+	char text[256];
+
+	snprintf(text, sizeof text, "%llu %llu %s", (unsigned long long)done, (unsigned long long)total, what);
+	return call_line(call, "progress", slice_str(text));
+}
+
+static void
+call_exit(struct control_call *call, int status)
+{
+	char text[16];
+
+	snprintf(text, sizeof text, "%d", status);
+	(void)call_line(call, "exit", slice_str(text));
+}
+
+/* ---- requests ---- */
+
+/* Only the daemon's own user and root. The socket's mode says the same, but not on every system. */
+static bool
+peer_allowed(int fd)
+{
+	uid_t uid;
+#ifdef SO_PEERCRED
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return false;
+	uid = cred.uid;
+#else
+	gid_t gid;
+
+	if (getpeereid(fd, &uid, &gid) != 0)
+		return false;
+#endif
+	return uid == 0 || uid == geteuid();
+}
+
+/* One line without its LF into `line` of CONTROL_LINE_MAX + 1 bytes. */
+static bool
+read_line(int fd, char *line)
+{
+	size_t len = 0;
+
+	while (len < CONTROL_LINE_MAX) {
+		ssize_t n = recv(fd, line + len, CONTROL_LINE_MAX - len, 0);
+		char *end;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		end = memchr(line + len, '\n', (size_t)n);
+		len += (size_t)n;
+		if (end != NULL) {
+			*end = '\0';
+			return memchr(line, '\0', (size_t)(end - line)) == NULL;
+		}
+	}
+	return false;
+}
+
+static void
+call_serve(struct control_call *call)
+{
+	const char *argv[CONTROL_WORDS_MAX + 1];
+	char *line = malloc(CONTROL_LINE_MAX + 1);
+	struct logline l;
+	int argc, status;
+
+	if (line == NULL || !read_line(call->fd, line)) {
+		free(line);
+		return;
+	}
+	argc = control_parse(line, argv, CONTROL_WORDS_MAX);
+	if (argc <= 0) {
+		control_err(call, SLICE("bad request: words, percent-encoded, with one space between"));
+		call_exit(call, 2);
+		free(line);
+		return;
+	}
+	argv[argc] = NULL;
+	status = call->control->handler(call->control->arg, call, argc, argv);
+	call_exit(call, status);
+	log_begin(&l, LOGLEVEL_INFO, "control.request");
+	log_cstr(&l, "verb", argv[0]);
+	log_int(&l, "exit", status);
+	log_end(&l);
+	free(line);
+}
+
+static void *
+call_main(void *arg)
+{
+	struct control_call *call = arg;
+	struct control *c = call->control;
+
+	call_serve(call);
+	(void)shutdown(call->fd, SHUT_RDWR);
+	pthread_mutex_lock(&c->lock);
+	call->done = true;
+	pthread_mutex_unlock(&c->lock);
+	return NULL;
+}
+
+/* Take finished calls out; with `all`, wait for the others too. */
+static void
+reap_calls(struct control *c, bool all)
+{
+	struct control_call **at = &c->calls;
+
+	while (*at != NULL) {
+		struct control_call *call = *at;
+		bool done;
+
+		pthread_mutex_lock(&c->lock);
+		done = call->done;
+		pthread_mutex_unlock(&c->lock);
+		if (!done && !all) {
+			at = &call->next;
+			continue;
+		}
+		if (!done)
+			(void)shutdown(call->fd, SHUT_RDWR);
+		pthread_join(call->thread, NULL);
+		*at = call->next;
+		close(call->fd);
+		free(call);
+		c->call_count--;
+	}
+}
+
+static void
+accept_call(struct control *c)
+{
+	struct timeval limit = { REQUEST_TIMEOUT_S, 0 };
+	struct control_call *call;
+	int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			(void)poll(NULL, 0, 100);       /* no descriptors, no memory: do not spin */
+		return;
+	}
+	reap_calls(c, false);
+	call = c->call_count < CONTROL_CALLS_MAX && peer_allowed(fd) ? calloc(1, sizeof *call) : NULL;
+	if (call == NULL) {
+		close(fd);
+		return;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	call->control = c;
+	call->fd = fd;
+	if (pthread_create(&call->thread, NULL, call_main, call) != 0) {
+		close(fd);
+		free(call);
+		return;
+	}
+	call->next = c->calls;
+	c->calls = call;
+	c->call_count++;
+}
+
+static void *
+control_main(void *arg)
+{
+	struct control *c = arg;
+	struct pollfd fds[2] = { { c->fd, POLLIN, 0 }, { c->stop[0], POLLIN, 0 } };
+
+	for (;;) {
+		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[1].revents != 0)
+			return NULL;
+		if (fds[0].revents != 0)
+			accept_call(c);
+	}
+}
+
+/* ---- life ---- */
+
+enum rc
+control_open(const char *path, control_handler handler, void *arg, struct control **out, struct err *e)
+{
+	struct control *c = calloc(1, sizeof *c);
+	enum rc rc;
+
+	*out = NULL;
+	if (c == NULL)
+		return err_nomem(e);
+	c->fd = c->stop[0] = c->stop[1] = -1;
+	c->handler = handler;
+	c->arg = arg;
+	pthread_mutex_init(&c->lock, NULL);
+	rc = listener_bind_unix(path, 0600, &c->fd, e);
+	if (rc != RC_OK)
+		goto out;
+	c->path = strdup(path);
+	if (c->path == NULL)
+		rc = err_nomem(e);
+	else if (pipe2(c->stop, O_CLOEXEC) != 0)
+		rc = err_os(e, errno, "pipe");
+	if (rc != RC_OK)
+		goto out;
+	*out = c;
+	c = NULL;
+out:
+	control_close(&c);
+	return rc;
+}
+
+enum rc
+control_start(struct control *c, struct err *e)
+{
+	int failed;
+
+	if (listen(c->fd, 16) != 0)
+		return err_os(e, errno, "listen on %s", c->path);
+	failed = pthread_create(&c->thread, NULL, control_main, c);
+	if (failed != 0)
+		return err_os(e, failed, "thread of the control socket");
+	c->started = true;
+	return RC_OK;
+}
+
+static void
+close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+control_close(struct control **cp)
+{
+	struct control *c = *cp;
+
+	if (c == NULL)
+		return;
+	*cp = NULL;
+	if (c->path != NULL)
+		(void)unlink(c->path);
+	close_fd(c->stop[1]);
+	if (c->started)
+		pthread_join(c->thread, NULL);
+	reap_calls(c, true);
+	close_fd(c->stop[0]);
+	close_fd(c->fd);
+	pthread_mutex_destroy(&c->lock);
+	free(c->path);
+	free(c);
+}

@@ -1,0 +1,46 @@
+/* core - what the parts of the server's core share; protocols do not see it. See server.h.
+ *
+ * `struct settings` is what SIGHUP replaces: configuration and TLS. Sessions hold a reference to those they began with.
+ */
+#ifndef RESTANTE_SERVER_CORE_H
+#define RESTANTE_SERVER_CORE_H
+
+#include <stdatomic.h>
+
+#include "server/hub.h"
+#include "server/peers.h"
+#include "server/reactor.h"
+#include "server/server.h"
+#include "server/tls.h"
+
+struct settings {
+	atomic_uint  refs;
+	struct conf *conf;
+	struct tls  *tls;               /* NULL: none configured */
+};
+
+/* Takes the configuration over, also on failure. */
+MUST_USE enum rc settings_new(struct conf **conf, struct settings **out, struct err *e);
+void settings_unref(struct settings **s);
+
+/* Takes the settings over. */
+MUST_USE enum rc server_new(struct settings **settings, struct server **out, struct err *e);
+/* All sessions and reactors are gone. Closes the volumes. */
+void server_free(struct server **srv);
+MUST_USE enum rc server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e);
+struct volume *const *server_volumes(const struct server *srv, size_t *count);
+/* The number of event loops, chosen from the configuration. */
+unsigned server_reactor_count(const struct server *srv);
+MUST_USE enum rc server_make_reactors(struct server *srv, struct err *e);
+struct reactor *server_reactor(const struct server *srv, unsigned i);
+/* Round robin. Any thread. */
+struct reactor *server_next_reactor(struct server *srv);
+
+/* Any thread. The caller's reference. */
+struct settings *server_settings(struct server *srv);
+/* SIGHUP: read the file again. On failure everything stays as it was. */
+MUST_USE enum rc server_reload(struct server *srv, struct err *e);
+struct hub *server_hub(struct server *srv);
+struct peers *server_peers(struct server *srv);
+
+#endif

@@ -1,0 +1,376 @@
+/* restanted - main.
+ *
+ * The order of a start: configuration, limits, bind (ports may need root), privileges dropped, volumes opened (waiting for
+ * the lock), listen, ready. The order of an end: accept no more, sessions end, reactors end, volumes close.
+ *
+ * If a port is taken, the volumes are tried before giving up: when another restanted has them, its pid is the better
+ * answer; when it is just ending, we wait for it and take the ports then.
+ *
+ * All signals are blocked in all threads and taken by one thread of their own, so no handler ever runs. Before the server
+ * is ready, SIGTERM ends the process on the spot: nothing was promised to anybody, and a replay can be interrupted like
+ * by a crash.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <getopt.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "index/admin.h"
+#include "lib/clock.h"
+#include "sasl/library.h"
+#include "server/acceptor.h"
+#include "server/control.h"
+#include "server/core.h"
+#include "server/privileges.h"
+#include "server/systemd.h"
+
+#define LOCK_WAIT_MS     5000u
+#define POOL_THREADS_MIN 4
+#define POOL_THREADS_MAX 1024
+#define OTHER_FILES      1024           /* descriptors besides connections: log, index, threads */
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+	const char *conf_path;
+	bool        test;
+};
+
+/* What main and the signal thread share. */
+static struct shared {
+	pthread_mutex_t lock;           /* held during a reload, so that the end waits for it */
+	enum phase { STARTING, READY, ENDING } phase;
+	sem_t           end;            /* posted by SIGTERM */
+	struct server  *srv;            /* set before READY */
+	uint64_t        started_ms;
+} shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* ---- command line ---- */
+
+static void
+usage(FILE *to)
+{
+	fputs("usage: restanted -c FILE [-t]\n"
+	      "       restanted -V | -h\n"
+	      "  -c FILE  configuration, see restante.conf(5)\n"
+	      "  -t       check the configuration and exit\n"
+	      "  -V       print the version\n"
+	      "  -h       print this\n",
+	      to);
+}
+
+static void
+parse_options(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	*o = (struct options){ NULL, false };
+	while ((c = getopt(argc, argv, "c:tVh")) != -1) {
+		switch (c) {
+		case 'c':
+			o->conf_path = optarg;
+			break;
+		case 't':
+			o->test = true;
+			break;
+		case 'V':
+			puts("restanted " RESTANTE_VERSION);
+			exit(EXIT_SUCCESS);
+		case 'h':
+			usage(stdout);
+			exit(EXIT_SUCCESS);
+		default:
+			usage(stderr);
+			exit(EXIT_USAGE);
+		}
+	}
+	if (o->conf_path == NULL || optind < argc) {
+		usage(stderr);
+		exit(EXIT_USAGE);
+	}
+}
+
+/* ---- signals ---- */
+
+static void
+log_error(const char *ev, const struct err *e)
+{
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_ERROR, ev);
+	log_err(&l, e);
+	log_end(&l);
+}
+
+static void
+reload(void)
+{
+	struct err e = ERR_INIT;
+
+	if (server_reload(shared.srv, &e) == RC_OK)
+		log_event(LOGLEVEL_INFO, "server.reloaded", "%s", "");
+	else
+		log_error("server.reload_failed", &e);
+}
+
+static void
+on_signal(int sig)
+{
+	switch (shared.phase) {
+	case STARTING:
+		if (sig != SIGHUP)
+			_exit(EXIT_SUCCESS);
+		break;
+	case READY:
+		if (sig == SIGHUP)
+			reload();
+		else
+			sem_post(&shared.end);
+		break;
+	case ENDING:
+		break;
+	}
+}
+
+static void *
+signal_main(void *arg)
+{
+	sigset_t *set = arg;
+	int sig;
+
+	for (;;) {
+		if (sigwait(set, &sig) != 0)
+			continue;
+		pthread_mutex_lock(&shared.lock);
+		on_signal(sig);
+		pthread_mutex_unlock(&shared.lock);
+	}
+	return NULL;
+}
+
+static void
+enter_phase(enum phase phase)
+{
+	pthread_mutex_lock(&shared.lock);
+	shared.phase = phase;
+	pthread_mutex_unlock(&shared.lock);
+}
+
+static enum rc
+start_signals(struct err *e)
+{
+	static sigset_t set;
+	pthread_t thread;
+	int failed;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	sem_init(&shared.end, 0, 0);
+	failed = pthread_create(&thread, NULL, signal_main, &set);
+	if (failed != 0)
+		return err_os(e, failed, "thread of signals");
+	pthread_detach(thread);
+	return RC_OK;
+}
+
+/* ---- the control socket ---- */
+
+static bool
+admin_line(void *arg, struct slice text)
+{
+	return control_out(arg, text);
+}
+
+static void
+admin_error(void *arg, struct slice text)
+{
+	(void)control_err(arg, text);
+}
+
+static void
+admin_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	(void)control_progress(arg, what, done, total);
+}
+
+static int
+on_request(void *arg, struct control_call *call, int argc, const char *const *argv)
+{
+	struct admin_output out = { call, admin_line, admin_error, admin_progress };
+	struct admin ad = { .online = true, .started_ms = shared.started_ms, .out = &out };
+
+	ad.volumes = server_volumes(arg, &ad.volume_count);
+	return (int)admin_run(&ad, argc, argv);
+}
+
+/* ---- start and end ---- */
+
+/* libuv reads it at the first piece of work. */
+static void
+size_pool(uint64_t configured)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t n = configured > 0 ? configured : cores > 0 ? 4u * (uint64_t)cores : POOL_THREADS_MIN;
+	char text[24];
+
+	if (n > POOL_THREADS_MAX)
+		n = POOL_THREADS_MAX;
+	if (n < POOL_THREADS_MIN && configured == 0)
+		n = POOL_THREADS_MIN;
+	snprintf(text, sizeof text, "%u", (unsigned)n);
+	setenv("UV_THREADPOOL_SIZE", text, 1);
+}
+
+static void
+announce(const struct listeners *ls)
+{
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_INFO, "server.ready");
+	log_cstr(&l, "version", RESTANTE_VERSION);
+	log_int(&l, "pid", getpid());
+	for (size_t i = 0; i < ls->count; i++) {
+		const char *sep = strchr(ls->all[i].name, ' ');
+		char key[16];
+
+		snprintf(key, sizeof key, "%.*s", (int)(sep - ls->all[i].name), ls->all[i].name);
+		log_cstr(&l, key, sep + 1);
+	}
+	log_end(&l);
+	systemd_notify("READY=1");
+}
+
+/* A start waits for a restanted that is just ending, whichever of its belongings we meet first. */
+static enum rc
+take_places(struct server *srv, const struct conf *conf, struct listeners *ls, struct control **control, struct err *e)
+{
+	enum rc bound = listeners_bind(conf, server_reactor_count(srv), ls, e);
+	struct err why = *e;
+	enum rc rc;
+
+	if (bound != RC_OK && bound != RC_EXISTS)
+		return bound;
+	rc = privileges_drop(conf->server.user, e);
+	if (rc == RC_OK)
+		rc = server_open_volumes(srv, LOCK_WAIT_MS, e);
+	if (rc != RC_OK)
+		return rc;
+	if (bound == RC_EXISTS) {
+		struct err again = ERR_INIT;
+
+		listeners_close(ls);
+		if (listeners_bind(conf, server_reactor_count(srv), ls, &again) != RC_OK) {
+			*e = why;
+			return bound;
+		}
+	}
+	return control_open(conf->server.control_socket, on_request, srv, control, e);
+}
+
+static enum rc
+start_reactors(struct server *srv, struct listeners *ls, struct err *e)
+{
+	enum rc rc = server_make_reactors(srv, e);
+	struct reactor *r;
+
+	if (rc == RC_OK)
+		rc = listeners_listen(ls, e);
+	for (unsigned i = 0; rc == RC_OK && (r = server_reactor(srv, i)) != NULL; i++)
+		rc = acceptor_new(r, i, ls, e);
+	for (unsigned i = 0; rc == RC_OK && (r = server_reactor(srv, i)) != NULL; i++)
+		rc = reactor_start(r, e);
+	return rc;
+}
+
+static void
+stop_reactors(struct server *srv)
+{
+	struct reactor *r;
+
+	for (unsigned i = 0; (r = server_reactor(srv, i)) != NULL; i++)
+		reactor_stop(r);
+	for (unsigned i = 0; (r = server_reactor(srv, i)) != NULL; i++)
+		reactor_join(r);
+}
+
+static void
+wait_for_end(void)
+{
+	while (sem_wait(&shared.end) != 0)
+		;
+	enter_phase(ENDING);
+	log_event(LOGLEVEL_INFO, "server.stopping", "%s", "");
+	systemd_notify("STOPPING=1");
+}
+
+static enum rc
+serve(struct settings **settings, struct err *e)
+{
+	const struct conf *conf = (*settings)->conf;
+	struct server *srv;
+	struct listeners ls = { NULL, 0 };
+	struct control *control = NULL;
+	enum rc rc = server_new(settings, &srv, e);
+
+	if (rc != RC_OK)
+		return rc;
+	shared.srv = srv;
+	shared.started_ms = clock_mono_ms();
+	rc = take_places(srv, conf, &ls, &control, e);
+	if (rc == RC_OK)
+		rc = sasl_library_init(NULL, e);
+	if (rc == RC_OK)
+		rc = start_reactors(srv, &ls, e);
+	if (rc == RC_OK)
+		rc = control_start(control, e);
+	if (rc == RC_OK) {
+		enter_phase(READY);
+		announce(&ls);
+		wait_for_end();
+	}
+	listeners_unlink(&ls);
+	control_close(&control);
+	stop_reactors(srv);
+	server_free(&srv);
+	listeners_close(&ls);
+	sasl_library_fini();
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct settings *settings = NULL;
+	struct conf *conf = NULL;
+	struct err e = ERR_INIT;
+	struct options o;
+
+	parse_options(argc, argv, &o);
+	if (conf_load(o.conf_path, &conf, &e) != RC_OK || settings_new(&conf, &settings, &e) != RC_OK) {
+		fprintf(stderr, "restanted: %s\n", e.text);
+		return EXIT_USAGE;
+	}
+	if (o.test) {
+		settings_unref(&settings);
+		return EXIT_SUCCESS;
+	}
+	log_set_level(settings->conf->server.log_level);
+	size_pool(settings->conf->server.pool_threads);
+	(void)privileges_raise_files(settings->conf->limits.max_connections + OTHER_FILES);
+	if (start_signals(&e) != RC_OK || serve(&settings, &e) != RC_OK) {
+		log_error("server.failed", &e);
+		return EXIT_FAILED;
+	}
+	log_event(LOGLEVEL_INFO, "server.stopped", "%s", "");
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,318 @@
+/* reactor - one thread, one libuv loop, its sessions. See reactor.h.
+ *
+ * A stop has two parts: sessions are told to end (session_stop) and given STOP_GRACE_MS to take their last bytes; those
+ * that still hang in a write then are cut off. Steps under way are always waited for.
+ */
+#include "server/reactor.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/acceptor.h"
+#include "server/session_core.h"
+
+#define STOP_GRACE_MS 5000u
+
+struct reactor {
+	struct server  *srv;
+	unsigned        number;
+	uv_loop_t       loop;
+	uv_async_t      async;
+	uv_timer_t      ticker;
+	pthread_t       thread;
+	bool            started;
+
+	pthread_mutex_t lock;           /* of posts and stop_wanted */
+	struct post     posts;          /* list head */
+	bool            stop_wanted;
+
+	struct wheel    wheel;
+	struct session *sessions;
+	size_t          session_count;
+	bool            stopping;
+	bool            closed;         /* our own handles are closing: the loop is about to end */
+	uint64_t        stop_at;        /* when patience ends */
+	struct acceptor *acceptor;
+	uint8_t         scratch[REACTOR_SCRATCH];
+};
+
+static void
+reactor_end_if_empty(struct reactor *r)
+{
+	if (!r->stopping || r->session_count > 0 || r->closed)
+		return;
+	r->closed = true;
+	uv_close((uv_handle_t *)&r->async, NULL);
+	uv_close((uv_handle_t *)&r->ticker, NULL);
+}
+
+static void
+reactor_begin_stop(struct reactor *r)
+{
+	struct session *next;
+
+	if (r->stopping)
+		return;
+	r->stopping = true;
+	r->stop_at = uv_now(&r->loop) + STOP_GRACE_MS;
+	acceptor_close(r->acceptor);
+	for (struct session *s = r->sessions; s != NULL; s = next) {
+		next = session_next_on_reactor(s);
+		session_stop(s);
+	}
+	reactor_end_if_empty(r);
+}
+
+static struct post *
+take_post(struct reactor *r, unsigned *bits, bool *stop)
+{
+	struct post *p = NULL;
+
+	pthread_mutex_lock(&r->lock);
+	*stop = r->stop_wanted;
+	if (r->posts.next != &r->posts) {
+		p = r->posts.next;
+		p->prev->next = p->next;
+		p->next->prev = p->prev;
+		p->queued = false;
+		*bits = p->bits;
+		p->bits = 0;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return p;
+}
+
+static void
+on_async(uv_async_t *async)
+{
+	struct reactor *r = async->data;
+	struct post *p;
+	unsigned bits;
+	bool stop;
+
+	/* What is posted meanwhile is run as well; a session that yields posts itself, so a bound keeps the loop turning. */
+	for (unsigned n = 0; n < 1024; n++) {
+		p = take_post(r, &bits, &stop);
+		if (p == NULL)
+			break;
+		p->run(p, bits);
+	}
+	if (p != NULL)
+		uv_async_send(&r->async);
+	if (stop)
+		reactor_begin_stop(r);
+}
+
+static void
+on_expired(struct wheel_node *n)
+{
+	session_expired(n);
+}
+
+static void
+on_tick(uv_timer_t *ticker)
+{
+	struct reactor *r = ticker->data;
+	struct session *next;
+
+	wheel_advance(&r->wheel, uv_now(&r->loop), on_expired);
+	if (!r->stopping || uv_now(&r->loop) < r->stop_at)
+		return;
+	for (struct session *s = r->sessions; s != NULL; s = next) {
+		next = session_next_on_reactor(s);
+		session_cut(s);
+	}
+}
+
+enum rc
+reactor_new(struct server *srv, unsigned number, struct reactor **out, struct err *e)
+{
+	struct reactor *r = calloc(1, sizeof *r);
+	int failed;
+
+	*out = NULL;
+	if (r == NULL)
+		return err_nomem(e);
+	r->srv = srv;
+	r->number = number;
+	failed = uv_loop_init(&r->loop);
+	if (failed != 0) {
+		free(r);
+		return err_os(e, -failed, "event loop");
+	}
+	failed = uv_async_init(&r->loop, &r->async, on_async);
+	if (failed != 0) {
+		uv_loop_close(&r->loop);
+		free(r);
+		return err_os(e, -failed, "event loop wake-up");
+	}
+	uv_timer_init(&r->loop, &r->ticker);
+	r->async.data = r->ticker.data = r;
+	pthread_mutex_init(&r->lock, NULL);
+	r->posts.prev = r->posts.next = &r->posts;
+	wheel_init(&r->wheel, uv_now(&r->loop));
+	*out = r;
+	return RC_OK;
+}
+
+static void *
+reactor_main(void *arg)
+{
+	struct reactor *r = arg;
+
+	uv_update_time(&r->loop);
+	uv_timer_start(&r->ticker, on_tick, WHEEL_TICK_MS, WHEEL_TICK_MS);
+	uv_run(&r->loop, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+enum rc
+reactor_start(struct reactor *r, struct err *e)
+{
+	int failed = pthread_create(&r->thread, NULL, reactor_main, r);
+
+	if (failed != 0)
+		return err_os(e, failed, "thread of a reactor");
+	r->started = true;
+	return RC_OK;
+}
+
+void
+reactor_stop(struct reactor *r)
+{
+	pthread_mutex_lock(&r->lock);
+	r->stop_wanted = true;
+	pthread_mutex_unlock(&r->lock);
+	uv_async_send(&r->async);
+}
+
+void
+reactor_join(struct reactor *r)
+{
+	if (r->started)
+		pthread_join(r->thread, NULL);
+	r->started = false;
+}
+
+void
+reactor_free(struct reactor **rp)
+{
+	struct reactor *r = *rp;
+	struct post *p;
+	unsigned bits;
+	bool stop;
+	int failed;
+
+	if (r == NULL)
+		return;
+	*rp = NULL;
+	assert(!r->started);
+	while ((p = take_post(r, &bits, &stop)) != NULL)
+		p->run(p, bits);              /* connections dealt to us when we had ended */
+	if (!r->closed) {               /* it never ran */
+		r->stopping = true;
+		acceptor_close(r->acceptor);
+		reactor_end_if_empty(r);
+		uv_run(&r->loop, UV_RUN_DEFAULT);
+	}
+	acceptor_free(&r->acceptor);
+	failed = uv_loop_close(&r->loop);
+	assert(failed == 0);
+	pthread_mutex_destroy(&r->lock);
+	free(r);
+}
+
+void
+reactor_post(struct reactor *r, struct post *p, unsigned bits)
+{
+	bool wake = false;
+
+	pthread_mutex_lock(&r->lock);
+	p->bits |= bits;
+	if (!p->queued) {
+		wake = r->posts.next == &r->posts;
+		p->queued = true;
+		p->prev = r->posts.prev;
+		p->next = &r->posts;
+		p->prev->next = p;
+		r->posts.prev = p;
+	}
+	/* Under the lock: the handle is closed only when no session is left that could be posted. */
+	if (wake)
+		uv_async_send(&r->async);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void
+reactor_unpost(struct reactor *r, struct post *p)
+{
+	pthread_mutex_lock(&r->lock);
+	if (p->queued) {
+		p->prev->next = p->next;
+		p->next->prev = p->prev;
+		p->queued = false;
+		p->bits = 0;
+	}
+	pthread_mutex_unlock(&r->lock);
+}
+
+struct server *
+reactor_server(const struct reactor *r)
+{
+	return r->srv;
+}
+
+uv_loop_t *
+reactor_loop(struct reactor *r)
+{
+	return &r->loop;
+}
+
+struct wheel *
+reactor_wheel(struct reactor *r)
+{
+	return &r->wheel;
+}
+
+uint64_t
+reactor_now(const struct reactor *r)
+{
+	return uv_now(&r->loop);
+}
+
+uint8_t *
+reactor_scratch(struct reactor *r)
+{
+	return r->scratch;
+}
+
+bool
+reactor_stopping(const struct reactor *r)
+{
+	return r->stopping;
+}
+
+struct acceptor **
+reactor_acceptor(struct reactor *r)
+{
+	return &r->acceptor;
+}
+
+void
+reactor_add(struct reactor *r, struct session *s)
+{
+	session_link(s, &r->sessions);
+	r->session_count++;
+}
+
+void
+reactor_remove(struct reactor *r, struct session *s)
+{
+	session_unlink(s, &r->sessions);
+	r->session_count--;
+	reactor_end_if_empty(r);
+}

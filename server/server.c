@@ -1,0 +1,387 @@
+/* server - what all sessions share. See server.h and core.h. */
+#include "server/core.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct server {
+	pthread_mutex_t      lock;              /* of `settings` */
+	struct settings     *settings;
+	struct settings     *first;             /* as at the start: volumes use their names out of it */
+	char                 hostname[256];
+	struct hub          *hub;
+	struct peers        *peers;
+	struct volume       *volumes[CONF_VOLUMES_MAX];
+	size_t               volume_count;
+	struct reactor     **reactors;
+	unsigned             reactor_count;
+	atomic_uint          turn;
+	struct sasl_accounts accounts;
+};
+
+/* ---- settings ---- */
+
+enum rc
+settings_new(struct conf **conf, struct settings **out, struct err *e)
+{
+	struct settings *s = calloc(1, sizeof *s);
+	enum rc rc;
+
+	*out = NULL;
+	if (s == NULL) {
+		conf_free(conf);
+		return err_nomem(e);
+	}
+	atomic_init(&s->refs, 1);
+	s->conf = *conf;
+	*conf = NULL;
+	rc = tls_new(&s->conf->tls, &s->tls, e);
+	if (rc != RC_OK) {
+		settings_unref(&s);
+		return rc;
+	}
+	*out = s;
+	return RC_OK;
+}
+
+void
+settings_unref(struct settings **sp)
+{
+	struct settings *s = *sp;
+
+	*sp = NULL;
+	if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
+		return;
+	tls_free(&s->tls);
+	conf_free(&s->conf);
+	free(s);
+}
+
+struct settings *
+server_settings(struct server *srv)
+{
+	struct settings *s;
+
+	pthread_mutex_lock(&srv->lock);
+	s = srv->settings;
+	atomic_fetch_add(&s->refs, 1);
+	pthread_mutex_unlock(&srv->lock);
+	return s;
+}
+
+enum rc
+server_reload(struct server *srv, struct err *e)
+{
+	struct settings *old = server_settings(srv), *new = NULL;
+	struct conf *conf = NULL;
+	enum rc rc = conf_load(old->conf->path, &conf, e);
+
+	settings_unref(&old);
+	if (rc != RC_OK)
+		return rc;
+	rc = settings_new(&conf, &new, e);
+	if (rc != RC_OK)
+		return rc;
+	log_set_level(new->conf->server.log_level);
+	pthread_mutex_lock(&srv->lock);
+	old = srv->settings;
+	srv->settings = new;
+	pthread_mutex_unlock(&srv->lock);
+	settings_unref(&old);
+	return RC_OK;
+}
+
+/* ---- the server ---- */
+
+static enum rc find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_account *out, struct err *e);
+
+static enum rc
+set_hostname(struct server *srv, struct err *e)
+{
+	const char *configured = srv->settings->conf->server.hostname;
+
+	if (configured[0] == '\0') {
+		if (gethostname(srv->hostname, sizeof srv->hostname - 1) != 0)
+			return err_set(e, RC_IO, "the system has no host name; set hostname in [server]");
+		return RC_OK;
+	}
+	if (strlen(configured) >= sizeof srv->hostname)
+		return err_set(e, RC_LIMIT, "hostname is longer than %zu octets", sizeof srv->hostname - 1);
+	strcpy(srv->hostname, configured);
+	return RC_OK;
+}
+
+enum rc
+server_new(struct settings **settings, struct server **out, struct err *e)
+{
+	struct server *srv = calloc(1, sizeof *srv);
+	enum rc rc;
+
+	*out = NULL;
+	if (srv == NULL) {
+		settings_unref(settings);
+		return err_nomem(e);
+	}
+	pthread_mutex_init(&srv->lock, NULL);
+	srv->settings = *settings;
+	*settings = NULL;
+	srv->accounts = (struct sasl_accounts){ srv, find_sasl_account };
+	rc = set_hostname(srv, e);
+	if (rc == RC_OK)
+		rc = hub_new(&srv->hub, e);
+	if (rc == RC_OK)
+		rc = peers_new(&srv->peers, e);
+	if (rc != RC_OK) {
+		server_free(&srv);
+		return rc;
+	}
+	*out = srv;
+	return RC_OK;
+}
+
+void
+server_free(struct server **sp)
+{
+	struct server *srv = *sp;
+
+	if (srv == NULL)
+		return;
+	*sp = NULL;
+	for (unsigned i = 0; i < srv->reactor_count; i++)
+		reactor_free(&srv->reactors[i]);
+	free(srv->reactors);
+	for (size_t i = srv->volume_count; i > 0; i--)
+		volume_close(&srv->volumes[i - 1]);
+	peers_free(&srv->peers);
+	hub_free(&srv->hub);
+	settings_unref(&srv->settings);
+	settings_unref(&srv->first);
+	pthread_mutex_destroy(&srv->lock);
+	free(srv);
+}
+
+unsigned
+server_reactor_count(const struct server *srv)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (srv->settings->conf->server.reactors > 0)
+		return (unsigned)srv->settings->conf->server.reactors;
+	return cores > 0 && cores < 256 ? (unsigned)cores : 1;
+}
+
+enum rc
+server_make_reactors(struct server *srv, struct err *e)
+{
+	unsigned n = server_reactor_count(srv);
+
+	srv->reactors = calloc(n, sizeof(struct reactor *));
+	if (srv->reactors == NULL)
+		return err_nomem(e);
+	for (unsigned i = 0; i < n; i++) {
+		enum rc rc = reactor_new(srv, i, &srv->reactors[i], e);
+
+		if (rc != RC_OK)
+			return rc;
+		srv->reactor_count++;
+	}
+	return RC_OK;
+}
+
+struct reactor *
+server_reactor(const struct server *srv, unsigned i)
+{
+	return i < srv->reactor_count ? srv->reactors[i] : NULL;
+}
+
+struct reactor *
+server_next_reactor(struct server *srv)
+{
+	return srv->reactors[atomic_fetch_add(&srv->turn, 1) % srv->reactor_count];
+}
+
+struct hub *
+server_hub(struct server *srv)
+{
+	return srv->hub;
+}
+
+struct peers *
+server_peers(struct server *srv)
+{
+	return srv->peers;
+}
+
+const char *
+server_hostname(const struct server *srv)
+{
+	return srv->hostname;
+}
+
+/* ---- volumes ---- */
+
+static void
+on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+{
+	const char *name = arg;
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_ERROR, "volume.damage");
+	log_cstr(&l, "volume", name);
+	log_u64(&l, "epoch", seg.epoch);
+	log_u64(&l, "segment", seg.seq);
+	log_u64(&l, "offset", offset);
+	log_u64(&l, "bytes", len);
+	log_hex(&l, "first", first);
+	log_hex(&l, "last", last);
+	log_cstr(&l, "what", what);
+	log_end(&l);
+}
+
+static enum rc
+open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_ms, struct err *e)
+{
+	struct volume_params p = {
+		.name = c->name,
+		.path = c->path,
+		.mode = VOLUME_WRITE,
+		.relaxed = c->durability == CONF_RELAXED,
+		.lock_wait_ms = lock_wait_ms,
+		.report = { (void *)(uintptr_t)c->name, on_damage },
+		.notify = hub_notify,
+		.notify_arg = srv->hub,
+	};
+	enum rc rc = volume_open(&p, &srv->volumes[srv->volume_count], e);
+
+	if (rc != RC_OK) {
+		err_add(e, "volume %s", c->name);
+		return rc;
+	}
+	srv->volume_count++;
+	return RC_OK;
+}
+
+enum rc
+server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e)
+{
+	const struct conf *conf = srv->settings->conf;
+	enum rc rc = RC_OK;
+
+	srv->first = server_settings(srv);
+	for (size_t i = 0; i < conf->n_volumes && rc == RC_OK; i++)
+		rc = open_volume(srv, &conf->volumes[i], lock_wait_ms, e);
+	return rc;
+}
+
+struct volume *const *
+server_volumes(const struct server *srv, size_t *count)
+{
+	*count = srv->volume_count;
+	return srv->volumes;
+}
+
+/* ---- accounts ---- */
+
+/* A move between volumes that was cut leaves two: the higher generation owns [design, section 3]. */
+enum rc
+server_find_account(struct server *srv, struct slice name, struct arena *a, struct volume **v,
+                    struct account_info *out, struct err *e)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < srv->volume_count; i++) {
+		struct account_info info;
+		enum rc rc = volume_find_account(srv->volumes[i], name, a, &info, e);
+
+		if (rc == RC_NOT_FOUND)
+			continue;
+		if (rc != RC_OK)
+			return rc;
+		if (found && info.generation <= out->generation)
+			continue;
+		found = true;
+		*out = info;
+		*v = srv->volumes[i];
+	}
+	return found ? RC_OK : err_set(e, RC_NOT_FOUND, "no such account");
+}
+
+/* local@domain, or local alone if there is no domain. */
+static enum rc
+find_address(struct server *srv, struct slice local, struct slice domain, struct arena *a, struct volume **v,
+             struct account_info *out, struct err *e)
+{
+	struct slice name = local;
+
+	if (domain.len > 0) {
+		name = arena_printf(a, "%.*s@%.*s", SLICE_ARG(local), SLICE_ARG(domain));
+		if (name.ptr == NULL)
+			return err_nomem(e);
+	}
+	if (name.len == 0 || name.len > ACCOUNT_NAME_MAX)
+		return err_set(e, RC_NOT_FOUND, "no such account");
+	return server_find_account(srv, name, a, v, out, e);
+}
+
+/* As an address of its domain, then as a bare name. What a quoted local part hides an "@" in is no bare name: "a@b"@c
+ * must not reach a@b. */
+static enum rc
+find_local(struct server *srv, struct slice local, struct slice domain, struct arena *a, struct volume **v,
+           struct account_info *out, struct err *e)
+{
+	enum rc rc = find_address(srv, local, domain, a, v, out, e);
+
+	if (rc != RC_NOT_FOUND || domain.len == 0 || slice_find_byte(local, '@') < local.len)
+		return rc;
+	return find_address(srv, local, SLICE_NONE, a, v, out, e);
+}
+
+enum rc
+server_find_recipient(struct server *srv, struct slice local_part, struct slice domain, struct arena *a,
+                      struct volume **v, struct account_info *out, struct slice *detail, struct err *e)
+{
+	size_t plus = slice_find_byte(local_part, '+');
+	enum rc rc;
+
+	*detail = SLICE_NONE;
+	/* Accounts have printable names; what no account can be called is not asked for. */
+	if (slice_find_byte(local_part, '\0') < local_part.len)
+		return err_set(e, RC_NOT_FOUND, "no such account");
+	rc = find_local(srv, local_part, domain, a, v, out, e);
+	if (rc != RC_NOT_FOUND || plus == 0 || plus >= local_part.len)
+		return rc;
+	*detail = slice_sub(local_part, plus + 1, local_part.len);
+	return find_local(srv, slice_sub(local_part, 0, plus), domain, a, v, out, e);
+}
+
+static enum rc
+find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_account *out, struct err *e)
+{
+	struct server *srv = arg;
+	struct account_info info;
+	struct credential_info *creds;
+	struct slice *verifiers;
+	struct volume *v;
+	size_t n;
+	enum rc rc = server_find_account(srv, name, a, &v, &info, e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = volume_list_credentials(v, info.id, a, &creds, &n, e);
+	if (rc != RC_OK)
+		return rc;
+	verifiers = arena_array(a, n > 0 ? n : 1, sizeof *verifiers);
+	if (verifiers == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < n; i++)
+		verifiers[i] = creds[i].value;
+	*out = (struct sasl_account){ .name = info.name, .id = info.id, .verifiers = verifiers, .nverifiers = n };
+	return RC_OK;
+}
+
+const struct sasl_accounts *
+server_sasl_accounts(struct server *srv)
+{
+	return &srv->accounts;
+}

@@ -1,0 +1,227 @@
+/* stream - bytes of one connection. See stream.h.
+ *
+ * TLS uses the socket itself instead of a BIO over a filter below: it only ever stands on the socket, and so OpenSSL
+ * moves records between kernel and its own (released when idle) buffers without a copy of ours between.
+ */
+#include "server/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- the socket ---- */
+
+static struct stream *
+stream_of_socket(struct filter *f)
+{
+	return (struct stream *)(void *)((char *)f - offsetof(struct stream, socket));
+}
+
+static enum stream_result
+socket_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
+{
+	ssize_t got;
+
+	do
+		got = recv(stream_of_socket(f)->fd, ptr, cap, 0);
+	while (got < 0 && errno == EINTR);
+	if (got > 0) {
+		*n = (size_t)got;
+		return STREAM_OK;
+	}
+	if (got == 0)
+		return STREAM_EOF;
+	return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_WANT_READ : STREAM_ERROR;
+}
+
+static enum stream_result
+socket_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
+{
+	ssize_t put;
+
+	do
+		put = send(stream_of_socket(f)->fd, ptr, len, MSG_NOSIGNAL);
+	while (put < 0 && errno == EINTR);
+	if (put > 0) {
+		*n = (size_t)put;
+		return STREAM_OK;
+	}
+	return put < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? STREAM_ERROR : STREAM_WANT_WRITE;
+}
+
+static void
+socket_finish(struct filter *f)
+{
+	(void)shutdown(stream_of_socket(f)->fd, SHUT_WR);
+}
+
+static void
+socket_free(struct filter *f)
+{
+	(void)f;
+}
+
+static const struct filter_ops socket_ops = { socket_read, socket_write, socket_finish, socket_free };
+
+/* ---- TLS ---- */
+
+struct tls_filter {
+	struct filter filter;
+	SSL          *ssl;
+	bool          up;       /* the handshake is done */
+};
+
+static struct tls_filter *
+tls_filter_of(struct filter *f)
+{
+	return (struct tls_filter *)(void *)((char *)f - offsetof(struct tls_filter, filter));
+}
+
+static enum stream_result
+tls_result(struct tls_filter *t, int ret)
+{
+	switch (SSL_get_error(t->ssl, ret)) {
+	case SSL_ERROR_WANT_READ:
+		return STREAM_WANT_READ;
+	case SSL_ERROR_WANT_WRITE:
+		return STREAM_WANT_WRITE;
+	case SSL_ERROR_ZERO_RETURN:
+		return STREAM_EOF;
+	default:
+		/* Nothing more may be said on this connection, not even close_notify [SSL_shutdown(3)]. */
+		t->up = false;
+		return STREAM_ERROR;
+	}
+}
+
+static enum stream_result
+tls_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
+{
+	struct tls_filter *t = tls_filter_of(f);
+	int ret;
+
+	ERR_clear_error();
+	ret = SSL_read_ex(t->ssl, ptr, cap, n);
+	return ret == 1 ? STREAM_OK : tls_result(t, ret);
+}
+
+static enum stream_result
+tls_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
+{
+	struct tls_filter *t = tls_filter_of(f);
+	int ret;
+
+	ERR_clear_error();
+	ret = SSL_write_ex(t->ssl, ptr, len, n);
+	return ret == 1 ? STREAM_OK : tls_result(t, ret);
+}
+
+static void
+tls_finish(struct filter *f)
+{
+	struct tls_filter *t = tls_filter_of(f);
+
+	if (!t->up)
+		return;
+	ERR_clear_error();
+	(void)SSL_shutdown(t->ssl);
+	ERR_clear_error();
+}
+
+static void
+tls_filter_free(struct filter *f)
+{
+	struct tls_filter *t = tls_filter_of(f);
+
+	SSL_free(t->ssl);
+	free(t);
+}
+
+static const struct filter_ops tls_ops = { tls_read, tls_write, tls_finish, tls_filter_free };
+
+bool
+stream_start_tls(struct stream *st, struct tls *t, const char *alpn)
+{
+	struct tls_filter *f;
+
+	assert(st->top == &st->socket);
+	f = calloc(1, sizeof *f);
+	if (f == NULL)
+		return false;
+	f->ssl = tls_connection_new(t, st->fd, alpn);
+	if (f->ssl == NULL) {
+		free(f);
+		return false;
+	}
+	f->filter.ops = &tls_ops;
+	st->top = st->tls = &f->filter;
+	return true;
+}
+
+enum stream_result
+stream_handshake(struct stream *st)
+{
+	struct tls_filter *t = tls_filter_of(st->tls);
+	int ret;
+
+	ERR_clear_error();
+	ret = SSL_do_handshake(t->ssl);
+	if (ret != 1)
+		return tls_result(t, ret);
+	t->up = true;
+	return STREAM_OK;
+}
+
+const char *
+stream_tls_version(const struct stream *st)
+{
+	return st->tls != NULL ? SSL_get_version(tls_filter_of(st->tls)->ssl) : NULL;
+}
+
+/* ---- the stack ---- */
+
+void
+stream_init(struct stream *st, int fd)
+{
+	*st = (struct stream){ .fd = fd, .socket = { &socket_ops, NULL } };
+	st->top = &st->socket;
+}
+
+void
+stream_fini(struct stream *st)
+{
+	while (st->top != NULL) {
+		struct filter *f = st->top;
+
+		st->top = f == &st->socket ? NULL : f->below != NULL ? f->below : &st->socket;
+		f->ops->free(f);
+	}
+	st->tls = NULL;
+	if (st->fd >= 0)
+		(void)close(st->fd);
+	st->fd = -1;
+}
+
+enum stream_result
+stream_read(struct stream *st, uint8_t *ptr, size_t cap, size_t *n)
+{
+	return st->top->ops->read(st->top, ptr, cap, n);
+}
+
+enum stream_result
+stream_write(struct stream *st, const uint8_t *ptr, size_t len, size_t *n)
+{
+	return st->top->ops->write(st->top, ptr, len, n);
+}
+
+void
+stream_finish(struct stream *st)
+{
+	if (st->top != &st->socket)
+		st->top->ops->finish(st->top);
+	st->socket.ops->finish(&st->socket);
+}
