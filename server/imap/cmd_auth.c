@@ -24,8 +24,8 @@ log_login(struct imap *im, enum log_level level, const char *ev, struct slice us
 	struct logline l;
 
 	session_log(im->s, &l, level, ev);
-	log_str(&l, "user", user);
-	log_cstr(&l, "peer", session_peer(im->s));
+	if (im->user.len == 0)          /* else the core adds it, as it does the peer */
+		log_str(&l, "user", user);
 	log_cstr(&l, "tls", session_has_tls(im->s) ? "yes" : "no");
 	if (e != NULL)
 		log_err(&l, e);

@@ -28,16 +28,17 @@ static const struct {
 static bool
 parse_status_item(struct cursor *c, uint32_t *items)
 {
+	struct cursor ahead = *c;
 	struct slice name;
 
-	if (parse_atom(c, &name)) {
-		for (size_t i = 0; i < ITEM_COUNT; i++) {
-			if (slice_eq_nocase(name, slice_str(item_names[i].name))) {
-				*items |= item_names[i].item;
-				return true;
-			}
+	if (!parse_atom(&ahead, &name))
+		name = SLICE_NONE;
+	for (size_t i = 0; i < ITEM_COUNT; i++) {
+		if (slice_eq_nocase(name, slice_str(item_names[i].name))) {
+			*items |= item_names[i].item;
+			*c = ahead;
+			return true;
 		}
-		c->pos -= name.len;
 	}
 	return cur_fail(c, "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE or APPENDLIMIT");
 }

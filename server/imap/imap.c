@@ -246,7 +246,9 @@ finish_command(struct imap *im)
 		buf_append_str(out, "\r\n");
 	}
 	drop_command(im);
-	if (bad && session_bad_command(im->s))
+	if (!bad)
+		session_good_command(im->s);
+	else if (session_bad_command(im->s))
 		imap_bye(im, "Too many bad commands");
 	if (im->ended || out->failed || im->state == IMAP_LOGOUT)
 		im->priv->phase = PHASE_CLOSE;
@@ -552,7 +554,7 @@ take_input(struct imap *im)
 
 /* Nothing more to do with the input that is there. */
 static enum session_next
-rest(struct imap *im, size_t out_before)
+rest(struct imap *im)
 {
 	struct imap_private *p = im->priv;
 
@@ -562,7 +564,7 @@ rest(struct imap *im, size_t out_before)
 		buf_consume(session_in(im->s), p->in_taken);
 		p->in_taken = 0;
 	}
-	return imap_out(im)->len != out_before ? NEXT_AGAIN : NEXT_INPUT;
+	return NEXT_INPUT;
 }
 
 /* The whole life of a session on the reactor. */
@@ -571,7 +573,6 @@ imap_advance(void *state)
 {
 	struct imap *im = state;
 	struct imap_private *p = im->priv;
-	size_t out_before = imap_out(im)->len;
 
 	if (session_take_notified(im->s))
 		p->notified = true;
@@ -584,11 +585,11 @@ imap_advance(void *state)
 				return NEXT_STARTTLS;
 			}
 			if (!take_command(im))
-				return rest(im, out_before);
+				return rest(im);
 			break;
 		case PHASE_INPUT:
 			if (!take_input(im))
-				return rest(im, out_before);
+				return rest(im);
 			break;
 		case PHASE_RUN:
 		case PHASE_TELL:
