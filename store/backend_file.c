@@ -191,10 +191,12 @@ static enum rc
 load_root(struct file_backend *b, enum log_mode mode, struct err *e)
 {
 	struct timespec pause = { 0, 10 * 1000000L };
+	unsigned bad_slots;
 	enum rc rc;
 
 	for (int i = 0;; i++) {
-		rc = head_read(b->headfd, &b->root, &b->generation, &b->root.bad_slots, e);
+		rc = head_read(b->headfd, &b->root, &b->generation, &bad_slots, e);
+		b->root.bad_slots = bad_slots;
 		if (mode == LOG_WRITE || i == 5 || (rc == RC_OK && b->root.bad_slots == 0))
 			return rc;
 		root_fini(&b->root);
@@ -351,13 +353,14 @@ file_reacquire(struct backend *base, uint64_t takeover_id, struct err *e)
 	struct file_backend *b = file_of(base);
 	struct root fresh = { .takeover_count = 0 };
 	uint64_t generation;
+	unsigned bad_slots;
 	enum rc rc;
 
 	if (b->segfd >= 0)
 		close(b->segfd);
 	b->segfd = -1;
 	/* What a failed head write left on disk decides, not what we meant to write. */
-	rc = head_read(b->headfd, &fresh, &generation, &fresh.bad_slots, e);
+	rc = head_read(b->headfd, &fresh, &generation, &bad_slots, e);
 	if (rc != RC_OK)
 		return rc;
 	root_fini(&b->root);

@@ -169,9 +169,8 @@ frame_here(struct scan *s, struct scan_item *out, struct err *e)
 	if (got.len < len || siphash(s->seg.key, out->body.ptr, out->body.len) != out->hdr.body_sum) {
 		out->kind = SCAN_GAP;
 		out->what = "a frame's body does not match its sum";
-	} else {
-		s->last_lsn = frame_last_lsn(&out->hdr);
 	}
+	s->last_lsn = frame_last_lsn(&out->hdr);        /* lost or not, its header tells which LSNs it had */
 	s->pos += len;
 	return RC_OK;
 }

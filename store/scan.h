@@ -13,7 +13,7 @@ struct scan {
 	struct root_segment  seg;
 	uint32_t             max_frame;
 	uint64_t             pos, end;          /* the next item's place; where to stop */
-	log_lsn              last_lsn;          /* of the last valid frame; else before the segment's first */
+	log_lsn              last_lsn;          /* of the last frame whose header holds; else before the segment's first */
 	log_lsn              skip_upto;         /* frames whose last LSN is not above it are told without their body */
 	struct buf           window;
 	uint64_t             window_at;         /* of its first byte */

@@ -1,0 +1,190 @@
+/* record: every type there and back, at its limits, cut at every byte, and with every byte changed. */
+#include "tests/unit/store_tools.h"
+
+static const struct blob_chunk chunks[] = {
+	{ 900, 300, 0x01020304, CHUNK_DEFLATE_HEADER, 1 }, { 65536, 65536, 0xffffffff, CHUNK_STORED, 0 },
+};
+static const struct record_message messages[] = {
+	{ .blob = LSN_MAKE(1, 5), .flags = FLAG_SEEN | FLAG_DRAFT, .keywords = SLICE_INIT("$Junk work"),
+	  .internaldate = { 1700000000, 120 }, .savedate = { -1, -720 }, .threadid = UINT64_MAX },
+	{ .blob = LSN_MAKE(LSN_EPOCH_MAX, 1), .internaldate = { INT64_MIN, INT16_MIN }, .savedate = { INT64_MAX, INT16_MAX } },
+};
+static const struct uid_range uids[] = { { 1, 1 }, { 3, 9 }, { 4294967290u, 4294967295u } };
+static uint8_t data[65836];
+
+static struct record cases[] = {
+	{ .type = RECORD_COUNTERS, .u.counters = { 4294967295u } },
+	{ .type = RECORD_ACCOUNT, .u.account = { .id = 77, .generation = 3, .name = SLICE_INIT("anna@example.org"),
+	                                         .created_us = 1700000000000000, .quota_bytes = UINT64_MAX, .deleted = true } },
+	{ .type = RECORD_ACCOUNT, .u.account = { .name = SLICE_INIT("") } },
+	{ .type = RECORD_CREDENTIAL, .u.credential = { 77, SLICE_INIT("password"), SLICE_INIT("SCRAM-SHA-256$4096:x") } },
+	{ .type = RECORD_MAILBOX, .u.mailbox = { .id = 78, .account = 77, .name = SLICE_INIT("INBOX/a"), .uidvalidity = 9,
+	                                         .uidnext = 4294967295u, .highestmodseq = INT64_MAX,
+	                                         .special_use = USE_SENT | USE_IMPORTANT, .mailboxid = { 1, 2, 255 } } },
+	{ .type = RECORD_SUBSCRIPTION, .u.subscription = { 77, SLICE_INIT("Sent"), true } },
+	{ .type = RECORD_BLOB, .u.blob = { .size = 66436, .header_len = 900, .lines = 12, .sha256 = { 9, 8, 7 },
+	                                   .chunks = chunks, .chunk_count = 2, .summary = SLICE_INIT("short"),
+	                                   .data = { data, sizeof data } } },
+	{ .type = RECORD_BLOB, .u.blob = { .size = 66436, .chunks = chunks, .chunk_count = 2,
+	                                   .summary = SLICE_INIT("(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\") NIL NIL \"8BIT\""),
+	                                   .body = { { 4, 2, SEG_BODY }, 0, 65836 } } },
+	{ .type = RECORD_MESSAGES, .u.messages = { 78, INT64_MAX, 4294967294u, messages, 2 } },
+	{ .type = RECORD_FLAGS, .u.flags = { 78, 5, FLAG_DELETED, SLICE_INIT("$Forwarded"), uids, 3 } },
+	{ .type = RECORD_EXPUNGE, .u.expunge = { 78, 6, uids, 3 } },
+};
+
+static void
+encode(const struct record *r, struct buf *b)
+{
+	buf_init(b, 1 << 20);
+	assert_true(record_encode(r, b));
+	if (r->type == RECORD_BLOB)
+		assert_true(buf_append_slice(b, r->u.blob.data));
+}
+
+/* Encode what was decoded: the same bytes. */
+static void
+check_same(const struct record *got, struct slice bytes)
+{
+	struct buf again;
+
+	encode(got, &again);
+	assert_true(slice_eq(buf_slice(&again), bytes));
+	buf_fini(&again);
+}
+
+static enum rc
+decode_copy(enum record_type type, struct slice in, struct arena *a, struct record *out, uint8_t **copy)
+{
+	struct err e = ERR_INIT;
+
+	*copy = malloc(in.len > 0 ? in.len : 1);
+	assert_non_null(*copy);
+	if (in.len > 0)
+		memcpy(*copy, in.ptr, in.len);
+	arena_reset(a);
+	return record_decode(type, 500, slice_of(*copy, in.len), a, out, &e);
+}
+
+static void
+test_round_trip(void **state)
+{
+	const struct record *r = *state;
+	struct record out;
+	struct arena a;
+	struct buf b;
+	uint8_t *copy;
+
+	arena_init(&a, 1 << 20);
+	encode(r, &b);
+	assert_int_equal(decode_copy(r->type, buf_slice(&b), &a, &out, &copy), RC_OK);
+	assert_int_equal(out.lsn, 500);
+	assert_int_equal(out.type, r->type);
+	if (r->type == RECORD_ACCOUNT && r->u.account.id == 0) {
+		assert_int_equal(out.u.account.id, 500);
+		out.u.account.id = 0;
+	}
+	if (r->type == RECORD_BLOB)
+		assert_true(slice_eq(out.u.blob.summary, r->u.blob.summary));
+	if (r->type == RECORD_BLOB && r->u.blob.data.len > 0)
+		assert_true(out.u.blob.data.ptr == copy + out.u.blob.data_offset);
+	if (r->type == RECORD_MESSAGES)
+		assert_int_equal(out.u.messages.messages[1].internaldate.zone_min, INT16_MIN);
+	check_same(&out, buf_slice(&b));
+	free(copy);
+	assert_true(buf_append_byte(&b, 0xee));         /* a later version's field: ignored */
+	assert_int_equal(decode_copy(r->type, buf_slice(&b), &a, &out, &copy), RC_OK);
+	free(copy);
+	b.len--;
+	for (size_t cut = 0; cut < b.len; cut = cut < 400 ? cut + 1 : cut + 997) {
+		assert_int_equal(decode_copy(r->type, slice_sub(buf_slice(&b), 0, cut), &a, &out, &copy), RC_CORRUPT);
+		free(copy);
+	}
+	for (size_t at = 0; at < b.len && at < 400; at++) {
+		for (int bit = 0; bit < 8; bit++) {
+			b.ptr[at] ^= (uint8_t)(1 << bit);
+			(void)decode_copy(r->type, buf_slice(&b), &a, &out, &copy);
+			free(copy);
+			b.ptr[at] ^= (uint8_t)(1 << bit);
+		}
+	}
+	arena_fini(&a);
+	buf_fini(&b);
+}
+
+static const struct reject_case {
+	const char      *name;
+	enum record_type type;
+	struct slice     in;
+	const char      *want;
+} rejects[] = {
+	{ "unknown type", (enum record_type)99, SLICE_INIT(""), "record type 99 is unknown" },
+	{ "number over 32 bits", RECORD_COUNTERS, SLICE_INIT("\x80\x80\x80\x80\x10"), "counters record: bad uidvalidity at byte 5" },
+	{ "number over 64 bits", RECORD_COUNTERS, SLICE_INIT("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"),
+	  "counters record: bad uidvalidity at byte 10" },
+	{ "name beyond the end", RECORD_SUBSCRIPTION, SLICE_INIT("\x01\x05" "abcd"), "subscription record: bad name at byte 2" },
+	{ "bool of 2", RECORD_SUBSCRIPTION, SLICE_INIT("\x01\x01" "a\x02"), "subscription record: bad subscribed at byte 4" },
+	{ "count beyond the bytes", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\xff\xff\xff\xff\x0f"), "expunge record: bad ranges at byte 7" },
+	{ "uid 0", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x00\x00"), "expunge record: bad uid at byte 5" },
+	{ "uid beyond 2^32", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x02\xff\xff\xff\xff\x0f"), "expunge record: bad uid at byte 9" },
+	{ "no messages", RECORD_MESSAGES, SLICE_INIT("\x01\x01\x01\x00"), "messages record: bad uid at byte 4" },
+	{ "last uid beyond 2^32", RECORD_MESSAGES, SLICE_INIT("\x01\x01\xff\xff\xff\xff\x0f\x02"), "messages record: bad uid at byte 8" },
+};
+
+static void
+test_reject(void **state)
+{
+	const struct reject_case *k = *state;
+	uint8_t *copy = malloc(k->in.len + 1);
+	struct err e = ERR_INIT;
+	struct record out;
+	struct arena a;
+
+	memcpy(copy, k->in.ptr, k->in.len);
+	arena_init(&a, 4096);
+	assert_int_equal(record_decode(k->type, 1, slice_of(copy, k->in.len), &a, &out, &e), RC_CORRUPT);
+	assert_string_equal(e.text, k->want);
+	arena_fini(&a);
+	free(copy);
+}
+
+static void
+test_limits(void **state)
+{
+	struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 66436, .chunks = chunks, .chunk_count = 2,
+	                                                     .data = { data, sizeof data } } }, out;
+	struct err e = ERR_INIT;
+	struct arena a;
+	struct buf b, small;
+
+	(void)state;
+	encode(&r, &b);
+	arena_init(&a, 8);
+	assert_int_equal(record_decode(r.type, 1, buf_slice(&b), &a, &out, &e), RC_LIMIT);
+	buf_init(&small, 20);
+	assert_false(record_encode(&r, &small));
+	buf_fini(&small);
+	buf_fini(&b);
+	r.u.blob.size++;                        /* the chunks do not hold it all */
+	encode(&r, &b);
+	a.max = 4096;
+	assert_int_equal(record_decode(r.type, 1, buf_slice(&b), &a, &out, &e), RC_CORRUPT);
+	assert_string_equal(record_type_name(RECORD_EXPUNGE), "expunge");
+	assert_null(record_type_name((enum record_type)0));
+	buf_fini(&b);
+	arena_fini(&a);
+}
+
+int
+main(void)
+{
+	struct CMUnitTest tests[64];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		tests[n++] = (struct CMUnitTest){ record_type_name(cases[i].type), test_round_trip, NULL, NULL, &cases[i] };
+	for (size_t i = 0; i < sizeof rejects / sizeof *rejects; i++)
+		tests[n++] = (struct CMUnitTest){ rejects[i].name, test_reject, NULL, NULL, (void *)(uintptr_t)&rejects[i] };
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_limits);
+	return _cmocka_run_group_tests("record", tests, n, NULL, NULL);
+}

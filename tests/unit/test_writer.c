@@ -1,0 +1,446 @@
+/* writer: order, group commit, one answer each, stop; failures of the log and of the owner, with many threads. */
+#include "store/writer.h"
+#include "tests/unit/store_tools.h"
+#include "tests/unit/store_faults.h"
+
+#include <pthread.h>
+
+struct request {
+	struct writer_request base;
+	uint32_t value;
+	bool     refuse;                /* resolve adds no frame */
+	log_lsn  lsn;
+	enum rc  rc;
+	int      os;
+	bool     durable;
+	int      answers;
+	struct owner *owner;
+};
+
+/* Stands for the index: knows what it committed. */
+struct owner {
+	pthread_mutex_t lock;
+	pthread_cond_t  answered;
+	struct log     *log;
+	size_t          answers;
+	uint32_t        committed, pending, last_in_batch;      /* how many values */
+	uint32_t        rollbacks, recovers;
+	bool            in_batch;
+	_Atomic int     commit_fails, recover_fails, begin_fails, resolve_fails;
+	log_lsn         last_lsn;
+};
+
+static enum rc
+own_begin(void *arg, struct err *e)
+{
+	struct owner *o = arg;
+
+	assert_false(o->in_batch);
+	if (fault_now(&o->begin_fails))
+		return err_set(e, RC_BUSY, "injected: begin");
+	o->in_batch = true;
+	o->pending = 0;
+	return RC_OK;
+}
+
+static enum rc
+own_resolve(void *arg, struct writer_request *req, struct log_batch *b, struct err *e)
+{
+	struct request *r = (struct request *)req;
+	struct owner *o = arg;
+
+	assert_true(o->in_batch);
+	if (fault_now(&o->resolve_fails))
+		return err_set(e, RC_CORRUPT, "injected: resolve");
+	if (r->refuse)
+		return RC_OK;
+	r->lsn = add_counter(b, r->value);
+	o->pending++;
+	return RC_OK;
+}
+
+static enum rc
+own_appended(void *arg, const struct log_batch *b, struct err *e)
+{
+	struct owner *o = arg;
+
+	(void)e;
+	assert_true(o->in_batch && !log_batch_empty(b));
+	return RC_OK;
+}
+
+static enum rc
+own_commit(void *arg, struct err *e)
+{
+	struct owner *o = arg;
+
+	assert_true(o->in_batch);
+	if (fault_now(&o->commit_fails))
+		return err_set(e, RC_IO, "injected: commit");
+	o->in_batch = false;
+	o->committed += o->pending;
+	return RC_OK;
+}
+
+static void
+own_rollback(void *arg)
+{
+	struct owner *o = arg;
+
+	assert_true(o->in_batch);
+	o->in_batch = false;
+	o->rollbacks++;
+}
+
+static void
+own_answer(void *arg, struct writer_request *req, enum rc rc, bool durable, const struct err *e)
+{
+	struct request *r = (struct request *)req;
+	struct owner *o = arg;
+
+	assert_false(o->in_batch);
+	pthread_mutex_lock(&o->lock);
+	r->rc = rc;
+	r->os = rc == RC_OK ? 0 : e->os;
+	r->durable = durable;
+	r->answers++;
+	if (rc == RC_OK && !r->refuse) {
+		assert_true(r->lsn > o->last_lsn);      /* answered in the order of the log */
+		o->last_lsn = r->lsn;
+	}
+	o->answers++;
+	pthread_cond_broadcast(&o->answered);
+	pthread_mutex_unlock(&o->lock);
+}
+
+static enum rc
+own_recover(void *arg, struct log **log, struct err *e)
+{
+	struct owner *o = arg;
+
+	assert_false(o->in_batch);
+	o->recovers++;
+	if (fault_now(&o->recover_fails))
+		return err_set(e, RC_IO, "injected: recover");
+	if (log_is_dead(*log))
+		return log_reopen(*log, NULL, e);
+	return RC_OK;
+}
+
+static const struct writer_ops ops = {
+	own_begin, own_resolve, own_appended, own_commit, own_rollback, own_answer, own_recover,
+};
+
+struct scene {
+	char           path[64];
+	struct owner   o;
+	struct writer *w;
+};
+
+static void
+scene_open(struct scene *s, bool relaxed, uint32_t max_requests)
+{
+	struct writer_params p = { .ops = &ops, .owner = &s->o, .relaxed = relaxed, .max_requests = max_requests };
+	struct err e = ERR_INIT;
+
+	memset(s, 0, sizeof *s);
+	pthread_mutex_init(&s->o.lock, NULL);
+	pthread_cond_init(&s->o.answered, NULL);
+	volume_make(s->path);
+	s->o.log = volume_open_as(s->path, LOG_WRITE, 0, faulty_backend(), NULL);
+	p.log = s->o.log;
+	assert_int_equal(writer_start(&p, &s->w, &e), RC_OK);
+}
+
+static void
+scene_close(struct scene *s)
+{
+	writer_stop(&s->w);
+	log_close(&s->o.log);
+	volume_remove(s->path);
+	pthread_mutex_destroy(&s->o.lock);
+	pthread_cond_destroy(&s->o.answered);
+}
+
+static void
+wait_answers(struct owner *o, size_t n)
+{
+	pthread_mutex_lock(&o->lock);
+	while (o->answers < n)
+		pthread_cond_wait(&o->answered, &o->lock);
+	pthread_mutex_unlock(&o->lock);
+}
+
+static void
+submit_and_wait(struct scene *s, struct request *r)
+{
+	size_t before;
+
+	pthread_mutex_lock(&s->o.lock);
+	before = s->o.answers;
+	pthread_mutex_unlock(&s->o.lock);
+	r->answers = 0;
+	writer_submit(s->w, &r->base);
+	wait_answers(&s->o, before + 1);
+}
+
+#define THREADS 8
+#define EACH    200
+
+struct crowd {
+	struct scene  *s;
+	struct request reqs[EACH];
+};
+
+static void *
+crowd_main(void *arg)
+{
+	struct crowd *c = arg;
+
+	for (uint32_t i = 0; i < EACH; i++)
+		writer_submit(c->s->w, &c->reqs[i].base);
+	return NULL;
+}
+
+/* Many threads: each thread's requests in its order, all in the log, far fewer syncs than requests. */
+static void
+test_crowd(void **state)
+{
+	struct crowd *crowd = calloc(THREADS, sizeof *crowd);
+	struct told *t = told_new();
+	pthread_t threads[THREADS];
+	struct writer_stats st;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 64);
+	for (uint32_t i = 0; i < THREADS; i++) {
+		crowd[i].s = &s;
+		for (uint32_t k = 0; k < EACH; k++)
+			crowd[i].reqs[k].value = i * 1000 + k;
+		assert_int_equal(pthread_create(&threads[i], NULL, crowd_main, &crowd[i]), 0);
+	}
+	for (uint32_t i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	wait_answers(&s.o, THREADS * EACH);
+	writer_get_stats(s.w, &st);
+	assert_int_equal(st.requests, THREADS * EACH);
+	assert_int_equal(st.queued, 0);
+	assert_true(st.batches >= THREADS * EACH / 64 && st.batches < THREADS * EACH);
+	assert_int_equal(st.syncs, st.batches);
+	replay_all(s.o.log, t, 0);
+	assert_int_equal(t->count, THREADS * EACH);
+	for (uint32_t i = 0; i < THREADS; i++)
+		for (uint32_t k = 0; k < EACH; k++) {
+			const struct request *r = &crowd[i].reqs[k];
+
+			assert_int_equal(r->answers, 1);
+			assert_int_equal(r->rc, RC_OK);
+			assert_true(r->durable && (k == 0 || r->lsn > crowd[i].reqs[k - 1].lsn));
+			assert_int_equal(t->value[r->lsn - LSN_MAKE(1, 1)], r->value);
+		}
+	assert_int_equal(s.o.committed, THREADS * EACH);
+	scene_close(&s);
+	free(crowd);
+	free(t);
+}
+
+static void
+test_stop_answers_all(void **state)
+{
+	struct request reqs[100];
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 7);
+	memset(reqs, 0, sizeof reqs);
+	for (size_t i = 0; i < 100; i++)
+		writer_submit(s.w, &reqs[i].base);
+	writer_stop(&s.w);
+	assert_int_equal(s.o.answers, 100);
+	for (size_t i = 0; i < 100; i++)
+		assert_true(reqs[i].answers == 1 && reqs[i].rc == RC_OK && reqs[i].durable);
+	scene_close(&s);
+}
+
+static void
+test_refused_requests(void **state)
+{
+	struct request r = { .refuse = true };
+	struct writer_stats st;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_OK);
+	assert_false(r.durable);
+	assert_int_equal(s.o.rollbacks, 1);
+	s.o.resolve_fails = 1;
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_CORRUPT);
+	s.o.begin_fails = 1;
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_BUSY);
+	writer_get_stats(s.w, &st);
+	assert_int_equal(st.batches, 0);
+	assert_int_equal(st.failures, 2);
+	scene_close(&s);
+}
+
+/* Without space the batch is refused and the volume goes on; what may use the reserve goes through. */
+static void
+test_no_space(void **state)
+{
+	struct request plain = { .value = 1 }, frees = { .value = 2, .base.reserve_ok = true };
+	struct told *t = told_new();
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	submit_and_wait(&s, &plain);
+	fault.only_reserve = true;
+	submit_and_wait(&s, &plain);
+	assert_int_equal(plain.rc, RC_IO);
+	assert_int_equal(plain.os, ENOSPC);
+	assert_false(plain.durable);
+	submit_and_wait(&s, &frees);
+	assert_int_equal(frees.rc, RC_OK);
+	/* Both in one batch: hold the writer in begin by filling the queue at once. */
+	plain.answers = frees.answers = 0;
+	writer_submit(s.w, &plain.base);
+	writer_submit(s.w, &frees.base);
+	wait_answers(&s.o, 5);
+	assert_int_equal(plain.rc, RC_IO);
+	assert_int_equal(frees.rc, RC_OK);
+	assert_int_equal(s.o.recovers, 0);
+	fault.only_reserve = false;
+	submit_and_wait(&s, &plain);
+	assert_int_equal(plain.rc, RC_OK);
+	replay_all(s.o.log, t, 0);
+	assert_int_equal(t->count, 4);
+	scene_close(&s);
+	free(t);
+}
+
+/* A dead log: the batch is answered as failed, the log taken over, with pauses when that fails; then all goes on. */
+static void
+test_dead_log(void **state)
+{
+	struct request r = { .value = 1 };
+	struct told *t = told_new();
+	struct writer_stats st;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	submit_and_wait(&s, &r);
+	fault.append_dead = 1;
+	s.o.recover_fails = 1;
+	r.value = 2;
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_IO);
+	assert_false(r.durable);
+	do {
+		r.value = 3;
+		submit_and_wait(&s, &r);        /* during the pause it may be answered with the failure */
+	} while (r.rc != RC_OK);
+	assert_int_equal(s.o.recovers, 2);
+	assert_int_equal(log_epoch(s.o.log), 2);
+	writer_get_stats(s.w, &st);
+	assert_false(st.stalled);
+	replay_all(s.o.log, t, 0);
+	assert_int_equal(t->count, 2);
+	assert_int_equal(t->value[1], 3);
+	scene_close(&s);
+	free(t);
+}
+
+/* Applying fails after a durable append: it has happened, and the answer says so. */
+static void
+test_failed_commit(void **state)
+{
+	struct request r = { .value = 1 };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	s.o.commit_fails = 1;
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_IO);
+	assert_true(r.durable);
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_OK);
+	assert_int_equal(s.o.recovers, 1);
+	assert_int_equal(log_epoch(s.o.log), 1);
+	scene_close(&s);
+}
+
+/* Relaxed: answered unsynced, synced within a second; a batch with anything else in it is synced at once. */
+static void
+test_relaxed(void **state)
+{
+	struct request flags = { .value = 1, .base.relaxed_ok = true }, mail = { .value = 2 };
+	struct writer_stats st;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, true, 0);
+	submit_and_wait(&s, &flags);
+	writer_get_stats(s.w, &st);
+	assert_int_equal(st.syncs, 0);
+	submit_and_wait(&s, &mail);
+	writer_get_stats(s.w, &st);
+	assert_int_equal(st.syncs, 1);
+	submit_and_wait(&s, &flags);
+	for (int i = 0; i < 100 && st.syncs < 2; i++) {
+		usleep(50000);
+		writer_get_stats(s.w, &st);
+	}
+	assert_int_equal(st.syncs, 2);
+	submit_and_wait(&s, &flags);
+	writer_stop(&s.w);
+	log_close(&s.o.log);
+	s.o.log = volume_open(s.path);
+	assert_int_equal(log_last(s.o.log), LSN_MAKE(1, 4));
+	scene_close(&s);
+}
+
+/* The sync that is owed fails: the changes are in the log anew after the takeover. */
+static void
+test_relaxed_lost_and_found(void **state)
+{
+	struct request flags = { .value = 1, .base.relaxed_ok = true };
+	struct told *t = told_new();
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, true, 0);
+	submit_and_wait(&s, &flags);
+	fault.sync_dead = 1;
+	for (int i = 0; i < 100 && log_epoch(s.o.log) == 1; i++)
+		usleep(50000);
+	flags.value = 2;
+	submit_and_wait(&s, &flags);
+	assert_int_equal(flags.rc, RC_OK);
+	replay_all(s.o.log, t, 0);
+	assert_int_equal(t->count, 2);
+	assert_int_equal(t->lsn[0], LSN_MAKE(2, 1));
+	assert_int_equal(t->value[0], 1);
+	assert_int_equal(t->value[1], 2);
+	scene_close(&s);
+	free(t);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_crowd),         cmocka_unit_test(test_stop_answers_all),
+		cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_no_space),
+		cmocka_unit_test(test_dead_log),      cmocka_unit_test(test_failed_commit),
+		cmocka_unit_test(test_relaxed),       cmocka_unit_test(test_relaxed_lost_and_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
