@@ -1,9 +1,9 @@
 /* admin - the admin's verbs over open volumes: what restantectl does on a stopped volume and the daemon does for it
  * through the control socket, in one place, so that both answer alike.
  *
- * A verb is a list of words ("user", "add", "anna", "SCRAM-SHA-256$..."), checked against one table; its output is lines
- * of text or JSON. Passwords never come here: restantectl makes the verifier. Calls block (I/O, waiting for the writer):
- * a thread of their own or a tool's main thread.
+ * A verb is a list of words ("user", "add", "anna", "SCRAM-SHA-256$..."), checked against one table (admin.c; the words
+ * are listed there); its output is lines of text or JSON. Passwords never come here: restantectl makes the verifier.
+ * Calls block (I/O, waiting for the writer): a thread of their own or a tool's main thread.
  */
 #ifndef RESTANTE_INDEX_ADMIN_H
 #define RESTANTE_INDEX_ADMIN_H
@@ -32,12 +32,19 @@ struct admin {
 	struct volume *const *volumes;
 	size_t                volume_count;
 	bool                  online;           /* inside the daemon */
+	uint64_t              started_ms;       /* online: clock_mono_ms() when the daemon started; 0: not told */
 	const struct admin_output *out;
 };
 
+/* argv: the verb's words. Options stand anywhere behind the verb, "--" ends them. */
 enum admin_exit admin_run(struct admin *ad, int argc, const char *const *argv);
 
 /* May this verb run inside a daemon, and does it need the volume writable. False: unknown verb. */
 bool admin_verb_info(int argc, const char *const *argv, bool *online_ok, bool *needs_write);
+
+/* May an account be called so? RC_SYNTAX or RC_LIMIT, and e says why in words for whoever chose it. */
+MUST_USE enum rc admin_check_name(struct slice name, struct err *e);
+/* Bytes: digits, perhaps with K, M, G or T (powers of 1024). */
+bool admin_parse_size(struct slice text, uint64_t *out);
 
 #endif

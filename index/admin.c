@@ -1,0 +1,384 @@
+/* admin - the table of verbs, and what all of them need. See admin.h.
+ *
+ * Each call has one arena and one line buffer. Handlers tell their own errors and return the exit status; when the
+ * reader has gone away they stop at the next line.
+ */
+#include "index/admin_impl.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <utf8proc.h>
+
+#include "lib/clock.h"
+#include "lib/text.h"
+
+#define CALL_ARENA_MAX   (256u << 20)
+#define PROGRESS_STEP_MS 100u
+
+enum verb_option {
+	OPT_JSON = 1 << 0,
+	OPT_VOLUME = 1 << 1,
+	OPT_QUOTA = 1 << 2,
+};
+
+struct admin_verb {
+	const char *words[2];           /* the second may be NULL */
+	int         min_args, max_args;
+	unsigned    options;            /* enum verb_option */
+	bool        writes;
+	enum admin_exit (*run)(struct admin_call *c);
+	const char *usage;
+};
+
+static const struct admin_verb verbs[] = {
+	{ { "user", "add" }, 2, 2, OPT_VOLUME | OPT_QUOTA, true, admin_user_add,
+	  "user add [--volume NAME] [--quota BYTES] NAME VERIFIER" },
+	{ { "user", "list" }, 0, 0, OPT_VOLUME | OPT_JSON, false, admin_user_list,
+	  "user list [--volume NAME] [--json]" },
+	{ { "user", "passwd" }, 2, 2, 0, true, admin_user_passwd, "user passwd NAME VERIFIER" },
+	{ { "user", "delete" }, 1, 1, 0, true, admin_user_delete, "user delete NAME" },
+	{ { "mailbox", "list" }, 1, 1, OPT_JSON, false, admin_mailbox_list, "mailbox list [--json] NAME" },
+	{ { "quota", "set" }, 2, 2, 0, true, admin_quota_set, "quota set NAME BYTES" },
+	{ { "quota", "show" }, 0, 1, OPT_JSON, false, admin_quota_show, "quota show [--json] [NAME]" },
+	{ { "check", NULL }, 0, 0, OPT_VOLUME, false, admin_check, "check [--volume NAME]" },
+	{ { "dump", NULL }, 0, 0, OPT_VOLUME | OPT_JSON, false, admin_dump, "dump [--volume NAME] [--json]" },
+	{ { "status", NULL }, 0, 0, OPT_JSON, false, admin_status, "status [--json]" },
+};
+
+/* ---- lines ---- */
+
+bool
+admin_send(struct admin_call *c)
+{
+	const struct admin_output *out = c->ad->out;
+
+	if (c->line.failed)
+		admin_complain(c, "a line is longer than %u bytes, or there is no memory for it", ADMIN_LINE_MAX);
+	else if (!c->stopped && !out->line(out->arg, buf_slice(&c->line)))
+		c->stopped = true;
+	buf_reset(&c->line);
+	return !c->stopped;
+}
+
+bool
+admin_printf(struct admin_call *c, const char *fmt, ...)
+{
+	va_list ap, again;
+	uint8_t *to;
+	int len;
+
+	va_start(ap, fmt);
+	va_copy(again, ap);
+	len = vsnprintf(NULL, 0, fmt, ap);
+	va_end(ap);
+	to = len >= 0 ? buf_reserve(&c->line, (size_t)len + 1) : NULL;
+	if (to != NULL) {
+		vsnprintf((char *)to, (size_t)len + 1, fmt, again);
+		buf_commit(&c->line, (size_t)len);
+	}
+	va_end(again);
+	return admin_send(c);
+}
+
+void
+admin_complain(struct admin_call *c, const char *fmt, ...)
+{
+	char text[ERR_TEXT_MAX + 256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	c->ad->out->error(c->ad->out->arg, slice_str(text));
+}
+
+enum admin_exit
+admin_fail(struct admin_call *c, const struct err *e)
+{
+	if (c->stopped)
+		return ADMIN_FAILED;
+	admin_complain(c, "%s", e->text[0] != '\0' ? e->text : rc_name(e->code));
+	return e->code == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
+}
+
+bool
+admin_progress(struct admin_call *c, const char *what, uint64_t done, uint64_t total)
+{
+	const struct admin_output *out = c->ad->out;
+	uint64_t now = clock_mono_ms();
+
+	if (out->progress != NULL && !c->stopped && (now - c->told_ms >= PROGRESS_STEP_MS || done >= total)) {
+		c->told_ms = now;
+		out->progress(out->arg, what, done, total);
+	}
+	return !c->stopped;
+}
+
+void
+admin_append_lsn(struct buf *out, log_lsn lsn)
+{
+	buf_printf(out, "%u.%llu", LSN_EPOCH(lsn),
+	    (unsigned long long)(lsn & ((UINT64_C(1) << LSN_COUNTER_BITS) - 1)));
+}
+
+void
+admin_json_lsn(struct json *j, const char *key, log_lsn lsn)
+{
+	char text[40];
+
+	snprintf(text, sizeof text, "%u.%llu", LSN_EPOCH(lsn),
+	    (unsigned long long)(lsn & ((UINT64_C(1) << LSN_COUNTER_BITS) - 1)));
+	json_cstr(j, key, text);
+}
+
+void
+admin_append_quoted(struct buf *out, struct slice s)
+{
+	buf_append_byte(out, '"');
+	while (s.len > 0) {
+		uint32_t cp;
+		size_t n = text_utf8_next(s, &cp);
+
+		if (n == 0 || cp < 0x20 || (cp >= 0x7F && cp < 0xA0))
+			for (size_t i = 0; i < (n == 0 ? 1 : n); i++)
+				buf_printf(out, "\\x%02x", s.ptr[i]);
+		else if (cp == '"' || cp == '\\')
+			buf_printf(out, "\\%c", (int)cp);
+		else
+			buf_append_slice(out, slice_sub(s, 0, n));
+		s = slice_sub(s, n == 0 ? 1 : n, s.len);
+	}
+	buf_append_byte(out, '"');
+}
+
+void
+admin_append_piece(struct buf *out, struct seg_id seg)
+{
+	if (seg.kind == SEG_BODY)
+		buf_printf(out, "b-%u-%llu", seg.epoch, (unsigned long long)seg.seq);
+	else
+		buf_printf(out, "s-%llu-%u", (unsigned long long)seg.seq, seg.epoch);
+}
+
+/* ---- what words mean ---- */
+
+/* Letters, digits, marks, punctuation and symbols: nothing that is invisible, a separator or not assigned. */
+static bool
+is_name_char(uint32_t cp)
+{
+	switch (utf8proc_category((utf8proc_int32_t)cp)) {
+	case UTF8PROC_CATEGORY_CC:
+	case UTF8PROC_CATEGORY_CF:
+	case UTF8PROC_CATEGORY_CN:
+	case UTF8PROC_CATEGORY_CO:
+	case UTF8PROC_CATEGORY_CS:
+	case UTF8PROC_CATEGORY_ZL:
+	case UTF8PROC_CATEGORY_ZP:
+	case UTF8PROC_CATEGORY_ZS:
+		return false;
+	default:                /* not our enum */
+		return cp != '/';
+	}
+}
+
+enum rc
+admin_check_name(struct slice name, struct err *e)
+{
+	if (name.len == 0)
+		return err_set(e, RC_SYNTAX, "the name is empty");
+	if (name.len > ACCOUNT_NAME_MAX)
+		return err_set(e, RC_LIMIT, "the name is longer than %u bytes", ACCOUNT_NAME_MAX);
+	while (name.len > 0) {
+		uint32_t cp;
+		size_t n = text_utf8_next(name, &cp);
+
+		if (n == 0)
+			return err_set(e, RC_SYNTAX, "the name is not UTF-8");
+		if (!is_name_char(cp))
+			return err_set(e, RC_SYNTAX, "a name may not hold U+%04X (no spaces, slashes, control or "
+			    "invisible characters)", (unsigned)cp);
+		name = slice_sub(name, n, name.len);
+	}
+	return RC_OK;
+}
+
+bool
+admin_parse_size(struct slice text, uint64_t *out)
+{
+	static const char suffixes[] = "KMGT";
+	unsigned shift = 0;
+
+	if (text.len > 0) {
+		const char *hit = memchr(suffixes, ascii_upper(text.ptr[text.len - 1]), sizeof suffixes - 1);
+
+		if (hit != NULL) {
+			shift = 10 * (unsigned)(hit - suffixes + 1);
+			text.len--;
+		}
+	}
+	/* What SQLite can hold. */
+	if (!slice_to_u64(text, (uint64_t)INT64_MAX >> shift, out))
+		return false;
+	*out <<= shift;
+	return true;
+}
+
+enum admin_exit
+admin_worse(enum admin_exit a, enum admin_exit b)
+{
+	return a > b ? a : b;
+}
+
+struct volume *
+admin_next_volume(const struct admin_call *c, size_t *i)
+{
+	if (c->only != NULL)
+		return (*i)++ == 0 ? c->only : NULL;
+	return *i < c->ad->volume_count ? c->ad->volumes[(*i)++] : NULL;
+}
+
+enum admin_exit
+admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out)
+{
+	struct err e = ERR_INIT;
+	size_t i = 0;
+
+	while ((*v = admin_next_volume(c, &i)) != NULL) {
+		enum rc rc = volume_find_account(*v, slice_str(name), &c->arena, out, &e);
+
+		if (rc == RC_OK)
+			return ADMIN_OK;
+		if (rc != RC_NOT_FOUND)
+			return admin_fail(c, &e);
+	}
+	admin_complain(c, "%s: there is no such account", name);
+	return ADMIN_FAILED;
+}
+
+enum admin_exit
+admin_change(struct admin_call *c, struct volume *v, struct change **change, const char *what)
+{
+	struct change *ch = *change;
+	enum admin_exit status = ADMIN_OK;
+	enum rc rc;
+
+	ch->who = (struct frame_who){ .protocol = PROTO_ADMIN };
+	rc = volume_submit_wait(v, ch);
+	if (rc != RC_OK && ch->durable) {
+		admin_complain(c, "%s: done, but the index is behind: %s", what, ch->err.text);
+	} else if (rc != RC_OK) {
+		admin_complain(c, "%s: %s", what, ch->err.text[0] != '\0' ? ch->err.text : rc_name(rc));
+		status = ADMIN_FAILED;
+	}
+	change_free(change);
+	return status;
+}
+
+/* ---- the call ---- */
+
+static const struct admin_verb *
+find_verb(int argc, const char *const *argv)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+		const struct admin_verb *v = &verbs[i];
+
+		if (argc < 1 || strcmp(argv[0], v->words[0]) != 0)
+			continue;
+		if (v->words[1] == NULL || (argc > 1 && strcmp(argv[1], v->words[1]) == 0))
+			return v;
+	}
+	return NULL;
+}
+
+bool
+admin_verb_info(int argc, const char *const *argv, bool *online_ok, bool *needs_write)
+{
+	const struct admin_verb *v = find_verb(argc, argv);
+
+	if (v == NULL)
+		return false;
+	*online_ok = true;
+	*needs_write = v->writes;
+	return true;
+}
+
+static bool
+choose_volume(struct admin_call *c, const char *name)
+{
+	for (size_t i = 0; i < c->ad->volume_count; i++) {
+		if (strcmp(volume_name(c->ad->volumes[i]), name) == 0) {
+			c->only = c->ad->volumes[i];
+			return true;
+		}
+	}
+	admin_complain(c, "there is no volume %s", name);
+	return false;
+}
+
+/* One option at argv[*i]; *i is left on its last word. */
+static enum admin_exit
+take_option(struct admin_call *c, int argc, const char *const *argv, int *i)
+{
+	const char *name = argv[*i], *value = *i + 1 < argc ? argv[*i + 1] : NULL;
+
+	if (strcmp(name, "--json") == 0 && (c->verb->options & OPT_JSON) != 0) {
+		c->json = true;
+		return ADMIN_OK;
+	}
+	if (value == NULL)
+		return ADMIN_USAGE;
+	(*i)++;
+	if (strcmp(name, "--volume") == 0 && (c->verb->options & OPT_VOLUME) != 0)
+		return choose_volume(c, value) ? ADMIN_OK : ADMIN_FAILED;
+	if (strcmp(name, "--quota") == 0 && (c->verb->options & OPT_QUOTA) != 0)
+		return admin_parse_size(slice_str(value), &c->quota) ? ADMIN_OK : ADMIN_USAGE;
+	return ADMIN_USAGE;
+}
+
+static enum admin_exit
+take_words(struct admin_call *c, int argc, const char *const *argv)
+{
+	bool options = true;
+
+	for (int i = c->verb->words[1] != NULL ? 2 : 1; i < argc; i++) {
+		enum admin_exit status = ADMIN_OK;
+
+		if (options && strcmp(argv[i], "--") == 0)
+			options = false;
+		else if (options && strncmp(argv[i], "--", 2) == 0)
+			status = take_option(c, argc, argv, &i);
+		else if (c->argc == c->verb->max_args)
+			status = ADMIN_USAGE;
+		else
+			c->args[c->argc++] = argv[i];
+		if (status != ADMIN_OK)
+			return status;
+	}
+	return c->argc < c->verb->min_args ? ADMIN_USAGE : ADMIN_OK;
+}
+
+enum admin_exit
+admin_run(struct admin *ad, int argc, const char *const *argv)
+{
+	struct admin_call c = { .ad = ad, .verb = find_verb(argc, argv) };
+	enum admin_exit status;
+
+	assert(ad->out != NULL && ad->volume_count > 0);
+	if (c.verb == NULL) {
+		admin_complain(&c, "usage: no such verb: %.40s %.40s", argc > 0 ? argv[0] : "", argc > 1 ? argv[1] : "");
+		return ADMIN_USAGE;
+	}
+	arena_init(&c.arena, CALL_ARENA_MAX);
+	buf_init(&c.line, ADMIN_LINE_MAX);
+	status = take_words(&c, argc, argv);
+	if (status == ADMIN_OK)
+		status = c.verb->run(&c);
+	if (status == ADMIN_USAGE)
+		admin_complain(&c, "usage: %s", c.verb->usage);
+	buf_fini(&c.line);
+	arena_fini(&c.arena);
+	return status;
+}

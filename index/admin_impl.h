@@ -1,0 +1,69 @@
+/* admin_impl - one call of an admin verb, as its handlers see it. Of admin_*.c only. */
+#ifndef RESTANTE_INDEX_ADMIN_IMPL_H
+#define RESTANTE_INDEX_ADMIN_IMPL_H
+
+#include "index/admin.h"
+#include "lib/json.h"
+
+#define ADMIN_ARGS_MAX 4
+#define ADMIN_LINE_MAX (15u << 20)      /* bytes of one line; the control socket carries 16 MiB */
+
+struct admin_verb;
+
+struct admin_call {
+	struct admin            *ad;
+	const struct admin_verb *verb;
+	const char              *args[ADMIN_ARGS_MAX];  /* the words that are no options; NULL behind them */
+	int                      argc;
+	bool                     json;
+	uint64_t                 quota;
+	struct volume           *only;          /* --volume; NULL: all */
+	struct arena             arena;         /* of the call */
+	struct buf               line;          /* the line that is being made */
+	bool                     stopped;       /* nobody reads any more */
+	uint64_t                 told_ms;       /* of the last progress */
+};
+
+/* Send what stands in `line` and empty it. False when nobody reads any more. */
+bool admin_send(struct admin_call *c);
+bool admin_printf(struct admin_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* One line for stderr. */
+void admin_complain(struct admin_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The error's text, and the exit status that goes with it. */
+enum admin_exit admin_fail(struct admin_call *c, const struct err *e);
+/* At most ten times a second, and at the end. False when nobody reads any more. */
+bool admin_progress(struct admin_call *c, const char *what, uint64_t done, uint64_t total);
+
+/* The volumes that the call is about: `*i` runs from 0; NULL behind the last. */
+struct volume *admin_next_volume(const struct admin_call *c, size_t *i);
+/* The account of that name, wherever it is. ADMIN_FAILED: told already. */
+enum admin_exit admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out);
+/* Submit, wait, tell what went wrong, free. `what` says what was tried. */
+enum admin_exit admin_change(struct admin_call *c, struct volume *v, struct change **change, const char *what);
+
+/* The worse of two. */
+enum admin_exit admin_worse(enum admin_exit a, enum admin_exit b);
+
+/* "2.17": epoch and counter. */
+void admin_append_lsn(struct buf *out, log_lsn lsn);
+void admin_json_lsn(struct json *j, const char *key, log_lsn lsn);
+/* In quotes; quotes, backslashes, control characters and what is not UTF-8 escaped. */
+void admin_append_quoted(struct buf *out, struct slice s);
+/* The name of a piece's file. */
+void admin_append_piece(struct buf *out, struct seg_id seg);
+/* A finding of log_report in one line. */
+void admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
+                          log_lsn first, log_lsn last, const char *what);
+
+enum admin_exit admin_user_add(struct admin_call *c);
+enum admin_exit admin_user_list(struct admin_call *c);
+enum admin_exit admin_user_passwd(struct admin_call *c);
+enum admin_exit admin_user_delete(struct admin_call *c);
+enum admin_exit admin_mailbox_list(struct admin_call *c);
+enum admin_exit admin_quota_set(struct admin_call *c);
+enum admin_exit admin_quota_show(struct admin_call *c);
+enum admin_exit admin_check(struct admin_call *c);
+enum admin_exit admin_dump(struct admin_call *c);
+enum admin_exit admin_status(struct admin_call *c);
+
+#endif

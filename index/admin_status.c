@@ -1,0 +1,138 @@
+/* admin_status - what the server and its volumes are doing. See admin.h. */
+#include "index/admin_impl.h"
+
+#include <unistd.h>
+
+#include "lib/clock.h"
+
+static uint64_t
+uptime_s(const struct admin *ad)
+{
+	return (clock_mono_ms() - ad->started_ms) / 1000;
+}
+
+static void
+send_server_text(struct admin_call *c)
+{
+	uint64_t up;
+
+	if (!c->ad->online) {
+		admin_printf(c, "restanted is not running");
+		return;
+	}
+	buf_printf(&c->line, "restanted is running: pid %ld", (long)getpid());
+	if (c->ad->started_ms != 0) {
+		up = uptime_s(c->ad);
+		buf_printf(&c->line, ", up for %llu days %02u:%02u:%02u", (unsigned long long)(up / 86400),
+		    (unsigned)(up / 3600 % 24), (unsigned)(up / 60 % 60), (unsigned)(up % 60));
+	}
+	admin_send(c);
+}
+
+static void
+send_lsn(struct admin_call *c, const char *what, log_lsn lsn)
+{
+	buf_printf(&c->line, "  %-16s ", what);
+	admin_append_lsn(&c->line, lsn);
+	admin_send(c);
+}
+
+static void
+send_volume_text(struct admin_call *c, const struct volume_status *s)
+{
+	const struct {
+		const char *what;
+		uint64_t    value;
+	} rows[] = {
+		{ "accounts", s->accounts },
+		{ "mailboxes", s->mailboxes },
+		{ "messages", s->messages },
+		{ "expunged", s->expunged },
+		{ "blobs", s->blobs },
+		{ "message bytes", s->message_bytes },
+		{ "log bytes", s->log_bytes },
+		{ "index bytes", s->index_bytes },
+		{ "segments", s->segments },
+		{ "changes", s->changes },
+		{ "batches", s->batches },
+		{ "syncs", s->syncs },
+		{ "queued", s->queued },
+	};
+
+	admin_printf(c, "volume %s%s", s->name, s->stalled ? ": STALLED, takes no changes" : "");
+	admin_printf(c, "  %-16s %u", "epoch", s->epoch);
+	send_lsn(c, "last LSN", s->last_lsn);
+	send_lsn(c, "applied LSN", s->applied_lsn);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		admin_printf(c, "  %-16s %llu", rows[i].what, (unsigned long long)rows[i].value);
+}
+
+static void
+add_volume_json(struct json *j, const struct volume_status *s)
+{
+	json_object(j, NULL);
+	json_cstr(j, "name", s->name);
+	json_u64(j, "epoch", s->epoch);
+	admin_json_lsn(j, "last_lsn", s->last_lsn);
+	admin_json_lsn(j, "applied_lsn", s->applied_lsn);
+	json_u64(j, "accounts", s->accounts);
+	json_u64(j, "mailboxes", s->mailboxes);
+	json_u64(j, "messages", s->messages);
+	json_u64(j, "expunged", s->expunged);
+	json_u64(j, "blobs", s->blobs);
+	json_u64(j, "message_bytes", s->message_bytes);
+	json_u64(j, "log_bytes", s->log_bytes);
+	json_u64(j, "index_bytes", s->index_bytes);
+	json_u64(j, "segments", s->segments);
+	json_u64(j, "changes", s->changes);
+	json_u64(j, "batches", s->batches);
+	json_u64(j, "syncs", s->syncs);
+	json_u64(j, "queued", s->queued);
+	json_bool(j, "stalled", s->stalled);
+	json_end(j);
+}
+
+static void
+begin_json(struct admin_call *c, struct json *j)
+{
+	json_init(j, &c->line);
+	json_object(j, NULL);
+	json_bool(j, "running", c->ad->online);
+	if (c->ad->online)
+		json_u64(j, "pid", (uint64_t)getpid());
+	if (c->ad->online && c->ad->started_ms != 0)
+		json_u64(j, "uptime_s", uptime_s(c->ad));
+	json_array(j, "volumes");
+}
+
+enum admin_exit
+admin_status(struct admin_call *c)
+{
+	enum admin_exit status = ADMIN_OK;
+	struct volume_status s;
+	struct err e = ERR_INIT;
+	struct volume *v;
+	struct json j;
+	size_t i = 0;
+
+	if (c->json)
+		begin_json(c, &j);
+	else
+		send_server_text(c);
+	while ((v = admin_next_volume(c, &i)) != NULL) {
+		if (volume_get_status(v, &s, &e) != RC_OK) {
+			err_add(&e, "volume %s", volume_name(v));
+			status = admin_worse(status, admin_fail(c, &e));
+		} else if (c->json) {
+			add_volume_json(&j, &s);
+		} else {
+			send_volume_text(c, &s);
+		}
+	}
+	if (c->json) {
+		json_end(&j);
+		json_end(&j);
+		admin_send(c);
+	}
+	return status;
+}

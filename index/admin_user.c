@@ -1,0 +1,229 @@
+/* admin_user - accounts: add, list, passwd, delete, and their quotas. See admin.h.
+ *
+ * A name is an account's in the whole of this server: it is looked for in every volume before it is given out. Two
+ * adds of one name in two volumes at the same moment could both pass; nobody adds accounts so, and a lookup answers
+ * with the first volume's.
+ */
+#include "index/admin_impl.h"
+
+#define LIST_PAGE 256u
+
+/* restantectl made it; this catches only a caller that sent something else, such as a password in clear. */
+static bool
+check_verifier(struct admin_call *c, const char *verifier)
+{
+	if (slice_starts(slice_str(verifier), SLICE("SCRAM-SHA-256$")))
+		return true;
+	admin_complain(c, "that is no verifier of a password");
+	return false;
+}
+
+static struct change *
+new_change(struct admin_call *c, enum change_kind kind, account_id id)
+{
+	struct change *ch = change_new(kind);
+
+	if (ch == NULL)
+		admin_complain(c, "out of memory");
+	else
+		ch->u.account.id = id;
+	return ch;
+}
+
+static bool
+put_password(struct change *ch, const char *verifier)
+{
+	ch->u.account.credential_name = SLICE("password");
+	ch->u.account.credential_value = arena_dup(&ch->arena, slice_str(verifier));
+	return ch->u.account.credential_value.ptr != NULL;
+}
+
+/* Is the name free in every volume? */
+static enum admin_exit
+check_free(struct admin_call *c, const char *name)
+{
+	struct volume *only = c->only, *v;
+	struct account_info there;
+	struct err e = ERR_INIT;
+	size_t i = 0;
+
+	if (admin_check_name(slice_str(name), &e) != RC_OK) {
+		err_add(&e, "%.255s", name);
+		return admin_fail(c, &e);
+	}
+	c->only = NULL;
+	while ((v = admin_next_volume(c, &i)) != NULL) {
+		enum rc rc = volume_find_account(v, slice_str(name), &c->arena, &there, &e);
+
+		if (rc == RC_NOT_FOUND)
+			continue;
+		if (rc != RC_OK)
+			return admin_fail(c, &e);
+		admin_complain(c, "%s: there is an account %.*s already", name, SLICE_ARG(there.name));
+		return ADMIN_FAILED;
+	}
+	c->only = only;
+	return ADMIN_OK;
+}
+
+enum admin_exit
+admin_user_add(struct admin_call *c)
+{
+	struct change *ch;
+	enum admin_exit status = check_free(c, c->args[0]);
+
+	if (status != ADMIN_OK)
+		return status;
+	if (!check_verifier(c, c->args[1]))
+		return ADMIN_FAILED;
+	ch = new_change(c, CHANGE_ACCOUNT_CREATE, 0);
+	if (ch == NULL)
+		return ADMIN_FAILED;
+	ch->u.account.name = arena_dup(&ch->arena, slice_str(c->args[0]));
+	ch->u.account.quota_bytes = c->quota;
+	if (ch->u.account.name.ptr == NULL || !put_password(ch, c->args[1])) {
+		admin_complain(c, "out of memory");
+		change_free(&ch);
+		return ADMIN_FAILED;
+	}
+	return admin_change(c, c->only != NULL ? c->only : c->ad->volumes[0], &ch, c->args[0]);
+}
+
+enum admin_exit
+admin_user_passwd(struct admin_call *c)
+{
+	struct account_info info;
+	struct change *ch;
+	struct volume *v;
+	enum admin_exit status = admin_find(c, c->args[0], &v, &info);
+
+	if (status != ADMIN_OK)
+		return status;
+	if (!check_verifier(c, c->args[1]))
+		return ADMIN_FAILED;
+	ch = new_change(c, CHANGE_CREDENTIAL, info.id);
+	if (ch == NULL)
+		return ADMIN_FAILED;
+	if (!put_password(ch, c->args[1])) {
+		admin_complain(c, "out of memory");
+		change_free(&ch);
+		return ADMIN_FAILED;
+	}
+	return admin_change(c, v, &ch, c->args[0]);
+}
+
+enum admin_exit
+admin_user_delete(struct admin_call *c)
+{
+	struct account_info info;
+	struct change *ch;
+	struct volume *v;
+	enum admin_exit status = admin_find(c, c->args[0], &v, &info);
+
+	if (status != ADMIN_OK)
+		return status;
+	ch = new_change(c, CHANGE_ACCOUNT_DELETE, info.id);
+	return ch != NULL ? admin_change(c, v, &ch, c->args[0]) : ADMIN_FAILED;
+}
+
+enum admin_exit
+admin_quota_set(struct admin_call *c)
+{
+	struct account_info info;
+	struct change *ch;
+	struct volume *v;
+	uint64_t bytes;
+	enum admin_exit status;
+
+	if (!admin_parse_size(slice_str(c->args[1]), &bytes))
+		return ADMIN_USAGE;
+	status = admin_find(c, c->args[0], &v, &info);
+	if (status != ADMIN_OK)
+		return status;
+	ch = new_change(c, CHANGE_ACCOUNT_QUOTA, info.id);
+	if (ch == NULL)
+		return ADMIN_FAILED;
+	ch->u.account.quota_bytes = bytes;
+	return admin_change(c, v, &ch, c->args[0]);
+}
+
+/* ---- lists ---- */
+
+/* One account's row. The columns of text are parted by tabs: no name holds one. */
+static bool
+send_account(struct admin_call *c, struct volume *v, const struct account_info *a)
+{
+	struct json j;
+
+	if (!c->json) {
+		buf_append_slice(&c->line, a->name);
+		buf_printf(&c->line, "\t%s\t%llu messages\t%llu bytes\t", volume_name(v),
+		    (unsigned long long)a->used_messages, (unsigned long long)a->used_bytes);
+		if (a->quota_bytes == 0)
+			buf_append_str(&c->line, "no quota");
+		else
+			buf_printf(&c->line, "quota %llu", (unsigned long long)a->quota_bytes);
+		return admin_send(c);
+	}
+	json_init(&j, &c->line);
+	json_object(&j, NULL);
+	json_str(&j, "name", a->name);
+	json_cstr(&j, "volume", volume_name(v));
+	admin_json_lsn(&j, "id", a->id);
+	json_u64(&j, "created_us", a->created_us);
+	json_u64(&j, "messages", a->used_messages);
+	json_u64(&j, "bytes", a->used_bytes);
+	json_u64(&j, "quota", a->quota_bytes);
+	json_end(&j);
+	return admin_send(c);
+}
+
+static enum admin_exit
+list_volume(struct admin_call *c, struct volume *v)
+{
+	char last[ACCOUNT_NAME_MAX + 1] = "";
+	struct account_info *list;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	do {
+		arena_reset(&c->arena);
+		if (volume_list_accounts(v, slice_str(last), LIST_PAGE, &c->arena, &list, &n, &e) != RC_OK)
+			return admin_fail(c, &e);
+		for (size_t i = 0; i < n; i++)
+			if (!send_account(c, v, &list[i]))
+				return ADMIN_FAILED;
+		if (n > 0 && !slice_to_cstr(list[n - 1].name, last, sizeof last)) {
+			admin_complain(c, "%s: an account's name is damaged; the list ends here", volume_name(v));
+			return ADMIN_DAMAGE;
+		}
+	} while (n == LIST_PAGE);
+	return ADMIN_OK;
+}
+
+enum admin_exit
+admin_user_list(struct admin_call *c)
+{
+	enum admin_exit status = ADMIN_OK;
+	struct volume *v;
+	size_t i = 0;
+
+	while ((v = admin_next_volume(c, &i)) != NULL && !c->stopped)
+		status = admin_worse(status, list_volume(c, v));
+	return status;
+}
+
+enum admin_exit
+admin_quota_show(struct admin_call *c)
+{
+	struct account_info info;
+	struct volume *v;
+	enum admin_exit status;
+
+	if (c->argc == 0)
+		return admin_user_list(c);
+	status = admin_find(c, c->args[0], &v, &info);
+	if (status == ADMIN_OK)
+		send_account(c, v, &info);
+	return status;
+}

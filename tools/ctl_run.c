@@ -1,0 +1,280 @@
+/* ctl_run - where a verb runs: in the daemon if its control socket answers, else here, over the volumes themselves.
+ *
+ * Verbs that change something, and lists, which must be true, take the volume's lock here; the daemon may be about to
+ * start or to end, so who holds the lock is waited for, and then the control socket is tried once more. check, dump and
+ * status only look, take no lock and write nothing.
+ */
+#include "tools/ctl.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOCK_WAIT_MS 3000u
+
+void
+ctl_error(const struct ctl *ctl, const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "restantectl: %s", ctl->prefix != NULL ? ctl->prefix : "");
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+bool
+ctl_prepare(struct ctl *ctl)
+{
+	struct err e = ERR_INIT;
+
+	if (ctl->conf != NULL)
+		return true;
+	if (conf_load(ctl->conf_path, &ctl->conf, &e) == RC_OK && ctl_owner_become(ctl->conf->server.user, &e) == RC_OK)
+		return true;
+	ctl_error(ctl, "%s", e.text);
+	return false;
+}
+
+/* ---- output ---- */
+
+struct output {
+	const struct ctl   *ctl;
+	struct ctl_progress progress;
+};
+
+static bool
+print_line(void *arg, struct slice text)
+{
+	struct output *o = arg;
+
+	ctl_progress_clear(&o->progress);
+	fwrite(text.ptr, 1, text.len, stdout);
+	return putchar('\n') != EOF && ferror(stdout) == 0;
+}
+
+static void
+print_error(void *arg, struct slice text)
+{
+	struct output *o = arg;
+
+	ctl_progress_clear(&o->progress);
+	fflush(stdout);
+	ctl_error(o->ctl, "%.*s", SLICE_ARG(text));
+}
+
+static void
+print_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	struct output *o = arg;
+
+	ctl_progress_show(&o->progress, what, done, total);
+}
+
+static void
+print_finding(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+{
+	struct output *o = arg;
+
+	(void)len;
+	(void)first;
+	(void)last;
+	ctl_progress_clear(&o->progress);
+	ctl_error(o->ctl, "damage in segment %llu of epoch %u at offset %llu: %s (see restantectl check)",
+	    (unsigned long long)seg.seq, seg.epoch, (unsigned long long)offset, what);
+}
+
+/* ---- here ---- */
+
+static struct volume_params
+params_of(const struct conf_volume *cv, enum volume_mode mode, struct output *o)
+{
+	return (struct volume_params){
+		.name = cv->name,
+		.path = cv->path,
+		.mode = mode,
+		.lock_wait_ms = LOCK_WAIT_MS,
+		/* Those that only look tell findings themselves. */
+		.report = { o, mode == VOLUME_WRITE ? print_finding : NULL },
+		.progress = print_progress,
+		.progress_arg = o,
+	};
+}
+
+static enum rc
+open_volumes(struct ctl *ctl, enum volume_mode mode, struct output *o, struct err *e)
+{
+	for (size_t i = 0; i < ctl->conf->n_volumes; i++) {
+		struct volume_params p = params_of(&ctl->conf->volumes[i], mode, o);
+		enum rc rc = volume_open(&p, &ctl->volumes[i], e);
+
+		if (rc != RC_OK) {
+			ctl_close(ctl);
+			return rc;
+		}
+		ctl->volume_count = i + 1;
+	}
+	ctl_progress_clear(&o->progress);
+	return RC_OK;
+}
+
+void
+ctl_close(struct ctl *ctl)
+{
+	for (size_t i = 0; i < ctl->volume_count; i++)
+		volume_close(&ctl->volumes[i]);
+	ctl->volume_count = 0;
+}
+
+static enum admin_exit
+run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_output *out)
+{
+	struct admin ad = { .volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out };
+
+	return admin_run(&ad, argc, argv);
+}
+
+/* Does this verb want the lock? */
+static enum volume_mode
+mode_of(int argc, const char *const *argv)
+{
+	static const char *const lookers[] = { "check", "dump", "status" };
+
+	for (size_t i = 0; i < sizeof lookers / sizeof lookers[0]; i++)
+		if (argc > 0 && strcmp(argv[0], lookers[i]) == 0)
+			return VOLUME_READ;
+	return VOLUME_WRITE;
+}
+
+/* ---- there or here ---- */
+
+enum place {
+	PLACE_DAEMON,
+	PLACE_HERE,
+	PLACE_NOWHERE,          /* told already */
+};
+
+static enum place
+find_daemon(const struct ctl *ctl, int *fd)
+{
+	const char *path = ctl->conf->server.control_socket;
+
+	*fd = ctl_connect(path);
+	if (*fd >= 0)
+		return PLACE_DAEMON;
+	if (errno == ENOENT || errno == ECONNREFUSED || errno == ENAMETOOLONG)
+		return PLACE_HERE;
+	if (errno == EACCES)
+		ctl_error(ctl, "control socket %s: %s; run this as the server's user or as root", path, strerror(errno));
+	else
+		ctl_error(ctl, "control socket %s: %s", path, strerror(errno));
+	return PLACE_NOWHERE;
+}
+
+enum admin_exit
+ctl_run(struct ctl *ctl, int argc, const char *const *argv)
+{
+	struct output o = { .ctl = ctl };
+	const struct admin_output out = { &o, print_line, print_error, print_progress };
+	struct err e = ERR_INIT;
+	enum admin_exit status = ADMIN_FAILED;
+	enum place place = PLACE_HERE;
+	int fd = -1;
+
+	ctl_progress_init(&o.progress);
+	if (!ctl_prepare(ctl))
+		return ADMIN_FAILED;
+	if (ctl->volume_count == 0)
+		place = find_daemon(ctl, &fd);
+	if (place == PLACE_HERE && ctl->volume_count == 0 && open_volumes(ctl, mode_of(argc, argv), &o, &e) != RC_OK) {
+		place = e.code == RC_BUSY ? find_daemon(ctl, &fd) : PLACE_HERE;
+		if (place == PLACE_HERE) {
+			ctl_progress_clear(&o.progress);
+			ctl_error(ctl, "%s", e.text);
+			return e.code == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
+		}
+	}
+	if (place == PLACE_DAEMON)
+		status = ctl_remote(fd, argc, argv, &out);
+	else if (place == PLACE_HERE)
+		status = run_here(ctl, argc, argv, &out);
+	ctl_progress_clear(&o.progress);
+	return status;
+}
+
+enum admin_exit
+ctl_forward(struct ctl *ctl)
+{
+	const char *argv[8 + CTL_ARGS_MAX];
+	int n = 0;
+
+	for (int i = 0; i < 2 && ctl->verb->words[i] != NULL; i++)
+		argv[n++] = ctl->verb->words[i];
+	if (ctl->json)
+		argv[n++] = "--json";
+	if (ctl->volume != NULL) {
+		argv[n++] = "--volume";
+		argv[n++] = ctl->volume;
+	}
+	argv[n++] = "--";
+	for (int i = 0; i < ctl->argc; i++)
+		argv[n++] = ctl->args[i];
+	return ctl_run(ctl, n, argv);
+}
+
+/* ---- reindex ---- */
+
+static enum admin_exit
+reindex_volume(struct ctl *ctl, const struct conf_volume *cv, struct output *o)
+{
+	struct volume_params p = params_of(cv, VOLUME_WRITE, o);
+	struct err e = ERR_INIT;
+	enum rc rc = volume_reindex(&p, &e);
+
+	ctl_progress_clear(&o->progress);
+	if (rc != RC_OK) {
+		ctl_error(ctl, "%s: %s", cv->name, e.text);
+		return rc == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
+	}
+	printf("%s: the index is new\n", cv->name);
+	return ADMIN_OK;
+}
+
+enum admin_exit
+ctl_reindex(struct ctl *ctl)
+{
+	struct output o = { .ctl = ctl };
+	enum admin_exit status = ADMIN_OK;
+	bool found = false;
+	enum place place;
+	int fd;
+
+	if (!ctl_prepare(ctl))
+		return ADMIN_FAILED;
+	place = find_daemon(ctl, &fd);
+	if (place == PLACE_DAEMON) {
+		ctl_error(ctl, "reindex needs a stopped server: stop it (kill -TERM %ld, or by your service manager), run this, "
+		    "start it again", ctl_peer_pid(fd));
+		close(fd);
+	}
+	if (place != PLACE_HERE)
+		return ADMIN_FAILED;
+	ctl_progress_init(&o.progress);
+	for (size_t i = 0; i < ctl->conf->n_volumes; i++) {
+		enum admin_exit one;
+
+		if (ctl->volume != NULL && strcmp(ctl->volume, ctl->conf->volumes[i].name) != 0)
+			continue;
+		found = true;
+		one = reindex_volume(ctl, &ctl->conf->volumes[i], &o);
+		status = one > status ? one : status;
+	}
+	if (!found) {
+		ctl_error(ctl, "there is no volume %s", ctl->volume);
+		return ADMIN_FAILED;
+	}
+	return status;
+}

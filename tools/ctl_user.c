@@ -1,0 +1,217 @@
+/* ctl_user - the verbs on accounts that need more than their words: a password, a confirmation, a list. */
+#include "tools/ctl.h"
+
+#include <unistd.h>
+
+#include "sasl/credential.h"
+#include "sasl/saslprep.h"
+
+#define IMPORT_LINE_MAX (ACCOUNT_NAME_MAX + 1 + SASLPREP_MAX + 2)
+
+/* `user add [--volume V] [--quota N] -- NAME VERIFIER`. Without --quota a new account gets the configured one. */
+static enum admin_exit
+add(struct ctl *ctl, const char *name, const char *verifier)
+{
+	const char *argv[10];
+	char quota[24];
+	int n = 0;
+
+	argv[n++] = "user";
+	argv[n++] = "add";
+	if (ctl->volume != NULL) {
+		argv[n++] = "--volume";
+		argv[n++] = ctl->volume;
+	}
+	snprintf(quota, sizeof quota, "%llu", (unsigned long long)ctl->conf->server.account_quota);
+	argv[n++] = "--quota";
+	argv[n++] = ctl->quota != NULL ? ctl->quota : quota;
+	argv[n++] = "--";
+	argv[n++] = name;
+	argv[n++] = verifier;
+	return ctl_run(ctl, n, argv);
+}
+
+static enum admin_exit
+set_password(struct ctl *ctl, const char *name, const char *verifier)
+{
+	const char *const argv[] = { "user", "passwd", "--", name, verifier };
+
+	return ctl_run(ctl, 5, argv);
+}
+
+/* Ask for a password and do it. */
+static enum admin_exit
+with_password(struct ctl *ctl, enum admin_exit (*act)(struct ctl *, const char *, const char *))
+{
+	enum admin_exit status = ADMIN_FAILED;
+	const char *name = ctl->args[0];
+	char verifier[CREDENTIAL_TEXT_MAX + 1];
+	struct err e = ERR_INIT;
+	struct buf text;
+
+	if (admin_check_name(slice_str(name), &e) != RC_OK) {
+		ctl_error(ctl, "%s: %s", name, e.text);
+		return ADMIN_FAILED;
+	}
+	if (!ctl_prepare(ctl))
+		return ADMIN_FAILED;
+	buf_init(&text, CREDENTIAL_TEXT_MAX);
+	if (ctl_password_verifier(name, &text, &e) != RC_OK)
+		ctl_error(ctl, "%s: %s", name, e.text);
+	else if (slice_to_cstr(buf_slice(&text), verifier, sizeof verifier))
+		status = act(ctl, name, verifier);
+	secret_wipe(verifier, sizeof verifier);
+	secret_wipe_buf(&text);
+	buf_fini(&text);
+	return status;
+}
+
+enum admin_exit
+ctl_user_add(struct ctl *ctl)
+{
+	return with_password(ctl, add);
+}
+
+enum admin_exit
+ctl_user_passwd(struct ctl *ctl)
+{
+	return with_password(ctl, set_password);
+}
+
+/* ---- delete ---- */
+
+static bool
+confirm(const char *name)
+{
+	char answer[16];
+
+	fprintf(stderr, "Delete the account %s with all its mail? Type yes: ", name);
+	return fgets(answer, sizeof answer, stdin) != NULL && strcmp(answer, "yes\n") == 0;
+}
+
+enum admin_exit
+ctl_user_delete(struct ctl *ctl)
+{
+	const char *const argv[] = { "user", "delete", "--", ctl->args[0] };
+
+	if (!ctl_prepare(ctl))
+		return ADMIN_FAILED;
+	if (!ctl->yes && isatty(STDIN_FILENO) == 1 && !confirm(ctl->args[0])) {
+		ctl_error(ctl, "nothing was deleted");
+		return ADMIN_FAILED;
+	}
+	return ctl_run(ctl, 4, argv);
+}
+
+/* ---- import ---- */
+
+struct import {
+	struct ctl         *ctl;
+	struct ctl_progress progress;
+	uint64_t            line, added, failed;
+};
+
+enum rc
+ctl_split_import(struct slice line, struct slice *name, struct slice *password, struct err *e)
+{
+	size_t colon = slice_find_byte(line, ':');
+
+	if (colon == line.len)
+		return err_set(e, RC_SYNTAX, "expected name:password");
+	*name = slice_sub(line, 0, colon);
+	*password = slice_sub(line, colon + 1, line.len);
+	if (password->len == 0)
+		return err_set(e, RC_SYNTAX, "an empty password is not allowed");
+	return admin_check_name(*name, e);
+}
+
+static enum rc
+make_verifier(struct slice password, char *dst, size_t size, struct err *e)
+{
+	struct buf text;
+	enum rc rc;
+
+	buf_init(&text, CREDENTIAL_TEXT_MAX);
+	rc = credential_make_scram(password, &text, e);
+	if (rc == RC_OK && !slice_to_cstr(buf_slice(&text), dst, size))
+		rc = err_set(e, RC_LIMIT, "verifier too long");
+	secret_wipe_buf(&text);
+	buf_fini(&text);
+	return rc;
+}
+
+static bool
+import_line(struct import *im, struct slice line)
+{
+	char name[ACCOUNT_NAME_MAX + 1], verifier[CREDENTIAL_TEXT_MAX + 1];
+	struct slice name_part, password;
+	struct err e = ERR_INIT;
+	enum admin_exit status;
+
+	if (ctl_split_import(line, &name_part, &password, &e) != RC_OK ||
+	    make_verifier(password, verifier, sizeof verifier, &e) != RC_OK) {
+		ctl_progress_clear(&im->progress);
+		ctl_error(im->ctl, "%s", e.text);
+		return false;
+	}
+	if (!slice_to_cstr(name_part, name, sizeof name))
+		return false;           /* cannot be: the name was checked */
+	status = add(im->ctl, name, verifier);
+	secret_wipe(verifier, sizeof verifier);
+	return status == ADMIN_OK;
+}
+
+/* False at the end of the input. */
+static bool
+import_next(struct import *im, struct ctl_reader *r, struct secret *line)
+{
+	struct err e = ERR_INIT;
+	char prefix[40];
+	enum rc rc = ctl_reader_line(r, line, &e);
+
+	if (rc == RC_NOT_FOUND)
+		return false;
+	im->line++;
+	snprintf(prefix, sizeof prefix, "line %llu: ", (unsigned long long)im->line);
+	im->ctl->prefix = prefix;
+	if (rc == RC_OK && line->len == 0)
+		return true;            /* a blank line is nobody */
+	if (rc != RC_OK)
+		ctl_error(im->ctl, "%s", e.text);
+	if (rc == RC_OK && import_line(im, secret_slice(line)))
+		im->added++;
+	else
+		im->failed++;
+	im->ctl->prefix = "";
+	ctl_progress_count(&im->progress, "accounts", im->added);
+	return rc == RC_OK || rc == RC_LIMIT;
+}
+
+enum admin_exit
+ctl_user_import(struct ctl *ctl)
+{
+	struct import im = { .ctl = ctl };
+	struct err e = ERR_INIT;
+	struct ctl_reader r;
+	struct secret line;
+
+	if (!ctl_prepare(ctl))
+		return ADMIN_FAILED;
+	ctl_progress_init(&im.progress);
+	ctl_reader_init(&r, STDIN_FILENO);
+	if (secret_init(&line, IMPORT_LINE_MAX, &e) != RC_OK) {
+		ctl_error(ctl, "%s", e.text);
+		return ADMIN_FAILED;
+	}
+	while (import_next(&im, &r, &line))
+		;
+	ctl->prefix = "";
+	ctl_progress_clear(&im.progress);
+	secret_fini(&line);
+	ctl_reader_fini(&r);
+	printf("%llu accounts added", (unsigned long long)im.added);
+	if (im.failed > 0)
+		printf(", %llu lines failed", (unsigned long long)im.failed);
+	putchar('\n');
+	return im.failed > 0 ? ADMIN_FAILED : ADMIN_OK;
+}

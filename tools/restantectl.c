@@ -1,0 +1,276 @@
+/* restantectl - the admin's tool: the table of verbs and the command line. See restantectl(8) and tools/ctl.h. */
+#include "tools/ctl.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "config.h"
+
+#define CONF_DEFAULT RESTANTE_SYSCONFDIR "/restante/restante.conf"
+
+static const struct ctl_verb verbs[] = {
+	{ { "init", NULL }, 1, 1, CTL_BASE_PORT | CTL_USER | CTL_NO_CONF, ctl_init,
+	  "init DIR [--base-port N] [--user USER]",
+	  "Make DIR with a configuration, a self-signed certificate and a volume, ready to be started.\n"
+	  "  --base-port N  listeners on 127.0.0.1: imap N+143, imaps N+993, pop3 N+110, pop3s N+995,\n"
+	  "                 lmtp N+24 (10000)\n"
+	  "  --user USER    as root: who the server becomes (restante, made if missing)\n" },
+	{ { "user", "add" }, 1, 1, CTL_VOLUME | CTL_QUOTA, ctl_user_add,
+	  "user add [--volume V] [--quota BYTES] NAME",
+	  "Add an account. The password is typed, or is one line of standard input.\n"
+	  "  --volume V     in this volume (the first of the configuration)\n"
+	  "  --quota BYTES  as quota set; otherwise account_quota of the configuration\n" },
+	{ { "user", "import" }, 0, 0, CTL_VOLUME | CTL_QUOTA, ctl_user_import,
+	  "user import [--volume V] [--quota BYTES]",
+	  "Add accounts from lines name:password on standard input. Lines that cannot be used are told with\n"
+	  "their numbers, the others are added.\n" },
+	{ { "user", "list" }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward, "user list [--volume V] [--json]",
+	  "List the accounts, a line each: name, volume, messages, bytes, quota; parted by tabs.\n" },
+	{ { "user", "passwd" }, 1, 1, 0, ctl_user_passwd, "user passwd NAME",
+	  "Set an account's password: typed, or one line of standard input.\n" },
+	{ { "user", "delete" }, 1, 1, CTL_YES, ctl_user_delete, "user delete [--yes] NAME",
+	  "Delete an account with all its mail. Asks first on a terminal, unless --yes is given.\n" },
+	{ { "mailbox", "list" }, 1, 1, CTL_JSON, ctl_forward, "mailbox list [--json] NAME",
+	  "List the mailboxes of an account.\n" },
+	{ { "quota", "set" }, 2, 2, 0, ctl_forward, "quota set NAME BYTES",
+	  "Limit an account's mail; BYTES may end with K, M, G or T, 0 is no limit.\n" },
+	{ { "quota", "show" }, 0, 1, CTL_JSON, ctl_forward, "quota show [--json] [NAME]",
+	  "Show the quota and use of an account, or of all.\n" },
+	{ { "check", NULL }, 0, 0, CTL_VOLUME, ctl_forward, "check [--volume V]",
+	  "Verify every frame, record and chunk of the log and compare log and index. Writes nothing.\n"
+	  "Exit status 3 if anything is wrong.\n" },
+	{ { "reindex", NULL }, 0, 0, CTL_VOLUME, ctl_reindex, "reindex [--volume V]",
+	  "Make the index anew from the log. The server must be stopped.\n" },
+	{ { "dump", NULL }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward, "dump [--volume V] [--json]",
+	  "Print every record of the log, a line each, without content of messages. Writes nothing.\n" },
+	{ { "status", NULL }, 0, 0, CTL_JSON, ctl_forward, "status [--json]",
+	  "What the server and its volumes are doing.\n" },
+};
+
+#define VERBS (sizeof verbs / sizeof verbs[0])
+
+/* ---- help ---- */
+
+/* All verbs, or those that begin with `word`. False: there is none. */
+static bool
+print_usage(FILE *to, const char *word)
+{
+	const char *head = "usage: ";
+	bool any = false;
+
+	for (size_t i = 0; i < VERBS; i++) {
+		if (word != NULL && strcmp(word, verbs[i].words[0]) != 0)
+			continue;
+		fprintf(to, "%srestantectl %s%s\n", head,
+		    (verbs[i].options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ", verbs[i].usage);
+		head = "       ";
+		any = true;
+	}
+	if (word == NULL)
+		fputs("       restantectl -h | -V\n"
+		      "FILE is " CONF_DEFAULT " unless given. Every verb has --help. See restantectl(8).\n", to);
+	return any;
+}
+
+static enum admin_exit
+usage_error(const char *why, const char *what, const struct ctl_verb *verb)
+{
+	fprintf(stderr, "restantectl: %s%s%s\n", why, what[0] != '\0' ? ": " : "", what);
+	if (verb != NULL)
+		fprintf(stderr, "usage: restantectl %s%s\n", (verb->options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ",
+		    verb->usage);
+	else
+		print_usage(stderr, NULL);
+	return ADMIN_USAGE;
+}
+
+static void
+print_verb_help(const struct ctl_verb *verb)
+{
+	printf("usage: restantectl %s%s\n\n%s", (verb->options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ", verb->usage,
+	    verb->help);
+}
+
+static bool
+is_help(const char *word)
+{
+	return strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0;
+}
+
+/* ---- the command line ---- */
+
+static const struct ctl_verb *
+find_verb(int argc, char **argv, int *used)
+{
+	for (size_t i = 0; i < VERBS && argc > 0; i++) {
+		const struct ctl_verb *v = &verbs[i];
+
+		if (strcmp(argv[0], v->words[0]) != 0)
+			continue;
+		*used = v->words[1] != NULL ? 2 : 1;
+		if (v->words[1] == NULL || (argc > 1 && strcmp(argv[1], v->words[1]) == 0))
+			return v;
+	}
+	return NULL;
+}
+
+/* The option's number, 0 if there is none of that name. *value: where its value goes, NULL if it takes none. */
+static unsigned
+find_option(struct ctl *ctl, const char *name, const char ***value, bool **flag)
+{
+	const struct {
+		const char  *name;
+		unsigned     option;
+		const char **value;
+		bool        *flag;
+	} options[] = {
+		{ "--json", CTL_JSON, NULL, &ctl->json },
+		{ "--yes", CTL_YES, NULL, &ctl->yes },
+		{ "--volume", CTL_VOLUME, &ctl->volume, NULL },
+		{ "--quota", CTL_QUOTA, &ctl->quota, NULL },
+		{ "--user", CTL_USER, &ctl->user, NULL },
+		{ "--base-port", CTL_BASE_PORT, &ctl->base_port, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+		if (strcmp(name, options[i].name) != 0)
+			continue;
+		*value = options[i].value;
+		*flag = options[i].flag;
+		return options[i].option;
+	}
+	return 0;
+}
+
+static enum admin_exit
+take_option(struct ctl *ctl, const char *word, const char *next, bool *took_next)
+{
+	const char **value;
+	bool *flag;
+
+	if ((find_option(ctl, word, &value, &flag) & ctl->verb->options) == 0)
+		return usage_error("unknown option", word, ctl->verb);
+	*took_next = value != NULL;
+	if (flag != NULL) {
+		*flag = true;
+		return ADMIN_OK;
+	}
+	if (next == NULL)
+		return usage_error("a value is missing behind", word, ctl->verb);
+	*value = next;
+	return ADMIN_OK;
+}
+
+/* Words behind the verb. */
+static enum admin_exit
+take_words(struct ctl *ctl, int argc, char **argv)
+{
+	bool options = true;
+
+	for (int i = 0; i < argc; i++) {
+		enum admin_exit status = ADMIN_OK;
+		bool took_next = false;
+
+		if (options && strcmp(argv[i], "--") == 0)
+			options = false;
+		else if (options && argv[i][0] == '-' && argv[i][1] != '\0')
+			status = take_option(ctl, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &took_next);
+		else if (ctl->argc == ctl->verb->max_args)
+			status = usage_error("too many words", argv[i], ctl->verb);
+		else
+			ctl->args[ctl->argc++] = argv[i];
+		if (status != ADMIN_OK)
+			return status;
+		i += took_next ? 1 : 0;
+	}
+	if (ctl->argc < ctl->verb->min_args)
+		return usage_error("something is missing", "", ctl->verb);
+	return ADMIN_OK;
+}
+
+/* What can be judged without asking anybody. */
+static enum admin_exit
+check_words(const struct ctl *ctl)
+{
+	uint64_t n;
+
+	if (ctl->verb->run == ctl_forward && strcmp(ctl->verb->words[0], "quota") == 0 && ctl->argc == 2 &&
+	    !admin_parse_size(slice_str(ctl->args[1]), &n))
+		return usage_error("not a number of bytes", ctl->args[1], ctl->verb);
+	if (ctl->quota != NULL && !admin_parse_size(slice_str(ctl->quota), &n))
+		return usage_error("not a number of bytes", ctl->quota, ctl->verb);
+	return ADMIN_OK;
+}
+
+static enum admin_exit
+run_verb(struct ctl *ctl, int argc, char **argv)
+{
+	enum admin_exit status;
+	int used = 0;
+
+	if (argc == 0)
+		return usage_error("what is to be done?", "", NULL);
+	ctl->verb = find_verb(argc, argv, &used);
+	if (ctl->verb == NULL && argc > 1 && is_help(argv[1]) && print_usage(stdout, argv[0]))
+		return ADMIN_OK;
+	if (ctl->verb == NULL)
+		return usage_error("unknown verb", argv[argc > 1 && used == 2 ? 1 : 0], NULL);
+	for (int i = used; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (is_help(argv[i])) {
+			print_verb_help(ctl->verb);
+			return ADMIN_OK;
+		}
+	}
+	status = take_words(ctl, argc - used, argv + used);
+	if (status == ADMIN_OK)
+		status = check_words(ctl);
+	return status == ADMIN_OK ? ctl->verb->run(ctl) : status;
+}
+
+/* Options before the verb. False: *status is the end. */
+static bool
+take_global(struct ctl *ctl, int argc, char **argv, int *used, enum admin_exit *status)
+{
+	int i = 1;
+
+	*status = ADMIN_OK;
+	while (i < argc && argv[i][0] == '-') {
+		if (is_help(argv[i])) {
+			print_usage(stdout, NULL);
+			return false;
+		}
+		if (strcmp(argv[i], "-V") == 0 || strcmp(argv[i], "--version") == 0) {
+			puts("restantectl " RESTANTE_VERSION);
+			return false;
+		}
+		if (strcmp(argv[i], "-c") != 0 || i + 1 == argc) {
+			*status = usage_error(strcmp(argv[i], "-c") == 0 ? "a file is missing behind" : "unknown option",
+			    argv[i], NULL);
+			return false;
+		}
+		ctl->conf_path = argv[i + 1];
+		i += 2;
+	}
+	*used = i;
+	return true;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct ctl ctl = { .conf_path = CONF_DEFAULT, .prefix = "" };
+	enum admin_exit status;
+	int used;
+
+	signal(SIGPIPE, SIG_IGN);       /* a pager that has gone away is an error of the next line */
+	log_set_level(LOGLEVEL_WARN);
+	if (take_global(&ctl, argc, argv, &used, &status))
+		status = run_verb(&ctl, argc - used, argv + used);
+	ctl_close(&ctl);
+	conf_free(&ctl.conf);
+	if (fflush(stdout) != 0 && status == ADMIN_OK) {
+		fputs("restantectl: standard output cannot be written\n", stderr);
+		status = ADMIN_FAILED;
+	}
+	return (int)status;
+}
