@@ -264,6 +264,13 @@ enum progress {
 	PROGRESS_GROUP,         /* it was the start of a group */
 };
 
+static void
+drop_words(struct address_iter *it)
+{
+	buf_reset(&it->name);
+	buf_reset(&it->local);
+}
+
 static enum progress
 take_special(struct address_iter *it, struct draft *d, uint8_t c)
 {
@@ -282,6 +289,8 @@ take_special(struct address_iter *it, struct draft *d, uint8_t c)
 			d->in_route = false;
 		else if (!d->at && !d->angle && !it->in_group)
 			return PROGRESS_GROUP;
+		else if (!d->at && !d->angle)
+			drop_words(it);         /* groups do not nest: the inner name goes */
 		return PROGRESS_MORE;
 	case ',':
 		if (!d->in_route)

@@ -334,13 +334,26 @@ header_done(struct mime_parser *p, uint64_t end, uint64_t lines)
 		open_embedded(p);
 }
 
+/* The line end before a delimiter belongs to it, also when it would end a header [RFC 2046 s5.1.1]; so a part never
+ * reaches beyond what it is in. */
+static void
+clip_part(struct mime_part *part, uint64_t end)
+{
+	if (part->header_off > end)
+		part->header_off = end;
+	if (part->header_len > end - part->header_off)
+		part->header_len = end - part->header_off;
+	part->body_off = part->header_off + part->header_len;
+	part->body_len = end - part->body_off;
+}
+
 static void
 close_top(struct mime_parser *p, uint64_t end, uint64_t lines)
 {
 	struct level *l = top(p);
 	struct mime_part *part = &p->parts[l->part];
 
-	part->body_len = end > part->body_off ? end - part->body_off : 0;
+	clip_part(part, end);
 	part->lines = lines > l->lines_before ? lines - l->lines_before : 0;
 	if (part->kind == MIME_MULTIPART && l->children == 0)
 		add_lone_part(p, l->part);

@@ -23,7 +23,7 @@ void param_list_fini(struct param_list *l);
 
 /* The parameters of what follows a value in a Content-Type or Content-Disposition: `in` starts at the first ';' or at
  * its end. Lenient and linear. Pieces foo*0, foo*1 become one foo (or foo*, if any piece is extended) in the place of
- * the first; a missing piece ends it. False without memory. */
+ * the first; pieces behind a gap stay as written. False without memory. */
 bool param_list_parse(struct param_list *l, struct slice in);
 /* The first parameter of that name, or of that name with '*'; NULL if there is none. */
 const struct param *param_find(const struct param_list *l, struct slice name);
