@@ -1,0 +1,429 @@
+/* FETCH as a client sees it: transcripts over a real volume, each given whole and in the smallest steps. */
+#include "tests/unit/imap_rig.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+/* The structure of RFC 3501 s6.4.5: a multipart with text, base64, and an embedded message that is a multipart whose
+ * second part is a multipart itself. */
+#define HEAD "From: Anna <anna@example.org>\r\nTo: ben@example.org\r\nSubject: Nested\r\n" \
+             "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nMessage-ID: <n@example.org>\r\nMIME-Version: 1.0\r\n" \
+             "Content-Type: multipart/mixed; boundary=outer\r\n\r\n"
+#define P1_MIME "Content-Type: text/plain\r\n\r\n"
+#define P1_BODY "first\r\npart"
+#define P2_MIME "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+#define P2_BODY "AAECAwQ=\r\n"
+#define P3_MIME "Content-Type: message/rfc822\r\n\r\n"
+#define P3_HEAD "From: Carl <carl@example.org>\r\nSubject: Inner\r\nContent-Type: multipart/mixed; boundary=inner\r\n\r\n"
+#define P31_MIME "Content-Type: text/plain\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+#define P31_BODY "caf=C3=A9=\r\n!"
+#define P32_MIME "Content-Type: multipart/alternative; boundary=deep\r\n\r\n"
+#define P321_MIME "Content-Type: text/plain\r\n\r\n"
+#define P321_BODY "deep"
+#define P322_MIME "Content-Type: text/html\r\nContent-Transfer-Encoding: x-odd\r\n\r\n"
+#define P322_BODY "<b>deep</b>"
+#define P32_BODY "--deep\r\n" P321_MIME P321_BODY "\r\n--deep\r\n" P322_MIME P322_BODY "\r\n--deep--"
+#define P3_TEXT "--inner\r\n" P31_MIME P31_BODY "\r\n--inner\r\n" P32_MIME P32_BODY "\r\n--inner--"
+#define TEXT "preamble\r\n--outer\r\n" P1_MIME P1_BODY "\r\n--outer\r\n" P2_MIME P2_BODY "\r\n--outer\r\n" \
+             P3_MIME P3_HEAD P3_TEXT "\r\n--outer--\r\nepilogue\r\n"
+
+static const struct fetch_case {
+	const char *name;
+	const char *items;
+	const char *label;      /* written before the string */
+	struct slice want;      /* the octets of the literal; ptr NULL: NIL; empty: "" */
+} sections[] = {
+	{ "whole", "BODY.PEEK[]", "BODY[]", SLICE_INIT(HEAD TEXT) },
+	{ "header", "BODY.PEEK[HEADER]", "BODY[HEADER]", SLICE_INIT(HEAD) },
+	{ "rfc822.header", "RFC822.HEADER", "RFC822.HEADER", SLICE_INIT(HEAD) },
+	{ "text", "BODY.PEEK[TEXT]", "BODY[TEXT]", SLICE_INIT(TEXT) },
+	{ "part", "BODY.PEEK[1]", "BODY[1]", SLICE_INIT(P1_BODY) },
+	{ "part mime", "BODY.PEEK[1.MIME]", "BODY[1.MIME]", SLICE_INIT(P1_MIME) },
+	{ "part with base64", "BODY.PEEK[2]", "BODY[2]", SLICE_INIT(P2_BODY) },
+	{ "message part", "BODY.PEEK[3]", "BODY[3]", SLICE_INIT(P3_HEAD P3_TEXT) },
+	{ "message part header", "BODY.PEEK[3.HEADER]", "BODY[3.HEADER]", SLICE_INIT(P3_HEAD) },
+	{ "message part text", "BODY.PEEK[3.TEXT]", "BODY[3.TEXT]", SLICE_INIT(P3_TEXT) },
+	{ "message part mime", "BODY.PEEK[3.MIME]", "BODY[3.MIME]", SLICE_INIT(P3_MIME) },
+	{ "inner part", "BODY.PEEK[3.1]", "BODY[3.1]", SLICE_INIT(P31_BODY) },
+	{ "inner multipart", "BODY.PEEK[3.2]", "BODY[3.2]", SLICE_INIT(P32_BODY) },
+	{ "inner multipart mime", "BODY.PEEK[3.2.MIME]", "BODY[3.2.MIME]", SLICE_INIT(P32_MIME) },
+	{ "deepest", "BODY.PEEK[3.2.2]", "BODY[3.2.2]", SLICE_INIT(P322_BODY) },
+	{ "deepest mime", "BODY.PEEK[3.2.2.MIME]", "BODY[3.2.2.MIME]", SLICE_INIT(P322_MIME) },
+	{ "no such part", "BODY.PEEK[4]", "BODY[4]", { NULL, 0 } },
+	{ "no such depth", "BODY.PEEK[1.2]", "BODY[1.2]", { NULL, 0 } },
+	{ "header of what is no message", "BODY.PEEK[2.HEADER]", "BODY[2.HEADER]", { NULL, 0 } },
+	{ "fields", "BODY.PEEK[HEADER.FIELDS (SUBJECT from)]", "BODY[HEADER.FIELDS (SUBJECT from)]",
+	  SLICE_INIT("From: Anna <anna@example.org>\r\nSubject: Nested\r\n\r\n") },
+	{ "fields not there", "BODY.PEEK[HEADER.FIELDS (X-None)]", "BODY[HEADER.FIELDS (X-None)]",
+	  SLICE_INIT("\r\n") },
+	{ "fields not", "BODY.PEEK[HEADER.FIELDS.NOT (From To Date Message-ID Content-Type)]",
+	  "BODY[HEADER.FIELDS.NOT (From To Date Message-ID Content-Type)]",
+	  SLICE_INIT("Subject: Nested\r\nMIME-Version: 1.0\r\n\r\n") },
+	{ "fields of the inner message", "BODY.PEEK[3.HEADER.FIELDS (Subject)]", "BODY[3.HEADER.FIELDS (Subject)]",
+	  SLICE_INIT("Subject: Inner\r\n\r\n") },
+	{ "fields, partial", "BODY.PEEK[HEADER.FIELDS (Subject)]<9.6>", "BODY[HEADER.FIELDS (Subject)]<9>",
+	  SLICE_INIT("Nested") },
+	{ "partial from the start", "BODY.PEEK[1]<0.5>", "BODY[1]<0>", SLICE_INIT("first") },
+	{ "partial inside", "BODY.PEEK[1]<7.2>", "BODY[1]<7>", SLICE_INIT("pa") },
+	{ "partial over the end", "BODY.PEEK[1]<7.2000>", "BODY[1]<7>", SLICE_INIT("part") },
+	{ "partial at the end", "BODY.PEEK[1]<11.1>", "BODY[1]<11>", SLICE_INIT("") },
+	{ "partial beyond", "BODY.PEEK[1]<9223372036854775807.9223372036854775807>",
+	  "BODY[1]<9223372036854775807>", SLICE_INIT("") },
+	{ "binary of plain text", "BINARY.PEEK[1]", "BINARY[1]", SLICE_INIT(P1_BODY) },
+	{ "binary of quoted-printable", "BINARY.PEEK[3.1]", "BINARY[3.1]", SLICE_INIT("caf\xc3\xa9!") },
+	{ "binary partial", "BINARY.PEEK[3.1]<3.2>", "BINARY[3.1]<3>", SLICE_INIT("\xc3\xa9") },
+	{ "binary partial beyond", "BINARY.PEEK[3.1]<60.2>", "BINARY[3.1]<60>", SLICE_INIT("") },
+	{ "binary of no part", "BINARY.PEEK[9]", "BINARY[9]", { NULL, 0 } },
+	{ "binary of the whole", "BINARY.PEEK[]", "BINARY[]", SLICE_INIT(HEAD TEXT) },
+};
+
+static void
+format_want(const struct fetch_case *k, struct buf *out)
+{
+	buf_printf(out, "* 1 FETCH (%s ", k->label);
+	if (k->want.ptr == NULL)
+		buf_append_str(out, "NIL");
+	else if (k->want.len == 0)
+		buf_append_str(out, "\"\"");
+	else
+		buf_printf(out, "{%zu}\r\n%.*s", k->want.len, SLICE_ARG(k->want));
+	buf_append_str(out, ")\r\n1 OK FETCH completed\r\n");
+	buf_append_byte(out, 0);
+}
+
+static struct session *section_session;
+
+static int
+sections_setup(void **state)
+{
+	int rc = rig_setup(state);
+
+	fx_append(rig_inbox(), SLICE(HEAD TEXT), FLAG_SEEN, "");
+	section_session = rig_selected();
+	return rc;
+}
+
+static int
+sections_teardown(void **state)
+{
+	rig_end(section_session);
+	return fx_teardown(state);
+}
+
+static void
+test_section(void **state)
+{
+	const struct fetch_case *k = *state;
+	char line[300];
+	struct buf want;
+
+	buf_init(&want, 65536);
+	format_want(k, &want);
+	(void)snprintf(line, sizeof line, "1 FETCH 1 %s", k->items);
+	for (size_t soft = 1; soft <= SESSION_OUT_SOFT; soft *= SESSION_OUT_SOFT) {
+		section_session->soft = soft;
+		rig_expect(section_session, line, (const char *)want.ptr);
+	}
+	buf_fini(&want);
+}
+
+static void
+test_items(void **state)
+{
+	struct session *s = section_session;
+	char fast[200];
+
+	(void)state;
+	(void)snprintf(fast, sizeof fast, "* 1 FETCH (FLAGS (\\Seen \\Recent) INTERNALDATE \"14-Nov-2023 20:43:20 -0130\" "
+	               "RFC822.SIZE %zu)\r\n1 OK FETCH completed\r\n", sizeof(HEAD TEXT) - 1);
+	rig_expect(s, "1 FETCH 1 FAST", fast);
+	rig_expect(s, "1 UID FETCH 1 (ENVELOPE)", "* 1 FETCH (ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"Nested\" "
+	           "((\"Anna\" NIL \"anna\" \"example.org\")) ((\"Anna\" NIL \"anna\" \"example.org\")) "
+	           "((\"Anna\" NIL \"anna\" \"example.org\")) ((NIL NIL \"ben\" \"example.org\")) NIL NIL NIL "
+	           "\"<n@example.org>\") UID 1)\r\n1 OK UID FETCH completed\r\n");
+	rig_expect(s, "1 FETCH 1 (BINARY.SIZE[2] BINARY.SIZE[3.1] BINARY.SIZE[7] BINARY.SIZE[1])",
+	           "* 1 FETCH (BINARY.SIZE[2] 5 BINARY.SIZE[3.1] 6 BINARY.SIZE[7] 0 BINARY.SIZE[1] 11)\r\n"
+	           "1 OK FETCH completed\r\n");
+	rig_expect(s, "1 UID FETCH 7:8 FLAGS", "1 OK UID FETCH completed\r\n");
+	rig_expect(s, "1 FETCH 2 FLAGS", "1 BAD Message number 2 of 1 is not there\r\n");
+	rig_expect(s, "1 FETCH 1 BODY[1.]",
+	           "1 BAD FETCH: expected part number, HEADER, HEADER.FIELDS, TEXT or MIME\r\n");
+	rig_expect(s, "1 FETCH 1 (FLAGS) (CHANGEDSINCE 1)", "1 BAD FETCH: expected end of command\r\n");
+}
+
+static void
+test_bodystructure(void **state)
+{
+	struct session *s = section_session;
+	const char *said = rig_send(s, "1 FETCH 1 (BODY BODYSTRUCTURE)");
+
+	(void)state;
+	assert_non_null(strstr(said, "* 1 FETCH (BODY ((\"text\" \"plain\""));
+	assert_non_null(strstr(said, " BODYSTRUCTURE ((\"text\" \"plain\""));
+	assert_non_null(strstr(said, "\"mixed\") BODYSTRUCTURE"));      /* BODY has no extension data */
+}
+
+/* Decoded content with a NUL is a literal8, exact; without, a literal. Other data never have a NUL. */
+static void
+test_nul(void **state)
+{
+	static const char want[] = "* 1 FETCH (BINARY[2] ~{5}\r\n\0\1\2\3\4)\r\n1 OK FETCH completed\r\n";
+	static const char plain[] = "* 2 FETCH (BINARY[1] ~{5}\r\na\0b\r\n)";
+	struct session *s = section_session;
+	const char *said = rig_send(s, "1 FETCH 1 BINARY.PEEK[2]");
+
+	(void)state;
+	assert_memory_equal(said, want, sizeof want);
+	fx_append(rig_inbox(), SLICE("Subject: x\r\n\r\na\0b\r\n"), FLAG_SEEN, "");
+	(void)rig_send(s, "2 NOOP");
+	rig_expect(s, "3 FETCH 2 BODY.PEEK[TEXT]", "* 2 FETCH (BODY[TEXT] {5}\r\na\x80" "b\r\n)\r\n3 OK FETCH completed\r\n");
+	said = rig_send(s, "4 FETCH 2 BINARY.PEEK[1]");
+	assert_memory_equal(said, plain, sizeof plain - 1);
+}
+
+/* An encoding that nobody knows: NO, that message left out, others served. */
+static void
+test_unknown_cte(void **state)
+{
+	struct session *s = section_session;
+
+	(void)state;
+	fx_append(rig_inbox(), SLICE(TEST_MAIL), FLAG_SEEN, "");
+	fx_append(rig_inbox(), SLICE("Content-Transfer-Encoding: base64\r\n\r\nAA=A*\r\n"), FLAG_SEEN, "");
+	(void)rig_send(s, "1 NOOP");
+	rig_expect(s, "2 FETCH 1:2 (UID BINARY.PEEK[3.2.2])", "* 2 FETCH (UID 2 BINARY[3.2.2] NIL)\r\n"
+	           "2 NO [UNKNOWN-CTE] A part of the message with UID 1 cannot be decoded\r\n");
+	rig_expect(s, "3 FETCH 3 BINARY.SIZE[1]",
+	           "3 NO [UNKNOWN-CTE] A part of the message with UID 3 cannot be decoded\r\n");
+	rig_expect(s, "4 FETCH 3 BODY.PEEK[1]", "* 3 FETCH (BODY[1] {7}\r\nAA=A*\r\n)\r\n4 OK FETCH completed\r\n");
+}
+
+/* ---- \Seen ---- */
+
+static void
+test_seen(void **state)
+{
+	struct session *a, *b;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 2);
+	fx_append(rig_inbox(), SLICE(TEST_MAIL), FLAG_SEEN, "");
+	a = rig_selected();
+	b = rig_selected();
+	rig_expect(a, "1 FETCH 1 BODY.PEEK[TEXT]", "* 1 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n)\r\n1 OK FETCH completed\r\n");
+	rig_expect(a, "2 FETCH 1,3 BODY[TEXT]", "* 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {10}\r\nAt five?\r\n)\r\n"
+	           "* 3 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n)\r\n2 OK FETCH completed\r\n");
+	rig_expect(a, "3 NOOP", "3 OK NOOP completed\r\n");
+	rig_expect(b, "4 NOOP", "* 1 FETCH (FLAGS (\\Seen))\r\n4 OK NOOP completed\r\n");
+	rig_expect(a, "5 FETCH 2 (RFC822.TEXT FLAGS)", "* 2 FETCH (RFC822.TEXT {10}\r\nAt five?\r\n "
+	           "FLAGS (\\Seen \\Recent))\r\n5 OK FETCH completed\r\n");
+	rig_end(a);
+	rig_end(b);
+}
+
+static void
+test_examine_keeps_unseen(void **state)
+{
+	struct session *a;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1);
+	a = rig_session();
+	(void)rig_send(a, "1 EXAMINE INBOX");
+	rig_expect(a, "2 FETCH 1 (BODY[TEXT] FLAGS)", "* 1 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n FLAGS (\\Recent))\r\n"
+	           "2 OK FETCH completed\r\n");
+	rig_expect(a, "3 STORE 1 +FLAGS (\\Seen)", "3 NO [READ-ONLY] The mailbox was opened with EXAMINE\r\n");
+	rig_end(a);
+}
+
+/* ---- size ---- */
+
+/* A message of several MiB goes out in pieces, byte for byte, with the output never much above its soft limit; decoded
+ * as well, and from the middle. */
+static void
+test_large(void **state)
+{
+	static const char head[] = "Subject: large\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+	struct session *s;
+	struct buf mail;
+	const char *said;
+	size_t lines = 60000, body = lines * 78;
+	char start[100];
+
+	(void)state;
+	buf_init(&mail, 16u << 20);
+	buf_append_str(&mail, head);
+	for (size_t i = 0; i < lines; i++) {
+		for (size_t k = 0; k < 76; k++)
+			buf_append_byte(&mail, (uint8_t)("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"[(i * 31 + k * 7) % 32]));
+		buf_append_str(&mail, "\r\n");
+	}
+	fx_append(rig_inbox(), buf_slice(&mail), FLAG_SEEN, "");
+	s = rig_selected();
+	said = rig_send(s, "1 FETCH 1 BODY.PEEK[TEXT]");
+	(void)snprintf(start, sizeof start, "* 1 FETCH (BODY[TEXT] {%zu}\r\n", body);
+	assert_memory_equal(said, start, strlen(start));
+	assert_memory_equal(said + strlen(start), mail.ptr + sizeof head - 1, body);
+	assert_string_equal(said + strlen(start) + body, ")\r\n1 OK FETCH completed\r\n");
+	assert_true(s->largest <= 2 * SESSION_OUT_SOFT);
+	said = rig_send(s, "2 FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1]<3000000.100>)");
+	(void)snprintf(start, sizeof start, "* 1 FETCH (BINARY.SIZE[1] %zu BINARY[1]<3000000> ~{100}\r\n", lines * 57);
+	assert_memory_equal(said, start, strlen(start));
+	assert_string_equal(said + strlen(start) + 100, ")\r\n2 OK FETCH completed\r\n");
+	rig_end(s);
+	buf_fini(&mail);
+}
+
+/* Many messages: pages, in any size of steps, with gaps in the UIDs. */
+static void
+test_many(void **state)
+{
+	struct session *s;
+	char *first;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1500);
+	fx_expunge(rig_inbox(), 400, 480);
+	fx_expunge(rig_inbox(), 1000, 1000);
+	s = rig_selected();
+	first = strdup(rig_send(s, "1 FETCH 1:* (UID FLAGS RFC822.SIZE ENVELOPE BODYSTRUCTURE)"));
+	assert_non_null(strstr(first, "* 399 FETCH (UID 399 "));
+	assert_non_null(strstr(first, "* 400 FETCH (UID 481 "));
+	assert_non_null(strstr(first, "* 1418 FETCH (UID 1500 "));
+	assert_true(s->largest <= 2 * SESSION_OUT_SOFT);
+	s->soft = 100;
+	s->steps = 0;
+	rig_expect(s, "1 FETCH 1:* (UID FLAGS RFC822.SIZE ENVELOPE BODYSTRUCTURE)", first);
+	assert_true(s->steps > 1000);
+	assert_true(s->largest <= 2 * SESSION_OUT_SOFT);
+	free(first);
+	rig_end(s);
+}
+
+/* ---- damage ---- */
+
+/* Flip a byte of the text in every file of the log. */
+static void
+damage_log(const char *needle)
+{
+	char path[300], cmd[600];
+	struct dirent *d;
+	DIR *dir;
+	unsigned hits = 0;
+
+	(void)snprintf(path, sizeof path, "%.250s/log", fx_dir);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((d = readdir(dir)) != NULL) {
+		struct buf b;
+		size_t at;
+		int fd;
+		ssize_t n;
+
+		if (d->d_name[0] == '.')
+			continue;
+		(void)snprintf(cmd, sizeof cmd, "%s/%s", path, d->d_name);
+		fd = open(cmd, O_RDWR);
+		if (fd < 0)
+			continue;
+		buf_init(&b, 64u << 20);
+		while ((n = read(fd, buf_reserve(&b, 65536), 65536)) > 0)
+			buf_commit(&b, (size_t)n);
+		at = slice_find(buf_slice(&b), slice_str(needle));
+		if (at < b.len) {
+			assert_int_equal(pwrite(fd, "#", 1, (off_t)at), 1);
+			hits++;
+		}
+		buf_fini(&b);
+		close(fd);
+	}
+	closedir(dir);
+	assert_true(hits > 0);
+}
+
+/* Random octets do not shrink, so they stand in the log as they are. */
+static void
+fill_random(struct buf *b, size_t n, uint32_t seed)
+{
+	while (n-- > 0) {
+		seed = seed * 1664525u + 1013904223u;
+		buf_append_byte(b, (uint8_t)(seed >> 24) % 255 + 1);
+	}
+}
+
+static void
+test_damage_before_announcement(void **state)
+{
+	struct session *s;
+	struct buf mail;
+
+	(void)state;
+	buf_init(&mail, 1u << 20);
+	buf_append_str(&mail, "Subject: x\r\n\r\n");
+	fill_random(&mail, 3000, 1);
+	buf_append_str(&mail, "NEEDLE");
+	fill_random(&mail, 3000, 2);
+	fx_append(rig_inbox(), buf_slice(&mail), FLAG_SEEN, "");
+	fx_append(rig_inbox(), SLICE(TEST_MAIL), FLAG_SEEN, "");
+	damage_log("NEEDLE");
+	s = rig_selected();
+	rig_expect(s, "1 FETCH 1:2 (UID BODY.PEEK[TEXT])", "* 2 FETCH (UID 2 BODY[TEXT] {10}\r\nAt five?\r\n)\r\n"
+	           "1 NO [UNAVAILABLE] The message with UID 1 is damaged in storage; others were sent\r\n");
+	rig_expect(s, "2 FETCH 1 (UID BODY.PEEK[HEADER])",
+	           "* 1 FETCH (UID 1 BODY[HEADER] {14}\r\nSubject: x\r\n\r\n)\r\n2 OK FETCH completed\r\n");
+	assert_false(s->closed);
+	rig_end(s);
+	buf_fini(&mail);
+}
+
+static void
+test_damage_after_announcement(void **state)
+{
+	struct session *s;
+	struct buf mail;
+
+	(void)state;
+	buf_init(&mail, 8u << 20);
+	buf_append_str(&mail, "Subject: x\r\n\r\n");
+	fill_random(&mail, 2u << 20, 3);
+	buf_append_str(&mail, "NEEDLE");
+	fill_random(&mail, 3000, 4);
+	fx_append(rig_inbox(), buf_slice(&mail), FLAG_SEEN, "");
+	damage_log("NEEDLE");
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1 BODY.PEEK[]");
+	assert_true(s->closed);
+	rig_end(s);
+	buf_fini(&mail);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest on_nested[] = {
+		cmocka_unit_test(test_items),
+		cmocka_unit_test(test_bodystructure),
+	};
+	static const struct CMUnitTest others[] = {
+		cmocka_unit_test_setup_teardown(test_nul, sections_setup, sections_teardown),
+		cmocka_unit_test_setup_teardown(test_unknown_cte, sections_setup, sections_teardown),
+		cmocka_unit_test_setup_teardown(test_seen, rig_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_examine_keeps_unseen, rig_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_large, rig_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_many, rig_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_damage_before_announcement, rig_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_damage_after_announcement, rig_setup, fx_teardown),
+	};
+	struct CMUnitTest tests[UNIT_COUNT(sections) + 2];
+	size_t n = 0;
+	int failed;
+
+	for (size_t i = 0; i < UNIT_COUNT(sections); i++)
+		tests[n++] = (struct CMUnitTest){ sections[i].name, test_section, NULL, NULL,
+		                                  (void *)(uintptr_t)&sections[i] };
+	tests[n++] = on_nested[0];
+	tests[n++] = on_nested[1];
+	failed = _cmocka_run_group_tests("imap_fetch sections", tests, n, sections_setup, sections_teardown);
+	failed += cmocka_run_group_tests_name("imap_fetch", others, NULL, NULL);
+	return failed;
+}
