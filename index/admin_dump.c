@@ -432,6 +432,10 @@ dump_volume(struct admin_call *c, struct volume *v)
 	struct err e = ERR_INIT;
 
 	snprintf(d.what, sizeof d.what, "reading %.60s", volume_name(v));
+	if (volume_log(v) == NULL) {
+		admin_complain(c, "%s: its log is being recovered, try again", volume_name(v));
+		return ADMIN_FAILED;
+	}
 	if (log_replay(volume_log(v), &rp, false, &rep, &e) != RC_OK) {
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);

@@ -5,6 +5,8 @@
 
 #include "lib/clock.h"
 
+#define LOG_ROWS 2u             /* of send_volume_text: those that need no index */
+
 static uint64_t
 uptime_s(const struct admin *ad)
 {
@@ -38,21 +40,21 @@ send_lsn(struct admin_call *c, const char *what, log_lsn lsn)
 }
 
 static void
-send_volume_text(struct admin_call *c, const struct volume_status *s)
+send_volume_text(struct admin_call *c, const struct volume_status *s, bool indexed)
 {
 	const struct {
 		const char *what;
 		uint64_t    value;
 	} rows[] = {
+		{ "log bytes", s->log_bytes },
+		{ "segments", s->segments },
 		{ "accounts", s->accounts },
 		{ "mailboxes", s->mailboxes },
 		{ "messages", s->messages },
 		{ "expunged", s->expunged },
 		{ "blobs", s->blobs },
 		{ "message bytes", s->message_bytes },
-		{ "log bytes", s->log_bytes },
 		{ "index bytes", s->index_bytes },
-		{ "segments", s->segments },
 		{ "changes", s->changes },
 		{ "batches", s->batches },
 		{ "syncs", s->syncs },
@@ -62,28 +64,34 @@ send_volume_text(struct admin_call *c, const struct volume_status *s)
 	admin_printf(c, "volume %s%s", s->name, s->stalled ? ": STALLED, takes no changes" : "");
 	admin_printf(c, "  %-16s %u", "epoch", s->epoch);
 	send_lsn(c, "last LSN", s->last_lsn);
-	send_lsn(c, "applied LSN", s->applied_lsn);
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+	if (indexed)
+		send_lsn(c, "applied LSN", s->applied_lsn);
+	else
+		admin_printf(c, "  no index that can be read; the next start makes one");
+	for (size_t i = 0; i < (indexed ? sizeof rows / sizeof rows[0] : LOG_ROWS); i++)
 		admin_printf(c, "  %-16s %llu", rows[i].what, (unsigned long long)rows[i].value);
 }
 
 static void
-add_volume_json(struct json *j, const struct volume_status *s)
+add_volume_json(struct json *j, const struct volume_status *s, bool indexed)
 {
 	json_object(j, NULL);
 	json_cstr(j, "name", s->name);
 	json_u64(j, "epoch", s->epoch);
 	admin_json_lsn(j, "last_lsn", s->last_lsn);
-	admin_json_lsn(j, "applied_lsn", s->applied_lsn);
-	json_u64(j, "accounts", s->accounts);
-	json_u64(j, "mailboxes", s->mailboxes);
-	json_u64(j, "messages", s->messages);
-	json_u64(j, "expunged", s->expunged);
-	json_u64(j, "blobs", s->blobs);
-	json_u64(j, "message_bytes", s->message_bytes);
 	json_u64(j, "log_bytes", s->log_bytes);
-	json_u64(j, "index_bytes", s->index_bytes);
 	json_u64(j, "segments", s->segments);
+	json_bool(j, "indexed", indexed);
+	if (indexed) {
+		admin_json_lsn(j, "applied_lsn", s->applied_lsn);
+		json_u64(j, "accounts", s->accounts);
+		json_u64(j, "mailboxes", s->mailboxes);
+		json_u64(j, "messages", s->messages);
+		json_u64(j, "expunged", s->expunged);
+		json_u64(j, "blobs", s->blobs);
+		json_u64(j, "message_bytes", s->message_bytes);
+		json_u64(j, "index_bytes", s->index_bytes);
+	}
 	json_u64(j, "changes", s->changes);
 	json_u64(j, "batches", s->batches);
 	json_u64(j, "syncs", s->syncs);
@@ -120,14 +128,18 @@ admin_status(struct admin_call *c)
 	else
 		send_server_text(c);
 	while ((v = admin_next_volume(c, &i)) != NULL) {
-		if (volume_get_status(v, &s, &e) != RC_OK) {
+		/* A stopped volume's index may be missing; all that the log says is in s nevertheless. */
+		bool indexed = volume_get_status(v, &s, &e) == RC_OK;
+
+		if (!indexed && c->ad->online) {
 			err_add(&e, "volume %s", volume_name(v));
 			status = admin_worse(status, admin_fail(c, &e));
-		} else if (c->json) {
-			add_volume_json(&j, &s);
-		} else {
-			send_volume_text(c, &s);
+			continue;
 		}
+		if (c->json)
+			add_volume_json(&j, &s, indexed);
+		else
+			send_volume_text(c, &s, indexed);
 	}
 	if (c->json) {
 		json_end(&j);

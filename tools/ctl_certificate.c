@@ -69,7 +69,6 @@ add_extensions(X509 *cert, const char *hostname)
 	    add_extension(cert, &ctx, NID_key_usage, "critical,digitalSignature") &&
 	    add_extension(cert, &ctx, NID_ext_key_usage, "serverAuth") &&
 	    add_extension(cert, &ctx, NID_subject_key_identifier, "hash") &&
-	    add_extension(cert, &ctx, NID_authority_key_identifier, "keyid") &&
 	    add_extension(cert, &ctx, NID_subject_alt_name, names);
 }
 

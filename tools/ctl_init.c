@@ -237,10 +237,14 @@ write_conf(const struct init *in, const char *path, struct err *e)
 	return rc;
 }
 
+/* Opened once, so that it has its index too, and so that it is known to work. */
 static enum rc
 make_volume(const struct init *in, struct err *e)
 {
+	struct volume_params p = { .name = "v1", .mode = VOLUME_WRITE };
+	struct volume *v;
 	char path[PATH_MAX];
+	enum rc rc;
 
 	if (!path_in(in, "volumes", path, sizeof path))
 		return err_set(e, RC_LIMIT, "path too long");
@@ -248,7 +252,13 @@ make_volume(const struct init *in, struct err *e)
 		return err_os(e, errno, "%.200s", path);
 	if (!path_in(in, "volumes/v1", path, sizeof path))
 		return err_set(e, RC_LIMIT, "path too long");
-	return volume_create(path, e);
+	p.path = path;
+	rc = volume_create(path, e);
+	if (rc == RC_OK)
+		rc = volume_open(&p, &v, e);
+	if (rc == RC_OK)
+		volume_close(&v);
+	return rc;
 }
 
 static void

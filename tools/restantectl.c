@@ -84,6 +84,24 @@ usage_error(const char *why, const char *what, const struct ctl_verb *verb)
 	return ADMIN_USAGE;
 }
 
+/* No verb has these words. Shown is what could have been meant. */
+static enum admin_exit
+unknown_verb(int argc, char **argv)
+{
+	bool known_group = false;
+
+	for (size_t i = 0; i < VERBS; i++)
+		known_group = known_group || strcmp(argv[0], verbs[i].words[0]) == 0;
+	if (!known_group)
+		return usage_error("unknown verb", argv[0], NULL);
+	if (argc == 1)
+		fprintf(stderr, "restantectl: %s: what is to be done?\n", argv[0]);
+	else
+		fprintf(stderr, "restantectl: unknown verb: %s %s\n", argv[0], argv[1]);
+	print_usage(stderr, argv[0]);
+	return ADMIN_USAGE;
+}
+
 static void
 print_verb_help(const struct ctl_verb *verb)
 {
@@ -214,7 +232,7 @@ run_verb(struct ctl *ctl, int argc, char **argv)
 	if (ctl->verb == NULL && argc > 1 && is_help(argv[1]) && print_usage(stdout, argv[0]))
 		return ADMIN_OK;
 	if (ctl->verb == NULL)
-		return usage_error("unknown verb", argv[argc > 1 && used == 2 ? 1 : 0], NULL);
+		return unknown_verb(argc, argv);
 	for (int i = used; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (is_help(argv[i])) {
 			print_verb_help(ctl->verb);
