@@ -194,6 +194,8 @@ try_open(struct volume *v, struct err *e)
 	if (rc == RC_OK)
 		rc = db_exec(v->db, "BEGIN IMMEDIATE", e);
 	if (rc == RC_OK)
+		rc = schema_verify(v->db, e);
+	if (rc == RC_OK)
 		rc = apply_init(&v->apply, v->db, e);   /* RC_NOT_FOUND: it was never finished */
 	if (rc == RC_OK)
 		rc = index_examine(v->log, &v->apply.meta, e);

@@ -42,6 +42,23 @@ schema_finish(struct db *db, struct err *e)
 	return db_exec(db, indexes, e);
 }
 
+#define SCHEMA_OBJECTS 14u      /* in the two texts above */
+
+enum rc
+schema_verify(struct db *db, struct err *e)
+{
+	sqlite3_stmt *q;
+	uint64_t n;
+	enum rc rc;
+
+	rc = db_first(db, &q, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'", DB_NO_ARGS, e);
+	if (rc != RC_OK)
+		return rc;
+	n = db_u64(q, 0);
+	db_end(q);
+	return n == SCHEMA_OBJECTS ? RC_OK : err_set(e, RC_CORRUPT, "index: tables are missing");
+}
+
 enum rc
 schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 {

@@ -28,6 +28,9 @@ struct index_meta {
 MUST_USE enum rc schema_create(struct db *db, struct err *e);
 MUST_USE enum rc schema_finish(struct db *db, struct err *e);
 
+/* All tables and indexes are there: RC_CORRUPT otherwise. */
+MUST_USE enum rc schema_verify(struct db *db, struct err *e);
+
 /* RC_NOT_FOUND: no row, the load was not finished. */
 MUST_USE enum rc schema_read_meta(struct db *db, struct index_meta *out, struct err *e);
 MUST_USE enum rc schema_write_meta(struct db *db, const struct index_meta *m, struct err *e);

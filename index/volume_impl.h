@@ -30,6 +30,7 @@ struct volume {
 	struct apply         apply;
 	struct resolver      resolver;
 	bool                 in_batch;
+	bool                 healed;    /* the index was made anew while running */
 	bool                 unsynced;  /* the batch holds nothing but relaxed changes */
 	struct writer       *writer;
 

@@ -8,13 +8,44 @@
 
 #include "index/volume_impl.h"
 
+/* Close the index and open it again, which replays or rebuilds it. Readers wait meanwhile. */
+static enum rc
+reopen_index(struct volume *v, struct err *e)
+{
+	enum rc rc;
+
+	db_pool_pause(v->pool);
+	checkpointer_stop(&v->checkpointer);
+	index_close(v);
+	rc = index_open(v, e);
+	if (rc == RC_OK)
+		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+	db_pool_resume(v->pool);
+	v->resolver.ap = &v->apply;
+	v->resolver.db = v->db;
+	v->resolver.epoch = log_epoch(v->log);
+	return rc;
+}
+
+/* A reader met damage: make the index anew before more is built on it. Once only, so that damage which comes again at
+ * once (a failing disk) does not become a loop of rebuilds. */
+static enum rc
+heal(struct volume *v, struct err *e)
+{
+	v->healed = true;
+	return reopen_index(v, e);
+}
+
 static enum rc
 volume_begin(void *owner, struct err *e)
 {
 	struct volume *v = owner;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
-	rc = db_run(v->db, "BEGIN IMMEDIATE", DB_NO_ARGS, e);
+	if (v->db == NULL || (atomic_load(&v->suspect) && !v->healed))
+		rc = heal(v, e);
+	if (rc == RC_OK)
+		rc = db_run(v->db, "BEGIN IMMEDIATE", DB_NO_ARGS, e);
 	v->in_batch = rc == RC_OK;
 	v->unsynced = v->p.relaxed;
 	return rc;
@@ -143,18 +174,9 @@ volume_recover(void *owner, struct log **log, struct err *e)
 	rc = reopen_log(v, e);
 	if (rc != RC_OK)
 		return rc;
-	db_pool_pause(v->pool);
-	checkpointer_stop(&v->checkpointer);
-	index_close(v);
-	rc = index_open(v, e);
-	if (rc == RC_OK)
-		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
-	db_pool_resume(v->pool);
+	rc = reopen_index(v, e);
 	if (rc != RC_OK)
 		return rc;
-	v->resolver.ap = &v->apply;
-	v->resolver.db = v->db;
-	v->resolver.epoch = log_epoch(v->log);
 	atomic_store(&v->last_lsn, log_last(v->log));
 	*log = v->log;
 	return RC_OK;
