@@ -16,6 +16,7 @@ static const struct mail_case {
 	  -27723480, -322, -210 },
 	{ "no seconds, named zone", SLICE_INIT("21 Nov 97 09:55 GMT"), 880106100, 10186, 0 },
 	{ "two digits below 50", SLICE_INIT("1 Jan 00 00:00:00 +0000"), 946684800, 10957, 0 },
+	{ "two digits from 50", SLICE_INIT("1 Jan 60 00:00:00 +0000"), -315619200, -3653, 0 },
 	{ "three digits", SLICE_INIT("1 Jan 100 00:00:00 +0000"), 946684800, 10957, 0 },
 	{ "RFC 5256 example", SLICE_INIT("31 Dec 2000 16:01:33 -0800"), 978307293, 11322, -480 },
 	{ "asctime", SLICE_INIT("Fri Nov 21 09:55:06 1997"), 880106106, 10186, 0 },

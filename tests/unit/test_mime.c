@@ -175,6 +175,10 @@ static const struct structure_case {
 	             "--qq\r\n\r\n1\r\n--qq--\r\n--q\r\n\r\n2\r\n--q--\r\n"),
 	  "((" PLAIN("1", "0") " \"b\" (\"boundary\" \"qq\") NIL NIL NIL)" PLAIN("1", "0")
 	  " \"a\" (\"boundary\" \"q\") NIL NIL NIL)", NULL },
+	{ "one boundary twice: the innermost has it",
+	  SLICE_INIT("Content-Type: multipart/a; boundary=q\r\n\r\n--q\r\nContent-Type: multipart/b; boundary=q\r\n\r\n"
+	             "--q\r\n\r\n1\r\n--q--\r\n--q--\r\n"),
+	  "((" PLAIN("1", "0") " \"b\" (\"boundary\" \"q\") NIL NIL NIL) \"a\" (\"boundary\" \"q\") NIL NIL NIL)", NULL },
 	{ "inner multipart never closed",
 	  SLICE_INIT("Content-Type: multipart/a; boundary=q\r\n\r\n--q\r\nContent-Type: multipart/b; boundary=w\r\n\r\n"
 	             "--w\r\n\r\n1\r\n--q\r\n\r\n2\r\n--q--\r\n"),
@@ -452,6 +456,86 @@ test_stored_damage(void **state)
 	mime_parser_free(&p);
 }
 
+/* Part tables that would lead out of the table or out of the message. */
+static void
+lie_body(struct mime_part *p)
+{
+	p->body_len++;
+}
+
+static void
+lie_header(struct mime_part *p)
+{
+	p->header_len += p->body_len + 1;
+}
+
+static void
+lie_offset(struct mime_part *p)
+{
+	p->header_off += 1u << 20;
+}
+
+static void
+lie_next(struct mime_part *p)
+{
+	p->next += 3;
+}
+
+static void
+lie_next_zero(struct mime_part *p)
+{
+	p->next = 0;
+}
+
+static void
+lie_lines(struct mime_part *p)
+{
+	p->lines += 1000;
+}
+
+static void
+lie_flags(struct mime_part *p)
+{
+	p->flags |= 0x100;
+}
+
+static const struct lie_case {
+	const char *name;
+	uint32_t    part;
+	void (*tell)(struct mime_part *);
+} lies[] = {
+	{ "body beyond the message", 0, lie_body }, { "body beyond its parent", 14, lie_offset },
+	{ "header beyond the message", 0, lie_header }, { "last body beyond its parent", 14, lie_header },
+	{ "next beyond the table", 0, lie_next }, { "next beyond the parent", 6, lie_next },
+	{ "next backwards", 2, lie_next_zero }, { "more lines than there are", 1, lie_lines },
+	{ "unknown flags", 1, lie_flags },
+};
+
+static void
+test_lie(void **state)
+{
+	const struct lie_case *k = *state;
+	struct mime_summary s, t;
+	struct mime_parser *p = parse(complex_message, 0, &s);
+	struct err e = ERR_INIT;
+	struct mime_part *parts = malloc(s.nparts * sizeof *parts);
+	struct arena a;
+	struct buf b;
+
+	assert_non_null(parts);
+	memcpy(parts, s.parts, s.nparts * sizeof *parts);
+	k->tell(&parts[k->part]);
+	s.parts = parts;
+	arena_init(&a, 1u << 20);
+	buf_init(&b, OUT_MAX);
+	assert_true(mime_summary_encode(&s, &b));
+	assert_int_equal(mime_summary_decode(buf_slice(&b), &a, &t, &e), RC_CORRUPT);
+	buf_fini(&b);
+	arena_fini(&a);
+	free(parts);
+	mime_parser_free(&p);
+}
+
 static void
 test_body_refuses(void **state)
 {
@@ -539,6 +623,20 @@ attack_many_parts(struct buf *b)
 }
 
 static void
+attack_many_messages(struct buf *b)
+{
+	buf_append_str(b, "Content-Type: multipart/digest; boundary=b\r\n\r\n");
+	repeat(b, "--b\r\n\r\n\r\n\r\n", 5000);
+}
+
+static void
+attack_many_multiparts(struct buf *b)
+{
+	buf_append_str(b, "Content-Type: multipart/mixed; boundary=b\r\n\r\n");
+	repeat(b, "--b\r\nContent-Type: multipart/x\r\n\r\nx\r\n", 5000);
+}
+
+static void
 attack_addresses(struct buf *b)
 {
 	buf_append_str(b, "To: ");
@@ -612,6 +710,8 @@ static const struct attack_case {
 	{ "one boundary at every level", attack_same_boundary, 0 },
 	{ "boundaries with one prefix", attack_equal_prefixes, 50 },
 	{ "many parts", attack_many_parts, MIME_PARTS_MAX },
+	{ "many messages", attack_many_messages, MIME_PARTS_MAX },
+	{ "many multiparts", attack_many_multiparts, 0 },
 	{ "many addresses", attack_addresses, 1 },
 	{ "open comments and quotes", attack_comments, 1 },
 	{ "RFC 2231 pieces backwards", attack_pieces, 1 },
@@ -660,13 +760,14 @@ int
 main(void)
 {
 	static struct CMUnitTest tests[UNIT_COUNT(envelopes) + UNIT_COUNT(structures) + UNIT_COUNT(sections)
-	                               + UNIT_COUNT(keys) + UNIT_COUNT(attacks) + 5];
+	                               + UNIT_COUNT(keys) + UNIT_COUNT(lies) + UNIT_COUNT(attacks) + 5];
 	size_t n = 0;
 
 	ROWS(envelopes, test_envelope);
 	ROWS(structures, test_structure);
 	ROWS(sections, test_section);
 	ROWS(keys, test_keys);
+	ROWS(lies, test_lie);
 	ROWS(attacks, test_attack);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_part_table);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_stored);

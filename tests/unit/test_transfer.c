@@ -23,6 +23,7 @@ static const struct decode_case {
 	{ "qp trailing blanks go", TRANSFER_QP, SLICE_INIT("a \t\r\nb  c \r\n"), SLICE_INIT("a\r\nb  c\r\n"), true },
 	{ "qp ends in a soft break", TRANSFER_QP, SLICE_INIT("a="), SLICE_INIT("a"), true },
 	{ "qp ends in half an escape", TRANSFER_QP, SLICE_INIT("a=4"), SLICE_INIT("a=4"), false },
+	{ "qp half an escape, line end", TRANSFER_QP, SLICE_INIT("a=4\nb"), SLICE_INIT("a=4\nb"), false },
 	{ "qp bad escape", TRANSFER_QP, SLICE_INIT("a=zz=4z=="), SLICE_INIT("a=zz=4z="), false },
 	{ "qp bare CR", TRANSFER_QP, SLICE_INIT("a\rb \rc\r\n"), SLICE_INIT("a\rb \rc\r\n"), true },
 	{ "qp blanks at the end", TRANSFER_QP, SLICE_INIT("a  "), SLICE_INIT("a"), true },
