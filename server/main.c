@@ -232,6 +232,16 @@ size_pool(uint64_t configured)
 }
 
 static void
+raise_files(uint64_t connections)
+{
+	uint64_t got = privileges_raise_files(connections + OTHER_FILES);
+
+	if (got < connections + OTHER_FILES)
+		log_event(LOGLEVEL_WARN, "server.files", "limit=%llu text=\"fewer open files are allowed than [limits] "
+		          "max_connections needs\"", (unsigned long long)got);
+}
+
+static void
 announce(const struct listeners *ls)
 {
 	struct logline l;
@@ -263,8 +273,11 @@ take_places(struct server *srv, const struct conf *conf, struct listeners *ls, s
 	rc = privileges_drop(conf->server.user, e);
 	if (rc == RC_OK)
 		rc = server_open_volumes(srv, LOCK_WAIT_MS, e);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
+		if (bound != RC_OK && rc != RC_BUSY)
+			*e = why;
 		return rc;
+	}
 	if (bound == RC_EXISTS) {
 		struct err again = ERR_INIT;
 
@@ -339,8 +352,8 @@ serve(struct settings **settings, struct err *e)
 		wait_for_end();
 	}
 	listeners_unlink(&ls);
-	control_close(&control);
 	stop_reactors(srv);
+	control_close(&control);
 	server_free(&srv);
 	listeners_close(&ls);
 	sasl_library_fini();
@@ -366,7 +379,7 @@ main(int argc, char **argv)
 	}
 	log_set_level(settings->conf->server.log_level);
 	size_pool(settings->conf->server.pool_threads);
-	(void)privileges_raise_files(settings->conf->limits.max_connections + OTHER_FILES);
+	raise_files(settings->conf->limits.max_connections);
 	if (start_signals(&e) != RC_OK || serve(&settings, &e) != RC_OK) {
 		log_error("server.failed", &e);
 		return EXIT_FAILED;

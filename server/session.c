@@ -41,8 +41,9 @@ on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct session *s = poll->data;
 
-	(void)status;           /* an error shows when we read or write */
 	(void)events;
+	if (status != 0)
+		s->polled = 0;  /* libuv has stopped polling; the error itself shows when we read or write */
 	if (s->st == SESS_WORK || s->st == SESS_PARKED || s->st == SESS_STEP || s->st == SESS_ADVANCE) {
 		uv_poll_stop(&s->poll);
 		s->polled = 0;

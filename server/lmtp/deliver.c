@@ -3,7 +3,6 @@
  * A group (volume) that fails keeps its first error and takes no more bytes; the rest of the data is read all the same,
  * as the client gets an answer for each recipient only behind it.
  */
-#include <assert.h>
 #include <errno.h>
 
 #include "lib/clock.h"
@@ -76,7 +75,6 @@ lmtp_data_begin(struct lmtp *l)
 	dots_init(&l->dots);
 	buf_init(&trace, 16384);
 	lmtp_trace(l, clock_wall_us(), &trace);
-	assert(!trace.failed || trace.len < trace.max / 2);     /* only memory can be short */
 	for (struct lmtp_group *g = l->groups; g != NULL; g = g->next) {
 		/* The limit is on what the client sends. */
 		enum rc rc = trace.failed ? err_nomem(&g->err) : ingest_new(g->volume, limit + trace.len, &g->ingest, &g->err);
@@ -97,8 +95,7 @@ lmtp_data_begin(struct lmtp *l)
 bool
 lmtp_data_feed(struct lmtp *l)
 {
-	struct buf *in = session_in(l->s);
-	struct slice rest = buf_slice(in);
+	struct slice rest = lmtp_input(l);
 
 	while (rest.len > 0 && l->dots.state != DOTS_END) {
 		struct slice piece;
@@ -107,8 +104,8 @@ lmtp_data_feed(struct lmtp *l)
 		for (struct lmtp_group *g = l->groups; g != NULL; g = g->next)
 			group_feed(g, piece);
 		rest = slice_sub(rest, n, rest.len);
+		l->used += n;
 	}
-	buf_consume(in, in->len - rest.len);
 	return l->dots.state == DOTS_END;
 }
 

@@ -45,7 +45,7 @@ lmtp_greet(void *state)
 static bool
 lmtp_has_work(struct lmtp *l)
 {
-	struct slice in = buf_slice(session_in(l->s));
+	struct slice in = lmtp_input(l);
 
 	switch (l->mode) {
 	case LMTP_COMMANDS:
@@ -92,13 +92,12 @@ take_line(struct lmtp *l, struct slice line)
 static bool
 command_turn(struct lmtp *l)
 {
-	struct buf *in = session_in(l->s);
-	struct slice bytes = slice_sub(buf_slice(in), 0, LMTP_LINE_MAX);
+	struct slice bytes = slice_sub(lmtp_input(l), 0, LMTP_LINE_MAX);
 	size_t lf = slice_find_byte(bytes, '\n');
 
 	if (lf < bytes.len) {
+		l->used += lf + 1;
 		take_line(l, slice_sub(bytes, 0, lf));
-		buf_consume(in, lf + 1);
 		return true;
 	}
 	if (bytes.len < LMTP_LINE_MAX)
@@ -113,8 +112,7 @@ command_turn(struct lmtp *l)
 static bool
 long_line_turn(struct lmtp *l)
 {
-	struct buf *in = session_in(l->s);
-	struct slice bytes = buf_slice(in);
+	struct slice bytes = lmtp_input(l);
 	size_t end = slice_find(bytes, SLICE("\r\n"));
 
 	if (bytes.len == 0)
@@ -124,19 +122,18 @@ long_line_turn(struct lmtp *l)
 	else
 		end = end < bytes.len ? end + 2 : 0;
 	if (end > 0) {
-		buf_consume(in, end);
+		l->used += end;
 		l->mode = LMTP_COMMANDS;
 		return true;
 	}
 	l->long_cr = bytes.ptr[bytes.len - 1] == '\r';
-	buf_consume(in, bytes.len);
+	l->used += bytes.len;
 	return false;
 }
 
 static enum step_result
-lmtp_step(void *state)
+lmtp_work(struct lmtp *l)
 {
-	struct lmtp *l = state;
 	bool more = true;
 
 	while (more && l->want == LMTP_GO_ON) {
@@ -163,6 +160,17 @@ lmtp_step(void *state)
 		}
 	}
 	return STEP_DONE;
+}
+
+static enum step_result
+lmtp_step(void *state)
+{
+	struct lmtp *l = state;
+	enum step_result result = lmtp_work(l);
+
+	buf_consume(session_in(l->s), l->used);
+	l->used = 0;
+	return result;
 }
 
 static void

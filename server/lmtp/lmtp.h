@@ -64,6 +64,7 @@ struct lmtp {
 	struct session   *s;
 	enum lmtp_mode    mode;
 	enum lmtp_want    want;
+	size_t            used;         /* bytes of the input that this step has dealt with; consumed at its end, at once */
 	bool              long_cr;      /* LMTP_LONG_LINE: what was thrown away last ended with a CR */
 	bool              helo_given;
 	char              helo[LMTP_DOMAIN_MAX + 1];
@@ -81,6 +82,15 @@ struct lmtp {
 	uint32_t          number;               /* transactions so far */
 	atomic_uint       pending;              /* changes that are not answered */
 };
+
+/* What of the input is not dealt with. */
+static inline struct slice
+lmtp_input(struct lmtp *l)
+{
+	struct slice in = buf_slice(session_in(l->s));
+
+	return slice_sub(in, l->used, in.len);
+}
 
 /* One answer line: "250 2.0.0 ..." without CRLF. */
 void lmtp_reply(struct lmtp *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
