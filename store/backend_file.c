@@ -251,8 +251,8 @@ refill_reserve(struct file_backend *b)
 	if (b->reservefd < 0)
 		return;
 	b->have_reserve = space_reserve(b->reservefd, 0, RESERVE_BYTES, RESERVE_BYTES, &e) == RC_OK;
-	if (!b->have_reserve)
-		(void)ftruncate(b->reservefd, 0);       /* what it got half-way is of no use to it */
+	if (!b->have_reserve && ftruncate(b->reservefd, 0) != 0)
+		return;                 /* what it got half-way is of no use, and stays until the next try */
 }
 
 static void

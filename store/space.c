@@ -62,6 +62,8 @@ space_reserve(int fd, uint64_t from, uint64_t to, uint64_t zero_from, struct err
 		zero_from = from;
 		os = 0;
 	}
+	if (zero_from >= to)
+		zero_from = to - 1;     /* a file size limit shows itself only when a byte is written */
 	if (os == 0)
 		os = fill_zeros(fd, zero_from, to);
 	return os == 0 ? RC_OK : err_os(e, os, "reserve %llu bytes", (unsigned long long)(to - from));
