@@ -25,11 +25,21 @@ has_kind(const struct fetch_request *r, enum fetch_kind kind)
 	return false;
 }
 
-/* UID in every answer to UID FETCH [RFC 9051 s6.4.9]. */
+/* UID in every answer to UID FETCH [RFC 9051 s6.4.9]; in front, so that a client that stores a literal as it arrives
+ * knows whose it is. */
 static bool
 add_uid(struct imap *im, struct fetch_request *r)
 {
-	return !im->uid_command || has_kind(r, FETCH_UID) || fetch_add_item(r, FETCH_UID);
+	struct fetch_item uid;
+
+	if (!im->uid_command || has_kind(r, FETCH_UID))
+		return true;
+	if (!fetch_add_item(r, FETCH_UID))
+		return false;
+	uid = r->items[r->count - 1];
+	memmove(r->items + 1, r->items, (r->count - 1) * sizeof *r->items);
+	r->items[0] = uid;
+	return true;
 }
 
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") */

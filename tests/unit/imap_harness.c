@@ -34,7 +34,8 @@ struct session {
 	bool             wake;
 	mailbox_id       watched;
 	bool             changed, notified;
-	unsigned         bad;
+	unsigned         bad, steps;
+	size_t           soft, largest;
 };
 
 /* ---- the world ---- */
@@ -158,6 +159,12 @@ imap_world_account(struct imap_world *w)
 	return w->account;
 }
 
+const char *
+imap_world_dir(struct imap_world *w)
+{
+	return w->dir;
+}
+
 void
 imap_world_next_stream(struct imap_world *w, bool tls, bool plaintext_allowed, bool can_starttls)
 {
@@ -199,6 +206,8 @@ static void
 drain(struct session *s)
 {
 	assert_false(s->out.failed);
+	if (s->out.len > s->largest)
+		s->largest = s->out.len;
 	assert_true(buf_append_slice(&s->received, buf_slice(&s->out)));
 	buf_reset(&s->out);
 }
@@ -220,6 +229,7 @@ run_steps(struct session *s)
 	for (;;) {
 		enum step_result r = imap_protocol.step(s->state);
 
+		s->steps++;
 		drain(s);
 		switch (r) {
 		case STEP_MORE:
@@ -303,6 +313,7 @@ imap_connect(struct imap_world *w)
 
 	assert_non_null(s);
 	s->w = w;
+	s->soft = SESSION_OUT_SOFT;
 	s->tls = w->tls;
 	s->plaintext = w->plaintext;
 	s->starttls = w->starttls;
@@ -389,6 +400,30 @@ bool
 imap_is_closed(const struct session *s)
 {
 	return s->closed;
+}
+
+void
+imap_set_out_soft(struct session *s, size_t octets)
+{
+	s->soft = octets;
+}
+
+unsigned
+imap_steps(const struct session *s)
+{
+	return s->steps;
+}
+
+size_t
+imap_largest_output(const struct session *s)
+{
+	return s->largest;
+}
+
+void *
+imap_session_state(struct session *s)
+{
+	return s->state;
 }
 
 /* ---- scripts ---- */
@@ -483,7 +518,7 @@ session_out(struct session *s)
 bool
 session_out_full(const struct session *s)
 {
-	return s->out.len >= SESSION_OUT_SOFT;
+	return s->out.len >= s->soft;
 }
 
 bool

@@ -24,6 +24,7 @@ int imap_world_teardown(void **state);
 struct conf   *imap_world_conf(struct imap_world *w);          /* may be changed before a session is made */
 struct volume *imap_world_volume(struct imap_world *w);
 account_id     imap_world_account(struct imap_world *w);
+const char    *imap_world_dir(struct imap_world *w);            /* the volume's directory */
 /* Deliver a message behind the sessions' backs; returns its UID. */
 mail_uid imap_world_deliver(struct imap_world *w, const char *mailbox, const char *message);
 /* What the next connection is like; at first loopback without TLS, plaintext allowed, STARTTLS possible. */
@@ -40,6 +41,13 @@ void         imap_wait_notified(struct session *s);
 struct slice imap_received(const struct session *s);
 void         imap_forget(struct session *s);
 bool         imap_is_closed(const struct session *s);
+/* The output is full from here on (SESSION_OUT_SOFT at first); how many steps were run, and the most that one left in the
+ * output. */
+void         imap_set_out_soft(struct session *s, size_t octets);
+unsigned     imap_steps(const struct session *s);
+size_t       imap_largest_output(const struct session *s);
+/* The protocol's state: struct imap. */
+void        *imap_session_state(struct session *s);
 
 struct imap_exchange {
 	const char *send;       /* NULL: nothing, wait for a notification */

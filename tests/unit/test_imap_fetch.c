@@ -107,7 +107,7 @@ static int
 sections_teardown(void **state)
 {
 	rig_end(section_session);
-	return fx_teardown(state);
+	return rig_teardown(state);
 }
 
 static void
@@ -121,7 +121,7 @@ test_section(void **state)
 	format_want(k, &want);
 	(void)snprintf(line, sizeof line, "1 FETCH 1 %s", k->items);
 	for (size_t soft = 1; soft <= SESSION_OUT_SOFT; soft *= SESSION_OUT_SOFT) {
-		section_session->soft = soft;
+		imap_set_out_soft(section_session, soft);
 		rig_expect(section_session, line, (const char *)want.ptr);
 	}
 	buf_fini(&want);
@@ -137,10 +137,10 @@ test_items(void **state)
 	(void)snprintf(fast, sizeof fast, "* 1 FETCH (FLAGS (\\Seen \\Recent) INTERNALDATE \"14-Nov-2023 20:43:20 -0130\" "
 	               "RFC822.SIZE %zu)\r\n1 OK FETCH completed\r\n", sizeof(HEAD TEXT) - 1);
 	rig_expect(s, "1 FETCH 1 FAST", fast);
-	rig_expect(s, "1 UID FETCH 1 (ENVELOPE)", "* 1 FETCH (ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"Nested\" "
+	rig_expect(s, "1 UID FETCH 1 (ENVELOPE)", "* 1 FETCH (UID 1 ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"Nested\" "
 	           "((\"Anna\" NIL \"anna\" \"example.org\")) ((\"Anna\" NIL \"anna\" \"example.org\")) "
 	           "((\"Anna\" NIL \"anna\" \"example.org\")) ((NIL NIL \"ben\" \"example.org\")) NIL NIL NIL "
-	           "\"<n@example.org>\") UID 1)\r\n1 OK UID FETCH completed\r\n");
+	           "\"<n@example.org>\"))\r\n1 OK UID FETCH completed\r\n");
 	rig_expect(s, "1 FETCH 1 (BINARY.SIZE[2] BINARY.SIZE[3.1] BINARY.SIZE[7] BINARY.SIZE[1])",
 	           "* 1 FETCH (BINARY.SIZE[2] 5 BINARY.SIZE[3.1] 6 BINARY.SIZE[7] 0 BINARY.SIZE[1] 11)\r\n"
 	           "1 OK FETCH completed\r\n");
@@ -265,7 +265,7 @@ test_large(void **state)
 	assert_memory_equal(said, start, strlen(start));
 	assert_memory_equal(said + strlen(start), mail.ptr + sizeof head - 1, body);
 	assert_string_equal(said + strlen(start) + body, ")\r\n1 OK FETCH completed\r\n");
-	assert_true(s->largest <= 2 * SESSION_OUT_SOFT);
+	assert_true(imap_largest_output(s) <= 2 * SESSION_OUT_SOFT);
 	said = rig_send(s, "2 FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1]<3000000.100>)");
 	(void)snprintf(start, sizeof start, "* 1 FETCH (BINARY.SIZE[1] %zu BINARY[1]<3000000> ~{100}\r\n", lines * 57);
 	assert_memory_equal(said, start, strlen(start));
@@ -279,6 +279,7 @@ static void
 test_many(void **state)
 {
 	struct session *s;
+	unsigned steps;
 	char *first;
 
 	(void)state;
@@ -290,12 +291,12 @@ test_many(void **state)
 	assert_non_null(strstr(first, "* 399 FETCH (UID 399 "));
 	assert_non_null(strstr(first, "* 400 FETCH (UID 481 "));
 	assert_non_null(strstr(first, "* 1418 FETCH (UID 1500 "));
-	assert_true(s->largest <= 2 * SESSION_OUT_SOFT);
-	s->soft = 100;
-	s->steps = 0;
+	assert_true(imap_largest_output(s) <= 2 * SESSION_OUT_SOFT);
+	imap_set_out_soft(s, 100);
+	steps = imap_steps(s);
 	rig_expect(s, "1 FETCH 1:* (UID FLAGS RFC822.SIZE ENVELOPE BODYSTRUCTURE)", first);
-	assert_true(s->steps > 1000);
-	assert_true(s->largest <= 2 * SESSION_OUT_SOFT);
+	assert_true(imap_steps(s) > steps + 1000);
+	assert_true(imap_largest_output(s) <= 2 * SESSION_OUT_SOFT);
 	free(first);
 	rig_end(s);
 }
@@ -371,7 +372,7 @@ test_damage_before_announcement(void **state)
 	           "1 NO [UNAVAILABLE] The message with UID 1 is damaged in storage; others were sent\r\n");
 	rig_expect(s, "2 FETCH 1 (UID BODY.PEEK[HEADER])",
 	           "* 1 FETCH (UID 1 BODY[HEADER] {14}\r\nSubject: x\r\n\r\n)\r\n2 OK FETCH completed\r\n");
-	assert_false(s->closed);
+	assert_false(imap_is_closed(s));
 	rig_end(s);
 	buf_fini(&mail);
 }
@@ -392,7 +393,7 @@ test_damage_after_announcement(void **state)
 	damage_log("NEEDLE");
 	s = rig_selected();
 	(void)rig_send(s, "1 FETCH 1 BODY.PEEK[]");
-	assert_true(s->closed);
+	assert_true(imap_is_closed(s));
 	rig_end(s);
 	buf_fini(&mail);
 }
@@ -407,12 +408,12 @@ main(void)
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_nul, sections_setup, sections_teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_cte, sections_setup, sections_teardown),
-		cmocka_unit_test_setup_teardown(test_seen, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_examine_keeps_unseen, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_large, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_many, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_damage_before_announcement, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_damage_after_announcement, rig_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_seen, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_examine_keeps_unseen, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_large, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_damage_before_announcement, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_damage_after_announcement, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(sections) + 2];
 	size_t n = 0;

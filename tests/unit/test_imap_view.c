@@ -204,9 +204,9 @@ test_expunge_waits(void **state)
 	           "2 NO [EXPUNGEISSUED] Some of the messages no longer exist; the others were changed\r\n");
 	rig_expect(a, "3 SEARCH ALL", "* SEARCH 1 4 5 6 7\r\n3 OK SEARCH completed\r\n");
 	rig_expect(a, "4 NOOP", "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n4 OK NOOP completed\r\n");
-	rig_expect(a, "5 UID FETCH 1:* FLAGS", "* 1 FETCH (FLAGS (\\Recent) UID 1)\r\n"
-	           "* 2 FETCH (FLAGS (\\Seen \\Recent) UID 4)\r\n* 3 FETCH (FLAGS (\\Recent) UID 5)\r\n"
-	           "* 4 FETCH (FLAGS (\\Recent) UID 6)\r\n* 5 FETCH (FLAGS (\\Recent) UID 7)\r\n"
+	rig_expect(a, "5 UID FETCH 1:* FLAGS", "* 1 FETCH (UID 1 FLAGS (\\Recent))\r\n"
+	           "* 2 FETCH (UID 4 FLAGS (\\Seen \\Recent))\r\n* 3 FETCH (UID 5 FLAGS (\\Recent))\r\n"
+	           "* 4 FETCH (UID 6 FLAGS (\\Recent))\r\n* 5 FETCH (UID 7 FLAGS (\\Recent))\r\n"
 	           "5 OK UID FETCH completed\r\n");
 	rig_end(a);
 }
@@ -262,7 +262,7 @@ test_deleted_mailbox(void **state)
 	(void)rig_send(a, "1 SELECT box");
 	assert_int_equal(fx_name_change(CHANGE_MAILBOX_DELETE, rig_account, "box", ""), RC_OK);
 	rig_expect(a, "2 NOOP", "* BYE The selected mailbox was deleted\r\n");
-	assert_true(a->closed);
+	assert_true(imap_is_closed(a));
 	rig_end(a);
 }
 
@@ -277,7 +277,7 @@ test_long_news(void **state)
 	(void)state;
 	fx_append_n(rig_inbox(), 700);
 	a = rig_selected();
-	a->soft = 1000;
+	imap_set_out_soft(a, 1000);
 	fx_store(rig_inbox(), 1, 690, STORE_ADD, FLAG_SEEN, "");
 	for (mail_uid u = 2; u <= 600; u += 2)
 		fx_expunge(rig_inbox(), u, u);
@@ -299,8 +299,8 @@ test_long_news(void **state)
 		said += strlen(line);
 	}
 	assert_string_equal(said, "1 OK NOOP completed\r\n");
-	assert_true(a->steps > 4);
-	assert_true(a->largest < 20000);
+	assert_true(imap_steps(a) > 4);
+	assert_true(imap_largest_output(a) < 20000);
 	rig_expect(a, "2 NOOP", "2 OK NOOP completed\r\n");
 	assert_int_equal(rig_imap(a)->view.exists, 400);
 	rig_end(a);
@@ -311,14 +311,14 @@ main(void)
 {
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test(test_walk_and_remove),
-		cmocka_unit_test_setup_teardown(test_own_and_others_flags, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_silent_still_tells_others, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_exists, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_expunge_waits, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_short_lives, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_uid_command_tells_uid, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, fx_teardown),
-		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_own_and_others_flags, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_silent_still_tells_others, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_exists, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_expunge_waits, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_short_lives, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_uid_command_tells_uid, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(others)];
 	size_t n = 0;

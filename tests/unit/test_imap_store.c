@@ -1,0 +1,199 @@
+/* STORE, COPY, MOVE, EXPUNGE as a client sees them. */
+#include "tests/unit/imap_rig.h"
+
+static void
+test_operations(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 3);
+	s = rig_selected();
+	rig_expect(s, "1 STORE 1 FLAGS (\\Seen $Work)", "* 1 FETCH (FLAGS (\\Seen \\Recent $Work))\r\n1 OK STORE completed\r\n");
+	rig_expect(s, "2 STORE 1 +flags \\Draft \\Answered",
+	           "* 1 FETCH (FLAGS (\\Answered \\Seen \\Draft \\Recent $Work))\r\n2 OK STORE completed\r\n");
+	rig_expect(s, "3 STORE 1:2 -FLAGS (\\Answered \\Draft $work)",
+	           "* 1 FETCH (FLAGS (\\Seen \\Recent))\r\n* 2 FETCH (FLAGS (\\Recent))\r\n3 OK STORE completed\r\n");
+	rig_expect(s, "4 STORE 1 FLAGS ()", "* 1 FETCH (FLAGS (\\Recent))\r\n4 OK STORE completed\r\n");
+	rig_expect(s, "5 UID STORE 2:9 +FLAGS.SILENT (\\Deleted)", "5 OK UID STORE completed\r\n");
+	rig_expect(s, "6 UID STORE 3 +FLAGS \\Deleted",
+	           "* 3 FETCH (UID 3 FLAGS (\\Deleted \\Recent))\r\n6 OK UID STORE completed\r\n");
+	rig_expect(s, "7 UID STORE 77 +FLAGS \\Seen", "7 OK UID STORE completed\r\n");
+	rig_expect(s, "8 NOOP", "8 OK NOOP completed\r\n");
+	rig_end(s);
+}
+
+static void
+test_refused(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1);
+	s = rig_selected();
+	rig_expect(s, "1 STORE 2 FLAGS (\\Seen)", "1 BAD Message number 2 of 1 is not there\r\n");
+	rig_expect(s, "2 STORE 1 *FLAGS (\\Seen)", "2 BAD STORE: expected FLAGS, +FLAGS or -FLAGS\r\n");
+	rig_expect(s, "3 STORE 1 FLAGS (\\Recent)",
+	           "3 BAD STORE: expected \\Answered, \\Flagged, \\Deleted, \\Seen, \\Draft or a keyword\r\n");
+	rig_expect(s, "4 STORE 1 FLAGS", "4 BAD STORE: expected one space\r\n");
+	rig_expect(s, "5 STORE 1 FLAGS (\\Seen) x", "5 BAD STORE: expected end of command\r\n");
+	rig_end(s);
+}
+
+/* Only what others expunged: NO; .SILENT: OK [RFC 2180 s4.2]. */
+static void
+test_expunged_by_others(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 3);
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1 UID");
+	fx_expunge(rig_inbox(), 2, 2);
+	rig_expect(s, "2 STORE 2 +FLAGS (\\Seen)",
+	           "2 NO [EXPUNGEISSUED] Some of the messages no longer exist; the others were changed\r\n");
+	rig_expect(s, "3 STORE 2:3 +FLAGS.SILENT (\\Seen)", "3 OK STORE completed\r\n");
+	rig_expect(s, "4 COPY 2 Archive", "* 2 EXPUNGE\r\n4 NO [EXPUNGEISSUED] None of the messages exists any more\r\n");
+	rig_expect(s, "5 FETCH 2 (UID FLAGS)", "* 2 FETCH (UID 3 FLAGS (\\Seen \\Recent))\r\n5 OK FETCH completed\r\n");
+	rig_end(s);
+}
+
+/* A long answer in bounded pieces. */
+static void
+test_many(void **state)
+{
+	struct session *s;
+	const char *said;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 2500);
+	s = rig_selected();
+	imap_set_out_soft(s, 100);
+	said = rig_send(s, "1 STORE 1:* +FLAGS (\\Seen)");
+	for (unsigned i = 1; i <= 2500; i++) {
+		char line[80];
+
+		(void)snprintf(line, sizeof line, "* %u FETCH (FLAGS (\\Seen \\Recent))\r\n", i);
+		assert_memory_equal(said, line, strlen(line));
+		said += strlen(line);
+	}
+	assert_string_equal(said, "1 OK STORE completed\r\n");
+	assert_true(imap_largest_output(s) < SESSION_OUT_SOFT);
+	rig_expect(s, "2 NOOP", "2 OK NOOP completed\r\n");
+	rig_end(s);
+}
+
+/* ---- COPY and MOVE ---- */
+
+/* "[COPYUID n " of the mailbox. */
+static const char *
+copyuid(const char *box, const char *format)
+{
+	static char text[300];
+
+	(void)snprintf(text, sizeof text, format, fx_mailbox(rig_account, box).uidvalidity);
+	return text;
+}
+
+static void
+test_copy(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 4);
+	fx_store(rig_inbox(), 4, 4, STORE_ADD, FLAG_FLAGGED, "$k");
+	s = rig_selected();
+	rig_expect(s, "1 COPY 2,4 Archive", copyuid("Archive", "1 OK [COPYUID %u 2,4 1:2] COPY completed\r\n"));
+	rig_expect(s, "2 UID COPY 1 \"Archive\"", copyuid("Archive", "2 OK [COPYUID %u 1 3] UID COPY completed\r\n"));
+	rig_expect(s, "3 UID COPY 50:60 Archive", "3 OK UID COPY completed\r\n");
+	rig_expect(s, "4 COPY 1 nowhere", "4 NO [TRYCREATE] There is no such mailbox\r\n");
+	rig_expect(s, "5 COPY 5 Archive", "5 BAD Message number 5 of 4 is not there\r\n");
+	rig_expect(s, "6 COPY 3 INBOX",
+	           copyuid("INBOX", "* 5 EXISTS\r\n* 5 RECENT\r\n6 OK [COPYUID %u 3 5] COPY completed\r\n"));
+	(void)rig_send(s, "7 SELECT Archive");
+	rig_expect(s, "8 FETCH 2 (UID FLAGS)", "* 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent $k))\r\n8 OK FETCH completed\r\n");
+	rig_end(s);
+}
+
+static void
+test_move(void **state)
+{
+	struct session *s, *other;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 5);
+	s = rig_selected();
+	other = rig_selected();
+	rig_expect(s, "1 MOVE 2:3 Archive", copyuid("Archive", "* OK [COPYUID %u 2:3 1:2] Moved\r\n"
+	           "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n1 OK MOVE completed\r\n"));
+	rig_expect(s, "2 UID MOVE 5 Archive", copyuid("Archive", "* OK [COPYUID %u 5 3] Moved\r\n"
+	           "* 3 EXPUNGE\r\n2 OK UID MOVE completed\r\n"));
+	rig_expect(s, "3 MOVE 1 nowhere", "3 NO [TRYCREATE] There is no such mailbox\r\n");
+	rig_expect(s, "4 UID MOVE 3 Archive", "4 OK UID MOVE completed\r\n");
+	rig_expect(s, "5 FETCH 1:* UID", "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 4)\r\n5 OK FETCH completed\r\n");
+	rig_expect(other, "6 NOOP", "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n6 OK NOOP completed\r\n");
+	(void)rig_send(other, "7 EXAMINE INBOX");
+	rig_expect(other, "8 MOVE 1 Archive", "8 NO [READ-ONLY] The mailbox was opened with EXAMINE\r\n");
+	rig_end(s);
+	rig_end(other);
+}
+
+static void
+test_over_quota(void **state)
+{
+	struct change *c;
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 2);
+	c = fx_change(CHANGE_ACCOUNT_QUOTA);
+	c->u.account.id = rig_account;
+	c->u.account.quota_bytes = 300;
+	assert_int_equal(fx_run(c), RC_OK);
+	s = rig_selected();
+	rig_expect(s, "1 COPY 1:2 Archive", "1 NO [OVERQUOTA] Quota exceeded\r\n");
+	(void)rig_send(s, "2 SELECT Archive");
+	assert_int_equal(rig_imap(s)->view.exists, 0);
+	rig_end(s);
+}
+
+/* ---- EXPUNGE ---- */
+
+static void
+test_expunge(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 6);
+	s = rig_selected();
+	(void)rig_send(s, "1 STORE 1,3:4,6 +FLAGS.SILENT (\\Deleted)");
+	rig_expect(s, "2 UID EXPUNGE 2:3", "* 3 EXPUNGE\r\n2 OK UID EXPUNGE completed\r\n");
+	rig_expect(s, "3 EXPUNGE", "* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n3 OK EXPUNGE completed\r\n");
+	rig_expect(s, "4 EXPUNGE", "4 OK EXPUNGE completed\r\n");
+	rig_expect(s, "5 UID EXPUNGE 1:*", "5 OK UID EXPUNGE completed\r\n");
+	rig_expect(s, "6 UID SEARCH ALL", "* SEARCH 2 5\r\n6 OK UID SEARCH completed\r\n");
+	rig_expect(s, "7 EXPUNGE 1", "7 BAD EXPUNGE: expected end of command\r\n");
+	(void)rig_send(s, "8 EXAMINE INBOX");
+	rig_expect(s, "9 EXPUNGE", "9 NO [READ-ONLY] The mailbox was opened with EXAMINE\r\n");
+	rig_end(s);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_operations, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_refused, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_expunged_by_others, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_copy, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_move, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_over_quota, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_expunge, rig_setup, rig_teardown),
+	};
+
+	return cmocka_run_group_tests_name("imap_store", tests, NULL, NULL);
+}
