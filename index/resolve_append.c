@@ -52,7 +52,7 @@ plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_acc
 static enum rc
 decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint64_t size, struct err *e)
 {
-	struct plan_account *pa;
+	struct plan_account *pa = NULL;
 	struct mailbox_info m;
 	enum rc rc;
 

@@ -257,22 +257,25 @@ status_of_index(struct volume *v, struct volume_status *out, struct err *e)
 	return rc;
 }
 
+/* The index first: what it has applied is in the log by then. */
 enum rc
 volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 {
 	struct writer_stats ws = { 0 };
 	struct log_stats ls = { 0 };
+	enum rc rc;
 
 	*out = (struct volume_status){ .name = v->name };
+	rc = status_of_index(v, out, e);
 	(void)pthread_rwlock_rdlock(&v->log_lock);
 	if (v->log != NULL) {
 		log_get_stats(v->log, &ls);
 		out->epoch = log_epoch(v->log);
-		out->last_lsn = atomic_load(&v->last_lsn);
 	}
 	(void)pthread_rwlock_unlock(&v->log_lock);
 	if (v->writer != NULL)
 		writer_get_stats(v->writer, &ws);
+	out->last_lsn = atomic_load(&v->last_lsn);
 	out->log_bytes = ls.bytes;
 	out->segments = ls.segments;
 	out->index_bytes = file_size(v->index_path, "") + file_size(v->index_path, "-wal");
@@ -281,7 +284,7 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	out->syncs = ws.syncs;
 	out->queued = ws.queued;
 	out->stalled = ws.stalled;
-	return status_of_index(v, out, e);
+	return rc;
 }
 
 enum rc
