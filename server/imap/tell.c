@@ -28,14 +28,14 @@ log_failure(struct imap *im, const char *ev, const struct err *e)
 	log_end(&l);
 }
 
-/* Unilateral FETCH data carry the UID where the client works by UIDs [RFC 9051 s7.5.2]. */
+/* Unilateral FETCH data carry the UID where the client works by UIDs, and always in IMAP4rev2 [RFC 9051 s7.5.2]. */
 static void
 tell_flags(struct imap *im, uint32_t seq, const struct message_row *row)
 {
 	struct buf *out = imap_out(im);
 
 	buf_printf(out, "* %u FETCH (", seq);
-	if (im->uid_command)
+	if (im->uid_command || im->rev2)
 		buf_printf(out, "UID %u ", row->uid);
 	buf_append_str(out, "FLAGS ");
 	imap_out_flags(out, row->flags, row->keywords, !im->rev2 && row->uid >= im->view.recent_from);

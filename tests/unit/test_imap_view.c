@@ -251,6 +251,22 @@ test_uid_command_tells_uid(void **state)
 	rig_end(a);
 }
 
+/* IMAP4rev2: the UID always, \Recent never. */
+static void
+test_rev2_news(void **state)
+{
+	struct session *a;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1);
+	a = rig_selected();
+	rig_imap(a)->rev2 = true;
+	fx_append_n(rig_inbox(), 1);
+	fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_SEEN, "");
+	rig_expect(a, "1 NOOP", "* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 EXISTS\r\n1 OK NOOP completed\r\n");
+	rig_end(a);
+}
+
 static void
 test_deleted_mailbox(void **state)
 {
@@ -317,6 +333,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_expunge_waits, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_short_lives, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_uid_command_tells_uid, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_rev2_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, rig_teardown),
 	};
