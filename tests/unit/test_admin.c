@@ -1,0 +1,397 @@
+/* admin: every verb over a real volume (two of them), as the tool and the daemon run it. */
+#include "tests/unit/unit.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "index/admin.h"
+
+#define ARGV_MAX 12
+#define VERIFIER "SCRAM-SHA-256$10000:AAAAAAAAAAAAAAAAAAAAAA==$" \
+                 "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+static char dir[64];
+static char paths[2][80];
+static struct volume *volumes[2];
+
+/* What a call printed. */
+static struct buf printed, complained;
+static unsigned lines_wanted;   /* the reader goes away after so many */
+static unsigned lines_seen;
+
+static bool
+take_line(void *arg, struct slice text)
+{
+	(void)arg;
+	assert_true(slice_find_byte(text, '\n') == text.len);
+	buf_append_slice(&printed, text);
+	buf_append_byte(&printed, '\n');
+	return ++lines_seen < lines_wanted;
+}
+
+static void
+take_error(void *arg, struct slice text)
+{
+	(void)arg;
+	buf_append_slice(&complained, text);
+	buf_append_byte(&complained, '\n');
+}
+
+static enum admin_exit
+run_words(bool online, const char *command)
+{
+	static const struct admin_output out = { NULL, take_line, take_error, NULL };
+	struct admin ad = { .volumes = volumes, .volume_count = 2, .online = online, .started_ms = 1, .out = &out };
+	const char *argv[ARGV_MAX];
+	char words[1024];
+	int argc = 0;
+
+	assert_true(slice_to_cstr(slice_str(command), words, sizeof words));
+	for (char *p = strtok(words, " "); p != NULL; p = strtok(NULL, " ")) {
+		assert_true(argc < ARGV_MAX);
+		argv[argc++] = p;
+	}
+	buf_reset(&printed);
+	buf_reset(&complained);
+	lines_seen = 0;
+	return admin_run(&ad, argc, argv);
+}
+
+static enum admin_exit
+run(const char *command)
+{
+	lines_wanted = 1000000;
+	return run_words(false, command);
+}
+
+static void
+run_ok(const char *command)
+{
+	assert_int_equal(run(command), ADMIN_OK);
+	assert_int_equal(complained.len, 0);
+}
+
+static bool
+holds(const struct buf *b, const char *text)
+{
+	return slice_find(buf_slice(b), slice_str(text)) < b->len;
+}
+
+static int
+remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+static int
+make_volumes(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	buf_init(&printed, 16u << 20);
+	buf_init(&complained, 1u << 20);
+	snprintf(dir, sizeof dir, "/tmp/test_admin.XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return 1;
+	for (int i = 0; i < 2; i++) {
+		struct volume_params p = { .name = i == 0 ? "v1" : "v2", .path = paths[i], .mode = VOLUME_WRITE };
+
+		snprintf(paths[i], sizeof paths[i], "%s/%d", dir, i);
+		if (volume_create(paths[i], &e) != RC_OK || volume_open(&p, &volumes[i], &e) != RC_OK) {
+			print_error("%s\n", e.text);
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static int
+drop_volumes(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++)
+		volume_close(&volumes[i]);
+	buf_fini(&printed);
+	buf_fini(&complained);
+	return nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- words ---- */
+
+static const struct usage_case {
+	const char      *name;
+	const char      *command;
+	enum admin_exit  want;
+	const char      *says;
+} usages[] = {
+	{ "nothing",            "",                               ADMIN_USAGE,  "usage" },
+	{ "unknown verb",       "frob",                           ADMIN_USAGE,  "usage" },
+	{ "half a verb",        "user",                           ADMIN_USAGE,  "usage" },
+	{ "unknown second word", "user frob",                     ADMIN_USAGE,  "usage" },
+	{ "word missing",       "user add anna",                  ADMIN_USAGE,  "usage: user add" },
+	{ "word too many",      "user delete anna boris",         ADMIN_USAGE,  "usage: user delete" },
+	{ "unknown option",     "check --frob",                   ADMIN_USAGE,  "usage: check" },
+	{ "option of another",  "check --json",                   ADMIN_USAGE,  "usage: check" },
+	{ "value missing",      "user list --volume",             ADMIN_USAGE,  "usage: user list" },
+	{ "no such volume",     "user list --volume v3",          ADMIN_FAILED, "no volume v3" },
+	{ "bytes not a number", "quota set anna many",            ADMIN_USAGE,  "usage: quota set" },
+	{ "no such account",    "quota set nobody 1",             ADMIN_FAILED, "nobody: there is no such account" },
+	{ "password in clear",  "user add clear secret",          ADMIN_FAILED, "no verifier" },
+	{ "option as a name",   "user delete -- --yes",           ADMIN_FAILED, "--yes: there is no such account" },
+	{ "name with a slash",  "user add a/b " VERIFIER,         ADMIN_FAILED, "a/b: a name may not hold U+002F" },
+};
+
+static void
+test_usage(void **state)
+{
+	const struct usage_case *k = *state;
+
+	assert_int_equal(run(k->command), k->want);
+	assert_true(holds(&complained, k->says));
+	assert_int_equal(printed.len, 0);
+}
+
+static void
+test_verb_info(void **state)
+{
+	static const char *const add[] = { "user", "add" }, *const check[] = { "check" }, *const frob[] = { "frob" };
+	bool online, writes;
+
+	(void)state;
+	assert_true(admin_verb_info(2, add, &online, &writes));
+	assert_true(online && writes);
+	assert_true(admin_verb_info(1, check, &online, &writes));
+	assert_true(online && !writes);
+	assert_false(admin_verb_info(1, add, &online, &writes));
+	assert_false(admin_verb_info(1, frob, &online, &writes));
+	assert_false(admin_verb_info(0, frob, &online, &writes));
+}
+
+static const struct name_case {
+	const char  *name;
+	struct slice in;
+	enum rc      want;
+} names[] = {
+	{ "plain",               SLICE_INIT("anna"),                         RC_OK },
+	{ "address",             SLICE_INIT("anna.b+c@example.org"),         RC_OK },
+	{ "not ASCII",           SLICE_INIT("\xc3\xa4nne\xe6\x97\xa5"),      RC_OK },
+	{ "combining mark",      SLICE_INIT("a\xcc\x88nne"),                 RC_OK },
+	{ "empty",               SLICE_INIT(""),                             RC_SYNTAX },
+	{ "space",               SLICE_INIT("a b"),                          RC_SYNTAX },
+	{ "no-break space",      SLICE_INIT("a\xc2\xa0" "b"),                RC_SYNTAX },
+	{ "zero-width space",    SLICE_INIT("a\xe2\x80\x8b" "b"),            RC_SYNTAX },
+	{ "right-to-left override", SLICE_INIT("a\xe2\x80\xae" "b"),         RC_SYNTAX },
+	{ "line separator",      SLICE_INIT("a\xe2\x80\xa8"),                RC_SYNTAX },
+	{ "slash",               SLICE_INIT("a/b"),                          RC_SYNTAX },
+	{ "NUL",                 SLICE_INIT("a\0"),                          RC_SYNTAX },
+	{ "newline",             SLICE_INIT("a\n"),                          RC_SYNTAX },
+	{ "DEL",                 SLICE_INIT("a\x7f"),                        RC_SYNTAX },
+	{ "control of Latin-1",  SLICE_INIT("a\xc2\x85"),                    RC_SYNTAX },
+	{ "not UTF-8",           SLICE_INIT("a\xff"),                        RC_SYNTAX },
+	{ "cut character",       SLICE_INIT("a\xc3"),                        RC_SYNTAX },
+};
+
+static void
+test_name(void **state)
+{
+	const struct name_case *k = *state;
+	struct slice in = unit_copy(k->in);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(admin_check_name(in, &e), k->want);
+	unit_drop(in);
+}
+
+static void
+test_name_length(void **state)
+{
+	struct err e = ERR_INIT;
+	char name[ACCOUNT_NAME_MAX + 1];
+
+	(void)state;
+	memset(name, 'a', sizeof name);
+	assert_int_equal(admin_check_name(slice_of(name, ACCOUNT_NAME_MAX), &e), RC_OK);
+	assert_int_equal(admin_check_name(slice_of(name, ACCOUNT_NAME_MAX + 1), &e), RC_LIMIT);
+}
+
+static const struct size_case {
+	const char *in;
+	bool        ok;
+	uint64_t    want;
+} sizes[] = {
+	{ "0", true, 0 },
+	{ "1000", true, 1000 },
+	{ "1K", true, 1024 },
+	{ "5m", true, 5u << 20 },
+	{ "2G", true, UINT64_C(2) << 30 },
+	{ "3T", true, UINT64_C(3) << 40 },
+	{ "9223372036854775807", true, INT64_MAX },
+	{ "9223372036854775808", false, 0 },
+	{ "8388607T", true, UINT64_C(8388607) << 40 },
+	{ "8388608T", false, 0 },
+	{ "", false, 0 },
+	{ "K", false, 0 },
+	{ "-1", false, 0 },
+	{ "1.5G", false, 0 },
+	{ "1KB", false, 0 },
+	{ "many", false, 0 },
+};
+
+static void
+test_size(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(sizes); i++) {
+		uint64_t got = 0;
+
+		assert_int_equal(admin_parse_size(slice_str(sizes[i].in), &got), sizes[i].ok);
+		if (sizes[i].ok)
+			assert_int_equal(got, sizes[i].want);
+	}
+}
+
+/* ---- verbs ---- */
+
+static void
+test_accounts(void **state)
+{
+	(void)state;
+	run_ok("user add anna " VERIFIER);
+	run_ok("user add --volume v2 --quota 5M boris " VERIFIER);
+	assert_int_equal(run("user add ANNA " VERIFIER), ADMIN_FAILED);
+	assert_true(holds(&complained, "anna already"));
+	/* A name is one in all volumes. */
+	assert_int_equal(run("user add --volume v1 Boris " VERIFIER), ADMIN_FAILED);
+	assert_int_equal(run("user add --volume v2 anna " VERIFIER), ADMIN_FAILED);
+	run_ok("user list");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("anna\tv1\t0 messages\t0 bytes\tno quota\n"
+	    "boris\tv2\t0 messages\t0 bytes\tquota 5242880\n")));
+	run_ok("user list --json --volume v2");
+	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"name\":\"boris\",\"volume\":\"v2\",\"id\":\"")));
+	run_ok("user passwd Boris " VERIFIER);
+	assert_int_equal(run("user passwd nobody " VERIFIER), ADMIN_FAILED);
+	run_ok("quota set BORIS 0");
+	run_ok("quota show boris");
+	assert_true(holds(&printed, "no quota"));
+	run_ok("quota show");
+	assert_true(holds(&printed, "anna\t") && holds(&printed, "boris\t"));
+	run_ok("user delete boris");
+	assert_int_equal(run("user delete boris"), ADMIN_FAILED);
+	run_ok("user list");
+	assert_false(holds(&printed, "boris"));
+}
+
+static void
+test_many_accounts_are_listed_in_pages(void **state)
+{
+	size_t lines = 0;
+	char command[256];
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		snprintf(command, sizeof command, "user add --volume v2 many%03d " VERIFIER, i);
+		run_ok(command);
+	}
+	run_ok("user list --volume v2");
+	for (size_t i = 0; i < printed.len; i++)
+		lines += printed.ptr[i] == '\n';
+	assert_int_equal(lines, 600);
+	assert_true(holds(&printed, "many000\t") && holds(&printed, "many256\t") && holds(&printed, "many599\t"));
+}
+
+static void
+test_mailboxes(void **state)
+{
+	(void)state;
+	run_ok("user add dora " VERIFIER);
+	run_ok("mailbox list dora");
+	assert_true(slice_starts(buf_slice(&printed), SLICE("       0 messages")));
+	assert_true(holds(&printed, "  INBOX\n") && holds(&printed, "  Trash (\\Trash)\n"));
+	run_ok("mailbox list --json dora");
+	assert_true(holds(&printed, "{\"name\":\"Sent\",") && holds(&printed, "\"special_use\":[\"\\\\Sent\"]"));
+	assert_int_equal(run("mailbox list nobody"), ADMIN_FAILED);
+}
+
+static void
+test_status(void **state)
+{
+	(void)state;
+	run_ok("status");
+	assert_true(holds(&printed, "restanted is not running\n") && holds(&printed, "volume v2\n"));
+	run_ok("status --json");
+	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"running\":false,\"volumes\":[{\"name\":\"v1\",")));
+	lines_wanted = 1000;
+	assert_int_equal(run_words(true, "status --json"), ADMIN_OK);
+	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"running\":true,\"pid\":")));
+	assert_true(holds(&printed, "\"uptime_s\":"));
+}
+
+static void
+test_check(void **state)
+{
+	(void)state;
+	run_ok("check");
+	assert_true(holds(&printed, "v1: sound: ") && holds(&printed, "v2: sound: "));
+	run_ok("check --volume v2");
+	assert_false(holds(&printed, "v1: "));
+}
+
+static void
+test_dump(void **state)
+{
+	(void)state;
+	run_ok("user add emil " VERIFIER);
+	run_ok("dump --volume v1");
+	assert_true(holds(&printed, " type=account ") && holds(&printed, " name=\"emil\" "));
+	assert_true(holds(&printed, " type=credential ") && holds(&printed, " scheme=\"SCRAM-SHA-256\" "));
+	assert_false(holds(&printed, "10000") || holds(&printed, "AAAAAAAA"));
+	run_ok("dump --json");
+	assert_true(holds(&printed, "\"type\":\"credential\",") && holds(&printed, "\"scheme\":\"SCRAM-SHA-256\""));
+	assert_false(holds(&printed, "AAAAAAAA"));
+}
+
+/* head, a closed pager: the call ends soon, and nothing is reported as damage. */
+static void
+test_reader_goes_away(void **state)
+{
+	static const char *const commands[] = { "dump", "user list", "mailbox list emil" };
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(commands); i++) {
+		lines_wanted = 2;
+		assert_int_equal(run_words(false, commands[i]), ADMIN_FAILED);
+		assert_int_equal(lines_seen, 2);
+		assert_int_equal(complained.len, 0);
+	}
+}
+
+#define FIXED 10
+
+int
+main(void)
+{
+	struct CMUnitTest tests[FIXED + UNIT_COUNT(usages) + UNIT_COUNT(names)] = {
+		cmocka_unit_test(test_verb_info),
+		cmocka_unit_test(test_name_length),
+		cmocka_unit_test(test_size),
+		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_many_accounts_are_listed_in_pages),
+		cmocka_unit_test(test_mailboxes),
+		cmocka_unit_test(test_status),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_dump),
+		cmocka_unit_test(test_reader_goes_away),
+	};
+	struct CMUnitTest *t = tests + FIXED;
+
+	for (size_t i = 0; i < UNIT_COUNT(usages); i++)
+		*t++ = (struct CMUnitTest){ usages[i].name, test_usage, NULL, NULL, (void *)(uintptr_t)&usages[i] };
+	for (size_t i = 0; i < UNIT_COUNT(names); i++)
+		*t++ = (struct CMUnitTest){ names[i].name, test_name, NULL, NULL, (void *)(uintptr_t)&names[i] };
+	return cmocka_run_group_tests(tests, make_volumes, drop_volumes);
+}
