@@ -458,6 +458,8 @@ file_segment_seal(struct backend *base, const struct root_segment *seg, struct e
 		close(b->segfd);
 		b->segfd = -1;
 	}
+	if (rc == RC_OK)
+		release_tail(b, seg);
 	return rc;
 }
 

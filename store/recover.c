@@ -3,7 +3,7 @@
  * Unsynced writes reach the disk in any order: "bad, then good" may be a legal torn tail. Every frame says up to which
  * LSN the log was synced when it was written. An invalid stretch whose first missing LSN is at or below such a mark
  * (of a later frame, the head, the index) was acknowledged: it is damage, reported and passed over. Any other was not:
- * the segment ends there. Reading only; sealing is the caller's, so a crash in here costs nothing.
+ * the segment ends there; what the disk cannot read may have been, so it is damage too. Reading only; sealing is the caller's, so a crash in here costs nothing.
  */
 #include "store/log_impl.h"
 #include "store/scan.h"
@@ -82,7 +82,7 @@ judge(const struct survey *v, struct root_segment *seg, const struct log_report 
 	for (size_t i = 0; i < v->count; i++) {
 		const struct hole *h = &v->holes[i];
 
-		if (h->before + 1 > v->mark) {
+		if (h->before + 1 > v->mark && !h->item.unreadable) {
 			seg->len = h->item.offset;
 			seg->last_lsn = h->before;
 			seg->last_time_us = h->time_before;

@@ -8,7 +8,32 @@
 
 #include "lib/siphash.h"
 
+#include <errno.h>
+
 #define WINDOW_LEN (256u << 10)
+#define BLOCK_LEN  4096u                /* what is tried alone when the disk fails */
+
+/* Read what can be read; blocks that cannot become zeros, which are no frame: a bad sector is damage, not the end. */
+static enum rc
+read_around(struct scan *s, uint64_t at, uint8_t *dst, size_t len, size_t *got, struct err *e)
+{
+	for (size_t done = 0; done < len;) {
+		size_t want = len - done < BLOCK_LEN ? len - done : BLOCK_LEN, n = 0;
+
+		if (s->b->ops->read(s->b, &s->seg.id, at + done, dst + done, want, &n, e) != RC_OK) {
+			if (e->os != EIO)
+				return e->code;
+			memset(dst + done, 0, want);
+			s->unreadable = true;
+			n = want;
+		}
+		done += n;
+		*got = done;
+		if (n < want)
+			break;
+	}
+	return RC_OK;
+}
 
 /* Make the window hold [at, at + len); *got is shorter at the end of the range or of the file. */
 static enum rc
@@ -29,6 +54,8 @@ look(struct scan *s, uint64_t at, size_t len, struct slice *got, struct err *e)
 		if (dst == NULL)
 			return err_nomem(e);
 		rc = s->b->ops->read(s->b, &s->seg.id, at, dst, want, &n, e);
+		if (rc == RC_IO && e->os == EIO)
+			rc = read_around(s, at, dst, want, &n, e);
 		if (rc != RC_OK)
 			return rc;
 		buf_commit(&s->window, n);
@@ -136,6 +163,11 @@ gap(struct scan *s, const char *what, struct scan_item *out, struct err *e)
 		return rc;
 	out->len = found - s->pos;
 	s->pos = found;
+	if (s->unreadable) {
+		out->what = "the disk cannot read this";
+		out->unreadable = true;
+		s->unreadable = false;
+	}
 	return RC_OK;
 }
 
@@ -168,7 +200,9 @@ frame_here(struct scan *s, struct scan_item *out, struct err *e)
 	out->kind = SCAN_FRAME;
 	if (got.len < len || siphash(s->seg.key, out->body.ptr, out->body.len) != out->hdr.body_sum) {
 		out->kind = SCAN_GAP;
-		out->what = "a frame's body does not match its sum";
+		out->what = s->unreadable ? "the disk cannot read this" : "a frame's body does not match its sum";
+		out->unreadable = s->unreadable;
+		s->unreadable = false;
 	}
 	s->last_lsn = frame_last_lsn(&out->hdr);        /* lost or not, its header tells which LSNs it had */
 	s->pos += len;

@@ -17,6 +17,7 @@ struct scan {
 	log_lsn              skip_upto;         /* frames whose last LSN is not above it are told without their body */
 	struct buf           window;
 	uint64_t             window_at;         /* of its first byte */
+	bool                 unreadable;        /* a read failed since the last gap was told */
 	bool                 header_bad;        /* the segment's header did not hold; the root's key was used */
 };
 
@@ -34,6 +35,7 @@ struct scan_item {
 	struct slice     body;          /* of a frame; valid until the next step */
 	const char      *what;          /* of a gap: what is wrong */
 	bool             zeros;         /* of a gap: all zero, as reserved space is */
+	bool             unreadable;    /* of a gap: the disk failed, nobody knows what is there */
 };
 
 /* From the segment's header to `end`. RC_IO: not readable. */

@@ -75,8 +75,11 @@ walk_records(const struct scan_item *item)
 	struct err e = ERR_INIT;
 
 	arena_init(&a, 16u << 20);
-	while (record_take(&rest, &h, &body))
-		(void)record_decode((enum record_type)h.type, 1, body, &a, &rec, &e);
+	while (record_take(&rest, &h, &body)) {
+		enum rc rc = record_decode((enum record_type)h.type, 1, body, &a, &rec, &e);
+
+		require(rc == RC_OK || rc == RC_CORRUPT || rc == RC_LIMIT, "a record decodes or is refused");
+	}
 	arena_fini(&a);
 }
 

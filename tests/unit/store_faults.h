@@ -15,6 +15,7 @@ static struct {
 	_Atomic int seal_fails;
 	_Atomic int create_refused;
 	_Atomic int reacquire_fails;
+	_Atomic uint64_t bad_from, bad_to;      /* bytes of any piece that cannot be read */
 	_Atomic bool only_reserve;      /* appends without the reserve are refused */
 } fault;
 
@@ -96,6 +97,14 @@ fault_reacquire(struct backend *b, uint64_t takeover_id, struct err *e)
 	return backend_file.reacquire(b, takeover_id, e);
 }
 
+static inline enum rc
+fault_read(struct backend *b, const struct seg_id *id, uint64_t off, void *dst, size_t len, size_t *got, struct err *e)
+{
+	if (off < fault.bad_to && off + len > fault.bad_from)
+		return err_os(e, EIO, "injected: read");
+	return backend_file.read(b, id, off, dst, len, got, e);
+}
+
 static struct backend_ops faulty;
 
 static inline enum rc
@@ -120,6 +129,7 @@ faulty_backend(void)
 	faulty.segment_seal = fault_seal;
 	faulty.segment_create = fault_create;
 	faulty.reacquire = fault_reacquire;
+	faulty.read = fault_read;
 	return &faulty;
 }
 

@@ -239,6 +239,50 @@ test_not_a_volume(void **state)
 	volume_remove(path);
 }
 
+/* More vectors than one system call takes. */
+static void
+test_many_vectors(void **state)
+{
+	static uint8_t bytes[1500][600];
+	struct told *t = told_new();
+	struct err e = ERR_INIT;
+	struct log_batch *b;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open(path);
+	b = batch_make(log);
+	for (size_t i = 0; i < 1500; i++) {
+		struct blob_chunk c = { 600, 600, 0, CHUNK_STORED, 0 };
+		struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 600, .chunks = &c, .chunk_count = 1,
+		                                                     .data = { bytes[i], 600 } } };
+
+		memset(bytes[i], (int)i, 600);
+		log_frame_begin(b, &tools_who);
+		assert_int_equal(log_frame_add(b, &r, &e), RC_OK);
+		log_frame_end(b);
+	}
+	assert_int_equal(log_append(log, b, false, false, &e), RC_OK);
+	for (size_t i = 0; i < 1500; i += 100) {
+		uint64_t data_offset;
+		struct log_addr addr;
+		uint8_t got[600];
+
+		assert_true(log_batch_blob_addr(b, LSN_MAKE(1, i + 1), &addr, &data_offset));
+		assert_int_equal(log_read(log, &addr, data_offset, got, 600, &e), RC_OK);
+		assert_memory_equal(got, bytes[i], 600);
+		assert_int_equal(log_read(log, &addr, data_offset + 1, got, 600, &e), RC_CORRUPT);
+	}
+	replay_all(log, t, 0);
+	assert_int_equal(t->count, 1500);
+	log_batch_free(&b);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+}
+
 int
 main(void)
 {
@@ -246,7 +290,7 @@ main(void)
 		cmocka_unit_test(test_append_replay), cmocka_unit_test(test_frames),
 		cmocka_unit_test(test_frame_limit),   cmocka_unit_test(test_roll),
 		cmocka_unit_test(test_lock_and_follow), cmocka_unit_test(test_takeovers),
-		cmocka_unit_test(test_not_a_volume),
+		cmocka_unit_test(test_not_a_volume), cmocka_unit_test(test_many_vectors),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -557,6 +557,42 @@ test_refused(void **state)
 	free(t);
 }
 
+/* A bad sector costs the frames that lie in it; at the tail too it is damage, as nobody knows what was there. */
+static void
+test_bad_sector(void **state)
+{
+	struct told *t = told_new(), *opening = told_new();
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open(path);
+	append_counters(log, 1, 300);
+	log_close(&log);
+	log = volume_open_as(path, LOG_WRITE, 0, faulty_backend(), NULL);
+	fault.bad_from = 8192;
+	fault.bad_to = 8193;
+	replay_all(log, t, 0);
+	assert_int_equal(t->findings, 1);
+	assert_true(t->count > 240 && t->count < 255);
+	assert_true(t->found_offset <= 8192 && t->found_offset + t->found_len >= 8192 + 4096);
+	assert_int_equal(t->value[t->count - 1], 300);
+	fault.bad_to = 0;
+	append_counters(log, 301, 3);
+	fault.seal_fails = 1;
+	log_close(&log);                /* as a crash: the second segment stays open */
+	faulty_backend();
+	fault.bad_from = SEGMENT_HDR_LEN;
+	fault.bad_to = 1u << 20;
+	log = volume_open_as(path, LOG_WRITE, 0, &faulty, opening);
+	assert_true(opening->findings > 0);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+	free(opening);
+}
+
 int
 main(void)
 {
@@ -567,6 +603,7 @@ main(void)
 		cmocka_unit_test(test_crash_in_recovery), cmocka_unit_test(test_head_slots),
 		cmocka_unit_test(test_missing_segment), cmocka_unit_test(test_failed_sync),
 		cmocka_unit_test(test_failed_log_sync), cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_bad_sector),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
