@@ -1,13 +1,15 @@
 /* capability - what we offer, as the state and the stream allow [RFC 9051 s6.1.1, s7.2.2].
  *
- * Only what is whole stands here: clients use what is advertised, and advertised-but-wrong hurts more than missing.
- * IMAP4rev2 and UTF8=ACCEPT are not: SEARCHRES and ESEARCH belong to the first, "UTF8 (~{n}" in APPEND to the second.
+ * Only what is whole stands here: clients use what is advertised, and advertised-but-wrong hurts
+ * more than missing. IMAP4rev2 and UTF8=ACCEPT are not: UIDs in all unsolicited FETCH and
+ * OLDNAME belong to the first, "UTF8 (~{n}" in APPEND to the second.
  */
 #include "server/imap/private.h"
 
 static const char always[] = "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE";
-static const char logged_in[] = " NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE BINARY MULTIAPPEND SPECIAL-USE "
-                                "CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE";
+static const char logged_in[] =
+    " NAMESPACE CHILDREN UNSELECT UIDPLUS MOVE ESEARCH SEARCHRES BINARY MULTIAPPEND "
+    "SPECIAL-USE CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS STATUS=SIZE";
 
 /* AUTH=..., one for each mechanism sasl/ would take here. */
 static bool

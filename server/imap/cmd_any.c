@@ -1,5 +1,5 @@
-/* cmd_any - commands of every state: CAPABILITY, NOOP, LOGOUT, ID [RFC 9051 s6.1, RFC 2971]; and CHECK [RFC 3501 s6.4.1],
- * which is NOOP here, as what was answered is on disk. */
+/* cmd_any - commands of every state: CAPABILITY, NOOP, LOGOUT, ID [RFC 9051 s6.1, RFC 2971]; and
+ * CHECK [RFC 3501 s6.4.1], which is NOOP here, as what was answered is on disk. */
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
@@ -49,8 +49,8 @@ parse_id_pairs(struct imap *im, struct cursor *c, struct id_args *args)
 	for (unsigned n = 0; !cur_take(c, ')'); n++) {
 		if (n == ID_PAIRS)
 			return cur_fail(c, "at most 30 pairs");
-		if ((n > 0 && !cur_space(c)) || !parse_string(c, &im->arena, &key) || !cur_space(c) ||
-		    !parse_nstring(c, &im->arena, &value))
+		if ((n > 0 && !cur_space(c)) || !parse_string(c, &im->arena, &key) ||
+		    !cur_space(c) || !parse_nstring(c, &im->arena, &value))
 			return false;
 		if (key.len > ID_KEY_MAX || value.len > ID_VALUE_MAX)
 			return cur_fail(c, "shorter fields and values");
@@ -62,7 +62,8 @@ parse_id_pairs(struct imap *im, struct cursor *c, struct id_args *args)
 	return true;
 }
 
-/* id = "ID" SP id-params-list; id-params-list = "(" [string SP nstring *(SP string SP nstring)] ")" / nil     [RFC 2971 s4] */
+/* id = "ID" SP id-params-list; id-params-list = "(" [string SP nstring *(SP string SP nstring)]
+ * ")" / nil [RFC 2971 s4] */
 static bool
 id_parse(struct imap *im, struct cursor *c)
 {

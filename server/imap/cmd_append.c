@@ -1,14 +1,17 @@
-/* cmd_append - APPEND and MULTIAPPEND [RFC 9051 s6.3.12, RFC 3502, RFC 4315], literals of every kind.
+/* cmd_append - APPEND and MULTIAPPEND [RFC 9051 s6.3.12, RFC 3502, RFC 4315], literals of every
+ * kind.
  *
- * A message's octets never stand in the frame. When its literal is announced, the arguments before it are parsed, and
- * then the command goes through these stages, one input or one step at a time:
+ * A message's octets never stand in the frame. When its literal is announced, the arguments
+ * before it are parsed, and then the command goes through these stages, one input or one step at
+ * a time:
  *
  *     OPEN -> FEED -> NEXT -> OPEN (another message) ... -> COMMIT -> RESULT
  *        \______\_______\--> SWALLOW -> OVER
  *
- * OPEN looks the mailbox up, so that a client that waits for a continuation is told TRYCREATE or TOOBIG instead; FEED
- * takes what is in the input buffer, so memory is bounded by it; after a refusal the rest of the command is swallowed
- * by the framer and then answered. All messages of a MULTIAPPEND become one change: all are there, or none.
+ * OPEN looks the mailbox up, so that a client that waits for a continuation is told TRYCREATE or
+ * TOOBIG instead; FEED takes what is in the input buffer, so memory is bounded by it; after a
+ * refusal the rest of the command is swallowed by the framer and then answered. All messages of
+ * a MULTIAPPEND become one change: all are there, or none.
  */
 #include "lib/clock.h"
 #include "server/imap/commands.h"
@@ -85,7 +88,8 @@ push_item(struct imap *im, struct append_args *args, struct cursor *c)
 	return item;
 }
 
-/* append = "APPEND" SP mailbox 1*append-message. The mailbox may itself be a literal, which is collected. */
+/* append = "APPEND" SP mailbox 1*append-message. The mailbox may itself be a literal, which is
+ * collected. */
 static enum imap_literal
 append_literal(struct imap *im, struct cursor *c)
 {
@@ -229,7 +233,8 @@ run_feed(struct imap *im, struct append_args *args)
 
 /* Hand one message over to the change, with all it points to. */
 static bool
-fill_message(struct change *c, struct append_message *m, struct append_item *item, mailbox_id mailbox)
+fill_message(struct change *c, struct append_message *m, struct append_item *item,
+	     mailbox_id mailbox)
 {
 	uint64_t now = clock_wall_us();
 
@@ -242,7 +247,8 @@ fill_message(struct change *c, struct append_message *m, struct append_item *ite
 	m->flags = item->flags;
 	m->internaldate = item->date;
 	if (!item->dated)
-		m->internaldate = (struct mail_date){ (int64_t)(now / 1000000), (int16_t)clock_zone_minutes(now) };
+		m->internaldate = (struct mail_date){ (int64_t)(now / 1000000),
+			(int16_t)clock_zone_minutes(now) };
 	m->content = item->content;
 	item->content = NULL;
 	return true;
@@ -252,7 +258,8 @@ static enum imap_result
 run_commit(struct imap *im, struct append_args *args)
 {
 	struct change *c = change_new(CHANGE_APPEND);
-	struct append_message *messages = c != NULL ? arena_array(&c->arena, args->count, sizeof *messages) : NULL;
+	struct append_message *messages =
+	    c != NULL ? arena_array(&c->arena, args->count, sizeof *messages) : NULL;
 	struct err e = ERR_INIT;
 	bool ok = messages != NULL;
 
@@ -282,7 +289,8 @@ reply_appenduid(struct imap *im, const struct change_append *done)
 	uid_set_init(&uids, MULTI_COUNT);
 	buf_init(&text, MULTI_COUNT * 24);
 	for (uint32_t i = 0; i < done->message_count; i++)
-		uid_set_add(&uids, done->messages[i].targets[0].uid, done->messages[i].targets[0].uid);
+		uid_set_add(
+		    &uids, done->messages[i].targets[0].uid, done->messages[i].targets[0].uid);
 	if (uid_set_format(&uids, &text))
 		imap_reply(im, IMAP_OK, "[APPENDUID %u %.*s] APPEND completed",
 		           done->messages[0].targets[0].uidvalidity, SLICE_ARG(buf_slice(&text)));
@@ -359,7 +367,8 @@ after_framer(struct imap *im, struct append_args *args, enum framer_event ev)
 	case FRAMER_COMMAND:
 		args->stage = f->frame.len == 0 ? APPEND_COMMIT : APPEND_OVER;
 		if (args->stage == APPEND_OVER)
-			imap_reply(im, IMAP_BAD, "APPEND: expected end of command or another message");
+			imap_reply(
+			    im, IMAP_BAD, "APPEND: expected end of command or another message");
 		return NEXT_STEP;
 	case FRAMER_LITERAL:
 		next_message(im, args);

@@ -1,8 +1,9 @@
 /* cmd_auth - LOGIN, AUTHENTICATE (with SASL-IR), STARTTLS [RFC 9051 s6.2, RFC 4959].
  *
- * Passwords are checked on the pool. Whatever held one is wiped when the command ends. The answer to a failure is the
- * same whatever was wrong, and after limits.auth_failures of them the connection ends. A growing delay after failures
- * would need a timer that server/session.h does not offer; sleeping on the pool would hold a thread that others need.
+ * Passwords are checked on the pool. Whatever held one is wiped when the command ends. The
+ * answer to a failure is the same whatever was wrong, and after limits.auth_failures of them the
+ * connection ends. A growing delay after failures would need a timer that server/session.h does
+ * not offer; sleeping on the pool would hold a thread that others need.
  */
 #include "lib/base64.h"
 #include "lib/secret.h"
@@ -19,7 +20,8 @@ wipe(struct slice s)
 }
 
 static void
-log_login(struct imap *im, enum log_level level, const char *ev, struct slice user, const struct err *e)
+log_login(struct imap *im, enum log_level level, const char *ev, struct slice user,
+	  const struct err *e)
 {
 	struct logline l;
 
@@ -109,7 +111,8 @@ login_run(struct imap *im)
 	struct login_args *args = im->args;
 	struct sasl_identity id;
 	struct err e = ERR_INIT;
-	enum rc rc = sasl_login_check(server_sasl_accounts(im->srv), args->name, args->password, &id, &e);
+	enum rc rc =
+	    sasl_login_check(server_sasl_accounts(im->srv), args->name, args->password, &id, &e);
 
 	if (rc == RC_OK)
 		enter(im, slice_str(id.name));
@@ -138,7 +141,8 @@ struct auth_args {
 	struct sasl_exchange *exchange;
 };
 
-/* authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]; initial-resp = base64 / "="    [RFC 9051 s9] */
+/* authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]; initial-resp = base64 / "="
+ * [RFC 9051 s9] */
 static bool
 auth_parse(struct imap *im, struct cursor *c)
 {
@@ -170,7 +174,8 @@ auth_check(struct imap *im)
 static void
 auth_ok(struct imap *im, struct sasl_exchange *x)
 {
-	const struct sasl_identity *who = sasl_exchange_authenticated(x), *as = sasl_exchange_authorized(x);
+	const struct sasl_identity *who = sasl_exchange_authenticated(x);
+	const struct sasl_identity *as = sasl_exchange_authorized(x);
 
 	if (strcmp(who->name, as->name) != 0)
 		log_login(im, LOGLEVEL_INFO, "imap.login.proxy", slice_str(who->name), NULL);
@@ -192,7 +197,8 @@ auth_challenge(struct imap *im, const struct buf *challenge)
 }
 
 static enum imap_result
-auth_result(struct imap *im, struct auth_args *args, enum sasl_result r, const struct buf *challenge)
+auth_result(struct imap *im, struct auth_args *args, enum sasl_result r,
+	    const struct buf *challenge)
 {
 	switch (r) {
 	case SASL_EX_CONTINUE:
@@ -204,7 +210,8 @@ auth_result(struct imap *im, struct auth_args *args, enum sasl_result r, const s
 		login_failed(im, SLICE(""), sasl_exchange_error(args->exchange));
 		break;
 	case SASL_EX_MALFORMED:
-		imap_reply(im, IMAP_BAD, "AUTHENTICATE: expected a message of the mechanism, in base64");
+		imap_reply(
+		    im, IMAP_BAD, "AUTHENTICATE: expected a message of the mechanism, in base64");
 		break;
 	case SASL_EX_NO_MECHANISM:
 		imap_reply(im, IMAP_NO, "[CANNOT] Mechanism is not offered");
@@ -260,7 +267,8 @@ auth_run(struct imap *im)
 
 	buf_init(&data, DECODED_MAX);
 	buf_init(&challenge, DECODED_MAX);
-	if (buf_reserve(&data, DECODED_MAX) == NULL)    /* so that no copy of a password stays behind in a realloc */
+	/* All the room at once, so that no copy of a password stays behind in a realloc. */
+	if (buf_reserve(&data, DECODED_MAX) == NULL)
 		r = SASL_EX_TEMPFAIL;
 	else if (args->exchange == NULL)
 		r = auth_first(im, args, &data, &challenge);

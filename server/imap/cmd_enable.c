@@ -1,5 +1,6 @@
-/* cmd_enable - ENABLE [RFC 9051 s6.3.1, RFC 5161]. Unknown extensions, and those that are not whole here yet, are passed
- * over in silence, as the RFC asks: the untagged answer names what is on now. */
+/* cmd_enable - ENABLE [RFC 9051 s6.3.1, RFC 5161]. Unknown extensions, and those that are not
+ * whole here yet, are passed over in silence, as the RFC asks: the untagged answer names what is
+ * on now. */
 #include "server/imap/commands.h"
 
 static bool

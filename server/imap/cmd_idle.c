@@ -1,5 +1,6 @@
-/* cmd_idle - IDLE [RFC 9051 s6.3.13]. The session sleeps in PHASE_INPUT without a thread; a notification of the mailbox
- * makes one step that tells what is new. Allowed without a mailbox too, as the RFC has it. */
+/* cmd_idle - IDLE [RFC 9051 s6.3.13]. The session sleeps in PHASE_INPUT without a thread; a
+ * notification of the mailbox makes one step that tells what is new. Allowed without a mailbox
+ * too, as the RFC has it. */
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 

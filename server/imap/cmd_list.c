@@ -1,9 +1,10 @@
-/* cmd_list - LIST with RFC 5258's options, LIST-STATUS, SPECIAL-USE; LSUB; NAMESPACE [RFC 9051 s6.3.9, s6.3.10].
+/* cmd_list - LIST with RFC 5258's options, LIST-STATUS, SPECIAL-USE; LSUB; NAMESPACE
+ * [RFC 9051 s6.3.9, s6.3.10].
  *
- * A reference is put before the pattern as it is: our names have no leading separator to make more of it. Every mailbox
- * can be selected and every parent exists, so \Noselect appears only where LSUB asks for it, and \NonExistent only for
- * a name that is subscribed without a mailbox. Children and special uses are told always; clients rely on it for
- * finding Sent and Trash.
+ * A reference is put before the pattern as it is: our names have no leading separator to make
+ * more of it. Every mailbox can be selected and every parent exists, so \Noselect appears only
+ * where LSUB asks for it, and \NonExistent only for a name that is subscribed without a mailbox.
+ * Children and special uses are told always; clients rely on it for finding Sent and Trash.
  *
  * The first run reads and selects, the later ones write; the list is of one moment.
  */
@@ -31,7 +32,8 @@ struct list_args {
 
 /* ---- grammar ---- */
 
-/* list-select-opt = "SUBSCRIBED" / "REMOTE" / "RECURSIVEMATCH" / "SPECIAL-USE"        [RFC 9051 s9, RFC 6154 s6] */
+/* list-select-opt = "SUBSCRIBED" / "REMOTE" / "RECURSIVEMATCH" / "SPECIAL-USE" [RFC 9051 s9, RFC
+ * 6154 s6] */
 static bool
 parse_select_opt(struct cursor *c, struct list_args *args)
 {
@@ -52,7 +54,8 @@ parse_select_opt(struct cursor *c, struct list_args *args)
 	return true;
 }
 
-/* list-select-opts = "(" [list-select-opt *(SP list-select-opt)] ")"; RECURSIVEMATCH needs a base option   [RFC 9051 s9] */
+/* list-select-opts = "(" [list-select-opt *(SP list-select-opt)] ")"; RECURSIVEMATCH needs a
+ * base option [RFC 9051 s9] */
 static bool
 parse_select_opts(struct cursor *c, struct list_args *args)
 {
@@ -79,13 +82,15 @@ parse_pattern(struct imap *im, struct cursor *c, struct list_args *args)
 		return cur_fail(c, "fewer patterns");
 	if (!parse_list_mailbox(c, &im->arena, &wire) || !imap_name_from_wire(im, c, wire, &text))
 		return false;
-	if (!list_pattern_make(args->reference, text, &im->arena, &args->patterns[args->query.pattern_count]))
+	if (!list_pattern_make(
+		args->reference, text, &im->arena, &args->patterns[args->query.pattern_count]))
 		return cur_fail(c, "shorter pattern");
 	args->query.pattern_count++;
 	return true;
 }
 
-/* mbox-or-pat = list-mailbox / patterns; patterns = "(" list-mailbox *(SP list-mailbox) ")"    [RFC 9051 s9] */
+/* mbox-or-pat = list-mailbox / patterns; patterns = "(" list-mailbox *(SP list-mailbox) ")"
+ * [RFC 9051 s9] */
 static bool
 parse_patterns(struct imap *im, struct cursor *c, struct list_args *args)
 {
@@ -99,7 +104,8 @@ parse_patterns(struct imap *im, struct cursor *c, struct list_args *args)
 	return cur_want(c, ')');
 }
 
-/* return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "STATUS" SP "(" ... ")"  [RFC 9051 s9, RFC 5819, RFC 6154] */
+/* return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "STATUS" SP "(" ... ")"
+ * [RFC 9051 s9, RFC 5819, RFC 6154] */
 static bool
 parse_return_opt(struct cursor *c, struct list_args *args)
 {
@@ -111,12 +117,13 @@ parse_return_opt(struct cursor *c, struct list_args *args)
 		args->return_subscribed = true;
 	else if (slice_eq_nocase(opt, SLICE("STATUS")))
 		return cur_space(c) && parse_status_items(c, &args->status);
-	else if (!slice_eq_nocase(opt, SLICE("CHILDREN")) && !slice_eq_nocase(opt, SLICE("SPECIAL-USE")))
+	else if (!slice_eq_nocase(opt, SLICE("CHILDREN")) &&
+		 !slice_eq_nocase(opt, SLICE("SPECIAL-USE")))
 		return cur_fail(c, "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS");
 	return true;
 }
 
-/* list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")"           [RFC 9051 s9] */
+/* list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")" [RFC 9051 s9] */
 static bool
 parse_return_opts(struct cursor *c, struct list_args *args)
 {
@@ -147,7 +154,8 @@ new_args(struct imap *im, struct cursor *c)
 	return args;
 }
 
-/* list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]  [RFC 9051 s9] */
+/* list = "LIST" [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]
+ * [RFC 9051 s9] */
 static bool
 list_parse(struct imap *im, struct cursor *c)
 {
@@ -157,7 +165,8 @@ list_parse(struct imap *im, struct cursor *c)
 		return false;
 	if (cur_take(c, '(') && (!parse_select_opts(c, args) || !cur_space(c)))
 		return false;
-	if (!parse_mailbox(im, c, &args->reference) || !cur_space(c) || !parse_patterns(im, c, args))
+	if (!parse_mailbox(im, c, &args->reference) || !cur_space(c) ||
+	    !parse_patterns(im, c, args))
 		return false;
 	return !cur_take(c, ' ') || parse_return_opts(c, args);
 }
@@ -168,8 +177,8 @@ lsub_parse(struct imap *im, struct cursor *c)
 {
 	struct list_args *args = new_args(im, c);
 
-	if (args == NULL || !cur_space(c) || !parse_mailbox(im, c, &args->reference) || !cur_space(c) ||
-	    !parse_pattern(im, c, args))
+	if (args == NULL || !cur_space(c) || !parse_mailbox(im, c, &args->reference) ||
+	    !cur_space(c) || !parse_pattern(im, c, args))
 		return false;
 	args->lsub = true;
 	args->query.subscribed = true;
@@ -194,14 +203,16 @@ out_attributes(struct imap *im, const struct list_args *args, const struct list_
 	if (node->subscribed && says_subscribed && !args->lsub)
 		buf_append_str(&text, " \\Subscribed");
 	if (node->box != NULL) {
-		buf_append_str(&text, node->box->has_children ? " \\HasChildren" : " \\HasNoChildren");
+		buf_append_str(
+		    &text, node->box->has_children ? " \\HasChildren" : " \\HasNoChildren");
 		special_use_out(&text, node->box->special_use);
 	}
 	buf_append_slice(imap_out(im), slice_sub(buf_slice(&text), 1, text.len));
 	buf_fini(&text);
 }
 
-/* childinfo-extended-item = "CHILDINFO" SP "(" list-select-base-opt-quoted *(SP ...) ")"       [RFC 9051 s9] */
+/* childinfo-extended-item = "CHILDINFO" SP "(" list-select-base-opt-quoted *(SP ...) ")"
+ * [RFC 9051 s9] */
 static void
 out_childinfo(struct buf *out, const struct list_query *q)
 {
@@ -248,7 +259,8 @@ list_done(struct imap *im)
 static enum rc
 read_and_select(struct imap *im, struct list_args *args, struct err *e)
 {
-	enum rc rc = list_tree_read(im->volume, im->account, args->query.subscribed, &im->arena, &args->tree, e);
+	enum rc rc = list_tree_read(
+	    im->volume, im->account, args->query.subscribed, &im->arena, &args->tree, e);
 
 	if (rc == RC_OK)
 		list_tree_select(&args->tree, &args->query);

@@ -1,8 +1,9 @@
-/* cmd_mailbox - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE [RFC 9051 s6.3.4 - s6.3.8, RFC 6154].
+/* cmd_mailbox - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE [RFC 9051 s6.3.4 - s6.3.8, RFC
+ * 6154].
  *
- * The writer decides; here a command becomes one change, and its outcome a sentence. Every mailbox can be selected, so
- * one that has children cannot be deleted [s6.3.5 leaves that to the server]. Names with the wildcards of LIST are
- * refused: no pattern could name them.
+ * The writer decides; here a command becomes one change, and its outcome a sentence. Every
+ * mailbox can be selected, so one that has children cannot be deleted [s6.3.5 leaves that to the
+ * server]. Names with the wildcards of LIST are refused: no pattern could name them.
  */
 #include "server/imap/commands.h"
 #include "server/imap/special_use.h"
@@ -38,7 +39,8 @@ is_good_new_name(struct slice name)
 	return slice_find_byte(name, '*') == name.len && slice_find_byte(name, '%') == name.len;
 }
 
-/* A trailing separator says that the client means to make names below it; it is no part of the name [s6.3.4]. */
+/* A trailing separator says that the client means to make names below it; it is no part of the
+ * name [s6.3.4]. */
 static struct slice
 without_trailing_separator(struct slice name)
 {
@@ -108,7 +110,8 @@ parse_use_attr(struct cursor *c, struct mailbox_args *args)
 	return true;
 }
 
-/* create-param = "USE" SP "(" [use-attr *(SP use-attr)] ")", in its own parentheses       [RFC 6154 s6] */
+/* create-param = "USE" SP "(" [use-attr *(SP use-attr)] ")", in its own parentheses
+ * [RFC 6154 s6] */
 static bool
 parse_create_use(struct cursor *c, struct mailbox_args *args)
 {
@@ -249,7 +252,8 @@ submit_subscribe(struct imap *im, bool subscribed)
 	return imap_submit(im, c);
 }
 
-/* Only names that are mailboxes now can be subscribed [s6.3.7 MAY]; the subscription outlives the mailbox. */
+/* Only names that are mailboxes now can be subscribed [s6.3.7 MAY]; the subscription outlives
+ * the mailbox. */
 static enum imap_result
 subscribe_run(struct imap *im)
 {

@@ -1,7 +1,8 @@
 /* cmd_select - SELECT, EXAMINE, CLOSE, UNSELECT [RFC 9051 s6.3.2, s6.3.3, s6.4.1, s6.4.2].
  *
- * SELECT reads counters of the mailbox's row, never its messages, so it costs the same for ten and for a million. The
- * watch is set before what is told is read: a change in between is told twice at worst, never missed.
+ * SELECT reads counters of the mailbox's row, never its messages, so it costs the same for ten
+ * and for a million. The watch is set before what is told is read: a change in between is told
+ * twice at worst, never missed.
  */
 #include "server/imap/commands.h"
 
@@ -106,7 +107,8 @@ select_run(struct imap *im)
 	}
 	rc = find_and_watch(im, args->name, &box, &e);
 	if (rc == RC_OK) {
-		rc = volume_list_keywords(im->volume, box.id, &im->arena, &keywords, &nkeywords, &e);
+		rc = volume_list_keywords(im->volume, box.id, &im->arena, &keywords, &nkeywords,
+		                          &e);
 		if (rc != RC_OK)
 			session_unwatch(im->s);
 	}
@@ -117,7 +119,8 @@ select_run(struct imap *im)
 	start_view(im, &box);
 	out_select_flags(im, keywords, nkeywords);
 	out_select(im, &box);
-	imap_reply(im, IMAP_OK, "[%s] %s completed", im->read_only ? "READ-ONLY" : "READ-WRITE", im->cmd->name);
+	imap_reply(im, IMAP_OK, "[%s] %s completed", im->read_only ? "READ-ONLY" : "READ-WRITE",
+	    im->cmd->name);
 	return IMAP_DONE;
 }
 
@@ -138,7 +141,8 @@ has_deleted(struct imap *im)
 	struct mailbox_info box;
 	struct err e = ERR_INIT;
 
-	return volume_get_mailbox(im->volume, im->mailbox, &im->arena, &box, &e) != RC_OK || box.deleted > 0;
+	return volume_get_mailbox(im->volume, im->mailbox, &im->arena, &box, &e) != RC_OK ||
+	       box.deleted > 0;
 }
 
 /* Expunges without telling, unless the mailbox is open for reading only. */

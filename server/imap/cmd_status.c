@@ -40,7 +40,8 @@ parse_status_item(struct cursor *c, uint32_t *items)
 			return true;
 		}
 	}
-	return cur_fail(c, "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE or APPENDLIMIT");
+	return cur_fail(
+	    c, "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE or APPENDLIMIT");
 }
 
 bool

@@ -106,19 +106,20 @@ line_add(struct framer *f, struct slice s)
 	if (has_flaw(s, before))
 		f->line_flawed = true;
 	if (f->refused == NULL && !buf_append_slice(&f->frame, s)) {
-		buf_append_slice(&f->frame, slice_sub(s, 0, buf_room(&f->frame)));      /* for the tag */
+		buf_append_slice(&f->frame, slice_sub(s, 0, buf_room(&f->frame))); /* for the tag */
 		f->refused = too_long;
 	}
 	f->line_len += s.len;
 	tail_push(f, s);
 }
 
-/* What web browsers and their like begin with: [alpaca-attack.com]; also a TLS ClientHello on a port in clear. */
+/* What web browsers and their like begin with: [alpaca-attack.com]; also a TLS ClientHello on a
+ * port in clear. */
 static bool
 is_other_protocol(struct slice line)
 {
-	static const char *const words[] = { "GET /", "POST /", "HEAD /", "PUT /", "OPTIONS ", "CONNECT ", "DELETE /",
-		"PATCH /", "TRACE /", "PRI * HTTP", "\x16\x03" };
+	static const char *const words[] = { "GET /", "POST /", "HEAD /", "PUT /", "OPTIONS ",
+		"CONNECT ", "DELETE /", "PATCH /", "TRACE /", "PRI * HTTP", "\x16\x03" };
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		if (slice_starts_nocase(line, slice_str(words[i])))
@@ -133,7 +134,8 @@ enum spec {
 	SPEC_TOO_BIG,
 };
 
-/* literal = "{" number64 ["+"] "}" CRLF, literal8 = "~" literal, at the end of the line       [RFC 9051 s9] */
+/* literal = "{" number64 ["+"] "}" CRLF, literal8 = "~" literal, at the end of the line
+ * [RFC 9051 s9] */
 static enum spec
 find_literal(const struct framer *f, struct framer_literal *lit)
 {

@@ -1,11 +1,13 @@
 /* imap - the protocol table's functions and the life of a command, top to bottom.
  *
- * One phase, moved by imap_advance (reactor) and imap_step (pool) alone; only one of them runs at a time. Commands that
- * need no I/O are parsed, checked and answered on the reactor, so a client that pipelines NOOP before it has selected
- * anything costs no pool thread. Everything of a command lies in its arena and in the frame; both are given back when the
- * tagged answer is queued, so that an idle session holds no buffers.
+ * One phase, moved by imap_advance (reactor) and imap_step (pool) alone; only one of them runs
+ * at a time. Commands that need no I/O are parsed, checked and answered on the reactor, so a
+ * client that pipelines NOOP before it has selected anything costs no pool thread. Everything of
+ * a command lies in its arena and in the frame; both are given back when the tagged answer is
+ * queued, so that an idle session holds no buffers.
  *
- * The tag is copied out of the frame, because the frame begins anew for lines that follow within a command.
+ * The tag is copied out of the frame, because the frame begins anew for lines that follow within
+ * a command.
  */
 #include "server/imap/imap.h"
 
@@ -106,7 +108,8 @@ error_text(const struct imap *im, enum rc rc)
 	case RC_CORRUPT:
 		return "[CORRUPTION] Stored data is damaged";
 	case RC_LIMIT:
-		return im->change != NULL ? "[OVERQUOTA] Quota exceeded" : "[LIMIT] Over a limit of this server";
+		return im->change != NULL ? "[OVERQUOTA] Quota exceeded"
+					  : "[LIMIT] Over a limit of this server";
 	case RC_NOT_FOUND:
 		return "[NONEXISTENT] No such mailbox";
 	case RC_EXISTS:
@@ -122,8 +125,8 @@ error_text(const struct imap *im, enum rc rc)
 static bool
 concerns_operator(enum rc rc)
 {
-	return rc == RC_NOMEM || rc == RC_IO || rc == RC_CORRUPT || rc == RC_BUSY || rc == RC_SYNTAX ||
-	       rc == RC_CANCELLED || rc == RC_OK;
+	return rc == RC_NOMEM || rc == RC_IO || rc == RC_CORRUPT || rc == RC_BUSY ||
+	       rc == RC_SYNTAX || rc == RC_CANCELLED || rc == RC_OK;
 }
 
 void
@@ -153,7 +156,8 @@ imap_input(const struct imap *im)
 	return slice_sub(in, im->priv->in_taken, in.len);
 }
 
-/* The buffer moves its rest to the front only when half of it is done with: pipelined commands cost no copies. */
+/* The buffer moves its rest to the front only when half of it is done with: pipelined commands
+ * cost no copies. */
 void
 imap_input_taken(struct imap *im, size_t n)
 {
@@ -256,7 +260,8 @@ finish_command(struct imap *im)
 
 /* ---- the beginning of a command ---- */
 
-/* command name = atom, "UID" SP atom for those; into `name`, which is no longer than the longest we know. */
+/* command name = atom, "UID" SP atom for those; into `name`, which is no longer than the longest
+ * we know. */
 static bool
 parse_command_name(struct imap *im, struct cursor *c, struct slice *name)
 {
@@ -313,8 +318,8 @@ find_command(struct imap *im, struct cursor *c)
 static void
 conclude(struct imap *im)
 {
-	bool tells = im->state == IMAP_SELECTED && im->cmd != NULL && im->cmd->effect != EFFECT_NO_VIEW &&
-	             im->status != IMAP_BAD && !im->ended;
+	bool tells = im->state == IMAP_SELECTED && im->cmd != NULL &&
+		     im->cmd->effect != EFFECT_NO_VIEW && im->status != IMAP_BAD && !im->ended;
 
 	if (tells)
 		im->priv->phase = PHASE_TELL;
@@ -373,7 +378,8 @@ collect_literal(struct imap *im)
 		imap_continue(im, SLICE("Go on"));
 }
 
-/* A literal is announced: only a command that takes it as a stream looks at it before it is collected. */
+/* A literal is announced: only a command that takes it as a stream looks at it before it is
+ * collected. */
 static void
 offer_literal(struct imap *im)
 {
@@ -420,7 +426,12 @@ answer_refused(struct imap *im)
 static struct framer_limits
 limits_not_auth(void)
 {
-	return (struct framer_limits){ NOT_AUTH_COMMAND, NOT_AUTH_LITERALS, NOT_AUTH_SWALLOW, true };
+	return (struct framer_limits){
+		.command = NOT_AUTH_COMMAND,
+		.literals = NOT_AUTH_LITERALS,
+		.swallow = NOT_AUTH_SWALLOW,
+		.lf_ends_line = true,
+	};
 }
 
 static struct framer_limits
@@ -430,7 +441,11 @@ limits_auth(const struct conf *conf)
 
 	if (command < NOT_AUTH_COMMAND)
 		command = NOT_AUTH_COMMAND;     /* what was allowed before login stays so */
-	return (struct framer_limits){ (size_t)command, AUTH_LITERALS, message + message / 2, false };
+	return (struct framer_limits){
+		.command = (size_t)command,
+		.literals = AUTH_LITERALS,
+		.swallow = message + message / 2,
+	};
 }
 
 static void *
@@ -458,7 +473,8 @@ imap_open(struct session *s)
 }
 
 bool
-imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account, struct slice name)
+imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account,
+	       struct slice name)
 {
 	struct framer_limits limits = limits_auth(session_conf(im->s));
 	uint8_t *copy = malloc(name.len + 1);
@@ -647,7 +663,8 @@ imap_farewell(void *state, enum session_end why)
 
 	switch (why) {
 	case END_TIMEOUT:
-		imap_bye(im, im->state == IMAP_NOT_AUTH ? "Timeout before login" : "Autologout: idle for too long");
+		imap_bye(im, im->state == IMAP_NOT_AUTH ? "Timeout before login"
+							: "Autologout: idle for too long");
 		break;
 	case END_SHUTDOWN:
 		imap_bye(im, "[UNAVAILABLE] Server is shutting down");

@@ -1,4 +1,5 @@
-/* imap_table - all commands. Adding one is a row here, a cmd_*.c, a test, a line in doc/rfc-table.md. */
+/* imap_table - all commands. Adding one is a row here, a cmd_*.c, a test, a line in
+ * doc/rfc-table.md. */
 #include "server/imap/commands.h"
 
 static const struct imap_command *const commands[] = {

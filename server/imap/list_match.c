@@ -35,8 +35,8 @@ inbox_prefix(struct slice name)
 	return slice_starts(name, SLICE("INBOX")) && (name.len == 5 || name.ptr[5] == '/') ? 5 : 0;
 }
 
-/* Places in the pattern: at[p] says that the first p octets of it have matched what was read of the name. `end` is one
- * behind the last place that is set. */
+/* Places in the pattern: at[p] says that the first p octets of it have matched what was read of
+ * the name. `end` is one behind the last place that is set. */
 struct places {
 	bool   at[LIST_PATTERN_MAX + 1];
 	size_t end;
@@ -55,7 +55,8 @@ place_set(struct places *s, struct slice pattern, size_t p)
 
 /* Read one octet of the name. */
 static void
-read_octet(const struct places *from, struct places *to, struct slice pattern, uint8_t ch, bool nocase)
+read_octet(const struct places *from, struct places *to, struct slice pattern, uint8_t ch,
+	   bool nocase)
 {
 	to->end = 0;
 	memset(to->at, 0, from->end + 1 <= sizeof to->at ? from->end + 1 : sizeof to->at);
@@ -66,7 +67,8 @@ read_octet(const struct places *from, struct places *to, struct slice pattern, u
 			continue;
 		if (want == '*' || (want == '%' && ch != '/'))
 			place_set(to, pattern, p);
-		else if (want != '%' && (want == ch || (nocase && ascii_lower(want) == ascii_lower(ch))))
+		else if (want != '%' &&
+			 (want == ch || (nocase && ascii_lower(want) == ascii_lower(ch))))
 			place_set(to, pattern, p + 1);
 	}
 }

@@ -1,4 +1,5 @@
-/* list_tree - see list_tree.h. The cost is sorting, and one search per level for each selected name. */
+/* list_tree - see list_tree.h. The cost is sorting, and one search per level for each selected
+ * name. */
 #include "server/imap/list_tree.h"
 
 #include <stdlib.h>
@@ -78,8 +79,8 @@ add_subscription(struct list_tree *t, struct slice name)
 }
 
 enum rc
-list_tree_read(struct volume *v, account_id account, bool subscriptions, struct arena *a, struct list_tree *out,
-               struct err *e)
+list_tree_read(struct volume *v, account_id account, bool subscriptions, struct arena *a,
+    struct list_tree *out, struct err *e)
 {
 	struct mailbox_info *boxes;
 	struct slice *names = NULL;
@@ -97,8 +98,9 @@ list_tree_read(struct volume *v, account_id account, bool subscriptions, struct 
 	if (out->nodes == NULL)
 		return err_set(e, RC_LIMIT, "too many mailboxes for one command");
 	for (size_t i = 0; i < nboxes; i++)
-		out->nodes[out->count++] = (struct list_node){ .name = boxes[i].name, .box = &boxes[i],
-		                                               .subscribed = boxes[i].subscribed };
+		out->nodes[out->count++] = (struct list_node){
+			.name = boxes[i].name, .box = &boxes[i], .subscribed = boxes[i].subscribed
+		};
 	for (size_t i = 0; i < nnames; i++)
 		add_subscription(out, names[i]);
 	qsort(out->nodes, out->count, sizeof *out->nodes, node_cmp);

@@ -1,7 +1,8 @@
 /* output - the productions of answers [RFC 9051 s9], written to a buffer.
  *
- * Strings go out quoted when they are short and plain, else as literals; what holds NUL goes out with 0x80 in its place, as
- * no string may hold NUL [design, section 3]. Atoms are used for names of mailboxes only, where every client reads them.
+ * Strings go out quoted when they are short and plain, else as literals; what holds NUL goes out
+ * with 0x80 in its place, as no string may hold NUL [design, section 3]. Atoms are used for
+ * names of mailboxes only, where every client reads them.
  */
 #include "lib/date.h"
 #include "lib/mutf7.h"
@@ -86,7 +87,8 @@ fits_atom(struct slice s)
 	if (s.len == 0 || s.len > QUOTED_MAX || slice_eq_nocase(s, SLICE("NIL")))
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7e || memchr(specials, s.ptr[i], sizeof specials - 1) != NULL)
+		if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7e ||
+		    memchr(specials, s.ptr[i], sizeof specials - 1) != NULL)
 			return false;
 	}
 	return true;
@@ -101,7 +103,8 @@ imap_out_astring(struct buf *out, struct slice s)
 		imap_out_string(out, s);
 }
 
-/* With IMAP4rev2 or UTF8=ACCEPT, a quoted string may hold UTF-8; names hold no control characters. */
+/* With IMAP4rev2 or UTF8=ACCEPT, a quoted string may hold UTF-8; names hold no control
+ * characters. */
 static void
 out_utf8_mailbox(struct buf *out, struct slice name)
 {
@@ -125,7 +128,7 @@ imap_out_mailbox(struct imap *im, struct slice utf8_name)
 	if (mutf7_encode(utf8_name, &wire) == MUTF7_OK)
 		imap_out_astring(out, buf_slice(&wire));
 	else
-		imap_out_astring(out, utf8_name);       /* no name of ours: at least the syntax holds */
+		imap_out_astring(out, utf8_name); /* no name of ours: at least the syntax holds */
 	buf_fini(&wire);
 }
 
@@ -136,8 +139,11 @@ imap_out_flags(struct buf *out, uint32_t flags, struct slice keywords, bool rece
 		uint32_t    flag;
 		const char *name;
 	} names[] = {
-		{ FLAG_ANSWERED, "\\Answered" }, { FLAG_FLAGGED, "\\Flagged" }, { FLAG_DELETED, "\\Deleted" },
-		{ FLAG_SEEN, "\\Seen" },         { FLAG_DRAFT, "\\Draft" },
+		{ FLAG_ANSWERED, "\\Answered" },
+		{ FLAG_FLAGGED, "\\Flagged" },
+		{ FLAG_DELETED, "\\Deleted" },
+		{ FLAG_SEEN, "\\Seen" },
+		{ FLAG_DRAFT, "\\Draft" },
 	};
 	const char *gap = "";
 

@@ -1,11 +1,13 @@
 /* parse - atoms, strings and numbers of IMAP's grammar [RFC 9051 s9].
  *
- * One production a function: a cursor in, a value out; each consumes exactly its match. Results are slices of the frame,
- * except quoted strings with escapes, which are copied into the arena. The character classes are tables over all 256
- * octets, so that a reader can check them against the grammar.
+ * One production a function: a cursor in, a value out; each consumes exactly its match. Results
+ * are slices of the frame, except quoted strings with escapes, which are copied into the arena.
+ * The character classes are tables over all 256 octets, so that a reader can check them against
+ * the grammar.
  *
- * A named leniency: quoted strings may hold octets above 0x7f also before UTF8=ACCEPT or IMAP4rev2 is enabled, because
- * clients send passwords and search texts so; who needs text checks it (mailbox names: modified UTF-7 refuses them).
+ * A named leniency: quoted strings may hold octets above 0x7f also before UTF8=ACCEPT or
+ * IMAP4rev2 is enabled, because clients send passwords and search texts so; who needs text
+ * checks it (mailbox names: modified UTF-7 refuses them).
  */
 #include "server/imap/imap.h"
 
@@ -18,10 +20,11 @@ enum char_class {
 
 /* ATOM-CHAR = any CHAR except atom-specials: "(" ")" "{" SP CTL "%" "*" DQUOTE "\" "]" */
 static const uint8_t classes[256] = {
-	['!'] = BOTH, ['#'] = BOTH, ['$'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['+'] = BOTH, [','] = BOTH,
-	['-'] = BOTH, ['.'] = BOTH, ['/'] = BOTH, ['0' ... '9'] = BOTH, [':'] = BOTH, [';'] = BOTH, ['<'] = BOTH,
-	['='] = BOTH, ['>'] = BOTH, ['?'] = BOTH, ['@'] = BOTH, ['A' ... 'Z'] = BOTH, ['['] = BOTH, ['^'] = BOTH,
-	['_'] = BOTH, ['`'] = BOTH, ['a' ... 'z'] = BOTH, ['|'] = BOTH, ['}'] = BOTH, ['~'] = BOTH,
+	['!'] = BOTH, ['#'] = BOTH, ['$'] = BOTH, ['&'] = BOTH, ['\''] = BOTH, ['+'] = BOTH,
+	[','] = BOTH, ['-'] = BOTH, ['.'] = BOTH, ['/'] = BOTH, ['0' ... '9'] = BOTH,
+	[':'] = BOTH, [';'] = BOTH, ['<'] = BOTH, ['='] = BOTH, ['>'] = BOTH, ['?'] = BOTH,
+	['@'] = BOTH, ['A' ... 'Z'] = BOTH, ['['] = BOTH, ['^'] = BOTH, ['_'] = BOTH,
+	['`'] = BOTH, ['a' ... 'z'] = BOTH, ['|'] = BOTH, ['}'] = BOTH, ['~'] = BOTH,
 	[']'] = CHAR_ASTRING,
 };
 
@@ -105,7 +108,8 @@ parse_quoted_rest(struct cursor *c, struct arena *a, struct slice *out)
 	return true;
 }
 
-/* literal = "{" number64 ["+"] "}" CRLF *CHAR8, behind the "{". NUL needs literal8.  [RFC 9051 s9] */
+/* literal = "{" number64 ["+"] "}" CRLF *CHAR8, behind the "{". NUL needs literal8.
+ * [RFC 9051 s9] */
 static bool
 parse_literal_rest(struct cursor *c, struct slice *out)
 {
@@ -157,7 +161,8 @@ parse_astring(struct cursor *c, struct arena *a, struct slice *out)
 	return out->len > 0 || cur_fail(c, "astring");
 }
 
-/* list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials    [RFC 9051 s9] */
+/* list-mailbox = 1*list-char / string; list-char = ATOM-CHAR / list-wildcards / resp-specials
+ * [RFC 9051 s9] */
 bool
 parse_list_mailbox(struct cursor *c, struct arena *a, struct slice *out)
 {

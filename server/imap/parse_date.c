@@ -1,4 +1,5 @@
-/* parse_date - date and date-time of IMAP's grammar [RFC 9051 s9]; what is between the quotes is lib/date's. */
+/* parse_date - date and date-time of IMAP's grammar [RFC 9051 s9]; what is between the quotes is
+ * lib/date's. */
 #include "lib/date.h"
 #include "server/imap/imap.h"
 

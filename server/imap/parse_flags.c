@@ -1,4 +1,5 @@
-/* parse_flags - flag lists [RFC 9051 s9]. System flags become bits, keywords a text of atoms with one space between. */
+/* parse_flags - flag lists [RFC 9051 s9]. System flags become bits, keywords a text of atoms
+ * with one space between. */
 #include "server/imap/imap.h"
 
 static const struct system_flag {
@@ -9,7 +10,8 @@ static const struct system_flag {
 	{ "Seen", FLAG_SEEN },         { "Draft", FLAG_DRAFT },
 };
 
-/* The five system flags, behind the "\". \Recent cannot be set by clients; flag-extension: we have none. */
+/* The five system flags, behind the "\". \Recent cannot be set by clients; flag-extension: we
+ * have none. */
 static bool
 parse_system_flag(struct cursor *c, uint32_t *flags)
 {

@@ -1,19 +1,22 @@
-/* parse_mailbox - mailbox names from the wire to what index/volume.h wants: UTF-8 in NFC, INBOX in capitals.
+/* parse_mailbox - mailbox names from the wire to what index/volume.h wants: UTF-8 in NFC, INBOX
+ * in capitals.
  *
- * IMAP4rev1 clients send modified UTF-7 [RFC 3501 s5.1.3]; after UTF8=ACCEPT or IMAP4rev2 is enabled names are UTF-8.
- * Patterns of LIST go the same way: wildcards are plain ASCII in both.
+ * IMAP4rev1 clients send modified UTF-7 [RFC 3501 s5.1.3]; after UTF8=ACCEPT or IMAP4rev2 is
+ * enabled names are UTF-8. Patterns of LIST go the same way: wildcards are plain ASCII in both.
  */
 #include "lib/mutf7.h"
 #include "lib/text.h"
 #include "server/imap/imap.h"
 
-#define NAME_WIRE_MAX (MAILBOX_NAME_MAX * 3u)   /* NFC may be longer than what was sent, but not by more */
+/* NFC may be longer than what was sent, but not by more. */
+#define NAME_WIRE_MAX (MAILBOX_NAME_MAX * 3u)
 
 /* "inbox" in any case, alone or before "/", is INBOX. */
 static void
 fold_inbox(struct buf *name)
 {
-	if (slice_starts_nocase(buf_slice(name), SLICE("INBOX")) && (name->len == 5 || name->ptr[5] == '/'))
+	if (slice_starts_nocase(buf_slice(name), SLICE("INBOX")) &&
+	    (name->len == 5 || name->ptr[5] == '/'))
 		memcpy(name->ptr, "INBOX", 5);
 }
 

@@ -1,4 +1,5 @@
-/* parse_set - sequence sets as written [RFC 9051 s9]; what "*" and "$" stand for is known to the view only. */
+/* parse_set - sequence sets as written [RFC 9051 s9]; what "*" and "$" stand for is known to the
+ * view only. */
 #include "server/imap/imap.h"
 
 /* seq-number = nz-number / "*" */
