@@ -144,6 +144,8 @@ scan_word(struct scan *s)
 		s->month = month_of(word);
 		return;
 	}
+	if (s->have_time && s->hour < 12 && slice_eq_nocase(word, SLICE("PM")))
+		s->hour += 12;
 	for (size_t i = 0; i < sizeof zones / sizeof zones[0] && s->have_time && !s->have_zone; i++) {
 		if (slice_eq_nocase(word, slice_str(zones[i].name))) {
 			s->zone = zones[i].minutes;

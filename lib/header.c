@@ -116,17 +116,15 @@ header_subset(struct slice block, enum header_subset which, const struct slice *
 	return !out->failed;
 }
 
-/* Decoded extended parameters, each on a line of its own behind the text. */
+/* Parameters joined and decoded, each on a line of its own behind the text. */
 static void
-append_extended(struct slice value, struct buf *out)
+append_params(struct slice value, struct buf *out)
 {
 	struct param_list l;
 
 	param_list_init(&l);
 	if (param_list_parse(&l, slice_sub(value, slice_find_byte(value, ';'), value.len))) {
 		for (size_t i = 0; i < l.n; i++) {
-			if (l.items[i].name.ptr[l.items[i].name.len - 1] != '*')
-				continue;
 			buf_append_byte(out, '\n');
 			param_decode(&l.items[i], out);
 		}
@@ -143,8 +141,8 @@ header_decode_text(struct slice value, struct buf *out)
 	buf_init(&flat, value.len);
 	buf_init(&text, value.len * 6 + 1024);
 	ok = header_unfold(value, &flat) && rfc2047_decode(buf_slice(&flat), &text);
-	if (ok && slice_find(value, SLICE("*=")) < value.len)
-		append_extended(value, &text);
+	if (ok && (slice_find(value, SLICE("*=")) < value.len || slice_find(value, SLICE("*0=")) < value.len))
+		append_params(value, &text);
 	ok = text_casefold(buf_slice(&text), out) && ok && !text.failed;
 	buf_fini(&flat);
 	buf_fini(&text);

@@ -198,7 +198,9 @@ pool_put(struct mime_parser *p, const struct buf *s, const char *minimal)
 	struct slice text = buf_slice(s);
 	struct span at = { (uint32_t)p->pool.len, 0 };
 
-	if (s->failed || p->pool.len + text.len > MIME_STRUCTURE_MAX) {
+	if (s->failed)
+		p->nomem = true;        /* scratch has room for every header that is within its limits */
+	if (p->pool.len + text.len > MIME_STRUCTURE_MAX) {
 		text = slice_str(minimal);
 		p->flags |= MIME_CUT;
 	}
@@ -286,6 +288,7 @@ finish_header(struct mime_parser *p, uint64_t end, uint64_t lines)
 	struct mime_content c;
 
 	mime_header_end(&p->header);
+	p->nomem = p->nomem || p->header.nomem;
 	if ((part->flags & MIME_PART_ROOT) != 0)
 		finish_message_header(p, l->part);
 	buf_reset(&p->basic);

@@ -64,9 +64,11 @@ finish_field(struct mime_header *h)
 		which = field_of(f.name);
 	if (which < MIME_FIELD_COUNT && !h->kept[which].present) {
 		h->kept[which].off = h->text.len;
-		h->kept[which].present = f.value.len <= buf_room(&h->text) && header_unfold(f.value, &h->text);
-		h->kept[which].len = h->text.len - h->kept[which].off;
+		h->kept[which].present = f.value.len <= buf_room(&h->text);
 		h->cut = h->cut || !h->kept[which].present;
+		if (h->kept[which].present && !header_unfold(f.value, &h->text))
+			h->nomem = true;
+		h->kept[which].len = h->text.len - h->kept[which].off;
 	}
 	buf_reset(&h->field);
 	h->skip = false;
@@ -102,7 +104,8 @@ mime_header_feed(struct mime_header *h, struct slice piece, bool starts)
 		h->cut = true;
 		piece = slice_sub(piece, 0, room);
 	}
-	buf_append_slice(&h->field, piece);
+	if (!buf_append_slice(&h->field, piece))
+		h->nomem = true;
 	if (!judged && h->field.len >= NAME_MAX_LEN)
 		judge_name(h);
 }

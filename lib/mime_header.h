@@ -38,6 +38,7 @@ struct mime_header {
 	} kept[MIME_FIELD_COUNT];
 	bool skip;              /* the field being read is none of ours */
 	bool cut;               /* a limit was met since mime_header_init */
+	bool nomem;             /* memory was missing since then: what is kept is not to be used */
 };
 
 void mime_header_init(struct mime_header *h);

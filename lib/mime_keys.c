@@ -7,6 +7,7 @@
 #include "lib/text.h"
 
 #define SOURCE_MAX 8192u        /* bytes of a field that a key is made from */
+#define FULL_SLACK 32u          /* a decoder leaves less than this when it stops for want of room */
 
 static bool
 is_space(uint8_t c)
@@ -128,6 +129,8 @@ folded_key(struct buf *text, struct slice s)
 	struct buf tmp;
 
 	buf_init(&tmp, MIME_KEY_MAX);
+	if (buf_reserve(&tmp, MIME_KEY_MAX) == NULL)
+		text->failed = true;
 	text_casefold(text_cut(s, MIME_KEY_MAX), &tmp);
 	buf_append_slice(text, buf_slice(&tmp));
 	buf_fini(&tmp);
@@ -142,7 +145,11 @@ decode_flat(struct slice value, struct buf *out)
 	bool blank = false;
 
 	buf_init(&raw, SOURCE_MAX);
+	if (buf_reserve(&raw, SOURCE_MAX) == NULL)
+		out->failed = true;
 	rfc2047_decode(slice_sub(value, 0, SOURCE_MAX), &raw);
+	if (raw.failed && raw.len + FULL_SLACK < SOURCE_MAX)
+		out->failed = true;     /* not full: it was memory that failed */
 	for (size_t i = 0; i < raw.len; i++) {
 		bool here = raw.ptr[i] <= ' ';
 
@@ -162,6 +169,8 @@ subject_key(struct buf *text, struct slice value, bool *reply)
 	buf_init(&flat, SOURCE_MAX);
 	decode_flat(value, &flat);
 	key = folded_key(text, mime_base_subject(buf_slice(&flat), reply));
+	if (flat.failed)
+		text->failed = true;
 	buf_fini(&flat);
 	return key;
 }
@@ -193,6 +202,8 @@ address_keys(struct buf *text, struct slice value, struct slice *mailbox, struct
 	}
 	if (display != NULL)
 		*display = folded_key(text, slice_trim(buf_slice(&flat)));
+	if (flat.failed || it.failed)
+		text->failed = true;
 	buf_fini(&flat);
 	address_iter_fini(&it);
 }
@@ -226,6 +237,8 @@ message_id_key(struct buf *text, struct slice value)
 		buf_append_slice(text, slice_sub(buf_slice(&id), 0, MIME_KEY_MAX));
 	else
 		buf_append_slice(text, slice_sub(slice_trim(value), 0, MIME_KEY_MAX));
+	if (id.failed)
+		text->failed = true;
 	buf_fini(&id);
 	return text->len > from ? slice_of(text->ptr + from, text->len - from) : slice_of("", 0);
 }
@@ -265,6 +278,8 @@ refs_key(struct buf *text, struct slice references, struct slice in_reply_to)
 	if (ids.len == 0)
 		next_msg_id(&in_reply_to, &ids);
 	key = refs_fit(text, buf_slice(&ids));
+	if (ids.failed)
+		text->failed = true;
 	buf_fini(&ids);
 	return key;
 }

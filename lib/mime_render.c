@@ -221,7 +221,7 @@ media_kind(const struct media *m)
 }
 
 static void
-media_boundary(const struct media *m, struct mime_content *c)
+media_boundary(struct media *m, struct mime_content *c)
 {
 	const struct param *p = param_find(&m->params, SLICE("boundary"));
 	struct buf b;
@@ -229,6 +229,8 @@ media_boundary(const struct media *m, struct mime_content *c)
 	if (p == NULL)
 		return;
 	buf_init(&b, MIME_BOUNDARY_MAX);
+	if (buf_reserve(&b, MIME_BOUNDARY_MAX) == NULL)
+		m->text.failed = true;
 	if (p->name.ptr[p->name.len - 1] != '*')
 		buf_append_slice(&b, p->value);
 	else
@@ -250,7 +252,8 @@ render_encoding(struct buf *out, struct slice value, struct mime_content *c)
 	struct buf v;
 
 	buf_init(&v, value.len);
-	param_take_value(value, &v, &rest);
+	if (!param_take_value(value, &v, &rest))
+		out->failed = true;
 	name = buf_slice(&v);
 	c->encoding = transfer_encoding_of(name);
 	if (c->encoding != TRANSFER_UNKNOWN)
@@ -270,8 +273,8 @@ render_disposition(struct buf *out, struct slice value, const struct media *m, s
 
 	param_list_init(&params);
 	buf_init(&v, value.len + 1);
-	if (value.ptr != NULL)
-		param_take_value(value, &v, &rest);
+	if (value.ptr != NULL && !param_take_value(value, &v, &rest))
+		out->failed = true;
 	if (v.len == 0) {
 		buf_append_str(out, "NIL");
 	} else {

@@ -102,6 +102,8 @@ close_run(struct decoding *d)
 {
 	if (d->open)
 		charset_to_utf8(d->charset, buf_slice(&d->run), d->out);
+	if (d->run.failed)
+		d->out->failed = true;
 	buf_reset(&d->run);
 	d->open = false;
 }
@@ -156,8 +158,6 @@ rfc2047_decode(struct slice in, struct buf *out)
 		}
 	}
 	close_run(&d);
-	if (d.run.failed)
-		out->failed = true;
 	buf_fini(&d.run);
 	return !out->failed;
 }

@@ -26,6 +26,7 @@ static const struct mail_case {
 	{ "invalid time is midnight", SLICE_INIT("21 Nov 1997 25:99:06 +0000"), 880070400, 10186, 0 },
 	{ "invalid zone is UTC", SLICE_INIT("21 Nov 1997 09:55:06 +9999"), 880106106, 10186, 0 },
 	{ "unknown zone is UTC", SLICE_INIT("21 Nov 1997 09:55:06 XYZ"), 880106106, 10186, 0 },
+	{ "PM", SLICE_INIT("21 Nov 1997 09:55:06 PM +0000"), 880149306, 10186, 0 },
 	{ "long month name", SLICE_INIT("21 November 1997"), 880070400, 10186, 0 },
 	{ "leap day", SLICE_INIT("29 Feb 2000 00:00:00 +0000"), 951782400, 11016, 0 },
 	{ "no leap day", SLICE_INIT("29 Feb 1900 00:00:00 +0000"), -1, 0, 0 },

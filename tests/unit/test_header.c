@@ -139,6 +139,7 @@ static const struct text_case {
 	{ "UTF-7", SLICE_INIT("=?utf-7?Q?+AOQ-?="), SLICE_INIT("\xc3\xa4") },
 	{ "extended parameter", SLICE_INIT("attachment; filename*=iso-8859-1''%C4.txt"),
 	  SLICE_INIT("attachment; filename*=iso-8859-1''%c4.txt\n\xc3\xa4.txt") },
+	{ "parameter in pieces", SLICE_INIT("a/b; name*0=Re; name*1=port"), SLICE_INIT("a/b; name*0=re; name*1=port\nreport") },
 	{ "iconv instruction in a charset", SLICE_INIT("=?utf-8//IGNORE?Q?=C3=A4?="), SLICE_INIT("\xc3\xa4") },
 	{ "NUL", SLICE_INIT("a\0b"), SLICE_INIT("a\0b") },
 	{ "empty", SLICE_INIT(""), SLICE_INIT("") },
