@@ -700,6 +700,25 @@ attack_subject(struct buf *b)
 	repeat(b, "]", 20000);
 }
 
+/* What grows most on its way into the summary: escapes in names, percent-encoding, lists copied to sender and reply-to. */
+static void
+attack_growth(struct buf *b)
+{
+	buf_append_str(b, "From: <");
+	repeat(b, "@a,", 5000);
+	buf_append_str(b, "@a:x@y>, ");
+	for (int i = 0; i < 24; i++) {
+		buf_append_str(b, "\"");
+		repeat(b, "\\\"", 980);
+		buf_append_str(b, "\" <a@b>,");
+	}
+	buf_append_str(b, "\r\nContent-Type: a/b; n*0*=''; n*1=\"");
+	repeat(b, "\xff", 60000);
+	buf_append_str(b, "\"\r\nContent-ID: ");
+	repeat(b, "\"", 900);
+	buf_append_str(b, "\r\n\r\n");
+}
+
 static const struct attack_case {
 	const char *name;
 	void (*make)(struct buf *);
@@ -719,6 +738,7 @@ static const struct attack_case {
 	{ "huge fields", attack_huge_field, 1 },
 	{ "many envelopes", attack_embedded_envelopes, 0 },
 	{ "subject of blobs", attack_subject, 1 },
+	{ "what grows most", attack_growth, 1 },
 };
 
 static void
