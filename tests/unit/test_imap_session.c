@@ -211,6 +211,8 @@ PLAY(test_subscribe,
 	{ "a LSUB \"\" n%\r\n", "* LSUB (\\Noselect \\HasChildren) \"/\" news\r\na OK LSUB completed\r\n" },
 	{ "a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" n%\r\n",
 	  "* LIST (\\HasChildren) \"/\" news (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\na OK LIST completed\r\n" },
+	{ "a LIST (SUBSCRIBED RECURSIVEMATCH) \"\" n*\r\n",      /* what is returned itself hides nothing */
+	  "* LIST (\\Subscribed \\HasNoChildren) \"/\" news/c\r\na OK LIST completed\r\n" },
 	{ "a LIST (SUBSCRIBED) \"\" n*\r\n", "* LIST (\\Subscribed \\HasNoChildren) \"/\" news/c\r\na OK LIST completed\r\n" },
 	{ "a DELETE news/c\r\n", "a OK DELETE completed\r\n" },
 	{ "a LIST (SUBSCRIBED) \"\" n*\r\n", "* LIST (\\NonExistent \\Subscribed) \"/\" news/c\r\na OK LIST completed\r\n" },
@@ -305,6 +307,97 @@ test_append_nul(void **state)
 	imap_disconnect(&s);
 }
 
+static void
+login(struct session *s)
+{
+	imap_send(s, SLICE("login LOGIN anna secret\r\n"));
+	imap_forget(s);
+}
+
+/* Half a megabyte of short lines that end with LF alone, so what is stored is larger than what is sent. */
+static void
+test_append_large(void **state)
+{
+	static char head[] = "a APPEND INBOX {524288+}\r\n", body[524288 + 10];
+	static const struct imap_exchange after[] = {
+		{ "b STATUS INBOX (SIZE)\r\n", "* STATUS INBOX (SIZE 786432)\r\nb OK STATUS completed\r\n" },
+		{ "c SELECT INBOX\r\n", "<*>c OK <*>" },
+		{ "d STORE 1 +FLAGS.SILENT (\\Deleted)\r\n", "d OK <*>" },
+		{ "e CLOSE\r\n", "e OK CLOSE completed\r\n" },
+	};
+	static const struct imap_exchange too_big[] = {
+		{ "b NOOP\r\n", "b OK NOOP completed\r\n" },
+		{ "b STATUS INBOX (MESSAGES)\r\n", "* STATUS INBOX (MESSAGES 0)\r\nb OK STATUS completed\r\n" },
+	};
+	struct session *s = imap_connect(*state);
+
+	for (size_t i = 0; i < 524288; i++)
+		body[i] = i % 2 == 0 ? 'x' : '\n';
+	memcpy(body + 524288, "\r\nb NOOP\r\n", 10);
+	login(s);
+	imap_send(s, slice_of(head, sizeof head - 1));
+	imap_send(s, slice_of(body, sizeof body));
+	assert_true(slice_starts(imap_received(s), SLICE("a OK [APPENDUID ")));
+	assert_true(slice_ends_nocase(imap_received(s), SLICE("b OK NOOP completed\r\n")));
+	imap_forget(s);
+	imap_play(s, after, UNIT_COUNT(after), false);
+	imap_world_conf(*state)->limits.message_size = 600000;
+	imap_send(s, slice_of(head, sizeof head - 1));
+	imap_send(s, slice_of(body, sizeof body));
+	assert_true(slice_eq(imap_received(s), SLICE("a NO [TOOBIG] Message is over the limit message_size\r\n"
+	                                             "b OK NOOP completed\r\n")));
+	imap_forget(s);
+	imap_play(s, too_big, UNIT_COUNT(too_big), false);
+	imap_world_conf(*state)->limits.message_size = 1u << 20;
+	imap_disconnect(&s);
+}
+
+static void
+set_quota(struct imap_world *w, uint64_t bytes)
+{
+	struct change *c = change_new(CHANGE_ACCOUNT_QUOTA);
+
+	c->u.account.id = imap_world_account(w);
+	c->u.account.quota_bytes = bytes;
+	assert_int_equal(volume_submit_wait(imap_world_volume(w), c), RC_OK);
+	change_free(&c);
+}
+
+static void
+test_over_quota(void **state)
+{
+	static const struct imap_exchange x[] = {
+		{ "a APPEND INBOX {22+}\r\n" MAIL "\r\n", "a NO [OVERQUOTA] Quota exceeded\r\n" },
+		{ "a APPEND INBOX {22+}\r\n" MAIL " {22+}\r\n" MAIL "\r\n", "a NO [OVERQUOTA] Quota exceeded\r\n" },
+		{ "b STATUS INBOX (MESSAGES)\r\n", "* STATUS INBOX (MESSAGES 0)\r\nb OK STATUS completed\r\n" },
+	};
+
+	set_quota(*state, 10);
+	IMAP_SCRIPT(*state, x);
+	set_quota(*state, 0);
+}
+
+/* More commands than the input buffer holds, in one go. */
+static void
+test_pipelined(void **state)
+{
+	struct session *s = imap_connect(*state);
+	struct buf in, want;
+
+	buf_init(&in, 1u << 20);
+	buf_init(&want, 1u << 20);
+	for (int i = 0; i < 9999; i++) {
+		buf_printf(&in, "t%d NOOP\r\n", i);
+		buf_printf(&want, "t%d OK NOOP completed\r\n", i);
+	}
+	login(s);
+	imap_send(s, buf_slice(&in));
+	assert_true(slice_eq(imap_received(s), buf_slice(&want)));
+	buf_fini(&in);
+	buf_fini(&want);
+	imap_disconnect(&s);
+}
+
 /* The peer goes away in the middle of a message: nothing is left behind (the sanitizer watches). */
 static void
 test_append_broken_off(void **state)
@@ -393,6 +486,9 @@ main(void)
 		cmocka_unit_test(test_append),
 		cmocka_unit_test(test_append_refused),
 		cmocka_unit_test(test_append_nul),
+		cmocka_unit_test(test_append_large),
+		cmocka_unit_test(test_over_quota),
+		cmocka_unit_test(test_pipelined),
 		cmocka_unit_test(test_append_broken_off),
 		cmocka_unit_test(test_idle),
 		cmocka_unit_test(test_mailbox_deleted_by_another),
