@@ -1,6 +1,8 @@
 /* test_change - every kind of change: what it does, what it refuses, and what it answers. */
 #include "tests/unit/volume_fixture.h"
 
+#include <pthread.h>
+
 static account_id anna;
 static mailbox_id inbox;
 
@@ -625,6 +627,61 @@ test_changes_since(void **state)
 	view_changes_fini(&vc);
 }
 
+/* ---- batches ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t  all_done = PTHREAD_COND_INITIALIZER;
+static unsigned        waiting, refused;
+
+static void
+count_done(struct change *c, void *arg)
+{
+	(void)arg;
+	(void)pthread_mutex_lock(&lock);
+	refused += c->rc != RC_OK;
+	if (--waiting == 0)
+		(void)pthread_cond_signal(&all_done);
+	(void)pthread_mutex_unlock(&lock);
+	change_free(&c);
+}
+
+/* Changes refused in the middle of their frame, and others before and behind them in the same batch. */
+static void
+test_batches_with_refusals(void **state)
+{
+	enum { EACH = 60 };
+	struct change *list[2 * EACH];
+	struct check_result r;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5", ""),
+	                 RC_OK);
+	for (int i = 0; i < 2 * EACH; i += 2) {
+		list[i] = fx_make_append(&inbox, 1, SLICE(TEST_MAIL), 0, "");
+		list[i + 1] = fx_change(CHANGE_MAILBOX_RENAME);
+		list[i + 1]->u.mailbox.account = anna;
+		list[i + 1]->u.mailbox.name = SLICE("1");
+		list[i + 1]->u.mailbox.new_name = SLICE("new/a/b/c/d/e/f/g/h/i/j");
+	}
+	waiting = 2 * EACH;
+	refused = 0;
+	for (int i = 0; i < 2 * EACH; i++) {
+		list[i]->done = count_done;
+		volume_submit(fx_v, list[i]);
+	}
+	(void)pthread_mutex_lock(&lock);
+	while (waiting > 0)
+		(void)pthread_cond_wait(&all_done, &lock);
+	(void)pthread_mutex_unlock(&lock);
+	assert_int_equal(refused, EACH);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, EACH);
+	assert_int_equal(fx_mailbox(anna, "INBOX").uidnext, EACH + 1);
+	assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
+	assert_int_equal(r.damage + r.differences, 0);
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_DELETE, anna, "new", ""), RC_NOT_FOUND);
+}
+
 static void
 test_numbers_only_rise(void **state)
 {
@@ -681,6 +738,7 @@ main(void)
 		CASE(test_keywords_limit), CASE(test_store), CASE(test_store_unchangedsince), CASE(test_store_many_groups),
 		CASE(test_expunge), CASE(test_copy_and_move), CASE(test_account_changes), CASE(test_view_as_of),
 		CASE(test_changes_since), CASE(test_numbers_only_rise), CASE(test_paging),
+		CASE(test_batches_with_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,223 @@
+/* test_index - applying records in orders that only a compacted or damaged log has, and the tidying at a rebuild's end. */
+#include "tests/unit/unit.h"
+
+#include "index/volume_impl.h"
+
+static struct db    *db;
+static struct apply  ap;
+static struct volume volume;    /* only its report is looked at */
+static unsigned      findings;
+
+static void
+found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+{
+	(void)arg, (void)seg, (void)offset, (void)len, (void)first, (void)last, (void)what;
+	findings++;
+}
+
+static int
+setup(void **state)
+{
+	struct index_meta m = { .schema = SCHEMA_VERSION };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	findings = 0;
+	volume.p.report.found = found;
+	assert_int_equal(db_open("", DB_BUILD, NULL, &db, &e), RC_OK);
+	assert_int_equal(schema_create(db, &e), RC_OK);
+	assert_int_equal(schema_verify(db, &e), RC_CORRUPT);
+	assert_int_equal(schema_finish(db, &e), RC_OK);
+	assert_int_equal(schema_verify(db, &e), RC_OK);
+	assert_int_equal(apply_init(&ap, db, &e), RC_NOT_FOUND);
+	apply_fini(&ap);
+	assert_int_equal(schema_write_meta(db, &m, &e), RC_OK);
+	assert_int_equal(apply_init(&ap, db, &e), RC_OK);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	apply_fini(&ap);
+	db_close(&db);
+	return 0;
+}
+
+static enum rc
+apply(log_lsn lsn, struct record r)
+{
+	struct log_addr none = { { 0, 0, 0 }, 0, 0 };
+	struct err e = ERR_INIT;
+
+	r.lsn = lsn;
+	return apply_record(&ap, &r, &none, &e);
+}
+
+static struct record
+account(account_id id, const char *name)
+{
+	return (struct record){ RECORD_ACCOUNT, 0, { .account = { .id = id, .name = slice_str(name) } } };
+}
+
+static struct record
+mailbox(mailbox_id id, account_id owner, const char *name)
+{
+	struct record r = { .type = RECORD_MAILBOX };
+
+	r.u.mailbox = (struct record_mailbox){ .id = id, .account = owner, .name = slice_str(name), .uidvalidity = 9,
+	                                       .uidnext = 1, .highestmodseq = 1 };
+	return r;
+}
+
+static struct record
+blob(uint64_t size)
+{
+	return (struct record){ RECORD_BLOB, 0, { .blob = { .size = size } } };
+}
+
+static const struct record_message one = { .blob = 3, .flags = FLAG_DELETED, .keywords = SLICE_INIT("Red") };
+
+static struct record
+messages(mailbox_id id, mail_uid uid, const struct record_message *m)
+{
+	struct record r = { .type = RECORD_MESSAGES };
+
+	r.u.messages = (struct record_messages){ id, 100 + uid, uid, m, 1 };
+	return r;
+}
+
+static uint64_t
+number(const char *sql)
+{
+	sqlite3_stmt *q;
+	uint64_t n;
+
+	assert_int_equal(sqlite3_prepare_v2(db_handle(db), sql, -1, &q, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+	n = db_u64(q, 0);
+	(void)sqlite3_finalize(q);
+	return n;
+}
+
+static void
+test_older_records_are_skipped(void **state)
+{
+	(void)state;
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(2, mailbox(2, 1, "INBOX")), RC_OK);
+	assert_int_equal(apply(3, blob(50)), RC_OK);
+	assert_int_equal(apply(4, messages(2, 1, &one)), RC_OK);
+	assert_int_equal(apply(4, messages(2, 2, &one)), RC_OK);
+	assert_int_equal(apply(2, mailbox(2, 1, "old")), RC_OK);
+	assert_int_equal(ap.meta.applied, 4);
+	assert_int_equal(number("SELECT exists_ FROM mailbox"), 1);
+	assert_int_equal(number("SELECT name = X'494e424f58' FROM mailbox"), 1);
+	assert_int_equal(number("SELECT used_bytes FROM account"), 50);
+}
+
+/* Compaction dropped the older mailbox record: its messages come first. */
+static void
+test_messages_before_their_mailbox(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(3, blob(50)), RC_OK);
+	assert_int_equal(apply(4, messages(2, 7, &one)), RC_OK);
+	assert_int_equal(number("SELECT used_bytes FROM account"), 0);
+	assert_int_equal(apply(9, mailbox(2, 1, "INBOX")), RC_OK);
+	assert_int_equal(number("SELECT used_bytes FROM account"), 50);
+	assert_int_equal(number("SELECT uidnext FROM mailbox"), 8);
+	assert_int_equal(number("SELECT highestmodseq FROM mailbox"), 107);
+	assert_int_equal(number("SELECT deleted FROM mailbox"), 1);
+	assert_int_equal(number("SELECT unseen FROM mailbox"), 1);
+	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(findings, 0);
+	assert_int_equal(number("SELECT count(*) FROM message"), 1);
+}
+
+/* Its mailbox never comes: dropped and told. */
+static void
+test_messages_without_mailbox(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(4, messages(2, 7, &one)), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(findings, 1);
+	assert_int_equal(number("SELECT count(*) FROM mailbox"), 0);
+	assert_int_equal(number("SELECT count(*) FROM message"), 0);
+	assert_int_equal(number("SELECT count(*) FROM mailbox_keyword"), 0);
+}
+
+/* Two mailboxes may have one name on the way; at the end the older one gives way. */
+static void
+test_names_that_clash(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(2, mailbox(2, 1, "x")), RC_OK);
+	assert_int_equal(apply(3, mailbox(3, 1, "x")), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(findings, 1);
+	assert_int_equal(number("SELECT id FROM mailbox WHERE name = X'78'"), 3);
+	assert_int_equal(number("SELECT id FROM mailbox WHERE name = CAST('x 9' AS BLOB)"), 2);
+}
+
+/* A blob that is lost: the message stays, without size. Its blob's row may be there and the counters wrong: counted anew. */
+static void
+test_lost_blob_and_wrong_counters(void **state)
+{
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(2, mailbox(2, 1, "INBOX")), RC_OK);
+	assert_int_equal(apply(4, messages(2, 1, &one)), RC_OK);
+	assert_int_equal(number("SELECT size FROM mailbox"), 0);
+	assert_int_equal(db_exec(db, "UPDATE mailbox SET exists_=9, unseen=9, deleted=9, size=9;"
+	                         "UPDATE account SET used_bytes=9, used_messages=9", &e), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(number("SELECT exists_ + 10 * unseen + 100 * deleted + 1000 * size FROM mailbox"), 111);
+	assert_int_equal(number("SELECT used_bytes * 10 + used_messages FROM account"), 1);
+}
+
+/* Records that none of ours would be: named, skipped by a replay. */
+static void
+test_nonsense_is_refused(void **state)
+{
+	struct record_message bad = { .blob = 3, .keywords = SLICE_INIT("a(b") };
+	struct record r = messages(2, 0, &one);
+
+	(void)state;
+	assert_int_equal(apply(1, account(1, "")), RC_SYNTAX);
+	assert_int_equal(apply(1, account(1, "\xff")), RC_SYNTAX);
+	assert_int_equal(apply(2, r), RC_SYNTAX);
+	r = messages(2, UINT32_MAX, &one);
+	assert_int_equal(apply(2, r), RC_SYNTAX);
+	assert_int_equal(apply(2, messages(2, 1, &bad)), RC_SYNTAX);
+	r.type = (enum record_type)77;
+	assert_int_equal(apply(2, r), RC_SYNTAX);
+	assert_int_equal(ap.meta.applied, 0);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(test_older_records_are_skipped), CASE(test_messages_before_their_mailbox),
+		CASE(test_messages_without_mailbox), CASE(test_names_that_clash), CASE(test_lost_blob_and_wrong_counters),
+		CASE(test_nonsense_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
