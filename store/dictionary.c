@@ -58,19 +58,27 @@ static const struct slice header = SLICE_INIT(
 	"Message-ID: <@>\r\nMessage-Id: <\r\nDate: \r\nSubject: \r\nTo: \r\nFrom: \r\nContent-Type: text/plain; charset=utf-8\r\n\r\n");
 
 static const struct slice summary = SLICE_INIT(
-	"\"APPLICATION\" \"PDF\" (\"NAME\" \"image001.png\") \"<@>\" NIL \"BASE64\"  NIL (\"ATTACHMENT\" (\"FILENAME\" \".pdf\" \"SIZE\" "
-	"\"\")) NIL NIL)(\"APPLICATION\" \"OCTET-STREAM\" (\"IMAGE\" \"JPEG\" (\"NAME\" \".jpg\") (\"IMAGE\" \"PNG\" "
-	"(\"INLINE\" (\"FILENAME\" \".png\")) \"MESSAGE\" \"RFC822\" NIL \"TEXT\" \"CALENDAR\" (\"METHOD\" \"REQUEST\") "
-	"\"MESSAGE\" \"DELIVERY-STATUS\" \"APPLICATION\" \"PGP-SIGNATURE\" \"SIGNED\" (\"MICALG\" \"PROTOCOL\" \"MIXED\" "
-	"(\"BOUNDARY\" \"----=_NextPart_000_\") NIL NIL NIL) \"RELATED\" (\"BOUNDARY\" \"===============\" \"TYPE\" "
-	"\"multipart/alternative\") NIL NIL NIL) \"REPORT\" (\"REPORT-TYPE\" \"delivery-status\" "
-	"(\"Mon, 01 Jan 2024 00:00:00 +0000 (UTC)\" \"Tue, \" \"Wed, \" \"Thu, \" \"Fri, \" \"Sat, \" \"Sun, Feb Mar Apr May Jun Jul "
-	"Aug Sep Oct Nov Dec 2025 2026 2027 +0200\" -0700\" \"Re: \" \"Fwd: =?UTF-8?Q?=?= =?utf-8?B?=?=\" ((NIL NIL \"info\" "
-	"\"noreply\" \"gmail.com\")) ((\" \" NIL \"\" \"\")) ((NIL NIL \"\" \"\")) NIL NIL NIL \"<@>\" \"<@mail.gmail.com>\") "
-	"message-id: in-reply-to: references: list-id: "
-	"(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\"  NIL NIL NIL NIL) \"8BIT\" (\"FORMAT\" \"flowed\" "
-	"(\"TEXT\" \"HTML\" (\"CHARSET\" \"UTF-8\") NIL NIL \"QUOTED-PRINTABLE\"  NIL NIL NIL NIL) \"ALTERNATIVE\" (\"BOUNDARY\" \"\") "
-	"NIL NIL NIL)((\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\") NIL NIL \"quoted-printable\"  NIL NIL NIL NIL)");
+	"\"message\" \"delivery-status\" \"report\" (\"report-type\" \"delivery-status\" \"text\" \"rfc822-headers\" "
+	"\"application\" \"pgp-signature\" \"signed\" (\"micalg\" \"pgp-sha256\" \"protocol\" \"application/pgp-signature\" "
+	"\"text\" \"calendar\" (\"charset\" \"UTF-8\" \"method\" \"REQUEST\") \"message\" \"rfc822\" NIL NIL NIL \"7BIT\" "
+	"\"related\" (\"type\" \"multipart/alternative\" \"boundary\" \"===============\") NIL NIL NIL)"
+	"(\"image\" \"jpeg\" (\"name\" \"image001.jpg\") \"<image001.png@>\" NIL \"BASE64\" (\"image\" \"png\" (\"name\" "
+	"(\"inline\" (\"filename\" \"image001.png\")) NIL NIL)(\"application\" \"octet-stream\" (\"name\" "
+	"(\"application\" \"vnd.openxmlformats-officedocument.wordprocessingml.document\" (\"name\" \".docx\" "
+	"(\"application\" \"pdf\" (\"name\" \".pdf\") NIL NIL \"BASE64\" (\"attachment\" (\"filename\" \".pdf\")) NIL NIL) "
+	"\"mixed\" (\"boundary\" \"----=_NextPart_000_\") NIL NIL NIL)"
+	"(\"Sun, 01 Jan 2024 00:00:00 +0000 (UTC)\" Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec 2025 2026 2027 "
+	"(\"Mon,  +0100\" \"(\"Tue,  +0200\" \"(\"Wed,  -0400\" \"(\"Thu,  -0500\" \"(\"Fri,  -0700\" \"(\"Sat,  GMT\" "
+	"\"Fwd: \"AW: \"[list] \"=?UTF-8?B?=?= =?iso-8859-1?Q?=?= =?utf-8?Q?=C3=A4_=C3=B6_=C3=BC_=E2=80=99?=\" \"Re: "
+	"((NIL NIL \"noreply\" \"no-reply\" \"info\" \"support\" \"service\" \"newsletter\" \"gmail.com\")) ((\" via \" NIL "
+	"\"outlook.com\")) ((NIL NIL \"\" \"hotmail.com\")) ((NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL)) "
+	"NIL NIL NIL \"<.prod.outlook.com>\" NIL NIL \"<@mail.gmail.com>\" \"<@>\")"
+	"(((\"text\" \"plain\" (\"charset\" \"us-ascii\" \"format\" \"flowed\") NIL NIL \"7BIT\"  NIL NIL NIL NIL)"
+	"(\"text\" \"plain\" (\"charset\" \"iso-8859-1\") NIL NIL \"8BIT\"  NIL NIL NIL NIL)"
+	"((\"text\" \"plain\" (\"charset\" \"UTF-8\") NIL NIL \"QUOTED-PRINTABLE\"  NIL NIL NIL NIL)"
+	"(\"text\" \"html\" (\"charset\" \"UTF-8\") NIL NIL \"QUOTED-PRINTABLE\"  NIL NIL NIL NIL) "
+	"\"alternative\" (\"boundary\" \"----=_Part_\") NIL NIL NIL)"
+	"(\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"QUOTED-PRINTABLE\"  NIL NIL NIL NIL)");
 
 struct slice
 dictionary_get(uint8_t id)

@@ -150,6 +150,14 @@ check_sha256(const struct message *m, const uint8_t *got)
 }
 
 static void
+assert_same_chunks(const struct blob_chunk *a, const struct blob_chunk *b, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		assert_true(a[i].raw_len == b[i].raw_len && a[i].stored_len == b[i].stored_len && a[i].crc == b[i].crc &&
+		            a[i].method == b[i].method && a[i].dictionary == b[i].dictionary);
+}
+
+static void
 test_round_trip(void **state)
 {
 	const struct blob_case *k = *state;
@@ -170,8 +178,7 @@ test_round_trip(void **state)
 	assert_int_equal(blob.chunk_count, k->chunks);
 	assert_int_equal(blob.body.len > 0, k->out_of_line);
 	assert_int_equal(other.chunk_count, blob.chunk_count);
-	assert_true(blob.chunk_count == 0 ||
-	            memcmp(other.chunks, blob.chunks, blob.chunk_count * sizeof *blob.chunks) == 0);
+	assert_same_chunks(blob.chunks, other.chunks, blob.chunk_count);
 	assert_int_equal(blob.size, m.len);
 	check_sha256(&m, blob.sha256);
 	append_blob(log, &blob, &place);
@@ -342,7 +349,7 @@ test_chunk_table(void **state)
 	assert_true(blob_chunks_encode(in, 2, &b));
 	assert_int_equal(blob_chunks_decode(buf_slice(&b), &a, &out, &n, &e), RC_OK);
 	assert_int_equal(n, 2);
-	assert_memory_equal(out, in, sizeof in);
+	assert_same_chunks(out, in, 2);
 	for (size_t cut = 1; cut < b.len; cut++)
 		assert_int_equal(blob_chunks_decode(slice_of(b.ptr, cut), &a, &out, &n, &e),
 		                 cut == 14 ? RC_OK : RC_CORRUPT);
@@ -364,7 +371,7 @@ test_dictionaries_are_pinned(void **state)
 	assert_int_equal(dictionary_get(0).len, 0);
 	assert_int_equal(dictionary_get(3).len, 0);
 	assert_true(siphash(key, h.ptr, h.len) == UINT64_C(0xafdd34e0789224d8));
-	assert_true(siphash(key, s.ptr, s.len) == UINT64_C(0x77513bc879716bbd));
+	assert_true(siphash(key, s.ptr, s.len) == UINT64_C(0xbab40864b408799f));
 }
 
 static void
