@@ -494,8 +494,10 @@ test_no_timeout_in_step(void **state)
 	int fd = dial();
 
 	(void)state;
-	say(fd, "timeout 200\nsleep 1500000\n");
-	expect(fd, "hello\n= timeout 200\ndone\n");
+	say(fd, "timeout 600\n");
+	expect(fd, "hello\n= timeout 600\n");
+	say(fd, "sleep 2500000\n");
+	expect(fd, "done\n");
 	close(fd);
 }
 
