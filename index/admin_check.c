@@ -51,6 +51,14 @@ on_progress(void *arg, uint64_t done, uint64_t total)
 	return admin_progress(k->c, k->what, done, total);
 }
 
+static const char *
+verdict(const struct check_result *r)
+{
+	if (r->damage > 0)
+		return "DAMAGED";
+	return r->differences > 0 ? "log sound, INDEX WRONG (reindex makes it anew)" : "sound";
+}
+
 static enum admin_exit
 check_volume(struct admin_call *c, struct volume *v)
 {
@@ -58,20 +66,18 @@ check_volume(struct admin_call *c, struct volume *v)
 	const struct log_report rep = { &k, on_found };
 	struct check_result r = { 0 };
 	struct err e = ERR_INIT;
-	bool damaged;
 
 	snprintf(k.what, sizeof k.what, "checking %.60s", volume_name(v));
 	if (volume_check(v, &rep, on_progress, &k, &r, &e) != RC_OK) {
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);
 	}
-	damaged = r.damage > 0 || r.differences > 0;
 	admin_printf(c, "%s: %s: %llu frames, %llu records, %llu blobs, %llu messages, %llu mailboxes, %llu accounts; "
-	    "damage %llu, differences between log and index %llu", volume_name(v), damaged ? "DAMAGED" : "sound",
+	    "damage %llu, differences between log and index %llu", volume_name(v), verdict(&r),
 	    (unsigned long long)r.frames, (unsigned long long)r.records, (unsigned long long)r.blobs,
 	    (unsigned long long)r.messages, (unsigned long long)r.mailboxes, (unsigned long long)r.accounts,
 	    (unsigned long long)r.damage, (unsigned long long)r.differences);
-	return damaged ? ADMIN_DAMAGE : ADMIN_OK;
+	return r.damage > 0 || r.differences > 0 ? ADMIN_DAMAGE : ADMIN_OK;
 }
 
 enum admin_exit

@@ -19,7 +19,7 @@ send_server_text(struct admin_call *c)
 	uint64_t up;
 
 	if (!c->ad->online) {
-		admin_printf(c, "restanted is not running");
+		admin_printf(c, "no restanted answers: looking at the stopped volumes");
 		return;
 	}
 	buf_printf(&c->line, "restanted is running: pid %ld", (long)getpid());
