@@ -112,6 +112,7 @@ skip_large_row(struct fetch *f)
 	mail_uid uid = uid_set_next(&f->uids, f->next_uid);
 
 	note_trouble(f, FETCH_TOO_LARGE, uid);
+	f->row = f->row_count = 0;
 	f->rows_seen++;
 	f->next_uid = uid == 0 || uid == UINT32_MAX ? 0 : uid + 1;
 }
@@ -268,26 +269,28 @@ begin_message(struct fetch *f)
 	f->phase = FETCH_CHECK;
 }
 
+/* One section a time: each may read FETCH_VERIFY octets. */
 static void
 check_message(struct imap *im, struct fetch *f)
 {
 	enum fetch_trouble t;
 
-	for (; f->item < f->req.count; f->item++) {
-		if (!is_section(&f->req.items[f->item]))
-			continue;
-		t = fetch_check_section(im, f, f->item);
-		if (t != FETCH_FINE) {
-			skip_message(f, t);
-			return;
-		}
-		if (fetch_must_measure(f, f->item)) {
-			f->at = f->decoded = 0;
-			f->phase = FETCH_MEASURE;
-			return;
-		}
+	f->verified = 0;
+	while (f->item < f->req.count && !is_section(&f->req.items[f->item]))
+		f->item++;
+	if (f->item == f->req.count) {
+		f->phase = FETCH_HEAD;
+		return;
 	}
-	f->phase = FETCH_HEAD;
+	t = fetch_check_section(im, f, f->item);
+	if (t != FETCH_FINE) {
+		skip_message(f, t);
+	} else if (fetch_must_measure(f, f->item)) {
+		f->at = f->decoded = 0;
+		f->phase = FETCH_MEASURE;
+	} else {
+		f->item++;
+	}
 }
 
 static void
@@ -457,23 +460,23 @@ advance(struct imap *im, struct fetch *f)
 	return IMAP_DONE;
 }
 
-/* What one round of `advance` costs, in units of writing a small item. */
+/* What one round of `advance` in that phase has cost, in units of writing a small item. */
 static int
-cost(const struct fetch *f)
+cost(const struct fetch *f, enum fetch_phase phase)
 {
-	switch (f->phase) {
+	switch (phase) {
 	case FETCH_FIND_UNSEEN:
 	case FETCH_MEASURE:
 		return 1000;
 	case FETCH_CHECK:
-		return f->req.needs_place ? 50 : 5;
+		return 10 + (int)(f->verified / 1024);
 	case FETCH_RESOLVE:
 	case FETCH_SET_SEEN:
 	case FETCH_SEEN_SET:
 	case FETCH_STREAM:
 		return 100;
 	case FETCH_NEXT_ROW:
-		return f->row < f->row_count ? 1 : 1000;
+		return f->phase == FETCH_NEXT_ROW ? 1000 : 1;   /* a page was read, or only the next of its rows taken */
 	case FETCH_HEAD:
 	case FETCH_ITEM:
 	case FETCH_END:
@@ -490,8 +493,10 @@ run_fetch(struct imap *im)
 	enum imap_result r = IMAP_MORE;
 
 	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST && !session_out_full(im->s);) {
-		spent += cost(f);
+		enum fetch_phase phase = f->phase;
+
 		r = advance(im, f);
+		spent += cost(f, phase);
 	}
 	return r;
 }

@@ -13,7 +13,7 @@
 #define CLOSE_ROWS     50u              /* with summaries and places */
 #define PAGE_ARENA_MAX (8u << 20)
 #define SCRATCH_MAX    (2u << 20)
-#define STEP_COST      5000             /* see cost(): some 20 ms */
+#define STEP_COST      5000             /* see cost(): at most some 20 ms */
 
 enum search_phase {
 	SEARCH_PREPARE,
@@ -443,18 +443,18 @@ advance(struct imap *im, struct search *s)
 	return IMAP_DONE;
 }
 
-/* What one round of `advance` costs, in units of some 4 microseconds. */
+/* What one round of `advance` in that phase has cost, in units of some 4 microseconds. */
 static int
-cost(const struct search *s)
+cost(const struct search *s, enum search_phase phase)
 {
-	switch (s->phase) {
+	switch (phase) {
 	case SEARCH_PAGE:
 	case SEARCH_CLOSER:
 		return 1000;
 	case SEARCH_MESSAGE:
-		return s->program.needs_place ? 50 : 5;
+		return s->program.needs_place ? 20 : 5;
 	case SEARCH_LOOK:
-		return 1000;
+		return 20 + (int)(s->text.raw.len / 64);
 	case SEARCH_PREPARE:
 	case SEARCH_HEAD:
 	case SEARCH_NUMBERS:
@@ -472,8 +472,10 @@ run_search(struct imap *im)
 	enum imap_result r = IMAP_MORE;
 
 	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST && !session_out_full(im->s);) {
-		spent += cost(s);
+		enum search_phase phase = s->phase;
+
 		r = advance(im, s);
+		spent += cost(s, phase);
 	}
 	return r;
 }

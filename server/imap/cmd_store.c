@@ -139,6 +139,10 @@ take_result(struct imap *im, struct store *st)
 {
 	struct change *c = im->change;
 
+	if (c->rc == RC_LIMIT && !c->durable) {
+		imap_reply(im, IMAP_NO, "[LIMIT] Too many keywords for one message");
+		return IMAP_DONE;
+	}
 	if (c->rc != RC_OK)
 		return fail(im, c->rc, &c->err);
 	st->missing = c->u.store.missing.count > 0;

@@ -123,6 +123,7 @@ struct fetch {
 	uint64_t             at;                /* FETCH_MEASURE, FETCH_STREAM: octets of the range read */
 	uint64_t             decoded;           /* of them decoded so far */
 	struct transfer_decoder decoder;
+	uint64_t             verified;          /* FETCH_CHECK: octets looked at in this round */
 	struct buf           raw, text;         /* scratch; empty when no message is under way */
 
 	enum fetch_trouble   trouble;

@@ -53,13 +53,13 @@ set_extent(struct fetch_piece *p, const struct fetch_item *it)
 
 /* Octets of the range to look at before anything is announced. */
 static enum rc
-verify(struct imap *im, const struct fetch *f, const struct fetch_piece *p, uint64_t from, uint64_t len,
-       struct err *e)
+verify(struct imap *im, struct fetch *f, const struct fetch_piece *p, uint64_t from, uint64_t len, struct err *e)
 {
 	if (len > FETCH_VERIFY)
 		len = FETCH_VERIFY;
 	if (len == 0)
 		return RC_OK;
+	f->verified += len;
 	return volume_verify_blob(im->volume, &fetch_row(f)->place, p->range.off + from, len, e);
 }
 

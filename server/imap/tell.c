@@ -28,7 +28,8 @@ log_failure(struct imap *im, const char *ev, const struct err *e)
 	log_end(&l);
 }
 
-/* Unilateral FETCH data carry the UID where the client works by UIDs, and always in IMAP4rev2 [RFC 9051 s7.5.2]. */
+/* Unilateral FETCH data carry the UID where the client works by UIDs, and always in IMAP4rev2, where IDLE demands it
+ * [RFC 9051 s6.3.13, s7.5.2]. */
 static void
 tell_flags(struct imap *im, uint32_t seq, const struct message_row *row)
 {

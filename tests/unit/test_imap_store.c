@@ -40,6 +40,31 @@ test_refused(void **state)
 	rig_end(s);
 }
 
+/* One message's keywords have a limit, and it is named. */
+static void
+test_too_many_keywords(void **state)
+{
+	struct session *s;
+	char line[4200];
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1);
+	s = rig_selected();
+	for (char letter = 'a'; letter < 'c'; letter++) {
+		size_t n = (size_t)snprintf(line, sizeof line, "1 STORE 1 +FLAGS.SILENT (");
+
+		for (int i = 0; i < 30; i++) {
+			memset(line + n, letter, 100);
+			n += 100;
+			n += (size_t)snprintf(line + n, sizeof line - n, "%d ", i);
+		}
+		line[n - 1] = ')';
+		rig_expect(s, line, letter == 'a' ? "1 OK STORE completed\r\n"
+		                                  : "1 NO [LIMIT] Too many keywords for one message\r\n");
+	}
+	rig_end(s);
+}
+
 /* Only what others expunged: NO; .SILENT: OK [RFC 2180 s4.2]. */
 static void
 test_expunged_by_others(void **state)
@@ -187,6 +212,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_operations, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_refused, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_too_many_keywords, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_expunged_by_others, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_copy, rig_setup, rig_teardown),

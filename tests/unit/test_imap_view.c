@@ -129,6 +129,38 @@ test_walk_and_remove(void **state)
 	}
 }
 
+/* ---- own changes ---- */
+
+#define EPOCH(e) ((mail_modseq)(e) << 32)
+
+static const struct own_case {
+	const char *name;
+	mail_modseq changed_told, expunged_told, before, given, want_changed, want_expunged;
+} owns[] = {
+	{ "own: the next one is told", 7, 7, 7, 8, 8, 8 },
+	{ "own: expunges stay untold", 7, 5, 7, 8, 8, 5 },
+	{ "own: another's came between", 7, 7, 7, 9, 7, 7 },
+	{ "own: another's was not told before", 6, 6, 7, 8, 6, 6 },
+	{ "own: nothing was changed", 7, 7, 7, 0, 7, 7 },
+	{ "own: the first of an epoch", 7, 7, 7, EPOCH(3), EPOCH(3), EPOCH(3) },
+	{ "own: the second of an epoch", 7, 7, 7, EPOCH(3) + 1, 7, 7 },
+};
+
+static void
+test_own(void **state)
+{
+	const struct own_case *k = *state;
+	struct imap_view view;
+
+	imap_view_init(&view);
+	view.changed_told = k->changed_told;
+	view.expunged_told = k->expunged_told;
+	imap_view_own_change(&view, k->before, k->given);
+	assert_int_equal(view.changed_told, k->want_changed);
+	assert_int_equal(view.expunged_told, k->want_expunged);
+	imap_view_reset(&view);
+}
+
 /* ---- telling ---- */
 
 static void
@@ -337,11 +369,13 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, rig_teardown),
 	};
-	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(others)];
+	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(owns) + UNIT_COUNT(others)];
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(sets); i++)
 		tests[n++] = (struct CMUnitTest){ sets[i].name, test_set, NULL, NULL, (void *)(uintptr_t)&sets[i] };
+	for (size_t i = 0; i < UNIT_COUNT(owns); i++)
+		tests[n++] = (struct CMUnitTest){ owns[i].name, test_own, NULL, NULL, (void *)(uintptr_t)&owns[i] };
 	for (size_t i = 0; i < UNIT_COUNT(others); i++)
 		tests[n++] = others[i];
 	return _cmocka_run_group_tests("imap_view", tests, n, NULL, NULL);
