@@ -75,6 +75,7 @@ drop_fetch(struct imap *im)
 	arena_fini(&f->scratch);
 	buf_fini(&f->raw);
 	buf_fini(&f->text);
+	buf_fini(&f->lines);
 }
 
 /* ---- pages of rows ---- */
@@ -151,6 +152,7 @@ init_fetch(struct fetch *f)
 	arena_init(&f->scratch, SCRATCH_MAX);
 	buf_init(&f->raw, FETCH_PIECE);
 	buf_init(&f->text, 2 * FETCH_PIECE);
+	buf_init(&f->lines, 4 * FETCH_PIECE);
 	f->page_limit = f->req.needs_summary ? PAGE_ROWS_PLACED : PAGE_ROWS;
 	f->next_uid = 1;
 }

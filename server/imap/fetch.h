@@ -76,6 +76,7 @@ struct fetch_piece {
 	uint64_t size;          /* of the section after decoding; of FIELDS known only when written */
 	uint64_t from, len;     /* the octets of it to send */
 	bool     literal8;      /* decoded content has NULs */
+	bool     crlf;          /* decoded text has lines that end in LF alone: to be sent with CRLF */
 };
 
 enum fetch_trouble {            /* why a message was left out; the first one counts */
@@ -122,9 +123,11 @@ struct fetch {
 	size_t               item;
 	uint64_t             at;                /* FETCH_MEASURE, FETCH_STREAM: octets of the range read */
 	uint64_t             decoded;           /* of them decoded so far */
+	uint64_t             bare;              /* FETCH_MEASURE: LFs without a CR so far */
+	uint8_t              last;              /* the last decoded octet */
 	struct transfer_decoder decoder;
 	uint64_t             verified;          /* FETCH_CHECK: octets looked at in this round */
-	struct buf           raw, text;         /* scratch; empty when no message is under way */
+	struct buf           raw, text, lines;         /* scratch; empty when no message is under way */
 
 	enum fetch_trouble   trouble;
 	mail_uid             trouble_uid;

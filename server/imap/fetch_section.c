@@ -115,8 +115,11 @@ decode_next(struct imap *im, struct fetch *f, const struct fetch_piece *p, bool 
 	uint64_t n = p->range.len - f->at < FETCH_PIECE ? p->range.len - f->at : FETCH_PIECE;
 	struct err e = ERR_INIT;
 
-	if (f->at == 0)
+	if (f->at == 0) {
 		transfer_decode_init(&f->decoder, p->encoding);
+		f->bare = 0;
+		f->last = 0;
+	}
 	buf_reset(&f->raw);
 	buf_reset(&f->text);
 	if (n > 0 && (volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + f->at, n, &f->raw, &e) != RC_OK
@@ -127,6 +130,26 @@ decode_next(struct imap *im, struct fetch *f, const struct fetch_piece *p, bool 
 	*end = f->at == p->range.len;
 	*whole = *end && transfer_decode_finish(&f->decoder, &f->text);
 	return !f->text.failed;
+}
+
+static void
+count_bare_lf(struct fetch *f)
+{
+	for (size_t k = 0; k < f->text.len; k++) {
+		f->bare += f->text.ptr[k] == '\n' && f->last != '\r' ? 1 : 0;
+		f->last = f->text.ptr[k];
+	}
+}
+
+/* Lines of decoded text end in CRLF whatever they ended in when they were encoded [RFC 9051 s7.5.2]. Text with NULs is
+ * UTF-16 or the like, where an LF need not be a character: it stays as it is. */
+static void
+set_line_ends(const struct fetch *f, struct fetch_piece *p)
+{
+	p->size = f->decoded;
+	p->crlf = p->range.part != NULL && p->range.part->kind == MIME_TEXT && !p->literal8 && f->bare > 0;
+	if (p->crlf)
+		p->size += f->bare;
 }
 
 /* What is not well-formed has no exact size or content: NO [UNKNOWN-CTE], and the client decodes BODY[] as it likes. */
@@ -140,11 +163,12 @@ fetch_measure(struct imap *im, struct fetch *f, size_t i, bool *done)
 	if (!decode_next(im, f, p, done, &whole))
 		return FETCH_DAMAGED;
 	f->decoded += f->text.len;
+	count_bare_lf(f);
 	if (slice_find_byte(buf_slice(&f->text), 0) < f->text.len)
 		p->literal8 = true;
 	if (!*done)
 		return FETCH_FINE;
-	p->size = f->decoded;
+	set_line_ends(f, p);
 	set_extent(p, &f->req.items[i]);
 	return whole ? FETCH_FINE : FETCH_UNKNOWN_CTE;
 }
@@ -276,21 +300,37 @@ stream_raw(struct imap *im, struct fetch *f, size_t i, bool *done)
 	return true;
 }
 
+/* f->text with CRLF for every LF that stands alone. */
+static struct slice
+with_crlf(struct fetch *f)
+{
+	buf_reset(&f->lines);
+	for (size_t k = 0; k < f->text.len; k++) {
+		if (f->text.ptr[k] == '\n' && f->last != '\r')
+			buf_append_byte(&f->lines, '\r');
+		f->last = f->text.ptr[k];
+		buf_append_byte(&f->lines, f->last);
+	}
+	return buf_slice(&f->lines);
+}
+
 /* Decoding starts at the part's first octet, as decoders do; what stands before the partial is dropped. */
 static bool
 stream_decoded(struct imap *im, struct fetch *f, size_t i, bool *done)
 {
 	const struct fetch_piece *p = &f->pieces[i];
 	uint64_t start = f->decoded, from, to;
+	struct slice text;
 	bool end, whole;
 
 	if (!decode_next(im, f, p, &end, &whole))
 		return false;
-	f->decoded += f->text.len;
+	text = p->crlf ? with_crlf(f) : buf_slice(&f->text);
+	f->decoded += text.len;
 	from = p->from > start ? p->from - start : 0;
-	to = p->from + p->len < f->decoded ? p->from + p->len - start : f->text.len;
+	to = p->from + p->len < f->decoded ? p->from + p->len - start : text.len;
 	if (from < to)
-		buf_append_slice(imap_out(im), slice_sub(buf_slice(&f->text), from, to));
+		buf_append_slice(imap_out(im), slice_sub(text, from, to));
 	*done = f->decoded >= p->from + p->len;
 	return *done || !end;
 }

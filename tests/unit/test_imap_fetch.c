@@ -181,6 +181,38 @@ test_nul(void **state)
 	assert_memory_equal(said, plain, sizeof plain - 1);
 }
 
+/* Decoded text has CRLF at its line ends, whatever was encoded; what is no text, or has NULs, is exact. */
+static void
+test_binary_line_ends(void **state)
+{
+	static const struct { const char *mail, *want; size_t len; } lines[] = {
+		{ "Content-Transfer-Encoding: base64\r\n\r\nYQpiDQpjCg==\r\n", "BINARY[1] {9}\r\na\r\nb\r\nc\r\n)", 25 },
+		{ "Content-Transfer-Encoding: quoted-printable\r\n\r\na=0Ab=0D=0Ac\r\n",
+		  "BINARY[1] {9}\r\na\r\nb\r\nc\r\n)", 25 },
+		{ "Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\nYQpiDQpjCg==\r\n",
+		  "BINARY[1] {7}\r\na\nb\r\nc\n)", 23 },
+		{ "Content-Transfer-Encoding: base64\r\n\r\nYQAKAA==\r\n", "BINARY[1] ~{4}\r\na\0\n\0)", 21 },
+	};
+	struct session *s;
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(lines); i++)
+		fx_append(rig_inbox(), slice_str(lines[i].mail), FLAG_SEEN, "");
+	s = rig_selected();
+	for (size_t i = 0; i < UNIT_COUNT(lines); i++) {
+		char line[60];
+		const char *said;
+
+		(void)snprintf(line, sizeof line, "1 FETCH %zu BINARY.PEEK[1]", i + 1);
+		said = strstr(rig_send(s, line), "BINARY");
+		assert_non_null(said);
+		assert_memory_equal(said, lines[i].want, lines[i].len);
+	}
+	rig_expect(s, "2 FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1]<2.3>)",
+	           "* 1 FETCH (BINARY.SIZE[1] 9 BINARY[1]<2> {3}\r\n\nb\r)\r\n2 OK FETCH completed\r\n");
+	rig_end(s);
+}
+
 /* An encoding that nobody knows: NO, that message left out, others served. */
 static void
 test_unknown_cte(void **state)
@@ -407,6 +439,7 @@ main(void)
 	};
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_nul, sections_setup, sections_teardown),
+		cmocka_unit_test_setup_teardown(test_binary_line_ends, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_cte, sections_setup, sections_teardown),
 		cmocka_unit_test_setup_teardown(test_seen, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_examine_keeps_unseen, rig_setup, rig_teardown),
