@@ -199,25 +199,6 @@ sealed_tail(const struct log *log)
 	return seg;
 }
 
-void
-log_close(struct log **logp)
-{
-	struct log *log = *logp;
-	struct root_segment seg;
-	struct err e;
-
-	if (log == NULL)
-		return;
-	*logp = NULL;
-	/* Sealing now spares the next start a scan; when it fails, that start does it. */
-	if (log->mode == LOG_WRITE && log->has_open && !log->dead && log_sync(log, &e) == RC_OK) {
-		seg = sealed_tail(log);
-		if (log->b->ops->segment_seal(log->b, &seg, &e) != RC_OK)
-			log->dead = true;
-	}
-	log_free(log);
-}
-
 /* ---- facts ---- */
 
 /* A takeover in the same process changes the root while other threads look. */
@@ -623,6 +604,30 @@ log_reopen(struct log *log, const struct log_report *rep, struct err *e)
 	}
 	root_fini(&root);
 	return rc;
+}
+
+/* ---- closing ---- */
+
+void
+log_close(struct log **logp)
+{
+	struct log *log = *logp;
+	struct root_segment seg;
+	struct err e;
+
+	if (log == NULL)
+		return;
+	*logp = NULL;
+	/* Who dies with it knows best where it was synced, and has what was answered unsynced: a last try for both. */
+	if (log->mode == LOG_WRITE && log->dead && log_reopen(log, NULL, &e) != RC_OK)
+		log->dead = true;
+	/* Sealing now spares the next start a scan; when it fails, that start does it. */
+	if (log->mode == LOG_WRITE && log->has_open && !log->dead && log_sync(log, &e) == RC_OK) {
+		seg = sealed_tail(log);
+		if (log->b->ops->segment_seal(log->b, &seg, &e) != RC_OK)
+			log->dead = true;
+	}
+	log_free(log);
 }
 
 /* ---- out-of-line bodies ---- */

@@ -42,6 +42,7 @@ struct log_report {
 /* Make head and log/ in an existing directory; RC_EXISTS if there is a head. Draws the volume's id. */
 MUST_USE enum rc log_create(const char *path, struct err *e);
 MUST_USE enum rc log_open(const struct log_params *p, const struct log_report *rep, struct log **out, struct err *e);
+/* Seals, so that the next start need not scan. Of a dead log it tries once what log_reopen does. */
 void log_close(struct log **log);
 /* A dead log is taken over by the process that has it, in place: other threads may go on reading. The open segment is
  * sealed where it is known synced, what lies beyond counts as unwritten, and unsynced (relaxed) frames that are still in

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "tests/unit/store_tools.h"
 
-#include <sys/stat.h>
+#include <pthread.h>
 
 static void
 test_append_replay(void **state)
@@ -283,6 +283,74 @@ test_many_vectors(void **state)
 	free(t);
 }
 
+/* Readers go on while the writer appends, rolls and takes the log over from itself. For TSan above all. */
+struct reader {
+	struct log  *log;
+	_Atomic bool stop;
+	uint64_t     replays;
+};
+
+static enum rc
+expect_order(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+{
+	struct { struct log *log; log_lsn last; } *x = arg;
+	uint8_t byte;
+
+	(void)f;
+	assert_true(r->lsn > x->last);
+	x->last = r->lsn;
+	return log_read(x->log, addr, 0, &byte, 1, e);
+}
+
+static void *
+reader_main(void *arg)
+{
+	struct reader *r = arg;
+
+	while (!r->stop) {
+		struct { struct log *log; log_lsn last; } x = { r->log, 0 };
+		struct replay rp = { .arg = &x, .record = expect_order };
+		struct err e = ERR_INIT;
+
+		if (log_replay(r->log, &rp, true, NULL, &e) != RC_OK)
+			fail_msg("replay: %s", e.text);
+		assert_true(log_last(r->log) >= x.last);
+		assert_true(log_knows_takeover(r->log, log_takeover_id(r->log)));
+		r->replays++;
+	}
+	return NULL;
+}
+
+static void
+test_readers(void **state)
+{
+	struct reader r = { .replays = 0 };
+	struct err e = ERR_INIT;
+	struct told *t = told_new();
+	pthread_t threads[2];
+	char path[64];
+
+	(void)state;
+	volume_make(path);
+	r.log = volume_open_as(path, LOG_WRITE, 4000, NULL, NULL);
+	struct reader r2 = { .log = r.log };
+	assert_int_equal(pthread_create(&threads[0], NULL, reader_main, &r), 0);
+	assert_int_equal(pthread_create(&threads[1], NULL, reader_main, &r2), 0);
+	for (uint32_t i = 0; i < 8; i++) {
+		append_counters(r.log, i * 50, 50);
+		assert_int_equal(log_reopen(r.log, NULL, &e), RC_OK);
+	}
+	r.stop = r2.stop = true;
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	replay_all(r.log, t, 0);
+	assert_int_equal(t->count, 400);
+	assert_int_equal(t->findings, 0);
+	log_close(&r.log);
+	volume_remove(path);
+	free(t);
+}
+
 int
 main(void)
 {
@@ -291,6 +359,7 @@ main(void)
 		cmocka_unit_test(test_frame_limit),   cmocka_unit_test(test_roll),
 		cmocka_unit_test(test_lock_and_follow), cmocka_unit_test(test_takeovers),
 		cmocka_unit_test(test_not_a_volume), cmocka_unit_test(test_many_vectors),
+		cmocka_unit_test(test_readers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -341,6 +341,141 @@ test_forged_frame(void **state)
 	free(t);
 }
 
+/* Even with the key and in the right place: an LSN that was given before, or one of another epoch, is no next frame. */
+static void
+test_wrong_lsn(void **state)
+{
+	static const log_lsn lsns[] = { LSN_MAKE(1, 8), LSN_MAKE(1, 1), LSN_MAKE(2, 50), 0 };
+	struct told *t = told_new();
+	struct image image;
+	uint64_t ends[8];
+	char path[64];
+
+	(void)state;
+	image = crashed_volume(path, 8, ends);
+	for (size_t i = 0; i < 4; i++) {
+		uint64_t len = ends[7] - ends[6];
+		struct frame_hdr h;
+
+		assert_true(frame_hdr_decode(image.seg + ends[6], image.seg + 40, ends[6], &h));
+		memcpy(image.seg + ends[7], image.seg + ends[6], len);
+		h.first_lsn = lsns[i];
+		frame_hdr_encode(&h, image.seg + 40, ends[7], image.seg + ends[7]);
+		image_restore(&image, path, image.seg_len);
+		open_and_replay(path, 0, t);
+		assert_int_equal(t->count, 8);
+	}
+	image_free(&image);
+	volume_remove(path);
+	free(t);
+}
+
+/* Time never goes back, whatever the clock says: not behind a frame of before the restart, nor across a clean close. */
+static void
+test_time(void **state)
+{
+	const uint64_t future = UINT64_C(1) << 62;
+	struct told *t = told_new();
+	struct image image;
+	uint64_t ends[8];
+	struct frame_hdr h;
+	struct log *log;
+	char path[64];
+
+	(void)state;
+	image = crashed_volume(path, 8, ends);
+	assert_true(frame_hdr_decode(image.seg + ends[6], image.seg + 40, ends[6], &h));
+	h.time_us = future;
+	frame_hdr_encode(&h, image.seg + 40, ends[6], image.seg + ends[6]);
+	image_restore(&image, path, image.seg_len);
+	for (uint32_t i = 0; i < 3; i++) {
+		log = volume_open(path);
+		append_counters(log, 9 + i, 1);
+		replay_all(log, t, 0);
+		assert_int_equal(t->count, 9 + i);
+		assert_true(t->frame[8 + i].time_us == future);
+		log_close(&log);
+	}
+	image_free(&image);
+	volume_remove(path);
+	free(t);
+}
+
+/* A roll settles what is unsynced in the segment it leaves. */
+static void
+test_roll_syncs(void **state)
+{
+	struct told *t = told_new();
+	struct err e = ERR_INIT;
+	struct log_batch *b;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open_as(path, LOG_WRITE, 300, faulty_backend(), NULL);
+	b = batch_make(log);
+	assert_int_equal(append_counter(log, b, 1, true, &e), RC_OK);
+	assert_int_equal(append_counter(log, b, 2, true, &e), RC_OK);
+	fault.sync_dead = 1;
+	assert_int_equal(append_counter(log, b, 3, true, &e), RC_IO);
+	assert_true(log_is_dead(log));
+	assert_int_equal(log_reopen(log, NULL, &e), RC_OK);
+	for (uint32_t v = 3; v < 20; v++)
+		assert_int_equal(append_counter(log, b, v, true, &e), RC_OK);
+	replay_all(log, t, 0);
+	assert_int_equal(t->count, 19);
+	for (size_t i = 0; i < 19; i++)
+		assert_int_equal(t->value[i], i + 1);
+	log_batch_free(&b);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+}
+
+/* A header that lies across two windows of the search is found. */
+static void
+test_search_edge(void **state)
+{
+	static uint8_t data[300000];
+	struct told *t = told_new();
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t d = 0; d < 100; d += 9) {
+		uint32_t len = (256u << 10) - 200 + (uint32_t)d, at = 0;
+		struct blob_chunk c[5] = { { .raw_len = 0 } };
+		struct record r = { .type = RECORD_BLOB, .u.blob = { .size = len, .chunks = c, .chunk_count = 5,
+		                                                     .data = { data, len } } };
+		struct image image;
+		struct log_batch *b;
+		char path[64];
+		struct log *log;
+
+		for (int i = 0; i < 5; i++, at += c[0].raw_len)
+			c[i].raw_len = c[i].stored_len = i < 4 ? len / 5 : len - at;
+		volume_make(path);
+		log = volume_open(path);
+		b = batch_make(log);
+		log_frame_begin(b, &tools_who);
+		assert_int_equal(log_frame_add(b, &r, &e), RC_OK);
+		log_frame_end(b);
+		assert_int_equal(log_append(log, b, false, false, &e), RC_OK);
+		append_counters(log, 5, 1);
+		image = image_take(path);
+		log_batch_free(&b);
+		log_close(&log);
+		image.seg[SEGMENT_HDR_LEN + 5] ^= 1;
+		image_restore(&image, path, image.seg_len);
+		assert_int_equal(open_and_replay(path, 0, t), 1);
+		assert_int_equal(t->count, 1);
+		assert_int_equal(t->value[0], 5);
+		image_free(&image);
+		volume_remove(path);
+	}
+	free(t);
+}
+
 /* A recovery that dies before or while sealing is done again by the next one. */
 static void
 test_crash_in_recovery(void **state)
@@ -485,6 +620,41 @@ test_failed_sync(void **state)
 	free(t);
 }
 
+/* The same for who closes the dead log and opens it again; and when even that fails, the log still opens. */
+static void
+test_close_dead(void **state)
+{
+	struct told *t = told_new();
+	struct err e = ERR_INIT;
+	struct log_batch *b;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	for (int fails = 0; fails < 2; fails++) {
+		volume_make(path);
+		log = volume_open_as(path, LOG_WRITE, 0, faulty_backend(), NULL);
+		append_counters(log, 1, 2);
+		b = batch_make(log);
+		assert_int_equal(append_counter(log, b, 3, true, &e), RC_OK);
+		fault.append_dead = 1;
+		assert_int_equal(append_counter(log, b, 4, false, &e), RC_IO);
+		fault.reacquire_fails = fails;
+		log_batch_free(&b);
+		log_close(&log);
+		log = volume_open(path);
+		assert_int_equal(log_epoch(log), fails ? 2 : 3);
+		replay_all(log, t, 0);
+		assert_int_equal(t->findings, 0);
+		assert_int_equal(t->count, fails ? 4 : 3);
+		assert_int_equal(t->value[2], 3);
+		assert_int_equal(t->lsn[2], fails ? LSN_MAKE(1, 3) : LSN_MAKE(2, 1));
+		log_close(&log);
+		volume_remove(path);
+	}
+	free(t);
+}
+
 static void
 test_failed_log_sync(void **state)
 {
@@ -603,7 +773,9 @@ main(void)
 		cmocka_unit_test(test_crash_in_recovery), cmocka_unit_test(test_head_slots),
 		cmocka_unit_test(test_missing_segment), cmocka_unit_test(test_failed_sync),
 		cmocka_unit_test(test_failed_log_sync), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_bad_sector),
+		cmocka_unit_test(test_bad_sector),     cmocka_unit_test(test_close_dead),
+		cmocka_unit_test(test_wrong_lsn),      cmocka_unit_test(test_search_edge),
+		cmocka_unit_test(test_time),           cmocka_unit_test(test_roll_syncs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
