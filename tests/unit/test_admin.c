@@ -275,6 +275,9 @@ test_accounts(void **state)
 	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"name\":\"boris\",\"volume\":\"v2\",\"id\":\"")));
 	run_ok("user passwd Boris " VERIFIER);
 	assert_int_equal(run("user passwd nobody " VERIFIER), ADMIN_FAILED);
+	run_ok("quota set Boris 1K");
+	run_ok("quota show boris");
+	assert_true(holds(&printed, "\tquota 1024\n"));
 	run_ok("quota set BORIS 0");
 	run_ok("quota show boris");
 	assert_true(holds(&printed, "no quota"));
@@ -341,6 +344,53 @@ test_check(void **state)
 	assert_false(holds(&printed, "v1: "));
 }
 
+/* The last record of the log, a verifier, is damaged; of a volume that nobody writes. */
+static void
+damage_log(const char *path)
+{
+	char command[200];
+	FILE *f;
+	long at = 0;
+	int c;
+
+	snprintf(command, sizeof command, "%s/log/s-1-1.seg", path);
+	f = fopen(command, "r+");
+	assert_non_null(f);
+	for (long i = 0; (c = fgetc(f)) != EOF; i++)
+		at = c != 0 ? i : at;
+	assert_int_equal(fseek(f, at, SEEK_SET), 0);
+	assert_int_not_equal(fputc(0, f), EOF);
+	fclose(f);
+}
+
+static void
+test_check_finds_damage(void **state)
+{
+	struct volume *const first = volumes[0];
+	struct volume_params p = { .name = "v3", .mode = VOLUME_WRITE };
+	struct err e = ERR_INIT;
+	char path[80];
+
+	(void)state;
+	snprintf(path, sizeof path, "%s/damaged", dir);
+	p.path = path;
+	assert_int_equal(volume_create(path, &e), RC_OK);
+	assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
+	run_ok("user add --volume v3 anton " VERIFIER);
+	volume_close(&volumes[0]);
+	damage_log(path);
+	p.mode = VOLUME_READ;
+	assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
+	assert_int_equal(run("check --volume v3"), ADMIN_DAMAGE);
+	assert_true(holds(&printed, "v3: segment s-1-1 offset ") && holds(&printed, "v3: DAMAGED: "));
+	assert_int_equal(run("dump --volume v3"), ADMIN_DAMAGE);
+	assert_true(holds(&complained, "v3: segment s-1-1 offset "));
+	/* The worst volume tells. */
+	assert_int_equal(run("check"), ADMIN_DAMAGE);
+	volume_close(&volumes[0]);
+	volumes[0] = first;
+}
+
 static void
 test_dump(void **state)
 {
@@ -370,7 +420,7 @@ test_reader_goes_away(void **state)
 	}
 }
 
-#define FIXED 10
+#define FIXED 11
 
 int
 main(void)
@@ -384,6 +434,7 @@ main(void)
 		cmocka_unit_test(test_mailboxes),
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_check_finds_damage),
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_reader_goes_away),
 	};
