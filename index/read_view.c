@@ -21,31 +21,85 @@ add_uids(struct db *db, sqlite3_stmt *q, struct uid_set *out, struct err *e)
 	return step == DB_DONE ? RC_OK : e->code;
 }
 
-/* A mailbox without gaps between its first and last UID is one range: two lookups instead of a scan. */
+/* What a mailbox row and its ends say. */
+struct extent {
+	uint64_t exists, uidnext, first, last;
+};
+
 static enum rc
-add_existing(struct db *db, mailbox_id mailbox, mail_uid uidnext, struct uid_set *out, struct err *e)
+read_extent(struct db *db, mailbox_id mailbox, struct extent *x, struct err *e)
 {
 	sqlite3_stmt *q;
-	uint64_t exists, first, last;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT exists_, (SELECT min(uid) FROM message WHERE mailbox=?1),"
+	rc = db_first(db, &q, "SELECT exists_, uidnext, (SELECT min(uid) FROM message WHERE mailbox=?1),"
 	              " (SELECT max(uid) FROM message WHERE mailbox=?1) FROM mailbox WHERE id=?1",
 	              DB_ARGS(DB_NUM(mailbox)), e);
 	if (rc != RC_OK)
 		return rc;
-	exists = db_u64(q, 0);
-	first = db_u64(q, 1);
-	last = db_u64(q, 2);
+	*x = (struct extent){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3) };
 	db_end(q);
-	if (exists == 0 || first >= uidnext)
-		return RC_OK;
-	if (last - first + 1 == exists) {
-		last = last < uidnext ? last : uidnext - 1u;
-		return uid_set_add(out, (mail_uid)first, (mail_uid)last) ? RC_OK : err_set(e, RC_LIMIT, "no room for a range");
+	return RC_OK;
+}
+
+static bool
+add_below(struct uid_set *out, uint64_t first, uint64_t last, mail_uid end)
+{
+	last = last < end ? last : end - UINT64_C(1);
+	return first > last || uid_set_add(out, (mail_uid)first, (mail_uid)last);
+}
+
+/* UIDs are given without gaps, so what exists is what has no tombstone: where those are few, they are read instead of the
+ * messages. *complete is false if tombstones are missing (they may have been pruned): then nothing is known. */
+static enum rc
+add_untombed(struct db *db, mailbox_id mailbox, const struct extent *x, mail_uid end, struct uid_set *out, bool *complete,
+             struct err *e)
+{
+	uint64_t from = 1;
+	uint64_t dead = 0;
+	enum db_step step;
+	bool fits = true;
+	sqlite3_stmt *q = db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 ORDER BY uid", DB_ARGS(DB_NUM(mailbox)),
+	                           e);
+
+	*complete = false;
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		uint64_t uid = db_u64(q, 0);
+
+		fits = fits && add_below(out, from, uid - 1, end);
+		from = uid + 1;
+		dead++;
 	}
+	if (step == DB_FAIL)
+		return e->code;
+	fits = fits && add_below(out, from, x->uidnext - 1, end);
+	*complete = fits && dead == x->uidnext - 1 - x->exists;
+	if (!*complete)
+		uid_set_reset(out);
+	return RC_OK;
+}
+
+/* The UIDs below `end` that exist, without looking at each message where that can be helped. */
+static enum rc
+add_existing(struct db *db, mailbox_id mailbox, mail_uid end, struct uid_set *out, struct err *e)
+{
+	struct extent x;
+	bool complete = false;
+	enum rc rc;
+
+	rc = read_extent(db, mailbox, &x, e);
+	if (rc != RC_OK || x.exists == 0 || end == 0)
+		return rc;
+	if (x.last - x.first + 1 == x.exists)
+		return add_below(out, x.first, x.last, end) ? RC_OK : err_set(e, RC_LIMIT, "no room for a range");
+	if (x.uidnext - 1 - x.exists < x.exists / 4)
+		rc = add_untombed(db, mailbox, &x, end, out, &complete, e);
+	if (rc != RC_OK || complete)
+		return rc;
 	return add_uids(db, db_query(db, "SELECT uid FROM message WHERE mailbox=?1 AND uid < ?2 ORDER BY uid",
-	                             DB_ARGS(DB_NUM(mailbox), DB_NUM(uidnext)), e), out, e);
+	                             DB_ARGS(DB_NUM(mailbox), DB_NUM(end)), e), out, e);
 }
 
 enum rc

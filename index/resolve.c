@@ -50,14 +50,20 @@ resolve_frame_end(struct resolver *rs, struct err *e)
 	return db_run(rs->db, "RELEASE frame", DB_NO_ARGS, e);
 }
 
+/* Undo the open frame. If SQLite has rolled the whole transaction back by itself (it may, when the disk is full or memory
+ * is out), there is no savepoint any more: the batch is lost, which `why` says. */
 static enum rc
-abandon_frame(struct resolver *rs, struct err *e)
+abandon_frame(struct resolver *rs, const struct err *why, struct err *e)
 {
 	enum rc rc;
 
 	log_frame_abandon(rs->batch);
 	rs->in_frame = false;
 	apply_set_mark(rs->ap, &rs->mark);
+	if (sqlite3_get_autocommit(db_handle(rs->db)) != 0) {
+		*e = *why;
+		return why->code;
+	}
 	rc = db_run(rs->db, "ROLLBACK TO frame", DB_NO_ARGS, e);
 	return rc == RC_OK ? db_run(rs->db, "RELEASE frame", DB_NO_ARGS, e) : rc;
 }
@@ -233,12 +239,11 @@ resolve_change(struct resolver *rs, struct change *c, struct err *e)
 	rs->refused = false;
 	rc = dispatch(rs, &sub);
 	if (rs->in_frame) {
-		struct err gone = ERR_INIT;
-		enum rc undone = abandon_frame(rs, &gone);
+		enum rc undone;
 
 		assert(rc != RC_OK);
+		undone = abandon_frame(rs, &sub, e);
 		if (undone != RC_OK) {
-			*e = gone;
 			arena_reset(&rs->scratch);
 			return undone;
 		}
@@ -250,6 +255,6 @@ resolve_change(struct resolver *rs, struct change *c, struct err *e)
 		return rc;
 	}
 	c->rc = rc;
-	c->err = sub;
+	c->err = rc != RC_OK ? sub : (struct err)ERR_INIT;      /* lookups that found nothing leave their text */
 	return RC_OK;
 }

@@ -2,6 +2,7 @@
 #include "tests/unit/volume_fixture.h"
 
 #include <pthread.h>
+#include <sqlite3.h>
 
 static account_id anna;
 static mailbox_id inbox;
@@ -594,6 +595,57 @@ test_view_as_of(void **state)
 }
 
 static void
+lose_tombstone(mail_uid uid)
+{
+	char path[300], sql[100];
+	sqlite3 *db;
+
+	(void)snprintf(path, sizeof path, "%s/index.db", fx_dir);
+	(void)snprintf(sql, sizeof sql, "DELETE FROM expunged WHERE uid=%u", uid);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+/* The same set by way of the tombstones, of the messages, and when a tombstone has gone. */
+static void
+test_view_with_gaps(void **state)
+{
+	static const struct {
+		mail_uid    first, last;
+		mail_uid    uidnext;
+		const char *want;
+	} steps[] = {
+		{ 3, 3, 41, "1:2,4:40" },
+		{ 50, 50, 41, "1:2,4:40" },
+		{ 1, 1, 41, "2,4:40" },
+		{ 40, 40, 41, "2,4:39" },
+		{ 40, 40, 5, "2,4" },
+		{ 40, 40, 4, "2" },
+		{ 40, 40, 1, "" },
+		{ 40, 40, 0, "" },
+		{ 10, 30, 41, "2,4:9,31:39" },
+		{ 2, 2, 4000000000u, "4:9,31:39" },
+		{ 4, 38, 41, "39" },
+		{ 39, 39, 41, "" },
+	};
+	struct uid_set s;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	uid_set_init(&s, 100);
+	fx_append_n(inbox, 40);
+	for (size_t i = 0; i < UNIT_COUNT(steps); i++) {
+		if (i == 1)
+			lose_tombstone(3);
+		(void)fx_expunge(inbox, steps[i].first, steps[i].last);
+		assert_int_equal(volume_read_view(fx_v, inbox, steps[i].uidnext, UINT64_MAX >> 1, &s, &e), RC_OK);
+		assert_set(&s, steps[i].want);
+	}
+	uid_set_fini(&s);
+}
+
+static void
 test_changes_since(void **state)
 {
 	struct view_changes vc;
@@ -737,6 +789,7 @@ main(void)
 		CASE(test_multiappend_all_or_nothing), CASE(test_large_messages), CASE(test_keywords),
 		CASE(test_keywords_limit), CASE(test_store), CASE(test_store_unchangedsince), CASE(test_store_many_groups),
 		CASE(test_expunge), CASE(test_copy_and_move), CASE(test_account_changes), CASE(test_view_as_of),
+		CASE(test_view_with_gaps),
 		CASE(test_changes_since), CASE(test_numbers_only_rise), CASE(test_paging),
 		CASE(test_batches_with_refusals),
 	};

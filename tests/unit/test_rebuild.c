@@ -158,8 +158,8 @@ static const char *const mails[] = {
 	"Subject: two\r\nIn-Reply-To: <1@example.org>\r\n\r\n",
 	"From: x\nTo: y\n\nbare\nlines\n",
 	"no header at all",
-	"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n"
-	"Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n",
+	("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n"
+	 "Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n"),
 };
 
 #define PICK(a) ((a)[draw(UNIT_COUNT(a))])

@@ -2,6 +2,7 @@
  * [design I1]. SQLite's commit hook makes the failure. */
 #include "tests/unit/volume_fixture.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "index/volume_impl.h"
@@ -82,6 +83,114 @@ test_ingested_outlives_recovery(void **state)
 	assert_int_equal(count, 2);
 }
 
+/* The index has no room for another page. */
+static void
+fill_index(void)
+{
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "PRAGMA max_page_count=1", NULL, NULL, NULL), SQLITE_OK);
+}
+
+/* A full disk under the index before the append: nothing has happened, reading goes on, room brings it back. */
+static void
+test_index_full_while_resolving(void **state)
+{
+	account_id anna = fx_account("anna");
+	struct err e = ERR_INIT;
+	struct volume_status before, after;
+	char name[900];
+	enum rc rc = RC_OK;
+	bool durable = false;
+	int made = 0;
+
+	(void)state;
+	memset(name, 'x', sizeof name - 1);
+	name[sizeof name - 1] = '\0';
+	fill_index();
+	while (rc == RC_OK && made < 1000) {
+		struct change *c = fx_change(CHANGE_MAILBOX_CREATE);
+
+		assert_int_equal(volume_get_status(fx_v, &before, &e), RC_OK);
+		name[0] = (char)('a' + made % 26);
+		name[1] = (char)('a' + made / 26 % 26);
+		name[2] = (char)('a' + made / 676);
+		made++;
+		c->u.mailbox.account = anna;
+		c->u.mailbox.name = slice_str(name);
+		rc = volume_submit_wait(fx_v, c);
+		durable = c->durable;
+		e = c->err;
+		change_free(&c);
+	}
+	assert_int_equal(rc, RC_IO);
+	assert_int_equal(e.os, ENOSPC);
+	assert_false(durable);
+	assert_int_equal(volume_get_status(fx_v, &after, &e), RC_OK);
+	assert_int_equal(after.last_lsn, before.last_lsn);
+	assert_int_equal(after.mailboxes, before.mailboxes);
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "PRAGMA max_page_count=1000000", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "again", ""), RC_OK);
+}
+
+/* The same after the append, when the blob's row is inserted: it has happened. */
+static void
+test_index_full_after_append(void **state)
+{
+	account_id anna = fx_account("anna");
+	mailbox_id inbox = fx_box(anna, "INBOX");
+	struct buf mail;
+	uint32_t delivered = 0;
+	enum rc rc = RC_OK;
+
+	(void)state;
+	/* A long subject makes a long summary. */
+	buf_init(&mail, 1u << 20);
+	assert_true(buf_append_str(&mail, "Subject: "));
+	for (int i = 0; i < 700; i++)
+		assert_true(buf_append_str(&mail, "word "));
+	assert_true(buf_append_str(&mail, "\r\n\r\n"));
+	fill_index();
+	while (rc == RC_OK && delivered < 1000) {
+		struct change *c = fx_make_append(&inbox, 1, buf_slice(&mail), 0, "");
+
+		rc = volume_submit_wait(fx_v, c);
+		assert_true(rc == RC_OK || c->durable);
+		change_free(&c);
+		delivered++;
+	}
+	assert_int_equal(rc, RC_IO);
+	assert_int_equal(fx_append(inbox, SLICE(TEST_MAIL), 0, ""), delivered + 1);     /* the new connection has room */
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, delivered + 1);
+	buf_fini(&mail);
+}
+
+/* Relaxed durability changes nothing but the syncs. */
+static void
+test_relaxed(void **state)
+{
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .relaxed = true };
+	account_id anna = fx_account("anna");
+	mailbox_id inbox = fx_box(anna, "INBOX");
+	struct volume_status before, after;
+	struct err e = ERR_INIT;
+	mail_modseq last = 0;
+
+	(void)state;
+	fx_append_n(inbox, 3);
+	volume_close(&fx_v);
+	assert_int_equal(volume_open(&p, &fx_v, &e), RC_OK);
+	assert_int_equal(volume_get_status(fx_v, &before, &e), RC_OK);
+	for (int i = 0; i < 20; i++)
+		last = fx_store(inbox, 1, 3, i % 2 == 0 ? STORE_ADD : STORE_REMOVE, FLAG_SEEN, "");
+	assert_int_equal(volume_get_status(fx_v, &after, &e), RC_OK);
+	assert_true(after.syncs - before.syncs <= 5);
+	assert_int_equal(fx_append(inbox, SLICE(TEST_MAIL), 0, ""), 4);
+	assert_true(fx_store(inbox, 1, 1, STORE_ADD, FLAG_DRAFT, "") > last);
+	volume_close(&fx_v);
+	fx_open();
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 4);
+	assert_int_equal(fx_mailbox(anna, "INBOX").unseen, 4);
+}
+
 /* A batch of refused changes writes nothing. */
 static void
 test_refused_writes_nothing(void **state)
@@ -106,6 +215,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_commit_fails, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_ingested_outlives_recovery, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_index_full_while_resolving, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_index_full_after_append, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_relaxed, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_refused_writes_nothing, fx_setup, fx_teardown),
 	};
 
