@@ -283,6 +283,46 @@ test_many_vectors(void **state)
 	free(t);
 }
 
+/* An abandoned blob is forgotten, though its LSN is given again. */
+static void
+test_abandoned_blob(void **state)
+{
+	static uint8_t bytes[3][900];
+	struct err e = ERR_INIT;
+	struct log_batch *b;
+	struct log_addr addr;
+	uint64_t data_offset;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open(path);
+	b = batch_make(log);
+	for (uint32_t i = 0; i < 3; i++) {
+		struct blob_chunk c = { 700 + i, 700 + i, 0, CHUNK_STORED, 0 };
+		struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 700 + i, .chunks = &c, .chunk_count = 1,
+		                                                     .data = { bytes[i], 700 + i } } };
+
+		memset(bytes[i], (int)i, sizeof bytes[i]);
+		log_frame_begin(b, &tools_who);
+		assert_int_equal(log_frame_add(b, &r, &e), RC_OK);
+		assert_int_equal(r.lsn, LSN_MAKE(1, 1));
+		if (i < 2)
+			log_frame_abandon(b);
+		else
+			log_frame_end(b);
+	}
+	assert_int_equal(log_append(log, b, false, false, &e), RC_OK);
+	assert_true(log_batch_blob_addr(b, LSN_MAKE(1, 1), &addr, &data_offset));
+	assert_int_equal(addr.len - data_offset, 702);
+	assert_int_equal(log_read(log, &addr, data_offset, bytes[0], 702, &e), RC_OK);
+	assert_memory_equal(bytes[0], bytes[2], 702);
+	log_batch_free(&b);
+	log_close(&log);
+	volume_remove(path);
+}
+
 /* Readers go on while the writer appends, rolls and takes the log over from itself. For TSan above all. */
 struct reader {
 	struct log  *log;
@@ -359,7 +399,7 @@ main(void)
 		cmocka_unit_test(test_frame_limit),   cmocka_unit_test(test_roll),
 		cmocka_unit_test(test_lock_and_follow), cmocka_unit_test(test_takeovers),
 		cmocka_unit_test(test_not_a_volume), cmocka_unit_test(test_many_vectors),
-		cmocka_unit_test(test_readers),
+		cmocka_unit_test(test_readers), cmocka_unit_test(test_abandoned_blob),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
