@@ -333,6 +333,57 @@ test_many(void **state)
 	rig_end(s);
 }
 
+/* Summaries too large for a page: fewer rows at once, all of them answered; for SEARCH too. */
+static void
+test_large_summaries(void **state)
+{
+	struct session *s;
+	struct buf mail;
+	const char *said;
+
+	(void)state;
+	buf_init(&mail, 1u << 20);
+	buf_append_str(&mail, "Subject: many\r\nTo: ");
+	for (int i = 0; i < 1900; i++)
+		buf_printf(&mail, "A rather long name %d <person%d@department%d.example.org>,\r\n ", i, i, i);
+	buf_append_str(&mail, "last@example.org\r\n\r\nbody\r\n");
+	for (int i = 0; i < 130; i++)
+		fx_append(rig_inbox(), buf_slice(&mail), 0, "");
+	s = rig_selected();
+	said = rig_send(s, "1 FETCH 1:* ENVELOPE");
+	for (unsigned i = 1; i <= 130; i++) {
+		char start[40];
+
+		(void)snprintf(start, sizeof start, "* %u FETCH (ENVELOPE (", i);
+		said = strstr(said, start);
+		assert_non_null(said);
+	}
+	assert_non_null(strstr(said, "\r\n1 OK FETCH completed\r\n"));
+	rig_expect(s, "2 SEARCH RETURN (COUNT) SENTSINCE 1-Jan-1990",
+	           "* ESEARCH (TAG \"2\") COUNT 130\r\n2 OK SEARCH completed\r\n");
+	rig_end(s);
+	buf_fini(&mail);
+}
+
+/* A message in the view that storage no longer has, not even as a tombstone. */
+static void
+test_beyond_retention(void **state)
+{
+	struct session *s;
+	struct imap_view *view;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 2);
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1 UID");
+	view = &rig_imap(s)->view;
+	assert_true(uid_set_add(&view->uids, 50, 50));
+	view->exists++;
+	rig_expect(s, "2 FETCH 1:3 UID", "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n"
+	           "2 NO [EXPUNGEISSUED] Some of the messages no longer exist\r\n");
+	rig_end(s);
+}
+
 /* ---- damage ---- */
 
 /* Flip a byte of the text in every file of the log. */
@@ -445,6 +496,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_examine_keeps_unseen, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_large, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_large_summaries, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_beyond_retention, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_before_announcement, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_after_announcement, rig_setup, rig_teardown),
 	};

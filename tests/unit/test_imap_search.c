@@ -88,6 +88,7 @@ static const struct search_case {
 	{ "text is the subject", "TEXT \"subject: plain\"", " 4" },
 	{ "text is body", "TEXT nothing", " 4" },
 	{ "text is the header of a part", "TEXT hidden", " 3" },
+	{ "text does not go on in the next part", "TEXT lncontent-type", "" },
 	{ "not body", "NOT BODY nothing", " 1 2 3" },
 	{ "body or header", "OR BODY nothing SUBJECT parts", " 3 4" },
 	{ "two bodies", "BODY nested BODY desu", "" },
@@ -213,35 +214,46 @@ test_limits(void **state)
 	rig_expect(s, line, "1 BAD SEARCH: expected fewer search keys\r\n");
 }
 
-/* Found across every cut between pieces: a word is moved over the borders of a long body without a line end, and of one
- * with. */
+static void
+append_dots(struct buf *b, size_t n)
+{
+	while (n-- > 0)
+		buf_append_byte(b, '.');
+}
+
+/* Found across every cut between pieces: in a body of one long line, which is cut anywhere; across a line end, where
+ * others are cut; and with a character over the border of what is read at once. */
 static void
 test_across_pieces(void **state)
 {
+	static const struct { size_t border; const char *text; const char *end; } bodies[] = {
+		{ 4 * 65536, "NEE DLE", "" },
+		{ 65536, "nee\r\ndle", "" },
+		{ 65536, "h\xc3\xa9h\xc3\xa9h\xc3\xa9", "\r\nend\r\n" },
+	};
 	struct session *s;
+	struct buf mail;
 
 	(void)state;
-	for (int lines = 0; lines < 2; lines++) {
-		for (size_t at = 65536 - 12; at < 65536 + 4; at += 3) {
-			struct buf mail;
-
+	for (size_t i = 0; i < UNIT_COUNT(bodies); i++) {
+		for (size_t before = 0; before < 10; before++) {
 			buf_init(&mail, 1u << 20);
-			buf_append_str(&mail, "Subject: x\r\n\r\n");
-			for (size_t i = 0; i < 400000; i++) {
-				if (i == at || i == at + 262144) {
-					buf_append_str(&mail, lines ? "nee dle" : "NEE DLE");
-					i += 6;
-				} else {
-					buf_append_byte(&mail, lines && i % 70 == 69 ? '\n' : '.');
-				}
-			}
+			buf_append_str(&mail, "Content-Type: text/plain; charset=utf-8\r\n\r\n");
+			append_dots(&mail, bodies[i].border - before);
+			buf_append_str(&mail, bodies[i].text);
+			append_dots(&mail, 100);
+			buf_append_str(&mail, bodies[i].end);
+			append_dots(&mail, 100000);
 			fx_append(rig_inbox(), buf_slice(&mail), 0, "");
 			buf_fini(&mail);
 		}
 	}
 	s = rig_selected();
-	rig_expect(s, "1 SEARCH BODY \"nee dle\"", "* SEARCH 1 2 3 4 5 6 7 8 9 10 11 12\r\n1 OK SEARCH completed\r\n");
-	rig_expect(s, "2 SEARCH BODY \"nee  dle\"", "* SEARCH\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "1 SEARCH RETURN () BODY \"nee dle\"", "* ESEARCH (TAG \"1\") ALL 1:10\r\n1 OK SEARCH completed\r\n");
+	rig_expect(s, "2 SEARCH RETURN () BODY {8+}\r\nNEE\r\nDLE", "* ESEARCH (TAG \"2\") ALL 11:20\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "3 SEARCH RETURN () CHARSET UTF-8 BODY {9+}\r\nh\xc3\xa9h\xc3\x89h\xc3\xa9",
+	           "* ESEARCH (TAG \"3\") ALL 21:30\r\n3 OK SEARCH completed\r\n");
+	rig_expect(s, "4 SEARCH BODY \"nee  dle\"", "* SEARCH\r\n4 OK SEARCH completed\r\n");
 	assert_true(imap_steps(s) > 10);
 	rig_end(s);
 }
