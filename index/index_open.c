@@ -110,6 +110,18 @@ index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_e
 
 /* ---- rebuild ---- */
 
+/* Nobody else's: it holds credentials. What SQLite makes beside it gets the same mode. */
+static enum rc
+make_file(const char *path, struct err *e)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_os(e, errno, "make %s", path);
+	(void)close(fd);
+	return RC_OK;
+}
+
 static enum rc
 sync_file(const char *path, struct err *e)
 {
@@ -162,6 +174,8 @@ index_rebuild(struct volume *v, struct err *e)
 
 	(void)snprintf(path, sizeof path, "%s.new", v->index_path);
 	rc = db_unlink(path, e);
+	if (rc == RC_OK)
+		rc = make_file(path, e);
 	if (rc == RC_OK)
 		rc = db_open(path, DB_BUILD, NULL, &db, e);
 	if (rc == RC_OK)

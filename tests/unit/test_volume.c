@@ -192,6 +192,23 @@ test_damaged_index_is_rebuilt(void **state)
 	}
 }
 
+/* The index holds credentials. */
+static void
+test_index_is_private(void **state)
+{
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	char path[300];
+	struct stat st;
+
+	(void)state;
+	(void)fx_account("anna");
+	for (size_t i = 0; i < UNIT_COUNT(ends); i++) {
+		(void)snprintf(path, sizeof path, "%s/index.db%s", fx_dir, ends[i]);
+		assert_int_equal(stat(path, &st), 0);
+		assert_int_equal(st.st_mode & 077, 0);
+	}
+}
+
 static void
 test_reindex(void **state)
 {
@@ -262,6 +279,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many_targets, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_damaged_index_is_rebuilt, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_reindex, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_index_is_private, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_read_only, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_check, fx_setup, fx_teardown),
 	};
