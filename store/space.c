@@ -85,5 +85,9 @@ space_release(int fd, uint64_t from, uint64_t to)
 void
 space_drop_cache(int fd)
 {
+#ifdef POSIX_FADV_DONTNEED
 	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+#else
+	(void)fd;
+#endif
 }

@@ -14,13 +14,14 @@ struct request {
 	int      os;
 	bool     durable;
 	int      answers;
-	struct owner *owner;
+	size_t   order;                 /* how many were answered before it */
 };
 
 /* Stands for the index: knows what it committed. */
 struct owner {
 	pthread_mutex_t lock;
 	pthread_cond_t  answered;
+	pthread_mutex_t gate;           /* held by a test: no batch begins */
 	struct log     *log;
 	size_t          answers;
 	uint32_t        committed, pending, last_in_batch;      /* how many values */
@@ -36,6 +37,8 @@ own_begin(void *arg, struct err *e)
 	struct owner *o = arg;
 
 	assert_false(o->in_batch);
+	pthread_mutex_lock(&o->gate);
+	pthread_mutex_unlock(&o->gate);
 	if (fault_now(&o->begin_fails))
 		return err_set(e, RC_BUSY, "injected: begin");
 	o->in_batch = true;
@@ -108,7 +111,7 @@ own_answer(void *arg, struct writer_request *req, enum rc rc, bool durable, cons
 		assert_true(r->lsn > o->last_lsn);      /* answered in the order of the log */
 		o->last_lsn = r->lsn;
 	}
-	o->answers++;
+	r->order = o->answers++;
 	pthread_cond_broadcast(&o->answered);
 	pthread_mutex_unlock(&o->lock);
 }
@@ -138,18 +141,26 @@ struct scene {
 };
 
 static void
-scene_open(struct scene *s, bool relaxed, uint32_t max_requests)
+scene_open_sized(struct scene *s, bool relaxed, uint32_t max_requests, uint32_t max_bytes)
 {
-	struct writer_params p = { .ops = &ops, .owner = &s->o, .relaxed = relaxed, .max_requests = max_requests };
+	struct writer_params p = { .ops = &ops, .owner = &s->o, .relaxed = relaxed, .max_requests = max_requests,
+	                           .max_bytes = max_bytes };
 	struct err e = ERR_INIT;
 
 	memset(s, 0, sizeof *s);
 	pthread_mutex_init(&s->o.lock, NULL);
+	pthread_mutex_init(&s->o.gate, NULL);
 	pthread_cond_init(&s->o.answered, NULL);
 	volume_make(s->path);
 	s->o.log = volume_open_as(s->path, LOG_WRITE, 0, faulty_backend(), NULL);
 	p.log = s->o.log;
 	assert_int_equal(writer_start(&p, &s->w, &e), RC_OK);
+}
+
+static void
+scene_open(struct scene *s, bool relaxed, uint32_t max_requests)
+{
+	scene_open_sized(s, relaxed, max_requests, 0);
 }
 
 static void
@@ -159,6 +170,7 @@ scene_close(struct scene *s)
 	log_close(&s->o.log);
 	volume_remove(s->path);
 	pthread_mutex_destroy(&s->o.lock);
+	pthread_mutex_destroy(&s->o.gate);
 	pthread_cond_destroy(&s->o.answered);
 }
 
@@ -323,6 +335,56 @@ test_no_space(void **state)
 	free(t);
 }
 
+/* What frees space goes before those that came later, however many they are. */
+static void
+test_reserve_goes_first(void **state)
+{
+	struct request reqs[20];
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 2);
+	memset(reqs, 0, sizeof reqs);
+	reqs[1].base.reserve_ok = true;
+	fault.only_reserve = true;
+	pthread_mutex_lock(&s.o.gate);
+	for (size_t i = 0; i < 20; i++)
+		writer_submit(s.w, &reqs[i].base);
+	pthread_mutex_unlock(&s.o.gate);
+	wait_answers(&s.o, 20);
+	for (size_t i = 0; i < 20; i++) {
+		assert_int_equal(reqs[i].rc, i == 1 ? RC_OK : RC_IO);
+		assert_int_equal(reqs[i].answers, 1);
+	}
+	assert_true(reqs[1].order <= 2);
+	scene_close(&s);
+}
+
+/* A full batch puts the rest back, in order. */
+static void
+test_batch_bytes(void **state)
+{
+	struct request reqs[50];
+	struct writer_stats st;
+	struct scene s;
+
+	(void)state;
+	scene_open_sized(&s, false, 10, 200);
+	memset(reqs, 0, sizeof reqs);
+	pthread_mutex_lock(&s.o.gate);
+	for (size_t i = 0; i < 50; i++)
+		writer_submit(s.w, &reqs[i].base);
+	pthread_mutex_unlock(&s.o.gate);
+	wait_answers(&s.o, 50);
+	for (size_t i = 0; i < 50; i++) {
+		assert_int_equal(reqs[i].order, i);
+		assert_int_equal(reqs[i].rc, RC_OK);
+	}
+	writer_get_stats(s.w, &st);
+	assert_true(st.batches >= 17 && st.batches <= 20);      /* three frames pass 200 bytes */
+	scene_close(&s);
+}
+
 /* A dead log: the batch is answered as failed, the log taken over, with pauses when that fails; then all goes on. */
 static void
 test_dead_log(void **state)
@@ -438,6 +500,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_crowd),         cmocka_unit_test(test_stop_answers_all),
 		cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_no_space),
+		cmocka_unit_test(test_reserve_goes_first), cmocka_unit_test(test_batch_bytes),
 		cmocka_unit_test(test_dead_log),      cmocka_unit_test(test_failed_commit),
 		cmocka_unit_test(test_relaxed),       cmocka_unit_test(test_relaxed_lost_and_found),
 	};
