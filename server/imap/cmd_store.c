@@ -152,19 +152,6 @@ take_result(struct imap *im, struct store *st)
 	return st->silent ? completed(im) : IMAP_MORE;  /* .SILENT: OK also if some are gone [RFC 2180 s4.2.1] */
 }
 
-static void
-write_row(struct imap *im, const struct message_row *row, struct view_walk *walk)
-{
-	struct buf *out = imap_out(im);
-
-	buf_printf(out, "* %u FETCH (", imap_view_seq(&im->view, walk, row->uid));
-	if (im->uid_command)
-		buf_printf(out, "UID %u ", row->uid);
-	buf_append_str(out, "FLAGS ");
-	imap_out_flags(out, row->flags, row->keywords, !im->rev2 && row->uid >= im->view.recent_from);
-	buf_append_str(out, ")\r\n");
-}
-
 /* The flags of every message named, changed or not, a page per call. Of those that others expunged nothing is said, and
  * the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the client then knows to ask for news. */
 static enum imap_result
@@ -182,7 +169,7 @@ answer(struct imap *im, struct store *st)
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
 	for (size_t i = 0; i < n; i++)
-		write_row(im, &rows[i], &walk);
+		imap_out_fetch_flags(im, imap_view_seq(&im->view, &walk, rows[i].uid), &rows[i]);
 	if (n == PAGE_ROWS && rows[n - 1].uid < UINT32_MAX) {
 		st->next_uid = rows[n - 1].uid + 1;
 		return IMAP_MORE;

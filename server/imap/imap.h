@@ -151,6 +151,9 @@ enum imap_result imap_submit(struct imap *im, struct change *c);
  * called again (IMAP_MORE). Pool. */
 bool imap_tell_changes(struct imap *im, bool expunge);
 
+/* "* 5 FETCH (FLAGS (...))", with the UID for UID commands and in IMAP4rev2. */
+void imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row);
+
 /* The capability list for the state and stream as they are, without "CAPABILITY ". */
 void imap_out_capabilities(struct imap *im, struct buf *out);
 

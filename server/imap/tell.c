@@ -30,8 +30,8 @@ log_failure(struct imap *im, const char *ev, const struct err *e)
 
 /* Unilateral FETCH data carry the UID where the client works by UIDs, and always in IMAP4rev2, where IDLE demands it
  * [RFC 9051 s6.3.13, s7.5.2]. */
-static void
-tell_flags(struct imap *im, uint32_t seq, const struct message_row *row)
+void
+imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row)
 {
 	struct buf *out = imap_out(im);
 
@@ -50,7 +50,7 @@ tell_changed(struct imap *im, const struct view_changes *c)
 
 	for (size_t i = 0; i < c->changed_count; i++)
 		if (uid_set_contains(uids, c->changed[i].uid))
-			tell_flags(im, uid_set_rank(uids, c->changed[i].uid), &c->changed[i]);
+			imap_out_fetch_flags(im, uid_set_rank(uids, c->changed[i].uid), &c->changed[i]);
 }
 
 /* The next piece of a long list of flag changes. */
@@ -70,7 +70,7 @@ tell_scan(struct imap *im, struct err *e)
 	if (rc == RC_OK) {
 		for (size_t i = 0; i < n; i++)
 			if (rows[i].modseq > view->changed_told)
-				tell_flags(im, imap_view_seq(view, &walk, rows[i].uid), &rows[i]);
+				imap_out_fetch_flags(im, imap_view_seq(view, &walk, rows[i].uid), &rows[i]);
 		if (n < TELL_ROWS || rows[n - 1].uid == UINT32_MAX) {
 			view->tell_from = 0;
 			view->changed_told = view->tell_to;
