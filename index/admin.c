@@ -1,7 +1,7 @@
 /* admin - the table of verbs, and what all of them need. See admin.h.
  *
- * Each call has one arena and one line buffer. Handlers tell their own errors and return the exit status; when the
- * reader has gone away they stop at the next line.
+ * Each call has one arena and one line buffer. Handlers tell their own errors and return the exit
+ * status; when the reader has gone away they stop at the next line.
  */
 #include "index/admin_impl.h"
 
@@ -35,16 +35,19 @@ struct admin_verb {
 
 static const struct admin_verb verbs[] = {
 	{ { "user", "add" }, 2, 2, OPT_VOLUME | OPT_QUOTA, true, admin_user_add,
-	  "user add [--volume NAME] [--quota BYTES] NAME VERIFIER" },
+	    "user add [--volume NAME] [--quota BYTES] NAME VERIFIER" },
 	{ { "user", "list" }, 0, 0, OPT_VOLUME | OPT_JSON, false, admin_user_list,
-	  "user list [--volume NAME] [--json]" },
+	    "user list [--volume NAME] [--json]" },
 	{ { "user", "passwd" }, 2, 2, 0, true, admin_user_passwd, "user passwd NAME VERIFIER" },
 	{ { "user", "delete" }, 1, 1, 0, true, admin_user_delete, "user delete NAME" },
-	{ { "mailbox", "list" }, 1, 1, OPT_JSON, false, admin_mailbox_list, "mailbox list [--json] NAME" },
+	{ { "mailbox", "list" }, 1, 1, OPT_JSON, false, admin_mailbox_list,
+	    "mailbox list [--json] NAME" },
 	{ { "quota", "set" }, 2, 2, 0, true, admin_quota_set, "quota set NAME BYTES" },
-	{ { "quota", "show" }, 0, 1, OPT_JSON, false, admin_quota_show, "quota show [--json] [NAME]" },
+	{ { "quota", "show" }, 0, 1, OPT_JSON, false, admin_quota_show,
+	    "quota show [--json] [NAME]" },
 	{ { "check", NULL }, 0, 0, OPT_VOLUME, false, admin_check, "check [--volume NAME]" },
-	{ { "dump", NULL }, 0, 0, OPT_VOLUME | OPT_JSON, false, admin_dump, "dump [--volume NAME] [--json]" },
+	{ { "dump", NULL }, 0, 0, OPT_VOLUME | OPT_JSON, false, admin_dump,
+	    "dump [--volume NAME] [--json]" },
 	{ { "status", NULL }, 0, 0, OPT_JSON, false, admin_status, "status [--json]" },
 };
 
@@ -56,7 +59,8 @@ admin_send(struct admin_call *c)
 	const struct admin_output *out = c->ad->out;
 
 	if (c->line.failed)
-		admin_complain(c, "a line is longer than %u bytes, or there is no memory for it", ADMIN_LINE_MAX);
+		admin_complain(c, "a line is longer than %u bytes, or there is no memory for it",
+		    ADMIN_LINE_MAX);
 	else if (!c->stopped && !out->line(out->arg, buf_slice(&c->line)))
 		c->stopped = true;
 	buf_reset(&c->line);
@@ -110,7 +114,8 @@ admin_progress(struct admin_call *c, const char *what, uint64_t done, uint64_t t
 	const struct admin_output *out = c->ad->out;
 	uint64_t now = clock_mono_ms();
 
-	if (out->progress != NULL && !c->stopped && (now - c->told_ms >= PROGRESS_STEP_MS || done >= total)) {
+	if (out->progress != NULL && !c->stopped &&
+	    (now - c->told_ms >= PROGRESS_STEP_MS || done >= total)) {
 		c->told_ms = now;
 		out->progress(out->arg, what, done, total);
 	}
@@ -165,7 +170,8 @@ admin_append_piece(struct buf *out, struct seg_id seg)
 
 /* ---- what words mean ---- */
 
-/* Letters, digits, marks, punctuation and symbols: nothing that is invisible, a separator or not assigned. */
+/* Letters, digits, marks, punctuation and symbols: nothing that is invisible, a separator or not
+ * assigned. */
 static bool
 is_name_char(uint32_t cp)
 {
@@ -198,8 +204,10 @@ admin_check_name(struct slice name, struct err *e)
 		if (n == 0)
 			return err_set(e, RC_SYNTAX, "the name is not UTF-8");
 		if (!is_name_char(cp))
-			return err_set(e, RC_SYNTAX, "a name may not hold U+%04X (no spaces, slashes, control or "
-			    "invisible characters)", (unsigned)cp);
+			return err_set(e, RC_SYNTAX,
+			    "a name may not hold U+%04X (no spaces, slashes, control or "
+			    "invisible characters)",
+			    (unsigned)cp);
 		name = slice_sub(name, n, name.len);
 	}
 	return RC_OK;
@@ -212,7 +220,8 @@ admin_parse_size(struct slice text, uint64_t *out)
 	unsigned shift = 0;
 
 	if (text.len > 0) {
-		const char *hit = memchr(suffixes, ascii_upper(text.ptr[text.len - 1]), sizeof suffixes - 1);
+		const char *hit =
+		    memchr(suffixes, ascii_upper(text.ptr[text.len - 1]), sizeof suffixes - 1);
 
 		if (hit != NULL) {
 			shift = 10 * (unsigned)(hit - suffixes + 1);
@@ -270,7 +279,8 @@ admin_change(struct admin_call *c, struct volume *v, struct change **change, con
 	if (rc != RC_OK && ch->durable) {
 		admin_complain(c, "%s: done, but the index is behind: %s", what, ch->err.text);
 	} else if (rc != RC_OK) {
-		admin_complain(c, "%s: %s", what, ch->err.text[0] != '\0' ? ch->err.text : rc_name(rc));
+		admin_complain(
+		    c, "%s: %s", what, ch->err.text[0] != '\0' ? ch->err.text : rc_name(rc));
 		status = ADMIN_FAILED;
 	}
 	change_free(change);
@@ -368,7 +378,8 @@ admin_run(struct admin *ad, int argc, const char *const *argv)
 
 	assert(ad->out != NULL && ad->volume_count > 0);
 	if (c.verb == NULL) {
-		admin_complain(&c, "usage: no such verb: %.40s %.40s", argc > 0 ? argv[0] : "", argc > 1 ? argv[1] : "");
+		admin_complain(&c, "usage: no such verb: %.40s %.40s", argc > 0 ? argv[0] : "",
+		    argc > 1 ? argv[1] : "");
 		return ADMIN_USAGE;
 	}
 	arena_init(&c.arena, CALL_ARENA_MAX);

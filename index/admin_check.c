@@ -11,8 +11,8 @@ struct checking {
 };
 
 void
-admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
-    log_lsn first, log_lsn last, const char *what)
+admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset,
+    uint64_t len, log_lsn first, log_lsn last, const char *what)
 {
 	buf_printf(line, "%s: ", volume_name(v));
 	if (seg.seq != 0 || seg.epoch != 0) {
@@ -35,7 +35,8 @@ admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint
 }
 
 static void
-on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+    const char *what)
 {
 	struct checking *k = arg;
 
@@ -72,11 +73,14 @@ check_volume(struct admin_call *c, struct volume *v)
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);
 	}
-	admin_printf(c, "%s: %s: %llu frames, %llu records, %llu blobs, %llu messages, %llu mailboxes, %llu accounts; "
-	    "damage %llu, differences between log and index %llu", volume_name(v), verdict(&r),
-	    (unsigned long long)r.frames, (unsigned long long)r.records, (unsigned long long)r.blobs,
-	    (unsigned long long)r.messages, (unsigned long long)r.mailboxes, (unsigned long long)r.accounts,
-	    (unsigned long long)r.damage, (unsigned long long)r.differences);
+	admin_printf(c,
+	    "%s: %s: %llu frames, %llu records, %llu blobs, %llu messages, %llu mailboxes, "
+	    "%llu accounts; damage %llu, differences between log and index %llu",
+	    volume_name(v), verdict(&r), (unsigned long long)r.frames,
+	    (unsigned long long)r.records, (unsigned long long)r.blobs,
+	    (unsigned long long)r.messages, (unsigned long long)r.mailboxes,
+	    (unsigned long long)r.accounts, (unsigned long long)r.damage,
+	    (unsigned long long)r.differences);
 	return r.damage > 0 || r.differences > 0 ? ADMIN_DAMAGE : ADMIN_OK;
 }
 

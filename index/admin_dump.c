@@ -1,8 +1,8 @@
-/* admin_dump - every record of the log, one line each, for people or as JSON. See admin.h. Writes nothing.
+/* admin_dump - every record of the log, one line each, for people or as JSON. See admin.h.
  *
- * A record is walked once, by code that names its fields; the emitter makes key=value pairs or JSON of them, so that
- * both show the same. Of blobs only sizes and sums are shown, of credentials only the scheme: a dump may be sent to
- * somebody who helps. Addresses, names and keywords are shown.
+ * A record is walked once, by code that names its fields; the emitter makes key=value pairs or JSON
+ * of them, so that both show the same. Of blobs only sizes and sums are shown, of credentials only
+ * the scheme: a dump may be sent to somebody who helps. Addresses, names and keywords are shown.
  */
 #include "index/admin_impl.h"
 
@@ -135,8 +135,9 @@ emit_date(struct emit *em, const char *key, struct mail_date d)
 	if (gmtime_r(&local, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
 		snprintf(text, sizeof text, "%" PRId64, d.sec);
 	else
-		snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d%c%02u:%02u", tm.tm_year + 1900, tm.tm_mon + 1,
-		    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, d.zone_min < 0 ? '-' : '+', zone / 60, zone % 60);
+		snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d%c%02u:%02u",
+		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		    d.zone_min < 0 ? '-' : '+', zone / 60, zone % 60);
 	emit_word(em, key, text);
 }
 
@@ -151,8 +152,9 @@ emit_time(struct emit *em, const char *key, uint64_t us)
 	if (gmtime_r(&sec, &tm) == NULL || tm.tm_year > 9999 - 1900)
 		snprintf(text, sizeof text, "%" PRIu64 "us", us);
 	else
-		snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06uZ", tm.tm_year + 1900, tm.tm_mon + 1,
-		    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(us % 1000000));
+		snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d.%06uZ",
+		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+		    (unsigned)(us % 1000000));
 	emit_word(em, key, text);
 }
 
@@ -164,13 +166,23 @@ struct bit_name {
 };
 
 static const struct bit_name flag_names[] = {
-	{ FLAG_ANSWERED, "\\Answered" }, { FLAG_FLAGGED, "\\Flagged" }, { FLAG_DELETED, "\\Deleted" },
-	{ FLAG_SEEN, "\\Seen" },         { FLAG_DRAFT, "\\Draft" },     { 0, NULL },
+	{ FLAG_ANSWERED, "\\Answered" },
+	{ FLAG_FLAGGED, "\\Flagged" },
+	{ FLAG_DELETED, "\\Deleted" },
+	{ FLAG_SEEN, "\\Seen" },
+	{ FLAG_DRAFT, "\\Draft" },
+	{ 0, NULL },
 };
 
 static const struct bit_name use_names[] = {
-	{ USE_ALL, "\\All" },   { USE_ARCHIVE, "\\Archive" }, { USE_DRAFTS, "\\Drafts" }, { USE_FLAGGED, "\\Flagged" },
-	{ USE_JUNK, "\\Junk" }, { USE_SENT, "\\Sent" },       { USE_TRASH, "\\Trash" },   { USE_IMPORTANT, "\\Important" },
+	{ USE_ALL, "\\All" },
+	{ USE_ARCHIVE, "\\Archive" },
+	{ USE_DRAFTS, "\\Drafts" },
+	{ USE_FLAGGED, "\\Flagged" },
+	{ USE_JUNK, "\\Junk" },
+	{ USE_SENT, "\\Sent" },
+	{ USE_TRASH, "\\Trash" },
+	{ USE_IMPORTANT, "\\Important" },
 	{ 0, NULL },
 };
 
@@ -227,7 +239,8 @@ emit_credential(struct emit *em, const struct record_credential *r)
 	emit_lsn(em, "account", r->account);
 	emit_text(em, "name", r->name);
 	emit_bool(em, "removed", r->value.len == 0);
-	emit_text(em, "scheme", scheme < r->value.len ? slice_sub(r->value, 0, scheme) : SLICE_NONE);
+	emit_text(
+	    em, "scheme", scheme < r->value.len ? slice_sub(r->value, 0, scheme) : SLICE_NONE);
 }
 
 static void
@@ -247,7 +260,8 @@ emit_mailbox(struct emit *em, const struct record_mailbox *r)
 static void
 emit_chunks(struct emit *em, const struct record_blob *r)
 {
-	static const char *const methods[] = {
+	enum { METHODS = CHUNK_DEFLATE_HEADER + 1 };
+	static const char *const methods[METHODS] = {
 		[CHUNK_STORED] = "stored",
 		[CHUNK_DEFLATE] = "deflate",
 		[CHUNK_DEFLATE_HEADER] = "deflate-header",
@@ -260,7 +274,8 @@ emit_chunks(struct emit *em, const struct record_blob *r)
 		emit_open(em, NULL, false);
 		emit_u64(em, "raw", k->raw_len);
 		emit_u64(em, "stored", k->stored_len);
-		emit_word(em, "method", k->method < sizeof methods / sizeof methods[0] ? methods[k->method] : "unknown");
+		emit_word(em, "method",
+		    k->method < METHODS ? methods[k->method] : "unknown");
 		emit_u64(em, "dictionary", k->dictionary);
 		emit_u64(em, "crc", k->crc);
 		emit_close(em, false);
@@ -378,7 +393,8 @@ struct dumping {
 };
 
 static enum rc
-on_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+on_record(void *arg, const struct frame_info *f, const struct record *r,
+    const struct log_addr *addr, struct err *e)
 {
 	struct dumping *d = arg;
 	struct emit em = { .json = d->c->json, .out = &d->c->line };
@@ -403,7 +419,8 @@ on_record(void *arg, const struct frame_info *f, const struct record *r, const s
 }
 
 static void
-on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+    const char *what)
 {
 	struct dumping *d = arg;
 	struct buf line;

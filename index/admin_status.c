@@ -25,8 +25,9 @@ send_server_text(struct admin_call *c)
 	buf_printf(&c->line, "restanted is running: pid %ld", (long)getpid());
 	if (c->ad->started_ms != 0) {
 		up = uptime_s(c->ad);
-		buf_printf(&c->line, ", up for %llu days %02u:%02u:%02u", (unsigned long long)(up / 86400),
-		    (unsigned)(up / 3600 % 24), (unsigned)(up / 60 % 60), (unsigned)(up % 60));
+		buf_printf(&c->line, ", up for %llu days %02u:%02u:%02u",
+		    (unsigned long long)(up / 86400), (unsigned)(up / 3600 % 24),
+		    (unsigned)(up / 60 % 60), (unsigned)(up % 60));
 	}
 	admin_send(c);
 }
@@ -128,7 +129,8 @@ admin_status(struct admin_call *c)
 	else
 		send_server_text(c);
 	while ((v = admin_next_volume(c, &i)) != NULL) {
-		/* A stopped volume's index may be missing; all that the log says is in s nevertheless. */
+		/* A stopped volume's index may be missing; all that the log says is in s
+		 * nevertheless. */
 		bool indexed = volume_get_status(v, &s, &e) == RC_OK;
 
 		if (!indexed && c->ad->online) {

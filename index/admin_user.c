@@ -1,14 +1,15 @@
 /* admin_user - accounts: add, list, passwd, delete, and their quotas. See admin.h.
  *
- * A name is an account's in the whole of this server: it is looked for in every volume before it is given out. Two
- * adds of one name in two volumes at the same moment could both pass; nobody adds accounts so, and a lookup answers
- * with the first volume's.
+ * A name is an account's in the whole of this server: it is looked for in every volume before it is
+ * given out. Two adds of one name in two volumes at the same moment could both pass; nobody adds
+ * accounts so, and a lookup answers with the first volume's.
  */
 #include "index/admin_impl.h"
 
 #define LIST_PAGE 256u
 
-/* restantectl made it; this catches only a caller that sent something else, such as a password in clear. */
+/* restantectl made it; this catches only a caller that sent something else, such as a password in
+ * clear. */
 static bool
 check_verifier(struct admin_call *c, const char *verifier)
 {
@@ -59,7 +60,8 @@ check_free(struct admin_call *c, const char *name)
 			continue;
 		if (rc != RC_OK)
 			return admin_fail(c, &e);
-		admin_complain(c, "%s: there is an account %.*s already", name, SLICE_ARG(there.name));
+		admin_complain(
+		    c, "%s: there is an account %.*s already", name, SLICE_ARG(there.name));
 		return ADMIN_FAILED;
 	}
 	c->only = only;
@@ -188,13 +190,15 @@ list_volume(struct admin_call *c, struct volume *v)
 
 	do {
 		arena_reset(&c->arena);
-		if (volume_list_accounts(v, slice_str(last), LIST_PAGE, &c->arena, &list, &n, &e) != RC_OK)
+		if (volume_list_accounts(v, slice_str(last), LIST_PAGE, &c->arena, &list, &n, &e) !=
+		    RC_OK)
 			return admin_fail(c, &e);
 		for (size_t i = 0; i < n; i++)
 			if (!send_account(c, v, &list[i]))
 				return ADMIN_FAILED;
 		if (n > 0 && !slice_to_cstr(list[n - 1].name, last, sizeof last)) {
-			admin_complain(c, "%s: an account's name is damaged; the list ends here", volume_name(v));
+			admin_complain(c, "%s: an account's name is damaged; the list ends here",
+			    volume_name(v));
 			return ADMIN_DAMAGE;
 		}
 	} while (n == LIST_PAGE);

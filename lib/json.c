@@ -14,7 +14,9 @@
 static void
 append_char(struct buf *out, struct slice bytes, uint32_t cp)
 {
-	static const char short_form[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r' };
+	static const char short_form[] = {
+		['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'
+	};
 
 	if (cp == '"' || cp == '\\')
 		buf_printf(out, "\\%c", (int)cp);

@@ -1,9 +1,10 @@
 /* json - JSON text, written piece by piece into a buffer [RFC 8259].
  *
- * The writer sets commas and colons; its callers open and close what they write, at most JSON_DEPTH_MAX deep. Output is
- * one line of valid UTF-8 whatever goes in: control characters and U+2028, U+2029 are escaped, each byte that is no part
- * of a character becomes U+FFFD. Whether all of it fitted stands in the buffer's `failed`. Integers above 2^53 are valid
- * JSON, but many readers round them: ids and LSNs are written as strings. One thread at a time.
+ * The writer sets commas and colons; its callers open and close what they write, at most
+ * JSON_DEPTH_MAX deep. Output is one line of valid UTF-8 whatever goes in: control characters and
+ * U+2028, U+2029 are escaped, each byte that is no part of a character becomes U+FFFD. Whether all
+ * of it fitted stands in the buffer's `failed`. Integers above 2^53 are valid JSON, but many
+ * readers round them: ids and LSNs are written as strings. One thread at a time.
  */
 #ifndef RESTANTE_LIB_JSON_H
 #define RESTANTE_LIB_JSON_H

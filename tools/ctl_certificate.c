@@ -1,6 +1,6 @@
-/* ctl_certificate - a key and a certificate signed by itself, so that TLS works from the first minute.
+/* ctl_certificate - a key and a certificate signed by itself: TLS from the first minute.
  *
- * It is an end entity's certificate, not a CA's: whoever trusts it trusts this server and nothing else.
+ * It is an end entity's certificate, not a CA's: whoever trusts it trusts this server only.
  */
 #include "tools/ctl.h"
 
@@ -61,8 +61,8 @@ add_extensions(X509 *cert, const char *hostname)
 	X509V3_CTX ctx;
 	char names[400];
 
-	snprintf(names, sizeof names, "DNS:localhost,IP:127.0.0.1,IP:::1%s%s", hostname[0] != '\0' ? ",DNS:" : "",
-	    hostname);
+	snprintf(names, sizeof names, "DNS:localhost,IP:127.0.0.1,IP:::1%s%s",
+	    hostname[0] != '\0' ? ",DNS:" : "", hostname);
 	X509V3_set_ctx_nodb(&ctx);
 	X509V3_set_ctx(&ctx, cert, cert, NULL, NULL, 0);
 	return add_extension(cert, &ctx, NID_basic_constraints, "critical,CA:FALSE") &&
@@ -79,7 +79,8 @@ set_names(X509 *cert, const char *hostname)
 	const char *cn = hostname[0] != '\0' && strlen(hostname) <= 64 ? hostname : "localhost";
 	X509_NAME *name = X509_get_subject_name(cert);
 
-	return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0) == 1 &&
+	return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1,
+	           -1, 0) == 1 &&
 	    X509_set_issuer_name(cert, name) == 1;
 }
 
@@ -89,10 +90,10 @@ make_certificate(EVP_PKEY *key, const char *hostname)
 	X509 *cert = X509_new();
 
 	if (cert != NULL && X509_set_version(cert, X509_VERSION_3) == 1 && set_serial(cert) &&
-	    X509_gmtime_adj(X509_getm_notBefore(cert), -3600) != NULL &&        /* clocks differ */
+	    X509_gmtime_adj(X509_getm_notBefore(cert), -3600) != NULL && /* clocks differ */
 	    X509_time_adj_ex(X509_getm_notAfter(cert), VALID_DAYS, 0, NULL) != NULL &&
-	    X509_set_pubkey(cert, key) == 1 && set_names(cert, hostname) && add_extensions(cert, hostname) &&
-	    X509_sign(cert, key, EVP_sha256()) > 0)
+	    X509_set_pubkey(cert, key) == 1 && set_names(cert, hostname) &&
+	    add_extensions(cert, hostname) && X509_sign(cert, key, EVP_sha256()) > 0)
 		return cert;
 	X509_free(cert);
 	return NULL;
@@ -127,19 +128,26 @@ finish_file(FILE *f, bool ok, const char *path, struct err *e)
 }
 
 enum rc
-ctl_certificate_make(const char *hostname, const char *cert_path, const char *key_path, struct err *e)
+ctl_certificate_make(
+    const char *hostname, const char *cert_path, const char *key_path, struct err *e)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = key != NULL ? make_certificate(key, hostname) : NULL;
 	enum rc rc = RC_OK;
 	FILE *f;
+	bool ok;
 
 	if (cert == NULL) {
 		rc = fail_ssl(e, "cannot be made");
 		goto out;
 	}
 	f = create_file(key_path, 0600, e);
-	rc = f != NULL ? finish_file(f, PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1, key_path, e) : e->code;
+	if (f == NULL) {
+		rc = e->code;
+		goto out;
+	}
+	ok = PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL) == 1;
+	rc = finish_file(f, ok, key_path, e);
 	if (rc != RC_OK)
 		goto out;
 	f = create_file(cert_path, 0644, e);

@@ -1,8 +1,9 @@
 /* ctl_init - everything that a first server needs, in one directory.
  *
- * As root the directory is made and given to the server's user, and the rest is made by that user: so it can reach all
- * of it, and nothing has to be given away file by file. Nothing that exists is touched. If a step fails, the files made
- * by the earlier ones are removed again, except a volume, which is never removed.
+ * As root the directory is made and given to the server's user, and the rest is made by that user:
+ * so it can reach all of it, and nothing has to be given away file by file. Nothing that exists is
+ * touched. If a step fails, the files made by the earlier ones are removed again, except a volume,
+ * which is never removed.
  */
 #define _GNU_SOURCE
 #include "tools/ctl.h"
@@ -60,11 +61,13 @@ check_free(const struct init *in, struct err *e)
 		if (!path_in(in, belongings[i], path, sizeof path))
 			return err_set(e, RC_LIMIT, "%.200s: path too long", in->dir);
 		if (lstat(path, &st) == 0 && len < sizeof found)
-			len += (size_t)snprintf(found + len, sizeof found - len, "%s%s", len > 0 ? ", " : "", belongings[i]);
+			len += (size_t)snprintf(found + len, sizeof found - len, "%s%s",
+			    len > 0 ? ", " : "", belongings[i]);
 	}
 	if (len > 0)
-		return err_set(e, RC_EXISTS, "%.150s holds %s already: nothing is overwritten, choose another directory", in->dir,
-		    found);
+		return err_set(e, RC_EXISTS,
+		    "%.150s holds %s already: nothing is overwritten, choose another directory",
+		    in->dir, found);
 	return RC_OK;
 }
 
@@ -75,8 +78,9 @@ check_length(const struct init *in, struct err *e)
 	const struct sockaddr_un *sa = NULL;
 
 	if (strlen(in->dir) + sizeof "/control.sock" > sizeof sa->sun_path)
-		return err_set(e, RC_LIMIT, "%.150s is too long: unix sockets in it must have paths of at most %zu bytes", in->dir,
-		    sizeof sa->sun_path - 1);
+		return err_set(e, RC_LIMIT,
+		    "%.150s is too long: unix sockets in it must have paths of at most %zu bytes",
+		    in->dir, sizeof sa->sun_path - 1);
 	return RC_OK;
 }
 
@@ -87,7 +91,8 @@ find_hostname(struct init *in)
 	if (gethostname(in->hostname, sizeof in->hostname - 1) != 0)
 		in->hostname[0] = '\0';
 	for (const char *p = in->hostname; *p != '\0'; p++) {
-		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '-' || *p == '.')
+		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+		    (*p >= '0' && *p <= '9') || *p == '-' || *p == '.')
 			continue;
 		in->hostname[0] = '\0';
 		return;
@@ -127,7 +132,8 @@ choose_user(struct init *in, struct err *e)
 	if (geteuid() != 0 && wanted != NULL) {
 		me = getpwuid(geteuid());
 		if (me == NULL || strcmp(me->pw_name, wanted) != 0)
-			return err_set(e, RC_DENIED, "--user %.64s: only root can give files to another user", wanted);
+			return err_set(e, RC_DENIED,
+			    "--user %.64s: only root can give files to another user", wanted);
 	}
 	if (geteuid() != 0)
 		return RC_OK;
@@ -154,8 +160,10 @@ give_away(struct init *in, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (barred[0] != '\0') {
-		fprintf(stderr, "restantectl: %s does not let the user %s pass, so the configuration says user = root; better is a "
-		    "directory that this user can reach\n", barred, in->user);
+		fprintf(stderr,
+		    "restantectl: %s does not let the user %s pass, so the configuration says "
+		    "user = root; better is a directory that this user can reach\n",
+		    barred, in->user);
 		snprintf(in->user, sizeof in->user, "root");
 		return RC_OK;
 	}
@@ -168,48 +176,71 @@ give_away(struct init *in, struct err *e)
 /* ---- what goes into it ---- */
 
 static void
-write_listener(FILE *f, const struct init *in, const char *protocol, unsigned offset, const char *comment)
+write_listener(FILE *f, const struct init *in, const char *protocol, unsigned offset)
 {
-	fprintf(f, "\n[listen %s]\n%sprotocol = %s\naddress = 127.0.0.1\nport = %u\n", protocol, comment, protocol,
-	    in->base + offset);
+	fprintf(f, "[listen %s]\n", protocol);
+	fprintf(f, "protocol = %s\n", protocol);
+	fprintf(f, "address = 127.0.0.1\n");
+	fprintf(f, "port = %u\n\n", in->base + offset);
 }
 
 static void
 write_server(FILE *f, const struct init *in)
 {
-	fprintf(f, "# Restante: see restante.conf(5). Relative paths begin at the directory of this file.\n"
-	    "# restanted -c FILE -t checks the file; SIGHUP makes a running server read certificates, limits and the\n"
-	    "# log level again.\n\n[server]\n");
-	if (in->user[0] != '\0')
-		fprintf(f, "# Who the server becomes when root starts it.\nuser = %s\n", in->user);
-	else
-		fprintf(f, "# Who the server becomes when root starts it:\n#user = restante\n");
-	fprintf(f, "# The name in greetings and trace headers; the system's unless given.\n#hostname = mail.example.org\n"
-	    "# error, warn, info or debug\nlog_level = info\n"
-	    "# By this socket restantectl reaches the running server.\ncontrol_socket = control.sock\n"
-	    "# Passwords without TLS, on connections from this machine only. Remove this line when TLS is set up.\n"
-	    "allow_plaintext_on_loopback = yes\n\n"
-	    "[tls]\n# Signed by itself, good for trying. Put one that your users' programs trust in its place.\n"
-	    "certificate = cert.pem\nkey = key.pem\n\n"
-	    "[volume v1]\n# Holds the accounts and their mail. Copy this directory, and you have a backup of all of it.\n"
-	    "path = volumes/v1\n"
-	    "# strict: what was answered OK is on disk. relaxed: flag changes follow within a second.\ndurability = strict\n");
+	fputs("# Restante: see restante.conf(5). Relative paths begin at this file's directory.\n"
+	      "# `restanted -c FILE -t` checks the file. SIGHUP makes a running server read\n"
+	      "# certificates, limits and the log level again.\n"
+	      "\n"
+	      "[server]\n"
+	      "# Who the server becomes when root starts it.\n", f);
+	fprintf(f, "%suser = %s\n", in->user[0] != '\0' ? "" : "#",
+	    in->user[0] != '\0' ? in->user : USER_DEFAULT);
+	fputs("# The name in greetings and trace headers; the system's unless given.\n"
+	      "#hostname = mail.example.org\n"
+	      "# error, warn, info or debug\n"
+	      "log_level = info\n"
+	      "# By this socket restantectl reaches the running server.\n"
+	      "control_socket = control.sock\n"
+	      "# Passwords without TLS, on connections from this machine only.\n"
+	      "allow_plaintext_on_loopback = yes\n"
+	      "\n"
+	      "[tls]\n"
+	      "# Signed by itself, good for trying; replace it by one that mail programs trust.\n"
+	      "certificate = cert.pem\n"
+	      "key = key.pem\n"
+	      "\n"
+	      "[volume v1]\n"
+	      "# Holds the accounts and their mail: all that there is to back up.\n"
+	      "path = volumes/v1\n"
+	      "# strict: what was answered OK is on disk; relaxed: flags follow in a second.\n"
+	      "durability = strict\n"
+	      "\n", f);
 }
 
 static void
 write_listeners(FILE *f, const struct init *in)
 {
-	write_listener(f, in, "imap", 143, "# Reading mail; TLS by STARTTLS. 127.0.0.1 is this machine alone, 0.0.0.0 or ::\n"
-	    "# is everybody.\n");
-	write_listener(f, in, "imaps", 993, "# The same, TLS from the first byte.\n");
-	write_listener(f, in, "pop3", 110, "");
-	write_listener(f, in, "pop3s", 995, "");
-	write_listener(f, in, "lmtp", 24, "# Where the mail server (Postfix, Exim ...) delivers. LMTP asks for no password:\n"
-	    "# never open it to others.\n");
-	fprintf(f, "\n[listen lmtp-socket]\n# The same as a unix socket. Mode 0666: every user of this machine may deliver.\n"
-	    "protocol = lmtp\nsocket = lmtp.sock\nmode = 0666\n\n"
-	    "[limits]\n# Bytes of one message; also with K, M, G.\nmessage_size = 100M\n"
-	    "#max_connections = 20000\n#max_connections_per_ip = 1000\n");
+	fputs("# Reading mail. 127.0.0.1 is this machine alone; 0.0.0.0 or :: is everybody.\n"
+	      "# imap and pop3 take passwords under STARTTLS and STLS, and as allowed above;\n"
+	      "# imaps and pop3s speak TLS from the first byte.\n", f);
+	write_listener(f, in, "imap", 143);
+	write_listener(f, in, "imaps", 993);
+	write_listener(f, in, "pop3", 110);
+	write_listener(f, in, "pop3s", 995);
+	fputs("# Where the mail server (Postfix, Exim ...) delivers. LMTP asks for no password:\n"
+	      "# never open it to others.\n", f);
+	write_listener(f, in, "lmtp", 24);
+	fputs("# The same as a unix socket. Mode 0666: every user of this machine may deliver.\n"
+	      "[listen lmtp-socket]\n"
+	      "protocol = lmtp\n"
+	      "socket = lmtp.sock\n"
+	      "mode = 0666\n"
+	      "\n"
+	      "[limits]\n"
+	      "# Bytes of one message; also with K, M, G.\n"
+	      "message_size = 100M\n"
+	      "#max_connections = 20000\n"
+	      "#max_connections_per_ip = 1000\n", f);
 }
 
 static enum rc
@@ -232,7 +263,7 @@ write_conf(const struct init *in, const char *path, struct err *e)
 		rc = err_os(e, errno, "%.200s", path);
 	fclose(f);
 	if (rc == RC_OK)
-		rc = conf_load(path, &conf, e);         /* what cannot be read back is not handed out */
+		rc = conf_load(path, &conf, e); /* what cannot be read back is not handed out */
 	conf_free(&conf);
 	return rc;
 }
@@ -280,8 +311,8 @@ fill_dir(const struct init *in, struct err *e)
 	char conf[PATH_MAX], cert[PATH_MAX], key[PATH_MAX];
 	enum rc rc;
 
-	if (!path_in(in, "restante.conf", conf, sizeof conf) || !path_in(in, "cert.pem", cert, sizeof cert) ||
-	    !path_in(in, "key.pem", key, sizeof key))
+	if (!path_in(in, "restante.conf", conf, sizeof conf) ||
+	    !path_in(in, "cert.pem", cert, sizeof cert) || !path_in(in, "key.pem", key, sizeof key))
 		return err_set(e, RC_LIMIT, "path too long");
 	rc = ctl_certificate_make(in->hostname, cert, key, e);
 	if (rc == RC_OK)
@@ -300,12 +331,16 @@ tell(const struct init *in)
 {
 	if (in->made_user)
 		printf("Made the system user %s.\n", in->user);
-	printf("Made %s: restante.conf, cert.pem and key.pem (signed by itself), volumes/v1.\n", in->dir);
-	printf("Listens on 127.0.0.1: imap %u, imaps %u, pop3 %u, pop3s %u, lmtp %u; and on %s/lmtp.sock.\n",
+	printf("Made %s: restante.conf, cert.pem and key.pem (signed by itself), volumes/v1.\n",
+	    in->dir);
+	printf("Listens on 127.0.0.1: imap %u, imaps %u, pop3 %u, pop3s %u, lmtp %u; "
+	       "and on %s/lmtp.sock.\n",
 	    in->base + 143, in->base + 993, in->base + 110, in->base + 995, in->base + 24, in->dir);
 	if (in->user[0] != '\0')
 		printf("Started by root, it becomes the user %s.\n", in->user);
-	printf("Next:\n  restantectl -c %s/restante.conf user add NAME\n  restanted -c %s/restante.conf\n", in->dir, in->dir);
+	printf("Next:\n");
+	printf("  restantectl -c %s/restante.conf user add NAME\n", in->dir);
+	printf("  restanted -c %s/restante.conf\n", in->dir);
 }
 
 enum admin_exit
@@ -318,8 +353,8 @@ ctl_init(struct ctl *ctl)
 
 	if (ctl->base_port != NULL) {
 		if (!slice_to_u64(slice_str(ctl->base_port), PORT_MAX - OFFSET_MAX, &n)) {
-			ctl_error(ctl, "--base-port %s: allowed: 0 to %u\nusage: restantectl %s", ctl->base_port,
-			    PORT_MAX - OFFSET_MAX, ctl->verb->usage);
+			ctl_error(ctl, "--base-port %s: allowed: 0 to %u\nusage: restantectl %s",
+			    ctl->base_port, PORT_MAX - OFFSET_MAX, ctl->verb->usage);
 			return ADMIN_USAGE;
 		}
 		in.base = (unsigned)n;

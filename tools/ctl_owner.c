@@ -19,13 +19,16 @@ ctl_owner_become(const char *user, struct err *e)
 	errno = 0;
 	pw = getpwnam(user);
 	if (pw == NULL)
-		return err_set(e, RC_NOT_FOUND, "there is no user %s on this system ([server] user)", user);
+		return err_set(
+		    e, RC_NOT_FOUND, "there is no user %s on this system ([server] user)", user);
 	if (pw->pw_uid == 0)
 		return RC_OK;
-	if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0)
+	if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
+	    setuid(pw->pw_uid) != 0)
 		return err_os(e, errno, "becoming user %s", user);
 	if (setuid(0) == 0 || getuid() != pw->pw_uid || geteuid() != pw->pw_uid)
-		return err_set(e, RC_DENIED, "becoming user %s did not take root's rights away", user);
+		return err_set(
+		    e, RC_DENIED, "becoming user %s did not take root's rights away", user);
 	return RC_OK;
 }
 
@@ -40,7 +43,8 @@ run_program(const char *const *argv)
 		execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) == 127)
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
+	    WEXITSTATUS(status) == 127)
 		return -1;
 	return WEXITSTATUS(status);
 }
@@ -48,8 +52,8 @@ run_program(const char *const *argv)
 enum rc
 ctl_owner_ensure(const char *user, bool *made, struct err *e)
 {
-	const char *const argv[] = { "useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
-		                     "--shell", "/usr/sbin/nologin", "--", user, NULL };
+	const char *const argv[] = { "useradd", "--system", "--user-group", "--no-create-home",
+		"--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", "--", user, NULL };
 	int status;
 
 	*made = false;
@@ -62,14 +66,18 @@ ctl_owner_ensure(const char *user, bool *made, struct err *e)
 		return RC_OK;
 	}
 	if (status < 0)
-		return err_set(e, RC_NOT_FOUND, "there is no user %s, and no program useradd to make it: make it yourself, or "
-		    "name another with --user", user);
-	return err_set(e, RC_NOT_FOUND, "there is no user %s, and useradd could not make it (exit status %d): make it "
-	    "yourself, or name another with --user", user, status);
+		return err_set(e, RC_NOT_FOUND,
+		    "there is no user %s, and no program useradd to make it: make it yourself, or "
+		    "name another with --user",
+		    user);
+	return err_set(e, RC_NOT_FOUND,
+	    "there is no user %s, and useradd could not make it (exit status %d): make it "
+	    "yourself, or name another with --user",
+	    user, status);
 }
 
-/* In a child of its own, which becomes the user: the number of directories, from the top, that it may pass; each ends at
- * a slash of `path`. */
+/* In a child of its own, which becomes the user: the number of directories, from the top, that it
+ * may pass; each ends at a slash of `path`. */
 static void
 try_path(const char *user, const char *path, int to)
 {

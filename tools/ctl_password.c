@@ -1,7 +1,7 @@
-/* ctl_password - a password from the terminal or from standard input, turned into its verifier at once.
+/* ctl_password - a password, typed or from standard input, turned into its verifier at once.
  *
- * What held it is wiped. Echo is off while it is typed; a signal that would end or stop the program meanwhile is taken
- * note of, the terminal is put right, and the signal then has its effect.
+ * What held it is wiped. Echo is off while it is typed; a signal that would end or stop the program
+ * meanwhile is taken note of, the terminal is put right, and the signal then has its effect.
  */
 #include "tools/ctl.h"
 

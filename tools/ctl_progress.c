@@ -37,21 +37,25 @@ is_due(struct ctl_progress *p, const char *what)
 		p->started_ms = p->told_ms = now;
 		return false;
 	}
-	if (now - p->started_ms < BAR_AFTER_MS || now - p->told_ms < (p->terminal ? BAR_STEP_MS : LINE_STEP_MS))
+	if (now - p->started_ms < BAR_AFTER_MS ||
+	    now - p->told_ms < (p->terminal ? BAR_STEP_MS : LINE_STEP_MS))
 		return false;
 	p->told_ms = now;
 	return true;
 }
 
 void
-ctl_progress_text(char *dst, size_t size, const char *what, uint64_t done, uint64_t total, uint64_t ms)
+ctl_progress_text(
+    char *dst, size_t size, const char *what, uint64_t done, uint64_t total, uint64_t ms)
 {
 	double rate = ms > 0 ? (double)done * 1000.0 / (double)ms : 0.0;
-	uint64_t left = rate > 0 && done < total ? (uint64_t)((double)(total - done) / rate) + 1 : 0;
-	unsigned percent = total > 0 && done < total ? (unsigned)((double)done * 100.0 / (double)total) : 100;
+	uint64_t left =
+	    rate > 0 && done < total ? (uint64_t)((double)(total - done) / rate) + 1 : 0;
+	unsigned percent =
+	    total > 0 && done < total ? (unsigned)((double)done * 100.0 / (double)total) : 100;
 
-	snprintf(dst, size, "%s: %u %%, %.1f MB/s, %" PRIu64 ":%02u left", what, percent, rate / 1e6, left / 60,
-	    (unsigned)(left % 60));
+	snprintf(dst, size, "%s: %u %%, %.1f MB/s, %" PRIu64 ":%02u left", what, percent,
+	    rate / 1e6, left / 60, (unsigned)(left % 60));
 }
 
 static void
@@ -78,7 +82,8 @@ void
 ctl_progress_show(struct ctl_progress *p, const char *what, uint64_t done, uint64_t total)
 {
 	char text[200];
-	int filled = total > 0 && done < total ? (int)((double)done * BAR_WIDTH / (double)total) : BAR_WIDTH;
+	int filled =
+	    total > 0 && done < total ? (int)((double)done * BAR_WIDTH / (double)total) : BAR_WIDTH;
 
 	if (!is_due(p, what))
 		return;
@@ -95,6 +100,7 @@ ctl_progress_count(struct ctl_progress *p, const char *what, uint64_t done)
 	if (!is_due(p, what))
 		return;
 	ms = clock_mono_ms() - p->started_ms;
-	snprintf(text, sizeof text, "%s: %" PRIu64 ", %.1f/s", what, done, ms > 0 ? (double)done * 1000.0 / (double)ms : 0.0);
+	snprintf(text, sizeof text, "%s: %" PRIu64 ", %.1f/s", what, done,
+	    ms > 0 ? (double)done * 1000.0 / (double)ms : 0.0);
 	show(p, text, -1);
 }

@@ -11,6 +11,7 @@
 
 #define ANSWER_LINE_MAX (16u << 20)
 #define REQUEST_MAX     65536u
+#define NOT_UNDERSTOOD  "restanted answered in a way that this restantectl does not understand"
 #define PATIENCE_MS     10000           /* of silence until we say whom we wait for */
 
 int
@@ -98,7 +99,7 @@ struct answer {
 	int                        fd;
 	const struct admin_output *out;
 	struct buf                 have;
-	bool                       done;        /* the exit line came, or nobody reads what we print */
+	bool                       done;        /* exit line read, or nobody reads us */
 	enum admin_exit            status;
 };
 
@@ -118,7 +119,8 @@ take_progress(const struct answer *a, struct slice rest)
 	uint64_t done, total;
 	char what[200];
 
-	if (a->out->progress != NULL && slice_to_u64(slice_sub(rest, 0, first), UINT64_MAX, &done) &&
+	if (a->out->progress != NULL &&
+	    slice_to_u64(slice_sub(rest, 0, first), UINT64_MAX, &done) &&
 	    slice_to_u64(slice_sub(tail, 0, second), UINT64_MAX, &total) &&
 	    slice_to_cstr(slice_sub(tail, second + 1, tail.len), what, sizeof what))
 		a->out->progress(a->out->arg, what, done, total);
@@ -176,7 +178,8 @@ wait_for_bytes(const struct answer *a, bool *told)
 	if (*told || poll(&p, 1, PATIENCE_MS) != 0)
 		return;
 	*told = true;
-	snprintf(text, sizeof text, "still waiting for restanted (pid %ld) to answer", ctl_peer_pid(a->fd));
+	snprintf(text, sizeof text, "still waiting for restanted (pid %ld) to answer",
+	    ctl_peer_pid(a->fd));
 	complain(a, text);
 }
 
@@ -203,7 +206,7 @@ read_answer(struct answer *a)
 		}
 		buf_commit(&a->have, (size_t)n);
 		if (!take_lines(a)) {
-			complain(a, "restanted answered in a way that this restantectl does not understand");
+			complain(a, NOT_UNDERSTOOD);
 			return;
 		}
 	}

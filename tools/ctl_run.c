@@ -1,8 +1,9 @@
-/* ctl_run - where a verb runs: in the daemon if its control socket answers, else here, over the volumes themselves.
+/* ctl_run - where a verb runs: in the daemon if its control socket answers, else here, over the
+ * volumes themselves.
  *
- * Verbs that change something, and lists, which must be true, take the volume's lock here; the daemon may be about to
- * start or to end, so who holds the lock is waited for, and then the control socket is tried once more. check, dump and
- * status only look, take no lock and write nothing.
+ * Verbs that change something, and lists, which must be true, take the volume's lock here; the
+ * daemon may be about to start or to end, so who holds the lock is waited for, and then the control
+ * socket is tried once more. check, dump and status only look, take no lock and write nothing.
  */
 #include "tools/ctl.h"
 
@@ -33,7 +34,8 @@ ctl_prepare(struct ctl *ctl)
 
 	if (ctl->conf != NULL)
 		return true;
-	if (conf_load(ctl->conf_path, &ctl->conf, &e) == RC_OK && ctl_owner_become(ctl->conf->server.user, &e) == RC_OK)
+	if (conf_load(ctl->conf_path, &ctl->conf, &e) == RC_OK &&
+	    ctl_owner_become(ctl->conf->server.user, &e) == RC_OK)
 		return true;
 	ctl_error(ctl, "%s", e.text);
 	return false;
@@ -75,7 +77,8 @@ print_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 }
 
 static void
-print_finding(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+print_finding(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
+    log_lsn last, const char *what)
 {
 	struct output *o = arg;
 
@@ -83,7 +86,8 @@ print_finding(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_l
 	(void)first;
 	(void)last;
 	ctl_progress_clear(&o->progress);
-	ctl_error(o->ctl, "damage in segment %llu of epoch %u at offset %llu: %s (see restantectl check)",
+	ctl_error(o->ctl,
+	    "damage in segment %llu of epoch %u at offset %llu: %s (see restantectl check)",
 	    (unsigned long long)seg.seq, seg.epoch, (unsigned long long)offset, what);
 }
 
@@ -132,7 +136,9 @@ ctl_close(struct ctl *ctl)
 static enum admin_exit
 run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_output *out)
 {
-	struct admin ad = { .volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out };
+	struct admin ad = {
+		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out
+	};
 
 	return admin_run(&ad, argc, argv);
 }
@@ -168,7 +174,8 @@ find_daemon(const struct ctl *ctl, int *fd)
 	if (errno == ENOENT || errno == ECONNREFUSED || errno == ENAMETOOLONG)
 		return PLACE_HERE;
 	if (errno == EACCES)
-		ctl_error(ctl, "control socket %s: %s; run this as the server's user or as root", path, strerror(errno));
+		ctl_error(ctl, "control socket %s: %s; run this as the server's user or as root",
+		    path, strerror(errno));
 	else
 		ctl_error(ctl, "control socket %s: %s", path, strerror(errno));
 	return PLACE_NOWHERE;
@@ -189,7 +196,8 @@ ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 		return ADMIN_FAILED;
 	if (ctl->volume_count == 0)
 		place = find_daemon(ctl, &fd);
-	if (place == PLACE_HERE && ctl->volume_count == 0 && open_volumes(ctl, mode_of(argc, argv), &o, &e) != RC_OK) {
+	if (place == PLACE_HERE && ctl->volume_count == 0 &&
+	    open_volumes(ctl, mode_of(argc, argv), &o, &e) != RC_OK) {
 		place = e.code == RC_BUSY ? find_daemon(ctl, &fd) : PLACE_HERE;
 		if (place == PLACE_HERE) {
 			ctl_progress_clear(&o.progress);
@@ -256,8 +264,10 @@ ctl_reindex(struct ctl *ctl)
 		return ADMIN_FAILED;
 	place = find_daemon(ctl, &fd);
 	if (place == PLACE_DAEMON) {
-		ctl_error(ctl, "reindex needs a stopped server: stop it (kill -TERM %ld, or by your service manager), run this, "
-		    "start it again", ctl_peer_pid(fd));
+		ctl_error(ctl,
+		    "reindex needs a stopped server: stop it (kill -TERM %ld, or by your service "
+		    "manager), run this, start it again",
+		    ctl_peer_pid(fd));
 		close(fd);
 	}
 	if (place != PLACE_HERE)

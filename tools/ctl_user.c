@@ -1,4 +1,4 @@
-/* ctl_user - the verbs on accounts that need more than their words: a password, a confirmation, a list. */
+/* ctl_user - verbs on accounts that need more than their words: a password, a confirmation. */
 #include "tools/ctl.h"
 
 #include <unistd.h>
@@ -8,7 +8,8 @@
 
 #define IMPORT_LINE_MAX (ACCOUNT_NAME_MAX + 1 + SASLPREP_MAX + 2)
 
-/* `user add [--volume V] [--quota N] -- NAME VERIFIER`. Without --quota a new account gets the configured one. */
+/* `user add [--volume V] [--quota N] -- NAME VERIFIER`. Without --quota a new account gets the
+ * configured one. */
 static enum admin_exit
 add(struct ctl *ctl, const char *name, const char *verifier)
 {

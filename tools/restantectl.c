@@ -1,4 +1,4 @@
-/* restantectl - the admin's tool: the table of verbs and the command line. See restantectl(8) and tools/ctl.h. */
+/* restantectl - the admin's tool: the table of verbs and the command line. See tools/ctl.h. */
 #include "tools/ctl.h"
 
 #include <signal.h>
@@ -11,9 +11,9 @@
 static const struct ctl_verb verbs[] = {
 	{ { "init", NULL }, 1, 1, CTL_BASE_PORT | CTL_USER | CTL_NO_CONF, ctl_init,
 	  "init DIR [--base-port N] [--user USER]",
-	  "Make DIR with a configuration, a self-signed certificate and a volume, ready to be started.\n"
-	  "  --base-port N  listeners on 127.0.0.1: imap N+143, imaps N+993, pop3 N+110, pop3s N+995,\n"
-	  "                 lmtp N+24 (10000)\n"
+	  "Make DIR with a configuration, a self-signed certificate and a volume, to be started.\n"
+	  "  --base-port N  listeners on 127.0.0.1: imap N+143, imaps N+993, pop3 N+110,\n"
+	  "                 pop3s N+995, lmtp N+24 (10000)\n"
 	  "  --user USER    as root: who the server becomes (restante, made if missing)\n" },
 	{ { "user", "add" }, 1, 1, CTL_VOLUME | CTL_QUOTA, ctl_user_add,
 	  "user add [--volume V] [--quota BYTES] NAME",
@@ -22,14 +22,15 @@ static const struct ctl_verb verbs[] = {
 	  "  --quota BYTES  as quota set; otherwise account_quota of the configuration\n" },
 	{ { "user", "import" }, 0, 0, CTL_VOLUME | CTL_QUOTA, ctl_user_import,
 	  "user import [--volume V] [--quota BYTES]",
-	  "Add accounts from lines name:password on standard input. Lines that cannot be used are told with\n"
-	  "their numbers, the others are added.\n" },
-	{ { "user", "list" }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward, "user list [--volume V] [--json]",
-	  "List the accounts, a line each: name, volume, messages, bytes, quota; parted by tabs.\n" },
+	  "Add accounts from lines name:password on standard input. Lines that cannot be used are\n"
+	  "told with their numbers, the others are added.\n" },
+	{ { "user", "list" }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward,
+	  "user list [--volume V] [--json]",
+	  "List the accounts, a line each: name, volume, messages, bytes, quota; tabs between.\n" },
 	{ { "user", "passwd" }, 1, 1, 0, ctl_user_passwd, "user passwd NAME",
 	  "Set an account's password: typed, or one line of standard input.\n" },
 	{ { "user", "delete" }, 1, 1, CTL_YES, ctl_user_delete, "user delete [--yes] NAME",
-	  "Delete an account with all its mail. Asks first on a terminal, unless --yes is given.\n" },
+	  "Delete an account and its mail. Asks first on a terminal, unless --yes is given.\n" },
 	{ { "mailbox", "list" }, 1, 1, CTL_JSON, ctl_forward, "mailbox list [--json] NAME",
 	  "List the mailboxes of an account.\n" },
 	{ { "quota", "set" }, 2, 2, 0, ctl_forward, "quota set NAME BYTES",
@@ -37,12 +38,12 @@ static const struct ctl_verb verbs[] = {
 	{ { "quota", "show" }, 0, 1, CTL_JSON, ctl_forward, "quota show [--json] [NAME]",
 	  "Show the quota and use of an account, or of all.\n" },
 	{ { "check", NULL }, 0, 0, CTL_VOLUME, ctl_forward, "check [--volume V]",
-	  "Verify every frame, record and chunk of the log and compare log and index. Writes nothing.\n"
-	  "Exit status 3 if anything is wrong.\n" },
+	  "Verify every frame, record and chunk of the log and compare log and index.\n"
+	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
 	{ { "reindex", NULL }, 0, 0, CTL_VOLUME, ctl_reindex, "reindex [--volume V]",
 	  "Make the index anew from the log. The server must be stopped.\n" },
 	{ { "dump", NULL }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward, "dump [--volume V] [--json]",
-	  "Print every record of the log, a line each, without content of messages. Writes nothing.\n" },
+	  "Print every record of the log, a line each, without messages. Writes nothing.\n" },
 	{ { "status", NULL }, 0, 0, CTL_JSON, ctl_forward, "status [--json]",
 	  "What the server and its volumes are doing.\n" },
 };
@@ -50,6 +51,12 @@ static const struct ctl_verb verbs[] = {
 #define VERBS (sizeof verbs / sizeof verbs[0])
 
 /* ---- help ---- */
+
+static const char *
+conf_option(const struct ctl_verb *verb)
+{
+	return (verb->options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ";
+}
 
 /* All verbs, or those that begin with `word`. False: there is none. */
 static bool
@@ -61,14 +68,14 @@ print_usage(FILE *to, const char *word)
 	for (size_t i = 0; i < VERBS; i++) {
 		if (word != NULL && strcmp(word, verbs[i].words[0]) != 0)
 			continue;
-		fprintf(to, "%srestantectl %s%s\n", head,
-		    (verbs[i].options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ", verbs[i].usage);
+		fprintf(to, "%srestantectl %s%s\n", head, conf_option(&verbs[i]), verbs[i].usage);
 		head = "       ";
 		any = true;
 	}
 	if (word == NULL)
 		fputs("       restantectl -h | -V\n"
-		      "FILE is " CONF_DEFAULT " unless given. Every verb has --help. See restantectl(8).\n", to);
+		      "FILE is " CONF_DEFAULT " unless given.\n"
+		      "Every verb has --help. See restantectl(8).\n", to);
 	return any;
 }
 
@@ -77,8 +84,7 @@ usage_error(const char *why, const char *what, const struct ctl_verb *verb)
 {
 	fprintf(stderr, "restantectl: %s%s%s\n", why, what[0] != '\0' ? ": " : "", what);
 	if (verb != NULL)
-		fprintf(stderr, "usage: restantectl %s%s\n", (verb->options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ",
-		    verb->usage);
+		fprintf(stderr, "usage: restantectl %s%s\n", conf_option(verb), verb->usage);
 	else
 		print_usage(stderr, NULL);
 	return ADMIN_USAGE;
@@ -105,8 +111,7 @@ unknown_verb(int argc, char **argv)
 static void
 print_verb_help(const struct ctl_verb *verb)
 {
-	printf("usage: restantectl %s%s\n\n%s", (verb->options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ", verb->usage,
-	    verb->help);
+	printf("usage: restantectl %s%s\n\n%s", conf_option(verb), verb->usage, verb->help);
 }
 
 static bool
@@ -132,7 +137,8 @@ find_verb(int argc, char **argv, int *used)
 	return NULL;
 }
 
-/* The option's number, 0 if there is none of that name. *value: where its value goes, NULL if it takes none. */
+/* The option's number, 0 if there is none of that name. *value: where its value goes, NULL if it
+ * takes none. */
 static unsigned
 find_option(struct ctl *ctl, const char *name, const char ***value, bool **flag)
 {
@@ -192,7 +198,7 @@ take_words(struct ctl *ctl, int argc, char **argv)
 		if (options && strcmp(argv[i], "--") == 0)
 			options = false;
 		else if (options && argv[i][0] == '-' && argv[i][1] != '\0')
-			status = take_option(ctl, argv[i], i + 1 < argc ? argv[i + 1] : NULL, &took_next);
+			status = take_option(ctl, argv[i], argv[i + 1], &took_next);
 		else if (ctl->argc == ctl->verb->max_args)
 			status = usage_error("too many words", argv[i], ctl->verb);
 		else
@@ -212,7 +218,7 @@ check_words(const struct ctl *ctl)
 {
 	uint64_t n;
 
-	if (ctl->verb->run == ctl_forward && strcmp(ctl->verb->words[0], "quota") == 0 && ctl->argc == 2 &&
+	if (strcmp(ctl->verb->words[0], "quota") == 0 && ctl->argc == 2 &&
 	    !admin_parse_size(slice_str(ctl->args[1]), &n))
 		return usage_error("not a number of bytes", ctl->args[1], ctl->verb);
 	if (ctl->quota != NULL && !admin_parse_size(slice_str(ctl->quota), &n))
@@ -262,8 +268,7 @@ take_global(struct ctl *ctl, int argc, char **argv, int *used, enum admin_exit *
 			return false;
 		}
 		if (strcmp(argv[i], "-c") != 0 || i + 1 == argc) {
-			*status = usage_error(strcmp(argv[i], "-c") == 0 ? "a file is missing behind" : "unknown option",
-			    argv[i], NULL);
+			*status = usage_error("unknown option, or no file given", argv[i], NULL);
 			return false;
 		}
 		ctl->conf_path = argv[i + 1];
@@ -280,7 +285,7 @@ main(int argc, char **argv)
 	enum admin_exit status;
 	int used;
 
-	signal(SIGPIPE, SIG_IGN);       /* a pager that has gone away is an error of the next line */
+	signal(SIGPIPE, SIG_IGN);       /* a pager that went away is an error of the next line */
 	log_set_level(LOGLEVEL_WARN);
 	if (take_global(&ctl, argc, argv, &used, &status))
 		status = run_verb(&ctl, argc - used, argv + used);
