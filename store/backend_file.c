@@ -247,12 +247,13 @@ refill_reserve(struct file_backend *b)
 	struct err e;
 
 	if (b->reservefd < 0)
-		b->reservefd = openat(b->volfd, "reserve", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		b->reservefd =
+		    openat(b->volfd, "reserve", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (b->reservefd < 0)
 		return;
 	b->have_reserve = space_reserve(b->reservefd, 0, RESERVE_BYTES, RESERVE_BYTES, &e) == RC_OK;
 	if (!b->have_reserve && ftruncate(b->reservefd, 0) != 0)
-		return;                 /* what it got half-way is of no use, and stays until the next try */
+		return; /* what it got half-way is of no use, and stays until the next try */
 }
 
 static void
@@ -262,7 +263,7 @@ give_up_reserve(struct file_backend *b)
 		return;
 	b->have_reserve = false;
 	if (ftruncate(b->reservefd, 0) == 0)
-		(void)fsync(b->reservefd);      /* some file systems free blocks only when this is on disk */
+		(void)fsync(b->reservefd);      /* some file systems free blocks only then */
 }
 
 static void
@@ -309,7 +310,8 @@ open_files(struct file_backend *b, const char *path, enum log_mode mode, struct 
 	b->volfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (b->volfd < 0)
 		return err_os(e, errno, "open volume %s", path);
-	b->headfd = openat(b->volfd, "head", (mode == LOG_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+	b->headfd = openat(
+	    b->volfd, "head", (mode == LOG_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
 	if (b->headfd < 0)
 		return err_os(e, errno, "open %s/head", path);
 	b->logfd = openat(b->volfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -320,7 +322,8 @@ open_files(struct file_backend *b, const char *path, enum log_mode mode, struct 
 }
 
 static enum rc
-file_acquire(const char *path, const struct backend_acquire *how, struct backend **out, struct err *e)
+file_acquire(
+    const char *path, const struct backend_acquire *how, struct backend **out, struct err *e)
 {
 	struct file_backend *b = file_new();
 	struct backend *base = b != NULL ? &b->base : NULL;
@@ -395,7 +398,8 @@ file_root(struct backend *base, struct root *out, struct err *e)
 static enum rc
 reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve_ok, struct err *e)
 {
-	uint64_t step = tail < STEP_MIN ? STEP_MIN : tail > STEP_MAX ? STEP_MAX : tail, to = need + step;
+	uint64_t step = tail < STEP_MIN ? STEP_MIN : tail > STEP_MAX ? STEP_MAX : tail;
+	uint64_t to = need + step;
 	enum rc rc;
 
 	if (need <= b->reserved_to)
@@ -454,7 +458,8 @@ file_segment_seal(struct backend *base, const struct root_segment *seg, struct e
 	assert(s != NULL && seg->state == SEGMENT_SEALED);
 	*s = *seg;
 	rc = head_write(b->headfd, &b->root, &b->generation, e);
-	if (rc == RC_OK && b->segfd >= 0 && b->seg.seq == seg->id.seq && b->seg.epoch == seg->id.epoch) {
+	if (rc == RC_OK && b->segfd >= 0 && b->seg.seq == seg->id.seq &&
+	    b->seg.epoch == seg->id.epoch) {
 		close(b->segfd);
 		b->segfd = -1;
 	}
@@ -465,7 +470,8 @@ file_segment_seal(struct backend *base, const struct root_segment *seg, struct e
 
 /* The new segment's file with its header, durable. On failure there is none. */
 static enum rc
-make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice header, bool reserve_ok, struct err *e)
+make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice header,
+    bool reserve_ok, struct err *e)
 {
 	struct iovec iov = { (void *)(uintptr_t)header.ptr, header.len };
 	enum rc rc;
@@ -473,7 +479,8 @@ make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice 
 
 	b->segfd = open_new(b->logfd, id);
 	if (b->segfd < 0)
-		return err_os(e, errno, "make segment %llu-%u", (unsigned long long)id->seq, id->epoch);
+		return err_os(
+		    e, errno, "make segment %llu-%u", (unsigned long long)id->seq, id->epoch);
 	b->seg = *id;
 	b->reserved_to = 0;
 	rc = reserve_space(b, 0, header.len, reserve_ok, e);
@@ -488,7 +495,8 @@ make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice 
 }
 
 static enum rc
-register_segment(struct file_backend *b, const struct root_segment *seg, const struct root_segment *sealed, struct err *e)
+register_segment(struct file_backend *b, const struct root_segment *seg,
+    const struct root_segment *sealed, struct err *e)
 {
 	struct root *r = &b->root;
 	struct root_segment *s;
@@ -507,8 +515,8 @@ register_segment(struct file_backend *b, const struct root_segment *seg, const s
 }
 
 static enum append_outcome
-file_segment_create(struct backend *base, const struct root_segment *seg, struct slice header, bool reserve_ok,
-                    const struct root_segment *sealed, struct err *e)
+file_segment_create(struct backend *base, const struct root_segment *seg, struct slice header,
+    bool reserve_ok, const struct root_segment *sealed, struct err *e)
 {
 	struct file_backend *b = file_of(base);
 	int old_fd = b->segfd;
@@ -542,9 +550,11 @@ file_segment_settle(struct backend *base, const struct seg_id *id, bool sync, st
 	enum rc rc = RC_OK;
 
 	if (fd < 0)
-		return err_os(e, errno, "open segment %llu-%u", (unsigned long long)id->seq, id->epoch);
+		return err_os(
+		    e, errno, "open segment %llu-%u", (unsigned long long)id->seq, id->epoch);
 	if (sync && fdatasync(fd) != 0)
-		rc = err_os(e, errno, "sync segment %llu-%u", (unsigned long long)id->seq, id->epoch);
+		rc = err_os(
+		    e, errno, "sync segment %llu-%u", (unsigned long long)id->seq, id->epoch);
 	space_drop_cache(fd);
 	close(fd);
 	return rc;
@@ -558,15 +568,18 @@ file_append(struct backend *base, struct backend_append *what, backend_done done
 	int os;
 
 	assert(b->segfd >= 0);
-	if (reserve_space(b, what->offset, what->offset + what->len, what->reserve_ok, &e) != RC_OK) {
+	if (reserve_space(b, what->offset, what->offset + what->len, what->reserve_ok, &e) !=
+	    RC_OK) {
 		done(arg, APPEND_REFUSED, &e);
 		return;
 	}
 	os = write_all(b->segfd, what->iov, what->iov_count, what->offset);
 	if (os != 0)
-		err_os(&e, os, "write segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
+		err_os(
+		    &e, os, "write segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
 	else if (!what->unsynced && fdatasync(b->segfd) != 0)
-		err_os(&e, os = errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
+		err_os(&e, os = errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq,
+		    b->seg.epoch);
 	done(arg, os == 0 ? APPEND_DONE : APPEND_DEAD, &e);
 }
 
@@ -578,15 +591,16 @@ file_sync(struct backend *base, backend_done done, void *arg)
 	bool ok = b->segfd < 0 || fdatasync(b->segfd) == 0;
 
 	if (!ok)
-		err_os(&e, errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
+		err_os(&e, errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq,
+		    b->seg.epoch);
 	done(arg, ok ? APPEND_DONE : APPEND_DEAD, &e);
 }
 
 /* ---- reading ---- */
 
 static enum rc
-file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst, size_t len, size_t *got,
-          struct err *e)
+file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst, size_t len,
+    size_t *got, struct err *e)
 {
 	struct file_backend *b = file_of(base);
 	int fd, slot;
@@ -603,7 +617,8 @@ file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst
 		if (n > 0)
 			*got += (size_t)n;
 		else if (errno != EINTR)
-			rc = err_os(e, errno, "read piece %llu-%u", (unsigned long long)id->seq, id->epoch);
+			rc = err_os(
+			    e, errno, "read piece %llu-%u", (unsigned long long)id->seq, id->epoch);
 	}
 	fdcache_put(b->readers, fd, slot);
 	return rc;
@@ -622,7 +637,8 @@ file_size(struct backend *base, const struct seg_id *id, uint64_t *len, struct e
 	if (fstat(fd, &st) == 0)
 		*len = (uint64_t)st.st_size;
 	else
-		rc = err_os(e, errno, "size of piece %llu-%u", (unsigned long long)id->seq, id->epoch);
+		rc = err_os(
+		    e, errno, "size of piece %llu-%u", (unsigned long long)id->seq, id->epoch);
 	fdcache_put(b->readers, fd, slot);
 	return rc;
 }
@@ -644,7 +660,8 @@ file_body_begin(struct backend *base, struct backend_body **out, struct err *e)
 	pthread_mutex_unlock(&b->lock);
 	body->fd = open_new(b->logfd, &body->id);
 	if (body->fd < 0) {
-		enum rc rc = err_os(e, errno, "make body %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
+		enum rc rc = err_os(e, errno, "make body %u-%llu", body->id.epoch,
+		    (unsigned long long)body->id.seq);
 
 		free(body);
 		return rc;
@@ -662,14 +679,16 @@ file_body_write(struct backend_body *body, struct slice bytes, struct err *e)
 	int os;
 
 	if (end > body->reserved_to) {
-		rc = space_reserve(body->fd, body->reserved_to, end + BODY_PIECE, end + BODY_PIECE, e);
+		rc = space_reserve(
+		    body->fd, body->reserved_to, end + BODY_PIECE, end + BODY_PIECE, e);
 		if (rc != RC_OK)
 			return rc;
 		body->reserved_to = end + BODY_PIECE;
 	}
 	os = write_all(body->fd, &iov, 1, body->len);
 	if (os != 0)
-		return err_os(e, os, "write body %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
+		return err_os(
+		    e, os, "write body %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
 	body->len = end;
 	return RC_OK;
 }
@@ -691,7 +710,7 @@ file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err 
 	struct backend_body *body = *bodyp;
 	enum rc rc = RC_OK;
 
-	if (ftruncate(body->fd, (off_t)body->len) != 0)         /* what was reserved beyond goes back */
+	if (ftruncate(body->fd, (off_t)body->len) != 0) /* what was reserved beyond goes back */
 		rc = err_os(e, errno, "end body");
 	else if (fsync(body->fd) != 0)
 		rc = err_os(e, errno, "sync body");

@@ -30,7 +30,8 @@ grow(void **array, size_t *cap, size_t count, size_t size)
 	return true;
 }
 
-#define GROW(b, what) grow((void **)&(b)->what##s, &(b)->what##_cap, (b)->what##_count, sizeof *(b)->what##s)
+#define GROW(b, what) \
+	grow((void **)&(b)->what##s, &(b)->what##_cap, (b)->what##_count, sizeof *(b)->what##s)
 
 enum rc
 log_batch_new(struct log *log, struct log_batch **out, struct err *e)
@@ -115,7 +116,10 @@ log_frame_begin(struct log_batch *b, const struct frame_who *who)
 	if (b->failed)
 		return;
 	b->frames[b->frame_count++] = (struct batch_frame){
-		.who = *who, .first_piece = b->piece_count, .hdr_at = b->bytes.len, .first_lsn = b->next_lsn,
+		.who = *who,
+		.first_piece = b->piece_count,
+		.hdr_at = b->bytes.len,
+		.first_lsn = b->next_lsn,
 	};
 	if (buf_reserve(&b->bytes, FRAME_HDR_LEN) == NULL) {
 		b->failed = true;
@@ -132,11 +136,13 @@ log_next_lsn(const struct log_batch *b)
 }
 
 static enum rc
-note_blob(struct log_batch *b, log_lsn lsn, uint64_t offset, uint64_t len, uint64_t data_offset, struct err *e)
+note_blob(struct log_batch *b, log_lsn lsn, uint64_t offset, uint64_t len, uint64_t data_offset,
+    struct err *e)
 {
 	if (!GROW(b, blob))
 		return err_nomem(e);
-	b->blobs[b->blob_count++] = (struct batch_blob){ lsn, b->frame_count - 1, offset, len, data_offset };
+	b->blobs[b->blob_count++] =
+	    (struct batch_blob){ lsn, b->frame_count - 1, offset, len, data_offset };
 	return RC_OK;
 }
 
@@ -155,7 +161,8 @@ log_frame_add(struct log_batch *b, struct record *r, struct err *e)
 	r->lsn = b->next_lsn;
 	buf_commit(&b->bytes, RECORD_HDR_LEN);
 	if (!record_encode(r, &b->bytes))
-		return err_set(e, RC_LIMIT, "a %s record does not fit a batch", record_type_name(r->type));
+		return err_set(
+		    e, RC_LIMIT, "a %s record does not fit a batch", record_type_name(r->type));
 	own = b->bytes.len - at - RECORD_HDR_LEN;
 	offset = b->total - b->before.total - FRAME_HDR_LEN + RECORD_HDR_LEN;
 	if (own + data.len > b->log->caps.max_append - FRAME_HDR_LEN - offset ||
@@ -250,7 +257,8 @@ body_sum(const struct log_batch *b, const struct batch_frame *f, const uint8_t *
 }
 
 static void
-seal_frame(struct log_batch *b, struct batch_frame *f, const struct root_segment *seg, struct frame_hdr *h)
+seal_frame(
+    struct log_batch *b, struct batch_frame *f, const struct root_segment *seg, struct frame_hdr *h)
 {
 	h->body_len = (uint32_t)f->body_len;
 	h->record_count = f->record_count;
@@ -261,8 +269,8 @@ seal_frame(struct log_batch *b, struct batch_frame *f, const struct root_segment
 }
 
 enum rc
-batch_seal(struct log_batch *b, const struct root_segment *seg, uint64_t offset, log_lsn synced, uint64_t time_us,
-           uint8_t flags, struct err *e)
+batch_seal(struct log_batch *b, const struct root_segment *seg, uint64_t offset, log_lsn synced,
+    uint64_t time_us, uint8_t flags, struct err *e)
 {
 	struct frame_hdr h = { .synced_lsn = synced, .time_us = time_us, .flags = flags };
 	struct iovec *iov;
@@ -283,7 +291,8 @@ batch_seal(struct log_batch *b, const struct root_segment *seg, uint64_t offset,
 		offset += FRAME_HDR_LEN + f->body_len;
 	}
 	for (size_t i = 0; i < b->piece_count; i++)
-		b->iov[i] = (struct iovec){ (void *)(uintptr_t)piece_bytes(b, &b->pieces[i]), b->pieces[i].len };
+		b->iov[i] = (struct iovec){ (void *)(uintptr_t)piece_bytes(b, &b->pieces[i]),
+			b->pieces[i].len };
 	b->seg = seg->id;
 	return RC_OK;
 }
@@ -309,7 +318,8 @@ batch_keep(const struct log_batch *b, const struct batch_frame *f)
 }
 
 bool
-log_batch_blob_addr(const struct log_batch *b, blob_id id, struct log_addr *addr, uint64_t *data_offset)
+log_batch_blob_addr(
+    const struct log_batch *b, blob_id id, struct log_addr *addr, uint64_t *data_offset)
 {
 	size_t lo = 0, hi = b->blob_count;
 
@@ -327,7 +337,8 @@ log_batch_blob_addr(const struct log_batch *b, blob_id id, struct log_addr *addr
 		return false;
 	*addr = (struct log_addr){
 		.seg = b->seg,
-		.offset = b->frames[b->blobs[lo].frame].offset + FRAME_HDR_LEN + b->blobs[lo].offset,
+		.offset =
+		    b->frames[b->blobs[lo].frame].offset + FRAME_HDR_LEN + b->blobs[lo].offset,
 		.len = b->blobs[lo].len,
 	};
 	*data_offset = b->blobs[lo].data_offset;

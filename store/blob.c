@@ -10,7 +10,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-#define CHUNK_MIN     1024u             /* less is joined with what follows, whatever its kind: a part costs a chunk */
+#define CHUNK_MIN     1024u             /* less is joined with what follows, whatever its kind */
 #define OUT_PIECE     (256u << 10)      /* of a body is written at a time */
 #define CHUNKS_MAX    (1u << 20)
 
@@ -246,9 +246,10 @@ fetch_chunk(struct reader *r, const struct blob_chunk *c, uint64_t at, struct er
 		return err_set(e, RC_CORRUPT, "a chunk is longer than %u bytes", BLOB_CHUNK_MAX);
 	rc = log_read(r->log, &r->p->addr, at, r->stored, c->stored_len, e);
 	if (rc == RC_OK && codec_crc(slice_of(r->stored, c->stored_len)) != c->crc)
-		return err_set(e, RC_CORRUPT, "a chunk of %llu-%u at byte %llu does not match its CRC",
-		               (unsigned long long)r->p->addr.seg.seq, r->p->addr.seg.epoch,
-		               (unsigned long long)(r->p->addr.offset + at));
+		return err_set(e, RC_CORRUPT,
+		    "a chunk of %llu-%u at byte %llu does not match its CRC",
+		    (unsigned long long)r->p->addr.seg.seq, r->p->addr.seg.epoch,
+		    (unsigned long long)(r->p->addr.offset + at));
 	return rc;
 }
 
@@ -266,15 +267,19 @@ unpack_chunk(struct reader *r, const struct blob_chunk *c, uint8_t *dst, struct 
 		break;
 	case CHUNK_DEFLATE:
 	case CHUNK_DEFLATE_HEADER:
-		ok = codec_inflate(r->codec, c->dictionary, slice_of(r->stored, c->stored_len), dst, c->raw_len);
+		ok = codec_inflate(
+		    r->codec, c->dictionary, slice_of(r->stored, c->stored_len), dst, c->raw_len);
 		break;
 	}
-	return ok ? RC_OK : err_set(e, RC_CORRUPT, "a chunk does not inflate to %u bytes", c->raw_len);
+	if (!ok)
+		return err_set(e, RC_CORRUPT, "a chunk does not inflate to %u bytes", c->raw_len);
+	return RC_OK;
 }
 
 /* Append bytes [from, to) of the fetched chunk's raw bytes. */
 static enum rc
-append_part(struct reader *r, const struct blob_chunk *c, size_t from, size_t to, struct buf *out, struct err *e)
+append_part(struct reader *r, const struct blob_chunk *c, size_t from, size_t to, struct buf *out,
+    struct err *e)
 {
 	bool whole = from == 0 && to == c->raw_len;
 	uint8_t *dst = whole ? buf_reserve(out, c->raw_len) : r->raw;
@@ -314,11 +319,14 @@ walk_chunks(struct reader *r, uint64_t from, uint64_t to, struct buf *out, struc
 		raw_at = end;
 		stored_at += c->stored_len;
 	}
-	return raw_at >= to ? RC_OK : err_set(e, RC_CORRUPT, "the chunks are shorter than the message");
+	if (raw_at < to)
+		return err_set(e, RC_CORRUPT, "the chunks are shorter than the message");
+	return RC_OK;
 }
 
 static enum rc
-read_range(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len, struct buf *out, struct err *e)
+read_range(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len,
+    struct buf *out, struct err *e)
 {
 	struct reader r;
 	enum rc rc;
@@ -337,7 +345,8 @@ read_range(struct log *log, const struct blob_place *p, uint64_t from, uint64_t 
 }
 
 enum rc
-blob_read(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len, struct buf *out, struct err *e)
+blob_read(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len, struct buf *out,
+    struct err *e)
 {
 	assert(out != NULL);
 	return read_range(log, p, from, len, out, e);

@@ -23,7 +23,8 @@ blob_chunks_encode(const struct blob_chunk *chunks, uint32_t count, struct buf *
 }
 
 enum rc
-blob_chunks_decode(struct slice bytes, struct arena *a, struct blob_chunk **chunks, uint32_t *count, struct err *e)
+blob_chunks_decode(
+    struct slice bytes, struct arena *a, struct blob_chunk **chunks, uint32_t *count, struct err *e)
 {
 	size_t n = bytes.len / CHUNK_BYTES;
 
@@ -39,7 +40,8 @@ blob_chunks_decode(struct slice bytes, struct arena *a, struct blob_chunk **chun
 		struct blob_chunk *c = &(*chunks)[i];
 
 		*c = (struct blob_chunk){ get_le32(p), get_le32(p + 4), get_le32(p + 8), p[12], p[13] };
-		if (c->raw_len > BLOB_CHUNK_MAX || c->stored_len > BLOB_CHUNK_MAX || c->method > CHUNK_DEFLATE_HEADER)
+		if (c->raw_len > BLOB_CHUNK_MAX || c->stored_len > BLOB_CHUNK_MAX ||
+		    c->method > CHUNK_DEFLATE_HEADER)
 			return err_set(e, RC_CORRUPT, "chunk %zu of a chunk table is not valid", i);
 	}
 	*count = (uint32_t)n;

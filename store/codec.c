@@ -133,7 +133,8 @@ codec_inflate(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out
 	uint8_t spare;
 	int zr;
 
-	if (in.len > UINT32_MAX || raw_len > UINT32_MAX || (dictionary != DICTIONARY_NONE && dict.len == 0))
+	if (in.len > UINT32_MAX || raw_len > UINT32_MAX ||
+	    (dictionary != DICTIONARY_NONE && dict.len == 0))
 		return false;
 	if (c->inflate_ready ? inflateReset(z) != Z_OK : inflateInit2(z, -15) != Z_OK)
 		return false;

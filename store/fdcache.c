@@ -88,7 +88,8 @@ find_slot(const struct fdcache *c, const struct seg_id *id)
 			return i;
 		if (s->users > 0)
 			continue;
-		if (best < 0 || (c->slots[best].fd >= 0 && (s->fd < 0 || s->used < c->slots[best].used)))
+		if (best < 0 ||
+		    (c->slots[best].fd >= 0 && (s->fd < 0 || s->used < c->slots[best].used)))
 			best = i;
 	}
 	return best;
@@ -132,8 +133,8 @@ fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot, stru
 	pthread_mutex_unlock(&c->lock);
 	if (*fd >= 0)
 		return RC_OK;
-	return err_os(e, os, "open %s %llu-%u", id->kind == SEG_LOG ? "segment" : "body", (unsigned long long)id->seq,
-	              id->epoch);
+	return err_os(e, os, "open %s %llu-%u", id->kind == SEG_LOG ? "segment" : "body",
+	    (unsigned long long)id->seq, id->epoch);
 }
 
 void

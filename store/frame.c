@@ -68,8 +68,8 @@ frame_hdr_encode(const struct frame_hdr *h, const uint8_t key[SEGMENT_KEY_LEN], 
 }
 
 bool
-frame_hdr_decode(const uint8_t in[FRAME_HDR_LEN], const uint8_t key[SEGMENT_KEY_LEN], uint64_t offset,
-                 struct frame_hdr *out)
+frame_hdr_decode(const uint8_t in[FRAME_HDR_LEN], const uint8_t key[SEGMENT_KEY_LEN],
+    uint64_t offset, struct frame_hdr *out)
 {
 	if (memcmp(in, FRAME_MAGIC, 4) != 0 || get_le64(in + 72) != header_sum(in, key, offset))
 		return false;

@@ -77,11 +77,13 @@ decode_segment(const uint8_t *p, struct root_segment *s)
 enum rc
 head_encode(const struct root *r, uint64_t generation, struct buf *out, struct err *e)
 {
-	size_t len = HEAD_FIXED + r->takeover_count * 8u + (size_t)r->segment_count * SEGMENT_BYTES + SUM_BYTES;
+	size_t len = HEAD_FIXED + r->takeover_count * 8u +
+		     (size_t)r->segment_count * SEGMENT_BYTES + SUM_BYTES;
 	uint8_t *p, *start;
 
 	if (len > HEAD_SLOT_LEN)
-		return err_set(e, RC_LIMIT, "the head has no room for %u segments", r->segment_count);
+		return err_set(
+		    e, RC_LIMIT, "the head has no room for %u segments", r->segment_count);
 	p = start = buf_reserve(out, len);
 	if (p == NULL)
 		return err_nomem(e);
@@ -148,7 +150,8 @@ head_decode(struct slice slot, struct root *r, uint64_t *generation, struct err 
 	for (uint32_t i = 0; i < r->segment_count; i++, p += SEGMENT_BYTES) {
 		if (!decode_segment(p, &r->segments[i])) {
 			root_fini(r);
-			return err_set(e, RC_CORRUPT, "the head lists a segment in an unknown state");
+			return err_set(
+			    e, RC_CORRUPT, "the head lists a segment in an unknown state");
 		}
 	}
 	return RC_OK;
@@ -159,7 +162,8 @@ static enum rc
 read_slot(int fd, unsigned slot, uint8_t *dst, size_t *len, struct err *e)
 {
 	for (*len = 0; *len < HEAD_SLOT_LEN;) {
-		ssize_t n = pread(fd, dst + *len, HEAD_SLOT_LEN - *len, (off_t)(slot * (size_t)HEAD_SLOT_LEN + *len));
+		ssize_t n = pread(fd, dst + *len, HEAD_SLOT_LEN - *len,
+		    (off_t)(slot * (size_t)HEAD_SLOT_LEN + *len));
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -189,7 +193,8 @@ head_read(int fd, struct root *r, uint64_t *generation, unsigned *bad_slots, str
 		rc = read_slot(fd, slot, bytes, &len, e);
 		if (rc == RC_OK)
 			rc = head_decode(slice_of(bytes, len), &found, &gen, e);
-		if (rc != RC_OK) {      /* an unreadable sector is as bad as a wrong sum: the other slot decides */
+		if (rc !=
+		    RC_OK) { /* an unreadable sector is as bad as a wrong sum: the other slot decides */
 			++*bad_slots;
 			continue;
 		}

@@ -25,7 +25,8 @@ now_us(void)
 static enum rc
 draw_random(void *dst, size_t len, struct err *e)
 {
-	return getentropy(dst, len) == 0 ? RC_OK : err_set(e, RC_IO, "no random bytes from the system");
+	return getentropy(dst, len) == 0 ? RC_OK
+					 : err_set(e, RC_IO, "no random bytes from the system");
 }
 
 enum rc
@@ -74,16 +75,19 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 		if (log->mode == LOG_WRITE)
 			rc = log->b->ops->segment_settle(log->b, &seg->id, !own, e);
 		if (rc == RC_OK)
-			rc = recover_segment(log, seg, synced, own ? log->synced_tail : UINT64_MAX, rep, e);
+			rc = recover_segment(
+			    log, seg, synced, own ? log->synced_tail : UINT64_MAX, rep, e);
 		if (rc == RC_NOT_FOUND) {
-			report_found(rep, seg->id, 0, 0, seg->first_lsn, 0, "the open segment is missing");
+			report_found(
+			    rep, seg->id, 0, 0, seg->first_lsn, 0, "the open segment is missing");
 			seg->state = SEGMENT_SEALED;
 			rc = RC_OK;
 		}
 		if (rc == RC_OK && log->mode == LOG_WRITE)
 			rc = log->b->ops->segment_seal(log->b, seg, e);
 		if (rc != RC_OK)
-			return err_add(e, "segment %llu-%u", (unsigned long long)seg->id.seq, seg->id.epoch);
+			return err_add(
+			    e, "segment %llu-%u", (unsigned long long)seg->id.seq, seg->id.epoch);
 	}
 	return RC_OK;
 }
@@ -138,7 +142,8 @@ log_free(struct log *log)
 }
 
 static enum rc
-open_backend(struct log *log, const struct log_params *p, const struct log_report *rep, struct err *e)
+open_backend(
+    struct log *log, const struct log_params *p, const struct log_report *rep, struct err *e)
 {
 	const struct backend_ops *ops = p->backend != NULL ? p->backend : &backend_file;
 	struct backend_acquire how = { .mode = p->mode, .lock_wait_ms = p->lock_wait_ms };
@@ -155,7 +160,8 @@ open_backend(struct log *log, const struct log_params *p, const struct log_repor
 		log->caps.max_segment = p->max_segment;
 	rc = log->b->ops->root(log->b, &root, e);
 	if (rc == RC_OK && root.bad_slots > 0)
-		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0, "a copy of the head does not hold");
+		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0,
+		    "a copy of the head does not hold");
 	if (rc == RC_OK)
 		rc = seal_open(log, &root, NULL, p->known_synced, rep, e);
 	if (rc == RC_OK)
@@ -289,7 +295,9 @@ log_get_stats(struct log *log, struct log_stats *out)
 	pthread_mutex_lock(&log->lock);
 	out->segments = log->root.segment_count;
 	for (uint32_t i = 0; i < log->root.segment_count; i++)
-		out->bytes += log->root.segments[i].state == SEGMENT_OPEN ? log->tail : log->root.segments[i].len;
+		out->bytes += log->root.segments[i].state == SEGMENT_OPEN
+				  ? log->tail
+				  : log->root.segments[i].len;
 	out->appends = log->appends;
 	out->syncs = log->syncs;
 	pthread_mutex_unlock(&log->lock);
@@ -383,7 +391,8 @@ log_sync(struct log *log, struct err *e)
 }
 
 static enum rc
-new_segment(struct log *log, struct root_segment *seg, uint8_t header[SEGMENT_HDR_LEN], struct err *e)
+new_segment(
+    struct log *log, struct root_segment *seg, uint8_t header[SEGMENT_HDR_LEN], struct err *e)
 {
 	struct segment_hdr hdr = { .seq = log->next_seq, .epoch = log->root.epoch };
 	enum rc rc = draw_random(hdr.key, sizeof hdr.key, e);
@@ -407,7 +416,8 @@ new_segment(struct log *log, struct root_segment *seg, uint8_t header[SEGMENT_HD
 
 /* The root in memory follows what the backend has just made durable. */
 static enum rc
-add_segment(struct log *log, const struct root_segment *seg, const struct root_segment *sealed, struct err *e)
+add_segment(struct log *log, const struct root_segment *seg, const struct root_segment *sealed,
+    struct err *e)
 {
 	struct root_segment *s = NULL;
 
@@ -444,8 +454,8 @@ roll(struct log *log, bool reserve_ok, struct err *e)
 		rc = new_segment(log, &seg, header, e);
 	if (rc != RC_OK)
 		return rc;
-	outcome = log->b->ops->segment_create(log->b, &seg, slice_of(header, sizeof header), reserve_ok,
-	                                      log->has_open ? &sealed : NULL, e);
+	outcome = log->b->ops->segment_create(log->b, &seg, slice_of(header, sizeof header),
+	    reserve_ok, log->has_open ? &sealed : NULL, e);
 	if (outcome == APPEND_DONE)
 		return add_segment(log, &seg, log->has_open ? &sealed : NULL, e);
 	if (outcome == APPEND_DEAD)
@@ -489,8 +499,11 @@ static enum rc
 write_batch(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok, struct err *e)
 {
 	const struct root_segment *seg = &log->root.segments[log->root.segment_count - 1];
-	struct backend_append what = { .offset = log->tail, .len = b->total, .first_lsn = log->next_lsn,
-	                               .unsynced = unsynced, .reserve_ok = reserve_ok };
+	struct backend_append what = { .offset = log->tail,
+		.len = b->total,
+		.first_lsn = log->next_lsn,
+		.unsynced = unsynced,
+		.reserve_ok = reserve_ok };
 	uint64_t time_us = now_us();
 	enum append_outcome outcome;
 	struct waiter w;
@@ -498,7 +511,8 @@ write_batch(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok
 
 	if (time_us < log->last_time_us)
 		time_us = log->last_time_us;
-	rc = batch_seal(b, seg, log->tail, log->synced_lsn, time_us, unsynced ? FRAME_UNSYNCED : 0, e);
+	rc = batch_seal(
+	    b, seg, log->tail, log->synced_lsn, time_us, unsynced ? FRAME_UNSYNCED : 0, e);
 	if (rc != RC_OK)
 		return rc;
 	what.iov = b->iov;
@@ -529,9 +543,11 @@ log_append(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok,
 	if (b->frame_count == 0)
 		return RC_OK;
 	assert(b->frames[0].first_lsn == log->next_lsn && !b->appended);
-	if (unsynced && (log->kept_bytes + b->total > KEPT_BYTES_MAX || !copy_frames(b, &first, &end)))
+	if (unsynced &&
+	    (log->kept_bytes + b->total > KEPT_BYTES_MAX || !copy_frames(b, &first, &end)))
 		unsynced = false;
-	if (!log->has_open || (log->tail + b->total > log->caps.max_segment && log->tail > SEGMENT_HDR_LEN))
+	if (!log->has_open ||
+	    (log->tail + b->total > log->caps.max_segment && log->tail > SEGMENT_HDR_LEN))
 		rc = roll(log, reserve_ok, e);
 	if (rc == RC_OK)
 		rc = write_batch(log, b, unsynced, reserve_ok, e);

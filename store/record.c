@@ -378,7 +378,8 @@ take_chunks(struct cursor *c, uint32_t *count)
 		uint8_t crc[4];
 
 		chunks[i].raw_len = (uint32_t)take_varint(c, BLOB_CHUNK_RAW_MAX, "chunk length");
-		chunks[i].stored_len = (uint32_t)take_varint(c, BLOB_CHUNK_RAW_MAX, "stored chunk length");
+		chunks[i].stored_len =
+		    (uint32_t)take_varint(c, BLOB_CHUNK_RAW_MAX, "stored chunk length");
 		take_raw(c, crc, sizeof crc, "chunk crc");
 		chunks[i].crc = get_le32(crc);
 		chunks[i].method = take_byte(c, CHUNK_DEFLATE_HEADER, "chunk method");
@@ -569,7 +570,8 @@ take_record(struct cursor *c, enum record_type type, log_lsn lsn, struct record 
 }
 
 enum rc
-record_decode(enum record_type type, log_lsn lsn, struct slice body, struct arena *a, struct record *out, struct err *e)
+record_decode(enum record_type type, log_lsn lsn, struct slice body, struct arena *a,
+    struct record *out, struct err *e)
 {
 	struct cursor c = { .in = body, .arena = a };
 
@@ -579,9 +581,11 @@ record_decode(enum record_type type, log_lsn lsn, struct slice body, struct aren
 	if (!take_record(&c, type, lsn, out))
 		return err_set(e, RC_CORRUPT, "record type %u is unknown", (unsigned)type);
 	if (c.nomem)
-		return err_set(e, RC_LIMIT, "%s record: no memory for its %s", record_type_name(type), c.bad);
+		return err_set(
+		    e, RC_LIMIT, "%s record: no memory for its %s", record_type_name(type), c.bad);
 	if (c.bad != NULL)
-		return err_set(e, RC_CORRUPT, "%s record: bad %s at byte %zu", record_type_name(type), c.bad, c.at);
+		return err_set(e, RC_CORRUPT, "%s record: bad %s at byte %zu",
+		    record_type_name(type), c.bad, c.at);
 	return RC_OK;
 }
 

@@ -25,8 +25,8 @@ struct survey {
 };
 
 void
-report_found(const struct log_report *rep, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
-             log_lsn last, const char *what)
+report_found(const struct log_report *rep, struct seg_id seg, uint64_t offset, uint64_t len,
+    log_lsn first, log_lsn last, const char *what)
 {
 	if (rep != NULL && rep->found != NULL)
 		rep->found(rep->arg, seg, offset, len, first, last, what);
@@ -44,7 +44,8 @@ note_hole(struct survey *v, const struct scan_item *item, log_lsn before, struct
 		v->holes = p;
 		v->cap = cap;
 	}
-	v->holes[v->count++] = (struct hole){ .item = *item, .before = before, .time_before = v->last_time };
+	v->holes[v->count++] =
+	    (struct hole){ .item = *item, .before = before, .time_before = v->last_time };
 	return RC_OK;
 }
 
@@ -62,7 +63,7 @@ take_survey(struct scan *s, struct survey *v, struct err *e)
 		if (rc != RC_OK || item.kind == SCAN_END)
 			return rc;
 		if (item.hdr.synced_lsn > v->mark)
-			v->mark = item.hdr.synced_lsn;  /* a header that holds tells the truth even if its body is bad */
+			v->mark = item.hdr.synced_lsn;  /* true even if the body is bad: the header holds */
 		if (item.kind == SCAN_GAP) {
 			rc = note_hole(v, &item, before, e);
 			if (rc != RC_OK)
@@ -88,8 +89,8 @@ judge(const struct survey *v, struct root_segment *seg, const struct log_report 
 			seg->last_time_us = h->time_before;
 			return;
 		}
-		report_found(rep, seg->id, h->item.offset, h->item.len, h->before + 1, h->after > 0 ? h->after - 1 : 0,
-		             h->item.what);
+		report_found(rep, seg->id, h->item.offset, h->item.len, h->before + 1,
+		    h->after > 0 ? h->after - 1 : 0, h->item.what);
 	}
 	if (seg->last_lsn < v->mark && LSN_EPOCH(v->mark) == seg->id.epoch)
 		seg->last_lsn = v->mark;        /* lost, but given: never given again */
@@ -111,7 +112,8 @@ recover_segment(struct log *log, struct root_segment *seg, log_lsn synced, uint6
 	if (rc != RC_OK)
 		return rc;
 	if (s.header_bad)
-		report_found(rep, seg->id, 0, SEGMENT_HDR_LEN, 0, 0, "the segment's header does not hold");
+		report_found(
+		    rep, seg->id, 0, SEGMENT_HDR_LEN, 0, 0, "the segment's header does not hold");
 	rc = take_survey(&s, &v, e);
 	if (rc == RC_OK) {
 		seg->state = SEGMENT_SEALED;

@@ -11,7 +11,8 @@
 #define DECODE_MAX (256u << 20)         /* memory for one record */
 
 enum rc
-log_read(struct log *log, const struct log_addr *addr, uint64_t off, void *dst, size_t len, struct err *e)
+log_read(struct log *log, const struct log_addr *addr, uint64_t off, void *dst, size_t len,
+    struct err *e)
 {
 	size_t got;
 	enum rc rc;
@@ -20,8 +21,9 @@ log_read(struct log *log, const struct log_addr *addr, uint64_t off, void *dst, 
 		return err_set(e, RC_CORRUPT, "a read reaches beyond its record");
 	rc = log->b->ops->read(log->b, &addr->seg, addr->offset + off, dst, len, &got, e);
 	if (rc == RC_OK && got < len)
-		return err_set(e, RC_CORRUPT, "piece %llu-%u ends before byte %llu", (unsigned long long)addr->seg.seq,
-		               addr->seg.epoch, (unsigned long long)(addr->offset + off + len));
+		return err_set(e, RC_CORRUPT, "piece %llu-%u ends before byte %llu",
+		    (unsigned long long)addr->seg.seq, addr->seg.epoch,
+		    (unsigned long long)(addr->offset + off + len));
 	return rc;
 }
 
@@ -35,7 +37,8 @@ struct run {
 };
 
 static void
-verify_chunks(const struct run *r, const struct frame_info *f, const struct record *rec, uint64_t record_at)
+verify_chunks(
+    const struct run *r, const struct frame_info *f, const struct record *rec, uint64_t record_at)
 {
 	uint64_t at = 0;
 
@@ -43,15 +46,15 @@ verify_chunks(const struct run *r, const struct frame_info *f, const struct reco
 		const struct blob_chunk *c = &rec->u.blob.chunks[i];
 
 		if (codec_crc(slice_sub(rec->u.blob.data, at, at + c->stored_len)) != c->crc)
-			report_found(r->rep, f->seg, record_at + rec->u.blob.data_offset + at, c->stored_len, rec->lsn, rec->lsn,
-			             "a chunk does not match its CRC");
+			report_found(r->rep, f->seg, record_at + rec->u.blob.data_offset + at,
+			    c->stored_len, rec->lsn, rec->lsn, "a chunk does not match its CRC");
 		at += c->stored_len;
 	}
 }
 
 static enum rc
-one_record(struct run *r, const struct frame_info *f, const struct record_hdr *h, log_lsn lsn, struct slice body,
-           uint64_t at, struct err *e)
+one_record(struct run *r, const struct frame_info *f, const struct record_hdr *h, log_lsn lsn,
+    struct slice body, uint64_t at, struct err *e)
 {
 	struct log_addr addr = { f->seg, at, body.len };
 	struct record rec;
@@ -60,7 +63,8 @@ one_record(struct run *r, const struct frame_info *f, const struct record_hdr *h
 	if (record_type_name((enum record_type)h->type) == NULL) {
 		if (h->flags & RECORD_SKIPPABLE)
 			return RC_OK;
-		return err_set(e, RC_CORRUPT, "record type %u: the log was written by a newer version", h->type);
+		return err_set(e, RC_CORRUPT,
+		    "record type %u: the log was written by a newer version", h->type);
 	}
 	arena_reset(&r->arena);
 	rc = record_decode((enum record_type)h->type, lsn, body, &r->arena, &rec, e);
@@ -76,11 +80,17 @@ one_record(struct run *r, const struct frame_info *f, const struct record_hdr *h
 }
 
 static enum rc
-one_frame(struct run *r, const struct root_segment *seg, const struct scan_item *item, struct err *e)
+one_frame(
+    struct run *r, const struct root_segment *seg, const struct scan_item *item, struct err *e)
 {
 	struct frame_info f = {
-		.seg = seg->id, .offset = item->offset, .len = item->len, .first_lsn = item->hdr.first_lsn,
-		.synced_lsn = item->hdr.synced_lsn, .record_count = item->hdr.record_count, .time_us = item->hdr.time_us,
+		.seg = seg->id,
+		.offset = item->offset,
+		.len = item->len,
+		.first_lsn = item->hdr.first_lsn,
+		.synced_lsn = item->hdr.synced_lsn,
+		.record_count = item->hdr.record_count,
+		.time_us = item->hdr.time_us,
 		.who = item->hdr.who,
 	};
 	struct slice rest = item->body, body;
@@ -88,12 +98,13 @@ one_frame(struct run *r, const struct root_segment *seg, const struct scan_item 
 	enum rc rc;
 
 	for (uint32_t i = 0; i < f.record_count; i++) {
-		uint64_t at = item->offset + FRAME_HDR_LEN + (item->body.len - rest.len) + RECORD_HDR_LEN;
+		uint64_t at =
+		    item->offset + FRAME_HDR_LEN + (item->body.len - rest.len) + RECORD_HDR_LEN;
 		log_lsn lsn = f.first_lsn + i;
 
 		if (!record_take(&rest, &h, &body)) {
-			report_found(r->rep, f.seg, at, rest.len, lsn, f.first_lsn + f.record_count - 1,
-			             "a frame's records are cut short");
+			report_found(r->rep, f.seg, at, rest.len, lsn,
+			    f.first_lsn + f.record_count - 1, "a frame's records are cut short");
 			break;
 		}
 		if (lsn <= r->rp->after)
@@ -115,7 +126,8 @@ one_segment(struct run *r, const struct root_segment *seg, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (s.header_bad)
-		report_found(r->rep, seg->id, 0, SEGMENT_HDR_LEN, 0, 0, "the segment's header does not hold");
+		report_found(r->rep, seg->id, 0, SEGMENT_HDR_LEN, 0, 0,
+		    "the segment's header does not hold");
 	s.skip_upto = r->rp->after;
 	for (;;) {
 		log_lsn before = s.last_lsn;
@@ -124,11 +136,13 @@ one_segment(struct run *r, const struct root_segment *seg, struct err *e)
 		if (rc != RC_OK || item.kind == SCAN_END)
 			break;
 		if (item.kind == SCAN_GAP)
-			report_found(r->rep, seg->id, item.offset, item.len, before + 1, 0, item.what);
+			report_found(
+			    r->rep, seg->id, item.offset, item.len, before + 1, 0, item.what);
 		if (item.kind == SCAN_FRAME)
 			rc = one_frame(r, seg, &item, e);
 		r->done += item.len;
-		if (rc == RC_OK && r->rp->progress != NULL && !r->rp->progress(r->rp->arg, r->done, r->total))
+		if (rc == RC_OK && r->rp->progress != NULL &&
+		    !r->rp->progress(r->rp->arg, r->done, r->total))
 			rc = err_set(e, RC_CANCELLED, "cancelled");
 		if (rc != RC_OK)
 			break;
@@ -160,12 +174,14 @@ lost_segment(struct run *r, const struct root_segment *seg, struct err *e)
 {
 	if (e->code != RC_NOT_FOUND)
 		return e->code;
-	report_found(r->rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn, "the segment is missing");
+	report_found(
+	    r->rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn, "the segment is missing");
 	return RC_OK;
 }
 
 enum rc
-log_replay(struct log *log, const struct replay *rp, bool verify, const struct log_report *rep, struct err *e)
+log_replay(struct log *log, const struct replay *rp, bool verify, const struct log_report *rep,
+    struct err *e)
 {
 	struct run r = { .log = log, .rp = rp, .rep = rep, .verify_chunks = verify };
 	struct root root;
@@ -183,7 +199,8 @@ log_replay(struct log *log, const struct replay *rp, bool verify, const struct l
 		if (root.segments[i].last_lsn <= rp->after)
 			continue;
 		rc = log->b->ops->size(log->b, &root.segments[i].id, &len, e);
-		rc = rc == RC_OK ? one_segment(&r, &root.segments[i], e) : lost_segment(&r, &root.segments[i], e);
+		rc = rc == RC_OK ? one_segment(&r, &root.segments[i], e)
+				 : lost_segment(&r, &root.segments[i], e);
 	}
 	arena_fini(&r.arena);
 	root_fini(&root);

@@ -20,9 +20,11 @@ read_around(struct scan *s, uint64_t at, uint8_t *dst, size_t len, size_t *got, 
 	for (size_t done = 0; done < len;) {
 		size_t want = len - done < BLOCK_LEN ? len - done : BLOCK_LEN, n = 0;
 
-		if (s->b->ops->read(s->b, &s->seg.id, at + done, dst + done, want, &n, e) != RC_OK) {
+		enum rc rc = s->b->ops->read(s->b, &s->seg.id, at + done, dst + done, want, &n, e);
+
+		if (rc != RC_OK) {
 			if (e->os != EIO)
-				return e->code;
+				return rc;
 			memset(dst + done, 0, want);
 			s->unreadable = true;
 			n = want;
@@ -66,7 +68,8 @@ look(struct scan *s, uint64_t at, size_t len, struct slice *got, struct err *e)
 }
 
 enum rc
-scan_init(struct scan *s, struct backend *b, const struct root_segment *seg, uint64_t end, struct err *e)
+scan_init(
+    struct scan *s, struct backend *b, const struct root_segment *seg, uint64_t end, struct err *e)
 {
 	struct backend_caps caps;
 	struct segment_hdr hdr;
@@ -82,8 +85,9 @@ scan_init(struct scan *s, struct backend *b, const struct root_segment *seg, uin
 		scan_fini(s);
 		return rc;
 	}
-	s->header_bad = !segment_hdr_decode(got, &hdr) || hdr.seq != seg->id.seq || hdr.epoch != seg->id.epoch ||
-	                memcmp(hdr.key, seg->key, SEGMENT_KEY_LEN) != 0;
+	s->header_bad = !segment_hdr_decode(got, &hdr) || hdr.seq != seg->id.seq ||
+			hdr.epoch != seg->id.epoch ||
+			memcmp(hdr.key, seg->key, SEGMENT_KEY_LEN) != 0;
 	s->pos = SEGMENT_HDR_LEN < end ? SEGMENT_HDR_LEN : end;
 	return RC_OK;
 }
@@ -137,7 +141,7 @@ find_header(struct scan *s, uint64_t from, uint64_t *found, bool *zeros, struct 
 			}
 		}
 		*zeros = *zeros && all_zero(got);
-		from += got.len - (FRAME_HDR_LEN - 1);          /* a header may lie across two windows */
+		from += got.len - (FRAME_HDR_LEN - 1); /* a header may lie across two windows */
 	}
 	if (*zeros && from < s->end) {
 		rc = look(s, from, FRAME_HDR_LEN, &got, e);
@@ -198,13 +202,15 @@ frame_here(struct scan *s, struct scan_item *out, struct err *e)
 		return rc;
 	out->body = slice_sub(got, FRAME_HDR_LEN, len);
 	out->kind = SCAN_FRAME;
-	if (got.len < len || siphash(s->seg.key, out->body.ptr, out->body.len) != out->hdr.body_sum) {
+	if (got.len < len ||
+	    siphash(s->seg.key, out->body.ptr, out->body.len) != out->hdr.body_sum) {
 		out->kind = SCAN_GAP;
-		out->what = s->unreadable ? "the disk cannot read this" : "a frame's body does not match its sum";
+		out->what = s->unreadable ? "the disk cannot read this"
+					  : "a frame's body does not match its sum";
 		out->unreadable = s->unreadable;
 		s->unreadable = false;
 	}
-	s->last_lsn = frame_last_lsn(&out->hdr);        /* lost or not, its header tells which LSNs it had */
+	s->last_lsn = frame_last_lsn(&out->hdr);        /* lost or not, these LSNs were given */
 	s->pos += len;
 	return RC_OK;
 }

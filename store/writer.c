@@ -14,7 +14,7 @@
 
 #define MAX_REQUESTS   256u
 #define MAX_BYTES      (4u << 20)
-#define RELAXED_MS     500u             /* how long written changes may wait for a sync; a second is promised */
+#define RELAXED_MS     500u /* how long written changes may wait for a sync; a second is promised */
 #define PAUSE_FIRST_MS 50u
 #define PAUSE_LAST_MS  30000u
 
@@ -28,7 +28,7 @@ struct writer {
 	bool                    broken;         /* recover before anything else */
 	struct err              broken_by;
 	uint32_t                pause_ms;
-	uint32_t                alone;          /* the next batch takes only so many: they may use the reserve */
+	uint32_t alone; /* the next batch takes only so many: they may use the reserve */
 
 	pthread_mutex_t         lock;           /* over what follows */
 	pthread_cond_t          wake;
@@ -229,7 +229,7 @@ run_batch(struct writer *w, uint32_t n)
 			append_batch(w, n, relaxed, reserve, &e);
 			return;
 		}
-		w->p.ops->rollback(w->p.owner);         /* failed, or nothing to commit: all were refused */
+		w->p.ops->rollback(w->p.owner); /* failed, or nothing to commit: all were refused */
 	}
 	if (rc != RC_OK)
 		count_failure(w);
@@ -343,7 +343,8 @@ sync_is_due(const struct writer *w)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return w->unsynced &&
-	       (now.tv_sec > w->sync_at.tv_sec || (now.tv_sec == w->sync_at.tv_sec && now.tv_nsec >= w->sync_at.tv_nsec));
+	       (now.tv_sec > w->sync_at.tv_sec ||
+		   (now.tv_sec == w->sync_at.tv_sec && now.tv_nsec >= w->sync_at.tv_nsec));
 }
 
 static void *

@@ -128,6 +128,9 @@ static const struct reject_case {
 	{ "uid 0", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x00\x00"), "expunge record: bad uid at byte 5" },
 	{ "uid beyond 2^32", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x02\xff\xff\xff\xff\x0f"), "expunge record: bad uid at byte 9" },
 	{ "no messages", RECORD_MESSAGES, SLICE_INIT("\x01\x01\x01\x00"), "messages record: bad uid at byte 4" },
+	{ "first uid 0", RECORD_MESSAGES, SLICE_INIT("\x01\x01\x00\x01\x01\x00\x00\x00\x00\x00\x00\x00"), "messages record: bad uid at byte 4" },
+	{ "65th bit", RECORD_ACCOUNT, SLICE_INIT("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02" "\x00\x00\x00\x00"),
+	  "account record: bad generation at byte 11" },
 	{ "last uid beyond 2^32", RECORD_MESSAGES, SLICE_INIT("\x01\x01\xff\xff\xff\xff\x0f\x02"), "messages record: bad uid at byte 8" },
 };
 
