@@ -189,9 +189,16 @@ index_rebuild(struct volume *v, struct err *e)
 		rc = err_os(e, errno, "rename %s", path);
 	if (rc == RC_OK)
 		rc = db_sync_dir(v->index_path, e);
-	if (rc == RC_OK)
-		atomic_store(&v->suspect, false);
-	return rc == RC_OK ? rc : err_add(e, "rebuild of the index");
+	if (rc != RC_OK) {
+		struct err ignored = ERR_INIT;
+
+		/* Half an index is worth nothing and may be what fills the disk. */
+		if (db_unlink(path, &ignored) != RC_OK)
+			(void)err_add(e, "%s", ignored.text);
+		return err_add(e, "rebuild of the index");
+	}
+	atomic_store(&v->suspect, false);
+	return RC_OK;
 }
 
 /* ---- open ---- */

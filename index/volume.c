@@ -84,6 +84,7 @@ volume_start(struct volume *v, struct err *e)
 	enum rc rc;
 
 	rc = log_open(&lp, &v->p.report, &v->log, e);
+	v->owner = rc == RC_OK && v->p.mode == VOLUME_WRITE;
 	if (rc == RC_OK)
 		rc = db_pool_new(v->index_path, v->p.readers > 0 ? v->p.readers : READERS_DEFAULT, &v->suspect, &v->pool, e);
 	if (rc != RC_OK)
@@ -122,7 +123,7 @@ finish_index(struct volume *v)
 		(void)sqlite3_wal_checkpoint_v2(db_handle(v->db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 	db_pool_free(&v->pool);
 	index_close(v);
-	if (v->p.mode == VOLUME_WRITE && v->log != NULL && atomic_load(&v->suspect) &&
+	if (v->owner && atomic_load(&v->suspect) &&
 	    db_unlink(v->index_path, &e) != RC_OK)
 		return;         /* the next start finds the damage by itself, or check does */
 }

@@ -25,6 +25,7 @@ struct volume {
 
 	pthread_rwlock_t     log_lock;
 	struct log          *log;
+	bool                 owner;     /* `log` is open for writing: the index is ours to replace */
 
 	struct db           *db;        /* the writer's connection */
 	struct apply         apply;

@@ -158,6 +158,7 @@ reopen_log(struct volume *v, struct err *e)
 	ingest_set_interrupt(v->ingests);
 	log_close(&v->log);
 	rc = log_open(&lp, &v->p.report, &v->log, e);
+	v->owner = rc == RC_OK;
 	if (rc != RC_OK)
 		reopen_for_reading(v);
 	(void)pthread_rwlock_unlock(&v->log_lock);

@@ -83,6 +83,38 @@ test_ingested_outlives_recovery(void **state)
 	assert_int_equal(count, 2);
 }
 
+/* The log cannot be opened again for a while: changes are refused, the index is read, and then it goes on. */
+static void
+test_recovery_takes_tries(void **state)
+{
+	account_id anna = fx_account("anna");
+	mailbox_id inbox = fx_box(anna, "INBOX");
+	char head[300], away[300];
+	struct volume_status st;
+	struct err e = ERR_INIT;
+	enum rc rc = RC_BUSY;
+	size_t count;
+
+	(void)state;
+	(void)snprintf(head, sizeof head, "%s/head", fx_dir);
+	(void)snprintf(away, sizeof away, "%s/away", fx_dir);
+	assert_int_equal(rename(head, away), 0);
+	arm(1);
+	assert_int_not_equal(fx_run(fx_make_append(&inbox, 1, SLICE(TEST_MAIL), 0, "")), RC_OK);
+	assert_int_not_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "x", ""), RC_OK);
+	assert_int_equal(volume_get_status(fx_v, &st, &e), RC_OK);
+	assert_true(st.stalled);
+	(void)fx_rows(inbox, WANT_PLACE | WANT_SUMMARY, &count);
+	assert_int_equal(rename(away, head), 0);
+	for (int i = 0; rc != RC_OK && i < 500; i++) {
+		(void)usleep(10000);
+		rc = fx_name_change(CHANGE_MAILBOX_CREATE, anna, "x", "");
+	}
+	assert_int_equal(rc, RC_OK);
+	assert_int_equal(fx_append(inbox, SLICE(TEST_MAIL), 0, ""), 2);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 2);
+}
+
 /* The index has no room for another page. */
 static void
 fill_index(void)
@@ -215,6 +247,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_commit_fails, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_ingested_outlives_recovery, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_recovery_takes_tries, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_index_full_while_resolving, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_index_full_after_append, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_relaxed, fx_setup, fx_teardown),
