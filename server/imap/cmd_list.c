@@ -6,7 +6,7 @@
  * where LSUB asks for it, and \NonExistent only for a name that is subscribed without a mailbox.
  * Children and special uses are told always; clients rely on it for finding Sent and Trash.
  *
- * The first run reads and selects, the later ones write; the list is of one moment.
+ * The first steps read and match, the later ones write; the list is of one moment.
  */
 #include "server/imap/commands.h"
 #include "server/imap/list_match.h"
@@ -26,6 +26,7 @@ struct list_args {
 	bool              return_subscribed;
 	uint32_t          status;               /* items of RETURN (STATUS ...), 0: none */
 	bool              read;
+	bool              selected;
 	struct list_tree  tree;
 	size_t            next;
 };
@@ -256,32 +257,10 @@ list_done(struct imap *im)
 	return IMAP_DONE;
 }
 
-static enum rc
-read_and_select(struct imap *im, struct list_args *args, struct err *e)
-{
-	enum rc rc = list_tree_read(
-	    im->volume, im->account, args->query.subscribed, &im->arena, &args->tree, e);
-
-	if (rc == RC_OK)
-		list_tree_select(&args->tree, &args->query);
-	return rc;
-}
-
+/* Write what is returned, from args->next on. */
 static enum imap_result
-list_run(struct imap *im)
+out_nodes(struct imap *im, struct list_args *args)
 {
-	struct list_args *args = im->args;
-	struct err e = ERR_INIT;
-
-	if (!args->read) {
-		enum rc rc = read_and_select(im, args, &e);
-
-		if (rc != RC_OK) {
-			imap_reply_error(im, rc, &e);
-			return IMAP_DONE;
-		}
-		args->read = true;
-	}
 	for (; args->next < args->tree.count; args->next++) {
 		const struct list_node *node = &args->tree.nodes[args->next];
 
@@ -291,6 +270,31 @@ list_run(struct imap *im)
 			out_node(im, args, node);
 	}
 	return list_done(im);
+}
+
+static enum imap_result
+list_run(struct imap *im)
+{
+	struct list_args *args = im->args;
+	struct err e = ERR_INIT;
+
+	if (!args->read) {
+		enum rc rc = list_tree_read(im->volume, im->account, args->query.subscribed,
+		                            &im->arena, &args->tree, &e);
+
+		if (rc != RC_OK) {
+			imap_reply_error(im, rc, &e);
+			return IMAP_DONE;
+		}
+		args->read = true;
+	}
+	if (!args->selected) {
+		if (!list_tree_match(&args->tree, &args->query))
+			return IMAP_MORE;
+		list_tree_select(&args->tree, &args->query);
+		args->selected = true;
+	}
+	return out_nodes(im, args);
 }
 
 static enum imap_result

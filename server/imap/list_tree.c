@@ -7,6 +7,7 @@
 #include "server/imap/list_match.h"
 
 #define LEVELS_MAX 64u          /* of names whose parents are looked at; the index allows fewer */
+#define MATCH_WORK 4000000u     /* octets of names times octets of patterns in one step */
 
 static int
 node_cmp(const void *a, const void *b)
@@ -94,7 +95,7 @@ list_tree_read(struct volume *v, account_id account, bool subscriptions, struct 
 	room = nboxes;
 	for (size_t i = 0; i < nnames; i++)
 		room += levels_of(names[i]);
-	*out = (struct list_tree){ arena_array(a, room > 0 ? room : 1, sizeof *out->nodes), 0 };
+	*out = (struct list_tree){ .nodes = arena_array(a, room > 0 ? room : 1, sizeof *out->nodes) };
 	if (out->nodes == NULL)
 		return err_set(e, RC_LIMIT, "too many mailboxes for one command");
 	for (size_t i = 0; i < nboxes; i++)
@@ -116,6 +117,31 @@ matches_any(const struct list_query *q, struct slice name)
 			return true;
 	}
 	return false;
+}
+
+/* The most that matching this name can cost, in MATCH_WORK's unit. */
+static size_t
+match_work(const struct list_query *q, struct slice name)
+{
+	size_t work = 0;
+
+	for (size_t i = 0; i < q->pattern_count; i++)
+		work += (q->patterns[i].len + 1) * (name.len + 1);
+	return work;
+}
+
+bool
+list_tree_match(struct list_tree *t, const struct list_query *q)
+{
+	size_t work = 0;
+
+	for (; t->matched < t->count && work < MATCH_WORK; t->matched++) {
+		struct list_node *node = &t->nodes[t->matched];
+
+		node->matched = matches_any(q, node->name);
+		work += match_work(q, node->name);
+	}
+	return t->matched == t->count;
 }
 
 static bool
@@ -145,10 +171,8 @@ mark_parents(struct list_tree *t, const struct list_node *node)
 void
 list_tree_select(struct list_tree *t, const struct list_query *q)
 {
-	for (size_t i = 0; i < t->count; i++) {
-		t->nodes[i].matched = matches_any(q, t->nodes[i].name);
+	for (size_t i = 0; i < t->count; i++)
 		t->nodes[i].selected = meets_selection(q, &t->nodes[i]);
-	}
 	for (size_t i = 0; q->recursive && i < t->count; i++) {
 		if (t->nodes[i].selected)
 			mark_parents(t, &t->nodes[i]);

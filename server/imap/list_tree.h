@@ -18,6 +18,7 @@ struct list_node {
 struct list_tree {
 	struct list_node *nodes;                /* by name, octet by octet */
 	size_t            count;
+	size_t            matched;              /* nodes that list_tree_match has done */
 };
 
 struct list_query {
@@ -31,7 +32,9 @@ struct list_query {
 /* Pool: reads the index. `subscriptions`: names that are subscribed but no mailboxes come in too, with their parents. */
 MUST_USE enum rc list_tree_read(struct volume *v, account_id account, bool subscriptions, struct arena *a,
                                 struct list_tree *out, struct err *e);
-/* Fill in what the query selects. */
+/* Match names with the patterns, for some milliseconds at most. False: call it again, in another step. */
+bool list_tree_match(struct list_tree *t, const struct list_query *q);
+/* Then fill in what the query selects. */
 void list_tree_select(struct list_tree *t, const struct list_query *q);
 
 #endif

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "server/imap/list_match.h"
+#include "server/imap/list_tree.h"
 
 static const struct match_case {
 	const char *pattern, *name;
@@ -103,6 +104,36 @@ test_time(void **state)
 	arena_fini(&a);
 }
 
+/* Matching many names takes several calls, and each of them ends soon. */
+static void
+test_tree_in_pieces(void **state)
+{
+	static struct list_node nodes[600];
+	static char names[UNIT_COUNT(nodes)][900];
+	struct slice pattern;
+	struct list_query q = { .patterns = &pattern, .pattern_count = 1 };
+	struct list_tree t = { .nodes = nodes, .count = UNIT_COUNT(nodes) };
+	struct arena a;
+	unsigned calls = 1;
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(nodes); i++) {
+		memset(names[i], 'a', sizeof names[i]);
+		names[i][0] = i % 2 == 0 ? 'a' : 'b';
+		nodes[i] = (struct list_node){ .name = slice_of(names[i], sizeof names[i]) };
+	}
+	arena_init(&a, 65536);
+	assert_true(list_pattern_make(SLICE("a*a%a*a%a*a%a*a%a*a%a*a%a*a%a*a%"), SLICE("*"), &a, &pattern));
+	while (!list_tree_match(&t, &q)) {
+		assert_true(t.matched < t.count);
+		calls++;
+	}
+	assert_true(calls > 3 && calls < 100);
+	for (size_t i = 0; i < UNIT_COUNT(nodes); i++)
+		assert_int_equal(nodes[i].matched, i % 2 == 0);
+	arena_fini(&a);
+}
+
 int
 main(void)
 {
@@ -110,6 +141,7 @@ main(void)
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_against_plain),
 		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_tree_in_pieces),
 	};
 
 	return cmocka_run_group_tests_name("imap_list", tests, NULL, NULL);
