@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/clock.h"
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
@@ -468,6 +469,7 @@ imap_open(struct session *s)
 	buf_init(&im->reply, REPLY_MAX);
 	imap_view_init(&im->view);
 	framer_init(&p->framer, &limits);
+	p->opened_ms = clock_mono_ms();
 	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
 	return im;
 }
@@ -583,6 +585,16 @@ rest(struct imap *im)
 	return NEXT_INPUT;
 }
 
+/* The core's timeout ends a silent client; this one who talks and does not log in. */
+static bool
+is_login_overdue(const struct imap *im)
+{
+	uint64_t limit_ms = session_conf(im->s)->limits.auth_timeout * 1000;
+
+	return im->state == IMAP_NOT_AUTH && im->priv->phase == PHASE_COMMAND &&
+	       clock_mono_ms() - im->priv->opened_ms > limit_ms;
+}
+
 /* The whole life of a session on the reactor. */
 static enum session_next
 imap_advance(void *state)
@@ -592,6 +604,10 @@ imap_advance(void *state)
 
 	if (session_take_notified(im->s))
 		p->notified = true;
+	if (is_login_overdue(im)) {
+		imap_bye(im, "Timeout before login");
+		p->phase = PHASE_CLOSE;
+	}
 	for (int turn = 0; turn < COMMANDS_A_TURN; turn++) {
 		switch (p->phase) {
 		case PHASE_COMMAND:

@@ -21,6 +21,7 @@ struct imap_private {
 	bool            notified;       /* the selected mailbox changed since cmd->input looked last */
 	bool            got_line;       /* PHASE_INPUT: a line is in framer.frame */
 	unsigned        auth_failures;
+	uint64_t        opened_ms;      /* for limits.auth_timeout: until login, talking does not help */
 	struct slice    user;           /* heap */
 };
 

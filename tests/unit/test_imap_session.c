@@ -1,6 +1,8 @@
 /* imap sessions: transcripts of what a client sends and must get, each played whole and octet by octet. */
 #include "tests/unit/imap_harness.h"
 
+#include <unistd.h>
+
 #define MAIL "Subject: hi\r\n\r\nHello\r\n"
 
 #define PLAY(name, ...) \
@@ -149,6 +151,27 @@ test_bad_commands(void **state)
 	assert_true(slice_eq(imap_received(s), SLICE("a BAD Unknown command\r\n* BYE Too many bad commands\r\n")));
 	assert_true(imap_is_closed(s));
 	imap_disconnect(&s);
+}
+
+/* Who talks without logging in is ended too. */
+static void
+test_login_timeout(void **state)
+{
+	static const struct imap_exchange in_time[] = { { "", "<*>" }, { "a NOOP\r\n", "a OK NOOP completed\r\n" } };
+	static const struct imap_exchange late[] = { { "b NOOP\r\n", "* BYE Timeout before login\r\n" } };
+	struct session *s = imap_connect(*state), *t = imap_connect(*state);
+
+	imap_play(s, in_time, 2, false);
+	imap_send(t, SLICE("a LOGIN anna secret\r\n"));
+	imap_forget(t);
+	imap_world_conf(*state)->limits.auth_timeout = 0;
+	usleep(5000);
+	imap_play(s, late, 1, false);
+	assert_true(imap_is_closed(s));
+	imap_play(t, in_time + 1, 1, false);
+	imap_world_conf(*state)->limits.auth_timeout = 120;
+	imap_disconnect(&s);
+	imap_disconnect(&t);
 }
 
 /* ---- mailboxes ---- */
@@ -477,6 +500,7 @@ main(void)
 		cmocka_unit_test(test_no_plaintext),
 		cmocka_unit_test(test_too_long),
 		cmocka_unit_test(test_bad_commands),
+		cmocka_unit_test(test_login_timeout),
 		cmocka_unit_test(test_any_state),
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_mailboxes),
