@@ -1,13 +1,15 @@
-/* cmd_copy - COPY and MOVE with their UID forms [RFC 9051 s6.4.7, s6.4.8, s6.4.9; RFC 4315 s3; RFC 6851].
+/* cmd_copy - COPY and MOVE with their UID forms [RFC 9051 s6.4.7, s6.4.8, s6.4.9; RFC 4315 s3;
+ * RFC 6851].
  *
- * Both are one change of the writer's: all or nothing. MOVE's EXPUNGEs are told as any others, before the tagged answer
- * and after the untagged COPYUID [RFC 6851 s4.3].
+ * Both are one change of the writer's: all or nothing. MOVE's EXPUNGEs are told as any others,
+ * before the tagged answer and after the untagged COPYUID [RFC 6851 s4.3].
  */
 #include "server/imap/commands.h"
 
 #include <assert.h>
 
-#define COPYUID_MAX 1000000u            /* octets; beyond, the code is left out: it is a SHOULD. Fits the reply */
+/* Octets of the code; beyond, it is left out: it is a SHOULD. Fits the reply. */
+#define COPYUID_MAX 1000000u
 
 enum copy_phase {
 	COPY_RESOLVE,
@@ -103,7 +105,8 @@ resolve(struct imap *im, struct copy *cp)
 	return r;
 }
 
-/* resp-code-copy = "COPYUID" SP uid-set SP uid-set, with its uidvalidity [RFC 9051 s9]. Empty if it would be too long. */
+/* resp-code-copy = "COPYUID" SP uid-set SP uid-set, with its uidvalidity [RFC 9051 s9]. Empty if
+ * it would be too long. */
 static void
 format_copyuid(const struct change_copy *r, struct buf *out)
 {
@@ -130,12 +133,14 @@ answer(struct imap *im, const struct copy *cp, const struct change_copy *r)
 		buf_append_str(imap_out(im), "Moved\r\n");
 		imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
 	} else {
-		imap_reply(im, IMAP_OK, "%.*s%s completed", SLICE_ARG(buf_slice(&code)), im->cmd->name);
+		imap_reply(im, IMAP_OK, "%.*s%s completed", SLICE_ARG(buf_slice(&code)),
+			   im->cmd->name);
 	}
 	buf_fini(&code);
 }
 
-/* Some of the messages may have been expunged by others: COPYUID says which ones went [RFC 2180 s4.4]. */
+/* Some of the messages may have been expunged by others: COPYUID says which ones went [RFC 2180
+ * s4.4]. */
 static enum imap_result
 take_result(struct imap *im, struct copy *cp)
 {

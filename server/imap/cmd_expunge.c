@@ -1,5 +1,5 @@
-/* cmd_expunge - EXPUNGE and UID EXPUNGE [RFC 9051 s6.4.3, s6.4.9; RFC 4315 s2.1]. The EXPUNGE responses are told as
- * those of other sessions' are, before the tagged answer. */
+/* cmd_expunge - EXPUNGE and UID EXPUNGE [RFC 9051 s6.4.3, s6.4.9; RFC 4315 s2.1]. The EXPUNGE
+ * responses are told as those of other sessions' are, before the tagged answer. */
 #include "server/imap/commands.h"
 
 #include <assert.h>
@@ -42,7 +42,8 @@ parse_uid_expunge(struct imap *im, struct cursor *c)
 {
 	struct expunge *x = new_expunge(im, c);
 
-	return x != NULL && cur_space(c) && parse_sequence_set(c, &im->arena, &x->set) && parse_end(c);
+	return x != NULL && cur_space(c) && parse_sequence_set(c, &im->arena, &x->set)
+	       && parse_end(c);
 }
 
 static bool

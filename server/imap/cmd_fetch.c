@@ -1,8 +1,10 @@
-/* cmd_fetch - FETCH and UID FETCH [RFC 9051 s6.4.5, s6.4.9]: a machine that answers in pieces. See fetch.h.
+/* cmd_fetch - FETCH and UID FETCH [RFC 9051 s6.4.5, s6.4.9]: a machine that answers in pieces.
+ * See fetch.h.
  *
- * Memory is bounded whatever is asked: rows come in pages with an arena of their own, one message is under way at a
- * time, and a literal is written in pieces of 64 KiB. Messages that other sessions expunged, but this client was not
- * told about, are answered from their tombstones; beyond the retention there is NO [EXPUNGEISSUED].
+ * Memory is bounded whatever is asked: rows come in pages with an arena of their own, one
+ * message is under way at a time, and a literal is written in pieces of 64 KiB. Messages that
+ * other sessions expunged, but this client was not told about, are answered from their
+ * tombstones; beyond the retention there is NO [EXPUNGEISSUED].
  */
 #include "server/imap/commands.h"
 #include "server/imap/fetch.h"
@@ -25,8 +27,8 @@ has_kind(const struct fetch_request *r, enum fetch_kind kind)
 	return false;
 }
 
-/* UID in every answer to UID FETCH [RFC 9051 s6.4.9]; in front, so that a client that stores a literal as it arrives
- * knows whose it is. */
+/* UID in every answer to UID FETCH [RFC 9051 s6.4.9]; in front, so that a client that stores a
+ * literal as it arrives knows whose it is. */
 static bool
 add_uid(struct imap *im, struct fetch_request *r)
 {
@@ -42,7 +44,8 @@ add_uid(struct imap *im, struct fetch_request *r)
 	return true;
 }
 
-/* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP fetch-att) ")") */
+/* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP
+ * fetch-att) ")") */
 static bool
 parse_fetch(struct imap *im, struct cursor *c)
 {
@@ -85,8 +88,8 @@ read_page(struct imap *im, struct fetch *f, uint32_t limit, uint32_t want, struc
 {
 	arena_reset(&f->page);
 	f->row = f->row_count = 0;
-	return volume_read_messages(im->volume, im->mailbox, &f->uids, f->next_uid, limit, want | WANT_EXPUNGED,
-	                            &f->page, &f->rows, &f->row_count, e);
+	return volume_read_messages(im->volume, im->mailbox, &f->uids, f->next_uid, limit,
+				    want | WANT_EXPUNGED, &f->page, &f->rows, &f->row_count, e);
 }
 
 static void
@@ -118,11 +121,13 @@ skip_large_row(struct fetch *f)
 	f->next_uid = uid == 0 || uid == UINT32_MAX ? 0 : uid + 1;
 }
 
-/* The next page for answering; fewer rows where summaries or chunk tables are too large for the arena. */
+/* The next page for answering; fewer rows where summaries or chunk tables are too large for the
+ * arena. */
 static enum rc
 next_page(struct imap *im, struct fetch *f, struct err *e)
 {
-	uint32_t want = (f->req.needs_summary ? WANT_SUMMARY : 0u) | (f->req.needs_place ? WANT_PLACE : 0u);
+	uint32_t want =
+	    (f->req.needs_summary ? WANT_SUMMARY : 0u) | (f->req.needs_place ? WANT_PLACE : 0u);
 	enum rc rc;
 
 	for (;;) {
@@ -167,8 +172,8 @@ resolve(struct imap *im, struct fetch *f)
 	return IMAP_MORE;
 }
 
-/* \Seen is set first, so that the answers carry the flags as they then are [RFC 9051 s6.4.5]. Finding out which
- * messages lack it costs less than to have the writer look at all. */
+/* \Seen is set first, so that the answers carry the flags as they then are [RFC 9051 s6.4.5].
+ * Finding out which messages lack it costs less than to have the writer look at all. */
 static enum imap_result
 find_unseen(struct imap *im, struct fetch *f)
 {
@@ -219,7 +224,8 @@ set_seen(struct imap *im, struct fetch *f)
 	return imap_submit(im, c);
 }
 
-/* A volume that takes no changes is still read: a refused \Seen does not refuse the FETCH [design, I4]. */
+/* A volume that takes no changes is still read: a refused \Seen does not refuse the FETCH
+ * [design, I4]. */
 static enum imap_result
 seen_set(struct imap *im, struct fetch *f)
 {
@@ -243,7 +249,8 @@ seen_set(struct imap *im, struct fetch *f)
 static bool
 is_section(const struct fetch_item *it)
 {
-	return it->kind == FETCH_SECTION || it->kind == FETCH_BINARY || it->kind == FETCH_BINARY_SIZE;
+	return it->kind == FETCH_SECTION || it->kind == FETCH_BINARY
+	       || it->kind == FETCH_BINARY_SIZE;
 }
 
 /* The message under way is left out. */
@@ -376,19 +383,25 @@ finish(struct imap *im, const struct fetch *f)
 	switch (f->trouble) {
 	case FETCH_FINE:
 		if (f->rows_seen < uid_set_size(&f->uids))
-			imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] Some of the messages no longer exist");
+			imap_reply(im, IMAP_NO,
+				   "[EXPUNGEISSUED] Some of the messages no longer exist");
 		else
 			imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
 		break;
 	case FETCH_DAMAGED:
-		imap_reply(im, IMAP_NO, "[UNAVAILABLE] The message with UID %u is damaged in storage; others were sent",
-		           f->trouble_uid);
+		imap_reply(im, IMAP_NO,
+		           "[UNAVAILABLE] The message with UID %u is damaged in storage; "
+		           "others were sent", f->trouble_uid);
 		break;
 	case FETCH_UNKNOWN_CTE:
-		imap_reply(im, IMAP_NO, "[UNKNOWN-CTE] A part of the message with UID %u cannot be decoded", f->trouble_uid);
+		imap_reply(im, IMAP_NO,
+			   "[UNKNOWN-CTE] A part of the message with UID %u cannot be decoded",
+			   f->trouble_uid);
 		break;
 	case FETCH_TOO_LARGE:
-		imap_reply(im, IMAP_NO, "[LIMIT] The message with UID %u is too large to be described", f->trouble_uid);
+		imap_reply(im, IMAP_NO,
+			   "[LIMIT] The message with UID %u is too large to be described",
+			   f->trouble_uid);
 		break;
 	}
 	return IMAP_DONE;
@@ -478,7 +491,8 @@ cost(const struct fetch *f, enum fetch_phase phase)
 	case FETCH_STREAM:
 		return 100;
 	case FETCH_NEXT_ROW:
-		return f->phase == FETCH_NEXT_ROW ? 1000 : 1;   /* a page was read, or only the next of its rows taken */
+		/* A page was read, or only the next of its rows taken. */
+		return f->phase == FETCH_NEXT_ROW ? 1000 : 1;
 	case FETCH_HEAD:
 	case FETCH_ITEM:
 	case FETCH_END:

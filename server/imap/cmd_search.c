@@ -1,8 +1,10 @@
-/* cmd_search - SEARCH and UID SEARCH [RFC 9051 s6.4.4, s6.4.9], ESEARCH [RFC 4731], SEARCHRES [RFC 5182].
+/* cmd_search - SEARCH and UID SEARCH [RFC 9051 s6.4.4, s6.4.9], ESEARCH [RFC 4731], SEARCHRES
+ * [RFC 5182].
  *
- * Rows are read in pages without opening the log; those that the cheap keys leave open are read again with what the
- * others need. Matches are kept as ranges of UIDs and written at the end, in pieces. Messages that were expunged by
- * others do not match [RFC 2180 s4.3]. What a message's damage hides does not match either.
+ * Rows are read in pages without opening the log; those that the cheap keys leave open are read
+ * again with what the others need. Matches are kept as ranges of UIDs and written at the end, in
+ * pieces. Messages that were expunged by others do not match [RFC 2180 s4.3]. What a message's
+ * damage hides does not match either.
  */
 #include "server/imap/commands.h"
 #include "server/imap/search.h"
@@ -32,7 +34,7 @@ struct search {
 	enum search_phase   phase;
 	struct uid_set      uids;               /* to look at */
 	struct uid_set      open;               /* of this page: the cheap keys left them open */
-	struct uid_set      found;              /* UIDs; from SEARCH_HEAD on what is written: UIDs or sequence numbers */
+	struct uid_set      found;              /* UIDs; from SEARCH_HEAD on as they are written */
 	mail_uid            next_uid;           /* of the pages of rows; 0: no more */
 	mail_uid            next_open;
 
@@ -44,7 +46,7 @@ struct search {
 	struct mime_summary summary;
 	struct search_text  text;
 
-	size_t              range;              /* writing: the range under way, and the next number in it */
+	size_t              range;              /* being written, and the next number in it */
 	uint32_t            number;
 };
 
@@ -91,8 +93,9 @@ prepare(struct imap *im, struct search *s)
 	struct err e = ERR_INIT;
 	enum rc rc;
 
+	/* A SEARCH that fails leaves nothing saved [RFC 5182 s2.1]. */
 	if ((s->program.returns & RETURN_SAVE) != 0)
-		uid_set_reset(&im->view.saved);         /* a SEARCH that fails leaves nothing saved [RFC 5182 s2.1] */
+		uid_set_reset(&im->view.saved);
 	rc = imap_view_load(&im->view, im->volume, im->mailbox, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
@@ -150,8 +153,8 @@ next_page(struct imap *im, struct search *s)
 	}
 	arena_reset(&s->page);
 	uid_set_reset(&s->open);
-	rc = volume_read_messages(im->volume, im->mailbox, &s->uids, s->next_uid, PAGE_ROWS, 0, &s->page, &s->rows,
-	                          &s->row_count, &e);
+	rc = volume_read_messages(im->volume, im->mailbox, &s->uids, s->next_uid, PAGE_ROWS, 0,
+				  &s->page, &s->rows, &s->row_count, &e);
 	if (rc == RC_OK)
 		rc = judge_rows(im, s, &e);
 	if (rc != RC_OK)
@@ -166,7 +169,8 @@ next_page(struct imap *im, struct search *s)
 
 /* ---- messages that need a closer look ---- */
 
-/* Fewer rows at once where summaries or chunk tables are too large for the arena; a single one that is does not match. */
+/* Fewer rows at once where summaries or chunk tables are too large for the arena; a single one
+ * that is does not match. */
 static enum rc
 read_open(struct imap *im, struct search *s, struct err *e)
 {
@@ -175,8 +179,9 @@ read_open(struct imap *im, struct search *s, struct err *e)
 
 	for (;;) {
 		arena_reset(&s->page);
-		rc = volume_read_messages(im->volume, im->mailbox, &s->open, s->next_open, s->close_limit, want, &s->page,
-		                          &s->rows, &s->row_count, e);
+		rc = volume_read_messages(im->volume, im->mailbox, &s->open, s->next_open,
+					  s->close_limit, want, &s->page, &s->rows, &s->row_count,
+					  e);
 		if ((rc != RC_LIMIT && rc != RC_NOMEM) || s->close_limit == 1)
 			break;
 		s->close_limit /= 2;
@@ -295,10 +300,12 @@ to_sequence(struct imap *im, struct uid_set *set)
 
 	uid_set_init(&seqs, VIEW_RANGES_MAX);
 	for (size_t i = 0; i < set->count && ok; i++) {
-		/* UIDs next to each other are next to each other in the view: all of them are in it. */
+		/* UIDs next to each other are next to each other in the view: all of them are in
+		 * it. */
 		uint32_t first = imap_view_seq(&im->view, &walk, set->ranges[i].first);
 
-		ok = uid_set_add(&seqs, first, first + (set->ranges[i].last - set->ranges[i].first));
+		ok = uid_set_add(&seqs, first,
+		                 first + (set->ranges[i].last - set->ranges[i].first));
 	}
 	uid_set_fini(set);
 	*set = seqs;

@@ -1,9 +1,10 @@
 /* cmd_store - STORE and UID STORE [RFC 9051 s6.4.6, s6.4.9].
  *
- * The writer decides (design, I2): this submits the intention, waits, and then tells the flags as they are. Before the
- * submission what others changed is told, so that afterwards the session's own change is the only news and a .SILENT
- * one is not echoed; if others came in between, everything is told, own changes included, as the client cannot know the
- * outcome [RFC 9051 s6.4.6: "if ... a change to a message's flags from an external source is observed"].
+ * The writer decides (design, I2): this submits the intention, waits, and then tells the flags
+ * as they are. Before the submission what others changed is told, so that afterwards the
+ * session's own change is the only news and a .SILENT one is not echoed; if others came in
+ * between, everything is told, own changes included, as the client cannot know the outcome [RFC
+ * 9051 s6.4.6: "if ... a change to a message's flags from an external source is observed"].
  */
 #include "server/imap/commands.h"
 
@@ -56,8 +57,9 @@ parse_store(struct imap *im, struct cursor *c)
 	if (st == NULL)
 		return cur_fail(c, "shorter command (memory limit)");
 	im->args = st;
-	return cur_space(c) && parse_sequence_set(c, &im->arena, &st->set) && cur_space(c) && parse_operation(c, st)
-	    && cur_space(c) && parse_flag_list(c, &im->arena, &st->flags, &st->keywords) && parse_end(c);
+	return cur_space(c) && parse_sequence_set(c, &im->arena, &st->set) && cur_space(c)
+	       && parse_operation(c, st) && cur_space(c)
+	       && parse_flag_list(c, &im->arena, &st->flags, &st->keywords) && parse_end(c);
 }
 
 static bool
@@ -149,11 +151,13 @@ take_result(struct imap *im, struct store *st)
 	imap_view_own_change(&im->view, st->before, c->u.store.modseq);
 	change_free(&im->change);
 	st->phase = STORE_ANSWER;
-	return st->silent ? completed(im) : IMAP_MORE;  /* .SILENT: OK also if some are gone [RFC 2180 s4.2.1] */
+	/* .SILENT: OK also if some are gone [RFC 2180 s4.2.1]. */
+	return st->silent ? completed(im) : IMAP_MORE;
 }
 
-/* The flags of every message named, changed or not, a page per call. Of those that others expunged nothing is said, and
- * the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the client then knows to ask for news. */
+/* The flags of every message named, changed or not, a page per call. Of those that others
+ * expunged nothing is said, and the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the client then
+ * knows to ask for news. */
 static enum imap_result
 answer(struct imap *im, struct store *st)
 {
@@ -164,8 +168,8 @@ answer(struct imap *im, struct store *st)
 	enum rc rc;
 
 	arena_reset(&st->page);
-	rc = volume_read_messages(im->volume, im->mailbox, &st->uids, st->next_uid, PAGE_ROWS, 0, &st->page, &rows, &n,
-	                          &e);
+	rc = volume_read_messages(im->volume, im->mailbox, &st->uids, st->next_uid, PAGE_ROWS, 0,
+				  &st->page, &rows, &n, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
 	for (size_t i = 0; i < n; i++)
@@ -176,7 +180,8 @@ answer(struct imap *im, struct store *st)
 	}
 	if (!st->missing)
 		return completed(im);
-	imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] Some of the messages no longer exist; the others were changed");
+	imap_reply(im, IMAP_NO,
+		   "[EXPUNGEISSUED] Some of the messages no longer exist; the others were changed");
 	return IMAP_DONE;
 }
 

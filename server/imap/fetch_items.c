@@ -1,4 +1,5 @@
-/* fetch_items - the data items of a FETCH response that come from the index alone [RFC 9051 s7.5.2]. */
+/* fetch_items - the data items of a FETCH response that come from the index alone [RFC 9051
+ * s7.5.2]. */
 #include "server/imap/fetch.h"
 
 #include <assert.h>
@@ -15,7 +16,8 @@ fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item
 		break;
 	case FETCH_FLAGS:
 		buf_append_str(out, "FLAGS ");
-		imap_out_flags(out, row->flags, row->keywords, !im->rev2 && row->uid >= im->view.recent_from);
+		imap_out_flags(out, row->flags, row->keywords,
+			       !im->rev2 && row->uid >= im->view.recent_from);
 		break;
 	case FETCH_INTERNALDATE:
 		buf_append_str(out, "INTERNALDATE ");

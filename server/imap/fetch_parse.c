@@ -1,4 +1,5 @@
-/* fetch_parse - the items of a FETCH [RFC 9051 s6.4.5, s9; RFC 3501; RFC 3516], as productions over the frame. */
+/* fetch_parse - the items of a FETCH [RFC 9051 s6.4.5, s9; RFC 3501; RFC 3516], as productions
+ * over the frame. */
 #include "server/imap/fetch.h"
 
 static const struct item_word {
@@ -116,7 +117,8 @@ parse_header_list(struct cursor *c, struct arena *a, struct fetch_item *it)
 	return cur_want(c, ')');
 }
 
-/* section-part = nz-number *("." nz-number); what follows a last "." is left to the caller, who is told by *dot. */
+/* section-part = nz-number *("." nz-number); what follows a last "." is left to the caller, who
+ * is told by *dot. */
 static bool
 parse_section_part(struct cursor *c, struct fetch_item *it, bool *dot)
 {
@@ -220,7 +222,9 @@ parse_item(struct cursor *c, struct arena *a, struct fetch_request *r)
 	it = new_item(r);
 	if (it == NULL)
 		return cur_fail(c, "fewer data items");
-	*it = (struct fetch_item){ .kind = w->kind, .peek = w->peek, .text = w->text, .alias = w->alias };
+	*it = (struct fetch_item){
+		.kind = w->kind, .peek = w->peek, .text = w->text, .alias = w->alias
+	};
 	if (w->section && (w->kind != FETCH_SECTION || w->peek || cur_peek(c) == '[')) {
 		if (!parse_section(c, a, it) || !parse_partial(c, it))
 			return false;
@@ -245,8 +249,8 @@ add_macro(struct fetch_request *r, const enum fetch_kind *kinds, size_t n)
 static bool
 parse_macro(struct cursor *c, struct fetch_request *r)
 {
-	static const enum fetch_kind full[] = { FETCH_FLAGS, FETCH_INTERNALDATE, FETCH_RFC822_SIZE, FETCH_ENVELOPE,
-	                                        FETCH_BODY };
+	static const enum fetch_kind full[] = { FETCH_FLAGS, FETCH_INTERNALDATE, FETCH_RFC822_SIZE,
+						FETCH_ENVELOPE, FETCH_BODY };
 	size_t start = c->pos;
 	struct slice word = take_word(c);
 

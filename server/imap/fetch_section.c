@@ -1,8 +1,10 @@
-/* fetch_section - BODY[...] and BINARY[...]: ranges of a message, checked first and then streamed in pieces.
+/* fetch_section - BODY[...] and BINARY[...]: ranges of a message, checked first and then
+ * streamed in pieces.
  *
- * A literal's length is announced before its octets, so it must be known: from the index for BODY[], by decoding once
- * without sending for BINARY[] (fetch_measure), by taking the fields for HEADER.FIELDS, which is bounded and written at
- * once. Keeping decoded parts between measuring and sending was rejected: memory must not follow the message's size.
+ * A literal's length is announced before its octets, so it must be known: from the index for
+ * BODY[], by decoding once without sending for BINARY[] (fetch_measure), by taking the fields
+ * for HEADER.FIELDS, which is bounded and written at once. Keeping decoded parts between
+ * measuring and sending was rejected: memory must not follow the message's size.
  */
 #include "server/imap/fetch.h"
 
@@ -39,7 +41,8 @@ is_encoded(enum transfer_encoding enc)
 	return enc == TRANSFER_BASE64 || enc == TRANSFER_QP;
 }
 
-/* Which octets of the section, now that its size is known, a partial leaves [RFC 9051 s6.4.5: cut, never an error]. */
+/* Which octets of the section, now that its size is known, a partial leaves [RFC 9051 s6.4.5:
+ * cut, never an error]. */
 static void
 set_extent(struct fetch_piece *p, const struct fetch_item *it)
 {
@@ -53,7 +56,8 @@ set_extent(struct fetch_piece *p, const struct fetch_item *it)
 
 /* Octets of the range to look at before anything is announced. */
 static enum rc
-verify(struct imap *im, struct fetch *f, const struct fetch_piece *p, uint64_t from, uint64_t len, struct err *e)
+verify(struct imap *im, struct fetch *f, const struct fetch_piece *p, uint64_t from, uint64_t len,
+       struct err *e)
 {
 	if (len > FETCH_VERIFY)
 		len = FETCH_VERIFY;
@@ -63,11 +67,13 @@ verify(struct imap *im, struct fetch *f, const struct fetch_piece *p, uint64_t f
 	return volume_verify_blob(im->volume, &fetch_row(f)->place, p->range.off + from, len, e);
 }
 
-/* BINARY: NULs of what is sent as it is stand in the message; those of decoded parts are found by measuring. */
+/* BINARY: NULs of what is sent as it is stand in the message; those of decoded parts are found
+ * by measuring. */
 static enum fetch_trouble
 set_decoding(const struct fetch *f, struct fetch_piece *p)
 {
-	enum transfer_encoding enc = p->range.part != NULL ? p->range.part->encoding : TRANSFER_BINARY;
+	enum transfer_encoding enc =
+	    p->range.part != NULL ? p->range.part->encoding : TRANSFER_BINARY;
 
 	if (enc == TRANSFER_UNKNOWN)
 		return FETCH_UNKNOWN_CTE;
@@ -85,7 +91,8 @@ fetch_check_section(struct imap *im, struct fetch *f, size_t i)
 	enum fetch_trouble t = FETCH_FINE;
 
 	*p = (struct fetch_piece){ .encoding = TRANSFER_BINARY };
-	p->exists = mime_find_section(&f->summary, it->path, it->depth, mime_section_of(it->text), &p->range);
+	p->exists = mime_find_section(&f->summary, it->path, it->depth, mime_section_of(it->text),
+				      &p->range);
 	if (!p->exists)
 		return FETCH_FINE;
 	if (it->kind != FETCH_SECTION)
@@ -107,13 +114,26 @@ fetch_must_measure(const struct fetch *f, size_t i)
 	return f->pieces[i].exists && is_encoded(f->pieces[i].encoding);
 }
 
-/* Decode the next piece of the range into f->text. *end: that was the last of it, and `whole` says whether all was
- * well-formed. False: damaged. */
+/* Append n octets of the section's range, from `at` on. False: damaged. */
+static bool
+read_section(struct imap *im, const struct fetch *f, const struct fetch_piece *p, uint64_t at,
+             uint64_t n, struct buf *out)
+{
+	struct err e = ERR_INIT;
+	size_t before = out->len;
+
+	if (n == 0)
+		return true;
+	return volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + at, n, out, &e) == RC_OK
+	    && out->len - before == n;
+}
+
+/* Decode the next piece of the range into f->text. *end: that was the last of it, and `whole`
+ * says whether all was well-formed. False: damaged. */
 static bool
 decode_next(struct imap *im, struct fetch *f, const struct fetch_piece *p, bool *end, bool *whole)
 {
 	uint64_t n = p->range.len - f->at < FETCH_PIECE ? p->range.len - f->at : FETCH_PIECE;
-	struct err e = ERR_INIT;
 
 	if (f->at == 0) {
 		transfer_decode_init(&f->decoder, p->encoding);
@@ -122,8 +142,7 @@ decode_next(struct imap *im, struct fetch *f, const struct fetch_piece *p, bool 
 	}
 	buf_reset(&f->raw);
 	buf_reset(&f->text);
-	if (n > 0 && (volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + f->at, n, &f->raw, &e) != RC_OK
-	              || f->raw.len != n))
+	if (!read_section(im, f, p, f->at, n, &f->raw))
 		return false;
 	transfer_decode(&f->decoder, buf_slice(&f->raw), &f->text);
 	f->at += n;
@@ -141,18 +160,21 @@ count_bare_lf(struct fetch *f)
 	}
 }
 
-/* Lines of decoded text end in CRLF whatever they ended in when they were encoded [RFC 9051 s7.5.2]. Text with NULs is
- * UTF-16 or the like, where an LF need not be a character: it stays as it is. */
+/* Lines of decoded text end in CRLF whatever they ended in when they were encoded [RFC 9051
+ * s7.5.2]. Text with NULs is UTF-16 or the like, where an LF need not be a character: it stays
+ * as it is. */
 static void
 set_line_ends(const struct fetch *f, struct fetch_piece *p)
 {
 	p->size = f->decoded;
-	p->crlf = p->range.part != NULL && p->range.part->kind == MIME_TEXT && !p->literal8 && f->bare > 0;
+	p->crlf = p->range.part != NULL && p->range.part->kind == MIME_TEXT && !p->literal8
+		  && f->bare > 0;
 	if (p->crlf)
 		p->size += f->bare;
 }
 
-/* What is not well-formed has no exact size or content: NO [UNKNOWN-CTE], and the client decodes BODY[] as it likes. */
+/* What is not well-formed has no exact size or content: NO [UNKNOWN-CTE], and the client decodes
+ * BODY[] as it likes. */
 enum fetch_trouble
 fetch_measure(struct imap *im, struct fetch *f, size_t i, bool *done)
 {
@@ -179,8 +201,11 @@ static void
 write_text_name(struct buf *out, const struct fetch_item *it)
 {
 	static const char *const names[] = {
-		[FETCH_TEXT_HEADER] = "HEADER", [FETCH_TEXT_FIELDS] = "HEADER.FIELDS",
-		[FETCH_TEXT_FIELDS_NOT] = "HEADER.FIELDS.NOT", [FETCH_TEXT_TEXT] = "TEXT", [FETCH_TEXT_MIME] = "MIME",
+		[FETCH_TEXT_HEADER] = "HEADER",
+		[FETCH_TEXT_FIELDS] = "HEADER.FIELDS",
+		[FETCH_TEXT_FIELDS_NOT] = "HEADER.FIELDS.NOT",
+		[FETCH_TEXT_TEXT] = "TEXT",
+		[FETCH_TEXT_MIME] = "MIME",
 	};
 
 	if (it->text == FETCH_TEXT_NONE)
@@ -204,7 +229,9 @@ write_label(struct buf *out, const struct fetch_item *it)
 		buf_append_str(out, it->alias);
 		return;
 	}
-	buf_append_str(out, it->kind == FETCH_SECTION ? "BODY[" : it->kind == FETCH_BINARY ? "BINARY[" : "BINARY.SIZE[");
+	buf_append_str(out, it->kind == FETCH_SECTION ? "BODY"
+	                  : it->kind == FETCH_BINARY ? "BINARY" : "BINARY.SIZE");
+	buf_append_byte(out, '[');
 	for (size_t k = 0; k < it->depth; k++) {
 		if (k > 0)
 			buf_append_byte(out, '.');
@@ -232,15 +259,14 @@ write_fields(struct imap *im, struct fetch *f, size_t i)
 	const struct fetch_item *it = &f->req.items[i];
 	struct fetch_piece *p = &f->pieces[i];
 	uint64_t n = p->range.len < FETCH_HEADER_MAX ? p->range.len : FETCH_HEADER_MAX;
+	enum header_subset which = it->text == FETCH_TEXT_FIELDS ? HEADER_FIELDS : HEADER_FIELDS_NOT;
 	struct buf header, subset, *out = imap_out(im);
-	struct err e = ERR_INIT;
 	bool ok;
 
 	buf_init(&header, FETCH_HEADER_MAX);
 	buf_init(&subset, FETCH_HEADER_MAX + 2);        /* and a blank line */
-	ok = n == 0 || volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off, n, &header, &e) == RC_OK;
-	ok = ok && header_subset(buf_slice(&header), it->text == FETCH_TEXT_FIELDS ? HEADER_FIELDS : HEADER_FIELDS_NOT,
-	                         it->names, it->name_count, &subset);
+	ok = read_section(im, f, p, 0, n, &header)
+	  && header_subset(buf_slice(&header), which, it->names, it->name_count, &subset);
 	if (ok) {
 		p->size = subset.len;
 		set_extent(p, it);
@@ -287,11 +313,9 @@ stream_raw(struct imap *im, struct fetch *f, size_t i, bool *done)
 	const struct fetch_piece *p = &f->pieces[i];
 	uint64_t n = p->len - f->at < FETCH_PIECE ? p->len - f->at : FETCH_PIECE;
 	struct buf *out = imap_out(im);
-	struct err e = ERR_INIT;
 	size_t from = out->len;
 
-	if (volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + p->from + f->at, n, out, &e) != RC_OK
-	    || out->len - from != n)
+	if (!read_section(im, f, p, p->from + f->at, n, out))
 		return false;
 	if (!p->literal8 && (f->summary.flags & MIME_HAS_NUL) != 0)
 		mask_nul(out, from);
@@ -314,7 +338,8 @@ with_crlf(struct fetch *f)
 	return buf_slice(&f->lines);
 }
 
-/* Decoding starts at the part's first octet, as decoders do; what stands before the partial is dropped. */
+/* Decoding starts at the part's first octet, as decoders do; what stands before the partial is
+ * dropped. */
 static bool
 stream_decoded(struct imap *im, struct fetch *f, size_t i, bool *done)
 {
@@ -339,5 +364,6 @@ bool
 fetch_stream(struct imap *im, struct fetch *f, size_t i, bool *done)
 {
 	*done = false;
-	return is_encoded(f->pieces[i].encoding) ? stream_decoded(im, f, i, done) : stream_raw(im, f, i, done);
+	return is_encoded(f->pieces[i].encoding) ? stream_decoded(im, f, i, done)
+						 : stream_raw(im, f, i, done);
 }

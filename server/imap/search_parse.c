@@ -1,6 +1,8 @@
-/* search_parse - search programs [RFC 9051 s6.4.4, s9; RFC 3501; RFC 4731; RFC 5182], as productions over the frame.
+/* search_parse - search programs [RFC 9051 s6.4.4, s9; RFC 3501; RFC 4731; RFC 5182], as
+ * productions over the frame.
  *
- * "NOT" and the UN... keys become a flag of the key that follows, so only parentheses and OR nest, to a limited depth.
+ * "NOT" and the UN... keys become a flag of the key that follows, so only parentheses and OR
+ * nest, to a limited depth.
  */
 #include "server/imap/search.h"
 
@@ -120,13 +122,14 @@ parse_argument(struct parse *ps, enum argument arg, struct search_node *n)
 	case ARG_TEXT:
 		return parse_text(ps, n);
 	case ARG_FIELD_TEXT:
-		return parse_astring(ps->c, ps->a, &n->name) && cur_space(ps->c) && parse_text(ps, n);
+		return parse_astring(ps->c, ps->a, &n->name) && cur_space(ps->c)
+		       && parse_text(ps, n);
 	case ARG_KEYWORD:
 		return parse_atom(ps->c, &n->name);
 	case ARG_DATE:
 		if (!parse_date(ps->c, &seconds))
 			return false;
-		n->day = seconds / SECONDS_A_DAY;       /* a whole number of days, also before 1970 */
+		n->day = seconds / SECONDS_A_DAY; /* a whole number of days, also before 1970 */
 		return true;
 	case ARG_SIZE:
 		return parse_number64(ps->c, &n->number);
@@ -165,7 +168,8 @@ parse_or(struct parse *ps, uint16_t parent, bool negate, unsigned depth)
 
 	if (i == 0)
 		return cur_fail(ps->c, "fewer search keys");
-	return cur_space(ps->c) && parse_key(ps, i, depth + 1) && cur_space(ps->c) && parse_key(ps, i, depth + 1);
+	return cur_space(ps->c) && parse_key(ps, i, depth + 1) && cur_space(ps->c)
+	       && parse_key(ps, i, depth + 1);
 }
 
 /* "NEW" equals "(RECENT UNSEEN)" */
@@ -256,9 +260,12 @@ parse_key(struct parse *ps, uint16_t parent, unsigned depth)
 static bool
 parse_return_option(struct parse *ps)
 {
-	static const struct { const char *name; unsigned bit; } options[] = {
-		{ "MIN", RETURN_MIN }, { "MAX", RETURN_MAX }, { "ALL", RETURN_ALL }, { "COUNT", RETURN_COUNT },
-		{ "SAVE", RETURN_SAVE },
+	static const struct return_word {
+		const char *name;
+		unsigned    bit;
+	} options[] = {
+		{ "MIN", RETURN_MIN },     { "MAX", RETURN_MAX },   { "ALL", RETURN_ALL },
+		{ "COUNT", RETURN_COUNT }, { "SAVE", RETURN_SAVE },
 	};
 	size_t start = ps->c->pos;
 	struct slice word = take_letters(ps->c);
@@ -273,7 +280,8 @@ parse_return_option(struct parse *ps)
 	return cur_fail(ps->c, "MIN, MAX, ALL, COUNT or SAVE");
 }
 
-/* search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"; "()" equals "(ALL)" */
+/* search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"; "()"
+ * equals "(ALL)" */
 static bool
 parse_returns(struct parse *ps)
 {

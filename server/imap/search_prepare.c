@@ -1,5 +1,6 @@
-/* search_prepare - what a SEARCH program needs of the session before it runs: sets resolved in the view, texts in UTF-8
- * and folded. A charset that iconv does not know is refused with those that always work [RFC 9051 s6.4.4, s7.1]. */
+/* search_prepare - what a SEARCH program needs of the session before it runs: sets resolved in
+ * the view, texts in UTF-8 and folded. A charset that iconv does not know is refused with those
+ * that always work [RFC 9051 s6.4.4, s7.1]. */
 #include "server/imap/search.h"
 
 #include "lib/charset.h"

@@ -1,7 +1,8 @@
-/* search_run - a SEARCH program against one message: leaves get their truth, the tree its value. See search.h.
+/* search_run - a SEARCH program against one message: leaves get their truth, the tree its value.
+ * See search.h.
  *
- * Dates compare as days: INTERNALDATE in the zone it was given in, Date as it was written [RFC 9051 s6.4.4:
- * "disregarding time and timezone"].
+ * Dates compare as days: INTERNALDATE in the zone it was given in, Date as it was written [RFC
+ * 9051 s6.4.4: "disregarding time and timezone"].
  */
 #include "server/imap/search.h"
 
@@ -116,10 +117,12 @@ search_row(const struct imap *im, struct search_program *p, const struct message
 }
 
 void
-search_summary(struct search_program *p, const struct message_row *row, const struct mime_summary *s)
+search_summary(struct search_program *p, const struct message_row *row,
+	       const struct mime_summary *s)
 {
 	int64_t day = (s->flags & MIME_HAS_DATE) != 0
-	            ? s->keys.sent_day : date_day_of(row->internaldate.sec, row->internaldate.zone_min);
+			  ? s->keys.sent_day
+			  : date_day_of(row->internaldate.sec, row->internaldate.zone_min);
 
 	for (uint16_t i = 0; i < p->count; i++) {
 		struct search_node *n = &p->nodes[i];

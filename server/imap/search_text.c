@@ -1,8 +1,9 @@
 /* search_text - looking for text in headers and bodies, a bounded piece at a time.
  *
- * Both sides are UTF-8 after NFKC case folding. A body's transfer encoding and charset are undone; pieces are cut behind
- * a line end, where no character of any mail charset is split and ISO-2022-JP is back in ASCII, and the end of one piece
- * is kept in front of the next, so that what is looked for is found across the cut. HTML is searched as it is written.
+ * Both sides are UTF-8 after NFKC case folding. A body's transfer encoding and charset are
+ * undone; pieces are cut behind a line end, where no character of any mail charset is split and
+ * ISO-2022-JP is back in ASCII, and the end of one piece is kept in front of the next, so that
+ * what is looked for is found across the cut. HTML is searched as it is written.
  */
 #include "server/imap/search.h"
 
@@ -49,7 +50,8 @@ search_text_begin(struct search_text *t)
 
 /* Damage is logged by the volume; here it is text that does not match. */
 static bool
-read_range(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len, struct buf *out)
+read_range(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len,
+	   struct buf *out)
 {
 	struct err e = ERR_INIT;
 
@@ -65,7 +67,8 @@ contains(struct slice hay, struct slice needle)
 
 /* ---- HEADER leaves ---- */
 
-/* A field of that name whose decoded text has the wanted one in it; an empty one is in every field. */
+/* A field of that name whose decoded text has the wanted one in it; an empty one is in every
+ * field. */
 static bool
 field_matches(struct slice block, const struct search_node *n, struct buf *text)
 {
@@ -95,8 +98,8 @@ search_headers(struct imap *im, struct search_program *p, const struct message_r
 	ok = read_range(im, row, 0, len, &block);
 	for (uint16_t i = 0; i < p->count; i++)
 		if (p->nodes[i].key == SEARCH_HEADER)
-			p->nodes[i].truth = ok && field_matches(buf_slice(&block), &p->nodes[i], &text) ? SEARCH_TRUE
-			                                                                                : SEARCH_FALSE;
+			p->nodes[i].truth = ok && field_matches(buf_slice(&block), &p->nodes[i], &text)
+			                  ? SEARCH_TRUE : SEARCH_FALSE;
 	buf_fini(&block);
 	buf_fini(&text);
 }
@@ -122,7 +125,8 @@ overlap(const struct search_program *p)
 	size_t n = 0;
 
 	for (uint16_t i = 0; i < p->count; i++)
-		if ((p->nodes[i].key == SEARCH_TEXT || p->nodes[i].key == SEARCH_BODY) && p->nodes[i].text.len > n)
+		if ((p->nodes[i].key == SEARCH_TEXT || p->nodes[i].key == SEARCH_BODY)
+		    && p->nodes[i].text.len > n)
 			n = p->nodes[i].text.len;
 	return n > 0 ? n - 1 : 0;
 }
@@ -168,8 +172,8 @@ decode_fields(struct slice block, struct buf *out)
 
 /* A part's header. That of an embedded message is body text of the message around it. */
 static void
-search_part_header(struct imap *im, struct search_program *p, struct search_text *t, const struct message_row *row,
-                   const struct mime_part *part)
+search_part_header(struct imap *im, struct search_program *p, struct search_text *t,
+		   const struct message_row *row, const struct mime_part *part)
 {
 	uint64_t len = part->header_len < HEADER_MAX ? part->header_len : HEADER_MAX;
 	bool embedded = t->part > 0 && (part->flags & MIME_PART_ROOT) != 0;
@@ -215,8 +219,8 @@ search_decoded(struct search_program *p, struct search_text *t, size_t n)
 
 /* The next piece of a text part's body; true at its end. */
 static bool
-search_part_body(struct imap *im, struct search_program *p, struct search_text *t, const struct message_row *row,
-                 const struct mime_part *part)
+search_part_body(struct imap *im, struct search_program *p, struct search_text *t,
+		 const struct message_row *row, const struct mime_part *part)
 {
 	uint64_t n = part->body_len - t->at < PIECE ? part->body_len - t->at : PIECE;
 	bool end = t->at + n == part->body_len;
@@ -240,8 +244,8 @@ search_part_body(struct imap *im, struct search_program *p, struct search_text *
 }
 
 bool
-search_text_next(struct imap *im, struct search_program *p, struct search_text *t, const struct message_row *row,
-                 const struct mime_summary *s)
+search_text_next(struct imap *im, struct search_program *p, struct search_text *t,
+		 const struct message_row *row, const struct mime_summary *s)
 {
 	const struct mime_part *part;
 

@@ -1,14 +1,17 @@
 /* tell - untagged news of the selected mailbox, and what sets of numbers mean in it.
  *
- * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order: flags of known messages
- * (by the sequence numbers that the client still has), EXPUNGEs, then EXISTS and RECENT. The view moves on only with
- * what was written, so a piece may end anywhere and the next call goes on by asking again.
+ * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order:
+ * flags of known messages (by the sequence numbers that the client still has), EXPUNGEs, then
+ * EXISTS and RECENT. The view moves on only with what was written, so a piece may end anywhere
+ * and the next call goes on by asking again.
  *
- * Expunged messages are told from lower to higher numbers. The telling of a long list of flag changes switches to a walk
- * over the UIDs, since one STORE gives all its messages the same MODSEQ and so no MODSEQ divides them.
+ * Expunged messages are told from lower to higher numbers. The telling of a long list of flag
+ * changes switches to a walk over the UIDs, since one STORE gives all its messages the same
+ * MODSEQ and so no MODSEQ divides them.
  *
- * A mailbox that somebody deleted ends the session with BYE [RFC 2180 s3.3]. Answering NO to everything from then on
- * [s3.4] was rejected: clients retry it for hours, and all of them survive a closed connection.
+ * A mailbox that somebody deleted ends the session with BYE [RFC 2180 s3.3]. Answering NO to
+ * everything from then on [s3.4] was rejected: clients retry it for hours, and all of them
+ * survive a closed connection.
  */
 #include "server/imap/imap.h"
 
@@ -28,8 +31,8 @@ log_failure(struct imap *im, const char *ev, const struct err *e)
 	log_end(&l);
 }
 
-/* Unilateral FETCH data carry the UID where the client works by UIDs, and always in IMAP4rev2, where IDLE demands it
- * [RFC 9051 s6.3.13, s7.5.2]. */
+/* Unilateral FETCH data carry the UID where the client works by UIDs, and always in IMAP4rev2,
+ * where IDLE demands it [RFC 9051 s6.3.13, s7.5.2]. */
 void
 imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row)
 {
@@ -39,7 +42,8 @@ imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *ro
 	if (im->uid_command || im->rev2)
 		buf_printf(out, "UID %u ", row->uid);
 	buf_append_str(out, "FLAGS ");
-	imap_out_flags(out, row->flags, row->keywords, !im->rev2 && row->uid >= im->view.recent_from);
+	imap_out_flags(out, row->flags, row->keywords,
+		       !im->rev2 && row->uid >= im->view.recent_from);
 	buf_append_str(out, ")\r\n");
 }
 
@@ -50,7 +54,8 @@ tell_changed(struct imap *im, const struct view_changes *c)
 
 	for (size_t i = 0; i < c->changed_count; i++)
 		if (uid_set_contains(uids, c->changed[i].uid))
-			imap_out_fetch_flags(im, uid_set_rank(uids, c->changed[i].uid), &c->changed[i]);
+			imap_out_fetch_flags(im, uid_set_rank(uids, c->changed[i].uid),
+					     &c->changed[i]);
 }
 
 /* The next piece of a long list of flag changes. */
@@ -65,12 +70,13 @@ tell_scan(struct imap *im, struct err *e)
 	enum rc rc;
 
 	arena_init(&a, TELL_ARENA_MAX);
-	rc = volume_read_messages(im->volume, im->mailbox, &view->uids, view->tell_from, TELL_ROWS, 0, &a, &rows, &n,
-	                          e);
+	rc = volume_read_messages(im->volume, im->mailbox, &view->uids, view->tell_from, TELL_ROWS,
+				  0, &a, &rows, &n, e);
 	if (rc == RC_OK) {
 		for (size_t i = 0; i < n; i++)
 			if (rows[i].modseq > view->changed_told)
-				imap_out_fetch_flags(im, imap_view_seq(view, &walk, rows[i].uid), &rows[i]);
+				imap_out_fetch_flags(im, imap_view_seq(view, &walk, rows[i].uid),
+						     &rows[i]);
 		if (n < TELL_ROWS || rows[n - 1].uid == UINT32_MAX) {
 			view->tell_from = 0;
 			view->changed_told = view->tell_to;
@@ -82,8 +88,9 @@ tell_scan(struct imap *im, struct err *e)
 	return rc;
 }
 
-/* Write EXPUNGE for members of `gone`, all in the view, until the output is full; they come into *told. Each number is
- * that of the message once those before it are gone, so one range of UIDs is one number again and again. */
+/* Write EXPUNGE for members of `gone`, all in the view, until the output is full; they come into
+ * *told. Each number is that of the message once those before it are gone, so one range of UIDs
+ * is one number again and again. */
 static bool
 write_expunges(struct imap *im, const struct uid_set *gone, struct uid_set *told)
 {
@@ -117,8 +124,8 @@ tell_vanished(struct imap *im, const struct uid_set *vanished, bool *done, struc
 
 	uid_set_init(&known, VIEW_RANGES_MAX);
 	uid_set_init(&told, VIEW_RANGES_MAX);
-	if (!uid_set_intersect(&known, vanished, &im->view.uids) || !write_expunges(im, &known, &told)
-	    || !imap_view_remove(&im->view, &told))
+	if (!uid_set_intersect(&known, vanished, &im->view.uids)
+	    || !write_expunges(im, &known, &told) || !imap_view_remove(&im->view, &told))
 		rc = err_nomem(e);
 	*done = uid_set_size(&known) == uid_set_size(&told);
 	uid_set_fini(&known);
@@ -135,7 +142,8 @@ tell_added(struct imap *im, const struct view_changes *c, struct err *e)
 
 	if (view->loaded)
 		for (size_t i = 0; i < c->added.count; i++)
-			if (!uid_set_add(&view->uids, c->added.ranges[i].first, c->added.ranges[i].last))
+			if (!uid_set_add(&view->uids, c->added.ranges[i].first,
+					 c->added.ranges[i].last))
 				return err_nomem(e);
 	view->exists += n;
 	view->uidnext = c->now.uidnext;
@@ -158,7 +166,8 @@ tell(struct imap *im, const struct view_changes *c, bool expunge, bool *done, st
 	enum rc rc = RC_OK;
 
 	*done = true;
-	/* Only with all expunges told may the ranges be loaded later: they are read as of expunged_told. */
+	/* Only with all expunges told may the ranges be loaded later: they are read as of
+	 * expunged_told. */
 	if (!expunge || c->changed_count > 0 || c->vanished.count > 0)
 		rc = imap_view_load(view, im->volume, im->mailbox, e);
 	if (rc != RC_OK)
@@ -193,7 +202,8 @@ tell_next(struct imap *im, bool expunge, bool *done, struct err *e)
 		return tell_scan(im, e);
 	arena_init(&a, TELL_ARENA_MAX);
 	rc = volume_read_changes(im->volume, im->mailbox, view->changed_told,
-	                         expunge ? view->expunged_told : NO_MODSEQ_YET, view->uidnext, TELL_ROWS, &a, &c, e);
+				 expunge ? view->expunged_told : NO_MODSEQ_YET, view->uidnext,
+				 TELL_ROWS, &a, &c, e);
 	if (rc == RC_OK) {
 		if (c.gone) {
 			imap_bye(im, "The selected mailbox was deleted");
@@ -229,8 +239,9 @@ resolve_number(uint64_t n, uint32_t star)
 	return n == SEQ_STAR ? star : (uint32_t)n;
 }
 
-/* The numbers written, ordered and joined, "*" being `star`. Where one end is "*" and the other beyond it, the range is
- * the last message alone, also for sequence numbers: clients ask "101:*" for what may have come. */
+/* The numbers written, ordered and joined, "*" being `star`. Where one end is "*" and the other
+ * beyond it, the range is the last message alone, also for sequence numbers: clients ask "101:*"
+ * for what may have come. */
 static bool
 collect_numbers(const struct seq_set *set, uint32_t star, struct uid_set *out)
 {
@@ -246,7 +257,8 @@ collect_numbers(const struct seq_set *set, uint32_t star, struct uid_set *out)
 	return true;
 }
 
-/* A number written that no message has; 0 if there is none. A range that ends in "*" never has one. */
+/* A number written that no message has; 0 if there is none. A range that ends in "*" never has
+ * one. */
 static uint32_t
 first_beyond(const struct seq_set *set, uint32_t exists)
 {
@@ -270,14 +282,15 @@ seqs_to_uids(const struct uid_set *view, const struct uid_set *seqs, struct uid_
 
 	for (size_t i = 0; i < view->count && j < seqs->count; i++) {
 		const struct uid_range *v = &view->ranges[i];
-		uint64_t last = before + (v->last - v->first) + 1;      /* its last sequence number */
+		uint64_t last = before + (v->last - v->first) + 1; /* its last sequence number */
 
 		for (size_t k = j; k < seqs->count && seqs->ranges[k].first <= last; k++) {
 			uint64_t a = seqs->ranges[k].first, b = seqs->ranges[k].last;
+			uint64_t from = a > before ? a - before - 1 : 0;
+			uint64_t to = (b < last ? b : last) - before - 1;
 
 			if (b > before
-			    && !uid_set_add(out, v->first + (mail_uid)((a > before + 1 ? a : before + 1) - before - 1),
-			                    v->first + (mail_uid)((b < last ? b : last) - before - 1)))
+			    && !uid_set_add(out, v->first + (mail_uid)from, v->first + (mail_uid)to))
 				return false;
 			if (b <= last)
 				j = k + 1;
@@ -288,7 +301,8 @@ seqs_to_uids(const struct uid_set *view, const struct uid_set *seqs, struct uid_
 }
 
 static enum rc
-resolve(const struct imap_view *view, const struct seq_set *set, bool uids, struct uid_set *out, struct err *e)
+resolve(const struct imap_view *view, const struct seq_set *set, bool uids, struct uid_set *out,
+	struct err *e)
 {
 	struct uid_set numbers;
 	bool ok;
@@ -317,7 +331,8 @@ imap_resolve_numbers(struct imap *im, const struct seq_set *set, bool uids, stru
 	if (rc == RC_OK && !uids && !set->saved_result)
 		beyond = first_beyond(set, im->view.exists);
 	if (beyond > 0) {
-		imap_reply(im, IMAP_BAD, "Message number %u of %u is not there", beyond, im->view.exists);
+		imap_reply(im, IMAP_BAD, "Message number %u of %u is not there", beyond,
+			   im->view.exists);
 		return false;
 	}
 	if (rc == RC_OK)

@@ -1,7 +1,8 @@
 /* view - what one session knows of its selected mailbox. See view.h.
  *
- * The cost of everything here follows the ranges of UIDs, not the messages: 100,000 messages without a gap are one
- * range. An array of UIDs indexed by sequence number was rejected for that reason.
+ * The cost of everything here follows the ranges of UIDs, not the messages: 100,000 messages
+ * without a gap are one range. An array of UIDs indexed by sequence number was rejected for that
+ * reason.
  */
 #include "server/imap/view.h"
 
@@ -56,9 +57,10 @@ imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox, str
 	if (rc != RC_OK)
 		return err_add(e, "load view");
 	if (uid_set_size(&view->uids) != view->exists)
-		return err_set(e, RC_CORRUPT, "view of mailbox %llu has %llu messages, told were %u",
-		               (unsigned long long)mailbox, (unsigned long long)uid_set_size(&view->uids),
-		               view->exists);
+		return err_set(e, RC_CORRUPT,
+			       "view of mailbox %llu has %llu messages, told were %u",
+			       (unsigned long long)mailbox,
+			       (unsigned long long)uid_set_size(&view->uids), view->exists);
 	view->loaded = true;
 	return RC_OK;
 }
@@ -84,7 +86,8 @@ imap_view_count_recent(const struct imap_view *view)
 	assert(view->loaded);
 	if (view->recent_from <= 1)
 		return (uint32_t)uid_set_size(&view->uids);
-	return (uint32_t)uid_set_size(&view->uids) - uid_set_rank(&view->uids, view->recent_from - 1);
+	return (uint32_t)uid_set_size(&view->uids)
+	       - uid_set_rank(&view->uids, view->recent_from - 1);
 }
 
 /* *out = a without b, in one pass. */
@@ -100,7 +103,8 @@ subtract(struct uid_set *out, const struct uid_set *a, const struct uid_set *b)
 		while (j < b->count && b->ranges[j].last < r.first)
 			j++;
 		for (size_t k = j; left && k < b->count && b->ranges[k].first <= r.last; k++) {
-			if (b->ranges[k].first > r.first && !uid_set_add(out, r.first, b->ranges[k].first - 1))
+			if (b->ranges[k].first > r.first
+			    && !uid_set_add(out, r.first, b->ranges[k].first - 1))
 				return false;
 			left = b->ranges[k].last < r.last;
 			if (left)
@@ -130,7 +134,8 @@ imap_view_remove(struct imap_view *view, const struct uid_set *gone)
 	return true;
 }
 
-/* MODSEQs of a mailbox have no gaps but at the first change of an epoch, which gets a multiple of 2^32. */
+/* MODSEQs of a mailbox have no gaps but at the first change of an epoch, which gets a multiple
+ * of 2^32. */
 void
 imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given)
 {

@@ -1,5 +1,5 @@
-/* imap_rig - sessions of imap_harness beside the one-line changes of volume_fixture, for tests of what one session sees
- * while the mailbox changes behind its back. */
+/* imap_rig - sessions of imap_harness beside the one-line changes of volume_fixture, for tests
+ * of what one session sees while the mailbox changes behind its back. */
 #ifndef RESTANTE_TESTS_UNIT_IMAP_RIG_H
 #define RESTANTE_TESTS_UNIT_IMAP_RIG_H
 

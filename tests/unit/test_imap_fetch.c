@@ -1,11 +1,12 @@
-/* FETCH as a client sees it: transcripts over a real volume, each given whole and in the smallest steps. */
+/* FETCH as a client sees it: transcripts over a real volume, each given whole and in the
+ * smallest steps. */
 #include "tests/unit/imap_rig.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 
-/* The structure of RFC 3501 s6.4.5: a multipart with text, base64, and an embedded message that is a multipart whose
- * second part is a multipart itself. */
+/* The structure of RFC 3501 s6.4.5: a multipart with text, base64, and an embedded message that
+ * is a multipart whose second part is a multipart itself. */
 #define HEAD "From: Anna <anna@example.org>\r\nTo: ben@example.org\r\nSubject: Nested\r\n" \
              "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nMessage-ID: <n@example.org>\r\nMIME-Version: 1.0\r\n" \
              "Content-Type: multipart/mixed; boundary=outer\r\n\r\n"
@@ -163,7 +164,8 @@ test_bodystructure(void **state)
 	assert_non_null(strstr(said, "\"mixed\") BODYSTRUCTURE"));      /* BODY has no extension data */
 }
 
-/* Decoded content with a NUL is a literal8, exact; without, a literal. Other data never have a NUL. */
+/* Decoded content with a NUL is a literal8, exact; without, a literal. Other data never have a
+ * NUL. */
 static void
 test_nul(void **state)
 {
@@ -181,7 +183,8 @@ test_nul(void **state)
 	assert_memory_equal(said, plain, sizeof plain - 1);
 }
 
-/* Decoded text has CRLF at its line ends, whatever was encoded; what is no text, or has NULs, is exact. */
+/* Decoded text has CRLF at its line ends, whatever was encoded; what is no text, or has NULs, is
+ * exact. */
 static void
 test_binary_line_ends(void **state)
 {
@@ -270,8 +273,8 @@ test_examine_keeps_unseen(void **state)
 
 /* ---- size ---- */
 
-/* A message of several MiB goes out in pieces, byte for byte, with the output never much above its soft limit; decoded
- * as well, and from the middle. */
+/* A message of several MiB goes out in pieces, byte for byte, with the output never much above
+ * its soft limit; decoded as well, and from the middle. */
 static void
 test_large(void **state)
 {

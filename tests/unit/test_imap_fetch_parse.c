@@ -1,4 +1,5 @@
-/* What a FETCH may ask for: every production of fetch-att, rendered back in canonical form, or what was expected. */
+/* What a FETCH may ask for: every production of fetch-att, rendered back in canonical form, or
+ * what was expected. */
 #include "server/imap/fetch.h"
 #include "tests/unit/unit.h"
 

@@ -1,5 +1,5 @@
-/* SEARCH as a client sees it: every key over one small set of messages, the forms of the answer, and bodies searched a
- * piece at a time. */
+/* SEARCH as a client sees it: every key over one small set of messages, the forms of the answer,
+ * and bodies searched a piece at a time. */
 #include "tests/unit/imap_rig.h"
 
 #define LATIN1_QP "Subject: =?iso-8859-1?q?Caf=E9?= au lait\r\nFrom: \"M=?x?\" <M@Example.COM>\r\n" \
@@ -16,8 +16,8 @@
 	"Content-Type: message/rfc822\r\n\r\nSubject: inside story\r\n\r\nnested text\r\n--b--\r\n"
 #define PLAIN "Subject: plain\r\nFrom: anna@example.org\r\n\r\nnothing here\r\n"
 
-/* UIDs: 1 LATIN1_QP \Seen, 2 JAPANESE \Flagged $Work, 3 MULTI \Answered \Deleted, 4 PLAIN \Draft. INTERNALDATE of all is
- * 14 Nov 2023, 20:43 -0130. */
+/* UIDs: 1 LATIN1_QP \Seen, 2 JAPANESE \Flagged $Work, 3 MULTI \Answered \Deleted, 4 PLAIN
+ * \Draft. INTERNALDATE of all is 14 Nov 2023, 20:43 -0130. */
 static const struct search_case {
 	const char *name;
 	const char *keys;
@@ -221,8 +221,9 @@ append_dots(struct buf *b, size_t n)
 		buf_append_byte(b, '.');
 }
 
-/* Found across every cut between pieces: in a body of one long line, which is cut anywhere; across a line end, where
- * others are cut; and with a character over the border of what is read at once. */
+/* Found across every cut between pieces: in a body of one long line, which is cut anywhere;
+ * across a line end, where others are cut; and with a character over the border of what is read
+ * at once. */
 static void
 test_across_pieces(void **state)
 {

@@ -86,7 +86,8 @@ test_set(void **state)
 	buf_fini(&text);
 }
 
-/* Against numbers counted one by one: rank by walking, and the taking away of sets, over views with many gaps. */
+/* Against numbers counted one by one: rank by walking, and the taking away of sets, over views
+ * with many gaps. */
 static void
 test_walk_and_remove(void **state)
 {
@@ -243,8 +244,8 @@ test_expunge_waits(void **state)
 	rig_end(a);
 }
 
-/* Came and went between two commands: never heard of. Came, was told, and went: one EXPUNGE, also if the ranges were
- * not loaded in between. */
+/* Came and went between two commands: never heard of. Came, was told, and went: one EXPUNGE,
+ * also if the ranges were not loaded in between. */
 static void
 test_short_lives(void **state)
 {
@@ -314,7 +315,8 @@ test_deleted_mailbox(void **state)
 	rig_end(a);
 }
 
-/* Long news come in bounded pieces, and all of them: flags of one STORE (one MODSEQ), then expunges with gaps. */
+/* Long news come in bounded pieces, and all of them: flags of one STORE (one MODSEQ), then
+ * expunges with gaps. */
 static void
 test_long_news(void **state)
 {
