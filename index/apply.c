@@ -96,10 +96,13 @@ touch(struct apply *ap, mailbox_id id, const struct delta *d, struct err *e)
 static enum rc
 update_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct err *e)
 {
-	return db_run(ap->db, "UPDATE mailbox SET exists_=exists_+?2, unseen=unseen+?3, deleted=deleted+?4, size=size+?5,"
+	return db_run(ap->db,
+	              "UPDATE mailbox SET exists_=exists_+?2, unseen=unseen+?3, "
+	              "deleted=deleted+?4, size=size+?5,"
 	              " uidnext=max(uidnext, ?6), highestmodseq=max(highestmodseq, ?7) WHERE id=?1",
-	              DB_ARGS(DB_NUM(id), DB_NUM(d->exists), DB_NUM(d->unseen), DB_NUM(d->deleted), DB_NUM(d->size),
-	                      DB_NUM(d->uidnext), DB_NUM(d->modseq)), e);
+	              DB_ARGS(DB_NUM(id), DB_NUM(d->exists), DB_NUM(d->unseen), DB_NUM(d->deleted),
+	                      DB_NUM(d->size), DB_NUM(d->uidnext), DB_NUM(d->modseq)),
+	              e);
 }
 
 static enum rc
@@ -121,7 +124,9 @@ count_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct err
 			rc = update_mailbox(ap, id, d, e);
 	}
 	if (rc == RC_OK && (d->exists != 0 || d->size != 0))
-		rc = db_run(ap->db, "UPDATE account SET used_bytes=used_bytes+?2, used_messages=used_messages+?3"
+		rc = db_run(ap->db,
+		            "UPDATE account SET used_bytes=used_bytes+?2, "
+		            "used_messages=used_messages+?3"
 		            " WHERE id=(SELECT account FROM mailbox WHERE id=?1)",
 		            DB_ARGS(DB_NUM(id), DB_NUM(d->size), DB_NUM(d->exists)), e);
 	if (rc == RC_OK)
@@ -154,7 +159,8 @@ note_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, struct er
 
 /* The id of this set of keywords, made if new. */
 static enum rc
-intern_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, uint64_t *id, struct err *e)
+intern_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, uint64_t *id,
+                struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc;
@@ -167,7 +173,8 @@ intern_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, uint64_
 		*id = db_u64(q, 0);
 		db_end(q);
 	} else if (rc == RC_NOT_FOUND) {
-		rc = db_run(ap->db, "INSERT INTO kwset(text) VALUES(?1)", DB_ARGS(DB_BYTES(text)), e);
+		rc = db_run(ap->db, "INSERT INTO kwset(text) VALUES(?1)", DB_ARGS(DB_BYTES(text)),
+		            e);
 		*id = (uint64_t)sqlite3_last_insert_rowid(db_handle(ap->db));
 	}
 	return rc == RC_OK ? note_keywords(ap, mailbox, text, e) : rc;
@@ -182,10 +189,12 @@ delete_mailbox_rows(struct apply *ap, mailbox_id id, struct err *e)
 
 	rc = db_run(ap->db, "DELETE FROM message WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK)
-		rc = db_run(ap->db, "DELETE FROM expunged WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
+		rc = db_run(ap->db, "DELETE FROM expunged WHERE mailbox=?1", DB_ARGS(DB_NUM(id)),
+		            e);
 	if (rc == RC_OK) {
 		ap->meta.expunged -= db_changes(ap->db);
-		rc = db_run(ap->db, "DELETE FROM mailbox_keyword WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
+		rc = db_run(ap->db, "DELETE FROM mailbox_keyword WHERE mailbox=?1",
+		            DB_ARGS(DB_NUM(id)), e);
 	}
 	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM mailbox WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
@@ -198,7 +207,8 @@ delete_account(struct apply *ap, account_id id, struct err *e)
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	while ((rc = db_first(ap->db, &q, "SELECT id, highestmodseq FROM mailbox WHERE account=?1 LIMIT 1",
+	while ((rc = db_first(ap->db, &q,
+	                      "SELECT id, highestmodseq FROM mailbox WHERE account=?1 LIMIT 1",
 	                      DB_ARGS(DB_NUM(id)), e)) == RC_OK) {
 		mailbox_id m = db_u64(q, 0);
 		struct delta d = { .modseq = db_u64(q, 1) };
@@ -214,7 +224,8 @@ delete_account(struct apply *ap, account_id id, struct err *e)
 		return rc;
 	rc = db_run(ap->db, "DELETE FROM credential WHERE account=?1", DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK)
-		rc = db_run(ap->db, "DELETE FROM subscription WHERE account=?1", DB_ARGS(DB_NUM(id)), e);
+		rc = db_run(ap->db, "DELETE FROM subscription WHERE account=?1",
+		            DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM account WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
 	return rc;
@@ -230,11 +241,15 @@ apply_account(struct apply *ap, const struct record_account *r, struct err *e)
 		return delete_account(ap, r->id, e);
 	rc = name_account(r->name, &ap->scratch, NULL, &key, e);
 	if (rc != RC_OK)
-		return rc == RC_NOMEM ? rc : err_set(e, RC_SYNTAX, "account record with a bad name");
-	return db_run(ap->db, "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0) ON CONFLICT(id) DO UPDATE SET"
+		return rc == RC_NOMEM ? rc :
+		                        err_set(e, RC_SYNTAX, "account record with a bad name");
+	return db_run(ap->db,
+	              "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0) ON CONFLICT(id) DO "
+	              "UPDATE SET"
 	              " name=?2, name_key=?3, generation=?4, created=?5, quota=?6",
-	              DB_ARGS(DB_NUM(r->id), DB_BYTES(r->name), DB_BYTES(key), DB_NUM(r->generation),
-	                      DB_NUM(r->created_us), DB_NUM(r->quota_bytes)), e);
+	              DB_ARGS(DB_NUM(r->id), DB_BYTES(r->name), DB_BYTES(key),
+	                      DB_NUM(r->generation), DB_NUM(r->created_us), DB_NUM(r->quota_bytes)),
+	              e);
 }
 
 static enum rc
@@ -265,8 +280,11 @@ delete_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	struct delta d = { .modseq = r->highestmodseq };
 	enum rc rc;
 
-	rc = db_run(ap->db, "UPDATE account SET used_bytes=used_bytes-m.size, used_messages=used_messages-m.exists_"
-	            " FROM mailbox m WHERE m.id=?1 AND account.id=m.account", DB_ARGS(DB_NUM(r->id)), e);
+	rc = db_run(ap->db,
+	            "UPDATE account SET used_bytes=used_bytes-m.size, "
+	            "used_messages=used_messages-m.exists_"
+	            " FROM mailbox m WHERE m.id=?1 AND account.id=m.account",
+	            DB_ARGS(DB_NUM(r->id)), e);
 	if (rc == RC_OK)
 		rc = delete_mailbox_rows(ap, r->id, e);
 	return rc == RC_OK ? touch(ap, r->id, &d, e) : rc;
@@ -276,7 +294,9 @@ delete_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 static enum rc
 adopt_stub(struct apply *ap, const struct record_mailbox *r, struct err *e)
 {
-	return db_run(ap->db, "UPDATE account SET used_bytes=used_bytes+m.size, used_messages=used_messages+m.exists_"
+	return db_run(ap->db,
+	              "UPDATE account SET used_bytes=used_bytes+m.size, "
+	              "used_messages=used_messages+m.exists_"
 	              " FROM mailbox m WHERE m.id=?1 AND m.account=0 AND account.id=?2",
 	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account)), e);
 }
@@ -291,12 +311,16 @@ apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	rc = adopt_stub(ap, r, e);
 	if (rc != RC_OK)
 		return rc;
-	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, ?7, ?8)"
-	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, uidnext=max(uidnext, ?5),"
+	return db_run(ap->db,
+	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, ?7, ?8)"
+	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
+	              "uidnext=max(uidnext, ?5),"
 	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8",
-	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name), DB_NUM(r->uidvalidity),
-	                      DB_NUM(r->uidnext), DB_NUM(r->highestmodseq), DB_NUM(r->special_use),
-	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid))), e);
+	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name),
+	                      DB_NUM(r->uidvalidity), DB_NUM(r->uidnext), DB_NUM(r->highestmodseq),
+	                      DB_NUM(r->special_use),
+	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid))),
+	              e);
 }
 
 /* ---- blobs ---- */
@@ -324,7 +348,8 @@ apply_blob_data(const struct record *r, const struct log_addr *body)
 }
 
 static enum rc
-insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const struct log_addr *data, struct err *e)
+insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const struct log_addr *data,
+            struct err *e)
 {
 	struct buf chunks;
 	enum rc rc;
@@ -333,11 +358,16 @@ insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const str
 	if (!blob_chunks_encode(b->chunks, b->chunk_count, &chunks))
 		rc = err_nomem(e);
 	else
-		rc = db_run(ap->db, "INSERT OR IGNORE INTO blob VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-		            DB_ARGS(DB_NUM(id), DB_NUM(data->seg.seq), DB_NUM(data->seg.epoch), DB_NUM(data->seg.kind),
-		                    DB_NUM(data->offset), DB_NUM(chunks_len(b)), DB_NUM(b->size), DB_NUM(b->header_len),
-		                    DB_NUM(b->lines), DB_BYTES(slice_of(b->sha256, sizeof b->sha256)),
-		                    DB_BYTES(buf_slice(&chunks)), DB_BYTES(b->summary)), e);
+		rc = db_run(ap->db,
+		            "INSERT OR IGNORE INTO blob VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+		            "?10, ?11, ?12)",
+		            DB_ARGS(DB_NUM(id), DB_NUM(data->seg.seq), DB_NUM(data->seg.epoch),
+		                    DB_NUM(data->seg.kind), DB_NUM(data->offset),
+		                    DB_NUM(chunks_len(b)), DB_NUM(b->size), DB_NUM(b->header_len),
+		                    DB_NUM(b->lines),
+		                    DB_BYTES(slice_of(b->sha256, sizeof b->sha256)),
+		                    DB_BYTES(buf_slice(&chunks)), DB_BYTES(b->summary)),
+		            e);
 	buf_fini(&chunks);
 	if (rc == RC_OK)
 		ap->meta.blobs += db_changes(ap->db);
@@ -367,9 +397,11 @@ apply_place_blobs(struct apply *ap, const struct log_batch *b, struct err *e)
 		uint64_t data_offset;
 
 		if (!log_batch_blob_addr(b, p->id, &addr, &data_offset))
-			return err_set(e, RC_CORRUPT, "the batch does not have blob %llu", (unsigned long long)p->id);
+			return err_set(e, RC_CORRUPT, "the batch does not have blob %llu",
+			               (unsigned long long)p->id);
 		addr.offset += data_offset;
-		rc = insert_blob(ap, p->id, &p->blob, p->blob.body.len > 0 ? &p->blob.body : &addr, e);
+		rc = insert_blob(ap, p->id, &p->blob, p->blob.body.len > 0 ? &p->blob.body : &addr,
+		                 e);
 	}
 	return rc;
 }
@@ -389,7 +421,7 @@ apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
 	}
 	rc = db_first(ap->db, &q, "SELECT size FROM blob WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_NOT_FOUND)
-		return RC_OK;           /* its frame is damaged: the message stays, its bytes are lost */
+		return RC_OK; /* its frame is damaged: the message stays, its bytes are lost */
 	if (rc != RC_OK)
 		return rc;
 	*size = db_u64(q, 0);
@@ -400,8 +432,8 @@ apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
 /* ---- messages ---- */
 
 static enum rc
-insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid, const struct record_message *m,
-               struct delta *d, struct err *e)
+insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
+               const struct record_message *m, struct delta *d, struct err *e)
 {
 	uint64_t size;
 	uint64_t kw;
@@ -411,11 +443,15 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid, 
 	if (rc == RC_OK)
 		rc = intern_keywords(ap, r->mailbox, m->keywords, &kw, e);
 	if (rc == RC_OK)
-		rc = db_run(ap->db, "INSERT OR IGNORE INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-		            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(uid), DB_NUM(r->modseq), DB_NUM(m->flags), DB_NUM(kw),
-		                    DB_NUM(m->blob), DB_NUM(m->internaldate.sec), DB_NUM(m->internaldate.zone_min),
-		                    DB_NUM(m->savedate.sec), DB_NUM(m->savedate.zone_min), DB_NUM(m->threadid),
-		                    DB_NUM(size)), e);
+		rc = db_run(ap->db,
+		            "INSERT OR IGNORE INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+		            "?9, ?10, ?11, ?12)",
+		            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(uid), DB_NUM(r->modseq),
+		                    DB_NUM(m->flags), DB_NUM(kw), DB_NUM(m->blob),
+		                    DB_NUM(m->internaldate.sec), DB_NUM(m->internaldate.zone_min),
+		                    DB_NUM(m->savedate.sec), DB_NUM(m->savedate.zone_min),
+		                    DB_NUM(m->threadid), DB_NUM(size)),
+		            e);
 	if (rc != RC_OK || db_changes(ap->db) == 0)
 		return rc;
 	d->exists++;
@@ -445,12 +481,15 @@ apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 
 /* What a range of messages counts for at present. */
 static enum rc
-sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct delta *d, struct err *e)
+sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct delta *d,
+          struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	rc = db_first(ap->db, &q, "SELECT count(*), total(flags & 8 = 0), total(flags & 4 != 0), coalesce(sum(size), 0)"
+	rc = db_first(ap->db, &q,
+	              "SELECT count(*), total(flags & 8 = 0), total(flags & 4 != 0), "
+	              "coalesce(sum(size), 0)"
 	              " FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
 	              DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
 	if (rc != RC_OK)
@@ -479,10 +518,13 @@ apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
 
 		rc = sum_range(ap, r->mailbox, range, &old, e);
 		if (rc == RC_OK)
-			rc = db_run(ap->db, "UPDATE message SET flags=?4, kw=?5, modseq=?6"
+			rc = db_run(ap->db,
+			            "UPDATE message SET flags=?4, kw=?5, modseq=?6"
 			            " WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
-			            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
-			                    DB_NUM(r->flags), DB_NUM(kw), DB_NUM(r->modseq)), e);
+			            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first),
+			                    DB_NUM(range.last), DB_NUM(r->flags), DB_NUM(kw),
+			                    DB_NUM(r->modseq)),
+			            e);
 		if (rc != RC_OK)
 			return rc;
 		d.unseen += ((r->flags & FLAG_SEEN) == 0 ? old.exists : 0) - old.unseen;
@@ -492,18 +534,24 @@ apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
 }
 
 static enum rc
-expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range range, struct err *e)
+expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range range,
+              struct err *e)
 {
-	const struct db_arg args[] = { DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last), DB_NUM(r->modseq) };
+	const struct db_arg args[] = { DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
+		                       DB_NUM(r->modseq) };
 	enum rc rc;
 
-	rc = db_run(ap->db, "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, blob, internaldate,"
-	            " zone, savedate, savezone, threadid, size FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+	rc = db_run(ap->db,
+	            "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, "
+	            "blob, internaldate,"
+	            " zone, savedate, savezone, threadid, size FROM message WHERE mailbox=?1 AND "
+	            "uid BETWEEN ?2 AND ?3",
 	            args, 4, e);
 	if (rc != RC_OK)
 		return rc;
 	ap->meta.expunged += db_changes(ap->db);
-	return db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3, e);
+	return db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+	              args, 3, e);
 }
 
 static enum rc

@@ -7,7 +7,8 @@
 #define CHANGE_ARENA_MAX  (64u << 20)
 #define CHANGE_RANGES_MAX (1u << 20)    /* per uid_set: 8 MB */
 
-_Static_assert(sizeof(struct writer_request) <= sizeof(struct writer_request_room), "room for the writer's request");
+_Static_assert(sizeof(struct writer_request) <= sizeof(struct writer_request_room),
+               "room for the writer's request");
 
 struct change *
 change_new(enum change_kind kind)

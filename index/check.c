@@ -1,8 +1,10 @@
-/* check - does the log say what it should, and the index what the log says? See volume_check in volume.h.
+/* check - does the log say what it should, and the index what the log says? See volume_check in
+ * volume.h.
  *
- * One pass over the log verifies every frame, record and chunk and fills a second index, a temporary one, with the same
- * apply as always; then the two are compared table by table, row by row in the order of keys. The real index is read in
- * one snapshot, and records beyond what it had applied then are not applied here, so the volume may go on working.
+ * One pass over the log verifies every frame, record and chunk and fills a second index, a
+ * temporary one, with the same apply as always; then the two are compared table by table, row by
+ * row in the order of keys. The real index is read in one snapshot, and records beyond what it had
+ * applied then are not applied here, so the volume may go on working.
  */
 #include <stdio.h>
 #include <string.h>
@@ -23,7 +25,8 @@ struct check {
 };
 
 static void
-found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+      const char *what)
 {
 	struct check *c = arg;
 
@@ -58,7 +61,8 @@ check_body(struct check *c, const struct record *r, struct err *e)
 }
 
 static enum rc
-check_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+check_record(void *arg, const struct frame_info *f, const struct record *r,
+             const struct log_addr *addr, struct err *e)
 {
 	struct check *c = arg;
 	struct log_addr data = *addr;
@@ -122,23 +126,30 @@ struct table {
 	const char *sql;
 };
 
-#define MESSAGE_FIELDS "m.flags, coalesce(k.text, X''), m.blob, m.internaldate, m.zone, m.savedate, m.savezone," \
-                       " m.threadid, m.size"
+#define MESSAGE_FIELDS                                                                            \
+	"m.flags, coalesce(k.text, X''), m.blob, m.internaldate, m.zone, m.savedate, m.savezone," \
+	" m.threadid, m.size"
 
 static const struct table tables[] = {
-	{ "account", 1, "SELECT id, name, name_key, generation, created, quota, used_bytes, used_messages FROM account"
-	                " ORDER BY id" },
+	{ "account", 1,
+	  "SELECT id, name, name_key, generation, created, quota, used_bytes, used_messages"
+	  " FROM account ORDER BY id" },
 	{ "credential", 2, "SELECT account, name, value FROM credential ORDER BY account, name" },
-	{ "mailbox", 1, "SELECT id, account, name, uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted, size,"
-	                " special_use, mailboxid FROM mailbox ORDER BY id" },
+	{ "mailbox", 1,
+	  "SELECT id, account, name, uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted,"
+	  " size, special_use, mailboxid FROM mailbox ORDER BY id" },
 	{ "subscription", 2, "SELECT account, name FROM subscription ORDER BY account, name" },
 	{ "keyword", 2, "SELECT mailbox, key, keyword FROM mailbox_keyword ORDER BY mailbox, key" },
-	{ "message", 2, "SELECT m.mailbox, m.uid, m.modseq, " MESSAGE_FIELDS " FROM message m" MESSAGE_KEYWORDS
-	                " ORDER BY m.mailbox, m.uid" },
-	{ "expunged", 2, "SELECT m.mailbox, m.uid, m.modseq, m.seenmodseq, " MESSAGE_FIELDS " FROM expunged m"
-	                 MESSAGE_KEYWORDS " ORDER BY m.mailbox, m.uid" },
-	{ "blob", 1, "SELECT id, seg, epoch, kind, offset, len, size, header_len, lines, sha256, chunks, summary FROM blob"
-	             " ORDER BY id" },
+	{ "message", 2,
+	  "SELECT m.mailbox, m.uid, m.modseq, " MESSAGE_FIELDS " FROM message m" MESSAGE_KEYWORDS
+	  " ORDER BY m.mailbox, m.uid" },
+	{ "expunged", 2,
+	  "SELECT m.mailbox, m.uid, m.modseq, m.seenmodseq, " MESSAGE_FIELDS
+	  " FROM expunged m" MESSAGE_KEYWORDS " ORDER BY m.mailbox, m.uid" },
+	{ "blob", 1,
+	  "SELECT id, seg, epoch, kind, offset, len, size, header_len, lines, sha256, chunks, "
+	  "summary"
+	  " FROM blob ORDER BY id" },
 	{ "meta", 1, "SELECT 1, uidvalidity, blobs, expunged FROM meta" },
 };
 
@@ -171,7 +182,8 @@ report_row(struct check *c, const struct table *t, sqlite3_stmt *row, const char
 {
 	char text[160];
 
-	(void)snprintf(text, sizeof text, "%s %llu/%llu: %s", t->name, (unsigned long long)db_u64(row, 0),
+	(void)snprintf(text, sizeof text, "%s %llu/%llu: %s", t->name,
+	               (unsigned long long)db_u64(row, 0),
 	               (unsigned long long)(t->keys > 1 ? db_u64(row, 1) : 0), what);
 	differs(c, text);
 }
@@ -214,8 +226,11 @@ static enum rc
 count_results(struct check *c, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc = db_first(c->temp, &q, "SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM mailbox),"
-	                      " (SELECT coalesce(sum(exists_), 0) FROM mailbox)", DB_NO_ARGS, e);
+	enum rc rc =
+		db_first(c->temp, &q,
+	                 "SELECT (SELECT count(*) FROM account), (SELECT count(*) FROM mailbox),"
+	                 " (SELECT coalesce(sum(exists_), 0) FROM mailbox)",
+	                 DB_NO_ARGS, e);
 
 	if (rc != RC_OK)
 		return rc;
@@ -294,16 +309,19 @@ check_belongs(struct check *c)
 }
 
 enum rc
-volume_check(struct volume *v, const struct log_report *rep, bool (*progress)(void *arg, uint64_t done, uint64_t total),
-             void *progress_arg, struct check_result *out, struct err *e)
+volume_check(struct volume *v, const struct log_report *rep,
+             bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
+             struct check_result *out, struct err *e)
 {
-	struct check c = { .v = v, .rep = rep, .progress = progress, .progress_arg = progress_arg, .out = out };
+	struct check c = {
+		.v = v, .rep = rep, .progress = progress, .progress_arg = progress_arg, .out = out
+	};
 	struct log_params lp = { .path = v->path, .mode = LOG_READ };
 	enum rc rc;
 
 	*out = (struct check_result){ 0 };
 	open_real(&c);
-	/* A handle of its own, opened after the snapshot: it reaches as far as the index at least. */
+	/* A handle of its own, opened after the snapshot: it reaches at least as far. */
 	rc = log_open(&lp, NULL, &c.log, e);
 	if (rc == RC_OK && c.real != NULL)
 		check_belongs(&c);

@@ -1,6 +1,7 @@
 /* checkpoint - see checkpoint.h.
  *
- * Passive checkpoints only: they wait for nobody and block nobody. What a long reader holds back, the next one moves.
+ * Passive checkpoints only: they wait for nobody and block nobody. What a long reader holds back,
+ * the next one moves.
  */
 #include "index/checkpoint.h"
 
@@ -49,7 +50,8 @@ run(void *arg)
 		c->wanted = false;
 		(void)pthread_mutex_unlock(&c->lock);
 		/* A failure (full disk) leaves the WAL growing: the next commit asks again. */
-		(void)sqlite3_wal_checkpoint_v2(db_handle(c->db), NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+		(void)sqlite3_wal_checkpoint_v2(db_handle(c->db), NULL, SQLITE_CHECKPOINT_PASSIVE,
+		                                NULL, NULL);
 		(void)pthread_mutex_lock(&c->lock);
 	}
 	(void)pthread_mutex_unlock(&c->lock);

@@ -24,7 +24,8 @@ struct db {
 
 static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
-/* Memory statistics cost a process-wide mutex at each allocation. Refused if SQLite runs already: no matter. */
+/* Memory statistics cost a process-wide mutex at each allocation. Refused if SQLite runs already:
+ * no matter. */
 static void
 configure(void)
 {
@@ -77,18 +78,21 @@ pragmas_of(enum db_mode mode)
 {
 	switch (mode) {
 	case DB_WRITE:
-		return "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=0;"
+		return "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA "
+		       "wal_autocheckpoint=0;"
 		       "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY";
 	case DB_READ:
 		return "PRAGMA query_only=1; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY";
 	case DB_BUILD:
-		return "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
+		return "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA "
+		       "locking_mode=EXCLUSIVE;"
 		       "PRAGMA cache_size=-65536; PRAGMA temp_store=FILE";
 	}
 	return "";
 }
 
-/* A path as SQLite's URI; `immutable` keeps a reader from making files beside a database that nobody uses. */
+/* A path as SQLite's URI; `immutable` keeps a reader from making files beside a database that
+ * nobody uses. */
 static bool
 make_uri(const char *path, bool immutable, char *out, size_t size)
 {
@@ -185,7 +189,8 @@ find_stmt(struct db *db, const char *sql, struct err *e)
 	if (db->stmts[i].sql == sql)
 		return db->stmts[i].st;
 	assert(db->stmt_count < STMT_SLOTS / 2);
-	if (sqlite3_prepare_v3(db->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &db->stmts[i].st, NULL) != SQLITE_OK) {
+	if (sqlite3_prepare_v3(db->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &db->stmts[i].st, NULL) !=
+	    SQLITE_OK) {
 		(void)db_fail(db, sql, e);
 		return NULL;
 	}
@@ -243,7 +248,8 @@ db_end(sqlite3_stmt *q)
 }
 
 enum rc
-db_first(struct db *db, sqlite3_stmt **q, const char *sql, const struct db_arg *args, int count, struct err *e)
+db_first(struct db *db, sqlite3_stmt **q, const char *sql, const struct db_arg *args, int count,
+         struct err *e)
 {
 	*q = db_query(db, sql, args, count, e);
 	if (*q == NULL)
@@ -316,7 +322,8 @@ db_sync_dir(const char *path, struct err *e)
 enum rc
 db_unlink(const char *path, struct err *e)
 {
-	/* The database first: a -wal without it is nothing, it without its -wal would be an older state. */
+	/* The database first: a -wal without it is nothing, it without its -wal would be an older
+	 * state. */
 	static const char *const ends[] = { "", "-wal", "-shm", "-journal" };
 	char name[PATH_LEN];
 

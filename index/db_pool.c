@@ -1,7 +1,8 @@
 /* db_pool - read connections, a bounded number, the latest used first. See db.h.
  *
- * A connection costs about 100 KB with its statements and cache, so they are made on demand and kept. Whoever comes
- * when all are in use waits: reads are short, and the thread pool above is not much larger.
+ * A connection costs about 100 KB with its statements and cache, so they are made on demand and
+ * kept. Whoever comes when all are in use waits: reads are short, and the thread pool above is not
+ * much larger.
  */
 #include "index/db.h"
 
@@ -22,7 +23,8 @@ struct db_pool {
 };
 
 enum rc
-db_pool_new(const char *path, uint32_t max, atomic_bool *suspect, struct db_pool **out, struct err *e)
+db_pool_new(const char *path, uint32_t max, atomic_bool *suspect, struct db_pool **out,
+            struct err *e)
 {
 	struct db_pool *p;
 

@@ -1,12 +1,13 @@
 /* index_open - an index that agrees with its log: trusted and brought up to date, or made anew.
  *
- * The index is discarded if it is missing, unreadable, of another volume or schema, if it has applied more than the log
- * holds (a relaxed change that was lost, or a log that was put back), less than the log remembers (its floor), or was
- * written by an owner whose takeover is not on the log's chain. Otherwise the log's tail after `applied` is replayed.
+ * The index is discarded if it is missing, unreadable, of another volume or schema, if it has
+ * applied more than the log holds (a relaxed change that was lost, or a log that was put back),
+ * less than the log remembers (its floor), or was written by an owner whose takeover is not on the
+ * log's chain. Otherwise the log's tail after `applied` is replayed.
  *
- * A rebuild goes to a file of its own, without journal and syncs, is checked at its end, synced as a whole and renamed
- * into place while nobody has the index open: cut at any step, either the old state or none is there, and none means
- * rebuild.
+ * A rebuild goes to a file of its own, without journal and syncs, is checked at its end, synced as
+ * a whole and renamed into place while nobody has the index open: cut at any step, either the old
+ * state or none is there, and none means rebuild.
  */
 #include "index/volume_impl.h"
 
@@ -26,11 +27,13 @@ index_examine(const struct log *log, const struct index_meta *m, struct err *e)
 
 	log_volume_id(log, id);
 	if (m->schema != SCHEMA_VERSION)
-		return err_set(e, RC_CORRUPT, "index has schema %u, not %u", m->schema, SCHEMA_VERSION);
+		return err_set(e, RC_CORRUPT, "index has schema %u, not %u", m->schema,
+		               SCHEMA_VERSION);
 	if (memcmp(id, m->volume, sizeof id) != 0)
 		return err_set(e, RC_CORRUPT, "index belongs to another volume");
 	if (!log_knows_takeover(log, m->takeover))
-		return err_set(e, RC_CORRUPT, "index was written by an owner that the log does not know");
+		return err_set(e, RC_CORRUPT,
+		               "index was written by an owner that the log does not know");
 	if (m->applied > log_last(log))
 		return err_set(e, RC_CORRUPT, "index is ahead of the log");
 	if (m->applied < log_floor(log))
@@ -50,7 +53,8 @@ struct replay_run {
 };
 
 static enum rc
-replay_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+replay_record(void *arg, const struct frame_info *f, const struct record *r,
+              const struct log_addr *addr, struct err *e)
 {
 	struct replay_run *run = arg;
 	const struct log_report *rep = &run->v->p.report;
@@ -94,7 +98,8 @@ replay_progress(void *arg, uint64_t done, uint64_t total)
 }
 
 enum rc
-index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every, const char *what, struct err *e)
+index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every,
+             const char *what, struct err *e)
 {
 	struct replay_run run = { v, ap, last, commit_every, 0, what };
 	struct replay rp = {
@@ -240,7 +245,8 @@ index_open(struct volume *v, struct err *e)
 	enum rc rc;
 
 	assert(v->db == NULL);
-	rc = atomic_load(&v->suspect) ? err_set(&why, RC_CORRUPT, "index is damaged") : try_open(v, &why);
+	rc = atomic_load(&v->suspect) ? err_set(&why, RC_CORRUPT, "index is damaged") :
+	                                try_open(v, &why);
 	if (rc == RC_OK)
 		return RC_OK;
 	index_close(v);

@@ -1,9 +1,10 @@
 /* index_tidy - the end of a rebuild: what single records cannot promise.
  *
- * A log that was compacted or damaged may leave messages without a mailbox, two mailboxes of one name, or counters that
- * no longer fit. Here counters are counted anew, what belongs to nothing is dropped, and of two mailboxes of one name
- * the older one gets its UIDVALIDITY behind its name, so that both can be reached. All of it follows from the tables
- * alone, so every rebuild gives the same.
+ * A log that was compacted or damaged may leave messages without a mailbox, two mailboxes of one
+ * name, or counters that no longer fit. Here counters are counted anew, what belongs to nothing is
+ * dropped, and of two mailboxes of one name the older one gets its UIDVALIDITY behind its name, so
+ * that both can be reached. All of it follows from the tables alone, so every rebuild gives the
+ * same.
  */
 #include "index/volume_impl.h"
 
@@ -16,12 +17,25 @@ static const char tidy[] =
 	"DELETE FROM mailbox_keyword WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM credential WHERE account NOT IN (SELECT id FROM account);"
 	"DELETE FROM subscription WHERE account NOT IN (SELECT id FROM account);"
-	"UPDATE mailbox SET (exists_, unseen, deleted, size) = (SELECT count(*), coalesce(sum(flags & 8 = 0), 0),"
-	" coalesce(sum(flags & 4 != 0), 0), coalesce(sum(size), 0) FROM message WHERE message.mailbox = mailbox.id);"
-	"UPDATE account SET (used_bytes, used_messages) = (SELECT coalesce(sum(size), 0), coalesce(sum(exists_), 0)"
-	" FROM mailbox WHERE mailbox.account = account.id);"
-	"UPDATE mailbox SET name = CAST(name || ' ' || uidvalidity AS BLOB) WHERE EXISTS(SELECT 1 FROM mailbox n"
-	" WHERE n.account = mailbox.account AND n.name = mailbox.name AND n.id > mailbox.id);";
+
+	"UPDATE mailbox SET (exists_, unseen, deleted, size) ="
+	" (SELECT count(*), coalesce(sum(flags & 8 = 0), 0), coalesce(sum(flags & 4 != 0), 0),"
+	" coalesce(sum(size), 0) FROM message WHERE message.mailbox = mailbox.id);"
+
+	"UPDATE account SET (used_bytes, used_messages) ="
+	" (SELECT coalesce(sum(size), 0), coalesce(sum(exists_), 0) FROM mailbox"
+	" WHERE mailbox.account = account.id);"
+
+	"UPDATE mailbox SET name = CAST(name || ' ' || uidvalidity AS BLOB) WHERE EXISTS"
+	" (SELECT 1 FROM mailbox n WHERE n.account = mailbox.account AND n.name = mailbox.name"
+	" AND n.id > mailbox.id);";
+
+static const char ownerless[] =
+	"SELECT m.id, m.name FROM mailbox m LEFT JOIN account a ON a.id = m.account"
+	" WHERE a.id IS NULL";
+static const char clashing[] =
+	"SELECT m.id, m.name FROM mailbox m JOIN mailbox n ON n.account = m.account"
+	" AND n.name = m.name AND n.id > m.id";
 
 static void
 report(struct volume *v, mailbox_id id, const char *what)
@@ -43,7 +57,8 @@ report_rows(struct volume *v, struct db *db, sqlite3_stmt *q, const char *what, 
 	while ((step = db_next(db, q, e)) == DB_ROW) {
 		struct slice name = db_bytes(q, 1);
 
-		(void)snprintf(text, sizeof text, "%s: %.*s", what, name.len < 128 ? (int)name.len : 128,
+		(void)snprintf(text, sizeof text, "%s: %.*s", what,
+		               name.len < 128 ? (int)name.len : 128,
 		               name.ptr != NULL ? (const char *)name.ptr : "");
 		report(v, db_u64(q, 0), text);
 	}
@@ -55,11 +70,10 @@ index_tidy(struct volume *v, struct db *db, struct err *e)
 {
 	enum rc rc;
 
-	rc = report_rows(v, db, db_query(db, "SELECT m.id, m.name FROM mailbox m LEFT JOIN account a ON a.id = m.account"
-	                                 " WHERE a.id IS NULL", DB_NO_ARGS, e), "mailbox of no account dropped", e);
+	rc = report_rows(v, db, db_query(db, ownerless, DB_NO_ARGS, e),
+	                 "mailbox of no account dropped", e);
 	if (rc == RC_OK)
-		rc = report_rows(v, db, db_query(db, "SELECT m.id, m.name FROM mailbox m JOIN mailbox n ON n.account = m.account"
-		                                 " AND n.name = m.name AND n.id > m.id", DB_NO_ARGS, e),
+		rc = report_rows(v, db, db_query(db, clashing, DB_NO_ARGS, e),
 		                 "two mailboxes of one name, the older one renamed", e);
 	if (rc == RC_OK)
 		rc = db_exec(db, tidy, e);

@@ -1,11 +1,13 @@
-/* ingest - a message on its way in: line ends made CRLF, parsed, hashed, compressed, all in one pass. See volume.h.
+/* ingest - a message on its way in: line ends made CRLF, parsed, hashed, compressed, all in one
+ * pass. See volume.h.
  *
- * Bytes go through in pieces: each line is shown to the MIME parser, whose hint says what the line is (header, text,
- * base64), and runs of one kind go to the blob writer, which cuts chunks where the kind changes. Memory is bounded by
- * the parser's limits and the blob writer's inline maximum.
+ * Bytes go through in pieces: each line is shown to the MIME parser, whose hint says what the line
+ * is (header, text, base64), and runs of one kind go to the blob writer, which cuts chunks where
+ * the kind changes. Memory is bounded by the parser's limits and the blob writer's inline maximum.
  *
- * Whoever streams slowly may meet a recovery of the log: then the blob writer is taken away (its out-of-line body died
- * with the log's handle) and the next call fails. What is finished holds no handle of the log.
+ * Whoever streams slowly may meet a recovery of the log: then the blob writer is taken away (its
+ * out-of-line body died with the log's handle) and the next call fails. What is finished holds no
+ * handle of the log.
  */
 #include "index/ingest.h"
 
@@ -168,7 +170,8 @@ ingest_abort(struct ingest **inp)
 
 /* ---- bytes ---- */
 
-/* What a line is that the parser has just seen: content of the part that is open, if that began before the line's end. */
+/* What a line is that the parser has just seen: content of the part that is open, if that began
+ * before the line's end. */
 static enum blob_content
 kind_of_line(const struct ingest *in)
 {
@@ -236,7 +239,8 @@ flush(struct ingest *in, struct err *e)
 
 	in->pending = 0;
 	if (in->max_size > 0 && s.len > in->max_size - in->size)
-		return err_set(e, RC_LIMIT, "message is larger than %llu bytes", (unsigned long long)in->max_size);
+		return err_set(e, RC_LIMIT, "message is larger than %llu bytes",
+		               (unsigned long long)in->max_size);
 	return take(in, s, e);
 }
 

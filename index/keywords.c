@@ -97,10 +97,11 @@ keywords_join(const struct keyword_list *l, struct arena *a, struct slice *out, 
 }
 
 enum rc
-keywords_add(const struct keyword_list *x, const struct keyword_list *y, struct arena *a, struct keyword_list *out,
-             struct err *e)
+keywords_add(const struct keyword_list *x, const struct keyword_list *y, struct arena *a,
+             struct keyword_list *out, struct err *e)
 {
-	*out = (struct keyword_list){ arena_array(a, x->count + y->count + 1, sizeof(struct slice)), 0 };
+	*out = (struct keyword_list){ arena_array(a, x->count + y->count + 1, sizeof(struct slice)),
+		                      0 };
 	if (out->words == NULL)
 		return err_nomem(e);
 	for (size_t i = 0; i < x->count; i++)
@@ -113,8 +114,8 @@ keywords_add(const struct keyword_list *x, const struct keyword_list *y, struct 
 }
 
 enum rc
-keywords_remove(const struct keyword_list *x, const struct keyword_list *y, struct arena *a, struct keyword_list *out,
-                struct err *e)
+keywords_remove(const struct keyword_list *x, const struct keyword_list *y, struct arena *a,
+                struct keyword_list *out, struct err *e)
 {
 	*out = (struct keyword_list){ arena_array(a, x->count + 1, sizeof(struct slice)), 0 };
 	if (out->words == NULL)

@@ -33,7 +33,8 @@ mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	rc = db_first(db, &q, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE id=?1",
+	              DB_ARGS(DB_NUM(id)), e);
 	if (rc != RC_OK)
 		return rc;
 	rc = mailbox_from_row(q, a, out, e);
@@ -42,13 +43,14 @@ mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *
 }
 
 enum rc
-mailbox_find(struct db *db, account_id account, struct slice name, struct arena *a, struct mailbox_info *out,
-             struct err *e)
+mailbox_find(struct db *db, account_id account, struct slice name, struct arena *a,
+             struct mailbox_info *out, struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1 AND name=?2",
+	rc = db_first(db, &q,
+	              "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1 AND name=?2",
 	              DB_ARGS(DB_NUM(account), DB_BYTES(name)), e);
 	if (rc != RC_OK)
 		return rc;
@@ -78,7 +80,8 @@ account_get(struct db *db, account_id id, struct arena *a, struct account_info *
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE id=?1",
+	              DB_ARGS(DB_NUM(id)), e);
 	if (rc != RC_OK)
 		return rc;
 	rc = account_from_row(q, a, out, e);
@@ -87,12 +90,14 @@ account_get(struct db *db, account_id id, struct arena *a, struct account_info *
 }
 
 enum rc
-account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out, struct err *e)
+account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out,
+             struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1", DB_ARGS(DB_BYTES(key)), e);
+	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1",
+	              DB_ARGS(DB_BYTES(key)), e);
 	if (rc != RC_OK)
 		return rc;
 	rc = account_from_row(q, a, out, e);

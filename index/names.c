@@ -1,7 +1,8 @@
 /* names - mailbox and account names. See names.h.
  *
- * Clients write names in any normal form; two that look the same must be the same mailbox, so they are stored in NFC.
- * Control characters are refused because no client could show or type them and logs would be forged with them.
+ * Clients write names in any normal form; two that look the same must be the same mailbox, so they
+ * are stored in NFC. Control characters are refused because no client could show or type them and
+ * logs would be forged with them.
  */
 #include "index/names.h"
 
@@ -17,7 +18,8 @@ has_control(struct slice s)
 
 	for (; s.len > 0; s = slice_sub(s, n, s.len)) {
 		n = text_utf8_next(s, &cp);
-		if (n == 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x2028 || cp == 0x2029)
+		if (n == 0 || cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x2028 ||
+		    cp == 0x2029)
 			return true;
 	}
 	return false;
@@ -54,7 +56,8 @@ check_levels(struct slice name, struct err *e)
 {
 	size_t levels = 1;
 
-	if (name.ptr[0] == '/' || name.ptr[name.len - 1] == '/' || slice_find(name, SLICE("//")) < name.len)
+	if (name.ptr[0] == '/' || name.ptr[name.len - 1] == '/' ||
+	    slice_find(name, SLICE("//")) < name.len)
 		return err_set(e, RC_DENIED, "name has an empty level");
 	for (size_t i = 0; i < name.len; i++)
 		levels += name.ptr[i] == '/';
@@ -111,7 +114,8 @@ name_is_below(struct slice name, struct slice top)
 }
 
 enum rc
-name_account(struct slice name, struct arena *a, struct slice *nfc, struct slice *folded, struct err *e)
+name_account(struct slice name, struct arena *a, struct slice *nfc, struct slice *folded,
+             struct err *e)
 {
 	struct slice n;
 	struct buf b;

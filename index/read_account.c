@@ -3,7 +3,8 @@
 #include "index/volume_impl.h"
 
 enum rc
-volume_find_account(struct volume *v, struct slice name, struct arena *a, struct account_info *out, struct err *e)
+volume_find_account(struct volume *v, struct slice name, struct arena *a, struct account_info *out,
+                    struct err *e)
 {
 	struct slice key;
 	struct db *db;
@@ -22,7 +23,8 @@ volume_find_account(struct volume *v, struct slice name, struct arena *a, struct
 }
 
 enum rc
-volume_get_account(struct volume *v, account_id id, struct arena *a, struct account_info *out, struct err *e)
+volume_get_account(struct volume *v, account_id id, struct arena *a, struct account_info *out,
+                   struct err *e)
 {
 	struct db *db;
 	enum rc rc;
@@ -36,15 +38,16 @@ volume_get_account(struct volume *v, account_id id, struct arena *a, struct acco
 }
 
 static enum rc
-list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a, struct account_info **out, size_t *count,
-              struct err *e)
+list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a,
+              struct account_info **out, size_t *count, struct err *e)
 {
 	sqlite3_stmt *q;
 	uint64_t rows;
 	enum db_step step;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT count(*) FROM (SELECT 1 FROM account WHERE name_key > ?1 LIMIT ?2)",
+	rc = db_first(db, &q,
+	              "SELECT count(*) FROM (SELECT 1 FROM account WHERE name_key > ?1 LIMIT ?2)",
 	              DB_ARGS(DB_BYTES(key), DB_NUM(limit)), e);
 	if (rc != RC_OK)
 		return rc;
@@ -53,7 +56,9 @@ list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a, 
 	*out = arena_array(a, rows + 1, sizeof **out);
 	if (*out == NULL)
 		return err_nomem(e);
-	q = db_query(db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key > ?1 ORDER BY name_key LIMIT ?2",
+	q = db_query(db,
+	             "SELECT " ACCOUNT_COLUMNS
+	             " FROM account WHERE name_key > ?1 ORDER BY name_key LIMIT ?2",
 	             DB_ARGS(DB_BYTES(key), DB_NUM(rows)), e);
 	if (q == NULL)
 		return e->code;
@@ -68,8 +73,8 @@ list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a, 
 }
 
 enum rc
-volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struct arena *a, struct account_info **out,
-                     size_t *count, struct err *e)
+volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struct arena *a,
+                     struct account_info **out, size_t *count, struct err *e)
 {
 	struct slice key = SLICE("");
 	struct db *db;
@@ -89,15 +94,16 @@ volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struc
 }
 
 static enum rc
-list_credentials(struct db *db, account_id id, struct arena *a, struct credential_info **out, size_t *count,
-                 struct err *e)
+list_credentials(struct db *db, account_id id, struct arena *a, struct credential_info **out,
+                 size_t *count, struct err *e)
 {
 	sqlite3_stmt *q;
 	uint64_t rows;
 	enum db_step step;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT count(*) FROM credential WHERE account=?1", DB_ARGS(DB_NUM(id)), e);
+	rc = db_first(db, &q, "SELECT count(*) FROM credential WHERE account=?1",
+	              DB_ARGS(DB_NUM(id)), e);
 	if (rc != RC_OK)
 		return rc;
 	rows = db_u64(q, 0);
@@ -105,7 +111,8 @@ list_credentials(struct db *db, account_id id, struct arena *a, struct credentia
 	*out = arena_array(a, rows + 1, sizeof **out);
 	if (*out == NULL)
 		return err_nomem(e);
-	q = db_query(db, "SELECT name, value FROM credential WHERE account=?1 ORDER BY name", DB_ARGS(DB_NUM(id)), e);
+	q = db_query(db, "SELECT name, value FROM credential WHERE account=?1 ORDER BY name",
+	             DB_ARGS(DB_NUM(id)), e);
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(db, q, e)) == DB_ROW) {
@@ -122,8 +129,8 @@ list_credentials(struct db *db, account_id id, struct arena *a, struct credentia
 }
 
 enum rc
-volume_list_credentials(struct volume *v, account_id id, struct arena *a, struct credential_info **out, size_t *count,
-                        struct err *e)
+volume_list_credentials(struct volume *v, account_id id, struct arena *a,
+                        struct credential_info **out, size_t *count, struct err *e)
 {
 	struct db *db;
 	enum rc rc;

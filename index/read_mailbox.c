@@ -5,7 +5,8 @@
 #define SELECT_MAILBOX "SELECT " MAILBOX_COLUMNS MAILBOX_EXTRA " FROM mailbox m "
 
 static enum rc
-public_row(struct volume *v, sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, struct err *e)
+public_row(struct volume *v, sqlite3_stmt *q, struct arena *a, struct mailbox_info *out,
+           struct err *e)
 {
 	enum rc rc = mailbox_from_row(q, a, out, e);
 
@@ -16,8 +17,8 @@ public_row(struct volume *v, sqlite3_stmt *q, struct arena *a, struct mailbox_in
 }
 
 enum rc
-volume_find_mailbox(struct volume *v, account_id account, struct slice name, struct arena *a, struct mailbox_info *out,
-                    struct err *e)
+volume_find_mailbox(struct volume *v, account_id account, struct slice name, struct arena *a,
+                    struct mailbox_info *out, struct err *e)
 {
 	struct slice nfc;
 	sqlite3_stmt *q;
@@ -40,7 +41,8 @@ volume_find_mailbox(struct volume *v, account_id account, struct slice name, str
 }
 
 enum rc
-volume_get_mailbox(struct volume *v, mailbox_id id, struct arena *a, struct mailbox_info *out, struct err *e)
+volume_get_mailbox(struct volume *v, mailbox_id id, struct arena *a, struct mailbox_info *out,
+                   struct err *e)
 {
 	sqlite3_stmt *q;
 	struct db *db;
@@ -72,8 +74,8 @@ count_rows(struct db *db, const char *sql, uint64_t id, uint64_t *out, struct er
 }
 
 static enum rc
-list_mailboxes(struct volume *v, struct db *db, account_id account, struct arena *a, struct mailbox_info **out,
-               size_t *count, struct err *e)
+list_mailboxes(struct volume *v, struct db *db, account_id account, struct arena *a,
+               struct mailbox_info **out, size_t *count, struct err *e)
 {
 	sqlite3_stmt *q;
 	uint64_t rows;
@@ -86,7 +88,8 @@ list_mailboxes(struct volume *v, struct db *db, account_id account, struct arena
 	*out = arena_array(a, rows + 1, sizeof **out);
 	if (*out == NULL)
 		return err_nomem(e);
-	q = db_query(db, SELECT_MAILBOX "WHERE m.account=?1 ORDER BY m.name != X'494e424f58', m.name",
+	q = db_query(db,
+	             SELECT_MAILBOX "WHERE m.account=?1 ORDER BY m.name != X'494e424f58', m.name",
 	             DB_ARGS(DB_NUM(account)), e);
 	if (q == NULL)
 		return e->code;
@@ -101,8 +104,8 @@ list_mailboxes(struct volume *v, struct db *db, account_id account, struct arena
 }
 
 enum rc
-volume_list_mailboxes(struct volume *v, account_id account, struct arena *a, struct mailbox_info **out, size_t *count,
-                      struct err *e)
+volume_list_mailboxes(struct volume *v, account_id account, struct arena *a,
+                      struct mailbox_info **out, size_t *count, struct err *e)
 {
 	struct db *db;
 	enum rc rc;
@@ -124,8 +127,8 @@ struct name_query {
 };
 
 static enum rc
-list_names(struct db *db, const struct name_query *nq, uint64_t id, struct arena *a, struct slice **out, size_t *count,
-           struct err *e)
+list_names(struct db *db, const struct name_query *nq, uint64_t id, struct arena *a,
+           struct slice **out, size_t *count, struct err *e)
 {
 	sqlite3_stmt *q;
 	uint64_t rows;
@@ -154,8 +157,8 @@ list_names(struct db *db, const struct name_query *nq, uint64_t id, struct arena
 }
 
 static enum rc
-borrow_and_list(struct volume *v, const struct name_query *nq, uint64_t id, struct arena *a, struct slice **out,
-                size_t *count, struct err *e)
+borrow_and_list(struct volume *v, const struct name_query *nq, uint64_t id, struct arena *a,
+                struct slice **out, size_t *count, struct err *e)
 {
 	struct db *db;
 	enum rc rc;
@@ -171,8 +174,8 @@ borrow_and_list(struct volume *v, const struct name_query *nq, uint64_t id, stru
 }
 
 enum rc
-volume_list_subscriptions(struct volume *v, account_id account, struct arena *a, struct slice **out, size_t *count,
-                          struct err *e)
+volume_list_subscriptions(struct volume *v, account_id account, struct arena *a, struct slice **out,
+                          size_t *count, struct err *e)
 {
 	static const struct name_query nq = {
 		"SELECT count(*) FROM subscription WHERE account=?1",
@@ -183,8 +186,8 @@ volume_list_subscriptions(struct volume *v, account_id account, struct arena *a,
 }
 
 enum rc
-volume_list_keywords(struct volume *v, mailbox_id mailbox, struct arena *a, struct slice **out, size_t *count,
-                     struct err *e)
+volume_list_keywords(struct volume *v, mailbox_id mailbox, struct arena *a, struct slice **out,
+                     size_t *count, struct err *e)
 {
 	static const struct name_query nq = {
 		"SELECT count(*) FROM mailbox_keyword WHERE mailbox=?1",

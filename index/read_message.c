@@ -1,15 +1,19 @@
 /* read_message - rows of messages, and their bytes. See volume.h.
  *
- * Rows come by primary key, range by range. With a tombstone wanted, two ordered tables are merged by SQLite. The
- * summary stands last in the blob's row and is not touched unless it is asked for.
+ * Rows come by primary key, range by range. With a tombstone wanted, two ordered tables are merged
+ * by SQLite. The summary stands last in the blob's row and is not touched unless it is asked for.
  */
 #include "index/volume_impl.h"
 
-#define LIVE    "SELECT mailbox, uid, modseq, flags, kw, blob, internaldate, zone, savedate, savezone, threadid, size," \
-                " 0 AS gone FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+#define LIVE                                                                              \
+	"SELECT mailbox, uid, modseq, flags, kw, blob, internaldate, zone, savedate,"     \
+	" savezone, threadid, size, 0 AS gone FROM message"                                  \
+	" WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
 /* A tombstone has the MODSEQ that its flags had. */
-#define DEAD    "SELECT mailbox, uid, seenmodseq, flags, kw, blob, internaldate, zone, savedate, savezone, threadid," \
-                " size, 1 AS gone FROM expunged WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+#define DEAD                                                                              \
+	"SELECT mailbox, uid, seenmodseq, flags, kw, blob, internaldate, zone, savedate," \
+	" savezone, threadid, size, 1 AS gone FROM expunged"                                 \
+	" WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
 #define PLACE   ", b.seg, b.epoch, b.kind, b.offset, b.len, b.sha256, b.chunks, b.summary"
 #define BLOB    " LEFT JOIN blob b ON b.id = m.blob"
 #define COLUMN_GONE    MESSAGE_COLUMN_COUNT
@@ -28,12 +32,11 @@ static const char plain_live[] =
 static const char blob_live[] =
 	"SELECT " MESSAGE_COLUMNS ", 0" PLACE " FROM message m" MESSAGE_KEYWORDS BLOB
 	" WHERE m.mailbox=?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid LIMIT ?4";
-static const char plain_all[] =
-	"SELECT " MESSAGE_COLUMNS ", m.gone FROM (" LIVE " UNION ALL " DEAD " ORDER BY uid LIMIT ?4) m"
-	MESSAGE_KEYWORDS " ORDER BY m.uid";
+static const char plain_all[] = "SELECT " MESSAGE_COLUMNS ", m.gone FROM (" LIVE " UNION ALL " DEAD
+				" ORDER BY uid LIMIT ?4) m" MESSAGE_KEYWORDS " ORDER BY m.uid";
 static const char blob_all[] =
-	"SELECT " MESSAGE_COLUMNS ", m.gone" PLACE " FROM (" LIVE " UNION ALL " DEAD " ORDER BY uid LIMIT ?4) m"
-	MESSAGE_KEYWORDS BLOB " ORDER BY m.uid";
+	"SELECT " MESSAGE_COLUMNS ", m.gone" PLACE " FROM (" LIVE " UNION ALL " DEAD
+	" ORDER BY uid LIMIT ?4) m" MESSAGE_KEYWORDS BLOB " ORDER BY m.uid";
 
 struct read_run {
 	struct db          *db;
@@ -57,12 +60,14 @@ read_place(struct read_run *run, sqlite3_stmt *q, struct message_row *m, struct 
 	if (sha.len != sizeof m->sha256)
 		return RC_OK;
 	memcpy(m->sha256, sha.ptr, sha.len);
-	m->place.addr.seg = (struct seg_id){ db_u64(q, COLUMN_SEG), (uint32_t)db_u64(q, COLUMN_EPOCH),
-	                                     (uint32_t)db_u64(q, COLUMN_KIND) };
+	m->place.addr.seg =
+		(struct seg_id){ db_u64(q, COLUMN_SEG), (uint32_t)db_u64(q, COLUMN_EPOCH),
+		                 (uint32_t)db_u64(q, COLUMN_KIND) };
 	m->place.addr.offset = db_u64(q, COLUMN_OFFSET);
 	m->place.addr.len = db_u64(q, COLUMN_LEN);
 	m->place.size = m->size;
-	rc = blob_chunks_decode(db_bytes(q, COLUMN_CHUNKS), run->a, &chunks, &m->place.chunk_count, e);
+	rc = blob_chunks_decode(db_bytes(q, COLUMN_CHUNKS), run->a, &chunks, &m->place.chunk_count,
+	                        e);
 	m->place.chunks = chunks;
 	return rc;
 }
@@ -104,8 +109,10 @@ static enum rc
 read_range(struct read_run *run, mail_uid first, mail_uid last, struct err *e)
 {
 	enum db_step step;
-	sqlite3_stmt *q = db_query(run->db, run->sql, DB_ARGS(DB_NUM(run->mailbox), DB_NUM(first), DB_NUM(last),
-	                                                      DB_NUM(run->limit - run->count)), e);
+	sqlite3_stmt *q = db_query(run->db, run->sql,
+	                           DB_ARGS(DB_NUM(run->mailbox), DB_NUM(first), DB_NUM(last),
+	                                   DB_NUM(run->limit - run->count)),
+	                           e);
 
 	if (q == NULL)
 		return e->code;
@@ -131,10 +138,13 @@ choose_sql(uint32_t want)
 }
 
 enum rc
-volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_uid from, uint32_t limit,
-                     uint32_t want, struct arena *a, struct message_row **out, size_t *count, struct err *e)
+volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set *uids,
+                     mail_uid from, uint32_t limit, uint32_t want, struct arena *a,
+                     struct message_row **out, size_t *count, struct err *e)
 {
-	struct read_run run = { .mailbox = mailbox, .sql = choose_sql(want), .want = want, .limit = limit, .a = a };
+	struct read_run run = {
+		.mailbox = mailbox, .sql = choose_sql(want), .want = want, .limit = limit, .a = a
+	};
 	enum rc rc;
 
 	*out = NULL;
@@ -156,11 +166,13 @@ volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set 
 
 /* ---- bytes ---- */
 
-/* Damage is told to the operator once per place in the log, as far as memory of the last one goes. */
+/* Damage is told to the operator once per place in the log, as far as memory of the last one goes.
+ */
 static void
 report_blob(struct volume *v, const struct blob_place *p, const struct err *e)
 {
-	if (v->p.report.found == NULL || atomic_exchange(&v->reported, p->addr.offset + 1) == p->addr.offset + 1)
+	if (v->p.report.found == NULL ||
+	    atomic_exchange(&v->reported, p->addr.offset + 1) == p->addr.offset + 1)
 		return;
 	v->p.report.found(v->p.report.arg, p->addr.seg, p->addr.offset, p->addr.len, 0, 0, e->text);
 }
@@ -176,8 +188,8 @@ check_place(struct volume *v, const struct blob_place *place, struct err *e)
 }
 
 enum rc
-volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len, struct buf *out,
-                 struct err *e)
+volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
+                 struct buf *out, struct err *e)
 {
 	enum rc rc;
 
@@ -192,7 +204,8 @@ volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from
 }
 
 enum rc
-volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len, struct err *e)
+volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
+                   struct err *e)
 {
 	enum rc rc;
 

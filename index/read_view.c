@@ -1,4 +1,5 @@
-/* read_view - which UIDs there are, were, and what changed: the queries behind every session's view. See volume.h. */
+/* read_view - which UIDs there are, were, and what changed: the queries behind every session's
+ * view. See volume.h. */
 #include "index/volume_impl.h"
 
 #define CHANGED_RANGES_MAX (1u << 20)
@@ -32,7 +33,8 @@ read_extent(struct db *db, mailbox_id mailbox, struct extent *x, struct err *e)
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT exists_, uidnext, (SELECT min(uid) FROM message WHERE mailbox=?1),"
+	rc = db_first(db, &q,
+	              "SELECT exists_, uidnext, (SELECT min(uid) FROM message WHERE mailbox=?1),"
 	              " (SELECT max(uid) FROM message WHERE mailbox=?1) FROM mailbox WHERE id=?1",
 	              DB_ARGS(DB_NUM(mailbox)), e);
 	if (rc != RC_OK)
@@ -49,18 +51,19 @@ add_below(struct uid_set *out, uint64_t first, uint64_t last, mail_uid end)
 	return first > last || uid_set_add(out, (mail_uid)first, (mail_uid)last);
 }
 
-/* UIDs are given without gaps, so what exists is what has no tombstone: where those are few, they are read instead of the
- * messages. *complete is false if tombstones are missing (they may have been pruned): then nothing is known. */
+/* UIDs are given without gaps, so what exists is what has no tombstone: where those are few, they
+ * are read instead of the messages. *complete is false if tombstones are missing (they may have
+ * been pruned): then nothing is known. */
 static enum rc
-add_untombed(struct db *db, mailbox_id mailbox, const struct extent *x, mail_uid end, struct uid_set *out, bool *complete,
-             struct err *e)
+add_untombed(struct db *db, mailbox_id mailbox, const struct extent *x, mail_uid end,
+             struct uid_set *out, bool *complete, struct err *e)
 {
 	uint64_t from = 1;
 	uint64_t dead = 0;
 	enum db_step step;
 	bool fits = true;
-	sqlite3_stmt *q = db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 ORDER BY uid", DB_ARGS(DB_NUM(mailbox)),
-	                           e);
+	sqlite3_stmt *q = db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 ORDER BY uid",
+	                           DB_ARGS(DB_NUM(mailbox)), e);
 
 	*complete = false;
 	if (q == NULL)
@@ -93,18 +96,23 @@ add_existing(struct db *db, mailbox_id mailbox, mail_uid end, struct uid_set *ou
 	if (rc != RC_OK || x.exists == 0 || end == 0)
 		return rc;
 	if (x.last - x.first + 1 == x.exists)
-		return add_below(out, x.first, x.last, end) ? RC_OK : err_set(e, RC_LIMIT, "no room for a range");
+		return add_below(out, x.first, x.last, end) ?
+		               RC_OK :
+		               err_set(e, RC_LIMIT, "no room for a range");
 	if (x.uidnext - 1 - x.exists < x.exists / 4)
 		rc = add_untombed(db, mailbox, &x, end, out, &complete, e);
 	if (rc != RC_OK || complete)
 		return rc;
-	return add_uids(db, db_query(db, "SELECT uid FROM message WHERE mailbox=?1 AND uid < ?2 ORDER BY uid",
-	                             DB_ARGS(DB_NUM(mailbox), DB_NUM(end)), e), out, e);
+	return add_uids(
+		db,
+		db_query(db, "SELECT uid FROM message WHERE mailbox=?1 AND uid < ?2 ORDER BY uid",
+	                 DB_ARGS(DB_NUM(mailbox), DB_NUM(end)), e),
+		out, e);
 }
 
 enum rc
-volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_modseq modseq, struct uid_set *out,
-                 struct err *e)
+volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_modseq modseq,
+                 struct uid_set *out, struct err *e)
 {
 	struct db *db;
 	enum rc rc;
@@ -116,21 +124,30 @@ volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_mo
 	rc = add_existing(db, mailbox, uidnext, out, e);
 	/* What was expunged later than the view existed in it. */
 	if (rc == RC_OK)
-		rc = add_uids(db, db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
-		                           DB_ARGS(DB_NUM(mailbox), DB_NUM(modseq), DB_NUM(uidnext)), e), out, e);
+		rc = add_uids(db,
+		              db_query(db,
+		                       "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 "
+		                       "AND uid < ?3",
+		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(modseq), DB_NUM(uidnext)),
+		                       e),
+		              out, e);
 	db_pool_return(v->pool, &db);
 	return rc;
 }
 
 static enum rc
-read_changed(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid uidnext, uint32_t limit, struct arena *a,
-             struct view_changes *out, struct err *e)
+read_changed(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid uidnext, uint32_t limit,
+             struct arena *a, struct view_changes *out, struct err *e)
 {
 	enum db_step step;
 	size_t cap = 0;
-	sqlite3_stmt *q = db_query(db, "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_KEYWORDS
-	                           " WHERE m.mailbox=?1 AND m.modseq > ?2 AND m.uid < ?3 ORDER BY m.modseq, m.uid LIMIT ?4",
-	                           DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(uidnext), DB_NUM(limit + UINT64_C(1))), e);
+	sqlite3_stmt *q = db_query(db,
+	                           "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_KEYWORDS
+	                           " WHERE m.mailbox=?1 AND m.modseq > ?2 AND m.uid < ?3 ORDER BY "
+	                           "m.modseq, m.uid LIMIT ?4",
+	                           DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(uidnext),
+	                                   DB_NUM(limit + UINT64_C(1))),
+	                           e);
 
 	if (q == NULL)
 		return e->code;
@@ -143,7 +160,8 @@ read_changed(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid uidn
 			return RC_OK;
 		}
 		if (out->changed_count == cap) {
-			struct message_row *bigger = arena_array(a, cap = cap > 0 ? cap * 2 : 16, sizeof *bigger);
+			struct message_row *bigger =
+				arena_array(a, cap = cap > 0 ? cap * 2 : 16, sizeof *bigger);
 
 			if (bigger == NULL)
 				rc = err_nomem(e);
@@ -169,8 +187,8 @@ struct since {
 };
 
 static enum rc
-read_changes(struct db *db, mailbox_id mailbox, const struct since *s, struct arena *a, struct view_changes *out,
-             struct err *e)
+read_changes(struct db *db, mailbox_id mailbox, const struct since *s, struct arena *a,
+             struct view_changes *out, struct err *e)
 {
 	enum rc rc;
 
@@ -181,20 +199,30 @@ read_changes(struct db *db, mailbox_id mailbox, const struct since *s, struct ar
 	}
 	/* Most questions come when nothing happened, or when one message came. */
 	if (rc == RC_OK && out->now.uidnext > s->uidnext)
-		rc = add_uids(db, db_query(db, "SELECT uid FROM message WHERE mailbox=?1 AND uid >= ?2 ORDER BY uid",
-		                           DB_ARGS(DB_NUM(mailbox), DB_NUM(s->uidnext)), e), &out->added, e);
+		rc = add_uids(db,
+		              db_query(db,
+		                       "SELECT uid FROM message WHERE mailbox=?1 AND uid >= ?2 "
+		                       "ORDER BY uid",
+		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(s->uidnext)), e),
+		              &out->added, e);
 	if (rc == RC_OK && out->now.highestmodseq > s->expunged)
-		rc = add_uids(db, db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
-		                           DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)), e),
-		              &out->vanished, e);
+		rc = add_uids(
+			db,
+			db_query(db,
+		                 "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND "
+		                 "uid < ?3",
+		                 DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)),
+		                 e),
+			&out->vanished, e);
 	if (rc == RC_OK && out->now.highestmodseq > s->changed)
 		rc = read_changed(db, mailbox, s->changed, s->uidnext, s->limit, a, out, e);
 	return rc;
 }
 
 enum rc
-volume_read_changes(struct volume *v, mailbox_id mailbox, mail_modseq changed_since, mail_modseq expunged_since,
-                    mail_uid uidnext, uint32_t limit, struct arena *a, struct view_changes *out, struct err *e)
+volume_read_changes(struct volume *v, mailbox_id mailbox, mail_modseq changed_since,
+                    mail_modseq expunged_since, mail_uid uidnext, uint32_t limit, struct arena *a,
+                    struct view_changes *out, struct err *e)
 {
 	struct since s = { changed_since, expunged_since, uidnext, limit };
 	struct db *db;

@@ -1,4 +1,5 @@
-/* recent - see recent.h. A hash table with open addressing; entries are never removed (16 bytes per mailbox used). */
+/* recent - see recent.h. A hash table with open addressing; entries are never removed (16 bytes per
+ * mailbox used). */
 #include "index/recent.h"
 
 #include <pthread.h>

@@ -50,8 +50,9 @@ resolve_frame_end(struct resolver *rs, struct err *e)
 	return db_run(rs->db, "RELEASE frame", DB_NO_ARGS, e);
 }
 
-/* Undo the open frame. If SQLite has rolled the whole transaction back by itself (it may, when the disk is full or memory
- * is out), there is no savepoint any more: the batch is lost, which `why` says. */
+/* Undo the open frame. If SQLite has rolled the whole transaction back by itself (it may, when the
+ * disk is full or memory is out), there is no savepoint any more: the batch is lost, which `why`
+ * says. */
 static enum rc
 abandon_frame(struct resolver *rs, const struct err *why, struct err *e)
 {
@@ -136,7 +137,8 @@ spell(struct resolver *rs, mailbox_id mailbox, struct slice *word, struct err *e
 }
 
 enum rc
-resolve_keywords(struct resolver *rs, mailbox_id mailbox, struct slice text, struct slice *out, struct err *e)
+resolve_keywords(struct resolver *rs, mailbox_id mailbox, struct slice text, struct slice *out,
+                 struct err *e)
 {
 	struct keyword_list l;
 	enum rc rc;
@@ -172,8 +174,8 @@ next_uidvalidity(struct resolver *rs, uint32_t *out, struct err *e)
 }
 
 enum rc
-resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use, mailbox_id *id,
-                    struct err *e)
+resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name,
+                    uint32_t special_use, mailbox_id *id, struct err *e)
 {
 	struct record r = { .type = RECORD_MAILBOX };
 	struct record_mailbox *m = &r.u.mailbox;
@@ -255,6 +257,8 @@ resolve_change(struct resolver *rs, struct change *c, struct err *e)
 		return rc;
 	}
 	c->rc = rc;
-	c->err = rc != RC_OK ? sub : (struct err)ERR_INIT;      /* lookups that found nothing leave their text */
+	c->err = rc != RC_OK ?
+	                 sub :
+	                 (struct err)ERR_INIT; /* lookups that found nothing leave their text */
 	return RC_OK;
 }

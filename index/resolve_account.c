@@ -1,7 +1,7 @@
 /* resolve_account - accounts, quotas and credentials.
  *
- * A new account comes with its mailboxes, their subscriptions and its credential in one frame: after a crash it is there
- * with all of them or not at all.
+ * A new account comes with its mailboxes, their subscriptions and its credential in one frame:
+ * after a crash it is there with all of them or not at all.
  */
 #include "index/resolve.h"
 
@@ -24,7 +24,8 @@ add_first_mailboxes(struct resolver *rs, account_id account, struct err *e)
 {
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; rc == RC_OK && i < sizeof first_mailboxes / sizeof first_mailboxes[0]; i++) {
+	for (size_t i = 0; rc == RC_OK && i < sizeof first_mailboxes / sizeof first_mailboxes[0];
+	     i++) {
 		struct record r = { .type = RECORD_SUBSCRIPTION };
 		struct slice name = slice_str(first_mailboxes[i].name);
 		mailbox_id id;
@@ -45,7 +46,8 @@ add_credential(struct resolver *rs, account_id account, struct err *e)
 
 	if (c->credential_name.len == 0)
 		return RC_OK;
-	r.u.credential = (struct record_credential){ account, c->credential_name, c->credential_value };
+	r.u.credential =
+		(struct record_credential){ account, c->credential_name, c->credential_value };
 	return resolve_add(rs, &r, e);
 }
 
@@ -105,7 +107,8 @@ change_account(struct resolver *rs, uint64_t quota, bool deleted, struct err *e)
 	rc = resolve_account(rs, rs->c->u.account.id, &a, e);
 	if (rc != RC_OK)
 		return rc;
-	r.u.account = (struct record_account){ a.id, a.generation, a.name, a.created_us, quota, deleted };
+	r.u.account =
+		(struct record_account){ a.id, a.generation, a.name, a.created_us, quota, deleted };
 	rc = resolve_frame_begin(rs, e);
 	if (rc == RC_OK)
 		rc = resolve_add(rs, &r, e);

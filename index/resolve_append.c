@@ -1,9 +1,10 @@
 /* resolve_append - messages come in: LMTP, APPEND, MULTIAPPEND, import.
  *
- * Two passes: first every target is decided (does the mailbox exist, does the quota hold with all that this change adds
- * to the account), then blobs and references are written, so that a refused change leaves no blob behind. A blob is
- * written once for all targets of its message. What fits goes into one frame; if the blobs are large, each gets a frame
- * of its own, unreferenced, and one frame of references follows.
+ * Two passes: first every target is decided (does the mailbox exist, does the quota hold with all
+ * that this change adds to the account), then blobs and references are written, so that a refused
+ * change leaves no blob behind. A blob is written once for all targets of its message. What fits
+ * goes into one frame; if the blobs are large, each gets a frame of its own, unreferenced, and one
+ * frame of references follows.
  */
 #include "index/resolve.h"
 
@@ -25,7 +26,8 @@ struct plan {
 };
 
 static enum rc
-plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_account **out, struct err *e)
+plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_account **out,
+             struct err *e)
 {
 	struct account_info info;
 	enum rc rc;
@@ -44,13 +46,15 @@ plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_acc
 	if (info.quota_bytes == 0)
 		(*out)->room = UINT64_MAX;
 	else
-		(*out)->room = info.quota_bytes > info.used_bytes ? info.quota_bytes - info.used_bytes : 0;
+		(*out)->room =
+			info.quota_bytes > info.used_bytes ? info.quota_bytes - info.used_bytes : 0;
 	return RC_OK;
 }
 
 /* Sets t->rc; any other result is the index's failure. */
 static enum rc
-decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint64_t size, struct err *e)
+decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint64_t size,
+              struct err *e)
 {
 	struct plan_account *pa = NULL;
 	struct mailbox_info m;
@@ -91,13 +95,16 @@ decide(struct resolver *rs, struct change_append *ca, struct err *e)
 		if (keywords_split(m->keywords, &rs->scratch, &words, e) != RC_OK)
 			return resolve_refuse(rs, e->code, e, "bad keywords");
 		for (uint32_t k = 0; k < m->target_count; k++) {
-			enum rc rc = decide_target(rs, &p, &m->targets[k], ingested_size(m->content), e);
+			enum rc rc =
+				decide_target(rs, &p, &m->targets[k], ingested_size(m->content), e);
 
 			if (rc != RC_OK)
 				return rc;
 			if (m->targets[k].rc != RC_OK && !ca->each_target)
-				return resolve_refuse(rs, m->targets[k].rc, e, m->targets[k].rc == RC_LIMIT ?
-				                      "over quota" : "no such mailbox");
+				return resolve_refuse(rs, m->targets[k].rc, e,
+				                      m->targets[k].rc == RC_LIMIT ?
+				                              "over quota" :
+				                              "no such mailbox");
 		}
 	}
 	return RC_OK;
@@ -139,8 +146,8 @@ add_blob(struct resolver *rs, const struct append_message *m, blob_id *id, struc
 }
 
 static enum rc
-add_reference(struct resolver *rs, const struct append_message *m, blob_id blob, struct append_target *t,
-              struct err *e)
+add_reference(struct resolver *rs, const struct append_message *m, blob_id blob,
+              struct append_target *t, struct err *e)
 {
 	struct record_message rm = {
 		.blob = blob,
@@ -179,7 +186,8 @@ add_references(struct resolver *rs, const struct append_message *m, blob_id blob
 }
 
 static enum rc
-add_blobs(struct resolver *rs, const struct change_append *ca, bool frame_each, blob_id *ids, struct err *e)
+add_blobs(struct resolver *rs, const struct change_append *ca, bool frame_each, blob_id *ids,
+          struct err *e)
 {
 	enum rc rc = RC_OK;
 

@@ -1,16 +1,17 @@
 /* resolve_copy - COPY, MOVE, and the moving of messages that a RENAME of INBOX is.
  *
- * A copy is a reference to the same blob: nothing of the message is read. Target UIDs are consecutive from the target's
- * UIDNEXT, in the order of the source UIDs. All rows go in one messages record: it is all of them or none [RFC 9051
- * s6.4.7]. A MOVE puts the expunge into the same frame, so that no crash leaves the message twice [RFC 6851 s3.3].
+ * A copy is a reference to the same blob: nothing of the message is read. Target UIDs are
+ * consecutive from the target's UIDNEXT, in the order of the source UIDs. All rows go in one
+ * messages record: it is all of them or none [RFC 9051 s6.4.7]. A MOVE puts the expunge into the
+ * same frame, so that no crash leaves the message twice [RFC 6851 s3.3].
  */
 #include "index/resolve.h"
 
 #include <stdlib.h>
 
 static enum rc
-read_row(struct resolver *rs, sqlite3_stmt *q, const struct transfer *t, struct record_message *out, uint64_t *bytes,
-         struct err *e)
+read_row(struct resolver *rs, sqlite3_stmt *q, const struct transfer *t, struct record_message *out,
+         uint64_t *bytes, struct err *e)
 {
 	struct message_row row;
 	enum rc rc;
@@ -33,19 +34,22 @@ read_row(struct resolver *rs, sqlite3_stmt *q, const struct transfer *t, struct 
 }
 
 static enum rc
-read_range(struct resolver *rs, struct transfer *t, struct uid_range range, struct record_message *out, uint64_t *bytes,
-           struct err *e)
+read_range(struct resolver *rs, struct transfer *t, struct uid_range range,
+           struct record_message *out, uint64_t *bytes, struct err *e)
 {
 	enum db_step step;
-	sqlite3_stmt *q = db_query(rs->db, "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_KEYWORDS
-	                           " WHERE m.mailbox=?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid",
-	                           DB_ARGS(DB_NUM(t->source->id), DB_NUM(range.first), DB_NUM(range.last)), e);
+	sqlite3_stmt *q = db_query(
+		rs->db,
+		"SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_KEYWORDS
+		" WHERE m.mailbox=?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid",
+		DB_ARGS(DB_NUM(t->source->id), DB_NUM(range.first), DB_NUM(range.last)), e);
 
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(rs->db, q, e)) == DB_ROW) {
-		enum rc rc = t->count == t->source->exists ? err_set(e, RC_CORRUPT, "index: wrong message count") :
-		             read_row(rs, q, t, &out[t->count], bytes, e);
+		enum rc rc = t->count == t->source->exists ?
+		                     err_set(e, RC_CORRUPT, "index: wrong message count") :
+		                     read_row(rs, q, t, &out[t->count], bytes, e);
 
 		if (rc != RC_OK) {
 			db_end(q);
@@ -77,7 +81,8 @@ respell(struct resolver *rs, struct transfer *t, struct record_message *m, struc
 }
 
 enum rc
-transfer_read(struct resolver *rs, struct transfer *t, struct record_message **out, uint64_t *bytes, struct err *e)
+transfer_read(struct resolver *rs, struct transfer *t, struct record_message **out, uint64_t *bytes,
+              struct err *e)
 {
 	struct record_message *m = arena_array(&rs->scratch, t->source->exists + 1u, sizeof *m);
 	enum rc rc = RC_OK;
@@ -95,13 +100,14 @@ transfer_read(struct resolver *rs, struct transfer *t, struct record_message **o
 }
 
 enum rc
-transfer_copy(struct resolver *rs, struct transfer *t, const struct record_message *messages, struct err *e)
+transfer_copy(struct resolver *rs, struct transfer *t, const struct record_message *messages,
+              struct err *e)
 {
 	struct record r = { .type = RECORD_MESSAGES };
 
 	t->first_uid = t->target->uidnext;
-	r.u.messages = (struct record_messages){ t->target->id, resolve_next_modseq(rs, t->target), t->first_uid, messages,
-	                                         t->count };
+	r.u.messages = (struct record_messages){ t->target->id, resolve_next_modseq(rs, t->target),
+		                                 t->first_uid, messages, t->count };
 	return resolve_add(rs, &r, e);
 }
 
@@ -136,7 +142,8 @@ check_quota(struct resolver *rs, account_id id, uint64_t bytes, struct err *e)
 }
 
 static enum rc
-write_transfer(struct resolver *rs, struct transfer *t, const struct record_message *m, bool move, struct err *e)
+write_transfer(struct resolver *rs, struct transfer *t, const struct record_message *m, bool move,
+               struct err *e)
 {
 	enum rc rc;
 

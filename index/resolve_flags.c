@@ -1,8 +1,8 @@
 /* resolve_flags - STORE and EXPUNGE.
  *
- * Messages that come to have the same flags and keywords share one flags record with UID ranges, so STORE 1:* of a
- * large mailbox is a few records. Groups are looked for one after the other; when there are GROUPS_MAX of them they are
- * written out and new ones begun, which bounds the search.
+ * Messages that come to have the same flags and keywords share one flags record with UID ranges, so
+ * STORE 1:* of a large mailbox is a few records. Groups are looked for one after the other; when
+ * there are GROUPS_MAX of them they are written out and new ones begun, which bounds the search.
  */
 #include "index/resolve.h"
 
@@ -47,7 +47,8 @@ set_difference(struct uid_set *dst, const struct uid_set *a, const struct uid_se
 					return false;
 				break;
 			}
-			if (b->ranges[k].first > from && !uid_set_add(dst, from, b->ranges[k].first - 1))
+			if (b->ranges[k].first > from &&
+			    !uid_set_add(dst, from, b->ranges[k].first - 1))
 				return false;
 			from = b->ranges[k].last + 1;   /* b holds UIDs of messages: below 2^32-1 */
 		}
@@ -67,7 +68,9 @@ keywords_of(struct resolver *rs, uint64_t kw, struct keyword_list *out, struct e
 		return RC_OK;
 	rc = db_first(rs->db, &q, "SELECT text FROM kwset WHERE id=?1", DB_ARGS(DB_NUM(kw)), e);
 	if (rc != RC_OK)
-		return rc == RC_NOT_FOUND ? err_set(e, RC_CORRUPT, "index: unknown set of keywords") : rc;
+		return rc == RC_NOT_FOUND ?
+		               err_set(e, RC_CORRUPT, "index: unknown set of keywords") :
+		               rc;
 	text = arena_dup(&rs->scratch, db_bytes(q, 0));
 	db_end(q);
 	return text.ptr != NULL ? keywords_split(text, &rs->scratch, out, e) : err_nomem(e);
@@ -120,8 +123,10 @@ write_groups(struct resolver *rs, struct store *s, struct err *e)
 		struct record r = { .type = RECORD_FLAGS };
 
 		if (rc == RC_OK && g->uids.count > 0) {
-			r.u.flags = (struct record_flags){ s->box.id, s->modseq, g->flags, g->keywords, g->uids.ranges,
-			                                   (uint32_t)g->uids.count };
+			r.u.flags =
+				(struct record_flags){ s->box.id,      s->modseq,
+				                       g->flags,       g->keywords,
+				                       g->uids.ranges, (uint32_t)g->uids.count };
 			rc = resolve_add(rs, &r, e);
 		}
 		uid_set_fini(&g->uids);
@@ -131,7 +136,8 @@ write_groups(struct resolver *rs, struct store *s, struct err *e)
 }
 
 static enum rc
-find_group(struct resolver *rs, struct store *s, uint32_t flags, uint64_t kw, struct group **out, struct err *e)
+find_group(struct resolver *rs, struct store *s, uint32_t flags, uint64_t kw, struct group **out,
+           struct err *e)
 {
 	struct group *g;
 	enum rc rc = RC_OK;
@@ -162,7 +168,9 @@ store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struc
 	if (!uid_set_add(&s->found, uid, uid))
 		return err_nomem(e);
 	if (s->c->conditional && row[1] > s->c->unchangedsince)
-		return uid_set_add(&s->c->modified, uid, uid) ? RC_OK : resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
+		return uid_set_add(&s->c->modified, uid, uid) ?
+		               RC_OK :
+		               resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
 	rc = find_group(rs, s, (uint32_t)row[2], row[3], &g, e);
 	if (rc != RC_OK || g->same)
 		return rc;
@@ -171,7 +179,8 @@ store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struc
 	return RC_OK;
 }
 
-/* Rows are read a page at a time: the records applied on the way would move a cursor that stays open. */
+/* Rows are read a page at a time: the records applied on the way would move a cursor that stays
+ * open. */
 static enum rc
 store_range(struct resolver *rs, struct store *s, struct uid_range range, struct err *e)
 {
@@ -182,9 +191,12 @@ store_range(struct resolver *rs, struct store *s, struct uid_range range, struct
 
 	do {
 		enum db_step step;
-		sqlite3_stmt *q = db_query(rs->db, "SELECT uid, modseq, flags, kw FROM message WHERE mailbox=?1"
-		                           " AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
-		                           DB_ARGS(DB_NUM(s->box.id), DB_NUM(from), DB_NUM(range.last), DB_NUM(PAGE)), e);
+		sqlite3_stmt *q = db_query(
+			rs->db,
+			"SELECT uid, modseq, flags, kw FROM message WHERE mailbox=?1"
+			" AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4",
+			DB_ARGS(DB_NUM(s->box.id), DB_NUM(from), DB_NUM(range.last), DB_NUM(PAGE)),
+			e);
 
 		if (q == NULL)
 			return e->code;
@@ -284,15 +296,24 @@ collect_expunge(struct resolver *rs, const struct mailbox_info *box, struct err 
 		return RC_OK;
 	/* The counter says when the last one is found. */
 	if (c->all)
-		return collect(rs, db_query(rs->db, "SELECT uid FROM message WHERE mailbox=?1 AND flags & 4 != 0 ORDER BY uid"
-		                            " LIMIT ?2", DB_ARGS(DB_NUM(box->id), DB_NUM(box->deleted)), e),
+		return collect(rs,
+		               db_query(rs->db,
+		                        "SELECT uid FROM message WHERE mailbox=?1 AND flags & 4 != "
+		                        "0 ORDER BY uid"
+		                        " LIMIT ?2",
+		                        DB_ARGS(DB_NUM(box->id), DB_NUM(box->deleted)), e),
 		               &c->expunged, e);
 	for (size_t i = 0; rc == RC_OK && i < c->uids.count; i++)
-		rc = collect(rs, db_query(rs->db, "SELECT uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
-		                          " AND (?4 OR flags & 4 != 0) ORDER BY uid",
-		                          DB_ARGS(DB_NUM(box->id), DB_NUM(c->uids.ranges[i].first),
-		                                  DB_NUM(c->uids.ranges[i].last), DB_NUM(c->any)), e),
-		             &c->expunged, e);
+		rc = collect(
+			rs,
+			db_query(
+				rs->db,
+				"SELECT uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+				" AND (?4 OR flags & 4 != 0) ORDER BY uid",
+				DB_ARGS(DB_NUM(box->id), DB_NUM(c->uids.ranges[i].first),
+		                        DB_NUM(c->uids.ranges[i].last), DB_NUM(c->any)),
+				e),
+			&c->expunged, e);
 	return rc;
 }
 
@@ -312,7 +333,8 @@ resolve_expunge(struct resolver *rs, struct err *e)
 	if (rc != RC_OK || c->expunged.count == 0)
 		return rc;
 	c->modseq = resolve_next_modseq(rs, &box);
-	r.u.expunge = (struct record_expunge){ box.id, c->modseq, c->expunged.ranges, (uint32_t)c->expunged.count };
+	r.u.expunge = (struct record_expunge){ box.id, c->modseq, c->expunged.ranges,
+		                               (uint32_t)c->expunged.count };
 	rc = resolve_frame_begin(rs, e);
 	if (rc == RC_OK)
 		rc = resolve_add(rs, &r, e);

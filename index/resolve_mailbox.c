@@ -1,23 +1,25 @@
 /* resolve_mailbox - CREATE, DELETE, RENAME, SUBSCRIBE.
  *
- * Every name on the way to a mailbox is a mailbox itself: there are no \Noselect names. So CREATE and RENAME make the
- * missing parents, and a mailbox with children cannot be deleted: that would leave a name without a mailbox. [RFC 9051
- * s6.3.5 lets a server refuse it; the response code is HASCHILDREN.] Rejected: \Noselect rows, which every query and
- * command would have to treat.
+ * Every name on the way to a mailbox is a mailbox itself: there are no \Noselect names. So CREATE
+ * and RENAME make the missing parents, and a mailbox with children cannot be deleted: that would
+ * leave a name without a mailbox. [RFC 9051 s6.3.5 lets a server refuse it; the response code is
+ * HASCHILDREN.] Rejected: \Noselect rows, which every query and command would have to treat.
  */
 #include "index/resolve.h"
 
 #include "index/names.h"
 
 static enum rc
-find_name(struct resolver *rs, account_id account, struct slice name, struct mailbox_info *out, struct err *e)
+find_name(struct resolver *rs, account_id account, struct slice name, struct mailbox_info *out,
+          struct err *e)
 {
 	return mailbox_find(rs->db, account, name, &rs->scratch, out, e);
 }
 
 /* A name for something new: refused if it is not allowed or taken. */
 static enum rc
-new_name(struct resolver *rs, account_id account, struct slice name, struct slice *out, struct err *e)
+new_name(struct resolver *rs, account_id account, struct slice name, struct slice *out,
+         struct err *e)
 {
 	struct mailbox_info there;
 	enum rc rc;
@@ -45,7 +47,8 @@ old_name(struct resolver *rs, struct slice name, struct mailbox_info *out, struc
 	return rc == RC_NOT_FOUND ? resolve_refuse(rs, rc, e, "no such mailbox") : rc;
 }
 
-/* Make the parents that `name` lacks, outermost first: the loop walks up to the first that is there, then down. */
+/* Make the parents that `name` lacks, outermost first: the loop walks up to the first that is
+ * there, then down. */
 static enum rc
 make_parents(struct resolver *rs, account_id account, struct slice name, struct err *e)
 {
@@ -109,13 +112,17 @@ record_of(const struct mailbox_info *m)
 
 /* Mailboxes below `top`, in the order of names. */
 static enum rc
-list_below(struct resolver *rs, const struct mailbox_info *top, struct mailbox_info **out, size_t *count, struct err *e)
+list_below(struct resolver *rs, const struct mailbox_info *top, struct mailbox_info **out,
+           size_t *count, struct err *e)
 {
 	size_t cap = 0;
 	enum db_step step;
-	sqlite3_stmt *q = db_query(rs->db, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1"
-	                           " AND name > CAST(?2 || X'2f' AS BLOB) AND name < CAST(?2 || X'30' AS BLOB)"
-	                           " ORDER BY name", DB_ARGS(DB_NUM(top->account), DB_BYTES(top->name)), e);
+	sqlite3_stmt *q = db_query(
+		rs->db,
+		"SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1"
+		" AND name > CAST(?2 || X'2f' AS BLOB) AND name < CAST(?2 || X'30' AS BLOB)"
+		" ORDER BY name",
+		DB_ARGS(DB_NUM(top->account), DB_BYTES(top->name)), e);
 
 	*out = NULL;
 	*count = 0;
@@ -176,7 +183,8 @@ resolve_mailbox_delete(struct resolver *rs, struct err *e)
 /* ---- RENAME ---- */
 
 static enum rc
-rename_one(struct resolver *rs, const struct mailbox_info *m, struct slice old_top, struct slice new_top, struct err *e)
+rename_one(struct resolver *rs, const struct mailbox_info *m, struct slice old_top,
+           struct slice new_top, struct err *e)
 {
 	struct record r = record_of(m);
 	struct slice name;
@@ -214,10 +222,11 @@ rename_tree(struct resolver *rs, const struct mailbox_info *m, struct slice name
 	return rc;
 }
 
-/* "Renaming INBOX is permitted and [...] moves all messages in INBOX to a new mailbox with the given name, leaving INBOX
- * empty"; names below INBOX stay. [RFC 9051 s6.3.6] */
+/* "Renaming INBOX is permitted and [...] moves all messages in INBOX to a new mailbox with the
+ * given name, leaving INBOX empty"; names below INBOX stay. [RFC 9051 s6.3.6] */
 static enum rc
-rename_inbox(struct resolver *rs, const struct mailbox_info *inbox, struct slice name, struct err *e)
+rename_inbox(struct resolver *rs, const struct mailbox_info *inbox, struct slice name,
+             struct err *e)
 {
 	struct uid_set all;
 	struct uid_set moved;
@@ -268,7 +277,8 @@ resolve_mailbox_rename(struct resolver *rs, struct err *e)
 	if (rc == RC_OK)
 		rc = make_parents(rs, c->account, name, e);
 	if (rc == RC_OK)
-		rc = name_is_inbox(m.name) ? rename_inbox(rs, &m, name, e) : rename_tree(rs, &m, name, e);
+		rc = name_is_inbox(m.name) ? rename_inbox(rs, &m, name, e) :
+		                             rename_tree(rs, &m, name, e);
 	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
 }
 

@@ -1,30 +1,45 @@
 /* schema - the tables of a volume's index. See schema.h. */
 #include "index/schema.h"
 
-/* kw is a kwset id, 0 for none. modseq of an expunged row is that of its expunge; seenmodseq the one it had before. */
+/* kw is a kwset id, 0 for none. An expunged row's modseq is that of its expunge, seenmodseq the one
+ * it had before. The summary stands last in its row: it alone may need overflow pages. */
 static const char tables[] =
-	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER, applied INTEGER,"
-	" synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER);"
-	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER, created INTEGER,"
-	" quota INTEGER, used_bytes INTEGER, used_messages INTEGER);"
+	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER,"
+	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER);"
+
+	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER,"
+	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER);"
 	"CREATE INDEX account_name ON account(name_key);"
-	"CREATE TABLE credential(account INTEGER, name BLOB, value BLOB, PRIMARY KEY(account, name)) WITHOUT ROWID;"
-	"CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account INTEGER, name BLOB, uidvalidity INTEGER, uidnext INTEGER,"
-	" highestmodseq INTEGER, exists_ INTEGER, unseen INTEGER, deleted INTEGER, size INTEGER, special_use INTEGER,"
-	" mailboxid BLOB);"
+
+	"CREATE TABLE credential(account INTEGER, name BLOB, value BLOB,"
+	" PRIMARY KEY(account, name)) WITHOUT ROWID;"
+
+	"CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account INTEGER, name BLOB,"
+	" uidvalidity INTEGER, uidnext INTEGER, highestmodseq INTEGER, exists_ INTEGER,"
+	" unseen INTEGER, deleted INTEGER, size INTEGER, special_use INTEGER, mailboxid BLOB);"
 	"CREATE INDEX mailbox_name ON mailbox(account, name);"
-	"CREATE TABLE subscription(account INTEGER, name BLOB, PRIMARY KEY(account, name)) WITHOUT ROWID;"
+
+	"CREATE TABLE subscription(account INTEGER, name BLOB,"
+	" PRIMARY KEY(account, name)) WITHOUT ROWID;"
+
 	"CREATE TABLE kwset(id INTEGER PRIMARY KEY, text BLOB UNIQUE);"
-	"CREATE TABLE mailbox_keyword(mailbox INTEGER, key BLOB, keyword BLOB, PRIMARY KEY(mailbox, key)) WITHOUT ROWID;"
-	"CREATE TABLE message(mailbox INTEGER, uid INTEGER, modseq INTEGER, flags INTEGER, kw INTEGER, blob INTEGER,"
-	" internaldate INTEGER, zone INTEGER, savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER,"
+
+	"CREATE TABLE mailbox_keyword(mailbox INTEGER, key BLOB, keyword BLOB,"
+	" PRIMARY KEY(mailbox, key)) WITHOUT ROWID;"
+
+	"CREATE TABLE message(mailbox INTEGER, uid INTEGER, modseq INTEGER, flags INTEGER,"
+	" kw INTEGER, blob INTEGER, internaldate INTEGER, zone INTEGER, savedate INTEGER,"
+	" savezone INTEGER, threadid INTEGER, size INTEGER,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
-	"CREATE TABLE expunged(mailbox INTEGER, uid INTEGER, modseq INTEGER, seenmodseq INTEGER, flags INTEGER, kw INTEGER,"
-	" blob INTEGER, internaldate INTEGER, zone INTEGER, savedate INTEGER, savezone INTEGER, threadid INTEGER,"
-	" size INTEGER, PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
-	/* The summary stands last: it alone may need overflow pages. */
-	"CREATE TABLE blob(id INTEGER PRIMARY KEY, seg INTEGER, epoch INTEGER, kind INTEGER, offset INTEGER, len INTEGER,"
-	" size INTEGER, header_len INTEGER, lines INTEGER, sha256 BLOB, chunks BLOB, summary BLOB);";
+
+	"CREATE TABLE expunged(mailbox INTEGER, uid INTEGER, modseq INTEGER, seenmodseq INTEGER,"
+	" flags INTEGER, kw INTEGER, blob INTEGER, internaldate INTEGER, zone INTEGER,"
+	" savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER,"
+	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
+
+	"CREATE TABLE blob(id INTEGER PRIMARY KEY, seg INTEGER, epoch INTEGER, kind INTEGER,"
+	" offset INTEGER, len INTEGER, size INTEGER, header_len INTEGER, lines INTEGER,"
+	" sha256 BLOB, chunks BLOB, summary BLOB);";
 
 static const char indexes[] =
 	"CREATE INDEX message_modseq ON message(mailbox, modseq);"
@@ -51,7 +66,8 @@ schema_verify(struct db *db, struct err *e)
 	uint64_t n;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'", DB_NO_ARGS, e);
+	rc = db_first(db, &q, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'",
+	              DB_NO_ARGS, e);
 	if (rc != RC_OK)
 		return rc;
 	n = db_u64(q, 0);
@@ -66,7 +82,9 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 	struct slice volume;
 	enum rc rc;
 
-	rc = db_first(db, &q, "SELECT schema, volume, takeover, applied, synced, uidvalidity, blobs, expunged FROM meta",
+	rc = db_first(db, &q,
+	              "SELECT schema, volume, takeover, applied, synced, uidvalidity, blobs, "
+	              "expunged FROM meta",
 	              DB_NO_ARGS, e);
 	if (rc != RC_OK)
 		return rc;
@@ -83,14 +101,16 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 	if (volume.len == sizeof out->volume)
 		memcpy(out->volume, volume.ptr, volume.len);
 	db_end(q);
-	return volume.len == sizeof out->volume ? RC_OK : err_set(e, RC_CORRUPT, "index: bad meta row");
+	return volume.len == sizeof out->volume ? RC_OK :
+	                                          err_set(e, RC_CORRUPT, "index: bad meta row");
 }
 
 enum rc
 schema_write_meta(struct db *db, const struct index_meta *m, struct err *e)
 {
 	return db_run(db, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-	              DB_ARGS(DB_NUM(m->schema), DB_BYTES(slice_of(m->volume, sizeof m->volume)), DB_NUM(m->takeover),
-	                      DB_NUM(m->applied), DB_NUM(m->synced), DB_NUM(m->uidvalidity), DB_NUM(m->blobs),
-	                      DB_NUM(m->expunged)), e);
+	              DB_ARGS(DB_NUM(m->schema), DB_BYTES(slice_of(m->volume, sizeof m->volume)),
+	                      DB_NUM(m->takeover), DB_NUM(m->applied), DB_NUM(m->synced),
+	                      DB_NUM(m->uidvalidity), DB_NUM(m->blobs), DB_NUM(m->expunged)),
+	              e);
 }

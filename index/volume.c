@@ -47,7 +47,8 @@ volume_new(const struct volume_params *p)
 	v->recent = recent_new();
 	v->ingests = ingest_set_new();
 	arena_init(&v->resolver.scratch, RESOLVE_ARENA_MAX);
-	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL || v->ingests == NULL) {
+	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL ||
+	    v->ingests == NULL) {
 		volume_close(&v);
 		return NULL;
 	}
@@ -59,7 +60,9 @@ volume_new(const struct volume_params *p)
 static enum rc
 start_writing(struct volume *v, struct err *e)
 {
-	struct writer_params wp = { .log = v->log, .ops = &volume_writer_ops, .owner = v, .relaxed = v->p.relaxed };
+	struct writer_params wp = {
+		.log = v->log, .ops = &volume_writer_ops, .owner = v, .relaxed = v->p.relaxed
+	};
 	enum rc rc;
 
 	rc = index_open(v, e);
@@ -86,7 +89,8 @@ volume_start(struct volume *v, struct err *e)
 	rc = log_open(&lp, &v->p.report, &v->log, e);
 	v->owner = rc == RC_OK && v->p.mode == VOLUME_WRITE;
 	if (rc == RC_OK)
-		rc = db_pool_new(v->index_path, v->p.readers > 0 ? v->p.readers : READERS_DEFAULT, &v->suspect, &v->pool, e);
+		rc = db_pool_new(v->index_path, v->p.readers > 0 ? v->p.readers : READERS_DEFAULT,
+		                 &v->suspect, &v->pool, e);
 	if (rc != RC_OK)
 		return rc;
 	atomic_store(&v->last_lsn, log_last(v->log));
@@ -111,8 +115,8 @@ volume_open(const struct volume_params *p, struct volume **out, struct err *e)
 	return RC_OK;
 }
 
-/* The last act on a clean end: the WAL goes into the database, so that the next start has nothing to recover. A damaged
- * index is taken away, so that the next start makes a new one. */
+/* The last act on a clean end: the WAL goes into the database, so that the next start has nothing
+ * to recover. A damaged index is taken away, so that the next start makes a new one. */
 static void
 finish_index(struct volume *v)
 {
@@ -120,7 +124,8 @@ finish_index(struct volume *v)
 
 	checkpointer_stop(&v->checkpointer);
 	if (v->db != NULL)
-		(void)sqlite3_wal_checkpoint_v2(db_handle(v->db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		(void)sqlite3_wal_checkpoint_v2(db_handle(v->db), NULL, SQLITE_CHECKPOINT_TRUNCATE,
+		                                NULL, NULL);
 	db_pool_free(&v->pool);
 	index_close(v);
 	if (v->owner && atomic_load(&v->suspect) &&
@@ -174,7 +179,8 @@ volume_submit(struct volume *v, struct change *c)
 	assert((void *)req == (void *)c);
 	*req = (struct writer_request){
 		.relaxed_ok = c->kind == CHANGE_STORE,
-		.reserve_ok = c->kind == CHANGE_EXPUNGE || c->kind == CHANGE_MAILBOX_DELETE || c->kind == CHANGE_ACCOUNT_DELETE,
+		.reserve_ok = c->kind == CHANGE_EXPUNGE || c->kind == CHANGE_MAILBOX_DELETE ||
+		              c->kind == CHANGE_ACCOUNT_DELETE,
 	};
 	c->rc = RC_OK;
 	c->durable = false;
@@ -242,8 +248,11 @@ status_of_index(struct volume *v, struct volume_status *out, struct err *e)
 		return rc;
 	rc = schema_read_meta(db, &m, e);
 	if (rc == RC_OK)
-		rc = db_first(db, &q, "SELECT (SELECT count(*) FROM account), count(*), coalesce(sum(exists_), 0),"
-		              " coalesce(sum(size), 0) FROM mailbox", DB_NO_ARGS, e);
+		rc = db_first(db, &q,
+		              "SELECT (SELECT count(*) FROM account), count(*), "
+		              "coalesce(sum(exists_), 0),"
+		              " coalesce(sum(size), 0) FROM mailbox",
+		              DB_NO_ARGS, e);
 	if (rc == RC_OK) {
 		out->accounts = db_u64(q, 0);
 		out->mailboxes = db_u64(q, 1);
@@ -291,7 +300,9 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 enum rc
 volume_reindex(const struct volume_params *p, struct err *e)
 {
-	struct log_params lp = { .path = p->path, .mode = LOG_WRITE, .lock_wait_ms = p->lock_wait_ms };
+	struct log_params lp = { .path = p->path,
+		                 .mode = LOG_WRITE,
+		                 .lock_wait_ms = p->lock_wait_ms };
 	struct volume *v = volume_new(p);
 	enum rc rc;
 

@@ -1,8 +1,9 @@
-/* volume_writer - what the volume does in the writer's turns: begin, resolve, appended, commit, answer, recover.
+/* volume_writer - what the volume does in the writer's turns: begin, resolve, appended, commit,
+ * answer, recover.
  *
- * One batch is one SQLite transaction. The rows of a batch's blobs wait for the append, which gives them their address.
- * Once the append is durable the batch has happened: if the commit then fails, the answers say so, and recover brings
- * the index up from the log before any further change.
+ * One batch is one SQLite transaction. The rows of a batch's blobs wait for the append, which gives
+ * them their address. Once the append is durable the batch has happened: if the commit then fails,
+ * the answers say so, and recover brings the index up from the log before any further change.
  */
 #include <assert.h>
 
@@ -27,8 +28,8 @@ reopen_index(struct volume *v, struct err *e)
 	return rc;
 }
 
-/* A reader met damage: make the index anew before more is built on it. Once only, so that damage which comes again at
- * once (a failing disk) does not become a loop of rebuilds. */
+/* A reader met damage: make the index anew before more is built on it. Once only, so that damage
+ * which comes again at once (a failing disk) does not become a loop of rebuilds. */
 static enum rc
 heal(struct volume *v, struct err *e)
 {
@@ -70,7 +71,8 @@ volume_appended(void *owner, const struct log_batch *b, struct err *e)
 	/* Before the commit shows them: a SELECT that sees a message must find it recent. */
 	for (size_t i = 0; i < v->apply.touched_count; i++) {
 		if (v->apply.touched[i].first_new != 0)
-			recent_note(v->recent, v->apply.touched[i].id, v->apply.touched[i].first_new);
+			recent_note(v->recent, v->apply.touched[i].id,
+			            v->apply.touched[i].first_new);
 	}
 	atomic_store(&v->last_lsn, log_last(v->log));
 	return apply_place_blobs(&v->apply, b, e);
@@ -115,14 +117,16 @@ volume_rollback(void *owner)
 		return;
 	v->in_batch = false;
 	/* SQLite may have rolled back by itself; what counts then is the state on disk. */
-	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 && db_run(v->db, "ROLLBACK", DB_NO_ARGS, &e) != RC_OK)
+	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 &&
+	    db_run(v->db, "ROLLBACK", DB_NO_ARGS, &e) != RC_OK)
 		atomic_store(&v->suspect, true);
 	if (schema_read_meta(v->db, &v->apply.meta, &e) != RC_OK)
 		atomic_store(&v->suspect, true);
 }
 
 static void
-volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable, const struct err *e)
+volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable,
+              const struct err *e)
 {
 	struct volume *v = owner;
 	struct change *c = (struct change *)req;
@@ -151,7 +155,9 @@ reopen_for_reading(struct volume *v)
 static enum rc
 reopen_log(struct volume *v, struct err *e)
 {
-	struct log_params lp = { .path = v->path, .mode = LOG_WRITE, .lock_wait_ms = v->p.lock_wait_ms };
+	struct log_params lp = { .path = v->path,
+		                 .mode = LOG_WRITE,
+		                 .lock_wait_ms = v->p.lock_wait_ms };
 	enum rc rc;
 
 	(void)pthread_rwlock_wrlock(&v->log_lock);
