@@ -60,18 +60,23 @@ usage(FILE *to)
 	      "       restanted -V | -h\n"
 	      "  -c FILE  configuration, see restante.conf(5)\n"
 	      "  -t       check the configuration and exit\n"
-	      "  -V       print the version\n"
-	      "  -h       print this\n",
+	      "  -V       print the version (--version)\n"
+	      "  -h       print this (--help)\n",
 	      to);
 }
 
 static void
 parse_options(int argc, char **argv, struct options *o)
 {
+	static const struct option names[] = {
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
 	int c;
 
 	*o = (struct options){ NULL, false };
-	while ((c = getopt(argc, argv, "c:tVh")) != -1) {
+	while ((c = getopt_long(argc, argv, "c:tVh", names, NULL)) != -1) {
 		switch (c) {
 		case 'c':
 			o->conf_path = optarg;

@@ -5,6 +5,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+
+#define PROGRESS_MS 5000u
+
+struct open_progress {
+	const char *name;       /* of the volume */
+	uint64_t    told_ms;
+};
+
 struct server {
 	pthread_mutex_t      lock;              /* of `settings` */
 	struct settings     *settings;
@@ -13,6 +22,7 @@ struct server {
 	struct hub          *hub;
 	struct peers        *peers;
 	struct volume       *volumes[CONF_VOLUMES_MAX];
+	struct open_progress progress[CONF_VOLUMES_MAX];        /* as long as the volumes: they may rebuild later */
 	size_t               volume_count;
 	struct reactor     **reactors;
 	unsigned             reactor_count;
@@ -239,9 +249,29 @@ on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn f
 	log_end(&l);
 }
 
+/* A rebuild of a large index takes minutes: say now and then how far it is. */
+static void
+on_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	struct open_progress *p = arg;
+	uint64_t now = clock_mono_ms();
+	struct logline l;
+
+	if (now - p->told_ms < PROGRESS_MS)
+		return;
+	p->told_ms = now;
+	log_begin(&l, LOGLEVEL_INFO, "volume.progress");
+	log_cstr(&l, "volume", p->name);
+	log_cstr(&l, "what", what);
+	log_u64(&l, "done", done);
+	log_u64(&l, "total", total);
+	log_end(&l);
+}
+
 static enum rc
 open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_ms, struct err *e)
 {
+	struct open_progress *progress = &srv->progress[srv->volume_count];
 	struct volume_params p = {
 		.name = c->name,
 		.path = c->path,
@@ -249,11 +279,15 @@ open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_
 		.relaxed = c->durability == CONF_RELAXED,
 		.lock_wait_ms = lock_wait_ms,
 		.report = { (void *)(uintptr_t)c->name, on_damage },
+		.progress = on_progress,
+		.progress_arg = progress,
 		.notify = hub_notify,
 		.notify_arg = srv->hub,
 	};
-	enum rc rc = volume_open(&p, &srv->volumes[srv->volume_count], e);
+	enum rc rc;
 
+	*progress = (struct open_progress){ c->name, clock_mono_ms() };
+	rc = volume_open(&p, &srv->volumes[srv->volume_count], e);
 	if (rc != RC_OK) {
 		err_add(e, "volume %s", c->name);
 		return rc;
