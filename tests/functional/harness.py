@@ -19,6 +19,9 @@ import subprocess
 import tempfile
 import time
 
+# The library's clients give up on long lines that real mail has.
+imaplib._MAXLINE = poplib._MAXLINE = 10 * 1000 * 1000
+
 BUILD = os.environ.get("RESTANTE_BUILD", os.path.join(os.path.dirname(__file__), "..", ".."))
 RESTANTED = os.path.join(BUILD, "restanted")
 RESTANTECTL = os.path.join(BUILD, "restantectl")
@@ -162,6 +165,8 @@ class Server:
         for root, _, files in os.walk(self.dir):
             for name in files:
                 path = os.path.join(root, name)
+                if not os.path.isfile(path):
+                    continue
                 with open(path, "rb") as f:
                     if f.read(27) == b"-----BEGIN CERTIFICATE-----":
                         ctx = ssl.create_default_context(cafile=path)
@@ -198,11 +203,20 @@ class Server:
     def deliver(self, rcpt, message, sender="sender@example.org"):
         """One message over LMTP; every recipient must be accepted."""
         with self.lmtp() as c:
-            refused = c.sendmail(sender, rcpt, message, mail_options=["BODY=8BITMIME"])
-            assert refused == {}, refused
+            send(c, rcpt, message, sender)
 
     def raw(self, listener):
         return Raw(self.port(listener))
+
+
+def send(lmtp, rcpt, message, sender="sender@example.org"):
+    """smtplib reads one reply behind the data; LMTP gives one for each recipient."""
+    rcpt = [rcpt] if isinstance(rcpt, str) else rcpt
+    refused = lmtp.sendmail(sender, rcpt, message, mail_options=["BODY=8BITMIME"])
+    assert refused == {}, refused
+    for _ in rcpt[1:]:
+        code, text = lmtp.getreply()
+        assert code == 250, text
 
 
 class Raw:
@@ -290,8 +304,9 @@ def message(subject="hello", body="one line\r\n", size=0, **headers):
     head.update({k.replace("_", "-"): v for k, v in headers.items()})
     text = "".join("%s: %s\r\n" % kv for kv in head.items()) + "\r\n" + body
     rng = random.Random(subject)
+    lines = ["".join(rng.choices("abcdefghij klmnopqrstuvwxyz", k=70)) + "\r\n" for _ in range(500)]
     while len(text) < size:
-        text += "".join(rng.choice("abcdefghij klmnopqrstuvwxyz") for _ in range(70)) + "\r\n"
+        text += "".join(rng.choice(lines) for _ in range(1 + min(200, (size - len(text)) // 72)))
     return text
 
 

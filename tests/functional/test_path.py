@@ -62,9 +62,8 @@ def test_demo_mail_is_exact(shared, path):
 
 
 def test_trace_headers(server):
-    with server.lmtp() as c:
-        c.sendmail("from@example.org", ["anna@example.org"], message("one"))
-        c.sendmail("from@example.org", ["anna@example.org", "boris"], message("two"))
+    server.deliver(["anna@example.org"], message("one"), sender="from@example.org")
+    server.deliver(["anna@example.org", "boris"], message("two"), sender="from@example.org")
     with server.imap("anna") as c:
         mails = [m[1] for _, m in sorted(fetch_all(c).items())]
     with server.imap("boris") as c:

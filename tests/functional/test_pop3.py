@@ -2,6 +2,7 @@
 
 import base64
 import poplib
+import re
 
 import pytest
 
@@ -10,7 +11,7 @@ from harness import Raw, fetch_all, message
 
 @pytest.fixture
 def user(shared, request):
-    name = "p-" + request.node.name.replace("[", "-").replace("]", "")[:50]
+    name = "p-" + re.sub(r"\W", "-", request.node.name)[:60]
     shared.add_user(name)
     for i in range(3):
         shared.deliver([name], message("mail %d" % i, body="line 1\r\n.dot\r\n..\r\nline 4\r\n"))
