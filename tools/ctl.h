@@ -61,6 +61,7 @@ enum admin_exit ctl_run(struct ctl *ctl, int argc, const char *const *argv);
 /* The verb as it was typed. */
 enum admin_exit ctl_forward(struct ctl *ctl);
 enum admin_exit ctl_reindex(struct ctl *ctl);
+enum admin_exit ctl_volume_create(struct ctl *ctl);
 void ctl_close(struct ctl *ctl);
 /* "restantectl: ..." on stderr. */
 void ctl_error(const struct ctl *ctl, const char *fmt, ...) PRINTF_LIKE(2, 3);

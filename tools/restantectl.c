@@ -42,6 +42,8 @@ static const struct ctl_verb verbs[] = {
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
 	{ { "reindex", NULL }, 0, 0, CTL_VOLUME, ctl_reindex, "reindex [--volume V]",
 	  "Make the index anew from the log. The server must be stopped.\n" },
+	{ { "volume", "create" }, 1, 1, 0, ctl_volume_create, "volume create NAME",
+	  "Make the empty volume of a section [volume NAME] that the configuration has.\n" },
 	{ { "dump", NULL }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward, "dump [--volume V] [--json]",
 	  "Print every record of the log, a line each, without messages. Writes nothing.\n" },
 	{ { "status", NULL }, 0, 0, CTL_JSON, ctl_forward, "status [--json]",

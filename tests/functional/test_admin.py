@@ -208,3 +208,20 @@ def test_deleted_users_mail_is_gone(server):
     server.add_user("boris", "new-secret")
     with server.imap("boris", "new-secret") as c:
         assert fetch_all(c) == {}
+
+
+def test_a_second_volume(server):
+    server.ctl("volume", "create", "v2", expect=1)
+    with open(server.conf, "a") as f:
+        f.write("\n[volume v2]\npath = volumes/v2\n")
+    server.ctl("volume", "create", "v2")
+    server.ctl("volume", "create", "v2", expect=1)
+    server.stop()
+    server.start()
+    server.ctl("user", "add", "--volume", "v2", "clara", stdin="c-secret\n")
+    server.deliver(["anna", "clara"], message("for two volumes"))
+    for user, password in (("anna", "anna-secret"), ("clara", "c-secret")):
+        with server.imap(user, password) as c:
+            assert len(fetch_all(c)) == 1
+    server.ctl("user", "add", "--volume", "v2", "anna", stdin="x\n", expect=1)
+    server.ctl("check")
