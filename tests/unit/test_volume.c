@@ -106,7 +106,7 @@ test_many_targets(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++) {
-		char name[8];
+		char name[16];
 
 		(void)snprintf(name, sizeof name, "u%d", i);
 		boxes[i] = fx_box(fx_account(name), "INBOX");
