@@ -131,6 +131,8 @@ static const struct key_def {
 	  "Time to log in." },
 	{ SEC_LIMITS, "auth_failures", KEY_NUMBER, AT(conf_limits, auth_failures), "5", 1, 1000, { NULL },
 	  "Failed logins that end the connection." },
+	{ SEC_LIMITS, "auth_delay", KEY_NUMBER, AT(conf_limits, auth_delay), "1000", 0, 10000, { NULL },
+	  "Milliseconds before a failed login is answered, doubled by each on the connection; 0: at once." },
 #undef AT
 };
 

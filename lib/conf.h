@@ -70,6 +70,7 @@ struct conf_limits {
 	uint64_t max_recipients;                /* of one LMTP transaction */
 	uint64_t auth_timeout;                  /* seconds until logged in */
 	uint64_t auth_failures;                 /* on one connection */
+	uint64_t auth_delay;                    /* milliseconds before the first failure is answered; 0: none */
 };
 
 struct conf_volume {

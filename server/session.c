@@ -44,7 +44,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (status != 0)
 		s->polled = 0;  /* libuv has stopped polling; the error itself shows when we read or write */
-	if (s->st == SESS_WORK || s->st == SESS_PARKED || s->st == SESS_STEP || s->st == SESS_ADVANCE) {
+	if (s->st == SESS_WORK || s->st == SESS_PARKED || s->st == SESS_STEP || s->st == SESS_ADVANCE ||
+	    s->st == SESS_DELAY) {
 		uv_poll_stop(&s->poll);
 		s->polled = 0;
 		return;
@@ -126,6 +127,11 @@ flush_then(struct session *s, enum sess_after after)
 {
 	s->after = after;
 	s->st = SESS_FLUSH;
+	if (s->delay_ms != 0 && !s->stopping) {
+		s->st = SESS_DELAY;
+		session_deadline(s, s->delay_ms);
+	}
+	s->delay_ms = 0;
 }
 
 static void
@@ -189,7 +195,7 @@ session_next(struct session *s, enum session_next next)
 		break;
 	case NEXT_AGAIN:
 		/* Answers of pipelined commands go out together. */
-		if (session_out_full(s))
+		if (session_out_full(s) || s->delay_ms != 0)
 			flush_then(s, AFTER_ADVANCE);
 		else
 			s->st = SESS_ADVANCE;
@@ -457,6 +463,7 @@ session_run(struct session *s)
 			break;
 		case SESS_WORK:
 		case SESS_PARKED:
+		case SESS_DELAY:
 		case SESS_CLOSED:
 			return;
 		}
@@ -541,6 +548,14 @@ session_close(struct session *s, const char *why)
 	uv_close((uv_handle_t *)&s->poll, on_poll_closed);
 }
 
+static void
+session_delay_over(struct session *s)
+{
+	wheel_clear(&s->timer);
+	s->st = SESS_FLUSH;
+	session_run(s);
+}
+
 void
 session_stop(struct session *s)
 {
@@ -549,6 +564,8 @@ session_stop(struct session *s)
 		session_close(s, "shutdown");
 	else if (s->st == SESS_READ || s->st == SESS_LINGER)
 		session_run(s);
+	else if (s->st == SESS_DELAY)
+		session_delay_over(s);
 }
 
 void
@@ -564,6 +581,10 @@ session_expired(struct wheel_node *n)
 {
 	struct session *s = (struct session *)(void *)((char *)n - offsetof(struct session, timer));
 
+	if (s->st == SESS_DELAY) {
+		session_delay_over(s);
+		return;
+	}
 	if (s->st != SESS_READ) {
 		session_close(s, "timeout");
 		return;

@@ -24,6 +24,7 @@ struct conf;
 #define SESSION_IN_MAX   65536u         /* bytes of input kept at most: a protocol consumes or refuses before */
 #define SESSION_OUT_SOFT 65536u         /* a step stops here and says MORE */
 #define SESSION_OUT_MAX  (8u << 20)     /* no single piece of answer may be larger */
+#define SESSION_DELAY_MAX_MS 10000u     /* of session_delay_login */
 
 enum session_next {
 	NEXT_INPUT,             /* wants more input, or a notification: nothing to do now */
@@ -93,6 +94,14 @@ const struct conf *session_conf(const struct session *s);
 /* Close (with bye) when neither input nor output moved for so long. 0: the configured default. Counts only while waiting
  * for the peer, not during steps. */
 void session_set_timeout(struct session *s, uint32_t ms);
+
+/* What is in the output, and all that comes after, goes out only so many milliseconds after this advance or step has
+ * returned (rounded up to a tick of the reactor's wheel, half a second). Nothing is read meanwhile and no thread is held;
+ * a shutdown cuts it short. The last call counts. */
+void session_delay(struct session *s, uint32_t ms);
+/* The delay that slows guessing of passwords: limits.auth_delay, doubled with every failed login of this connection, at
+ * most SESSION_DELAY_MAX_MS. `failures` counts the present one. */
+void session_delay_login(struct session *s, uint64_t failures);
 
 /* The one mailbox whose changes wake this session; watch before the first read of it. A notification that comes makes
  * the core call advance (once no step is under way) with session_take_notified true once. */

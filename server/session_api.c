@@ -92,6 +92,22 @@ session_set_timeout(struct session *s, uint32_t ms)
 }
 
 void
+session_delay(struct session *s, uint32_t ms)
+{
+	s->delay_ms = ms;
+}
+
+void
+session_delay_login(struct session *s, uint64_t failures)
+{
+	uint64_t ms = s->settings->conf->limits.auth_delay;
+
+	for (; failures > 1 && ms < SESSION_DELAY_MAX_MS; failures--)
+		ms *= 2;
+	session_delay(s, ms < SESSION_DELAY_MAX_MS ? (uint32_t)ms : SESSION_DELAY_MAX_MS);
+}
+
+void
 session_watch(struct session *s, struct volume *v, mailbox_id mailbox)
 {
 	hub_watch(server_hub(s->srv), &s->watcher, v, mailbox);

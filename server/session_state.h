@@ -18,6 +18,7 @@ enum sess_state {
 	SESS_STEP,              /* a step is to be handed to the pool */
 	SESS_WORK,              /* a step is on the pool: nothing of the session is ours */
 	SESS_PARKED,            /* a step said WAIT: nothing happens before session_wake */
+	SESS_DELAY,             /* session_delay: a deadline stands before the output */
 	SESS_FLUSH,             /* output goes out; then s->after */
 	SESS_LINGER,            /* said goodbye; what the peer still sends is thrown away until it closes */
 	SESS_CLOSED,            /* handles are closing, cleanup is on the pool */
@@ -63,6 +64,7 @@ struct session {
 	enum step_result        result;
 	struct wheel_node       timer;
 	uint32_t                timeout_ms;
+	uint32_t                delay_ms;       /* session_delay, until the next flush */
 
 	struct buf              in, out;
 	size_t                  out_at;         /* bytes of `out` that are sent */

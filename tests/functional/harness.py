@@ -51,10 +51,19 @@ def wrap(argv):
     return os.environ.get("RESTANTE_WRAP", "").split() + argv
 
 
-class Server:
-    """One volume with its daemon. `users` maps names to passwords."""
+def set_limit(text, key, value):
+    """The configuration with one [limits] key set."""
+    lines = [line for line in text.splitlines() if not re.match(r"%s\s*=" % key, line)]
+    if "[limits]" not in lines:
+        lines.append("[limits]")
+    lines.insert(lines.index("[limits]") + 1, "%s = %s" % (key, value))
+    return "\n".join(lines) + "\n"
 
-    def __init__(self, users=None, conf_edit=None, user="root" if os.geteuid() == 0 else None):
+
+class Server:
+    """One volume with its daemon. `users` maps names to passwords. Failed logins are answered after `auth_delay` ms."""
+
+    def __init__(self, users=None, conf_edit=None, user="root" if os.geteuid() == 0 else None, auth_delay=0):
         self.top = tempfile.mkdtemp(prefix="restante-test-")
         os.chmod(self.top, 0o755)
         self.dir = os.path.join(self.top, "site")
@@ -66,11 +75,12 @@ class Server:
         if user:
             argv += ["--user", user]
         self.ctl_raw(argv)
+        with open(self.conf) as f:
+            text = f.read()
         if conf_edit:
-            with open(self.conf) as f:
-                text = f.read()
-            with open(self.conf, "w") as f:
-                f.write(conf_edit(text))
+            text = conf_edit(text)
+        with open(self.conf, "w") as f:
+            f.write(set_limit(text, "auth_delay", auth_delay))
         for name, password in (users or {}).items():
             self.add_user(name, password)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import Raw, Server, fetch_all, message, strip_trace
+from harness import Raw, Server, fetch_all, message, set_limit, strip_trace
 
 
 @pytest.fixture
@@ -197,15 +197,6 @@ def test_too_big_a_message():
             c.send(message("huge", size=300000) + ".\r\n")
             assert c.reply().startswith(b"552 5.3.4")
             say(c, "NOOP", "250")
-
-
-def set_limit(text, key, value):
-    """The configuration with one [limits] key set."""
-    lines = [x for x in text.splitlines() if not x.replace(" ", "").startswith(key + "=")]
-    if "[limits]" not in lines:
-        lines.append("[limits]")
-    lines.insert(lines.index("[limits]") + 1, "%s = %s" % (key, value))
-    return "\n".join(lines) + "\n"
 
 
 def test_client_that_leaves_in_the_middle(shared):

@@ -586,6 +586,13 @@ session_conf(const struct session *s)
 }
 
 void
+session_delay_login(struct session *s, uint64_t failures)
+{
+	(void)s;
+	(void)failures;
+}
+
+void
 session_set_timeout(struct session *s, uint32_t ms)
 {
 	(void)s;

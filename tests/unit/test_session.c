@@ -11,6 +11,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "server/core.h"
 #include "server/session_core.h"
 
@@ -22,6 +23,7 @@ enum verb {
 	VERB_FLOOD,             /* "flood N": N steps with 64 KiB each */
 	VERB_WAIT,              /* "wait D": WAIT, woken by another thread after D us, maybe before the step returns */
 	VERB_SLEEP,             /* "sleep D": a step that takes D us */
+	VERB_PUNISH,            /* "punish N": a step whose answer goes out N ms later */
 };
 
 struct toy {
@@ -85,6 +87,8 @@ toy_command(struct toy *t, const char *line)
 		t->verb = VERB_WAIT;
 	else if (sscanf(line, "sleep %u", &t->n) == 1)
 		t->verb = VERB_SLEEP;
+	else if (sscanf(line, "punish %u", &t->n) == 1)
+		t->verb = VERB_PUNISH;
 	if (t->verb != VERB_NONE)
 		return NEXT_STEP;
 	if (strcmp(line, "quit") == 0) {
@@ -93,6 +97,10 @@ toy_command(struct toy *t, const char *line)
 	}
 	if (sscanf(line, "timeout %u", &t->n) == 1)
 		session_set_timeout(t->s, t->n);
+	if (sscanf(line, "delay %u", &t->n) == 1)
+		session_delay(t->s, t->n);
+	if (sscanf(line, "failure %u", &t->n) == 1)
+		session_delay_login(t->s, t->n);
 	if (sscanf(line, "watch %u", &t->n) == 1)
 		session_watch(t->s, volume, t->n);
 	buf_printf(out, "= %s\n", line);
@@ -175,6 +183,10 @@ toy_step(void *state)
 		usleep(t->n);
 		t->n = 0;
 		return toy_more(t, 0);
+	case VERB_PUNISH:
+		session_delay(t->s, t->n);
+		t->n = 0;
+		return toy_more(t, 0);
 	case VERB_NONE:
 		break;
 	}
@@ -201,7 +213,8 @@ static struct server *srv;
 static const struct listener unix_listener = { .name = (char *)"toy", .protocol = &toy_protocol, .is_unix = true };
 
 static const char conf_text[] = "[server]\nreactors = 2\npool_threads = 4\ncontrol_socket = c\nidle_timeout = 20s\n"
-                                "[volume v]\npath = v\n[listen l]\nprotocol = lmtp\nport = 24\n";
+                                "[volume v]\npath = v\n[listen l]\nprotocol = lmtp\nport = 24\n"
+                                "[limits]\nauth_delay = 400\n";
 
 static int
 start(void **state)
@@ -501,6 +514,88 @@ test_no_timeout_in_step(void **state)
 	close(fd);
 }
 
+static uint64_t
+ms_until(int fd, const char *text)
+{
+	uint64_t began = clock_mono_ms();
+
+	expect(fd, text);
+	return clock_mono_ms() - began;
+}
+
+/* Delays hold no thread: there are four, and twelve sessions wait. */
+static void
+test_delay(void **state)
+{
+	enum { DELAYED = 12 };
+	int fds[DELAYED], other = dial();
+
+	(void)state;
+	for (unsigned i = 0; i < DELAYED; i++) {
+		fds[i] = dial();
+		expect(fds[i], "hello\n");
+		say(fds[i], i % 2 == 0 ? "a\ndelay 1600\nb\n" : "punish 1600\nb\n");
+	}
+	usleep(100000);
+	say(other, "more 0\n");
+	assert_in_range(ms_until(other, "hello\ndone\n"), 0, 1000);
+	assert_in_range(ms_until(fds[0], "= a\n= delay 1600\n= b\n"), 1300, 5000);
+	for (unsigned i = 1; i < DELAYED; i++)
+		expect(fds[i], i % 2 == 0 ? "= a\n= delay 1600\n= b\n" : "done\n= b\n");
+	/* What a client sends during its delay is read behind it, and the next answer is not delayed. */
+	say(fds[0], "punish 600\n");
+	say(fds[0], "c\n");
+	expect(fds[0], "done\n= c\n");
+	say(fds[0], "d\n");
+	assert_in_range(ms_until(fds[0], "= d\n"), 0, 500);
+	for (unsigned i = 0; i < DELAYED; i++)
+		close(fds[i]);
+	close(other);
+	wait_for_closed(DELAYED + 1);
+}
+
+/* auth_delay is 400 here: 400, 800, 1600 ..., at most ten seconds. */
+static void
+test_delay_grows(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	expect(fd, "hello\n");
+	say(fd, "failure 1\n");
+	assert_in_range(ms_until(fd, "= failure 1\n"), 400, 1500);
+	say(fd, "failure 3\n");
+	assert_in_range(ms_until(fd, "= failure 3\n"), 1600, 3500);
+	say(fd, "failure 4000000000\n");
+	assert_in_range(ms_until(fd, "= failure 4000000000\n"), 10000, 14000);
+	close(fd);
+}
+
+/* A client that leaves during its delay, and a shutdown, which does not wait for one. */
+static void
+test_delay_cut_short(void **state)
+{
+	int left = dial(), fd = dial(), step = dial();
+	uint64_t began;
+
+	(void)state;
+	expect(fd, "hello\n");
+	say(left, "delay 600\n");
+	say(fd, "watch 7\ndelay 60000\n");
+	say(step, "punish 60000\n");
+	usleep(100000);
+	hub_notify(server_hub(srv), volume, 7, 1);
+	close(left);
+	wait_for_closed(1);
+	began = clock_mono_ms();
+	stop_all();
+	assert_in_range(clock_mono_ms() - began, 0, 5000);
+	expect(fd, "= watch 7\n= delay 60000\nshutdown\n");
+	expect(step, "hello\ndone\nshutdown\n");
+	close(fd);
+	close(step);
+}
+
 static void
 test_notification(void **state)
 {
@@ -596,6 +691,9 @@ main(void)
 		ROW(test_overflow),
 		ROW(test_timeout),
 		ROW(test_no_timeout_in_step),
+		ROW(test_delay),
+		ROW(test_delay_grows),
+		ROW(test_delay_cut_short),
 		ROW(test_notification),
 		ROW(test_notification_storm),
 		ROW(test_shutdown),
