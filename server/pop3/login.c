@@ -16,7 +16,7 @@ struct sasl_setup
 pop3_sasl_setup(struct pop3 *p)
 {
 	return (struct sasl_setup){
-		.service = "pop",       /* [RFC 5034 s4] */
+		.service = "pop3",
 		.host = server_hostname(session_server(p->s)),
 		.tls = session_has_tls(p->s),
 		.cleartext_ok = session_plaintext_allowed(p->s),
@@ -49,7 +49,7 @@ pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg)
 	if (!has_arg)
 		return pop3_err(p, "USER needs a name");
 	if (!session_plaintext_allowed(p->s))
-		return pop3_err(p, "Passwords are accepted under TLS only");   /* no [AUTH] to USER [RFC 3206 s5] */
+		return pop3_err(p, "[AUTH] Passwords are accepted under TLS only");
 	if (arg.len > SASL_NAME_MAX)
 		return pop3_err(p, "A name may have 255 octets");
 	name = malloc(arg.len);
@@ -167,7 +167,8 @@ pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg)
 	struct err e = ERR_INIT;
 	size_t space;
 
-	if (!has_arg) {
+	arg = slice_trim(arg);
+	if (!has_arg || arg.len == 0) {
 		pop3_ok(p, "Mechanisms follow");
 		if (sasl_mechanisms(&setup)[0] != '\0')
 			buf_printf(session_out(p->s), "%s\r\n", sasl_mechanisms(&setup));
@@ -180,19 +181,9 @@ pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg)
 	sasl_exchange_free(&p->exchange);
 	if (p->mechanism.ptr == NULL || sasl_exchange_new(&setup, &p->exchange, &e) != RC_OK)
 		return pop3_err(p, "[SYS/TEMP] Out of memory");
-	if (p->has_initial && !take_sasl_message(p, slice_sub(arg, space + 1, arg.len), true)) {
-		pop3_auth_end(p);
+	if (p->has_initial && !take_sasl_message(p, slice_sub(arg, space + 1, arg.len), true))
 		return pop3_err(p, "The initial response is not base64, or too long");
-	}
 	return NEXT_STEP;
-}
-
-void
-pop3_auth_end(struct pop3 *p)
-{
-	p->in_auth = false;
-	p->mechanism = SLICE_NONE;
-	sasl_exchange_free(&p->exchange);
 }
 
 enum session_next
@@ -201,11 +192,11 @@ pop3_auth_line(struct pop3 *p, struct slice line)
 	p->in_auth = false;
 	if (slice_eq(line, SLICE("*"))) {
 		sasl_exchange_cancel(p->exchange);
-		pop3_auth_end(p);
+		sasl_exchange_free(&p->exchange);
 		return pop3_err(p, "Authentication cancelled");
 	}
 	if (!take_sasl_message(p, line, false)) {
-		pop3_auth_end(p);
+		sasl_exchange_free(&p->exchange);
 		return pop3_err(p, "That is not base64, or too long");
 	}
 	return NEXT_STEP;
@@ -228,7 +219,7 @@ auth_result(struct pop3 *p, enum sasl_result r, const struct buf *challenge)
 		p->identity = *sasl_exchange_authorized(p->exchange);
 		return login_done(p);
 	case SASL_EX_NO_MECHANISM:
-		pop3_err(p, "No such mechanism here");
+		pop3_err(p, "[AUTH] No such mechanism here");
 		return STEP_DONE;
 	case SASL_EX_MALFORMED:
 	case SASL_EX_CANCELLED:
