@@ -62,6 +62,10 @@ canon_user(sasl_conn_t *conn, void *context, const char *in, unsigned inlen, uns
 
 	(void)conn;
 	(void)realm;
+	if (authc && inlen <= sizeof x->claimed) {
+		memcpy(x->claimed, in, inlen);
+		x->claimed_len = inlen;
+	}
 	rc = sasl_attempt_find(t, x->accounts, slice_of(in, inlen), &x->err);
 	if (rc != RC_OK) {
 		err_add(&x->err, authc ? "authentication identity" : "authorization identity");
@@ -351,6 +355,12 @@ sasl_exchange_authorized(const struct sasl_exchange *x)
 {
 	assert(x->authorized.name[0] != '\0');
 	return &x->authorized;
+}
+
+struct slice
+sasl_exchange_claimed(const struct sasl_exchange *x)
+{
+	return slice_of(x->claimed, x->claimed_len);
 }
 
 const struct err *

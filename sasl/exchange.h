@@ -56,6 +56,8 @@ enum sasl_result sasl_exchange_cancel(struct sasl_exchange *x);
 /* After SASL_EX_OK only; valid as long as x. */
 const struct sasl_identity *sasl_exchange_authenticated(const struct sasl_exchange *x);
 const struct sasl_identity *sasl_exchange_authorized(const struct sasl_exchange *x);    /* whose mail is to be opened */
+/* Who the client says it is, as it was sent; empty before it has said so. For the log: nothing is proven. */
+struct slice sasl_exchange_claimed(const struct sasl_exchange *x);
 /* Why it did not succeed, for the log. Never holds a password. */
 const struct err *sasl_exchange_error(const struct sasl_exchange *x);
 

@@ -30,6 +30,8 @@ struct sasl_exchange {
 	bool                        authz_named;
 	struct sasl_identity        authenticated;
 	struct sasl_identity        authorized;
+	uint8_t                     claimed[SASL_NAME_MAX];     /* the authentication identity as the client sent it */
+	size_t                      claimed_len;
 	struct err                  err;                /* of our callbacks: outranks what libsasl2 makes of it */
 };
 

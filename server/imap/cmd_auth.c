@@ -1,9 +1,8 @@
 /* cmd_auth - LOGIN, AUTHENTICATE (with SASL-IR), STARTTLS [RFC 9051 s6.2, RFC 4959].
  *
  * Passwords are checked on the pool. Whatever held one is wiped when the command ends. The
- * answer to a failure is the same whatever was wrong, and after limits.auth_failures of them the
- * connection ends. A growing delay after failures would need a timer that server/session.h does
- * not offer; sleeping on the pool would hold a thread that others need.
+ * answer to a failure is the same whatever was wrong; it comes later with each one, without
+ * holding a thread, and after limits.auth_failures of them the connection ends.
  */
 #include "lib/base64.h"
 #include "lib/secret.h"
@@ -41,6 +40,7 @@ login_failed(struct imap *im, struct slice user, const struct err *e)
 	log_login(im, LOGLEVEL_INFO, "imap.login.failed", user, e);
 	imap_reply(im, IMAP_NO, "[AUTHENTICATIONFAILED] Wrong name or password");
 	im->priv->auth_failures++;
+	session_delay_login(im->s, im->priv->auth_failures);
 	if (im->priv->auth_failures < session_conf(im->s)->limits.auth_failures)
 		return;
 	buf_append_str(imap_out(im), "* BYE Too many failed logins\r\n");
@@ -196,6 +196,18 @@ auth_challenge(struct imap *im, const struct buf *challenge)
 	return IMAP_INPUT;
 }
 
+/* Without an exchange there was no memory for one. */
+static void
+auth_unavailable(struct imap *im, const struct sasl_exchange *x)
+{
+	struct err e = ERR_INIT;
+
+	if (x == NULL)
+		(void)err_nomem(&e);
+	login_unavailable(im, x != NULL ? sasl_exchange_claimed(x) : SLICE(""),
+			  x != NULL ? sasl_exchange_error(x) : &e);
+}
+
 static enum imap_result
 auth_result(struct imap *im, struct auth_args *args, enum sasl_result r,
 	    const struct buf *challenge)
@@ -207,7 +219,8 @@ auth_result(struct imap *im, struct auth_args *args, enum sasl_result r,
 		auth_ok(im, args->exchange);
 		break;
 	case SASL_EX_FAILED:
-		login_failed(im, SLICE(""), sasl_exchange_error(args->exchange));
+		login_failed(im, sasl_exchange_claimed(args->exchange),
+			     sasl_exchange_error(args->exchange));
 		break;
 	case SASL_EX_MALFORMED:
 		imap_reply(
@@ -220,7 +233,7 @@ auth_result(struct imap *im, struct auth_args *args, enum sasl_result r,
 		imap_reply(im, IMAP_BAD, "AUTHENTICATE cancelled");
 		break;
 	case SASL_EX_TEMPFAIL:
-		login_unavailable(im, SLICE(""), sasl_exchange_error(args->exchange));
+		auth_unavailable(im, args->exchange);
 		break;
 	}
 	return IMAP_DONE;
