@@ -93,9 +93,6 @@ prepare(struct imap *im, struct search *s)
 	struct err e = ERR_INIT;
 	enum rc rc;
 
-	/* A SEARCH that fails leaves nothing saved [RFC 5182 s2.1]. */
-	if ((s->program.returns & RETURN_SAVE) != 0)
-		uid_set_reset(&im->view.saved);
 	rc = imap_view_load(&im->view, im->volume, im->mailbox, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
@@ -284,6 +281,7 @@ save_result(struct imap *im, const struct search *s)
 
 	if ((r & (RETURN_ALL | RETURN_COUNT)) != 0 || (r & (RETURN_MIN | RETURN_MAX)) == 0)
 		return uid_set_copy(saved, &s->found);
+	uid_set_reset(saved);
 	if (max == 0)
 		return true;
 	return ((r & RETURN_MIN) == 0 || uid_set_add(saved, min, min))
@@ -484,6 +482,10 @@ run_search(struct imap *im)
 		r = advance(im, s);
 		spent += cost(s, phase);
 	}
+	/* Until then "$" is what the keys of this very command may name. NO leaves nothing saved,
+	 * BAD what there was [RFC 5182 s2.1]. */
+	if (r == IMAP_DONE && im->status == IMAP_NO && (s->program.returns & RETURN_SAVE) != 0)
+		uid_set_reset(&im->view.saved);
 	return r;
 }
 

@@ -174,6 +174,14 @@ test_saved(void **state)
 	(void)rig_send(s, "9 SEARCH RETURN (SAVE) ALL");
 	(void)rig_send(s, "10 SEARCH RETURN (SAVE) CHARSET X-NONE SUBJECT a");
 	rig_expect(s, "11 SEARCH $", "* SEARCH\r\n11 OK SEARCH completed\r\n");
+	/* "$" among the keys is what was saved before; BAD leaves it; MIN and MAX replace it. */
+	(void)rig_send(s, "12 SEARCH RETURN (SAVE) 1:2");
+	rig_expect(s, "13 SEARCH RETURN (SAVE) NOT $ 2:*", "13 OK SEARCH completed, result saved\r\n");
+	rig_expect(s, "14 SEARCH RETURN (SAVE) OR 1 $", "14 OK SEARCH completed, result saved\r\n");
+	rig_expect(s, "15 SEARCH RETURN (SAVE) 99", "15 BAD Message number 99 of 2 is not there\r\n");
+	rig_expect(s, "16 SEARCH $", "* SEARCH 1\r\n16 OK SEARCH completed\r\n");
+	(void)rig_send(s, "17 SEARCH RETURN (SAVE MAX) ALL");
+	rig_expect(s, "18 SEARCH $", "* SEARCH 2\r\n18 OK SEARCH completed\r\n");
 }
 
 static void
