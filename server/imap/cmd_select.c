@@ -1,10 +1,13 @@
 /* cmd_select - SELECT, EXAMINE, CLOSE, UNSELECT [RFC 9051 s6.3.2, s6.3.3, s6.4.1, s6.4.2].
  *
- * SELECT reads counters of the mailbox's row, never its messages, so it costs the same for ten
- * and for a million. The watch is set before what is told is read: a change in between is told
+ * SELECT reads counters of the mailbox's row, and messages only for UNSEEN and of mailboxes up to
+ * UNSEEN_EXISTS_MAX, so it costs no more for a million than for a thousand. The watch is set before what is told is read: a change in between is told
  * twice at worst, never missed.
  */
 #include "server/imap/commands.h"
+
+#define UNSEEN_EXISTS_MAX 2000u         /* above, UNSEEN is told only where counters give it */
+#define UNSEEN_ARENA_MAX  (16u << 20)   /* so many rows with KEYWORDS_MAX each, and room */
 
 /* ---- SELECT and EXAMINE ---- */
 
@@ -25,37 +28,15 @@ select_parse(struct imap *im, struct cursor *c)
 }
 
 static void
-out_select_flags(struct imap *im, const struct slice *keywords, size_t count)
-{
-	static const char system[] = "\\Answered \\Flagged \\Deleted \\Seen \\Draft";
-	struct buf *out = imap_out(im);
-
-	buf_printf(out, "* FLAGS (%s", system);
-	for (size_t i = 0; i < count; i++) {
-		buf_append_byte(out, ' ');
-		buf_append_slice(out, keywords[i]);
-	}
-	buf_append_str(out, ")\r\n");
-	if (im->read_only) {
-		buf_append_str(out, "* OK [PERMANENTFLAGS ()] No flags can be changed\r\n");
-		return;
-	}
-	buf_printf(out, "* OK [PERMANENTFLAGS (%s", system);
-	for (size_t i = 0; i < count; i++) {
-		buf_append_byte(out, ' ');
-		buf_append_slice(out, keywords[i]);
-	}
-	buf_append_str(out, " \\*)] Flags are kept\r\n");
-}
-
-static void
-out_select(struct imap *im, const struct mailbox_info *box)
+out_select(struct imap *im, const struct mailbox_info *box, uint32_t unseen)
 {
 	struct buf *out = imap_out(im);
 
 	buf_printf(out, "* %u EXISTS\r\n", im->view.exists);
 	if (!im->rev2)
 		buf_printf(out, "* %u RECENT\r\n", im->view.recent);
+	if (unseen > 0)
+		buf_printf(out, "* OK [UNSEEN %u] The first message without \\Seen\r\n", unseen);
 	buf_printf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", box->uidvalidity);
 	buf_printf(out, "* OK [UIDNEXT %u] Predicted next UID\r\n", box->uidnext);
 	if (im->rev2) {
@@ -91,13 +72,55 @@ start_view(struct imap *im, struct mailbox_info *box)
 	imap_view_start(&im->view, box);
 }
 
+/* The first message without \Seen in the view, among the rows of all of it. */
+static enum rc
+scan_unseen(struct imap *im, uint32_t *seq, struct err *e)
+{
+	struct view_walk walk = { 0, 0 };
+	struct message_row *rows;
+	struct arena a;
+	size_t n, i = 0;
+	enum rc rc;
+
+	arena_init(&a, UNSEEN_ARENA_MAX);
+	rc = volume_read_messages(im->volume, im->mailbox, &im->view.uids, 1, UNSEEN_EXISTS_MAX, 0,
+				  &a, &rows, &n, e);
+	if (rc == RC_OK) {
+		while (i < n && (rows[i].flags & FLAG_SEEN) != 0)
+			i++;
+		if (i < n)
+			*seq = imap_view_seq(&im->view, &walk, rows[i].uid);
+	}
+	arena_fini(&a);
+	return rc;
+}
+
+/* For UNSEEN of IMAP4rev1 [RFC 3501 s6.3.1]; rev2 has it no more. 0: there is none, or it would
+ * cost too much: "if this is missing, the client can not make any assumptions". */
+static enum rc
+find_unseen(struct imap *im, const struct mailbox_info *box, uint32_t *seq, struct err *e)
+{
+	enum rc rc;
+
+	*seq = 0;
+	if (im->rev2 || box->unseen == 0)
+		return RC_OK;
+	if (box->unseen == box->exists) {
+		*seq = 1;
+		return RC_OK;
+	}
+	if (box->exists > UNSEEN_EXISTS_MAX)
+		return RC_OK;
+	rc = imap_view_load(&im->view, im->volume, im->mailbox, e);
+	return rc == RC_OK ? scan_unseen(im, seq, e) : rc;
+}
+
 static enum imap_result
 select_run(struct imap *im)
 {
 	struct select_args *args = im->args;
 	struct mailbox_info box;
-	struct slice *keywords;
-	size_t nkeywords;
+	uint32_t unseen;
 	struct err e = ERR_INIT;
 	enum rc rc;
 
@@ -107,18 +130,17 @@ select_run(struct imap *im)
 	}
 	rc = find_and_watch(im, args->name, &box, &e);
 	if (rc == RC_OK) {
-		rc = volume_list_keywords(im->volume, box.id, &im->arena, &keywords, &nkeywords,
-		                          &e);
-		if (rc != RC_OK)
-			session_unwatch(im->s);
+		start_view(im, &box);
+		rc = imap_tell_keywords(im, true, &e);
 	}
+	if (rc == RC_OK)
+		rc = find_unseen(im, &box, &unseen, &e);
 	if (rc != RC_OK) {
+		imap_unselect(im);
 		imap_reply_error(im, rc, &e);
 		return IMAP_DONE;
 	}
-	start_view(im, &box);
-	out_select_flags(im, keywords, nkeywords);
-	out_select(im, &box);
+	out_select(im, &box, unseen);
 	imap_reply(im, IMAP_OK, "[%s] %s completed", im->read_only ? "READ-ONLY" : "READ-WRITE",
 	    im->cmd->name);
 	return IMAP_DONE;

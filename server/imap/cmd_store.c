@@ -150,6 +150,13 @@ take_result(struct imap *im, struct store *st)
 	st->missing = c->u.store.missing.count > 0;
 	imap_view_own_change(&im->view, st->before, c->u.store.modseq);
 	change_free(&im->change);
+	if (st->keywords.len > 0) {
+		struct err e = ERR_INIT;
+		enum rc rc = imap_tell_keywords(im, false, &e);
+
+		if (rc != RC_OK)
+			return fail(im, rc, &e);
+	}
 	st->phase = STORE_ANSWER;
 	/* .SILENT: OK also if some are gone [RFC 2180 s4.2.1]. */
 	return st->silent ? completed(im) : IMAP_MORE;

@@ -151,6 +151,10 @@ enum imap_result imap_submit(struct imap *im, struct change *c);
  * called again (IMAP_MORE). Pool. */
 bool imap_tell_changes(struct imap *im, bool expunge);
 
+/* "* FLAGS" and PERMANENTFLAGS of the selected mailbox if it has keywords that were not told yet, or in any case
+ * [RFC 9051 s7.3.5, s7.1]. Goes before anything that shows such a keyword. Pool. */
+MUST_USE enum rc imap_tell_keywords(struct imap *im, bool always, struct err *e);
+
 /* "* 5 FETCH (FLAGS (...))", with the UID for UID commands and in IMAP4rev2. */
 void imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row);
 

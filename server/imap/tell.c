@@ -1,7 +1,7 @@
 /* tell - untagged news of the selected mailbox, and what sets of numbers mean in it.
  *
  * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order:
- * flags of known messages (by the sequence numbers that the client still has), EXPUNGEs, then
+ * FLAGS if the mailbox has new keywords, flags of known messages (by the sequence numbers that the client still has), EXPUNGEs, then
  * EXISTS and RECENT. The view moves on only with what was written, so a piece may end anywhere
  * and the next call goes on by asking again.
  *
@@ -19,6 +19,7 @@
 
 #define TELL_ROWS      256u             /* flag changes told in one piece */
 #define TELL_ARENA_MAX (4u << 20)       /* TELL_ROWS rows with KEYWORDS_MAX each, and room */
+#define KEYWORDS_LISTED 65536u          /* octets of keywords in FLAGS */
 #define NO_MODSEQ_YET  ((mail_modseq)INT64_MAX)
 
 static void
@@ -29,6 +30,61 @@ log_failure(struct imap *im, const char *ev, const struct err *e)
 	session_log(im->s, &l, LOGLEVEL_WARN, ev);
 	log_err(&l, e);
 	log_end(&l);
+}
+
+static void
+out_keyword_list(struct buf *out, const char *begin, const struct slice *keywords, size_t count)
+{
+	buf_append_str(out, begin);
+	buf_append_str(out, "\\Answered \\Flagged \\Deleted \\Seen \\Draft");
+	for (size_t i = 0; i < count; i++) {
+		buf_append_byte(out, ' ');
+		buf_append_slice(out, keywords[i]);
+	}
+}
+
+/* How many of them fit into a list. Beyond, it names no more: "at a minimum, the system-defined
+ * flags" [RFC 9051 s7.3.5]. */
+static size_t
+listable(const struct slice *keywords, size_t count)
+{
+	size_t octets = 0, n = 0;
+
+	while (n < count && (octets += keywords[n].len + 1) <= KEYWORDS_LISTED)
+		n++;
+	return n;
+}
+
+enum rc
+imap_tell_keywords(struct imap *im, bool always, struct err *e)
+{
+	struct buf *out = imap_out(im);
+	struct slice *keywords = NULL;
+	struct arena a;
+	size_t count = 0;
+	enum rc rc;
+
+	arena_init(&a, TELL_ARENA_MAX);
+	rc = volume_list_keywords(im->volume, im->mailbox, &a, &keywords, &count, e);
+	if (rc == RC_LIMIT || rc == RC_NOMEM) {
+		rc = RC_OK;
+		count = 0;
+	}
+	if (rc == RC_OK)
+		count = listable(keywords, count);
+	if (rc == RC_OK && (always || count != im->view.keywords_told)) {
+		im->view.keywords_told = count;
+		out_keyword_list(out, "* FLAGS (", keywords, count);
+		buf_append_str(out, ")\r\n");
+		if (im->read_only) {
+			buf_append_str(out, "* OK [PERMANENTFLAGS ()] No flags can be changed\r\n");
+		} else {
+			out_keyword_list(out, "* OK [PERMANENTFLAGS (", keywords, count);
+			buf_append_str(out, " \\*)] Flags are kept\r\n");
+		}
+	}
+	arena_fini(&a);
+	return rc;
 }
 
 /* Unilateral FETCH data carry the UID where the client works by UIDs, and always in IMAP4rev2,
@@ -170,6 +226,8 @@ tell(struct imap *im, const struct view_changes *c, bool expunge, bool *done, st
 	 * expunged_told. */
 	if (!expunge || c->changed_count > 0 || c->vanished.count > 0)
 		rc = imap_view_load(view, im->volume, im->mailbox, e);
+	if (rc == RC_OK && (c->changed_count > 0 || c->added.count > 0))
+		rc = imap_tell_keywords(im, false, e);
 	if (rc != RC_OK)
 		return rc;
 	if (c->more) {

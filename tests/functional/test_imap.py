@@ -173,7 +173,8 @@ def test_store_and_search(box):
     assert box.cmd("SEARCH SEEN")[0] == b"* SEARCH 2 4 6"
     assert box.cmd("SEARCH NOT SEEN 2:*")[0] == b"* SEARCH 3 5"
     r = box.cmd("STORE 1:2 +FLAGS ($Work \\Flagged)")
-    assert len(r) == 3 and b"$Work" in r[0]
+    assert r[0].startswith(b"* FLAGS (") and b"$Work" in r[0] and r[1].startswith(b"* OK [PERMANENTFLAGS (")
+    assert len(r) == 5 and b"$Work" in r[2]
     assert len(box.cmd("STORE 1 FLAGS.SILENT (\\Answered)")) == 1
     assert box.cmd("SEARCH KEYWORD $work")[0] == b"* SEARCH 2"
     assert box.cmd("SEARCH OR ANSWERED FLAGGED")[0] == b"* SEARCH 1 2"
@@ -378,6 +379,37 @@ def test_wrong_password(shared, how):
             assert b"NO [AUTHENTICATIONFAILED]" in r[-1]
         c.cmd("SELECT INBOX", expect=b"BAD")
         c.cmd("LOGIN anna anna-secret")
+
+
+def test_failed_logins_are_answered_late():
+    with Server({"anna": "anna-secret"}, auth_delay=600) as s:
+        s.start()
+        with s.raw("imap") as c, s.raw("imap") as d:
+            c.line(), d.line()
+            for least, most in ((0.6, 2), (1.2, 4)):
+                began = time.monotonic()
+                c.send("a LOGIN anna wrong\r\nb NOOP\r\n")
+                assert c.line().startswith(b"a NO")
+                assert least <= time.monotonic() - began < most
+                assert c.line().startswith(b"b OK")
+            c.send("c LOGIN anna wrong\r\n")
+            began = time.monotonic()
+            d.cmd("LOGIN anna anna-secret")
+            assert time.monotonic() - began < 0.6, "others do not wait"
+
+
+@pytest.mark.parametrize("how", ["LOGIN", "PLAIN"])
+def test_a_failed_login_is_logged_with_its_name(shared, how):
+    user = "who-is-" + how.lower()
+    with shared.raw("imap") as c:
+        c.line()
+        if how == "LOGIN":
+            c.cmd("LOGIN %s wrong" % user, expect=b"NO")
+        else:
+            c.cmd("AUTHENTICATE PLAIN " + base64.b64encode(b"\0" + user.encode() + b"\0wrong").decode(), expect=b"NO")
+    line, = (x for x in shared.log().splitlines() if "imap.login.failed" in x and user in x)
+    assert 'user="%s"' % user in line or "user=%s" % user in line
+    assert "wrong" not in line.replace("wrong password", "")
 
 
 def test_authenticate_plain(shared):

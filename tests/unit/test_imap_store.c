@@ -9,7 +9,10 @@ test_operations(void **state)
 	(void)state;
 	fx_append_n(rig_inbox(), 3);
 	s = rig_selected();
-	rig_expect(s, "1 STORE 1 FLAGS (\\Seen $Work)", "* 1 FETCH (FLAGS (\\Seen \\Recent $Work))\r\n1 OK STORE completed\r\n");
+	rig_expect(s, "1 STORE 1 FLAGS (\\Seen $Work)",
+	           "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work)\r\n"
+	           "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work \\*)] Flags are kept\r\n"
+	           "* 1 FETCH (FLAGS (\\Seen \\Recent $Work))\r\n1 OK STORE completed\r\n");
 	rig_expect(s, "2 STORE 1 +flags \\Draft \\Answered",
 	           "* 1 FETCH (FLAGS (\\Answered \\Seen \\Draft \\Recent $Work))\r\n2 OK STORE completed\r\n");
 	rig_expect(s, "3 STORE 1:2 -FLAGS (\\Answered \\Draft $work)",
@@ -51,6 +54,7 @@ test_too_many_keywords(void **state)
 	fx_append_n(rig_inbox(), 1);
 	s = rig_selected();
 	for (char letter = 'a'; letter < 'c'; letter++) {
+		const char *said;
 		size_t n = (size_t)snprintf(line, sizeof line, "1 STORE 1 +FLAGS.SILENT (");
 
 		for (int i = 0; i < 30; i++) {
@@ -59,8 +63,9 @@ test_too_many_keywords(void **state)
 			n += (size_t)snprintf(line + n, sizeof line - n, "%d ", i);
 		}
 		line[n - 1] = ')';
-		rig_expect(s, line, letter == 'a' ? "1 OK STORE completed\r\n"
-		                                  : "1 NO [LIMIT] Too many keywords for one message\r\n");
+		said = rig_send(s, line);
+		assert_true(letter == 'a' ? strstr(said, "\r\n1 OK STORE completed\r\n") != NULL
+		                          : strcmp(said, "1 NO [LIMIT] Too many keywords for one message\r\n") == 0);
 	}
 	rig_end(s);
 }

@@ -1,6 +1,10 @@
 /* The view: sequence numbers, sets, and what is told when, with several sessions on one mailbox. */
 #include "tests/unit/imap_rig.h"
 
+#define FLAGS_WITH(keywords) \
+	"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft " keywords ")\r\n" \
+	"* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft " keywords " \\*)] Flags are kept\r\n"
+
 /* ---- sets ---- */
 
 static const struct set_case {
@@ -269,6 +273,61 @@ test_short_lives(void **state)
 	rig_end(a);
 }
 
+/* A keyword that others made in the mailbox is named before it is seen [RFC 9051 s7.3.5]; once. */
+static void
+test_others_new_keyword(void **state)
+{
+	struct session *a;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 2);
+	a = rig_selected();
+	fx_store(rig_inbox(), 1, 1, STORE_ADD, 0, "$x");
+	rig_expect(a, "1 NOOP", FLAGS_WITH("$x") "* 1 FETCH (FLAGS (\\Recent $x))\r\n1 OK NOOP completed\r\n");
+	fx_store(rig_inbox(), 2, 2, STORE_ADD, 0, "$X");
+	rig_expect(a, "2 NOOP", "* 2 FETCH (FLAGS (\\Recent $x))\r\n2 OK NOOP completed\r\n");
+	(void)rig_send(a, "3 EXAMINE INBOX");
+	fx_store(rig_inbox(), 2, 2, STORE_ADD, 0, "$b");
+	rig_expect(a, "4 NOOP", "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $b $x)\r\n"
+	           "* OK [PERMANENTFLAGS ()] No flags can be changed\r\n"
+	           "* 2 FETCH (FLAGS ($b $x))\r\n4 OK NOOP completed\r\n");
+	rig_end(a);
+}
+
+/* APPEND, COPY and STORE in the mailbox that is selected. */
+static void
+test_own_new_keyword(void **state)
+{
+	struct session *a;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1);
+	a = rig_selected();
+	assert_true(slice_starts(slice_str(rig_send(a, "1 APPEND INBOX ($a) {8+}\r\na: b\r\n\r\n")),
+	                         SLICE(FLAGS_WITH("$a") "* 2 EXISTS\r\n* 2 RECENT\r\n1 OK [APPENDUID ")));
+	rig_expect(a, "2 STORE 1 +FLAGS.SILENT ($b)", FLAGS_WITH("$a $b") "2 OK STORE completed\r\n");
+	rig_expect(a, "3 STORE 2 +FLAGS.SILENT ($b)", "3 OK STORE completed\r\n");
+	rig_end(a);
+}
+
+static void
+test_first_unseen(void **state)
+{
+	struct session *a;
+
+	(void)state;
+	a = rig_session();
+	assert_null(strstr(rig_send(a, "1 SELECT INBOX"), "UNSEEN"));
+	fx_append_n(rig_inbox(), 4);
+	assert_non_null(strstr(rig_send(a, "2 SELECT INBOX"), "* OK [UNSEEN 1] "));
+	fx_store(rig_inbox(), 1, 3, STORE_ADD, FLAG_SEEN, "");
+	fx_expunge(rig_inbox(), 2, 2);
+	assert_non_null(strstr(rig_send(a, "3 EXAMINE INBOX"), "* OK [UNSEEN 3] "));
+	fx_store(rig_inbox(), 4, 4, STORE_ADD, FLAG_SEEN, "");
+	assert_null(strstr(rig_send(a, "4 SELECT INBOX"), "UNSEEN"));
+	rig_end(a);
+}
+
 static void
 test_uid_command_tells_uid(void **state)
 {
@@ -279,7 +338,8 @@ test_uid_command_tells_uid(void **state)
 	a = rig_selected();
 	fx_store(rig_inbox(), 3, 3, STORE_ADD, FLAG_DELETED, "$x");
 	fx_expunge(rig_inbox(), 1, 1);
-	rig_expect(a, "1 UID FETCH 2 UID", "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3 FLAGS (\\Deleted \\Recent $x))\r\n"
+	rig_expect(a, "1 UID FETCH 2 UID", "* 2 FETCH (UID 2)\r\n" FLAGS_WITH("$x")
+	           "* 3 FETCH (UID 3 FLAGS (\\Deleted \\Recent $x))\r\n"
 	           "* 1 EXPUNGE\r\n1 OK UID FETCH completed\r\n");
 	rig_end(a);
 }
@@ -366,6 +426,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_exists, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_expunge_waits, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_short_lives, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_others_new_keyword, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_own_new_keyword, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_first_unseen, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_uid_command_tells_uid, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_rev2_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
