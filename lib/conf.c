@@ -396,6 +396,9 @@ check_listen(struct reader *r, const struct conf_listen *l)
 {
 	const struct conf *c = r->c;
 
+	/* Whoever speaks SMTP would find the wrong protocol [RFC 2033 s5]. */
+	if (l->port == 25 && (l->protocol == CONF_LMTP || l->protocol == CONF_LMTPS))
+		return fail_at(r, l->line, "[%s] port 25 is for SMTP, not for LMTP: use another, or a socket", r->label);
 	if ((l->port == 0) == (l->socket[0] == '\0'))
 		return fail_at(r, l->line, "[%s] wants either port or socket", r->label);
 	for (const struct conf_listen *o = c->listens; o < l; o++) {

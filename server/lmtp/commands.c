@@ -21,6 +21,8 @@ static void run_rset(struct lmtp *l, struct slice arg);
 static void run_vrfy(struct lmtp *l, struct slice arg);
 static void run_noop(struct lmtp *l, struct slice arg);
 static void run_quit(struct lmtp *l, struct slice arg);
+static void run_help(struct lmtp *l, struct slice arg);
+static void run_expn(struct lmtp *l, struct slice arg);
 static void run_starttls(struct lmtp *l, struct slice arg);
 static void run_helo(struct lmtp *l, struct slice arg);
 static void run_http(struct lmtp *l, struct slice arg);
@@ -39,6 +41,8 @@ static const struct verb {
 	{ SLICE_INIT("VRFY"), ARG_ANY, false, run_vrfy },
 	{ SLICE_INIT("NOOP"), ARG_ANY, false, run_noop },
 	{ SLICE_INIT("QUIT"), ARG_NONE, false, run_quit },
+	{ SLICE_INIT("HELP"), ARG_ANY, false, run_help },
+	{ SLICE_INIT("EXPN"), ARG_ANY, false, run_expn },
 	{ SLICE_INIT("STARTTLS"), ARG_NONE, false, run_starttls },
 	{ SLICE_INIT("HELO"), ARG_ANY, false, run_helo },
 	{ SLICE_INIT("EHLO"), ARG_ANY, false, run_helo },
@@ -79,7 +83,8 @@ lmtp_bad(struct lmtp *l, const char *fmt, ...)
 	va_list ap;
 
 	if (session_bad_command(l->s)) {
-		lmtp_reply(l, "554 5.5.0 Too many errors (limit bad_commands)");
+		/* 421, as nothing else may come before our closing [RFC 5321 s3.8] */
+		lmtp_reply(l, "421 4.7.0 Too many errors (limit bad_commands)");
 		l->want = LMTP_QUIT;
 		return;
 	}
@@ -93,7 +98,8 @@ run_lhlo(struct lmtp *l, struct slice arg)
 {
 	struct buf *out = session_out(l->s);
 
-	if (!lmtp_domain_valid(arg) || !slice_to_cstr(arg, l->helo, sizeof l->helo)) {
+	/* What is said before SMTPUTF8 is ASCII [RFC 6531 s3.7.1]. */
+	if (!lmtp_domain_valid(arg) || !text_is_ascii(arg) || !slice_to_cstr(arg, l->helo, sizeof l->helo)) {
 		lmtp_bad(l, "501 5.5.4 Syntax: LHLO domain");
 		return;
 	}
@@ -119,12 +125,25 @@ too_big(struct lmtp *l)
 	return true;
 }
 
+/* size-value = 1*20DIGIT [RFC 1870 s3]; what no number of ours holds is too big all the same */
+static bool
+parse_size(struct slice s, uint64_t *out)
+{
+	if (slice_to_u64(s, UINT64_MAX / 2, out))
+		return true;
+	*out = UINT64_MAX / 2;
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+	return s.len > 0 && s.len <= 20;
+}
+
 /* SIZE [RFC 1870 s6], BODY [RFC 6152 s2], SMTPUTF8 [RFC 6531 s3.4]. False: answered. */
 static bool
 mail_param(struct lmtp *l, const struct lmtp_param *p)
 {
 	if (slice_eq_nocase(p->name, SLICE("SIZE"))) {
-		if (slice_to_u64(p->value, UINT64_MAX / 2, &l->declared_size))
+		if (parse_size(p->value, &l->declared_size))
 			return true;
 		lmtp_bad(l, "501 5.5.4 Syntax: SIZE=octets");
 		return false;
@@ -186,10 +205,21 @@ run_mail(struct lmtp *l, struct slice arg)
 	}
 	if (!ok) {
 		lmtp_transaction_reset(l);
+		l->mail_refused = true;
 		return;
 	}
 	l->mail_given = true;
 	lmtp_reply(l, "250 2.1.0 Sender ok");
+}
+
+/* RCPT or DATA without MAIL. No mistake of a client that pipelined them behind a MAIL that we refused. */
+static void
+mail_missing(struct lmtp *l)
+{
+	if (l->mail_refused)
+		lmtp_reply(l, "503 5.5.1 MAIL was refused");
+	else
+		lmtp_bad(l, "503 5.5.1 MAIL first");
 }
 
 static void
@@ -201,7 +231,7 @@ run_rcpt(struct lmtp *l, struct slice arg)
 	struct lmtp_path path;
 
 	if (!l->mail_given) {
-		lmtp_bad(l, "503 5.5.1 MAIL first");
+		mail_missing(l);
 		return;
 	}
 	if (l->rcpt_count >= limit) {
@@ -216,7 +246,7 @@ run_rcpt(struct lmtp *l, struct slice arg)
 	else if (p.expected != NULL)
 		lmtp_bad(l, "501 5.5.4 Syntax error in parameters: expected %s", p.expected);
 	else if (path.utf8 && !l->smtputf8)
-		lmtp_bad(l, "553 5.6.7 A non-ASCII address needs SMTPUTF8");
+		lmtp_reply(l, "553 5.6.7 A non-ASCII address needs SMTPUTF8");
 	else
 		lmtp_rcpt_add(l, &path);
 }
@@ -226,7 +256,7 @@ run_data(struct lmtp *l, struct slice arg)
 {
 	(void)arg;
 	if (!l->mail_given) {
-		lmtp_bad(l, "503 5.5.1 MAIL first");
+		mail_missing(l);
 		return;
 	}
 	/* [RFC 2033 s4.2]. No mistake of the client, who pipelines. */
@@ -270,6 +300,20 @@ run_quit(struct lmtp *l, struct slice arg)
 	(void)arg;
 	lmtp_reply(l, "221 2.0.0 Bye");
 	l->want = LMTP_QUIT;
+}
+
+static void
+run_help(struct lmtp *l, struct slice arg)
+{
+	(void)arg;
+	lmtp_reply(l, "214 2.0.0 LHLO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS QUIT [RFC 2033]");
+}
+
+static void
+run_expn(struct lmtp *l, struct slice arg)
+{
+	(void)arg;
+	lmtp_bad(l, "502 5.5.1 EXPN is not implemented");
 }
 
 static void

@@ -71,6 +71,7 @@ struct lmtp {
 	/* The transaction, in its arena: */
 	struct arena      arena;
 	bool              mail_given;
+	bool              mail_refused;         /* the last MAIL; RSET and LHLO forget it */
 	bool              smtputf8;
 	struct slice      sender;
 	uint64_t          declared_size;        /* SIZE=; 0: not given */

@@ -47,7 +47,8 @@ lmtp_trace(const struct lmtp *l, uint64_t now_us, struct buf *out)
 	buf_append_str(out, "Received: from ");
 	append_peer(l, out);
 	buf_printf(out, "\r\n\tby %s with %s id %s", server_hostname(session_server(l->s)), with_protocol(l), id);
-	if (l->rcpt_count == 1)
+	/* A name without a domain is no Path [RFC 5321 s4.4]. */
+	if (l->rcpt_count == 1 && slice_find_byte(l->rcpts->text, '@') < l->rcpts->text.len)
 		buf_printf(out, "\r\n\tfor <%.*s>", SLICE_ARG(l->rcpts->text));
 	buf_printf(out, ";\r\n\t%s\r\n", date);
 }

@@ -6,7 +6,7 @@ static const struct slice inbox = SLICE_INIT("INBOX");
 void
 lmtp_transaction_init(struct lmtp *l)
 {
-	l->mail_given = l->smtputf8 = false;
+	l->mail_given = l->mail_refused = l->smtputf8 = false;
 	l->sender = SLICE_NONE;
 	l->declared_size = 0;
 	l->rcpts = NULL;

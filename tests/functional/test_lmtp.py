@@ -1,5 +1,9 @@
 """LMTP [RFC 2033] as MTAs speak it, and as attackers do."""
 
+import os
+import re
+import socket
+
 import pytest
 
 from harness import Raw, Server, fetch_all, message, set_limit, strip_trace
@@ -134,7 +138,14 @@ def test_bytes_in_any_pieces(shared, split):
     ("MAIL FROM:<\"\"@example.org> FOO=1", "555"), ("MAIL TO:<a@example.org>", "50"), ("MAIL", "50"),
     ("MAIL FROM:<a@example.org> SIZE=abc", "50"), ("MAIL FROM:<a@example.org> SIZE=99999999999", "552 5.3.4"),
     ("RCPT TO:<anna>", "503"), ("FOO", "500"), ("VRFY anna", "25"), ("", "500"), ("NOOP \0", "50"),
-    ("MAIL FROM:<" + "a" * 5000 + ">", "50"),
+    ("MAIL FROM:<" + "a" * 5000 + ">", "50"), ("MAIL FROM:<a@example.org> SIZE=" + "9" * 20, "552 5.3.4"),
+    ("MAIL FROM:<a@example.org> SIZE=" + "9" * 21, "501 5.5.4"), ("MAIL FROM:<a@example.org> SIZE", "501 5.5.4"),
+    ("MAIL FROM:<a@example.org> BODY=BINARYMIME", "501 5.5.4"), ("MAIL FROM:<a@example.org> BODY=8bitmime", "250"),
+    ("MAIL FROM:<\u00e4@example.org>", "553 5.6.7"), ("MAIL FROM:<\u00e4@example.org> SMTPUTF8", "250"),
+    ("mail from:<%s@%s>" % ("a" * 64, ".".join(["b" * 63] * 3 + ["c" * 63])), "250"), ("LHLO", "501 5.5.4"),
+    ("LHLO m\u00fcller.example", "501 5.5.4"), ("LHLO [192.0.2.1]", "250"), ("LHLO [IPv6:2001:db8::1]", "250"),
+    ("QUIT now", "501 5.5.4"), ("DATA now", "501 5.5.4"), ("RSET ", "250"), ("NOOP what you like", "250"),
+    ("HELP", "214 2.0.0"), ("EXPN list", "502 5.5.1"), ("VRFY", "501 5.5.4"), ("BDAT 3 LAST", "500 5.5.1"),
 ], ids=lambda v: repr(v)[:24])
 def test_bad_commands_get_a_clear_answer(lmtp, line, expect):
     say(lmtp, line, expect)
@@ -148,6 +159,125 @@ def test_odd_recipient_paths(lmtp, path):
     lmtp.send("RCPT TO:%s\r\n" % path)
     assert lmtp.reply()[:3] in (b"250", b"550", b"501")
     say(lmtp, "NOOP", "250")
+
+
+def test_rcpt_pipelined_behind_a_refused_mail(lmtp):
+    """However many: they are no mistakes of the client, which could not know [RFC 2920 s3.1]."""
+    lmtp.send("MAIL FROM:<a@example.org> SIZE=99999999999\r\n" + "RCPT TO:<anna>\r\n" * 100 + "DATA\r\nNOOP\r\n")
+    codes = [lmtp.reply()[:9] for _ in range(103)]
+    assert codes == [b"552 5.3.4"] + [b"503 5.5.1"] * 101 + [b"250 2.0.0"]
+
+
+def test_too_many_bad_commands_end_the_connection(lmtp):
+    lmtp.send("FOO\r\n" * 30)
+    replies = [lmtp.reply() for _ in range(20)]
+    assert all(r.startswith(b"500 5.5.1") for r in replies[:19]), replies
+    assert replies[19].startswith(b"421 4.7.0")
+    assert lmtp.at_eof()
+
+
+def test_every_reply_has_an_enhanced_code(lmtp):
+    """Of its own class, on all replies but greeting, LHLO's and 354 [RFC 2034 s3]."""
+    lines = ["MAIL FROM:<a@example.org>", "MAIL FROM:<a@example.org>", "RCPT TO:<anna>", "RCPT TO:<nobody>", "RCPT TO:<>",
+             "RCPT TO:<anna> NOTIFY=NEVER", "RCPT anna", "DATA x", "RSET", "DATA", "VRFY a", "HELP", "EXPN", "FOO", "EHLO x",
+             "STARTTLS x", "QUIT"]
+    for line in lines:
+        lmtp.send(line + "\r\n")
+        r = lmtp.reply()
+        assert re.match(rb"([245])\d\d \1\.\d{1,3}\.\d{1,3} ", r), (line, r)
+
+
+@pytest.mark.parametrize("at", ["rcpt", "data", "dot", "quit"])
+def test_half_closed(shared, at):
+    """Who has closed its sending side gets all its replies, and what was complete is delivered."""
+    user = "half" + at
+    shared.add_user(user)
+    text = "LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<%s>\r\n" % user
+    want = [b"220", b"250", b"250", b"250"]
+    if at != "rcpt":
+        text += "DATA\r\nSubject: half\r\n\r\nbody\r\n"
+        want.append(b"354")
+    if at in ("dot", "quit"):
+        text += ".\r\n"
+        want.append(b"250")
+    if at == "quit":
+        text += "QUIT\r\n"
+        want.append(b"221")
+    with shared.raw("lmtp") as c:
+        c.send(text)
+        c.sock.shutdown(socket.SHUT_WR)
+        assert [c.reply()[:3] for _ in want] == want
+        assert c.at_eof()
+    with shared.imap(user) as c:
+        assert len(fetch_all(c)) == (at in ("dot", "quit"))
+
+
+def test_a_thousand_recipients():
+    names = ["many%d" % i for i in range(20)]
+    with Server({n: "x-secret" for n in names}) as s:
+        s.start()
+        with s.raw("lmtp") as c:
+            c.reply()
+            say(c, "LHLO x", "250")
+            say(c, "MAIL FROM:<a@b.example>", "250")
+            c.send("".join("RCPT TO:<%s+%d@example.org>\r\n" % (names[i % 20], i) for i in range(1001)))
+            replies = [c.reply() for _ in range(1001)]
+            assert all(r.startswith(b"250 2.1.5") for r in replies[:1000])
+            assert replies[1000].startswith(b"452 4.5.3")
+            say(c, "DATA", "354")
+            c.send(message("to many") + ".\r\n")
+            assert all(c.reply().startswith(b"250 2.0.0") for _ in range(1000))
+            say(c, "QUIT", "221")
+        for n in names:
+            with s.imap(n) as c:
+                assert len(fetch_all(c)) == 1
+
+
+def test_a_line_without_end(shared):
+    """Forty megabytes without a line end, and the memory does not grow with them."""
+    shared.add_user("longline")
+    with shared.raw("lmtp") as c:
+        c.reply()
+        say(c, "LHLO x", "250")
+        say(c, "MAIL FROM:<a@b.example>", "250")
+        say(c, "RCPT TO:<longline@example.org>", "250")
+        say(c, "DATA", "354")
+        before = shared.rss_kb()
+        c.send("Subject: long\r\n\r\n")
+        for _ in range(40):
+            c.send(b"." * (1 << 20))
+        c.send("\r\n.\r\n")
+        assert c.reply().startswith(b"250 2.0.0")
+        if not os.environ.get("RESTANTE_WRAP"):
+            assert shared.rss_kb() - before < 16384
+    with shared.imap("longline") as c:
+        (_, data), = fetch_all(c).values()
+    # The first dot of a line is stuffing.
+    assert strip_trace(data) == b"Subject: long\r\n\r\n" + b"." * ((40 << 20) - 1) + b"\r\n"
+
+
+@pytest.mark.parametrize("sender,rcpt,smtputf8", [
+    ("a@b.example", "traced@example.org", False), ("", "traced", False), ("\u00e4@b.example", "traced@example.org", True),
+])
+def test_trace(shared, sender, rcpt, smtputf8):
+    """Return-Path and Received as [RFC 5321 s4.4] spells them, types of [RFC 3848] and [RFC 6531]."""
+    if "traced" not in shared.users:
+        shared.add_user("traced")
+    with shared.raw("lmtp") as c:
+        c.reply()
+        say(c, "LHLO [IPv6:2001:db8::1]", "250")
+        say(c, "MAIL FROM:<%s>%s" % (sender, " SMTPUTF8" if smtputf8 else ""), "250")
+        say(c, "RCPT TO:<%s>" % rcpt, "250")
+        say(c, "DATA", "354")
+        c.send(message("traced") + ".\r\n")
+        assert c.reply().startswith(b"250")
+    with shared.imap("traced") as c:
+        data = fetch_all(c).popitem()[1][1].decode()
+    forward = r"\r\n\tfor <%s>" % re.escape(rcpt) if "@" in rcpt else ""
+    assert re.match(r"Return-Path: <%s>\r\nReceived: from \[IPv6:2001:db8::1\] \(\[127\.0\.0\.1\]\)\r\n"
+                    r"\tby \S+ with %s id [0-9a-f]+-1%s;\r\n"
+                    r"\t\w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}\r\nFrom: "
+                    % (sender, "UTF8LMTP" if smtputf8 else "LMTP", forward), data), data[:400]
 
 
 def test_detail_files_into_its_folder(shared):

@@ -149,6 +149,8 @@ static const struct bad_case {
 	{ "listener twice", SLICE_INIT(L("[listen a]\n")), "6: section [listen a] appears twice (first in line 3)" },
 	{ "one port for two", SLICE_INIT(L("[listen b]\nprotocol=lmtp\nport=1\n")),
 	  "6: [listen b] has the address and port, or socket, of [listen a]" },
+	{ "LMTP on the port of SMTP", SLICE_INIT(L("[listen b]\nprotocol=lmtp\nport=25\n")),
+	  "6: [listen b] port 25 is for SMTP, not for LMTP: use another, or a socket" },
 	{ "name wanted", SLICE_INIT("[volume]\n"),
 	  "1: section [volume NAME]: a name of at most 40 letters, digits, - _ . is needed" },
 	{ "name leaves the directory", SLICE_INIT("[volume ../v]\n"),
