@@ -316,13 +316,15 @@ volume_check(struct volume *v, const struct log_report *rep,
 	struct check c = {
 		.v = v, .rep = rep, .progress = progress, .progress_arg = progress_arg, .out = out
 	};
-	struct log_params lp = { .path = v->path, .mode = LOG_READ };
+	struct log_params lp = {
+		.path = v->path, .mode = LOG_READ, .ask_synced = index_synced, .ask_arg = &c.meta
+	};
 	enum rc rc;
 
 	*out = (struct check_result){ 0 };
 	open_real(&c);
 	/* A handle of its own, opened after the snapshot: it reaches at least as far. */
-	rc = log_open(&lp, NULL, &c.log, e);
+	rc = log_open(&lp, NULL, &c.log, e);      /* its findings come again with the replay */
 	if (rc == RC_OK && c.real != NULL)
 		check_belongs(&c);
 	if (rc == RC_OK)

@@ -5,6 +5,9 @@
  * less than the log remembers (its floor), or was written by an owner whose takeover is not on the
  * log's chain. Otherwise the log's tail after `applied` is replayed.
  *
+ * Before that the log itself asks what the index knows as synced: an acknowledged frame that no
+ * longer holds is damage then, not a torn tail.
+ *
  * A rebuild goes to a file of its own, without journal and syncs, is checked at its end, synced as
  * a whole and renamed into place while nobody has the index open: cut at any step, either the old
  * state or none is there, and none means rebuild.
@@ -20,8 +23,9 @@
 
 #define REPLAY_FRAMES 1000u     /* per transaction when catching up */
 
-enum rc
-index_examine(const struct log *log, const struct index_meta *m, struct err *e)
+/* What the log tells as soon as its head is read. */
+static enum rc
+examine_origin(const struct log *log, const struct index_meta *m, struct err *e)
 {
 	uint8_t id[16];
 
@@ -34,11 +38,43 @@ index_examine(const struct log *log, const struct index_meta *m, struct err *e)
 	if (!log_knows_takeover(log, m->takeover))
 		return err_set(e, RC_CORRUPT,
 		               "index was written by an owner that the log does not know");
-	if (m->applied > log_last(log))
-		return err_set(e, RC_CORRUPT, "index is ahead of the log");
 	if (m->applied < log_floor(log))
 		return err_set(e, RC_CORRUPT, "index is older than what the log remembers");
 	return RC_OK;
+}
+
+enum rc
+index_examine(const struct log *log, const struct index_meta *m, struct err *e)
+{
+	enum rc rc = examine_origin(log, m, e);
+
+	if (rc == RC_OK && m->applied != 0 && !log_has(log, m->applied))
+		return err_set(e, RC_CORRUPT, "index has applied what is not in the log");
+	return rc;
+}
+
+void
+index_peek(const struct volume *v, struct index_meta *m)
+{
+	struct err e = ERR_INIT;
+	struct db *db;
+
+	*m = (struct index_meta){ .applied = 0 };
+	if (access(v->index_path, F_OK) != 0 ||
+	    db_open(v->index_path, DB_READ, NULL, &db, &e) != RC_OK)
+		return;
+	if (schema_read_meta(db, m, &e) != RC_OK)
+		*m = (struct index_meta){ .applied = 0 };
+	db_close(&db);
+}
+
+log_lsn
+index_synced(void *arg, const struct log *log)
+{
+	const struct index_meta *m = arg;
+	struct err e = ERR_INIT;
+
+	return examine_origin(log, m, &e) == RC_OK && m->synced <= m->applied ? m->synced : 0;
 }
 
 /* ---- replay ---- */
@@ -50,6 +86,7 @@ struct replay_run {
 	uint32_t       commit_every;
 	uint32_t       frames;
 	const char    *what;
+	uint64_t       damage;          /* findings before */
 };
 
 static enum rc
@@ -57,7 +94,7 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
               const struct log_addr *addr, struct err *e)
 {
 	struct replay_run *run = arg;
-	const struct log_report *rep = &run->v->p.report;
+	const struct log_report *rep = &run->v->report;
 	struct log_addr data = *addr;
 	enum rc rc;
 
@@ -68,9 +105,16 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
 	rc = apply_record(run->ap, r, &data, e);
 	if (rc != RC_SYNTAX)
 		return rc;
-	if (rep->found != NULL)
-		rep->found(rep->arg, f->seg, addr->offset, addr->len, r->lsn, r->lsn, e->text);
+	rep->found(rep->arg, f->seg, addr->offset, addr->len, r->lsn, r->lsn, e->text);
 	return RC_OK;
+}
+
+/* Records that are damaged will not be met again: the index remembers that they were. */
+static void
+note_damage(struct replay_run *run)
+{
+	if (atomic_load(&run->v->damage) != run->damage)
+		run->ap->meta.damaged = true;
 }
 
 static enum rc
@@ -83,6 +127,7 @@ replay_frame(void *arg, const struct frame_info *f, struct err *e)
 	if (run->commit_every == 0 || ++run->frames < run->commit_every)
 		return RC_OK;
 	run->frames = 0;
+	note_damage(run);
 	rc = schema_write_meta(run->ap->db, &run->ap->meta, e);
 	return rc == RC_OK ? db_exec(run->ap->db, "COMMIT; BEGIN IMMEDIATE", e) : rc;
 }
@@ -101,7 +146,7 @@ enum rc
 index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every,
              const char *what, struct err *e)
 {
-	struct replay_run run = { v, ap, last, commit_every, 0, what };
+	struct replay_run run = { v, ap, last, commit_every, 0, what, atomic_load(&v->damage) };
 	struct replay rp = {
 		.arg = &run,
 		.after = ap->meta.applied,
@@ -109,8 +154,10 @@ index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_e
 		.frame = replay_frame,
 		.progress = replay_progress,
 	};
+	enum rc rc = log_replay(v->log, &rp, false, &v->report, e);
 
-	return log_replay(v->log, &rp, false, &v->p.report, e);
+	note_damage(&run);
+	return rc;
 }
 
 /* ---- rebuild ---- */
@@ -143,7 +190,11 @@ sync_file(const char *path, struct err *e)
 static enum rc
 fill_index(struct volume *v, struct db *db, struct err *e)
 {
-	struct index_meta m = { .schema = SCHEMA_VERSION, .takeover = log_takeover_id(v->log) };
+	struct index_meta m = {
+		.schema = SCHEMA_VERSION,
+		.takeover = log_takeover_id(v->log),
+		.damaged = atomic_load(&v->damage) > 0,         /* found when the log was opened */
+	};
 	struct apply ap;
 	enum rc rc;
 
@@ -262,6 +313,32 @@ index_open(struct volume *v, struct err *e)
 	if (rc != RC_OK)
 		index_close(v);
 	return rc;
+}
+
+/* ---- bodies that nothing names ---- */
+
+static enum rc
+body_is_named(void *arg, const struct seg_id *id, bool *yes, struct err *e)
+{
+	struct volume *v = arg;
+	sqlite3_stmt *q;
+	enum rc rc = db_first(v->db, &q, "SELECT 1 FROM blob WHERE kind=1 AND epoch=?1 AND seg=?2",
+	                      DB_ARGS(DB_NUM(id->epoch), DB_NUM(id->seq)), e);
+
+	*yes = rc != RC_NOT_FOUND;
+	if (rc == RC_OK)
+		db_end(q);
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+enum rc
+index_drop_bodies(struct volume *v, struct err *e)
+{
+	uint64_t dropped;
+
+	if (v->apply.meta.damaged || atomic_load(&v->damage) > 0)
+		return RC_OK;
+	return log_drop_bodies(v->log, body_is_named, v, &dropped, e);
 }
 
 void

@@ -5,13 +5,11 @@
  * is (header, text, base64), and runs of one kind go to the blob writer, which cuts chunks where
  * the kind changes. Memory is bounded by the parser's limits and the blob writer's inline maximum.
  *
- * Whoever streams slowly may meet a recovery of the log: then the blob writer is taken away (its
- * out-of-line body died with the log's handle) and the next call fails. What is finished holds no
- * handle of the log.
+ * Whoever streams slowly may meet a recovery of the log. It changes nothing here: an out-of-line
+ * body is a file of its own, and what names it is written afterwards.
  */
 #include "index/ingest.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -21,12 +19,10 @@
 #define CRLF_BUF (16u << 10)
 
 struct ingest {
-	struct volume      *v;
-	struct ingest      *prev, *next;        /* in the set */
 	uint64_t            max_size;
 	uint64_t            size;               /* after line ends were made CRLF */
 	struct mime_parser *mime;
-	struct blob_writer *blob;               /* NULL: interrupted */
+	struct blob_writer *blob;
 	bool                in_header;
 	bool                line_empty;         /* nothing but perhaps a CR since the last LF */
 	bool                last_cr;
@@ -40,67 +36,6 @@ struct ingested {
 	struct record_blob  blob;
 	struct buf          summary;
 };
-
-/* ---- the set of those under way ---- */
-
-struct ingest_set {
-	pthread_mutex_t lock;
-	struct ingest   head;                   /* of a ring */
-};
-
-struct ingest_set *
-ingest_set_new(void)
-{
-	struct ingest_set *s = calloc(1, sizeof *s);
-
-	if (s == NULL)
-		return NULL;
-	(void)pthread_mutex_init(&s->lock, NULL);
-	s->head.prev = s->head.next = &s->head;
-	return s;
-}
-
-void
-ingest_set_free(struct ingest_set **sp)
-{
-	struct ingest_set *s = *sp;
-
-	*sp = NULL;
-	if (s == NULL)
-		return;
-	(void)pthread_mutex_destroy(&s->lock);
-	free(s);
-}
-
-/* The caller holds log_lock for writing: nobody is inside a call. */
-void
-ingest_set_interrupt(struct ingest_set *s)
-{
-	(void)pthread_mutex_lock(&s->lock);
-	for (struct ingest *in = s->head.next; in != &s->head; in = in->next)
-		blob_writer_free(&in->blob);
-	(void)pthread_mutex_unlock(&s->lock);
-}
-
-static void
-set_add(struct ingest_set *s, struct ingest *in)
-{
-	(void)pthread_mutex_lock(&s->lock);
-	in->next = &s->head;
-	in->prev = s->head.prev;
-	in->prev->next = in;
-	s->head.prev = in;
-	(void)pthread_mutex_unlock(&s->lock);
-}
-
-static void
-set_remove(struct ingest_set *s, struct ingest *in)
-{
-	(void)pthread_mutex_lock(&s->lock);
-	in->prev->next = in->next;
-	in->next->prev = in->prev;
-	(void)pthread_mutex_unlock(&s->lock);
-}
 
 /* ---- begin and end ---- */
 
@@ -124,8 +59,6 @@ ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err 
 	*out = NULL;
 	if (in == NULL)
 		return err_nomem(e);
-	in->v = v;
-	in->prev = in->next = NULL;
 	in->max_size = max_size;
 	in->size = 0;
 	in->blob = NULL;
@@ -134,16 +67,12 @@ ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err 
 	in->last_cr = false;
 	in->pending = 0;
 	in->mime = mime_parser_new();
-	(void)pthread_rwlock_rdlock(&v->log_lock);
 	if (in->mime == NULL)
 		rc = err_nomem(e);
-	else if (v->log == NULL || v->writer == NULL)
+	else if (v->writer == NULL)
 		rc = err_set(e, RC_BUSY, "the volume takes no messages now");
 	else
 		rc = blob_writer_new(v->log, &in->blob, e);
-	if (rc == RC_OK)
-		set_add(v->ingests, in);
-	(void)pthread_rwlock_unlock(&v->log_lock);
 	if (rc != RC_OK) {
 		ingest_free(&in);
 		return rc;
@@ -155,17 +84,8 @@ ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err 
 void
 ingest_abort(struct ingest **inp)
 {
-	struct ingest *in = *inp;
-	struct volume *v;
-
-	if (in == NULL)
-		return;
-	v = in->v;
-	/* An out-of-line body is removed through the log. */
-	(void)pthread_rwlock_rdlock(&v->log_lock);
-	set_remove(v->ingests, in);
-	ingest_free(inp);
-	(void)pthread_rwlock_unlock(&v->log_lock);
+	if (*inp != NULL)
+		ingest_free(inp);
 }
 
 /* ---- bytes ---- */
@@ -244,11 +164,9 @@ flush(struct ingest *in, struct err *e)
 	return take(in, s, e);
 }
 
-static enum rc
-feed(struct ingest *in, struct slice bytes, struct err *e)
+enum rc
+ingest_feed(struct ingest *in, struct slice bytes, struct err *e)
 {
-	if (in->blob == NULL)
-		return err_set(e, RC_IO, "the log failed while the message came in");
 	while (bytes.len > 0) {
 		size_t n = slice_find_byte(bytes, '\n');
 		bool lf = n < bytes.len;
@@ -276,17 +194,6 @@ feed(struct ingest *in, struct slice bytes, struct err *e)
 	return RC_OK;
 }
 
-enum rc
-ingest_feed(struct ingest *in, struct slice bytes, struct err *e)
-{
-	enum rc rc;
-
-	(void)pthread_rwlock_rdlock(&in->v->log_lock);
-	rc = feed(in, bytes, e);
-	(void)pthread_rwlock_unlock(&in->v->log_lock);
-	return rc;
-}
-
 /* ---- the end ---- */
 
 static enum rc
@@ -310,8 +217,6 @@ finish(struct ingest *in, struct ingested *m, struct err *e)
 {
 	enum rc rc;
 
-	if (in->blob == NULL)
-		return err_set(e, RC_IO, "the log failed while the message came in");
 	rc = flush(in, e);
 	if (rc == RC_OK)
 		rc = blob_writer_finish(in->blob, &m->blob, e);
@@ -328,14 +233,11 @@ enum rc
 ingest_finish(struct ingest **inp, struct ingested **out, struct err *e)
 {
 	struct ingest *in = *inp;
-	struct volume *v = in->v;
 	struct ingested *m = calloc(1, sizeof *m);
 	enum rc rc;
 
 	*inp = NULL;
 	*out = NULL;
-	(void)pthread_rwlock_rdlock(&v->log_lock);
-	set_remove(v->ingests, in);
 	if (m == NULL) {
 		rc = err_nomem(e);
 	} else {
@@ -344,7 +246,6 @@ ingest_finish(struct ingest **inp, struct ingested **out, struct err *e)
 		rc = finish(in, m, e);
 	}
 	ingest_free(&in);
-	(void)pthread_rwlock_unlock(&v->log_lock);
 	if (rc != RC_OK) {
 		ingested_unref(&m);
 		return rc;

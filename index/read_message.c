@@ -178,10 +178,8 @@ report_blob(struct volume *v, const struct blob_place *p, const struct err *e)
 }
 
 static enum rc
-check_place(struct volume *v, const struct blob_place *place, struct err *e)
+check_place(const struct blob_place *place, struct err *e)
 {
-	if (v->log == NULL)
-		return err_set(e, RC_BUSY, "the log is being recovered");
 	if (place->chunk_count == 0 && place->size > 0)
 		return err_set(e, RC_CORRUPT, "the message's blob is not in the log");
 	return RC_OK;
@@ -193,11 +191,9 @@ volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from
 {
 	enum rc rc;
 
-	(void)pthread_rwlock_rdlock(&v->log_lock);
-	rc = check_place(v, place, e);
+	rc = check_place(place, e);
 	if (rc == RC_OK)
 		rc = blob_read(v->log, place, from, len, out, e);
-	(void)pthread_rwlock_unlock(&v->log_lock);
 	if (rc == RC_CORRUPT)
 		report_blob(v, place, e);
 	return rc;
@@ -209,11 +205,9 @@ volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t fr
 {
 	enum rc rc;
 
-	(void)pthread_rwlock_rdlock(&v->log_lock);
-	rc = check_place(v, place, e);
+	rc = check_place(place, e);
 	if (rc == RC_OK)
 		rc = blob_verify(v->log, place, from, len, e);
-	(void)pthread_rwlock_unlock(&v->log_lock);
 	if (rc == RC_CORRUPT)
 		report_blob(v, place, e);
 	return rc;

@@ -5,7 +5,8 @@
  * it had before. The summary stands last in its row: it alone may need overflow pages. */
 static const char tables[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER,"
-	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER);"
+	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER,"
+	" damaged INTEGER);"
 
 	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER,"
 	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER);"
@@ -39,7 +40,10 @@ static const char tables[] =
 
 	"CREATE TABLE blob(id INTEGER PRIMARY KEY, seg INTEGER, epoch INTEGER, kind INTEGER,"
 	" offset INTEGER, len INTEGER, size INTEGER, header_len INTEGER, lines INTEGER,"
-	" sha256 BLOB, chunks BLOB, summary BLOB);";
+	" sha256 BLOB, chunks BLOB, summary BLOB);"
+	"CREATE INDEX blob_body ON blob(epoch, seg) WHERE kind = 1;";
+
+_Static_assert(SEG_BODY == 1, "the SQL above names it");
 
 static const char indexes[] =
 	"CREATE INDEX message_modseq ON message(mailbox, modseq);"
@@ -57,7 +61,7 @@ schema_finish(struct db *db, struct err *e)
 	return db_exec(db, indexes, e);
 }
 
-#define SCHEMA_OBJECTS 14u      /* in the two texts above */
+#define SCHEMA_OBJECTS 15u      /* in the two texts above */
 
 enum rc
 schema_verify(struct db *db, struct err *e)
@@ -84,7 +88,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 
 	rc = db_first(db, &q,
 	              "SELECT schema, volume, takeover, applied, synced, uidvalidity, blobs, "
-	              "expunged FROM meta",
+	              "expunged, damaged FROM meta",
 	              DB_NO_ARGS, e);
 	if (rc != RC_OK)
 		return rc;
@@ -96,6 +100,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 		.uidvalidity = (uint32_t)db_u64(q, 5),
 		.blobs = db_u64(q, 6),
 		.expunged = db_u64(q, 7),
+		.damaged = db_u64(q, 8) != 0,
 	};
 	volume = db_bytes(q, 1);
 	if (volume.len == sizeof out->volume)
@@ -108,9 +113,10 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 enum rc
 schema_write_meta(struct db *db, const struct index_meta *m, struct err *e)
 {
-	return db_run(db, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+	return db_run(db, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	              DB_ARGS(DB_NUM(m->schema), DB_BYTES(slice_of(m->volume, sizeof m->volume)),
 	                      DB_NUM(m->takeover), DB_NUM(m->applied), DB_NUM(m->synced),
-	                      DB_NUM(m->uidvalidity), DB_NUM(m->blobs), DB_NUM(m->expunged)),
+	                      DB_NUM(m->uidvalidity), DB_NUM(m->blobs), DB_NUM(m->expunged),
+	                      DB_NUM(m->damaged)),
 	              e);
 }

@@ -11,7 +11,7 @@
 #include "index/db.h"
 #include "store/types.h"
 
-#define SCHEMA_VERSION 1u
+#define SCHEMA_VERSION 2u
 
 struct index_meta {
 	uint32_t schema;
@@ -22,6 +22,7 @@ struct index_meta {
 	uint32_t uidvalidity;           /* the last one given */
 	uint64_t blobs;                 /* rows */
 	uint64_t expunged;
+	bool     damaged;               /* records are missing here: the log was damaged when it was applied */
 };
 
 /* Tables; the indexes that only queries need come with schema_finish, at the end of a bulk load. */

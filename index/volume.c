@@ -16,9 +16,12 @@
 enum rc
 volume_create(const char *path, struct err *e)
 {
+	enum rc rc;
+
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return err_os(e, errno, "make directory %s", path);
-	return log_create(path, e);
+	rc = db_sync_dir(path, e);      /* of the directory it lies in */
+	return rc == RC_OK ? log_create(path, e) : rc;
 }
 
 static char *
@@ -32,6 +35,18 @@ join(const char *dir, const char *name)
 	return p;
 }
 
+/* Any thread. */
+static void
+count_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
+             log_lsn last, const char *what)
+{
+	struct volume *v = arg;
+
+	atomic_fetch_add(&v->damage, 1);
+	if (v->p.report.found != NULL)
+		v->p.report.found(v->p.report.arg, seg, offset, len, first, last, what);
+}
+
 static struct volume *
 volume_new(const struct volume_params *p)
 {
@@ -40,15 +55,13 @@ volume_new(const struct volume_params *p)
 	if (v == NULL)
 		return NULL;
 	v->p = *p;
-	(void)pthread_rwlock_init(&v->log_lock, NULL);
+	v->report = (struct log_report){ v, count_damage };
 	v->name = strdup(p->name != NULL ? p->name : "");
 	v->path = strdup(p->path);
 	v->index_path = join(p->path, "index.db");
 	v->recent = recent_new();
-	v->ingests = ingest_set_new();
 	arena_init(&v->resolver.scratch, RESOLVE_ARENA_MAX);
-	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL ||
-	    v->ingests == NULL) {
+	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL) {
 		volume_close(&v);
 		return NULL;
 	}
@@ -66,6 +79,9 @@ start_writing(struct volume *v, struct err *e)
 	enum rc rc;
 
 	rc = index_open(v, e);
+	/* Now, before any message comes in: later, a body may be waiting for its record. */
+	if (rc == RC_OK)
+		rc = index_drop_bodies(v, e);
 	if (rc == RC_OK)
 		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
 	if (rc != RC_OK)
@@ -79,14 +95,18 @@ start_writing(struct volume *v, struct err *e)
 static enum rc
 volume_start(struct volume *v, struct err *e)
 {
+	struct index_meta known;
 	struct log_params lp = {
 		.path = v->path,
 		.mode = v->p.mode == VOLUME_WRITE ? LOG_WRITE : LOG_READ,
 		.lock_wait_ms = v->p.lock_wait_ms,
+		.ask_synced = index_synced,
+		.ask_arg = &known,
 	};
 	enum rc rc;
 
-	rc = log_open(&lp, &v->p.report, &v->log, e);
+	index_peek(v, &known);
+	rc = log_open(&lp, &v->report, &v->log, e);
 	v->owner = rc == RC_OK && v->p.mode == VOLUME_WRITE;
 	if (rc == RC_OK)
 		rc = db_pool_new(v->index_path, v->p.readers > 0 ? v->p.readers : READERS_DEFAULT,
@@ -146,10 +166,8 @@ volume_close(struct volume **vp)
 	finish_index(v);
 	if (v->log != NULL)
 		log_close(&v->log);
-	ingest_set_free(&v->ingests);
 	recent_free(&v->recent);
 	arena_fini(&v->resolver.scratch);
-	(void)pthread_rwlock_destroy(&v->log_lock);
 	free(v->index_path);
 	free(v->path);
 	free(v->name);
@@ -277,12 +295,8 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 
 	*out = (struct volume_status){ .name = v->name };
 	rc = status_of_index(v, out, e);
-	(void)pthread_rwlock_rdlock(&v->log_lock);
-	if (v->log != NULL) {
-		log_get_stats(v->log, &ls);
-		out->epoch = log_epoch(v->log);
-	}
-	(void)pthread_rwlock_unlock(&v->log_lock);
+	log_get_stats(v->log, &ls);
+	out->epoch = log_epoch(v->log);
 	if (v->writer != NULL)
 		writer_get_stats(v->writer, &ws);
 	out->last_lsn = atomic_load(&v->last_lsn);
@@ -302,13 +316,17 @@ volume_reindex(const struct volume_params *p, struct err *e)
 {
 	struct log_params lp = { .path = p->path,
 		                 .mode = LOG_WRITE,
-		                 .lock_wait_ms = p->lock_wait_ms };
+		                 .lock_wait_ms = p->lock_wait_ms,
+		                 .ask_synced = index_synced };
 	struct volume *v = volume_new(p);
+	struct index_meta known;
 	enum rc rc;
 
 	if (v == NULL)
 		return err_nomem(e);
-	rc = log_open(&lp, &v->p.report, &v->log, e);
+	lp.ask_arg = &known;
+	index_peek(v, &known);
+	rc = log_open(&lp, &v->report, &v->log, e);
 	if (rc == RC_OK)
 		rc = index_rebuild(v, e);
 	volume_close(&v);

@@ -1,7 +1,7 @@
 /* volume_impl - the inside of a volume, for the files of index/ only.
  *
- * Threads: `apply`, `resolver` and `db` belong to the writer's thread once it runs. `log` is replaced by a recovery under
- * `log_lock` held for writing; whoever uses it holds it for reading.
+ * Threads: `apply`, `resolver` and `db` belong to the writer's thread once it runs. `log` stays the same from open to
+ * close: a recovery takes it over in place, and readers go on.
  */
 #ifndef RESTANTE_INDEX_VOLUME_IMPL_H
 #define RESTANTE_INDEX_VOLUME_IMPL_H
@@ -23,9 +23,10 @@ struct volume {
 	char                *path;
 	char                *index_path;
 
-	pthread_rwlock_t     log_lock;
 	struct log          *log;
 	bool                 owner;     /* `log` is open for writing: the index is ours to replace */
+	struct log_report    report;    /* to p.report, counting in `damage` */
+	_Atomic uint64_t     damage;    /* findings in the log since the open */
 
 	struct db           *db;        /* the writer's connection */
 	struct apply         apply;
@@ -38,7 +39,6 @@ struct volume {
 	struct db_pool      *pool;
 	struct checkpointer *checkpointer;
 	struct recent       *recent;
-	struct ingest_set   *ingests;
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
 	_Atomic uint64_t     changes;
 	_Atomic uint64_t     reported;  /* offset of the damaged blob told last, plus one */
@@ -54,10 +54,18 @@ void index_close(struct volume *v);
 /* RC_OK if what the index says of itself fits this log; RC_CORRUPT says why not. */
 MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
 MUST_USE enum rc index_rebuild(struct volume *v, struct err *e);
+/* What the index there says of itself; all zero if it is missing or damaged. Read before the log is opened: it may not be
+ * newer than the head, which its owner may be writing. */
+void index_peek(const struct volume *v, struct index_meta *m);
+/* For log_params.ask_synced, with the index_meta read before: 0 if that index is not of this log. */
+log_lsn index_synced(void *arg, const struct log *log);
+/* Remove bodies that no record names. Never while damage may hide the record: see meta.damaged. */
+MUST_USE enum rc index_drop_bodies(struct volume *v, struct err *e);
 /* Apply the log's records after ap->meta.applied and up to `last` to ap. commit_every: frames per transaction, 0: none */
 MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every, const char *what,
                               struct err *e);
-/* Recompute counters, drop stubs, report names that clash or lack a parent. */
+/* Recompute counters; drop what belongs to no account or mailbox; rename the older of two mailboxes of one name. Dropped
+ * and renamed mailboxes are reported. A name whose parent does not exist is left as it is: LIST shows such parents. */
 MUST_USE enum rc index_tidy(struct volume *v, struct db *db, struct err *e);
 
 /* ---- volume_writer.c ---- */

@@ -141,38 +141,34 @@ volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable,
 		c->done(c, c->done_arg);
 }
 
-/* A read-only log keeps the mail readable while the volume cannot be written. */
-static void
-reopen_for_reading(struct volume *v)
-{
-	struct log_params lp = { .path = v->path, .mode = LOG_READ };
-	struct err e = ERR_INIT;
-
-	if (log_open(&lp, NULL, &v->log, &e) != RC_OK)
-		v->log = NULL;
-}
-
+/* In place, so that readers go on. The log that lives has lost nothing, and settles what was answered
+ * unsynced. */
 static enum rc
 reopen_log(struct volume *v, struct err *e)
 {
-	struct log_params lp = { .path = v->path,
-		                 .mode = LOG_WRITE,
-		                 .lock_wait_ms = v->p.lock_wait_ms };
-	enum rc rc;
+	if (!log_is_dead(v->log) && log_sync(v->log, e) == RC_OK)
+		return RC_OK;
+	return log_reopen(v->log, &v->report, e);
+}
 
-	(void)pthread_rwlock_wrlock(&v->log_lock);
-	ingest_set_interrupt(v->ingests);
-	log_close(&v->log);
-	rc = log_open(&lp, &v->p.report, &v->log, e);
-	v->owner = rc == RC_OK;
-	if (rc != RC_OK)
-		reopen_for_reading(v);
-	(void)pthread_rwlock_unlock(&v->log_lock);
-	return rc;
+/* Relaxed changes that were applied have new LSNs now: the index goes back to the last one that it
+ * knows synced and meets them again. If this fails, the index is made anew. */
+static void
+step_back(struct volume *v)
+{
+	struct index_meta *m = &v->apply.meta;
+	struct err e = ERR_INIT;
+
+	if (v->db == NULL || m->applied == m->synced || log_has(v->log, m->applied) ||
+	    !log_has(v->log, m->synced))
+		return;
+	m->applied = m->synced;
+	if (schema_write_meta(v->db, m, &e) != RC_OK)
+		atomic_store(&v->suspect, true);
 }
 
 static enum rc
-volume_recover(void *owner, struct log **log, struct err *e)
+volume_recover(void *owner, struct err *e)
 {
 	struct volume *v = owner;
 	enum rc rc;
@@ -181,11 +177,11 @@ volume_recover(void *owner, struct log **log, struct err *e)
 	rc = reopen_log(v, e);
 	if (rc != RC_OK)
 		return rc;
+	step_back(v);
 	rc = reopen_index(v, e);
 	if (rc != RC_OK)
 		return rc;
 	atomic_store(&v->last_lsn, log_last(v->log));
-	*log = v->log;
 	return RC_OK;
 }
 

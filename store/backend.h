@@ -131,6 +131,9 @@ struct backend_ops {
 	enum rc (*body_finish)(struct backend_body **body, struct log_addr *addr, struct err *e);
 	void (*body_abort)(struct backend_body **body);
 	uint64_t (*body_count)(struct backend *b);
+	/* Every body there is, in any order; heap. */
+	enum rc (*body_list)(struct backend *b, struct seg_id **ids, size_t *count, struct err *e);
+	enum rc (*body_remove)(struct backend *b, const struct seg_id *id, struct err *e);
 };
 
 extern const struct backend_ops backend_file;

@@ -230,6 +230,10 @@ raise_epoch(struct file_backend *b, uint64_t takeover_id, struct err *e)
 {
 	struct root *r = &b->root;
 
+	/* What a killed owner wrote to one slot may be in the page cache only: it must be on disk before the other slot,
+	 * perhaps the only one that is, is written over. */
+	if (fdatasync(b->headfd) != 0)
+		return err_os(e, errno, "sync head");
 	if (r->epoch >= LSN_EPOCH_MAX)
 		return err_set(e, RC_LIMIT, "the volume has used up its %u epochs", LSN_EPOCH_MAX);
 	if (r->takeover_count == TAKEOVERS_MAX)
@@ -362,7 +366,8 @@ file_reacquire(struct backend *base, uint64_t takeover_id, struct err *e)
 	if (b->segfd >= 0)
 		close(b->segfd);
 	b->segfd = -1;
-	/* What a failed head write left on disk decides, not what we meant to write. */
+	/* What a failed head write left on disk decides, not what we meant to write, nor what is left of it in memory. */
+	space_drop_cache(b->headfd);
 	rc = head_read(b->headfd, &fresh, &generation, &bad_slots, e);
 	if (rc != RC_OK)
 		return rc;
@@ -727,23 +732,112 @@ file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err 
 	return RC_OK;
 }
 
+/* b-EPOCH-N.blob, written as piece_name writes it. */
+static bool
+parse_body_name(const char *name, struct seg_id *id)
+{
+	char again[NAME_LEN];
+	unsigned long long n;
+	unsigned epoch;
+
+	if (sscanf(name, "b-%9u-%19llu.", &epoch, &n) != 2)
+		return false;
+	*id = (struct seg_id){ n, epoch, SEG_BODY };
+	piece_name(id, again);
+	return strcmp(name, again) == 0;
+}
+
+/* Calls back for each body until that fails. */
+static enum rc
+each_body(struct file_backend *b, bool (*body)(void *arg, const struct seg_id *id), void *arg,
+    struct err *e)
+{
+	int fd = openat(b->logfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *d;
+	enum rc rc = RC_OK;
+	struct seg_id id;
+
+	if (dir == NULL) {
+		rc = err_os(e, errno, "list the log's directory");
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	while (rc == RC_OK && (errno = 0, d = readdir(dir)) != NULL)
+		if (parse_body_name(d->d_name, &id) && !body(arg, &id))
+			rc = err_nomem(e);
+	if (rc == RC_OK && errno != 0)
+		rc = err_os(e, errno, "list the log's directory");
+	closedir(dir);
+	return rc;
+}
+
+static bool
+count_body(void *arg, const struct seg_id *id)
+{
+	(void)id;
+	++*(uint64_t *)arg;
+	return true;
+}
+
 static uint64_t
 file_body_count(struct backend *base)
 {
-	int fd = openat(file_of(base)->logfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *d;
 	uint64_t count = 0;
+	struct err e;
 
-	if (dir == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return 0;
+	return each_body(file_of(base), count_body, &count, &e) == RC_OK ? count : 0;
+}
+
+struct body_ids {
+	struct seg_id *ids;
+	size_t         count, cap;
+};
+
+static bool
+keep_body(void *arg, const struct seg_id *id)
+{
+	struct body_ids *l = arg;
+
+	if (l->count == l->cap) {
+		size_t cap = l->cap > 0 ? l->cap * 2 : 64;
+		struct seg_id *p = realloc(l->ids, cap * sizeof *p);
+
+		if (p == NULL)
+			return false;
+		l->ids = p;
+		l->cap = cap;
 	}
-	while ((d = readdir(dir)) != NULL)
-		count += strncmp(d->d_name, "b-", 2) == 0;
-	closedir(dir);
-	return count;
+	l->ids[l->count++] = *id;
+	return true;
+}
+
+static enum rc
+file_body_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e)
+{
+	struct body_ids l = { NULL, 0, 0 };
+	enum rc rc = each_body(file_of(base), keep_body, &l, e);
+
+	if (rc != RC_OK) {
+		free(l.ids);
+		return rc;
+	}
+	*ids = l.ids;
+	*count = l.count;
+	return RC_OK;
+}
+
+static enum rc
+file_body_remove(struct backend *base, const struct seg_id *id, struct err *e)
+{
+	char name[NAME_LEN];
+
+	assert(id->kind == SEG_BODY);
+	piece_name(id, name);
+	if (unlinkat(file_of(base)->logfd, name, 0) != 0 && errno != ENOENT)
+		return err_os(e, errno, "remove body %u-%llu", id->epoch, (unsigned long long)id->seq);
+	return RC_OK;
 }
 
 const struct backend_ops backend_file = {
@@ -765,4 +859,6 @@ const struct backend_ops backend_file = {
 	.body_finish = file_body_finish,
 	.body_abort = file_body_abort,
 	.body_count = file_body_count,
+	.body_list = file_body_list,
+	.body_remove = file_body_remove,
 };

@@ -141,6 +141,18 @@ log_free(struct log *log)
 	free(log);
 }
 
+/* What the index knows; it is asked with a root whose segments are not judged yet, and so not shown. */
+static log_lsn
+ask_synced(struct log *log, const struct root *root, const struct log_params *p)
+{
+	if (p->ask_synced == NULL)
+		return p->known_synced;
+	log->root = *root;
+	log->root.segments = NULL;
+	log->root.segment_count = 0;
+	return p->ask_synced(p->ask_arg, log);
+}
+
 static enum rc
 open_backend(
     struct log *log, const struct log_params *p, const struct log_report *rep, struct err *e)
@@ -163,7 +175,7 @@ open_backend(
 		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0,
 		    "a copy of the head does not hold");
 	if (rc == RC_OK)
-		rc = seal_open(log, &root, NULL, p->known_synced, rep, e);
+		rc = seal_open(log, &root, NULL, ask_synced(log, &root, p), rep, e);
 	if (rc == RC_OK)
 		continue_from(log, &root);
 	root_fini(&root);
@@ -275,6 +287,22 @@ log_last(const struct log *log)
 	lsn = log->last_lsn;
 	unlock(log);
 	return lsn;
+}
+
+bool
+log_has(const struct log *log, log_lsn lsn)
+{
+	bool has = false;
+
+	lock(log);
+	for (uint32_t i = log->root.segment_count; i-- > 0 && !has;) {
+		const struct root_segment *s = &log->root.segments[i];
+		log_lsn last = s->state == SEGMENT_OPEN ? log->last_lsn : s->last_lsn;
+
+		has = s->first_lsn <= lsn && lsn <= last;
+	}
+	unlock(log);
+	return has;
 }
 
 bool
@@ -699,4 +727,31 @@ log_body_abort(struct log_body **body)
 	(*body)->log->b->ops->body_abort(&(*body)->body);
 	free(*body);
 	*body = NULL;
+}
+
+enum rc
+log_drop_bodies(struct log *log, enum rc (*named)(void *arg, const struct seg_id *id, bool *yes,
+    struct err *e), void *arg, uint64_t *dropped, struct err *e)
+{
+	struct seg_id *ids = NULL;
+	size_t count = 0;
+	enum rc rc;
+
+	*dropped = 0;
+	if (log->mode != LOG_WRITE)
+		return err_set(e, RC_DENIED, "the log is open for reading only");
+	rc = log->b->ops->body_list(log->b, &ids, &count, e);
+	for (size_t i = 0; rc == RC_OK && i < count; i++) {
+		bool yes = true;
+
+		if (ids[i].epoch >= log->root.epoch)
+			continue;
+		rc = named(arg, &ids[i], &yes, e);
+		if (rc != RC_OK || yes)
+			continue;
+		rc = log->b->ops->body_remove(log->b, &ids[i], e);
+		*dropped += rc == RC_OK;
+	}
+	free(ids);
+	return rc;
 }

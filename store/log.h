@@ -27,6 +27,10 @@ struct log_params {
 	uint32_t      lock_wait_ms;     /* how long to wait for the lock */
 	uint64_t      max_segment;      /* bytes; 0: the backend's own size */
 	log_lsn       known_synced;     /* an LSN that the index knows as synced, 0: none; what lies below is not torn but damaged */
+	/* May be NULL; else its answer counts instead of known_synced. Asked once, when `log` can tell its volume, takeovers
+	 * and floor, and before its end is judged: only an index of this log may answer. */
+	log_lsn     (*ask_synced)(void *arg, const struct log *log);
+	void         *ask_arg;
 	const struct backend_ops *backend;      /* NULL: files; tests put a faulty one here */
 };
 
@@ -58,6 +62,9 @@ uint64_t log_takeover_id(const struct log *log);
 bool     log_knows_takeover(const struct log *log, uint64_t id);
 log_lsn  log_floor(const struct log *log);         /* below this LSN history has been dropped */
 log_lsn  log_last(const struct log *log);          /* last LSN in the log, written and synced; 0: none */
+/* Whether this LSN was given and is in the log (or was, and is damaged): an index that has applied one that was lost is
+ * discarded. */
+bool     log_has(const struct log *log, log_lsn lsn);
 bool     log_is_dead(const struct log *log);       /* an append or sync failed: only reopening helps */
 
 /* Who caused a frame. */
@@ -115,6 +122,11 @@ MUST_USE enum rc log_body_begin(struct log *log, struct log_body **out, struct e
 MUST_USE enum rc log_body_write(struct log_body *body, struct slice bytes, struct err *e);
 MUST_USE enum rc log_body_finish(struct log_body **body, struct log_addr *addr, struct err *e);
 void log_body_abort(struct log_body **body);
+/* Remove the bodies of earlier epochs that `named` does not know: a crash between a body and the commit of the record
+ * that names it leaves such. For an owner who has just opened the log: a body that is being written, or waits for its
+ * commit since before a log_reopen, has no name yet. An error of `named` (e says which) ends it. */
+MUST_USE enum rc log_drop_bodies(struct log *log, enum rc (*named)(void *arg, const struct seg_id *id, bool *yes,
+                                 struct err *e), void *arg, uint64_t *dropped, struct err *e);
 
 /* ---- reading: any thread ---- */
 

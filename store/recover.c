@@ -3,7 +3,10 @@
  * Unsynced writes reach the disk in any order: "bad, then good" may be a legal torn tail. Every frame says up to which
  * LSN the log was synced when it was written. An invalid stretch whose first missing LSN is at or below such a mark
  * (of a later frame, the head, the index) was acknowledged: it is damage, reported and passed over. Any other was not:
- * the segment ends there; what the disk cannot read may have been, so it is damage too. Reading only; sealing is the caller's, so a crash in here costs nothing.
+ * the segment ends there; what the disk cannot read may have been, so it is damage too. Where there is nothing at all any
+ * more (a copy that was cut short, writes that a disk lost), that is told and the segment ends: its last LSNs are not in
+ * the log, so an index that knows them is discarded. Reading only; sealing is the caller's, so a crash in here costs
+ * nothing.
  */
 #include "store/log_impl.h"
 #include "store/scan.h"
@@ -78,21 +81,41 @@ take_survey(struct scan *s, struct survey *v, struct err *e)
 }
 
 static void
+end_before(struct root_segment *seg, const struct hole *h)
+{
+	seg->len = h->item.offset;
+	seg->last_lsn = h->before;
+	seg->last_time_us = h->time_before;
+}
+
+static void
 judge(const struct survey *v, struct root_segment *seg, const struct log_report *rep)
 {
+	bool nothing = true;    /* at the end: no bytes that may once have been a frame */
+
 	for (size_t i = 0; i < v->count; i++) {
 		const struct hole *h = &v->holes[i];
 
 		if (h->before + 1 > v->mark && !h->item.unreadable) {
-			seg->len = h->item.offset;
-			seg->last_lsn = h->before;
-			seg->last_time_us = h->time_before;
+			end_before(seg, h);
 			return;
 		}
+		if (h->after == 0 && h->item.zeros && !h->item.unreadable) {
+			report_found(rep, seg->id, h->item.offset, 0, h->before + 1, v->mark,
+			    "the log ends before what was known as synced");
+			end_before(seg, h);
+			return;
+		}
+		nothing = h->after != 0;
 		report_found(rep, seg->id, h->item.offset, h->item.len, h->before + 1,
 		    h->after > 0 ? h->after - 1 : 0, h->item.what);
 	}
-	if (seg->last_lsn < v->mark && LSN_EPOCH(v->mark) == seg->id.epoch)
+	if (seg->last_lsn >= v->mark || LSN_EPOCH(v->mark) != seg->id.epoch)
+		return;
+	if (nothing)
+		report_found(rep, seg->id, seg->len, 0, seg->last_lsn + 1, v->mark,
+		    "the log ends before what was known as synced");
+	else
 		seg->last_lsn = v->mark;        /* lost, but given: never given again */
 }
 

@@ -270,18 +270,12 @@ pause_unless_stopped(struct writer *w)
 static enum rc
 try_recover(struct writer *w, struct err *e)
 {
-	struct log *log = w->p.log;
-	struct log_batch *batch;
-	enum rc rc = w->p.ops->recover(w->p.owner, &log, e);
+	enum rc rc;
 
+	log_batch_reset(w->batch);
+	rc = w->p.ops->recover(w->p.owner, e);
 	if (rc != RC_OK)
 		return rc;
-	w->p.log = log;
-	rc = log_batch_new(log, &batch, e);
-	if (rc != RC_OK)
-		return rc;
-	log_batch_free(&w->batch);
-	w->batch = batch;
 	w->broken = false;
 	pthread_mutex_lock(&w->lock);
 	w->stats.stalled = false;

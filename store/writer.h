@@ -36,10 +36,10 @@ struct writer_ops {
 	/* rc RC_OK: durable and applied. RC_IO (ENOSPC, ...): nothing was written. `durable`: the log has it even if rc is
 	 * not RC_OK (applying failed): it has happened [design I1]. The request is the owner's again. */
 	void    (*answer)(void *owner, struct writer_request *req, enum rc rc, bool durable, const struct err *e);
-	/* The log died (failed write or sync), or commit failed after a durable append: reopen the log (takeover) and bring the
-	 * index up to it. RC_OK: *log and the batches' log are the new one. Otherwise the volume takes no further change and this
-	 * is tried again with growing pauses. */
-	enum rc (*recover)(void *owner, struct log **log, struct err *e);
+	/* The log died (failed write or sync), or commit failed after a durable append: take the log over again if it is
+	 * dead (log_reopen), settle it if it is not, and bring the index up to it. The batch is reset by then. Anything but
+	 * RC_OK: the volume takes no further change and this is tried again with growing pauses. */
+	enum rc (*recover)(void *owner, struct err *e);
 };
 
 struct writer_params {

@@ -15,6 +15,7 @@ static struct {
 	_Atomic int seal_fails;
 	_Atomic int create_refused;
 	_Atomic int reacquire_fails;
+	_Atomic bool reacquire_stuck;   /* every time */
 	_Atomic uint64_t bad_from, bad_to;      /* bytes of any piece that cannot be read */
 	_Atomic bool only_reserve;      /* appends without the reserve are refused */
 } fault;
@@ -92,7 +93,7 @@ fault_create(struct backend *b, const struct root_segment *seg, struct slice hea
 static inline enum rc
 fault_reacquire(struct backend *b, uint64_t takeover_id, struct err *e)
 {
-	if (fault_now(&fault.reacquire_fails))
+	if (fault.reacquire_stuck || fault_now(&fault.reacquire_fails))
 		return err_os(e, EIO, "injected: reacquire");
 	return backend_file.reacquire(b, takeover_id, e);
 }

@@ -117,7 +117,7 @@ own_answer(void *arg, struct writer_request *req, enum rc rc, bool durable, cons
 }
 
 static enum rc
-own_recover(void *arg, struct log **log, struct err *e)
+own_recover(void *arg, struct err *e)
 {
 	struct owner *o = arg;
 
@@ -125,8 +125,8 @@ own_recover(void *arg, struct log **log, struct err *e)
 	o->recovers++;
 	if (fault_now(&o->recover_fails))
 		return err_set(e, RC_IO, "injected: recover");
-	if (log_is_dead(*log))
-		return log_reopen(*log, NULL, e);
+	if (log_is_dead(o->log))
+		return log_reopen(o->log, NULL, e);
 	return RC_OK;
 }
 
