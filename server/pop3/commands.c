@@ -1,12 +1,15 @@
-/* commands - the table of POP3 commands, and the small ones: CAPA, STAT, LIST, UIDL, DELE, RSET, NOOP. */
+/* commands - the table of POP3 commands, and the small ones: CAPA, STAT, LIST, UIDL, DELE, RSET,
+ * NOOP. */
 #include "server/pop3/pop3.h"
 
-/* The unique-id of a message: UIDVALIDITY and UID, both of which live in the log, so that it survives restarts and
- * rebuilds and is never given to another message [RFC 1939 s7]. */
+/* The unique-id of a message: UIDVALIDITY and UID, both of which live in the log, so that it
+ * survives restarts and rebuilds and is never given to another message [RFC 1939 s7]. */
 static void
 put_uidl(struct pop3 *p, struct buf *out, uint32_t index)
 {
-	buf_printf(out, "%u %08x%08x\r\n", index + 1, p->drop.uidvalidity, p->drop.messages[index].uid);
+	const struct pop3_message *m = &p->drop.messages[index];
+
+	buf_printf(out, "%u %08x%08x\r\n", index + 1, p->drop.uidvalidity, m->uid);
 }
 
 static void
@@ -15,7 +18,8 @@ put_size(struct pop3 *p, struct buf *out, uint32_t index)
 	buf_printf(out, "%u %llu\r\n", index + 1, (unsigned long long)p->drop.messages[index].size);
 }
 
-/* CAPA [RFC 2449 s5]. RFC 2595 s4: STLS only where it can work; USER and PLAIN only where a password may be sent. */
+/* CAPA [RFC 2449 s5]. RFC 2595 s4: STLS only where it can work; USER and PLAIN only where a
+ * password may be sent. */
 static enum session_next
 start_capa(struct pop3 *p, struct slice arg, bool has_arg)
 {
@@ -27,7 +31,8 @@ start_capa(struct pop3 *p, struct slice arg, bool has_arg)
 	if (has_arg)
 		return pop3_err(p, "CAPA takes no argument");
 	pop3_ok(p, "Capability list follows");
-	buf_append_str(out, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\nEXPIRE NEVER\r\n");
+	buf_append_str(out, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
+	               "EXPIRE NEVER\r\n");
 	if (session_plaintext_allowed(p->s))
 		buf_append_str(out, "USER\r\n");
 	if (mechanisms[0] != '\0')
@@ -44,12 +49,14 @@ start_stat(struct pop3 *p, struct slice arg, bool has_arg)
 	(void)arg;
 	if (has_arg)
 		return pop3_err(p, "STAT takes no argument");
-	return pop3_ok(p, "%u %llu", p->drop.count - p->drop.deleted, (unsigned long long)p->drop.size);
+	return pop3_ok(p, "%u %llu", p->drop.count - p->drop.deleted,
+	               (unsigned long long)p->drop.size);
 }
 
 /* LIST and UIDL: one line for one message, or a listing told in steps. */
 static enum session_next
-start_listing(struct pop3 *p, struct slice arg, bool has_arg, void (*put)(struct pop3 *, struct buf *, uint32_t))
+start_listing(struct pop3 *p, struct slice arg, bool has_arg,
+              void (*put)(struct pop3 *, struct buf *, uint32_t))
 {
 	struct pop3_message *m;
 
@@ -61,7 +68,8 @@ start_listing(struct pop3 *p, struct slice arg, bool has_arg, void (*put)(struct
 		}
 		return NEXT_AGAIN;
 	}
-	pop3_ok(p, "%u messages (%llu octets)", p->drop.count - p->drop.deleted, (unsigned long long)p->drop.size);
+	pop3_ok(p, "%u messages (%llu octets)", p->drop.count - p->drop.deleted,
+	        (unsigned long long)p->drop.size);
 	p->row = 0;
 	return NEXT_STEP;
 }
@@ -149,20 +157,20 @@ const struct pop3_command *
 pop3_command_find(struct slice name)
 {
 	static const struct pop3_command table[] = {
-		{ "CAPA", POP3_AUTHORIZATION | POP3_TRANSACTION, start_capa, NULL },
-		{ "USER", POP3_AUTHORIZATION, pop3_start_user, NULL },
-		{ "PASS", POP3_AUTHORIZATION, pop3_start_pass, pop3_step_pass },
-		{ "AUTH", POP3_AUTHORIZATION, pop3_start_auth, pop3_step_auth },
-		{ "STLS", POP3_AUTHORIZATION, pop3_start_stls, NULL },
-		{ "STAT", POP3_TRANSACTION, start_stat, NULL },
-		{ "LIST", POP3_TRANSACTION, start_list, step_list },
-		{ "UIDL", POP3_TRANSACTION, start_uidl, step_uidl },
-		{ "RETR", POP3_TRANSACTION, pop3_start_retr, pop3_step_retr },
-		{ "TOP", POP3_TRANSACTION, pop3_start_top, pop3_step_retr },
-		{ "DELE", POP3_TRANSACTION, start_dele, NULL },
-		{ "RSET", POP3_TRANSACTION, start_rset, NULL },
-		{ "NOOP", POP3_TRANSACTION, start_noop, NULL },
-		{ "QUIT", POP3_AUTHORIZATION | POP3_TRANSACTION, pop3_start_quit, pop3_step_quit },
+		{ "CAPA", POP3_ANY_STATE, false, start_capa, NULL },
+		{ "USER", POP3_AUTHORIZATION, false, pop3_start_user, NULL },
+		{ "PASS", POP3_AUTHORIZATION, true, pop3_start_pass, pop3_step_pass },
+		{ "AUTH", POP3_AUTHORIZATION, false, pop3_start_auth, pop3_step_auth },
+		{ "STLS", POP3_AUTHORIZATION, false, pop3_start_stls, NULL },
+		{ "STAT", POP3_TRANSACTION, false, start_stat, NULL },
+		{ "LIST", POP3_TRANSACTION, false, start_list, step_list },
+		{ "UIDL", POP3_TRANSACTION, false, start_uidl, step_uidl },
+		{ "RETR", POP3_TRANSACTION, false, pop3_start_retr, pop3_step_retr },
+		{ "TOP", POP3_TRANSACTION, false, pop3_start_top, pop3_step_retr },
+		{ "DELE", POP3_TRANSACTION, false, start_dele, NULL },
+		{ "RSET", POP3_TRANSACTION, false, start_rset, NULL },
+		{ "NOOP", POP3_TRANSACTION, false, start_noop, NULL },
+		{ "QUIT", POP3_ANY_STATE, false, pop3_start_quit, pop3_step_quit },
 	};
 
 	for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)

@@ -1,8 +1,8 @@
 /* login - USER and PASS, AUTH [RFC 5034], STLS [RFC 2595].
  *
- * A password is kept only from its line to the end of its check, in a secret. Checking hashes, so it is a step; when the
- * credentials are good the same step goes on to load the maildrop. USER is answered +OK whoever is named: which accounts
- * exist is nobody's business.
+ * A password is kept only from its line to the end of its check, in a secret. Checking hashes,
+ * so it is a step; when the credentials are good the same step goes on to load the maildrop.
+ * USER is answered +OK whoever is named: which accounts exist is nobody's business.
  */
 #include "server/pop3/pop3.h"
 
@@ -16,7 +16,7 @@ struct sasl_setup
 pop3_sasl_setup(struct pop3 *p)
 {
 	return (struct sasl_setup){
-		.service = "pop3",
+		.service = "pop",       /* [RFC 5034 s4] */
 		.host = server_hostname(session_server(p->s)),
 		.tls = session_has_tls(p->s),
 		.cleartext_ok = session_plaintext_allowed(p->s),
@@ -38,7 +38,8 @@ keep_secret(struct pop3 *p, struct slice bytes)
 	struct err e = ERR_INIT;
 
 	secret_fini(&p->password);
-	return secret_init(&p->password, bytes.len + 1, &e) == RC_OK && secret_append(&p->password, bytes);
+	return secret_init(&p->password, bytes.len + 1, &e) == RC_OK &&
+	       secret_append(&p->password, bytes);
 }
 
 enum session_next
@@ -49,7 +50,7 @@ pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg)
 	if (!has_arg)
 		return pop3_err(p, "USER needs a name");
 	if (!session_plaintext_allowed(p->s))
-		return pop3_err(p, "[AUTH] Passwords are accepted under TLS only");
+		return pop3_err(p, "Passwords are accepted under TLS only");   /* [RFC 3206 s5] */
 	if (arg.len > SASL_NAME_MAX)
 		return pop3_err(p, "A name may have 255 octets");
 	name = malloc(arg.len);
@@ -75,7 +76,8 @@ pop3_start_pass(struct pop3 *p, struct slice arg, bool has_arg)
 }
 
 static void
-log_login(struct pop3 *p, enum log_level level, const char *ev, struct slice name, const struct err *e)
+log_login(struct pop3 *p, enum log_level level, const char *ev, struct slice name,
+          const struct err *e)
 {
 	struct logline l;
 
@@ -131,8 +133,8 @@ pop3_step_pass(struct pop3 *p)
 
 	if (p->identified)
 		return pop3_maildrop_load(p);
-	rc = sasl_login_check(server_sasl_accounts(session_server(p->s)), p->user_name, secret_slice(&p->password),
-	                      &p->identity, &e);
+	rc = sasl_login_check(server_sasl_accounts(session_server(p->s)), p->user_name,
+	                      secret_slice(&p->password), &p->identity, &e);
 	secret_fini(&p->password);
 	if (rc == RC_OK)
 		return login_done(p);
@@ -159,7 +161,8 @@ take_sasl_message(struct pop3 *p, struct slice text, bool initial)
 	return ok;
 }
 
-/* AUTH [mechanism [initial-response]] [RFC 5034 s4]; without a mechanism it lists them, as old clients expect. */
+/* AUTH [mechanism [initial-response]] [RFC 5034 s4]; without a mechanism it lists them, as old
+ * clients expect. */
 enum session_next
 pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg)
 {
@@ -167,8 +170,7 @@ pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg)
 	struct err e = ERR_INIT;
 	size_t space;
 
-	arg = slice_trim(arg);
-	if (!has_arg || arg.len == 0) {
+	if (!has_arg) {
 		pop3_ok(p, "Mechanisms follow");
 		if (sasl_mechanisms(&setup)[0] != '\0')
 			buf_printf(session_out(p->s), "%s\r\n", sasl_mechanisms(&setup));
@@ -181,9 +183,19 @@ pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg)
 	sasl_exchange_free(&p->exchange);
 	if (p->mechanism.ptr == NULL || sasl_exchange_new(&setup, &p->exchange, &e) != RC_OK)
 		return pop3_err(p, "[SYS/TEMP] Out of memory");
-	if (p->has_initial && !take_sasl_message(p, slice_sub(arg, space + 1, arg.len), true))
+	if (p->has_initial && !take_sasl_message(p, slice_sub(arg, space + 1, arg.len), true)) {
+		pop3_auth_end(p);
 		return pop3_err(p, "The initial response is not base64, or too long");
+	}
 	return NEXT_STEP;
+}
+
+void
+pop3_auth_end(struct pop3 *p)
+{
+	p->in_auth = false;
+	p->mechanism = SLICE_NONE;
+	sasl_exchange_free(&p->exchange);
 }
 
 enum session_next
@@ -192,11 +204,11 @@ pop3_auth_line(struct pop3 *p, struct slice line)
 	p->in_auth = false;
 	if (slice_eq(line, SLICE("*"))) {
 		sasl_exchange_cancel(p->exchange);
-		sasl_exchange_free(&p->exchange);
+		pop3_auth_end(p);
 		return pop3_err(p, "Authentication cancelled");
 	}
 	if (!take_sasl_message(p, line, false)) {
-		sasl_exchange_free(&p->exchange);
+		pop3_auth_end(p);
 		return pop3_err(p, "That is not base64, or too long");
 	}
 	return NEXT_STEP;
@@ -219,7 +231,7 @@ auth_result(struct pop3 *p, enum sasl_result r, const struct buf *challenge)
 		p->identity = *sasl_exchange_authorized(p->exchange);
 		return login_done(p);
 	case SASL_EX_NO_MECHANISM:
-		pop3_err(p, "[AUTH] No such mechanism here");
+		pop3_err(p, "No such mechanism here");
 		return STEP_DONE;
 	case SASL_EX_MALFORMED:
 	case SASL_EX_CANCELLED:
@@ -247,7 +259,8 @@ pop3_step_auth(struct pop3 *p)
 	buf_init(&challenge, CHALLENGE_MAX);
 	if (p->mechanism.ptr != NULL)
 		r = sasl_exchange_start(p->exchange, p->mechanism,
-		                        p->has_initial ? secret_slice(&p->password) : SLICE_NONE, &challenge);
+		                        p->has_initial ? secret_slice(&p->password) : SLICE_NONE,
+		                        &challenge);
 	else
 		r = sasl_exchange_step(p->exchange, secret_slice(&p->password), &challenge);
 	p->mechanism = SLICE_NONE;

@@ -62,7 +62,8 @@ maildrop_page(struct pop3 *p, bool *more, struct err *e)
 	if (from >= p->drop.uidnext)
 		return RC_OK;
 	arena_reset(&p->arena);
-	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, from, ROWS_PER_STEP, 0, &p->arena, &rows, &n, e);
+	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, from, ROWS_PER_STEP, 0,
+	                          &p->arena, &rows, &n, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < n; i++)
@@ -115,7 +116,8 @@ pop3_maildrop_get(struct pop3 *p, struct slice number)
 	return &p->drop.messages[n - 1];
 }
 
-/* QUIT [RFC 1939 s5, s6]: in the AUTHORIZATION state only goodbye; else the UPDATE state, when messages go. */
+/* QUIT [RFC 1939 s5, s6]: in the AUTHORIZATION state only goodbye; else the UPDATE state, when
+ * messages go. */
 enum session_next
 pop3_start_quit(struct pop3 *p, struct slice arg, bool has_arg)
 {
@@ -144,14 +146,18 @@ quit_submit(struct pop3 *p)
 		return false;
 	c->u.expunge.mailbox = p->drop.mailbox;
 	c->u.expunge.any = true;
-	for (uint32_t i = 0; i < p->drop.count; i++)
-		if (p->drop.messages[i].deleted)
-			uid_set_add(&c->u.expunge.uids, p->drop.messages[i].uid, p->drop.messages[i].uid);
+	for (uint32_t i = 0; i < p->drop.count; i++) {
+		const struct pop3_message *m = &p->drop.messages[i];
+
+		if (m->deleted)
+			uid_set_add(&c->u.expunge.uids, m->uid, m->uid);
+	}
 	if (c->u.expunge.uids.failed) {
 		change_free(&c);
 		return false;
 	}
-	c->who = (struct frame_who){ .account = p->account, .session = session_id(p->s), .protocol = PROTO_POP3 };
+	c->who = (struct frame_who){ .account = p->account, .session = session_id(p->s),
+	                             .protocol = PROTO_POP3 };
 	c->done = quit_answered;
 	c->done_arg = p->s;
 	p->change = c;

@@ -1,5 +1,8 @@
-/* pop3 - the protocol table of POP3: lines in, commands found and started. See pop3.h and server/session.h. */
+/* pop3 - the protocol table of POP3: lines in, commands found and started. See pop3.h and
+ * server/session.h. */
 #include "server/pop3/pop3.h"
+
+#include "lib/clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,6 +17,7 @@ pop3_open(struct session *s)
 		return NULL;
 	p->s = s;
 	p->state = POP3_AUTHORIZATION;
+	p->opened_ms = clock_mono_ms();
 	arena_init(&p->arena, POP3_ARENA_MAX);
 	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
 	return p;
@@ -84,41 +88,78 @@ pop3_bad(struct pop3 *p, const char *text)
 	return session_bad_command(p->s) ? NEXT_CLOSE : NEXT_AGAIN;
 }
 
-/* keyword [SP arguments] [RFC 1939 s3]: keywords in any case. Trailing spaces are some clients' habit ("AUTH "). */
+/* What speaks HTTP or TLS here is a browser led astray, or a mistaken port: nothing that follows
+ * can be meant for us. */
+static bool
+is_other_protocol(struct slice name)
+{
+	static const char *const words[] = { "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS",
+		"CONNECT", "PATCH", "TRACE", "PRI" };
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (slice_eq(name, slice_str(words[i])))
+			return true;
+	return slice_starts(name, SLICE("\x16\x03"));
+}
+
+/* keyword [SP arguments] [RFC 1939 s3]: keywords in any case. Trailing spaces are some clients'
+ * habit ("AUTH "). */
 static enum session_next
 pop3_dispatch(struct pop3 *p, struct slice line)
 {
 	size_t space = slice_find_byte(line, ' ');
 	struct slice name = slice_sub(line, 0, space);
 	struct slice arg = slice_sub(line, space + 1, line.len);
-	bool has_arg = arg.len > 0;
 	const struct pop3_command *cmd = pop3_command_find(name);
 	enum session_next next;
 
+	if (cmd == NULL && is_other_protocol(name))
+		return NEXT_CLOSE;
 	if (slice_find_byte(line, 0) != line.len)
 		return pop3_bad(p, "NUL is not allowed in a command");
 	if (cmd == NULL)
 		return pop3_bad(p, "Unknown command");
 	if ((cmd->states & p->state) == 0)
-		return pop3_bad(p, p->state == POP3_AUTHORIZATION ? "Log in first" : "Already logged in");
+		return pop3_bad(p, p->state == POP3_TRANSACTION ? "Already logged in"
+		                                                : "Log in first");
+	session_good_command(p->s);
 	p->cmd = cmd;
 	arena_reset(&p->arena);
-	next = cmd->start(p, arg, has_arg);
+	if (!cmd->keep_spaces)
+		arg = slice_trim(arg);
+	next = cmd->start(p, arg, arg.len > 0);
 	return p->closing && next == NEXT_AGAIN ? NEXT_CLOSE : next;
+}
+
+/* One answer to an overlong line, as soon as it is one; an exchange that it belonged to is over. */
+static enum session_next
+pop3_line_too_long(struct pop3 *p)
+{
+	pop3_auth_end(p);
+	return pop3_bad(p, "The line is too long");
 }
 
 /* The next line is not complete: throw an overlong one away, wait for the rest of another. */
 static enum session_next
 pop3_want_line(struct pop3 *p, struct buf *in, size_t max)
 {
-	if (in->len > max || p->skip_line) {
-		buf_consume(in, in->len);
+	if (in->len >= max || p->skip_line) {
+		secret_wipe_buf(in);
 		if (!p->skip_line) {
 			p->skip_line = true;
-			return pop3_bad(p, "A line may have 255 octets");
+			return pop3_line_too_long(p);
 		}
 	}
 	return session_at_eof(p->s) ? NEXT_CLOSE : NEXT_INPUT;
+}
+
+/* The core's timeout ends a silent client; this one who talks and does not log in. */
+static bool
+is_login_overdue(const struct pop3 *p)
+{
+	uint64_t limit_ms = session_conf(p->s)->limits.auth_timeout * 1000;
+
+	return p->state == POP3_AUTHORIZATION && clock_mono_ms() - p->opened_ms > limit_ms;
 }
 
 static enum session_next
@@ -126,11 +167,13 @@ pop3_advance(void *state)
 {
 	struct pop3 *p = state;
 	struct buf *in = session_in(p->s);
-	size_t max = p->in_auth || p->state == POP3_AUTHORIZATION ? POP3_RESPONSE_MAX : POP3_LINE_MAX;
+	size_t max = p->state == POP3_AUTHORIZATION ? POP3_RESPONSE_MAX : POP3_LINE_MAX;
 	size_t end = slice_find_byte(buf_slice(in), '\n');
 	struct slice line;
 	enum session_next next;
 
+	if (is_login_overdue(p))
+		return NEXT_CLOSE;
 	if (end == in->len)
 		return pop3_want_line(p, in, max);
 	line = slice_sub(buf_slice(in), 0, end);
@@ -139,8 +182,8 @@ pop3_advance(void *state)
 	if (p->skip_line) {
 		p->skip_line = false;
 		next = NEXT_AGAIN;
-	} else if (line.len > max) {
-		next = pop3_bad(p, "A line may have 255 octets");
+	} else if (end + 1 > max) {
+		next = pop3_line_too_long(p);
 	} else if (p->in_auth) {
 		next = pop3_auth_line(p, line);
 	} else {
@@ -166,8 +209,7 @@ pop3_bye(void *state, enum session_end why)
 	struct pop3 *p = state;
 
 	switch (why) {
-	case END_TIMEOUT:
-		pop3_err(p, "[SYS/TEMP] Idle for too long, nothing was deleted");
+	case END_TIMEOUT:       /* "without ... sending any response to the client" [RFC 1939 s3] */
 		break;
 	case END_SHUTDOWN:
 		pop3_err(p, "[SYS/TEMP] The server is going down, nothing was deleted");

@@ -14,12 +14,13 @@
 #include "server/session.h"
 
 #define POP3_LINE_MAX     255u          /* octets of a command with its CRLF [RFC 2449 s4] */
-#define POP3_RESPONSE_MAX 12288u        /* octets of a line during AUTH: base64 of a SASL message [RFC 5034 s4] */
+#define POP3_RESPONSE_MAX 12288u        /* of a line before login: base64 of a SASL message [RFC 5034 s4] */
 #define POP3_ARENA_MAX    (4u << 20)    /* a page of rows, or one message's chunk table */
 
 enum pop3_state {               /* [RFC 1939 s3]; bits, so that the table can name both */
 	POP3_AUTHORIZATION = 1 << 0,
 	POP3_TRANSACTION = 1 << 1,
+	POP3_ANY_STATE = POP3_AUTHORIZATION | POP3_TRANSACTION,
 };
 
 struct pop3_message {
@@ -46,7 +47,7 @@ struct pop3_transfer {
 	uint64_t          lines_left;   /* of the body, for TOP; UINT64_MAX for RETR */
 	bool              in_body;
 	bool              line_start;   /* the next octet begins a line */
-	bool              line_has_text;        /* header only: the line so far is not empty */
+	bool              line_has_text;        /* TOP: the line so far is not empty */
 	bool              started;
 	bool              over;
 };
@@ -62,6 +63,7 @@ struct pop3 {
 	bool                  in_auth;          /* lines are SASL messages */
 	bool                  closing;          /* QUIT: end once its answer is out */
 	uint32_t              auth_failures;
+	uint64_t              opened_ms;        /* for limits.auth_timeout: until login, talking does not help */
 
 	struct slice          user_name;        /* USER's, heap */
 	struct secret         password;         /* PASS's, or a decoded SASL message */
@@ -82,6 +84,7 @@ struct pop3 {
 struct pop3_command {
 	const char *name;               /* upper case */
 	unsigned    states;             /* enum pop3_state bits */
+	bool        keep_spaces;        /* spaces around the argument belong to it */
 	/* Reactor: `arg` is what stands behind the name and one space, `has_arg` whether there is any. Answers, or leaves the
 	 * work to step. */
 	enum session_next (*start)(struct pop3 *p, struct slice arg, bool has_arg);
@@ -103,6 +106,7 @@ enum session_next pop3_start_pass(struct pop3 *p, struct slice arg, bool has_arg
 enum session_next pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg);
 enum session_next pop3_start_stls(struct pop3 *p, struct slice arg, bool has_arg);
 enum session_next pop3_auth_line(struct pop3 *p, struct slice line);
+void              pop3_auth_end(struct pop3 *p);        /* the exchange, if there is one, is over */
 enum step_result  pop3_step_pass(struct pop3 *p);
 enum step_result  pop3_step_auth(struct pop3 *p);
 struct sasl_setup pop3_sasl_setup(struct pop3 *p);

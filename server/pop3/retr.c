@@ -1,8 +1,8 @@
 /* retr - RETR and TOP: a message from the log, dot-stuffed, in pieces [RFC 1939 s5, s7].
  *
- * The octets go out as they are kept, but NUL as 0x80 (length unchanged), as some clients stop at NUL. The first MiB is
- * verified before "+OK" is said; damage found later ends the connection without the final dot, so that no client takes
- * half a message for a whole one.
+ * The octets go out as they are kept, but NUL as 0x80 (length unchanged), as some clients stop
+ * at NUL. The first MiB is verified before "+OK" is said; damage found later ends the connection
+ * without the final dot, so that no client takes half a message for a whole one.
  */
 #include "server/pop3/pop3.h"
 
@@ -28,10 +28,11 @@ enum session_next
 pop3_start_top(struct pop3 *p, struct slice arg, bool has_arg)
 {
 	size_t space = slice_find_byte(arg, ' ');
+	struct slice count = slice_trim(slice_sub(arg, space + 1, arg.len));
 	struct pop3_message *m;
 	uint64_t lines;
 
-	if (!has_arg || !slice_to_u64(slice_sub(arg, space + 1, arg.len), UINT32_MAX, &lines))
+	if (!has_arg || !slice_to_u64(count, UINT32_MAX, &lines))
 		return pop3_err(p, "TOP needs a message number and a number of lines");
 	m = pop3_maildrop_get(p, slice_sub(arg, 0, space));
 	if (m == NULL)
@@ -52,10 +53,10 @@ transfer_begin(struct pop3 *p)
 	size_t n = 0;
 	enum rc rc;
 
-	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1, WANT_PLACE | WANT_EXPUNGED, &p->arena,
-	                          &rows, &n, &e);
+	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1,
+	                          WANT_PLACE | WANT_EXPUNGED, &p->arena, &rows, &n, &e);
 	if (rc == RC_OK && n == 0) {
-		pop3_err(p, "[SYS/PERM] The message was expunged by another session");
+		pop3_err(p, "The message was expunged by another session");
 		return false;
 	}
 	if (rc == RC_OK)
@@ -74,24 +75,50 @@ transfer_begin(struct pop3 *p)
 	return true;
 }
 
-/* One octet out. The header ends at the first empty line; from there on TOP counts lines. */
+/* TOP: the header ends at the first empty line; from there on lines are counted. */
 static void
-put_octet(struct pop3_transfer *t, struct buf *out, uint8_t c)
+count_line(struct pop3_transfer *t, struct slice run)
 {
-	if (t->line_start && c == '.')
-		buf_append_byte(out, '.');
-	t->line_start = c == '\n';
-	buf_append_byte(out, c == 0 ? 0x80 : c);
-	if (c != '\n') {
-		t->line_has_text = t->line_has_text || c != '\r';
+	for (size_t i = 0; i < run.len && !t->line_has_text; i++)
+		t->line_has_text = run.ptr[i] != '\r' && run.ptr[i] != '\n';
+	if (!t->line_start)
 		return;
-	}
-	if (t->in_body && t->lines_left != UINT64_MAX && t->lines_left > 0)
+	if (t->in_body && t->lines_left > 0)
 		t->lines_left--;
 	if (!t->line_has_text)
 		t->in_body = true;
 	t->line_has_text = false;
 	t->over = t->in_body && t->lines_left == 0;
+}
+
+/* A line, or the part of it that the piece holds. */
+static void
+put_run(struct pop3_transfer *t, struct buf *out, struct slice run)
+{
+	if (t->line_start && run.ptr[0] == '.')
+		buf_append_byte(out, '.');
+	buf_append_slice(out, run);
+	t->line_start = run.ptr[run.len - 1] == '\n';
+	if (t->lines_left != UINT64_MAX)
+		count_line(t, run);
+}
+
+static void
+put_piece(struct pop3_transfer *t, struct buf *out, struct slice piece)
+{
+	size_t before = out->len;
+	uint8_t *nul;
+
+	while (piece.len > 0 && !t->over) {
+		size_t end = slice_find_byte(piece, '\n') + 1;
+
+		if (end > piece.len)
+			end = piece.len;
+		put_run(t, out, slice_sub(piece, 0, end));
+		piece = slice_sub(piece, end, piece.len);
+	}
+	while ((nul = memchr(out->ptr + before, 0, out->len - before)) != NULL)
+		*nul = 0x80;
 }
 
 /* The next piece of the message, stuffed. */
@@ -106,8 +133,8 @@ transfer_piece(struct pop3 *p, struct err *e)
 	rc = volume_read_blob(p->volume, &t->place, t->at, PIECE_MAX, &piece, e);
 	if (rc == RC_OK && !buf_reserve(session_out(p->s), 2 * piece.len))
 		rc = err_nomem(e);
-	for (size_t i = 0; rc == RC_OK && i < piece.len && !t->over; i++)
-		put_octet(t, session_out(p->s), piece.ptr[i]);
+	if (rc == RC_OK)
+		put_piece(t, session_out(p->s), buf_slice(&piece));
 	t->at += piece.len;
 	buf_fini(&piece);
 	return rc;
