@@ -65,6 +65,7 @@ deal_out(struct acceptor *ac, const struct listener *l, int fd)
 	}
 	a = calloc(1, sizeof *a);
 	if (a == NULL) {
+		peers_leave(server_peers(reactor_server(ac->reactor)), NULL);
 		close(fd);
 		return;
 	}
@@ -156,6 +157,8 @@ on_pause_over(uv_timer_t *timer)
 {
 	struct acceptor *ac = timer->data;
 
+	if (ac->spare < 0)
+		ac->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	for (unsigned i = 0; i < ac->count; i++)
 		uv_poll_start(&ac->sources[i].poll, UV_READABLE, on_readable);
 }

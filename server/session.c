@@ -344,6 +344,18 @@ session_advance(struct session *s)
 	return true;
 }
 
+/* Who sends a command byte by byte gets no more time for it than who sends nothing. */
+static void
+session_await_input(struct session *s)
+{
+	bool same_command = s->partial > 0 && s->in.len > s->partial;
+
+	s->st = SESS_READ;
+	s->partial = s->in.len;
+	if (!same_command || s->timer.next == NULL)
+		session_deadline(s, s->timeout_ms);
+}
+
 static void
 session_flushed(struct session *s)
 {
@@ -351,8 +363,7 @@ session_flushed(struct session *s)
 	s->out_at = 0;
 	switch (s->after) {
 	case AFTER_READ:
-		s->st = SESS_READ;
-		session_deadline(s, s->timeout_ms);
+		session_await_input(s);
 		break;
 	case AFTER_ADVANCE:
 		s->st = SESS_ADVANCE;

@@ -91,8 +91,8 @@ struct server *session_server(const struct session *s);
 /* Configuration as it was when the session began; unchanged by SIGHUP. */
 const struct conf *session_conf(const struct session *s);
 
-/* Close (with bye) when neither input nor output moved for so long. 0: the configured default. Counts only while waiting
- * for the peer, not during steps. */
+/* Close (with bye) when neither input nor output moved for so long, or one command that advance leaves in the input was
+ * not complete by then. 0: the configured default. Counts only while waiting for the peer, not during steps. */
 void session_set_timeout(struct session *s, uint32_t ms);
 
 /* What is in the output, and all that comes after, goes out only so many milliseconds after this advance or step has

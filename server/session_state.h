@@ -68,6 +68,7 @@ struct session {
 
 	struct buf              in, out;
 	size_t                  out_at;         /* bytes of `out` that are sent */
+	size_t                  partial;        /* of a command that was not complete when we last waited for input */
 	bool                    eof;
 	bool                    greeted;
 	bool                    stopping;

@@ -500,6 +500,34 @@ test_timeout(void **state)
 	wait_for_closed(1);
 }
 
+/* A command that comes byte by byte is the client's silence, many small ones are not. */
+static void
+test_timeout_of_one_command(void **state)
+{
+	int slow = dial(), busy = dial();
+	bool busy_first = true;
+	uint64_t began;
+	char got[64] = "";
+
+	(void)state;
+	say(slow, "timeout 1500\n");
+	say(busy, "timeout 1500\n");
+	expect(slow, "hello\n= timeout 1500\n");
+	expect(busy, "hello\n= timeout 1500\n");
+	began = clock_mono_ms();
+	while (clock_mono_ms() - began < 6000 && recv(slow, got, sizeof got, MSG_DONTWAIT) < 0) {
+		(void)send(slow, "x", 1, MSG_NOSIGNAL);
+		say(busy, busy_first ? "a\nb" : "\na\nb");      /* the last command is not complete */
+		usleep(100000);
+		expect(busy, busy_first ? "= a\n" : "= b\n= a\n");
+		busy_first = false;
+	}
+	assert_string_equal(got, "timeout\n");
+	assert_in_range(clock_mono_ms() - began, 1500, 4000);
+	close(slow);
+	close(busy);
+}
+
 /* A step that lasts longer than the timeout is not the client's silence. */
 static void
 test_no_timeout_in_step(void **state)
@@ -690,6 +718,7 @@ main(void)
 		ROW(test_leaving),
 		ROW(test_overflow),
 		ROW(test_timeout),
+		ROW(test_timeout_of_one_command),
 		ROW(test_no_timeout_in_step),
 		ROW(test_delay),
 		ROW(test_delay_grows),
