@@ -1,12 +1,16 @@
 """POP3 [RFC 1939] against a real server."""
 
 import base64
+import glob
+import os
 import poplib
+import random
 import re
 
 import pytest
 
-from harness import Raw, fetch_all, message
+from harness import Raw, Server, fetch_all, message
+from test_full_disk import small_disk  # noqa: F401, a fixture
 
 
 @pytest.fixture
@@ -175,3 +179,121 @@ def test_empty_mailbox(shared):
     assert p.stat() == (0, 0)
     assert p.list()[1] == [] and p.uidl()[1] == []
     p.quit()
+
+
+def test_nul_is_0x80(shared):
+    shared.add_user("p-nul")
+    with shared.raw("lmtp") as c:
+        c.reply()
+        c.send("LHLO x\r\n")
+        c.reply()
+        c.send(b"MAIL FROM:<>\r\nRCPT TO:<p-nul>\r\nDATA\r\nA: b\r\n\r\nx\0y\0\r\n.\r\n")
+        assert [c.reply()[:3] for _ in range(4)] == [b"250", b"250", b"354", b"250"]
+    p = shared.pop("p-nul")
+    assert p.retr(1)[1][-1] == b"x\x80y\x80"
+    p.quit()
+
+
+@pytest.mark.parametrize("password", [" pass  word ", "pässwörd", "=", "a b"])
+def test_passwords(shared, password):
+    name = "p-pw-%d" % len(shared.users)
+    shared.add_user(name, password)
+    with shared.raw("pop3") as c:
+        c.line()
+        say(c, "USER " + name)
+        say(c, "PASS " + password)
+    with shared.raw("pop3") as c:
+        c.line()
+        say(c, "AUTH PLAIN " + base64.b64encode(("\0%s\0%s" % (name, password)).encode()).decode())
+
+
+def split(data, at):
+    return [data[:at], data[at:]] if at else [data[i:i + 1] for i in range(len(data))]
+
+
+def test_every_split(shared, user):
+    """The answers do not depend on how commands are cut into packets."""
+    script = ("CAPA\r\nAUTH PLAIN\r\n*\r\nUSER %s\r\nPASS secret\r\nSTAT\r\nUIDL 1\r\nTOP 1 2\r\nRETR 3\r\nDELE 2\r\nRSET\r\n"
+              "%s\r\nQUIT\r\n" % (user, "X" * 254)).encode()
+    answers = set()
+    for at in range(len(script)):
+        with shared.raw("pop3") as c:
+            for part in split(script, at):
+                c.send(part)
+            answers.add(b"\n".join(iter(c.line, b"+OK Goodbye")))
+    assert len(answers) == 1
+    assert b"-ERR The line is too long" in answers.pop()
+
+
+def test_leaving_at_any_moment_deletes_nothing(shared, user):
+    script = ("USER %s\r\nPASS secret\r\nDELE 1\r\nRETR 2\r\nLIST\r\nDELE 3\r\nQUIT" % user).encode()
+    for at in range(0, len(script) + 1, 3):
+        with shared.raw("pop3") as c:
+            c.send(script[:at])
+    p = shared.pop(user)
+    assert p.stat()[0] == 3
+    p.quit()
+
+
+def damage(server, early):
+    """Turn a byte over in the first MiB of the log, or far behind it."""
+    path = max(glob.glob(os.path.join(server.dir, "volumes", "v1", "log", "*")), key=os.path.getsize)
+    with open(path, "r+b") as f:
+        data = f.read().rstrip(b"\0")
+        at = 400000 if early else len(data) * 3 // 4
+        f.seek(at)
+        f.write(bytes([data[at] ^ 0x55]))
+
+
+def test_damaged_message():
+    """Damage is said, or ends the connection without the final dot; the server goes on."""
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        noise = base64.b85encode(random.Random(1).randbytes(3 << 20)).decode()
+        body = "\r\n".join(noise[i:i + 76] for i in range(0, len(noise), 76)) + "\r\n"
+        s.deliver("anna", message("large", body=body))
+        s.deliver("anna", message("whole"))
+        for early in (False, True):
+            damage(s, early)
+            with s.raw("pop3") as c:
+                c.line()
+                say(c, "USER anna")
+                say(c, "PASS secret")
+                say(c, "RETR 2")
+                lines(c)
+                if early:
+                    say(c, "RETR 1", b"-ERR [SYS/PERM]")
+                    say(c, "NOOP")
+                    continue
+                say(c, "RETR 1")
+                got = b""
+                while more := c.sock.recv(1 << 20):
+                    got = got[-4:] + more
+                assert not got.endswith(b"\r\n.\r\n"), "half a message must not look like a whole one"
+
+
+def test_quit_on_a_full_disk(small_disk):
+    """Deleted or refused with SYS/TEMP: either way the answer is the truth."""
+    s = small_disk.start()
+    for i in range(3):
+        s.deliver("anna", message("m%d" % i))
+    try:
+        with open(os.path.join(s.mount, "fill"), "wb") as f:
+            while True:
+                f.write(b"x" * 4096)
+                f.flush()
+    except OSError:
+        pass
+    with s.raw("pop3") as c:
+        c.line()
+        say(c, "USER anna")
+        say(c, "PASS x-secret")
+        say(c, "DELE 1")
+        c.send("QUIT\r\n")
+        answer = c.line()
+    assert answer.startswith((b"+OK 1 messages deleted", b"-ERR [SYS/TEMP]")), answer
+    with s.raw("pop3") as c:
+        c.line()
+        say(c, "USER anna")
+        say(c, "PASS x-secret")
+        assert say(c, "STAT").split()[1] == (b"2" if answer.startswith(b"+OK") else b"3"), answer

@@ -20,6 +20,7 @@ struct imap_world {
 	account_id       account;
 	struct conf      conf;
 	struct sasl_accounts sasl;
+	const struct protocol *protocol;
 	bool             tls, plaintext, starttls;
 	pthread_mutex_t  lock;                  /* of what follows, and of wake, watched, notified of sessions */
 	pthread_cond_t   happened;
@@ -120,6 +121,7 @@ imap_world_setup(void **state)
 	w->sasl = (struct sasl_accounts){ w, find_account };
 	w->conf.limits = (struct conf_limits){ .message_size = 1u << 20, .command_size = 65536, .bad_commands = 20,
 	                                       .auth_timeout = 120, .auth_failures = 3 };
+	w->protocol = &imap_protocol;
 	imap_world_next_stream(w, false, true, true);
 	make_account(w);
 	*state = w;
@@ -163,6 +165,12 @@ const char *
 imap_world_dir(struct imap_world *w)
 {
 	return w->dir;
+}
+
+void
+imap_world_speak(struct imap_world *w, const struct protocol *protocol)
+{
+	w->protocol = protocol;
 }
 
 void
@@ -227,7 +235,7 @@ static bool
 run_steps(struct session *s)
 {
 	for (;;) {
-		enum step_result r = imap_protocol.step(s->state);
+		enum step_result r = s->w->protocol->step(s->state);
 
 		s->steps++;
 		drain(s);
@@ -301,7 +309,7 @@ run(struct session *s, enum session_next next)
 			return;
 		}
 		take_changed(s);
-		next = imap_protocol.advance(s->state);
+		next = s->w->protocol->advance(s->state);
 	}
 }
 
@@ -326,9 +334,9 @@ imap_connect(struct imap_world *w)
 	assert_true(i < SESSIONS_MAX);
 	w->sessions[i] = s;
 	pthread_mutex_unlock(&w->lock);
-	s->state = imap_protocol.open(s);
+	s->state = s->w->protocol->open(s);
 	assert_non_null(s->state);
-	run(s, imap_protocol.greet(s->state));
+	run(s, s->w->protocol->greet(s->state));
 	return s;
 }
 
@@ -343,9 +351,9 @@ imap_disconnect(struct session **sp)
 			s->w->sessions[i] = NULL;
 	}
 	pthread_mutex_unlock(&s->w->lock);
-	if (imap_protocol.cleanup != NULL)
-		imap_protocol.cleanup(s->state);
-	imap_protocol.close(s->state);
+	if (s->w->protocol->cleanup != NULL)
+		s->w->protocol->cleanup(s->state);
+	s->w->protocol->close(s->state);
 	buf_fini(&s->in);
 	buf_fini(&s->out);
 	buf_fini(&s->received);
@@ -363,7 +371,7 @@ imap_send(struct session *s, struct slice bytes)
 		assert_true(buf_append_slice(&s->in, slice_sub(bytes, 0, n)));
 		bytes = slice_sub(bytes, n, bytes.len);
 		take_changed(s);
-		run(s, imap_protocol.advance(s->state));
+		run(s, s->w->protocol->advance(s->state));
 	}
 }
 
@@ -381,7 +389,7 @@ imap_wait_notified(struct session *s)
 	if (s->closed)
 		return;
 	take_changed(s);
-	run(s, imap_protocol.advance(s->state));
+	run(s, s->w->protocol->advance(s->state));
 }
 
 struct slice

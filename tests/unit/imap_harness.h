@@ -1,6 +1,6 @@
-/* imap_harness - IMAP without sockets and reactors: a real temporary volume with one account (anna, password "secret"), and
- * sessions over buffers, moved by the test's own thread. It defines session_* and server_*, so it is linked instead of
- * the server's core.
+/* imap_harness - IMAP, or by imap_world_speak another protocol, without sockets and reactors: a real temporary volume with
+ * one account (anna, password "secret"), and sessions over buffers, moved by the test's own thread. It defines session_*
+ * and server_*, so it is linked instead of the server's core.
  *
  * A script is a list of exchanges: what the client sends and what must come back, to the byte, except that "<*>" in the
  * expectation stands for any text. imap_script plays it on a fresh connection as it is, and then again with every octet
@@ -16,6 +16,7 @@
 
 struct imap_world;              /* a volume and what sessions share */
 struct session;
+struct protocol;
 
 /* For cmocka's setup and teardown: *state is the world. The volume is deleted with it. */
 int imap_world_setup(void **state);
@@ -27,6 +28,8 @@ account_id     imap_world_account(struct imap_world *w);
 const char    *imap_world_dir(struct imap_world *w);            /* the volume's directory */
 /* Deliver a message behind the sessions' backs; returns its UID. */
 mail_uid imap_world_deliver(struct imap_world *w, const char *mailbox, const char *message);
+/* What the next connections speak; at first IMAP. */
+void imap_world_speak(struct imap_world *w, const struct protocol *protocol);
 /* What the next connection is like; at first loopback without TLS, plaintext allowed, STARTTLS possible. */
 void imap_world_next_stream(struct imap_world *w, bool tls, bool plaintext_allowed, bool can_starttls);
 
