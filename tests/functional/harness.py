@@ -146,6 +146,11 @@ class Server:
         with open("/proc/%d/status" % self.proc.pid) as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
+    def sanitized(self):
+        """A build with a sanitizer, or under valgrind: slow, and its memory says nothing."""
+        with open("/proc/%d/maps" % self.proc.pid) as f:
+            return bool(os.environ.get("RESTANTE_WRAP") or re.search(r"lib[at]san", f.read()))
+
     # -- the admin's tool --
 
     def ctl_raw(self, argv, stdin="", expect=0):

@@ -1,8 +1,20 @@
 """The server's core as clients meet it, whatever the protocol: delays, connections that idle, leave, or never end."""
 
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import socket
+import ssl
+import struct
+import threading
 import time
 
-from harness import Server
+import pytest
+
+from harness import PATIENCE_S, Server, fetch_all, message, set_limit
 
 
 def test_failed_logins_are_answered_late():
@@ -21,3 +33,277 @@ def test_failed_logins_are_answered_late():
             began = time.monotonic()
             s.pop("anna").quit()
             assert time.monotonic() - began < 0.7
+
+
+DIALOGUES = {
+    "lmtp": b"LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<anna>\r\nRCPT TO:<boris>\r\nDATA\r\nSubject: left\r\n\r\n"
+            + b"body\r\n" * 3000 + b".\r\nMAIL FROM:<>\r\nQUIT\r\n",
+    "pop3": b"CAPA\r\nUSER anna\r\nPASS anna-secret\r\nUIDL\r\nLIST\r\nRETR 1\r\nDELE 1\r\nRETR 2\r\nQUIT\r\n",
+    "imap": b"a LOGIN anna anna-secret\r\nb SELECT INBOX\r\nc FETCH 1:* (FLAGS ENVELOPE BODYSTRUCTURE BODY.PEEK[])\r\n"
+            b"d APPEND INBOX {9000+}\r\nSubject: x\r\n\r\n" + b"y" * 8986 + b"\r\ne STORE 1 +FLAGS (\\Seen)\r\n"
+            b"f COPY 1 INBOX\r\ng SEARCH TEXT left\r\nh IDLE\r\nDONE\r\ni LOGOUT\r\n",
+}
+
+
+def leave(server, listener, rng):
+    """A client that sends a part of its dialogue, maybe reads some, and goes: with FIN, or with RST."""
+    text = DIALOGUES[listener.rstrip("s")]
+    c = socket.create_connection(("127.0.0.1", server.port(listener)), timeout=PATIENCE_S)
+    try:
+        if listener.endswith("s"):
+            if rng.random() < 0.3:          # in the handshake
+                c.send(b"\x16\x03\x01\x02\x00\x01"[:rng.randrange(7)])
+                return
+            ctx = ssl.create_default_context()
+            ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+            c = ctx.wrap_socket(c)
+        c.send(text[:rng.choice([rng.randrange(200), rng.randrange(len(text) + 1)])])
+        if rng.random() < 0.5:
+            time.sleep(rng.random() * 0.01)
+        if rng.random() < 0.5:
+            c.recv(rng.randrange(1, 5000))
+        if rng.random() < 0.3:
+            c.shutdown(socket.SHUT_WR)
+            c.recv(100)
+    except OSError:
+        pass
+    finally:
+        if rng.random() < 0.5:
+            c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.close()
+
+
+def test_clients_that_leave_at_any_moment(server):
+    for i in range(5):
+        server.deliver(["anna", "boris"], message("first %d" % i, size=100000))
+
+    def run(seed):
+        rng = random.Random(seed)
+        for _ in range(60):
+            leave(server, rng.choice(["lmtp", "pop3", "imap", "imaps", "pop3s"]), rng)
+
+    in_threads(run, range(4))
+    server.deliver("boris", message("last"))
+    with server.imap("boris") as c:
+        assert any(b"Subject: last\r\n" in data for _, data in fetch_all(c).values())
+
+
+def in_threads(f, args):
+    """Run f on every argument at once; what one of them raises is raised here."""
+    errors = []
+
+    def run(arg):
+        try:
+            f(arg)
+        except BaseException as e:
+            errors.append(e)
+
+    threads = [threading.Thread(target=run, args=(a,)) for a in args]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    if errors:
+        raise errors[0]
+
+
+@pytest.mark.parametrize("listener,bytes_each", [("imap", 4096), ("lmtp", 4096), ("imaps", 24576)])
+def test_idle_connections_are_cheap(listener, bytes_each):
+    """A server holds thousands; one without traffic owns no buffers."""
+    count = 1000
+    if os.environ.get("RESTANTE_WRAP"):
+        count = 50
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, count + 500), hard))
+    with Server(conf_edit=lambda t: set_limit(t, "max_connections_per_ip", count)) as s:
+        s.start()
+        before = s.rss_kb()
+        ctx = s.tls()
+        idle = []
+        for _ in range(count):
+            c = socket.create_connection(("127.0.0.1", s.port(listener)), timeout=PATIENCE_S)
+            if listener == "imaps":
+                c = ctx.wrap_socket(c)
+            assert c.recv(1000)
+            idle.append(c)
+        with socket.create_connection(("127.0.0.1", s.port("lmtp")), timeout=PATIENCE_S) as c:
+            assert b"max_connections_per_ip" in c.recv(1000)
+        if not s.sanitized():
+            assert (s.rss_kb() - before) * 1024 / count < bytes_each
+        for c in idle:
+            c.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_without_descriptors():
+    """Who comes when there are none left is turned away; who is there goes on, and later all is well."""
+    with Server({"anna": "anna-secret"}) as s:
+        s.start()
+        with s.imap("anna") as there:
+            soft, hard = resource.prlimit(s.proc.pid, resource.RLIMIT_NOFILE)
+            used = len(os.listdir("/proc/%d/fd" % s.proc.pid))
+            resource.prlimit(s.proc.pid, resource.RLIMIT_NOFILE, (used + 10, hard))
+            more = [socket.create_connection(("127.0.0.1", s.port("pop3")), timeout=PATIENCE_S) for _ in range(40)]
+            time.sleep(1)
+            assert there.noop()[0] == "OK"
+            for c in more:
+                c.close()
+            resource.prlimit(s.proc.pid, resource.RLIMIT_NOFILE, (soft, hard))
+            s.deliver("anna", message("after all"))
+            assert there.select()[1] == [b"1"]
+        assert "accept failed" in s.log()
+
+
+class Deliveries:
+    """Threads that deliver numbered messages until told to end, and remember which were acknowledged."""
+
+    def __init__(self, server, threads=4):
+        self.server, self.ended, self.acked, self.lock = server, False, [], threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(threads)]
+        for t in self.threads:
+            t.start()
+
+    def run(self, number):
+        n = 0
+        while not self.ended:
+            try:
+                with self.server.raw("lmtp") as c:
+                    c.reply()
+                    c.send("LHLO x\r\n")
+                    c.reply()
+                    while not self.ended:
+                        n += 1
+                        name = "d%dx%d" % (number, n)
+                        c.send("MAIL FROM:<>\r\nRCPT TO:<anna>\r\nRCPT TO:<boris>\r\nDATA\r\n")
+                        if [c.reply()[:3] for _ in range(4)] != [b"250", b"250", b"250", b"354"]:
+                            break
+                        c.send(message(name, size=3000) + ".\r\n")
+                        if [c.reply()[:3] for _ in range(2)] != [b"250", b"250"]:
+                            break
+                        with self.lock:
+                            self.acked.append(name)
+            except OSError:
+                pass
+            time.sleep(0.01)
+
+    def end(self):
+        self.ended = True
+        for t in self.threads:
+            t.join()
+
+    def check(self):
+        """Each acknowledged message is there, once."""
+        for user in ("anna", "boris"):
+            with self.server.imap(user) as c:
+                got = [re.search(rb"^Subject: (\w+)", d, re.M).group(1).decode() for _, d in fetch_all(c).values()]
+            assert len(set(got)) == len(got)
+            assert set(self.acked) <= set(got)
+
+
+def test_sigterm_under_load(server):
+    """Each time it ends with 0, and nothing that was acknowledged is missing."""
+    load = Deliveries(server)
+    readers_ended = threading.Event()
+
+    def read(user):
+        while not readers_ended.is_set():
+            try:
+                with server.raw("imap") as c:
+                    c.line()
+                    c.send("a LOGIN %s %s-secret\r\nb SELECT INBOX\r\nc FETCH 1:* BODY.PEEK[]\r\nd IDLE\r\n" % (user, user))
+                    c.exactly(20000)
+            except (OSError, AssertionError):
+                pass
+            time.sleep(0.01)
+
+    readers = [threading.Thread(target=read, args=(u,)) for u in ("anna", "boris")]
+    for r in readers:
+        r.start()
+    try:
+        for i in range(10):
+            time.sleep(0.3)
+            server.stop()
+            server.start()
+    finally:
+        load.end()
+        readers_ended.set()
+        for r in readers:
+            r.join()
+    assert load.acked
+    load.check()
+
+
+def test_sighup_storm(server):
+    load = Deliveries(server, 2)
+    try:
+        for _ in range(200):
+            server.proc.send_signal(signal.SIGHUP)
+            time.sleep(0.003)
+            with server.raw("imap") as c:
+                assert c.line().startswith(b"* OK")
+    finally:
+        load.end()
+    assert server.proc.poll() is None
+    load.check()
+
+
+def test_full_pool(server):
+    """Two threads, many clients that fetch and hardly read, many that deliver: everybody is served in the end."""
+    server.stop()
+    with open(server.conf) as f:
+        text = f.read()
+    with open(server.conf, "w") as f:
+        f.write(text.replace("[server]\n", "[server]\npool_threads = 2\n", 1))
+    server.start()
+    for i in range(4):
+        server.deliver("anna", message("big %d" % i, size=2 << 20))
+    slow = []
+    for _ in range(12):
+        c = server.raw("imap")
+        c.line()
+        c.send("a LOGIN anna anna-secret\r\nb SELECT INBOX\r\nc FETCH 1:* BODY.PEEK[]\r\n")
+        slow.append(c)
+    began = time.monotonic()
+
+    def deliver(n):
+        for i in range(10):
+            server.deliver("boris", message("n%dx%d" % (n, i), size=20000))
+
+    in_threads(deliver, range(8))
+    if not server.sanitized():
+        assert time.monotonic() - began < 15
+    with server.imap("boris") as c:
+        assert len(fetch_all(c)) == 80
+
+    def drain(c):
+        size = 0
+        while not c.have.endswith(b"c OK FETCH completed\r\n") and b"\r\nc OK" not in c.have[-200:]:
+            c.have = c.have[-200:] + c.sock.recv(1 << 20)
+            size += len(c.have) - 200
+        assert size > 8 << 20
+        c.close()
+
+    in_threads(drain, slow)
+
+
+def test_two_volumes_in_one_transaction():
+    """Recipients on different volumes get one answer each, in the order of their RCPTs."""
+    with Server({"anna": "anna-secret"}) as other, Server({"boris": "boris-secret"}) as s:
+        with open(other.conf) as f:
+            path = re.search(r"^\[volume .*?^path = (\S+)", f.read(), re.M | re.S).group(1)
+        shutil.move(os.path.join(other.dir, path), os.path.join(s.dir, "second"))
+        with open(s.conf, "a") as f:
+            f.write("\n[volume second]\npath = second\n")
+        s.users["anna"] = "anna-secret"
+        s.start()
+        with s.raw("lmtp") as c:
+            c.reply()
+            c.send("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<anna>\r\nRCPT TO:<boris>\r\nRCPT TO:<anna+x>\r\nDATA\r\n")
+            assert [c.reply()[:3] for _ in range(6)] == [b"250"] * 5 + [b"354"]
+            c.send(message("to both", size=200000) + ".\r\n")
+            replies = [c.reply() for _ in range(3)]
+            assert all(r.startswith(b"250 2.0.0") for r in replies), replies
+        for user in ("anna", "boris"):
+            with s.imap(user) as c:
+                (_, data), = fetch_all(c).values()
+                assert b"Subject: to both\r\n" in data
