@@ -103,6 +103,8 @@ struct search_text {
 	struct buf              raw, pending, utf8, hay;
 };
 
+/* What is the same character to those who search, one way written, in folded text from an offset on. */
+void search_unify(struct buf *text, size_t from);
 void search_text_init(struct search_text *t);
 void search_text_fini(struct search_text *t);
 /* Forget the last message. */

@@ -18,6 +18,7 @@ fold_text(struct imap *im, const struct search_program *p, struct search_node *n
 	ok = charset_to_utf8(p->charset.len > 0 ? p->charset : SLICE("UTF-8"), n->text, &utf8)
 	  && text_casefold(buf_slice(&utf8), &folded);
 	if (ok) {
+		search_unify(&folded, 0);
 		n->text = arena_dup(&im->arena, buf_slice(&folded));
 		ok = n->text.ptr != NULL;
 	}

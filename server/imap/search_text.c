@@ -1,6 +1,6 @@
 /* search_text - looking for text in headers and bodies, a bounded piece at a time.
  *
- * Both sides are UTF-8 after NFKC case folding. A body's transfer encoding and charset are
+ * Both sides are UTF-8 after NFKC case folding and search_unify. A body's transfer encoding and charset are
  * undone; pieces are cut behind a line end, where no character of any mail charset is split and
  * ISO-2022-JP is back in ASCII, and the end of one piece is kept in front of the next, so that
  * what is looked for is found across the cut. HTML is searched as it is written.
@@ -48,6 +48,41 @@ search_text_begin(struct search_text *t)
 	t->at = 0;
 }
 
+/* Characters that converters take for each other, as one of JIS stands in two places of Unicode:
+ * what one system types, another's mail does not have. The wave dash is in every second timetable.
+ * In place, from an offset that stands between characters. */
+void
+search_unify(struct buf *text, size_t from)
+{
+	static const struct {
+		char same[4], as[4];
+	} pairs[] = {
+		{ "\xe3\x80\x9c", "~" },                /* U+301C; U+FF5E folds to it */
+		{ "\xe2\x88\x92", "-" },                /* U+2212; U+FF0D folds to it */
+		{ "\xe2\x80\x95", "\xe2\x80\x94" },    /* U+2015, U+2014 */
+		{ "\xe2\x88\xa5", "\xe2\x80\x96" },    /* U+2225, U+2016 */
+	};
+	size_t to = from;
+
+	for (size_t i = from; i < text->len;) {
+		const char *as = NULL;
+		size_t n;
+
+		if (text->ptr[i] >= 0xe2 && text->ptr[i] <= 0xe3 && text->len - i >= 3)
+			for (size_t k = 0; k < sizeof pairs / sizeof pairs[0] && as == NULL; k++)
+				as = memcmp(text->ptr + i, pairs[k].same, 3) == 0 ? pairs[k].as : NULL;
+		if (as == NULL) {
+			text->ptr[to++] = text->ptr[i++];
+			continue;
+		}
+		n = strlen(as);
+		memcpy(text->ptr + to, as, n);
+		to += n;
+		i += 3;
+	}
+	text->len = to;
+}
+
 /* Damage is logged by the volume; here it is text that does not match. */
 static bool
 read_range(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len,
@@ -79,6 +114,7 @@ field_matches(struct slice block, const struct search_node *n, struct buf *text)
 			continue;
 		buf_reset(text);
 		header_decode_text(field.value, text);
+		search_unify(text, 0);
 		if (contains(buf_slice(text), n->text))
 			return true;
 	}
@@ -184,6 +220,7 @@ search_part_header(struct imap *im, struct search_program *p, struct search_text
 	find_charset(t, buf_slice(&t->raw));
 	buf_reset(&t->hay);
 	decode_fields(buf_slice(&t->raw), &t->hay);
+	search_unify(&t->hay, 0);
 	mark_found(p, buf_slice(&t->hay), embedded);
 	buf_reset(&t->hay);
 }
@@ -205,12 +242,13 @@ convertible(const struct buf *pending, bool end)
 static void
 search_decoded(struct search_program *p, struct search_text *t, size_t n)
 {
-	size_t keep = overlap(p);
+	size_t keep = overlap(p), before = t->hay.len;
 
 	buf_reset(&t->utf8);
 	charset_to_utf8(t->charset, slice_of(t->pending.ptr, n), &t->utf8);
 	buf_consume(&t->pending, n);
 	text_casefold(buf_slice(&t->utf8), &t->hay);
+	search_unify(&t->hay, before);
 	mark_found(p, buf_slice(&t->hay), true);
 	if (t->hay.len > keep)
 		buf_consume(&t->hay, t->hay.len - keep);

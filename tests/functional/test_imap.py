@@ -1,6 +1,7 @@
 """IMAP against a real server: two sessions, literals, IDLE, the odd things clients send."""
 
 import base64
+import quopri
 import re
 import time
 
@@ -184,14 +185,58 @@ def test_store_and_search(box):
     assert box.cmd("SEARCH SUBJECT nothing-like-it")[0] == b"* SEARCH"
 
 
+def encoded(charset, data):
+    return "=?%s?B?%s?=" % (charset, base64.b64encode(data).decode())
+
+
+HALF_KANA_JIS = b"\x1b(I" + bytes(x & 0x7f for x in "\uff92\uff70\uff99".encode("cp932")) + "請求".encode("iso-2022-jp")
+ROW_13_JIS = b"\x1b$B\x2d\x21" + "請求書".encode("iso-2022-jp")[3:]
+JAPANESE = [
+    # how it was written, subject, charset of the body, transfer encoding, body
+    ("iso-2022-jp", encoded("ISO-2022-JP", "ご請求書".encode("iso-2022-jp")), "iso-2022-jp", "7bit",
+     "ご請求書".encode("iso-2022-jp")),
+    ("cp932 said to be Shift_JIS", encoded("Shift_JIS", "①㈱請求".encode("cp932")), "shift_jis", "base64",
+     "髙㈱請求".encode("cp932")),
+    ("cp932 said to be iso-2022-jp", encoded("ISO-2022-JP", "請求".encode("cp932")), "iso-2022-jp", "8bit",
+     "請求".encode("cp932")),
+    ("NEC row 13 in iso-2022-jp", encoded("ISO-2022-JP", ROW_13_JIS), "iso-2022-jp", "7bit", ROW_13_JIS),
+    ("euc-jp", encoded("EUC-JP", "ご請求書".encode("euc-jp")), "euc-jp", "quoted-printable", "ご請求書".encode("euc-jp")),
+    ("a character split between encoded words",
+     encoded("UTF-8", "請求".encode()[:4]) + "\r\n " + encoded("UTF-8", "請求".encode()[4:]), "utf-8", "base64", "請求".encode()),
+    ("a word split between encoded words",
+     encoded("ISO-2022-JP", "請".encode("iso-2022-jp")) + "\r\n " + encoded("ISO-2022-JP", "求".encode("iso-2022-jp")),
+     "utf-8", "8bit", "請求".encode()),
+    ("half-width kana in cp932", encoded("Shift_JIS", "ﾒｰﾙ請求".encode("cp932")), "shift_jis", "8bit",
+     "ﾒｰﾙ請求".encode("cp932")),
+    ("half-width kana in iso-2022-jp", encoded("ISO-2022-JP", HALF_KANA_JIS), "iso-2022-jp", "7bit", HALF_KANA_JIS),
+    ("wave dash", encoded("ISO-2022-JP", "請求〜".encode("iso-2022-jp")), "shift_jis", "8bit",
+     b"\x90\xbf\x8b\x81\x81\x60"),
+]
+
+
+def japanese_mail(subject, charset, encoding, body):
+    body = {"base64": base64.encodebytes, "quoted-printable": quopri.encodestring}.get(encoding, bytes)(body)
+    return (("From: a@example.org\r\nSubject: %s\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=%s\r\n"
+             "Content-Transfer-Encoding: %s\r\n\r\n" % (subject, charset, encoding)).encode() + body.replace(b"\n", b"\r\n"))
+
+
 def test_japanese_search(box):
-    jp = "請求書"
-    subject = "=?ISO-2022-JP?B?%s?=" % base64.b64encode(jp.encode("iso-2022-jp")).decode()
-    append(box, message(subject))
+    for row in JAPANESE:
+        append(box, japanese_mail(*row[1:]))
     append(box, message("plain"))
     box.cmd("SELECT INBOX")
-    q = jp[:2].encode()
-    assert box.cmd(b"SEARCH CHARSET UTF-8 SUBJECT {%d+}\r\n%s" % (len(q), q))[0] == b"* SEARCH 1"
+
+    def search(key, text, charset="UTF-8"):
+        data = text.encode(charset)
+        r = box.cmd(b"SEARCH CHARSET %s %s {%d+}\r\n%s" % (charset.encode(), key, len(data), data))
+        return [JAPANESE[int(n) - 1][0] for n in r[0].split()[2:]]
+    every = [row[0] for row in JAPANESE]
+    for key in (b"SUBJECT", b"BODY", b"TEXT"):
+        assert search(key, "請求") == every
+        assert search(key, "メール") == search(key, "ﾒｰﾙ") == [name for name in every if "kana" in name]
+        assert search(key, "〜") == search(key, "～") == ["wave dash"]
+        assert search(key, "請求求") == []
+    assert search(b"SUBJECT", "請求", "ISO-2022-JP") == search(b"BODY", "請求", "Shift_JIS") == every
     assert b"BADCHARSET" in box.cmd("SEARCH CHARSET x-unheard-of SUBJECT a", expect=b"NO")[-1]
 
 
