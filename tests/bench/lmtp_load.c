@@ -4,7 +4,8 @@
  *
  * Every connection sends one message after the other, MAIL, RCPT and DATA pipelined as Postfix does, and waits for the
  * 250 of each before the next: what is counted is durable. Message text is random words, so that it compresses about as
- * well as real text does. Prints one JSON line: rate, and the latency from the final dot to the 250.
+ * well as real text does. A RECIPIENT that ends with # gets the number of the connection in its place. Prints one JSON
+ * line: rate, and the latency from the final dot to the 250.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -24,7 +25,7 @@ struct sender {
 	unsigned    seed;
 	size_t      count;
 	size_t      size;
-	const char *recipient;
+	char        recipient[256];
 	double     *latency_ms;
 	bool        failed;
 };
@@ -138,6 +139,17 @@ run(void *arg)
 	return NULL;
 }
 
+static void
+set_recipient(struct sender *s, const char *name, size_t number)
+{
+	size_t len = strlen(name);
+
+	if (len > 0 && name[len - 1] == '#')
+		snprintf(s->recipient, sizeof s->recipient, "%.*s%zu", (int)(len - 1), name, number);
+	else
+		snprintf(s->recipient, sizeof s->recipient, "%s", name);
+}
+
 static int
 by_value(const void *a, const void *b)
 {
@@ -170,7 +182,8 @@ main(int argc, char **argv)
 	start = now_ms();
 	for (size_t i = 0; i < conns; i++) {
 		s[i] = (struct sender){ .port = atoi(argv[1]), .seed = (unsigned)i + 1, .count = each,
-			.size = strtoul(argv[4], NULL, 10), .recipient = argv[5], .latency_ms = latency + i * each };
+			.size = strtoul(argv[4], NULL, 10), .latency_ms = latency + i * each };
+		set_recipient(&s[i], argv[5], i);
 		pthread_create(&s[i].thread, NULL, run, &s[i]);
 	}
 	for (size_t i = 0; i < conns; i++) {
