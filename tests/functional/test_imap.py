@@ -3,6 +3,7 @@
 import base64
 import quopri
 import re
+import ssl
 import time
 
 import pytest
@@ -489,6 +490,23 @@ def test_starttls_drops_what_was_pipelined(shared):
     assert not any(x.startswith(b"b ") for x in r)
     assert b"STARTTLS" not in r[0] and b"AUTH=PLAIN" in r[0]
     c.cmd("SELECT INBOX", expect=b"BAD")
+    c.close()
+
+
+@pytest.mark.parametrize("offered,chosen", [(None, None), (["imap"], "imap"), (["http/1.1", "imap"], "imap"),
+                                            (["http/1.1"], "refused"), (["pop3"], "refused")], ids=str)
+def test_alpn(shared, offered, chosen):
+    ctx = shared.tls()
+    if offered:
+        ctx.set_alpn_protocols(offered)
+    c = Raw(shared.port("imaps"))
+    if chosen == "refused":
+        with pytest.raises(ssl.SSLError):
+            ctx.wrap_socket(c.sock)
+        return
+    c.sock = ctx.wrap_socket(c.sock)
+    assert c.sock.selected_alpn_protocol() == chosen
+    assert c.line().startswith(b"* OK")
     c.close()
 
 
