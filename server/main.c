@@ -175,6 +175,7 @@ start_signals(struct err *e)
 	int failed;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);       /* a limit on the size of files is a failed write, not the end */
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -362,6 +363,8 @@ serve(struct settings **settings, struct err *e)
 	server_free(&srv);
 	listeners_close(&ls);
 	sasl_library_fini();
+	/* libuv would join the pool's threads after OpenSSL's clean-up, which cannot free what it keeps for threads then. */
+	uv_library_shutdown();
 	return rc;
 }
 

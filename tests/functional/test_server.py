@@ -6,6 +6,7 @@ import re
 import resource
 import shutil
 import signal
+import smtplib
 import socket
 import ssl
 import struct
@@ -307,3 +308,31 @@ def test_two_volumes_in_one_transaction():
             with s.imap(user) as c:
                 (_, data), = fetch_all(c).values()
                 assert b"Subject: to both\r\n" in data
+
+
+def test_stalled_volume(server):
+    """A log that cannot be written: deliveries get 451 at once, reading goes on, and it resumes when it can."""
+    server.deliver("anna", message("before"))
+    hard = resource.prlimit(server.proc.pid, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(server.proc.pid, resource.RLIMIT_FSIZE, (1, hard))
+    for i in range(5):
+        with server.raw("lmtp") as c:
+            began = time.monotonic()
+            c.send("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<anna>\r\nRCPT TO:<boris>\r\nDATA\r\n" + message("no %d" % i) + ".\r\n")
+            replies = [c.reply() for _ in range(8)]
+            assert [r[:4] for r in replies[6:]] == [b"451 ", b"451 "], replies
+            assert time.monotonic() - began < 5
+    with server.imap("anna") as c:
+        assert len(fetch_all(c)) == 1
+    resource.prlimit(server.proc.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            server.deliver("anna", message("after"))
+            break
+        except smtplib.SMTPDataError as e:
+            assert e.smtp_code == 451 and time.monotonic() < deadline
+            time.sleep(0.2)
+    with server.imap("anna") as c:
+        subjects = [re.search(rb"^Subject: (\w+)", d, re.M).group(1) for _, d in fetch_all(c).values()]
+    assert subjects == [b"before", b"after"]
