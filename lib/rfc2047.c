@@ -54,22 +54,13 @@ parse_word(struct slice s, struct encoded_word *w)
 	return w->encoding == 'b' || w->encoding == 'q';
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* The "Q" encoding [RFC 2047 s4.2] */
 static void
 decode_q(struct slice s, struct buf *out)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		int high = i + 2 < s.len ? hex_value(s.ptr[i + 1]) : -1;
-		int low = i + 2 < s.len ? hex_value(s.ptr[i + 2]) : -1;
+		int high = i + 2 < s.len ? ascii_hex_value(s.ptr[i + 1]) : -1;
+		int low = i + 2 < s.len ? ascii_hex_value(s.ptr[i + 2]) : -1;
 
 		if (s.ptr[i] == '=' && high >= 0 && low >= 0) {
 			buf_append_byte(out, (uint8_t)(high << 4 | low));

@@ -267,15 +267,6 @@ param_find(const struct param_list *l, struct slice name)
 	return plain;
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* extended-value = charset "'" [language] "'" extended-other-values [RFC 2231 s7] */
 static bool
 decode_extended(struct slice v, struct buf *out)
@@ -292,8 +283,8 @@ decode_extended(struct slice v, struct buf *out)
 	}
 	buf_init(&bytes, text.len);
 	for (size_t i = 0; i < text.len; i++) {
-		int high = i + 2 < text.len ? hex_value(text.ptr[i + 1]) : -1;
-		int low = i + 2 < text.len ? hex_value(text.ptr[i + 2]) : -1;
+		int high = i + 2 < text.len ? ascii_hex_value(text.ptr[i + 1]) : -1;
+		int low = i + 2 < text.len ? ascii_hex_value(text.ptr[i + 2]) : -1;
 
 		if (text.ptr[i] == '%' && high >= 0 && low >= 0) {
 			buf_append_byte(&bytes, (uint8_t)(high << 4 | low));

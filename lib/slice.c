@@ -169,3 +169,12 @@ slice_to_cstr(struct slice s, char *dst, size_t size)
 	dst[s.len] = '\0';
 	return true;
 }
+
+int
+ascii_hex_value(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c = ascii_lower(c);
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}

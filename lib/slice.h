@@ -64,5 +64,6 @@ bool slice_to_cstr(struct slice s, char *dst, size_t size);
 
 uint8_t ascii_lower(uint8_t c);
 uint8_t ascii_upper(uint8_t c);
+int     ascii_hex_value(uint8_t c);    /* 0..15, or -1: not a hexadecimal digit */
 
 #endif

@@ -72,15 +72,6 @@ base64_byte(struct transfer_decoder *d, uint8_t c, struct buf *out)
 	}
 }
 
-static int
-hex_value(uint8_t c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = ascii_lower(c);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static void
 qp_hold(struct transfer_decoder *d, uint8_t c)
 {
@@ -99,8 +90,8 @@ qp_release(struct transfer_decoder *d, struct buf *out)
 static bool
 qp_escape(struct transfer_decoder *d, uint8_t c, struct buf *out)
 {
-	int high = d->pending_len > 1 ? hex_value(d->pending[1]) : -1;
-	int low = hex_value(c);
+	int high = d->pending_len > 1 ? ascii_hex_value(d->pending[1]) : -1;
+	int low = ascii_hex_value(c);
 
 	if (high >= 0 && low >= 0) {
 		buf_append_byte(out, (uint8_t)(high << 4 | low));
@@ -186,7 +177,7 @@ transfer_decode_finish(struct transfer_decoder *d, struct buf *out)
 		d->damaged = true;      /* a group was cut, or its padding left out */
 		base64_flush(d, out);
 	}
-	if (d->pending_len > 1 && d->pending[0] == '=' && hex_value(d->pending[1]) >= 0) {
+	if (d->pending_len > 1 && d->pending[0] == '=' && ascii_hex_value(d->pending[1]) >= 0) {
 		d->damaged = true;
 		qp_release(d, out);
 	}

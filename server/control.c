@@ -47,16 +47,6 @@ struct control {
 
 /* ---- words ---- */
 
-static int
-hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Decode a word in place. No word holds a NUL, as they become C strings. */
 static bool
 word_decode(char *word)
@@ -74,8 +64,8 @@ word_decode(char *word)
 			*to++ = *p;
 			continue;
 		}
-		high = hex_value(p[1]);
-		low = high >= 0 ? hex_value(p[2]) : -1;
+		high = ascii_hex_value((uint8_t)p[1]);
+		low = high >= 0 ? ascii_hex_value((uint8_t)p[2]) : -1;
 		if (low < 0 || (high == 0 && low == 0))
 			return false;
 		*to++ = (char)(high << 4 | low);

@@ -43,30 +43,38 @@ pop3_greet(void *state)
 	return pop3_ok(state, SERVER_NAME " ready");
 }
 
+static enum session_next
+put_answer(struct pop3 *p, const char *status, const char *fmt, va_list ap)
+{
+	char text[400];
+
+	vsnprintf(text, sizeof text, fmt, ap);
+	buf_printf(session_out(p->s), "%s %s\r\n", status, text);
+	return NEXT_AGAIN;
+}
+
 enum session_next
 pop3_ok(struct pop3 *p, const char *fmt, ...)
 {
-	char text[400];
+	enum session_next next;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	next = put_answer(p, "+OK", fmt, ap);
 	va_end(ap);
-	buf_printf(session_out(p->s), "+OK %s\r\n", text);
-	return NEXT_AGAIN;
+	return next;
 }
 
 enum session_next
 pop3_err(struct pop3 *p, const char *fmt, ...)
 {
-	char text[400];
+	enum session_next next;
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(text, sizeof text, fmt, ap);
+	next = put_answer(p, "-ERR", fmt, ap);
 	va_end(ap);
-	buf_printf(session_out(p->s), "-ERR %s\r\n", text);
-	return NEXT_AGAIN;
+	return next;
 }
 
 void

@@ -157,6 +157,19 @@ test_to_cstr(void **state)
 	assert_string_equal(dst, "");
 }
 
+static void
+test_ascii_hex_value(void **state)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		const char *at = c != 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+
+		assert_int_equal(ascii_hex_value((uint8_t)c), at != NULL ? at - digits : -1);
+	}
+}
+
 int
 main(void)
 {
@@ -168,6 +181,7 @@ main(void)
 		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_to_u64),
 		cmocka_unit_test(test_to_cstr),
+		cmocka_unit_test(test_ascii_hex_value),
 	};
 
 	return cmocka_run_group_tests_name("slice", tests, NULL, NULL);
