@@ -121,8 +121,10 @@ pop3_dispatch(struct pop3 *p, struct slice line)
 	const struct pop3_command *cmd = pop3_command_find(name);
 	enum session_next next;
 
-	if (cmd == NULL && is_other_protocol(name))
+	if (cmd == NULL && is_other_protocol(name)) {
+		pop3_err(p, "This is POP3");
 		return NEXT_CLOSE;
+	}
 	if (slice_find_byte(line, 0) != line.len)
 		return pop3_bad(p, "NUL is not allowed in a command");
 	if (cmd == NULL)

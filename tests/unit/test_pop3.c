@@ -97,7 +97,9 @@ test_no_plaintext(void **state)
 	imap_world_next_stream(*state, false, true, true);
 }
 
-PLAY(test_http, { "POST / HTTP/1.1\r\nUSER anna\r\n", "" }, { "PASS secret\r\n", "" })
+PLAY(test_http,
+	{ "POST / HTTP/1.1\r\nUSER anna\r\n", "-ERR This is POP3\r\n" },
+	{ "PASS secret\r\n", "" })
 
 static void
 test_tls_on_the_plain_port(void **state)
