@@ -315,32 +315,6 @@ index_open(struct volume *v, struct err *e)
 	return rc;
 }
 
-/* ---- bodies that nothing names ---- */
-
-static enum rc
-body_is_named(void *arg, const struct seg_id *id, bool *yes, struct err *e)
-{
-	struct volume *v = arg;
-	sqlite3_stmt *q;
-	enum rc rc = db_first(v->db, &q, "SELECT 1 FROM blob WHERE kind=1 AND epoch=?1 AND seg=?2",
-	                      DB_ARGS(DB_NUM(id->epoch), DB_NUM(id->seq)), e);
-
-	*yes = rc != RC_NOT_FOUND;
-	if (rc == RC_OK)
-		db_end(q);
-	return rc == RC_NOT_FOUND ? RC_OK : rc;
-}
-
-enum rc
-index_drop_bodies(struct volume *v, struct err *e)
-{
-	uint64_t dropped;
-
-	if (v->apply.meta.damaged || atomic_load(&v->damage) > 0)
-		return RC_OK;
-	return log_drop_bodies(v->log, body_is_named, v, &dropped, e);
-}
-
 void
 index_close(struct volume *v)
 {

@@ -22,6 +22,10 @@ mailbox_from_row(sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, str
 	};
 	if (out->name.ptr == NULL)
 		return err_nomem(e);
+	if (db_u64(q, 4) - 1 >= UINT32_MAX || out->highestmodseq - 1 >= INT64_MAX - 1 ||
+	    db_u64(q, 6) > UINT32_MAX)
+		return err_set(e, RC_CORRUPT, "index: impossible numbers in mailbox %llu",
+		               (unsigned long long)out->id);
 	if (id.len == sizeof out->mailboxid)
 		memcpy(out->mailboxid, id.ptr, id.len);
 	return RC_OK;
@@ -106,12 +110,27 @@ account_find(struct db *db, struct slice key, struct arena *a, struct account_in
 }
 
 enum rc
+uid_from_row(sqlite3_stmt *q, int column, mail_uid *out, struct err *e)
+{
+	uint64_t uid = db_u64(q, column);
+
+	if (uid - 1 >= UINT32_MAX)
+		return err_set(e, RC_CORRUPT, "index: %llu is no UID", (unsigned long long)uid);
+	*out = (mail_uid)uid;
+	return RC_OK;
+}
+
+enum rc
 message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, struct err *e)
 {
 	struct slice kw = db_bytes(q, 3);
+	mail_uid uid;
+	enum rc rc = uid_from_row(q, 0, &uid, e);
 
+	if (rc != RC_OK)
+		return rc;
 	*out = (struct message_row){
-		.uid = (mail_uid)db_u64(q, 0),
+		.uid = uid,
 		.modseq = db_u64(q, 1),
 		.flags = (uint32_t)db_u64(q, 2),
 		.keywords = SLICE(""),

@@ -14,7 +14,8 @@
                         " AND c.name > CAST(m.name || X'2f' AS BLOB) AND c.name < CAST(m.name || X'30' AS BLOB))"
 #define MAILBOX_EXTRA_COLUMN 12
 
-/* recent_from is set to uidnext. RC_NOMEM: arena full. */
+/* recent_from is set to uidnext. RC_NOMEM: arena full. RC_CORRUPT: numbers that no mailbox has; they must not get into
+ * the log. */
 MUST_USE enum rc mailbox_from_row(sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, struct err *e);
 /* Without subscribed and has_children. RC_NOT_FOUND. */
 MUST_USE enum rc mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *out, struct err *e);
@@ -33,6 +34,8 @@ MUST_USE enum rc account_find(struct db *db, struct slice key, struct arena *a, 
                         " m.savezone, m.threadid, m.size"
 #define MESSAGE_COLUMN_COUNT 11
 #define MESSAGE_KEYWORDS " LEFT JOIN kwset k ON m.kw != 0 AND k.id = m.kw"
+/* A UID; RC_CORRUPT if it is none. SQLite's pages have no sums: damage may read as any number. */
+MUST_USE enum rc uid_from_row(sqlite3_stmt *q, int column, mail_uid *out, struct err *e);
 MUST_USE enum rc message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, struct err *e);
 
 #endif

@@ -1,5 +1,6 @@
 /* read_view - which UIDs there are, were, and what changed: the queries behind every session's
  * view. See volume.h. */
+#include "index/mailbox_row.h"
 #include "index/volume_impl.h"
 
 #define CHANGED_RANGES_MAX (1u << 20)
@@ -12,11 +13,14 @@ add_uids(struct db *db, sqlite3_stmt *q, struct uid_set *out, struct err *e)
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(db, q, e)) == DB_ROW) {
-		mail_uid uid = (mail_uid)db_u64(q, 0);
+		mail_uid uid;
+		enum rc rc = uid_from_row(q, 0, &uid, e);
 
-		if (!uid_set_add(out, uid, uid)) {
+		if (rc == RC_OK && !uid_set_add(out, uid, uid))
+			rc = err_set(e, RC_LIMIT, "more than %zu ranges of UIDs", out->max);
+		if (rc != RC_OK) {
 			db_end(q);
-			return err_set(e, RC_LIMIT, "more than %zu ranges of UIDs", out->max);
+			return rc;
 		}
 	}
 	return step == DB_DONE ? RC_OK : e->code;
@@ -41,6 +45,9 @@ read_extent(struct db *db, mailbox_id mailbox, struct extent *x, struct err *e)
 		return rc;
 	*x = (struct extent){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3) };
 	db_end(q);
+	if (x->exists > 0 && (x->first == 0 || x->first > x->last || x->last >= x->uidnext))
+		return err_set(e, RC_CORRUPT, "index: impossible UIDs in mailbox %llu",
+		               (unsigned long long)mailbox);
 	return RC_OK;
 }
 

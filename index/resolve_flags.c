@@ -165,6 +165,9 @@ store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struc
 	struct group *g;
 	enum rc rc;
 
+	if (row[0] - 1 >= UINT32_MAX || row[0] <= uid_set_max(&s->found))
+		return err_set(e, RC_CORRUPT, "index: UID %llu out of order",
+		               (unsigned long long)row[0]);
 	if (!uid_set_add(&s->found, uid, uid))
 		return err_nomem(e);
 	if (s->c->conditional && row[1] > s->c->unchangedsince)
@@ -276,11 +279,14 @@ collect(struct resolver *rs, sqlite3_stmt *q, struct uid_set *out, struct err *e
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(rs->db, q, e)) == DB_ROW) {
-		mail_uid uid = (mail_uid)db_u64(q, 0);
+		mail_uid uid;
+		enum rc rc = uid_from_row(q, 0, &uid, e);
 
-		if (!uid_set_add(out, uid, uid)) {
+		if (rc == RC_OK && !uid_set_add(out, uid, uid))
+			rc = resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
+		if (rc != RC_OK) {
 			db_end(q);
-			return resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
+			return rc;
 		}
 	}
 	return step == DB_DONE ? RC_OK : e->code;

@@ -79,9 +79,8 @@ start_writing(struct volume *v, struct err *e)
 	enum rc rc;
 
 	rc = index_open(v, e);
-	/* Now, before any message comes in: later, a body may be waiting for its record. */
 	if (rc == RC_OK)
-		rc = index_drop_bodies(v, e);
+		orphans_drop(v);
 	if (rc == RC_OK)
 		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
 	if (rc != RC_OK)
@@ -168,6 +167,7 @@ volume_close(struct volume **vp)
 		log_close(&v->log);
 	recent_free(&v->recent);
 	arena_fini(&v->resolver.scratch);
+	free(v->owed);
 	free(v->index_path);
 	free(v->path);
 	free(v->name);

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "index/apply.h"
 #include "index/checkpoint.h"
@@ -32,7 +33,11 @@ struct volume {
 	struct apply         apply;
 	struct resolver      resolver;
 	bool                 in_batch;
-	bool                 healed;    /* the index was made anew while running */
+	bool                 healed;    /* the index was made anew while running, */
+	time_t               healed_at; /* monotonic seconds */
+	bool                 appended;  /* the batch is in the log */
+	struct touched_mailbox *owed;   /* what happened and was not told, as its commit failed */
+	size_t               owed_count;
 	bool                 unsynced;  /* the batch holds nothing but relaxed changes */
 	struct writer       *writer;
 
@@ -59,8 +64,11 @@ MUST_USE enum rc index_rebuild(struct volume *v, struct err *e);
 void index_peek(const struct volume *v, struct index_meta *m);
 /* For log_params.ask_synced, with the index_meta read before: 0 if that index is not of this log. */
 log_lsn index_synced(void *arg, const struct log *log);
-/* Remove bodies that no record names. Never while damage may hide the record: see meta.damaged. */
-MUST_USE enum rc index_drop_bodies(struct volume *v, struct err *e);
+
+/* ---- orphans.c ---- */
+
+/* Remove out-of-line bodies that no record names. For an owner that has just opened, before any message comes in. */
+void orphans_drop(struct volume *v);
 /* Apply the log's records after ap->meta.applied and up to `last` to ap. commit_every: frames per transaction, 0: none */
 MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every, const char *what,
                               struct err *e);

@@ -6,8 +6,21 @@
  * the answers say so, and recover brings the index up from the log before any further change.
  */
 #include <assert.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include "index/volume_impl.h"
+
+#define HEAL_PAUSE 600          /* seconds */
+
+static time_t
+seconds(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
 
 /* Close the index and open it again, which replays or rebuilds it. Readers wait meanwhile. */
 static enum rc
@@ -28,13 +41,16 @@ reopen_index(struct volume *v, struct err *e)
 	return rc;
 }
 
-/* A reader met damage: make the index anew before more is built on it. Once only, so that damage
- * which comes again at once (a failing disk) does not become a loop of rebuilds. */
+/* Damage was met: make the index anew before more is built on it. Not again within a while, so that
+ * damage which comes at once again (a failing disk) does not become a loop of rebuilds. */
 static enum rc
 heal(struct volume *v, struct err *e)
 {
+	enum rc rc = reopen_index(v, e);
+
+	v->healed_at = seconds();
 	v->healed = true;
-	return reopen_index(v, e);
+	return rc;
 }
 
 static enum rc
@@ -43,11 +59,13 @@ volume_begin(void *owner, struct err *e)
 	struct volume *v = owner;
 	enum rc rc = RC_OK;
 
-	if (v->db == NULL || (atomic_load(&v->suspect) && !v->healed))
+	if (v->db == NULL ||
+	    (atomic_load(&v->suspect) && (!v->healed || seconds() - v->healed_at >= HEAL_PAUSE)))
 		rc = heal(v, e);
 	if (rc == RC_OK)
 		rc = db_run(v->db, "BEGIN IMMEDIATE", DB_NO_ARGS, e);
 	v->in_batch = rc == RC_OK;
+	v->appended = false;
 	v->unsynced = v->p.relaxed;
 	return rc;
 }
@@ -57,10 +75,15 @@ volume_resolve(void *owner, struct writer_request *req, struct log_batch *b, str
 {
 	struct volume *v = owner;
 
+	enum rc rc;
+
 	v->resolver.batch = b;
 	if (!req->relaxed_ok)
 		v->unsynced = false;
-	return resolve_change(&v->resolver, (struct change *)req, e);
+	rc = resolve_change(&v->resolver, (struct change *)req, e);
+	if (rc == RC_CORRUPT)
+		atomic_store(&v->suspect, true);        /* rows that SQLite could read but we cannot believe */
+	return rc;
 }
 
 static enum rc
@@ -68,6 +91,7 @@ volume_appended(void *owner, const struct log_batch *b, struct err *e)
 {
 	struct volume *v = owner;
 
+	v->appended = true;
 	/* Before the commit shows them: a SELECT that sees a message must find it recent. */
 	for (size_t i = 0; i < v->apply.touched_count; i++) {
 		if (v->apply.touched[i].first_new != 0)
@@ -79,12 +103,10 @@ volume_appended(void *owner, const struct log_batch *b, struct err *e)
 }
 
 static void
-notify_all(struct volume *v)
+notify_all(struct volume *v, const struct touched_mailbox *t, size_t count)
 {
-	if (v->p.notify == NULL)
-		return;
-	for (size_t i = 0; i < v->apply.touched_count; i++)
-		v->p.notify(v->p.notify_arg, v, v->apply.touched[i].id, v->apply.touched[i].modseq);
+	for (size_t i = 0; v->p.notify != NULL && i < count; i++)
+		v->p.notify(v->p.notify_arg, v, t[i].id, t[i].modseq);
 }
 
 static enum rc
@@ -101,7 +123,8 @@ volume_commit(void *owner, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	v->in_batch = false;
-	notify_all(v);
+	v->appended = false;
+	notify_all(v, v->apply.touched, v->apply.touched_count);
 	apply_forget(&v->apply);
 	return RC_OK;
 }
@@ -112,6 +135,13 @@ volume_rollback(void *owner)
 	struct volume *v = owner;
 	struct err e = ERR_INIT;
 
+	if (v->appended && v->owed == NULL) {
+		v->owed = v->apply.touched;
+		v->owed_count = v->apply.touched_count;
+		v->apply.touched = NULL;
+		v->apply.touched_cap = 0;
+	}
+	v->appended = false;
 	apply_forget(&v->apply);
 	if (v->db == NULL || !v->in_batch)
 		return;
@@ -182,6 +212,10 @@ volume_recover(void *owner, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	atomic_store(&v->last_lsn, log_last(v->log));
+	notify_all(v, v->owed, v->owed_count);
+	free(v->owed);
+	v->owed = NULL;
+	v->owed_count = 0;
 	return RC_OK;
 }
 

@@ -730,28 +730,26 @@ log_body_abort(struct log_body **body)
 }
 
 enum rc
-log_drop_bodies(struct log *log, enum rc (*named)(void *arg, const struct seg_id *id, bool *yes,
-    struct err *e), void *arg, uint64_t *dropped, struct err *e)
+log_list_bodies(struct log *log, struct seg_id **ids, size_t *count, struct err *e)
 {
-	struct seg_id *ids = NULL;
-	size_t count = 0;
+	uint32_t epoch = log_epoch(log);
+	size_t kept = 0;
 	enum rc rc;
 
-	*dropped = 0;
+	*ids = NULL;
+	*count = 0;
+	rc = log->b->ops->body_list(log->b, ids, count, e);
+	for (size_t i = 0; rc == RC_OK && i < *count; i++)
+		if ((*ids)[i].epoch < epoch)
+			(*ids)[kept++] = (*ids)[i];
+	*count = kept;
+	return rc;
+}
+
+enum rc
+log_remove_body(struct log *log, const struct seg_id *id, struct err *e)
+{
 	if (log->mode != LOG_WRITE)
 		return err_set(e, RC_DENIED, "the log is open for reading only");
-	rc = log->b->ops->body_list(log->b, &ids, &count, e);
-	for (size_t i = 0; rc == RC_OK && i < count; i++) {
-		bool yes = true;
-
-		if (ids[i].epoch >= log->root.epoch)
-			continue;
-		rc = named(arg, &ids[i], &yes, e);
-		if (rc != RC_OK || yes)
-			continue;
-		rc = log->b->ops->body_remove(log->b, &ids[i], e);
-		*dropped += rc == RC_OK;
-	}
-	free(ids);
-	return rc;
+	return log->b->ops->body_remove(log->b, id, e);
 }

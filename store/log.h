@@ -122,11 +122,11 @@ MUST_USE enum rc log_body_begin(struct log *log, struct log_body **out, struct e
 MUST_USE enum rc log_body_write(struct log_body *body, struct slice bytes, struct err *e);
 MUST_USE enum rc log_body_finish(struct log_body **body, struct log_addr *addr, struct err *e);
 void log_body_abort(struct log_body **body);
-/* Remove the bodies of earlier epochs that `named` does not know: a crash between a body and the commit of the record
- * that names it leaves such. For an owner who has just opened the log: a body that is being written, or waits for its
- * commit since before a log_reopen, has no name yet. An error of `named` (e says which) ends it. */
-MUST_USE enum rc log_drop_bodies(struct log *log, enum rc (*named)(void *arg, const struct seg_id *id, bool *yes,
-                                 struct err *e), void *arg, uint64_t *dropped, struct err *e);
+/* The bodies that earlier epochs made; heap. A crash between a body and its record leaves one that no record names: an
+ * owner who has just opened the log may remove it. Not later: a body that waits for its commit since before a log_reopen
+ * is of an earlier epoch too. */
+MUST_USE enum rc log_list_bodies(struct log *log, struct seg_id **ids, size_t *count, struct err *e);
+MUST_USE enum rc log_remove_body(struct log *log, const struct seg_id *id, struct err *e);
 
 /* ---- reading: any thread ---- */
 

@@ -271,6 +271,27 @@ test_orphan_body_goes(void **state)
 	buf_fini(&mail);
 }
 
+/* The index may be wrong: a body goes only if the log does not name it either. */
+static void
+test_index_does_not_decide(void **state)
+{
+	account_id anna = fx_account("anna");
+	mailbox_id inbox = fx_box(anna, "INBOX");
+	struct buf mail;
+
+	(void)state;
+	(void)fx_append(inbox, large_mail(&mail), 0, "");
+	buf_fini(&mail);
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "DELETE FROM blob", NULL, NULL, NULL), SQLITE_OK);
+	fx_reopen();
+	assert_int_equal(bodies(), 1);
+	/* Even if it is damaged so that it cannot be asked at all. */
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "DROP TABLE subscription; ALTER TABLE blob RENAME TO"
+	                 " subscription", NULL, NULL, NULL), SQLITE_OK);
+	fx_reopen();
+	assert_int_equal(bodies(), 1);
+}
+
 /* The record that names a body may be what is damaged: then all stay, also at later starts with that index. */
 static void
 test_damage_keeps_bodies(void **state)
@@ -299,6 +320,7 @@ main(void)
 		cmocka_unit_test(test_last_frame),
 		cmocka_unit_test_setup_teardown(test_foreign_index, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_orphan_body_goes, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_index_does_not_decide, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_keeps_bodies, fx_setup, fx_teardown),
 	};
 
