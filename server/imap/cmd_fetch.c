@@ -121,6 +121,18 @@ skip_large_row(struct fetch *f)
 	f->next_uid = uid == 0 || uid == UINT32_MAX ? 0 : uid + 1;
 }
 
+/* Does an answer of this page name keywords? They may be ones that another session has just made. */
+static bool
+shows_keywords(const struct fetch *f)
+{
+	if (!has_kind(&f->req, FETCH_FLAGS) && f->unseen.count == 0)
+		return false;
+	for (size_t i = 0; i < f->row_count; i++)
+		if (f->rows[i].keywords.len > 0)
+			return true;
+	return false;
+}
+
 /* The next page for answering; fewer rows where summaries or chunk tables are too large for the
  * arena. */
 static enum rc
@@ -144,7 +156,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 		return rc;
 	set_next_page(f, f->page_limit);
 	f->rows_seen += f->row_count;
-	return RC_OK;
+	return shows_keywords(f) ? imap_tell_keywords(im, false, e) : RC_OK;
 }
 
 /* ---- before the first answer ---- */

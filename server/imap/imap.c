@@ -590,8 +590,9 @@ static bool
 is_login_overdue(const struct imap *im)
 {
 	uint64_t limit_ms = session_conf(im->s)->limits.auth_timeout * 1000;
+	bool waits = im->priv->phase == PHASE_COMMAND || im->priv->phase == PHASE_INPUT;
 
-	return im->state == IMAP_NOT_AUTH && im->priv->phase == PHASE_COMMAND &&
+	return im->state == IMAP_NOT_AUTH && waits &&
 	       clock_mono_ms() - im->priv->opened_ms > limit_ms;
 }
 

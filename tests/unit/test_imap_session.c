@@ -159,19 +159,25 @@ test_login_timeout(void **state)
 {
 	static const struct imap_exchange in_time[] = { { "", "<*>" }, { "a NOOP\r\n", "a OK NOOP completed\r\n" } };
 	static const struct imap_exchange late[] = { { "b NOOP\r\n", "* BYE Timeout before login\r\n" } };
-	struct session *s = imap_connect(*state), *t = imap_connect(*state);
+	static const struct imap_exchange begun[] = { { "", "<*>" }, { "c AUTHENTICATE PLAIN\r\n", "+ \r\n" } };
+	static const struct imap_exchange slow[] = { { "A", "* BYE Timeout before login\r\n" } };
+	struct session *s = imap_connect(*state), *t = imap_connect(*state), *u = imap_connect(*state);
 
 	imap_play(s, in_time, 2, false);
+	imap_play(u, begun, 2, false);
 	imap_send(t, SLICE("a LOGIN anna secret\r\n"));
 	imap_forget(t);
 	imap_world_conf(*state)->limits.auth_timeout = 0;
 	usleep(5000);
 	imap_play(s, late, 1, false);
 	assert_true(imap_is_closed(s));
+	imap_play(u, slow, 1, false);
+	assert_true(imap_is_closed(u));
 	imap_play(t, in_time + 1, 1, false);
 	imap_world_conf(*state)->limits.auth_timeout = 120;
 	imap_disconnect(&s);
 	imap_disconnect(&t);
+	imap_disconnect(&u);
 }
 
 /* ---- mailboxes ---- */

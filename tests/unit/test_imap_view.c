@@ -286,9 +286,14 @@ test_others_new_keyword(void **state)
 	rig_expect(a, "1 NOOP", FLAGS_WITH("$x") "* 1 FETCH (FLAGS (\\Recent $x))\r\n1 OK NOOP completed\r\n");
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, 0, "$X");
 	rig_expect(a, "2 NOOP", "* 2 FETCH (FLAGS (\\Recent $x))\r\n2 OK NOOP completed\r\n");
+	fx_store(rig_inbox(), 2, 2, STORE_REMOVE, 0, "$x");
+	fx_store(rig_inbox(), 2, 2, STORE_ADD, 0, "$y");
+	rig_expect(a, "2 FETCH 2 FLAGS", FLAGS_WITH("$x $y") "* 2 FETCH (FLAGS (\\Recent $y))\r\n"
+	           "* 2 FETCH (FLAGS (\\Recent $y))\r\n2 OK FETCH completed\r\n");
+	fx_store(rig_inbox(), 2, 2, STORE_REPLACE, 0, "$x");
 	(void)rig_send(a, "3 EXAMINE INBOX");
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, 0, "$b");
-	rig_expect(a, "4 NOOP", "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $b $x)\r\n"
+	rig_expect(a, "4 NOOP", "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $b $x $y)\r\n"
 	           "* OK [PERMANENTFLAGS ()] No flags can be changed\r\n"
 	           "* 2 FETCH (FLAGS ($b $x))\r\n4 OK NOOP completed\r\n");
 	rig_end(a);
