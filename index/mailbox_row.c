@@ -124,7 +124,7 @@ enum rc
 message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, struct err *e)
 {
 	struct slice kw = db_bytes(q, 3);
-	mail_uid uid;
+	mail_uid uid = 0;
 	enum rc rc = uid_from_row(q, 0, &uid, e);
 
 	if (rc != RC_OK)

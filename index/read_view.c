@@ -13,7 +13,7 @@ add_uids(struct db *db, sqlite3_stmt *q, struct uid_set *out, struct err *e)
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(db, q, e)) == DB_ROW) {
-		mail_uid uid;
+		mail_uid uid = 0;
 		enum rc rc = uid_from_row(q, 0, &uid, e);
 
 		if (rc == RC_OK && !uid_set_add(out, uid, uid))
