@@ -393,6 +393,93 @@ def test_a_long_line_is_refused_and_the_session_lives(box):
     box.cmd("NOOP")
 
 
+@pytest.mark.parametrize("line,expect", [
+    ("SEARCH " + "(" * 5000 + "ALL" + ")" * 5000, b"BAD"),
+    ("SEARCH " + "OR ALL " * 5000 + "ALL", b"BAD"),
+    ("SEARCH " + "NOT " * 10000 + "ALL", b"OK"),
+    ("SEARCH " + " ".join(["SUBJECT {1+}\r\nm"] * 300), b"BAD"),
+    ("ID (" + " ".join(["{0+}\r\n"] * 5000) + ")", b"BAD"),
+    ("FETCH " + ",".join(["1:1"] * 5000) + " UID", b"BAD"),
+    ("UID FETCH 1:4294967295 UID", b"OK"),
+    ("UID FETCH " + ",".join(str(2 * i + 1) for i in range(4000)) + " UID", b"OK"),
+    ("FETCH 1 (" + " ".join(["UID"] * 500) + ")", b"BAD"),
+    ("FETCH 1 BODY[" + ".".join(["1"] * 500) + "]", b"BAD"),
+    ('LIST "" "' + "*a" * 450 + '"', b"OK"),
+    ("STORE 1 +FLAGS (" + " ".join("k%d" % i for i in range(5000)) + ")", b"BAD"),
+    ("CREATE " + "n" * 1001, b"BAD"), ("CREATE " + "/".join(["n"] * 300), b"NO"),
+    ("NOOP " + "x" * 65530, b"BAD"), ('SEARCH SUBJECT "' + "x" * 65000 + '"', b"BAD"),
+], ids=lambda v: str(v)[:24])
+def test_greedy_commands_cost_little(box, line, expect):
+    append(box, message("x"))
+    box.cmd("SELECT INBOX")
+    before = time.monotonic()
+    box.cmd(line, expect=expect)
+    box.cmd("NOOP")
+    assert time.monotonic() - before < 5
+
+
+@pytest.mark.parametrize("begin", ["NOOP ", "FROB ", "LOGIN ", "STORE 1 FLAGS ", "SELECT ", "APPEND nowhere ",
+                                   "APPEND INBOX (\\Foo) ", "APPEND INBOX x "])
+@pytest.mark.parametrize("size", [12, 3000, 200000])
+def test_refused_literals_are_skipped(box, begin, size):
+    data = (b"x LOGOUT\r\n" * (size // 10 + 1))[:size]
+    box.send(b"a %s{%d+}\r\n%s\r\nb NOOP\r\n" % (begin.encode(), size, data))
+    first = box.line()
+    assert first.startswith((b"a BAD", b"a NO")), first
+    assert box.line() == b"b OK NOOP completed"
+
+
+def test_a_literal_too_large_to_skip_ends_the_session(box):
+    box.send(b"a APPEND INBOX {999999999999+}\r\nx LOGOUT\r\n")
+    assert box.line().startswith(b"* BYE")
+    assert box.at_eof()
+
+
+@pytest.mark.parametrize("sent,said", [
+    (b"a LOGIN {9000+}\r\n" + b"x LOGOUT\r\n" * 900 + b"\r\n", [b"a BAD"]),
+    (b"a NOOP " + b"x" * 300000 + b"\r\n", [b"a BAD"]),
+    (b"a ID (" + b"{1+}\r\nx " * 5 + b")\r\n", [b"a BAD"]),
+    (b"a ID " + b"(" * 8000 + b"\r\n", [b"a BAD"]),
+    (b"a LOGIN {70000+}\r\n", [b"* BAD", b"* BYE", b""]),
+], ids=["literal", "line", "literals", "parentheses", "huge literal"])
+def test_little_is_kept_before_login(shared, sent, said):
+    with shared.raw("imap") as c:
+        c.line()
+        c.send(sent)
+        for begin in said:
+            assert c.line().startswith(begin)
+        if said[-1]:
+            c.cmd("NOOP")
+
+
+def test_many_half_logins_cost_little(shared):
+    before = shared.rss_kb()
+    many = [shared.raw("imap") for _ in range(100)]
+    for c in many:
+        c.line()
+        c.send(b"a LOGIN anna {8000+}\r\n" + b"x" * 7999)
+    with shared.raw("imap") as c:
+        c.line()
+        c.cmd("LOGIN anna anna-secret")
+    grown = shared.rss_kb() - before
+    for c in many:
+        c.close()
+    assert grown < 100 * 64, "%d KiB for 100 sessions" % grown
+
+
+def test_append_split_at_each_octet(box):
+    text = message("split").encode()[:100]
+    wire = (b"a APPEND INBOX (\\Seen) {%d+}\r\n%s\r\nb NOOP\r\nc UID FETCH 1 UID\r\n"
+            b"d APPEND none {10+}\r\nx LOGOUT\r\n\r\ne NOOP\r\n" % (len(text), text))
+    box.cmd("SELECT INBOX")
+    for cut in range(1, len(wire)):
+        box.send(wire[:cut])
+        time.sleep(0.0005)
+        box.send(wire[cut:])
+        for end in (b"a OK", b"b OK", b"c OK", b"d NO [TRYCREATE]", b"e OK"):
+            assert box.imap_until(end[:1])[-1].startswith(end), cut
+
+
 def test_http_gets_one_bad(shared):
     with shared.raw("imap") as c:
         c.line()
@@ -477,6 +564,26 @@ def test_one_user_never_sees_another(shared):
         for name in ("boris", "boris/INBOX", "user/boris", "../boris", "#user/boris", "Other Users/boris/INBOX"):
             c.send('q SELECT "%s"\r\n' % name)
             assert not c.imap_until(b"q")[-1].startswith(b"q OK")
+
+
+@pytest.mark.parametrize("probe", [
+    "SELECT hidden", "EXAMINE hidden", "STATUS hidden (MESSAGES)", "COPY 1 hidden", "MOVE 1 hidden",
+    "RENAME hidden mine", "DELETE hidden", "SUBSCRIBE hidden", "APPEND hidden {4+}\r\na: b"])
+def test_two_users(box, probe):
+    two = box.server.raw("imap")
+    two.line()
+    two.cmd("LOGIN boris boris-secret")
+    two.send("x CREATE hidden\r\n")
+    two.imap_until(b"x")
+    append(two, message("topsecret"), "hidden")
+    append(box, message("mine"))
+    box.cmd("SELECT INBOX")
+    box.cmd(probe, expect=b"NO")
+    box.cmd("SELECT INBOX")
+    said = b"".join(box.cmd('LIST "" "*"') + box.cmd('LSUB "" "*"') + box.cmd("UID SEARCH RETURN (ALL) TEXT topsecret"))
+    assert b"hidden" not in said and b" ALL " not in said
+    two.cmd("SELECT hidden")
+    two.close()
 
 
 def test_starttls_drops_what_was_pipelined(shared):
