@@ -61,8 +61,12 @@ def delivery(server, load, disk, rounds):
         say(what="delivery.median", recipients=8 if "#" in recipient else 1, rate=statistics.median(seen))
 
 
+def count_messages(server):
+    return int(re.search(rb"MESSAGES (\d+)", status(server)).group(1))
+
+
 def fill(server, load, count):
-    have = int(re.search(rb"MESSAGES (\d+)", status(server)).group(1))
+    have = count_messages(server)
     if have < count:
         subprocess.run([load, str(server.port("lmtp")), "8", str(count - have), "1024", "bench"], check=True,
                        stdout=subprocess.DEVNULL)
@@ -84,7 +88,8 @@ def select(server):
             start = time.perf_counter()
             c.cmd("SELECT INBOX")
             times.append((time.perf_counter() - start) * 1e3)
-    say(what="select", median_ms=round(statistics.median(times), 3), p99_ms=round(sorted(times)[-2], 3),
+    say(what="select", messages=count_messages(server),
+        median_ms=round(statistics.median(times), 3), p99_ms=round(sorted(times)[-2], 3),
         first_ms=round(times[0], 3))
 
 
@@ -106,7 +111,8 @@ def fetch(server):
             time.sleep(0.002)
             peak = max(peak, server.rss_kb())
         seconds = time.perf_counter() - start
-    say(what="fetch", bytes=got, seconds=round(seconds, 2), rss_before_kb=before, rss_grown_kb=peak - before)
+    say(what="fetch", messages=count_messages(server), bytes=got,
+        seconds=round(seconds, 2), rss_before_kb=before, rss_grown_kb=peak - before)
 
 
 def log_in(c):
@@ -201,6 +207,7 @@ def main():
         notification(server)
         for tls in (False, True):
             idle_memory(server, args.connections, tls)
+    machine()
 
 
 main()
