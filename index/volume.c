@@ -42,7 +42,8 @@ count_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_ls
 {
 	struct volume *v = arg;
 
-	atomic_fetch_add(&v->damage, 1);
+	if (seg.seq != 0)       /* a torn copy of the head costs no record */
+		atomic_fetch_add(&v->damage, 1);
 	if (v->p.report.found != NULL)
 		v->p.report.found(v->p.report.arg, seg, offset, len, first, last, what);
 }

@@ -255,10 +255,18 @@ test_orphan_body_goes(void **state)
 	struct err e = ERR_INIT;
 	char name[400];
 	size_t count;
+	FILE *f;
 
 	(void)state;
 	make_bodies(inbox);
+	/* A torn copy of the head is told, but hides no record. */
+	(void)snprintf(name, sizeof name, "%s/head", fx_dir);
+	f = fopen(name, "r+b");
+	assert_non_null(f);
+	assert_int_equal(fputc('?', f), '?');
+	assert_int_equal(fclose(f), 0);
 	fx_open();
+	assert_int_equal(fx_findings, 1);
 	assert_int_equal(bodies(), 1);
 	(void)snprintf(name, sizeof name, "%s/log/b-1-01.blob", fx_dir);
 	assert_int_equal(access(name, F_OK), 0);
