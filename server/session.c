@@ -89,7 +89,7 @@ on_post(struct post *p, unsigned events)
 	if ((events & EVENT_WAKE) != 0) {
 		assert(s->st == SESS_PARKED);
 		atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
-		s->st = SESS_STEP;
+		s->st = s->woken;
 		session_run(s);
 	} else if (s->st == SESS_ADVANCE || (s->st == SESS_READ && s->changed)) {
 		session_run(s);
@@ -148,11 +148,14 @@ step_done(uv_work_t *work, int status)
 		flush_then(s, AFTER_ADVANCE);
 		break;
 	case STEP_WAIT:
+	case STEP_WAIT_ADVANCE:
+		s->owes_answer = s->result == STEP_WAIT_ADVANCE;
+		s->woken = s->owes_answer ? SESS_ADVANCE : SESS_STEP;
 		s->st = SESS_PARKED;
 		if (atomic_exchange_explicit(&s->wake, WAKE_AWAITED, memory_order_acq_rel) != WAKE_CAME)
 			return;
 		atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
-		s->st = SESS_STEP;
+		s->st = s->woken;
 		break;
 	case STEP_CLOSE:
 		flush_then(s, AFTER_CLOSE);
@@ -327,7 +330,7 @@ session_read(struct session *s)
 static bool
 session_advance(struct session *s)
 {
-	if (s->stopping) {
+	if (s->stopping && !s->owes_answer) {
 		session_bye(s, END_SHUTDOWN, "shutdown");
 		return true;
 	}
@@ -340,6 +343,7 @@ session_advance(struct session *s)
 		s->changed = false;
 		s->notified = true;
 	}
+	s->owes_answer = false;
 	session_next(s, s->protocol->advance(s->state));
 	return true;
 }

@@ -38,6 +38,7 @@ enum step_result {
 	STEP_MORE,              /* run step again when the output has drained */
 	STEP_DONE,              /* command over: flush, then advance */
 	STEP_WAIT,              /* run step again after session_wake (which may already have come) */
+	STEP_WAIT_ADVANCE,      /* the same, but then call advance: what is left to do needs no pool */
 	STEP_CLOSE,             /* flush and close */
 };
 
@@ -109,8 +110,8 @@ void session_watch(struct session *s, struct volume *v, mailbox_id mailbox);
 void session_unwatch(struct session *s);
 bool session_take_notified(struct session *s);
 
-/* Any thread: what a step said STEP_WAIT for has come. Must be called exactly once for each STEP_WAIT, before or after
- * the step returns; the session lives until then. Typically from struct change's done. */
+/* Any thread: what a step said STEP_WAIT or STEP_WAIT_ADVANCE for has come. Must be called exactly once for each, before
+ * or after the step returns; the session lives until then. Typically from struct change's done. */
 void session_wake(struct session *s);
 
 /* Name and account for logs; the core adds sid, peer and protocol to lines begun with session_log. */

@@ -62,6 +62,8 @@ struct session {
 	int                     polled;         /* events asked for, 0: stopped */
 	uv_work_t               work;
 	enum step_result        result;
+	enum sess_state         woken;          /* where session_wake leads: SESS_STEP or SESS_ADVANCE */
+	bool                    owes_answer;    /* of STEP_WAIT_ADVANCE: not even a shutdown comes before it */
 	struct wheel_node       timer;
 	uint32_t                timeout_ms;
 	uint32_t                delay_ms;       /* session_delay, until the next flush */

@@ -8,6 +8,8 @@
 #include "lib/clock.h"
 #include "server/lmtp/lmtp.h"
 
+#define ANSWERS_ON_REACTOR 16u
+
 static void
 group_fail(struct lmtp_group *g)
 {
@@ -259,6 +261,15 @@ rcpt_answer(struct lmtp *l, const struct lmtp_rcpt *r, const char *id)
 		/* Also a mailbox that was deleted meanwhile: the next try will find another place or none. */
 		answer_failure(l, rc, &r->group->err);
 	}
+}
+
+bool
+lmtp_commit_is_small(const struct lmtp *l)
+{
+	for (const struct lmtp_group *g = l->groups; g != NULL; g = g->next)
+		if (g->rc != RC_OK || g->change->rc != RC_OK)
+			return false;           /* giving up what was ingested may touch files */
+	return l->rcpt_count <= ANSWERS_ON_REACTOR;
 }
 
 void

@@ -64,6 +64,11 @@ lmtp_advance(void *state)
 {
 	struct lmtp *l = state;
 
+	if (l->mode == LMTP_COMMIT && lmtp_commit_is_small(l)) {
+		lmtp_commit_answer(l);
+		l->mode = LMTP_COMMANDS;
+		return NEXT_AGAIN;
+	}
 	switch (l->want) {
 	case LMTP_GO_ON:
 		return lmtp_has_work(l) ? NEXT_STEP : NEXT_INPUT;
@@ -151,7 +156,7 @@ lmtp_work(struct lmtp *l)
 				return STEP_DONE;
 			l->mode = LMTP_COMMIT;
 			if (lmtp_commit(l))
-				return STEP_WAIT;
+				return STEP_WAIT_ADVANCE;
 			break;
 		case LMTP_COMMIT:
 			lmtp_commit_answer(l);

@@ -114,6 +114,8 @@ bool lmtp_data_begin(struct lmtp *l);
 bool lmtp_data_feed(struct lmtp *l);
 /* Hand the message to the writers. True: session_wake will come. */
 bool lmtp_commit(struct lmtp *l);
+/* All went well and few are to be answered: that is done on the reactor, as another turn over the pool would cost more. */
+bool lmtp_commit_is_small(const struct lmtp *l);
 /* One answer for each recipient. */
 void lmtp_commit_answer(struct lmtp *l);
 

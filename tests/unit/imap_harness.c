@@ -244,6 +244,7 @@ run_steps(struct session *s)
 			break;
 		case STEP_DONE:
 			return true;
+		case STEP_WAIT_ADVANCE:
 		case STEP_WAIT:
 			wait_for_wake(s);
 			break;

@@ -22,6 +22,7 @@ enum verb {
 	VERB_MORE,              /* "more N": N steps with one line each */
 	VERB_FLOOD,             /* "flood N": N steps with 64 KiB each */
 	VERB_WAIT,              /* "wait D": WAIT, woken by another thread after D us, maybe before the step returns */
+	VERB_AWAIT,             /* "await D": likewise, but advance goes on */
 	VERB_SLEEP,             /* "sleep D": a step that takes D us */
 	VERB_PUNISH,            /* "punish N": a step whose answer goes out N ms later */
 };
@@ -85,6 +86,8 @@ toy_command(struct toy *t, const char *line)
 		t->verb = VERB_FLOOD;
 	else if (sscanf(line, "wait %u", &t->n) == 1)
 		t->verb = VERB_WAIT;
+	else if (sscanf(line, "await %u", &t->n) == 1)
+		t->verb = VERB_AWAIT;
 	else if (sscanf(line, "sleep %u", &t->n) == 1)
 		t->verb = VERB_SLEEP;
 	else if (sscanf(line, "punish %u", &t->n) == 1)
@@ -107,6 +110,15 @@ toy_command(struct toy *t, const char *line)
 	return NEXT_AGAIN;
 }
 
+static void
+toy_woken(struct toy *t)
+{
+	pthread_join(t->waker, NULL);
+	t->waited = false;
+	t->verb = VERB_NONE;
+	buf_append_str(session_out(t->s), "woken\n");
+}
+
 static enum session_next
 toy_advance(void *state)
 {
@@ -115,6 +127,8 @@ toy_advance(void *state)
 	size_t lf = slice_find_byte(buf_slice(in), '\n');
 	char line[100];
 
+	if (t->verb == VERB_AWAIT)
+		toy_woken(t);
 	if (session_take_notified(t->s))
 		buf_append_str(session_out(t->s), "changed\n");
 	if (lf == in->len)
@@ -143,12 +157,10 @@ toy_wait(struct toy *t)
 		assert_int_equal(pthread_create(&t->waker, NULL, waker_main, t), 0);
 		if (t->n % 2 == 1)
 			usleep(t->n);           /* so that the wake comes about when this returns */
-		return STEP_WAIT;
+		return t->verb == VERB_WAIT ? STEP_WAIT : STEP_WAIT_ADVANCE;
 	}
-	pthread_join(t->waker, NULL);
-	t->waited = false;
-	t->verb = VERB_NONE;
-	buf_append_str(session_out(t->s), "woken\n");
+	assert_int_equal(t->verb, VERB_WAIT);
+	toy_woken(t);
 	return STEP_DONE;
 }
 
@@ -178,6 +190,7 @@ toy_step(void *state)
 	case VERB_FLOOD:
 		return toy_more(t, 65536);
 	case VERB_WAIT:
+	case VERB_AWAIT:
 		return toy_wait(t);
 	case VERB_SLEEP:
 		usleep(t->n);
@@ -435,7 +448,7 @@ test_wakes(void **state)
 	}
 	for (unsigned r = 0; r < ROUNDS; r++) {
 		for (unsigned i = 0; i < SESSIONS; i++) {
-			snprintf(text, sizeof text, "wait %u\n", (r * 7 + i * 3) % 60);
+			snprintf(text, sizeof text, "%swait %u\n", i % 2 == 0 ? "" : "a", (r * 7 + i * 3) % 60);
 			say(fds[i], text);
 		}
 		for (unsigned i = 0; i < SESSIONS; i++)
@@ -450,7 +463,7 @@ test_wakes(void **state)
 static void
 test_leaving(void **state)
 {
-	static const char *const texts[] = { "", "a\n", "sleep 3000\n", "wait 3000\n", "flood 50\n", "wait 1\n", "more 9\n" };
+	static const char *const texts[] = { "", "a\n", "sleep 3000\n", "wait 3000\n", "await 3000\n", "flood 50\n", "wait 1\n", "more 9\n" };
 	unsigned n = 0;
 
 	(void)state;
@@ -688,20 +701,23 @@ test_notification_storm(void **state)
 static void
 test_shutdown(void **state)
 {
-	int idle = dial(), busy = dial(), waiting = dial();
+	int idle = dial(), busy = dial(), waiting = dial(), owed = dial();
 
 	(void)state;
 	say(busy, "sleep 300000\n");
 	say(waiting, "wait 300000\n");
+	say(owed, "await 300000\n");
 	expect(idle, "hello\n");
 	usleep(100000);
 	stop_all();
 	expect(idle, "shutdown\n");
 	expect(busy, "hello\ndone\nshutdown\n");
 	expect(waiting, "hello\nwoken\nshutdown\n");
+	expect(owed, "hello\nwoken\nshutdown\n");
 	close(idle);
 	close(busy);
 	close(waiting);
+	close(owed);
 }
 
 #define ROW(f) cmocka_unit_test_setup_teardown(f, start, end)
