@@ -1,11 +1,13 @@
-/* lmtp_load - deliver messages over LMTP from several connections and report the rate. On demand, never in CI.
+/* lmtp_load - deliver messages over LMTP from several connections and report the rate. On
+ * demand, never in CI.
  *
  *     lmtp_load PORT CONNECTIONS MESSAGES SIZE RECIPIENT
  *
- * Every connection sends one message after the other, MAIL, RCPT and DATA pipelined as Postfix does, and waits for the
- * 250 of each before the next: what is counted is durable. Message text is random words, so that it compresses about as
- * well as real text does. A RECIPIENT that ends with # gets the number of the connection in its place. Prints one JSON
- * line: rate, and the latency from the final dot to the 250.
+ * Every connection sends one message after the other, MAIL, RCPT and DATA pipelined as Postfix
+ * does, and waits for the 250 of each before the next: what is counted is durable. Message text
+ * is random words, so that it compresses about as well as real text does. A RECIPIENT that ends
+ * with # gets the number of the connection in its place. Prints one JSON line: rate, and the
+ * latency from the final dot to the 250.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
