@@ -91,11 +91,41 @@ test_file_size_limit(void **state)
 	free(t);
 }
 
-/* In a child, in a mount namespace of its own: a disk of 16 MiB filled to the brim. 0: passed. */
-static int
-full_disk(void)
+static bool
+write_text(const char *path, const char *text)
 {
-	const char *path = "/tmp/restante-test-full";
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+/* A mount namespace of the child's own; who is not root becomes it in a user namespace. */
+static bool
+enter_namespace(void)
+{
+	char uid[64], gid[64];
+
+	snprintf(uid, sizeof uid, "0 %u 1", (unsigned)geteuid());
+	snprintf(gid, sizeof gid, "0 %u 1", (unsigned)getegid());
+	if (geteuid() == 0) {
+		if (unshare(CLONE_NEWNS) != 0)
+			return false;
+	} else if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || !write_text("/proc/self/setgroups", "deny") ||
+	           !write_text("/proc/self/uid_map", uid) || !write_text("/proc/self/gid_map", gid)) {
+		return false;
+	}
+	/* Inside a chroot "/" is no mount point, and nothing above it can be made private. */
+	return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 || errno == EINVAL;
+}
+
+/* In a child: a disk of 16 MiB filled to the brim. 0: passed, 77: no such disk can be had here. */
+static int
+full_disk(const char *path)
+{
+	char filler[64];
 	struct err e = ERR_INIT;
 	struct log_batch *b;
 	struct told *t = told_new();
@@ -103,10 +133,11 @@ full_disk(void)
 	uint32_t n = 0;
 	int fd;
 
-	(void)mkdir(path, 0700);
-	if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-	    mount("tmpfs", path, "tmpfs", 0, "size=16m") != 0)
+	snprintf(filler, sizeof filler, "%s/filler", path);
+	if (!enter_namespace() || mount("tmpfs", path, "tmpfs", 0, "size=16m") != 0) {
+		print_error("a tmpfs on %s: %s\n", path, strerror(errno));
 		return 77;
+	}
 	if (log_create(path, &e) != RC_OK)
 		return 1;
 	log = volume_open(path);
@@ -117,7 +148,7 @@ full_disk(void)
 		print_error("after %u: %s\n", n, e.text);
 		return 2;
 	}
-	fd = open("/tmp/restante-test-full/filler", O_WRONLY | O_CREAT, 0600);
+	fd = open(filler, O_WRONLY | O_CREAT, 0600);
 	while (write(fd, path, 16) > 0)
 		;
 	while (append_counter(log, b, 1, false, &e) == RC_OK)
@@ -146,6 +177,7 @@ full_disk(void)
 	log_batch_free(&b);
 	log_close(&log);
 	close(fd);
+	(void)umount(path);
 	n = (uint32_t)t->count - n;
 	free(t);
 	return n == 1 ? 0 : 8;
@@ -154,14 +186,18 @@ full_disk(void)
 static void
 test_full_disk(void **state)
 {
-	pid_t pid = fork();
+	char path[] = "/tmp/restante-test-XXXXXX";
+	pid_t pid;
 	int status;
 
 	(void)state;
+	assert_non_null(mkdtemp(path));
+	pid = fork();
 	if (pid == 0)
-		_exit(full_disk());
+		_exit(full_disk(path));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
-	(void)rmdir("/tmp/restante-test-full");
+	(void)umount(path);             /* what a child that failed in a chroot left behind */
+	assert_int_equal(rmdir(path), 0);
 	assert_true(WIFEXITED(status));
 	if (WEXITSTATUS(status) == 77)
 		skip();
