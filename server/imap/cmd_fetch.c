@@ -121,7 +121,7 @@ skip_large_row(struct fetch *f)
 	f->next_uid = uid == 0 || uid == UINT32_MAX ? 0 : uid + 1;
 }
 
-/* Does an answer of this page name keywords? They may be ones that another session has just made. */
+/* Does an answer of this page name keywords? Another session may have just made them. */
 static bool
 shows_keywords(const struct fetch *f)
 {

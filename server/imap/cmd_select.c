@@ -1,8 +1,8 @@
 /* cmd_select - SELECT, EXAMINE, CLOSE, UNSELECT [RFC 9051 s6.3.2, s6.3.3, s6.4.1, s6.4.2].
  *
  * SELECT reads counters of the mailbox's row, and messages only for UNSEEN and of mailboxes up to
- * UNSEEN_EXISTS_MAX, so it costs no more for a million than for a thousand. The watch is set before what is told is read: a change in between is told
- * twice at worst, never missed.
+ * UNSEEN_EXISTS_MAX, so it costs no more for a million than for a thousand. The watch is set
+ * before what is told is read: a change in between is told twice at worst, never missed.
  */
 #include "server/imap/commands.h"
 

@@ -1,9 +1,9 @@
 /* search_text - looking for text in headers and bodies, a bounded piece at a time.
  *
- * Both sides are UTF-8 after NFKC case folding and search_unify. A body's transfer encoding and charset are
- * undone; pieces are cut behind a line end, where no character of any mail charset is split and
- * ISO-2022-JP is back in ASCII, and the end of one piece is kept in front of the next, so that
- * what is looked for is found across the cut. HTML is searched as it is written.
+ * Both sides are UTF-8 after NFKC case folding and search_unify. A body's transfer encoding and
+ * charset are undone; pieces are cut behind a line end, where no character of any mail charset is
+ * split and ISO-2022-JP is back in ASCII, and the end of one piece is kept in front of the next,
+ * so that what is looked for is found across the cut. HTML is searched as it is written.
  */
 #include "server/imap/search.h"
 

@@ -1,9 +1,9 @@
 /* tell - untagged news of the selected mailbox, and what sets of numbers mean in it.
  *
  * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order:
- * FLAGS if the mailbox has new keywords, flags of known messages (by the sequence numbers that the client still has), EXPUNGEs, then
- * EXISTS and RECENT. The view moves on only with what was written, so a piece may end anywhere
- * and the next call goes on by asking again.
+ * FLAGS if the mailbox has new keywords, flags of known messages (by the sequence numbers that
+ * the client still has), EXPUNGEs, then EXISTS and RECENT. The view moves on only with what was
+ * written, so a piece may end anywhere and the next call goes on by asking again.
  *
  * Expunged messages are told from lower to higher numbers. The telling of a long list of flag
  * changes switches to a walk over the UIDs, since one STORE gives all its messages the same
