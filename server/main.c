@@ -45,7 +45,7 @@ struct options {
 /* What main and the signal thread share. */
 static struct shared {
 	pthread_mutex_t lock;           /* held during a reload, so that the end waits for it */
-	enum phase { STARTING, READY, ENDING } phase;
+	enum phase { STARTING, READY, ENDING, ENDED } phase;
 	sem_t           end;            /* posted by SIGTERM */
 	struct server  *srv;            /* set before READY */
 	uint64_t        started_ms;
@@ -139,6 +139,7 @@ on_signal(int sig)
 			sem_post(&shared.end);
 		break;
 	case ENDING:
+	case ENDED:
 		break;
 	}
 }
@@ -147,13 +148,15 @@ static void *
 signal_main(void *arg)
 {
 	sigset_t *set = arg;
+	bool ended = false;
 	int sig;
 
-	for (;;) {
+	while (!ended) {
 		if (sigwait(set, &sig) != 0)
 			continue;
 		pthread_mutex_lock(&shared.lock);
 		on_signal(sig);
+		ended = shared.phase == ENDED;
 		pthread_mutex_unlock(&shared.lock);
 	}
 	return NULL;
@@ -168,10 +171,9 @@ enter_phase(enum phase phase)
 }
 
 static enum rc
-start_signals(struct err *e)
+start_signals(pthread_t *thread, struct err *e)
 {
 	static sigset_t set;
-	pthread_t thread;
 	int failed;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -182,11 +184,17 @@ start_signals(struct err *e)
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	sem_init(&shared.end, 0, 0);
-	failed = pthread_create(&thread, NULL, signal_main, &set);
-	if (failed != 0)
-		return err_os(e, failed, "thread of signals");
-	pthread_detach(thread);
-	return RC_OK;
+	failed = pthread_create(thread, NULL, signal_main, &set);
+	return failed == 0 ? RC_OK : err_os(e, failed, "thread of signals");
+}
+
+/* Its signals stay blocked: what comes from now on is too late to matter. */
+static void
+stop_signals(pthread_t thread)
+{
+	enter_phase(ENDED);
+	pthread_kill(thread, SIGTERM);
+	pthread_join(thread, NULL);
 }
 
 /* ---- the control socket ---- */
@@ -375,6 +383,8 @@ main(int argc, char **argv)
 	struct conf *conf = NULL;
 	struct err e = ERR_INIT;
 	struct options o;
+	pthread_t signals;
+	enum rc rc;
 
 	parse_options(argc, argv, &o);
 	if (conf_load(o.conf_path, &conf, &e) != RC_OK || settings_new(&conf, &settings, &e) != RC_OK) {
@@ -388,7 +398,12 @@ main(int argc, char **argv)
 	log_set_level(settings->conf->server.log_level);
 	size_pool(settings->conf->server.pool_threads);
 	raise_files(settings->conf->limits.max_connections);
-	if (start_signals(&e) != RC_OK || serve(&settings, &e) != RC_OK) {
+	rc = start_signals(&signals, &e);
+	if (rc == RC_OK) {
+		rc = serve(&settings, &e);
+		stop_signals(signals);
+	}
+	if (rc != RC_OK) {
 		log_error("server.failed", &e);
 		return EXIT_FAILED;
 	}
