@@ -82,7 +82,8 @@ log_login(struct pop3 *p, enum log_level level, const char *ev, struct slice nam
 	struct logline l;
 
 	session_log(p->s, &l, level, ev);
-	log_str(&l, "user", name);
+	if (!p->identified)             /* else the session names itself */
+		log_str(&l, "user", name);
 	log_cstr(&l, "tls", session_has_tls(p->s) ? "yes" : "no");
 	if (e != NULL)
 		log_err(&l, e);
@@ -239,7 +240,7 @@ auth_result(struct pop3 *p, enum sasl_result r, const struct buf *challenge)
 		return STEP_DONE;
 	case SASL_EX_FAILED:
 		e = *sasl_exchange_error(p->exchange);
-		return login_refused(p, SLICE_NONE, &e);
+		return login_refused(p, sasl_exchange_claimed(p->exchange), &e);
 	case SASL_EX_TEMPFAIL:
 		break;
 	}
