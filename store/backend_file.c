@@ -11,17 +11,13 @@
  * under way at a time), mmap (an I/O error is a signal).
  */
 #define _GNU_SOURCE
-#include "store/backend.h"
+#include "store/backend_local.h"
 #include "store/fdcache.h"
-#include "store/head.h"
+#include "store/piece.h"
 #include "store/space.h"
 
-#include <assert.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -36,110 +32,10 @@
 
 #define MAX_APPEND     (8u << 20)
 #define MAX_SEGMENT    (128u << 20)
-#define BODY_PIECE     (1u << 20)
 #define STEP_MIN       (64u << 10)
 #define STEP_MAX       (1u << 20)
 #define RESERVE_BYTES  (4u << 20)
 #define LOCK_PAUSE_MS  20
-#define NAME_LEN       64
-
-struct file_backend {
-	struct backend  base;
-	int             volfd, logfd, headfd, reservefd;
-	struct fdcache *readers;
-	struct root     root;
-	uint64_t        generation;     /* of the head */
-	bool            have_reserve;
-
-	int             segfd;          /* the open segment, -1: none */
-	struct seg_id   seg;
-	uint64_t        reserved_to;    /* in it */
-
-	pthread_mutex_t lock;           /* over the two below: bodies are made by any thread */
-	uint32_t        body_epoch;
-	uint64_t        body_next;
-};
-
-struct backend_body {
-	struct file_backend *b;
-	int                  fd;
-	struct seg_id        id;
-	uint64_t             len, reserved_to;
-};
-
-static struct file_backend *
-file_of(struct backend *b)
-{
-	assert(b->ops != NULL);
-	return (struct file_backend *)b;
-}
-
-static void
-piece_name(const struct seg_id *id, char name[NAME_LEN])
-{
-	if (id->kind == SEG_LOG)
-		snprintf(name, NAME_LEN, "s-%llu-%u.seg", (unsigned long long)id->seq, id->epoch);
-	else
-		snprintf(name, NAME_LEN, "b-%u-%llu.blob", id->epoch, (unsigned long long)id->seq);
-}
-
-static int
-open_for_reading(int dirfd, const struct seg_id *id)
-{
-	char name[NAME_LEN];
-
-	piece_name(id, name);
-	return openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-}
-
-static int
-open_new(int dirfd, const struct seg_id *id)
-{
-	char name[NAME_LEN];
-
-	piece_name(id, name);
-	return openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-}
-
-static void
-unlink_piece(int dirfd, const struct seg_id *id)
-{
-	char name[NAME_LEN];
-
-	piece_name(id, name);
-	(void)unlinkat(dirfd, name, 0);         /* what stays is an orphan that nothing names */
-}
-
-static enum rc
-sync_dir(int fd, struct err *e)
-{
-	return fsync(fd) == 0 ? RC_OK : err_os(e, errno, "sync directory");
-}
-
-/* All of the vectors at `offset`; uses them up. 0 or errno. */
-static int
-write_all(int fd, struct iovec *iov, size_t count, uint64_t offset)
-{
-	while (count > 0) {
-		ssize_t n = pwritev(fd, iov, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno;
-		offset += (uint64_t)n;
-		while (count > 0 && (size_t)n >= iov->iov_len) {
-			n -= (ssize_t)iov->iov_len;
-			iov++;
-			count--;
-		}
-		if (count > 0) {
-			iov->iov_base = (uint8_t *)iov->iov_base + n;
-			iov->iov_len -= (size_t)n;
-		}
-	}
-	return 0;
-}
 
 /* ---- making, opening, closing a volume ---- */
 
@@ -160,7 +56,7 @@ create_head(int volfd, const uint8_t volume_id[VOLUME_ID_LEN], struct err *e)
 	if (rc == RC_OK)
 		rc = head_write(fd, &r, &generation, e);
 	if (rc == RC_OK)
-		rc = sync_dir(volfd, e);
+		rc = dir_sync(volfd, e);
 	close(fd);
 	if (rc != RC_OK)
 		(void)unlinkat(volfd, "head", 0);
@@ -277,7 +173,7 @@ file_release(struct backend **bp)
 
 	if (*bp == NULL)
 		return;
-	b = file_of(*bp);
+	b = file_backend_of(*bp);
 	*bp = NULL;
 	fdcache_free(&b->readers);
 	if (b->segfd >= 0)
@@ -321,7 +217,7 @@ open_files(struct file_backend *b, const char *path, enum log_mode mode, struct 
 	b->logfd = openat(b->volfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (b->logfd < 0)
 		return err_os(e, errno, "open %s/log", path);
-	b->readers = fdcache_new(b->logfd, open_for_reading);
+	b->readers = fdcache_new(b->logfd, piece_open);
 	return b->readers != NULL ? RC_OK : err_nomem(e);
 }
 
@@ -357,7 +253,7 @@ file_acquire(
 static enum rc
 file_reacquire(struct backend *base, uint64_t takeover_id, struct err *e)
 {
-	struct file_backend *b = file_of(base);
+	struct file_backend *b = file_backend_of(base);
 	struct root fresh = { .takeover_count = 0 };
 	uint64_t generation;
 	unsigned bad_slots;
@@ -394,7 +290,7 @@ file_caps(struct backend *base, struct backend_caps *out)
 static enum rc
 file_root(struct backend *base, struct root *out, struct err *e)
 {
-	return root_copy(out, &file_of(base)->root, e);
+	return root_copy(out, &file_backend_of(base)->root, e);
 }
 
 /* ---- segments ---- */
@@ -440,7 +336,7 @@ find_segment(struct root *r, const struct seg_id *id)
 static void
 release_tail(struct file_backend *b, const struct root_segment *seg)
 {
-	char name[NAME_LEN];
+	char name[PIECE_NAME_LEN];
 	struct stat st;
 	int fd;
 
@@ -456,7 +352,7 @@ release_tail(struct file_backend *b, const struct root_segment *seg)
 static enum rc
 file_segment_seal(struct backend *base, const struct root_segment *seg, struct err *e)
 {
-	struct file_backend *b = file_of(base);
+	struct file_backend *b = file_backend_of(base);
 	struct root_segment *s = find_segment(&b->root, &seg->id);
 	enum rc rc;
 
@@ -482,7 +378,7 @@ make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice 
 	enum rc rc;
 	int os;
 
-	b->segfd = open_new(b->logfd, id);
+	b->segfd = piece_create(b->logfd, id);
 	if (b->segfd < 0)
 		return err_os(
 		    e, errno, "make segment %llu-%u", (unsigned long long)id->seq, id->epoch);
@@ -496,7 +392,7 @@ make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice 
 		return err_os(e, os, "write segment header");
 	if (fdatasync(b->segfd) != 0)
 		return err_os(e, errno, "sync segment header");
-	return sync_dir(b->logfd, e);
+	return dir_sync(b->logfd, e);
 }
 
 static enum rc
@@ -523,7 +419,7 @@ static enum append_outcome
 file_segment_create(struct backend *base, const struct root_segment *seg, struct slice header,
     bool reserve_ok, const struct root_segment *sealed, struct err *e)
 {
-	struct file_backend *b = file_of(base);
+	struct file_backend *b = file_backend_of(base);
 	int old_fd = b->segfd;
 	struct seg_id old = b->seg;
 	uint64_t old_reserved = b->reserved_to;
@@ -531,7 +427,7 @@ file_segment_create(struct backend *base, const struct root_segment *seg, struct
 	if (make_segment_file(b, &seg->id, header, reserve_ok, e) != RC_OK) {
 		if (b->segfd >= 0) {
 			close(b->segfd);
-			unlink_piece(b->logfd, &seg->id);
+			piece_unlink(b->logfd, &seg->id);
 		}
 		b->segfd = old_fd;
 		b->seg = old;
@@ -550,8 +446,8 @@ file_segment_create(struct backend *base, const struct root_segment *seg, struct
 static enum rc
 file_segment_settle(struct backend *base, const struct seg_id *id, bool sync, struct err *e)
 {
-	struct file_backend *b = file_of(base);
-	int fd = open_for_reading(b->logfd, id);
+	struct file_backend *b = file_backend_of(base);
+	int fd = piece_open(b->logfd, id);
 	enum rc rc = RC_OK;
 
 	if (fd < 0)
@@ -568,7 +464,7 @@ file_segment_settle(struct backend *base, const struct seg_id *id, bool sync, st
 static void
 file_append(struct backend *base, struct backend_append *what, backend_done done, void *arg)
 {
-	struct file_backend *b = file_of(base);
+	struct file_backend *b = file_backend_of(base);
 	struct err e = ERR_INIT;
 	int os;
 
@@ -591,7 +487,7 @@ file_append(struct backend *base, struct backend_append *what, backend_done done
 static void
 file_sync(struct backend *base, backend_done done, void *arg)
 {
-	struct file_backend *b = file_of(base);
+	struct file_backend *b = file_backend_of(base);
 	struct err e = ERR_INIT;
 	bool ok = b->segfd < 0 || fdatasync(b->segfd) == 0;
 
@@ -607,7 +503,7 @@ static enum rc
 file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst, size_t len,
     size_t *got, struct err *e)
 {
-	struct file_backend *b = file_of(base);
+	struct file_backend *b = file_backend_of(base);
 	int fd, slot;
 	enum rc rc = fdcache_get(b->readers, id, &fd, &slot, e);
 
@@ -632,7 +528,7 @@ file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst
 static enum rc
 file_size(struct backend *base, const struct seg_id *id, uint64_t *len, struct err *e)
 {
-	struct file_backend *b = file_of(base);
+	struct file_backend *b = file_backend_of(base);
 	struct stat st;
 	int fd, slot;
 	enum rc rc = fdcache_get(b->readers, id, &fd, &slot, e);
@@ -646,198 +542,6 @@ file_size(struct backend *base, const struct seg_id *id, uint64_t *len, struct e
 		    e, errno, "size of piece %llu-%u", (unsigned long long)id->seq, id->epoch);
 	fdcache_put(b->readers, fd, slot);
 	return rc;
-}
-
-/* ---- bodies ---- */
-
-static enum rc
-file_body_begin(struct backend *base, struct backend_body **out, struct err *e)
-{
-	struct file_backend *b = file_of(base);
-	struct backend_body *body = calloc(1, sizeof *body);
-
-	*out = NULL;
-	if (body == NULL)
-		return err_nomem(e);
-	body->b = b;
-	pthread_mutex_lock(&b->lock);
-	body->id = (struct seg_id){ ++b->body_next, b->body_epoch, SEG_BODY };
-	pthread_mutex_unlock(&b->lock);
-	body->fd = open_new(b->logfd, &body->id);
-	if (body->fd < 0) {
-		enum rc rc = err_os(e, errno, "make body %u-%llu", body->id.epoch,
-		    (unsigned long long)body->id.seq);
-
-		free(body);
-		return rc;
-	}
-	*out = body;
-	return RC_OK;
-}
-
-static enum rc
-file_body_write(struct backend_body *body, struct slice bytes, struct err *e)
-{
-	struct iovec iov = { (void *)(uintptr_t)bytes.ptr, bytes.len };
-	uint64_t end = body->len + bytes.len;
-	enum rc rc;
-	int os;
-
-	if (end > body->reserved_to) {
-		rc = space_reserve(
-		    body->fd, body->reserved_to, end + BODY_PIECE, end + BODY_PIECE, e);
-		if (rc != RC_OK)
-			return rc;
-		body->reserved_to = end + BODY_PIECE;
-	}
-	os = write_all(body->fd, &iov, 1, body->len);
-	if (os != 0)
-		return err_os(
-		    e, os, "write body %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
-	body->len = end;
-	return RC_OK;
-}
-
-static void
-file_body_abort(struct backend_body **body)
-{
-	if (*body == NULL)
-		return;
-	close((*body)->fd);
-	unlink_piece((*body)->b->logfd, &(*body)->id);
-	free(*body);
-	*body = NULL;
-}
-
-static enum rc
-file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err *e)
-{
-	struct backend_body *body = *bodyp;
-	enum rc rc = RC_OK;
-
-	if (ftruncate(body->fd, (off_t)body->len) != 0) /* what was reserved beyond goes back */
-		rc = err_os(e, errno, "end body");
-	else if (fsync(body->fd) != 0)
-		rc = err_os(e, errno, "sync body");
-	if (rc == RC_OK)
-		rc = sync_dir(body->b->logfd, e);
-	if (rc != RC_OK) {
-		file_body_abort(bodyp);
-		return rc;
-	}
-	*addr = (struct log_addr){ body->id, 0, body->len };
-	close(body->fd);
-	free(body);
-	*bodyp = NULL;
-	return RC_OK;
-}
-
-/* b-EPOCH-N.blob, written as piece_name writes it. */
-static bool
-parse_body_name(const char *name, struct seg_id *id)
-{
-	char again[NAME_LEN];
-	unsigned long long n;
-	unsigned epoch;
-
-	if (sscanf(name, "b-%9u-%19llu.", &epoch, &n) != 2)
-		return false;
-	*id = (struct seg_id){ n, epoch, SEG_BODY };
-	piece_name(id, again);
-	return strcmp(name, again) == 0;
-}
-
-/* Calls back for each body until that fails. */
-static enum rc
-each_body(struct file_backend *b, bool (*body)(void *arg, const struct seg_id *id), void *arg,
-    struct err *e)
-{
-	int fd = openat(b->logfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *d;
-	enum rc rc = RC_OK;
-	struct seg_id id;
-
-	if (dir == NULL) {
-		rc = err_os(e, errno, "list the log's directory");
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	while (rc == RC_OK && (errno = 0, d = readdir(dir)) != NULL)
-		if (parse_body_name(d->d_name, &id) && !body(arg, &id))
-			rc = err_nomem(e);
-	if (rc == RC_OK && errno != 0)
-		rc = err_os(e, errno, "list the log's directory");
-	closedir(dir);
-	return rc;
-}
-
-static bool
-count_body(void *arg, const struct seg_id *id)
-{
-	(void)id;
-	++*(uint64_t *)arg;
-	return true;
-}
-
-static uint64_t
-file_body_count(struct backend *base)
-{
-	uint64_t count = 0;
-	struct err e;
-
-	return each_body(file_of(base), count_body, &count, &e) == RC_OK ? count : 0;
-}
-
-struct body_ids {
-	struct seg_id *ids;
-	size_t         count, cap;
-};
-
-static bool
-keep_body(void *arg, const struct seg_id *id)
-{
-	struct body_ids *l = arg;
-
-	if (l->count == l->cap) {
-		size_t cap = l->cap > 0 ? l->cap * 2 : 64;
-		struct seg_id *p = realloc(l->ids, cap * sizeof *p);
-
-		if (p == NULL)
-			return false;
-		l->ids = p;
-		l->cap = cap;
-	}
-	l->ids[l->count++] = *id;
-	return true;
-}
-
-static enum rc
-file_body_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e)
-{
-	struct body_ids l = { NULL, 0, 0 };
-	enum rc rc = each_body(file_of(base), keep_body, &l, e);
-
-	if (rc != RC_OK) {
-		free(l.ids);
-		return rc;
-	}
-	*ids = l.ids;
-	*count = l.count;
-	return RC_OK;
-}
-
-static enum rc
-file_body_remove(struct backend *base, const struct seg_id *id, struct err *e)
-{
-	char name[NAME_LEN];
-
-	assert(id->kind == SEG_BODY);
-	piece_name(id, name);
-	if (unlinkat(file_of(base)->logfd, name, 0) != 0 && errno != ENOENT)
-		return err_os(e, errno, "remove body %u-%llu", id->epoch, (unsigned long long)id->seq);
-	return RC_OK;
 }
 
 const struct backend_ops backend_file = {

@@ -1,0 +1,47 @@
+/* backend_local - what backend_file.c and backend_body.c share: one volume in a local directory. */
+#ifndef RESTANTE_STORE_BACKEND_LOCAL_H
+#define RESTANTE_STORE_BACKEND_LOCAL_H
+
+#include "store/backend.h"
+#include "store/head.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+#define BODY_PIECE (1u << 20)   /* bytes of a body written, and reserved, at once */
+
+struct file_backend {
+	struct backend  base;
+	int             volfd, logfd, headfd, reservefd;
+	struct fdcache *readers;
+	struct root     root;
+	uint64_t        generation;     /* of the head */
+	bool            have_reserve;
+
+	int             segfd;          /* the open segment, -1: none */
+	struct seg_id   seg;
+	uint64_t        reserved_to;    /* in it */
+
+	pthread_mutex_t lock;           /* over the two below: bodies are made by any thread */
+	uint32_t        body_epoch;
+	uint64_t        body_next;
+};
+
+/* The backend behind a vtable call. */
+static inline struct file_backend *
+file_backend_of(struct backend *b)
+{
+	assert(b->ops != NULL);
+	return (struct file_backend *)b;
+}
+
+/* backend_body.c: see struct backend_ops. */
+enum rc file_body_begin(struct backend *base, struct backend_body **out, struct err *e);
+enum rc file_body_write(struct backend_body *body, struct slice bytes, struct err *e);
+void    file_body_abort(struct backend_body **body);
+enum rc file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err *e);
+uint64_t file_body_count(struct backend *base);
+enum rc file_body_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e);
+enum rc file_body_remove(struct backend *base, const struct seg_id *id, struct err *e);
+
+#endif
