@@ -25,8 +25,11 @@ send_server_text(struct admin_call *c)
 	buf_printf(&c->line, "restanted is running: pid %ld", (long)getpid());
 	if (c->ad->started_ms != 0) {
 		up = uptime_s(c->ad);
-		buf_printf(&c->line, ", up for %llu days %02u:%02u:%02u",
-		    (unsigned long long)(up / 86400), (unsigned)(up / 3600 % 24),
+		buf_append_str(&c->line, ", up for ");
+		if (up >= 86400)
+			buf_printf(&c->line, "%llu day%s ", (unsigned long long)(up / 86400),
+			    up < 2 * 86400 ? "" : "s");
+		buf_printf(&c->line, "%02u:%02u:%02u", (unsigned)(up / 3600 % 24),
 		    (unsigned)(up / 60 % 60), (unsigned)(up % 60));
 	}
 	admin_send(c);

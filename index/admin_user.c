@@ -6,6 +6,8 @@
  */
 #include "index/admin_impl.h"
 
+#include <stdio.h>
+
 #define LIST_PAGE 256u
 
 /* restantectl made it; this catches only a caller that sent something else, such as a password in
@@ -29,6 +31,17 @@ new_change(struct admin_call *c, enum change_kind kind, account_id id)
 	else
 		ch->u.account.id = id;
 	return ch;
+}
+
+/* The change, and one line that says what was done. */
+static enum admin_exit
+change_and_tell(struct admin_call *c, struct volume *v, struct change **ch, const char *name, const char *done)
+{
+	enum admin_exit status = admin_change(c, v, ch, name);
+
+	if (status == ADMIN_OK)
+		admin_printf(c, "%s: %s", name, done);
+	return status;
 }
 
 static bool
@@ -71,7 +84,9 @@ check_free(struct admin_call *c, const char *name)
 enum admin_exit
 admin_user_add(struct admin_call *c)
 {
+	struct volume *v = c->only != NULL ? c->only : c->ad->volumes[0];
 	struct change *ch;
+	char done[80];
 	enum admin_exit status = check_free(c, c->args[0]);
 
 	if (status != ADMIN_OK)
@@ -88,7 +103,8 @@ admin_user_add(struct admin_call *c)
 		change_free(&ch);
 		return ADMIN_FAILED;
 	}
-	return admin_change(c, c->only != NULL ? c->only : c->ad->volumes[0], &ch, c->args[0]);
+	snprintf(done, sizeof done, "added to %.60s", volume_name(v));
+	return change_and_tell(c, v, &ch, c->args[0], done);
 }
 
 enum admin_exit
@@ -111,7 +127,7 @@ admin_user_passwd(struct admin_call *c)
 		change_free(&ch);
 		return ADMIN_FAILED;
 	}
-	return admin_change(c, v, &ch, c->args[0]);
+	return change_and_tell(c, v, &ch, c->args[0], "the password is set");
 }
 
 enum admin_exit
@@ -125,7 +141,7 @@ admin_user_delete(struct admin_call *c)
 	if (status != ADMIN_OK)
 		return status;
 	ch = new_change(c, CHANGE_ACCOUNT_DELETE, info.id);
-	return ch != NULL ? admin_change(c, v, &ch, c->args[0]) : ADMIN_FAILED;
+	return ch != NULL ? change_and_tell(c, v, &ch, c->args[0], "deleted, with its mail") : ADMIN_FAILED;
 }
 
 enum admin_exit
@@ -135,6 +151,7 @@ admin_quota_set(struct admin_call *c)
 	struct change *ch;
 	struct volume *v;
 	uint64_t bytes;
+	char done[60];
 	enum admin_exit status;
 
 	if (!admin_parse_size(slice_str(c->args[1]), &bytes))
@@ -146,7 +163,11 @@ admin_quota_set(struct admin_call *c)
 	if (ch == NULL)
 		return ADMIN_FAILED;
 	ch->u.account.quota_bytes = bytes;
-	return admin_change(c, v, &ch, c->args[0]);
+	if (bytes == 0)
+		snprintf(done, sizeof done, "no quota");
+	else
+		snprintf(done, sizeof done, "quota %llu bytes", (unsigned long long)bytes);
+	return change_and_tell(c, v, &ch, c->args[0], done);
 }
 
 /* ---- lists ---- */

@@ -38,11 +38,13 @@ struct ctl_verb {
 
 struct ctl {
 	const char            *conf_path;
+	bool                   conf_given;      /* by -c; else it is the default */
 	struct conf           *conf;            /* set by ctl_prepare */
 	const struct ctl_verb *verb;
 	const char            *args[CTL_ARGS_MAX + 1];  /* NULL behind the last */
 	int                    argc;
 	bool                   json, yes;
+	bool                   quiet;           /* what was done is not told line by line */
 	const char            *volume;          /* --volume, or NULL */
 	const char            *quota;           /* --quota, or NULL */
 	const char            *user;            /* --user, or NULL */

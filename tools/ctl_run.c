@@ -38,6 +38,8 @@ ctl_prepare(struct ctl *ctl)
 	    ctl_owner_become(ctl->conf->server.user, &e) == RC_OK)
 		return true;
 	ctl_error(ctl, "%s", e.text);
+	if (ctl->conf == NULL && !ctl->conf_given && access(ctl->conf_path, F_OK) != 0)
+		ctl_error(ctl, "name your configuration with -c FILE; restantectl init DIR makes a first one");
 	return false;
 }
 
@@ -53,6 +55,8 @@ print_line(void *arg, struct slice text)
 {
 	struct output *o = arg;
 
+	if (o->ctl->quiet)
+		return true;
 	ctl_progress_clear(&o->progress);
 	fwrite(text.ptr, 1, text.len, stdout);
 	return putchar('\n') != EOF && ferror(stdout) == 0;

@@ -94,10 +94,18 @@ enum admin_exit
 ctl_user_delete(struct ctl *ctl)
 {
 	const char *const argv[] = { "user", "delete", "--", ctl->args[0] };
+	bool asks = isatty(STDIN_FILENO) == 1;
 
+	if (!ctl->yes && !asks) {
+		ctl_error(ctl,
+		    "user delete deletes all mail of %s; without a terminal to ask on it wants --yes\n"
+		    "usage: restantectl [-c FILE] %s",
+		    ctl->args[0], ctl->verb->usage);
+		return ADMIN_USAGE;
+	}
 	if (!ctl_prepare(ctl))
 		return ADMIN_FAILED;
-	if (!ctl->yes && isatty(STDIN_FILENO) == 1 && !confirm(ctl->args[0])) {
+	if (!ctl->yes && !confirm(ctl->args[0])) {
 		ctl_error(ctl, "nothing was deleted");
 		return ADMIN_FAILED;
 	}
@@ -167,6 +175,7 @@ static bool
 import_next(struct import *im, struct ctl_reader *r, struct secret *line)
 {
 	struct err e = ERR_INIT;
+	struct slice text;
 	char prefix[40];
 	enum rc rc = ctl_reader_line(r, line, &e);
 
@@ -175,11 +184,14 @@ import_next(struct import *im, struct ctl_reader *r, struct secret *line)
 	im->line++;
 	snprintf(prefix, sizeof prefix, "line %llu: ", (unsigned long long)im->line);
 	im->ctl->prefix = prefix;
-	if (rc == RC_OK && line->len == 0)
+	text = secret_slice(line);
+	if (im->line == 1 && slice_starts(text, SLICE("\xef\xbb\xbf")))
+		text = slice_sub(text, 3, text.len);    /* what some editors begin a file with */
+	if (rc == RC_OK && text.len == 0)
 		return true;            /* a blank line is nobody */
 	if (rc != RC_OK)
 		ctl_error(im->ctl, "%s", e.text);
-	if (rc == RC_OK && import_line(im, secret_slice(line)))
+	if (rc == RC_OK && import_line(im, text))
 		im->added++;
 	else
 		im->failed++;
@@ -204,15 +216,17 @@ ctl_user_import(struct ctl *ctl)
 		ctl_error(ctl, "%s", e.text);
 		return ADMIN_FAILED;
 	}
+	ctl->quiet = true;
 	while (import_next(&im, &r, &line))
 		;
+	ctl->quiet = false;
 	ctl->prefix = "";
 	ctl_progress_clear(&im.progress);
 	secret_fini(&line);
 	ctl_reader_fini(&r);
-	printf("%llu accounts added", (unsigned long long)im.added);
+	printf("%llu account%s added", (unsigned long long)im.added, im.added == 1 ? "" : "s");
 	if (im.failed > 0)
-		printf(", %llu lines failed", (unsigned long long)im.failed);
+		printf(", %llu line%s failed", (unsigned long long)im.failed, im.failed == 1 ? "" : "s");
 	putchar('\n');
 	return im.failed > 0 ? ADMIN_FAILED : ADMIN_OK;
 }

@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "config.h"
 
@@ -10,7 +11,7 @@
 
 static const struct ctl_verb verbs[] = {
 	{ { "init", NULL }, 1, 1, CTL_BASE_PORT | CTL_USER | CTL_NO_CONF, ctl_init,
-	  "init DIR [--base-port N] [--user USER]",
+	  "init [--base-port N] [--user USER] DIR",
 	  "Make DIR with a configuration, a self-signed certificate and a volume, to be started.\n"
 	  "  --base-port N  listeners on 127.0.0.1: imap N+143, imaps N+993, pop3 N+110,\n"
 	  "                 pop3s N+995, lmtp N+24 (10000)\n"
@@ -30,7 +31,7 @@ static const struct ctl_verb verbs[] = {
 	{ { "user", "passwd" }, 1, 1, 0, ctl_user_passwd, "user passwd NAME",
 	  "Set an account's password: typed, or one line of standard input.\n" },
 	{ { "user", "delete" }, 1, 1, CTL_YES, ctl_user_delete, "user delete [--yes] NAME",
-	  "Delete an account and its mail. Asks first on a terminal, unless --yes is given.\n" },
+	  "Delete an account and its mail. Asks first on a terminal; elsewhere --yes must be given.\n" },
 	{ { "mailbox", "list" }, 1, 1, CTL_JSON, ctl_forward, "mailbox list [--json] NAME",
 	  "List the mailboxes of an account.\n" },
 	{ { "quota", "set" }, 2, 2, 0, ctl_forward, "quota set NAME BYTES",
@@ -114,6 +115,8 @@ static void
 print_verb_help(const struct ctl_verb *verb)
 {
 	printf("usage: restantectl %s%s\n\n%s", conf_option(verb), verb->usage, verb->help);
+	if ((verb->options & CTL_JSON) != 0)
+		puts("  --json         one JSON object per line");
 }
 
 static bool
@@ -187,6 +190,21 @@ take_option(struct ctl *ctl, const char *word, const char *next, bool *took_next
 	return ADMIN_OK;
 }
 
+/* The words that a verb must have end its usage. */
+static enum admin_exit
+missing_word(const struct ctl *ctl)
+{
+	const char *name = ctl->verb->usage + strlen(ctl->verb->usage);
+	char word[24];
+
+	for (int i = ctl->verb->min_args - ctl->argc; i > 0; i--)
+		do
+			name--;
+		while (name[-1] != ' ');
+	snprintf(word, sizeof word, "%.*s", (int)strcspn(name, " "), name);
+	return usage_error("missing", word, ctl->verb);
+}
+
 /* Words behind the verb. */
 static enum admin_exit
 take_words(struct ctl *ctl, int argc, char **argv)
@@ -210,7 +228,7 @@ take_words(struct ctl *ctl, int argc, char **argv)
 		i += took_next ? 1 : 0;
 	}
 	if (ctl->argc < ctl->verb->min_args)
-		return usage_error("something is missing", "", ctl->verb);
+		return missing_word(ctl);
 	return ADMIN_OK;
 }
 
@@ -274,6 +292,7 @@ take_global(struct ctl *ctl, int argc, char **argv, int *used, enum admin_exit *
 			return false;
 		}
 		ctl->conf_path = argv[i + 1];
+		ctl->conf_given = true;
 		i += 2;
 	}
 	*used = i;

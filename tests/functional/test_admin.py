@@ -33,15 +33,17 @@ def test_users(online):
     with Server() as s:
         if online:
             s.start()
-        s.add_user("anna", "first")
-        s.ctl("user", "import", stdin="boris:b-secret\nclara:c:with:colons\n")
+        assert s.ctl("user", "add", "anna", stdin="first\n") == "anna: added to v1\n"
+        imported = s.ctl("user", "import", stdin="\ufeffboris:b-secret\n\nclara:c:with:colons\n")
+        assert imported == "2 accounts added\n"
+        assert s.ctl("user", "import", stdin="emil\n", expect=1) == "0 accounts added, 1 line failed\n"
         names = s.ctl("user", "list").split()
         assert {"anna", "boris", "clara"} <= set(names)
         s.ctl("user", "add", "ANNA", stdin="x\n", expect=1)
-        s.ctl("user", "passwd", "anna", stdin="second\n")
+        assert s.ctl("user", "passwd", "anna", stdin="second\n") == "anna: the password is set\n"
         s.ctl("user", "passwd", "nobody", stdin="second\n", expect=1)
-        s.ctl("user", "delete", "boris")
-        s.ctl("user", "delete", "boris", expect=1)
+        s.ctl("user", "delete", "--yes", "boris")
+        s.ctl("user", "delete", "--yes", "boris", expect=1)
         if not online:
             s.start()
         s.imap("anna", "second").logout()
@@ -70,6 +72,29 @@ def test_passwords_are_never_stored_in_clear():
 def test_usage_errors(shared, argv, stdin):
     code, out, err = shared.ctl_raw(["-c", shared.conf] + argv, stdin, expect=None)
     assert code == 2 and "usage" in err.lower(), (code, err)
+
+
+@pytest.mark.parametrize("argv,word", [
+    (["user", "add"], "NAME"), (["quota", "set"], "NAME"), (["quota", "set", "anna"], "BYTES"), (["init"], "DIR"),
+], ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_what_is_missing_is_named(shared, argv, word):
+    code, out, err = shared.ctl_raw(["-c", shared.conf] + argv, expect=None)
+    assert code == 2 and "missing: %s\n" % word in err
+
+
+def test_without_a_terminal_delete_wants_yes(server):
+    code, out, err = server.ctl_raw(["-c", server.conf, "user", "delete", "boris"], "yes\n", expect=None)
+    assert code == 2 and "--yes" in err and not out
+    assert "boris" in server.ctl("user", "list")
+
+
+def test_a_missing_default_configuration_is_explained(shared):
+    code, out, err = shared.ctl_raw(["status"], expect=None)
+    if code == 0:
+        pytest.skip("there is one")
+    assert code == 1 and "-c FILE" in err and "init" in err
+    code, out, err = shared.ctl_raw(["-c", shared.conf + ".none", "status"], expect=None)
+    assert code == 1 and shared.conf in err and "init" not in err
 
 
 def test_help_and_version():
@@ -198,7 +223,7 @@ def test_sigterm_says_bye(server):
 
 def test_deleted_users_mail_is_gone(server):
     server.deliver(["boris"], message("secret"))
-    server.ctl("user", "delete", "boris")
+    server.ctl("user", "delete", "--yes", "boris")
     with server.raw("lmtp") as c:
         c.reply()
         c.send("LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<boris>\r\n")

@@ -262,7 +262,9 @@ test_accounts(void **state)
 {
 	(void)state;
 	run_ok("user add anna " VERIFIER);
+	assert_true(slice_eq(buf_slice(&printed), SLICE("anna: added to v1\n")));
 	run_ok("user add --volume v2 --quota 5M boris " VERIFIER);
+	assert_true(slice_eq(buf_slice(&printed), SLICE("boris: added to v2\n")));
 	assert_int_equal(run("user add ANNA " VERIFIER), ADMIN_FAILED);
 	assert_true(holds(&complained, "anna already"));
 	/* A name is one in all volumes. */
@@ -274,16 +276,20 @@ test_accounts(void **state)
 	run_ok("user list --json --volume v2");
 	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"name\":\"boris\",\"volume\":\"v2\",\"id\":\"")));
 	run_ok("user passwd Boris " VERIFIER);
+	assert_true(slice_eq(buf_slice(&printed), SLICE("Boris: the password is set\n")));
 	assert_int_equal(run("user passwd nobody " VERIFIER), ADMIN_FAILED);
 	run_ok("quota set Boris 1K");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("Boris: quota 1024 bytes\n")));
 	run_ok("quota show boris");
 	assert_true(holds(&printed, "\tquota 1024\n"));
 	run_ok("quota set BORIS 0");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("BORIS: no quota\n")));
 	run_ok("quota show boris");
 	assert_true(holds(&printed, "no quota"));
 	run_ok("quota show");
 	assert_true(holds(&printed, "anna\t") && holds(&printed, "boris\t"));
 	run_ok("user delete boris");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("boris: deleted, with its mail\n")));
 	assert_int_equal(run("user delete boris"), ADMIN_FAILED);
 	run_ok("user list");
 	assert_false(holds(&printed, "boris"));
