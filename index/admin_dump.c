@@ -8,11 +8,81 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+/* ---- accounts by their ids: the log tells an account before anything that is its ---- */
+
+struct known {
+	account_id   id;
+	struct slice name;      /* in the call's arena */
+};
+
+/* Sorted by id: ids are LSNs of the records that made the accounts. */
+struct book {
+	struct known *rows;
+	size_t        count, cap;
+};
+
+/* The row of that id, or where it would stand. */
+static size_t
+book_seek(const struct book *b, account_id id)
+{
+	size_t low = 0, high = b->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (b->rows[mid].id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static struct slice
+book_find(const struct book *b, account_id id)
+{
+	size_t at = book_seek(b, id);
+
+	return at < b->count && b->rows[at].id == id ? b->rows[at].name : SLICE_NONE;
+}
+
+/* Without memory the account stays without a name. */
+static void
+book_note(struct book *b, struct arena *a, account_id id, struct slice name)
+{
+	size_t at = book_seek(b, id);
+
+	if (at < b->count && b->rows[at].id == id && slice_eq(b->rows[at].name, name))
+		return;
+	name = arena_dup(a, name);
+	if (name.ptr == NULL)
+		return;
+	if (at < b->count && b->rows[at].id == id) {
+		b->rows[at].name = name;
+		return;
+	}
+	if (b->count == b->cap) {
+		size_t cap = b->cap > 0 ? b->cap * 2 : 64;
+		struct known *rows = realloc(b->rows, cap * sizeof *rows);
+
+		if (rows == NULL)
+			return;
+		b->rows = rows;
+		b->cap = cap;
+	}
+	memmove(b->rows + at + 1, b->rows + at, (b->count - at) * sizeof *b->rows);
+	b->rows[at] = (struct known){ id, name };
+	b->count++;
+}
 
 /* ---- the emitter ---- */
 
 struct emit {
+	const struct book *book;
 	bool        json;
 	struct json j;
 	struct buf *out;
@@ -80,6 +150,17 @@ emit_lsn(struct emit *em, const char *key, log_lsn lsn)
 	}
 	emit_key(em, key);
 	admin_append_lsn(em->out, lsn);
+}
+
+/* An account's id and, where the log has told it, its name. */
+static void
+emit_owner(struct emit *em, const char *key, const char *name_key, account_id id)
+{
+	struct slice name = book_find(em->book, id);
+
+	emit_lsn(em, key, id);
+	if (name.len > 0)
+		emit_text(em, name_key, name);
 }
 
 static void
@@ -236,7 +317,7 @@ emit_credential(struct emit *em, const struct record_credential *r)
 {
 	size_t scheme = slice_find_byte(r->value, '$');
 
-	emit_lsn(em, "account", r->account);
+	emit_owner(em, "account", "account_name", r->account);
 	emit_text(em, "name", r->name);
 	emit_bool(em, "removed", r->value.len == 0);
 	emit_text(
@@ -247,7 +328,7 @@ static void
 emit_mailbox(struct emit *em, const struct record_mailbox *r)
 {
 	emit_lsn(em, "id", r->id);
-	emit_lsn(em, "account", r->account);
+	emit_owner(em, "account", "account_name", r->account);
 	emit_text(em, "name", r->name);
 	emit_u64(em, "uidvalidity", r->uidvalidity);
 	emit_u64(em, "uidnext", r->uidnext);
@@ -347,7 +428,7 @@ emit_fields(struct emit *em, const struct record *r)
 		emit_mailbox(em, &r->u.mailbox);
 		return;
 	case RECORD_SUBSCRIPTION:
-		emit_lsn(em, "account", r->u.subscription.account);
+		emit_owner(em, "account", "account_name", r->u.subscription.account);
 		emit_text(em, "name", r->u.subscription.name);
 		emit_bool(em, "subscribed", r->u.subscription.subscribed);
 		return;
@@ -389,6 +470,7 @@ struct dumping {
 	struct admin_call *c;
 	struct volume     *v;
 	uint64_t           findings;
+	struct book        book;
 	char               what[80];
 };
 
@@ -397,10 +479,12 @@ on_record(void *arg, const struct frame_info *f, const struct record *r,
     const struct log_addr *addr, struct err *e)
 {
 	struct dumping *d = arg;
-	struct emit em = { .json = d->c->json, .out = &d->c->line };
+	struct emit em = { .book = &d->book, .json = d->c->json, .out = &d->c->line };
 	const char *type = record_type_name(r->type);
 
 	(void)addr;
+	if (r->type == RECORD_ACCOUNT)
+		book_note(&d->book, &d->c->arena, r->u.account.id, r->u.account.name);
 	json_init(&em.j, em.out);
 	if (em.json)
 		json_object(&em.j, NULL);
@@ -411,7 +495,7 @@ on_record(void *arg, const struct frame_info *f, const struct record *r,
 	emit_word(&em, "type", type != NULL ? type : "unknown");
 	emit_fields(&em, r);
 	emit_word(&em, "by", protocol_name(f->who.protocol));
-	emit_lsn(&em, "by_account", f->who.account);
+	emit_owner(&em, "by_account", "by_name", f->who.account);
 	emit_hex64(&em, "by_session", f->who.session);
 	if (em.json)
 		json_end(&em.j);
@@ -447,13 +531,16 @@ dump_volume(struct admin_call *c, struct volume *v)
 	const struct log_report rep = { &d, on_found };
 	const struct replay rp = { .arg = &d, .record = on_record, .progress = on_progress };
 	struct err e = ERR_INIT;
+	enum rc rc;
 
 	snprintf(d.what, sizeof d.what, "reading %.60s", volume_name(v));
 	if (volume_log(v) == NULL) {
 		admin_complain(c, "%s: its log is being recovered, try again", volume_name(v));
 		return ADMIN_FAILED;
 	}
-	if (log_replay(volume_log(v), &rp, false, &rep, &e) != RC_OK) {
+	rc = log_replay(volume_log(v), &rp, false, &rep, &e);
+	free(d.book.rows);
+	if (rc != RC_OK) {
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);
 	}

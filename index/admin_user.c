@@ -35,7 +35,8 @@ new_change(struct admin_call *c, enum change_kind kind, account_id id)
 
 /* The change, and one line that says what was done. */
 static enum admin_exit
-change_and_tell(struct admin_call *c, struct volume *v, struct change **ch, const char *name, const char *done)
+change_and_tell(struct admin_call *c, struct volume *v, struct change **ch, const char *name,
+    const char *done)
 {
 	enum admin_exit status = admin_change(c, v, ch, name);
 

@@ -405,8 +405,10 @@ test_dump(void **state)
 	run_ok("dump --volume v1");
 	assert_true(holds(&printed, " type=account ") && holds(&printed, " name=\"emil\" "));
 	assert_true(holds(&printed, " type=credential ") && holds(&printed, " scheme=\"SCRAM-SHA-256\" "));
+	assert_true(holds(&printed, " account_name=\"emil\" "));
 	assert_false(holds(&printed, "10000") || holds(&printed, "AAAAAAAA"));
 	run_ok("dump --json");
+	assert_true(holds(&printed, "\"account_name\":\"emil\","));
 	assert_true(holds(&printed, "\"type\":\"credential\",") && holds(&printed, "\"scheme\":\"SCRAM-SHA-256\""));
 	assert_false(holds(&printed, "AAAAAAAA"));
 }
