@@ -37,7 +37,7 @@ log_login(struct imap *im, enum log_level level, const char *ev, struct slice us
 static void
 login_failed(struct imap *im, struct slice user, const struct err *e)
 {
-	log_login(im, LOGLEVEL_INFO, "imap.login.failed", user, e);
+	log_login(im, LOGLEVEL_WARN, "imap.login.failed", user, e);
 	imap_reply(im, IMAP_NO, "[AUTHENTICATIONFAILED] Wrong name or password");
 	im->priv->auth_failures++;
 	session_delay_login(im->s, im->priv->auth_failures);
@@ -97,12 +97,24 @@ login_parse(struct imap *im, struct cursor *c)
 }
 
 static bool
-need_privacy(struct imap *im)
+need_privacy(struct imap *im, struct slice user)
 {
+	struct err e = ERR_INIT;
+
 	if (session_plaintext_allowed(im->s))
 		return true;
+	(void)err_set(&e, RC_DENIED, "a password without TLS (PRIVACYREQUIRED)");
+	log_login(im, LOGLEVEL_WARN, "imap.login.failed", user, &e);
 	imap_reply(im, IMAP_NO, "[PRIVACYREQUIRED] Passwords are taken under TLS only");
 	return false;
+}
+
+static bool
+login_check(struct imap *im)
+{
+	const struct login_args *args = im->args;
+
+	return need_privacy(im, args->name);
 }
 
 static enum imap_result
@@ -168,7 +180,7 @@ auth_check(struct imap *im)
 {
 	struct auth_args *args = im->args;
 
-	return !slice_eq_nocase(args->mechanism, SLICE("PLAIN")) || need_privacy(im);
+	return !slice_eq_nocase(args->mechanism, SLICE("PLAIN")) || need_privacy(im, SLICE(""));
 }
 
 static void
@@ -334,7 +346,7 @@ const struct imap_command imap_cmd_login = {
 	.states = IMAP_NOT_AUTH,
 	.effect = EFFECT_NO_VIEW,
 	.parse = login_parse,
-	.check = need_privacy,
+	.check = login_check,
 	.run = login_run,
 	.drop = login_drop,
 };

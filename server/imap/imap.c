@@ -130,9 +130,30 @@ concerns_operator(enum rc rc)
 	       rc == RC_SYNTAX || rc == RC_CANCELLED || rc == RC_OK;
 }
 
+/* On the pool: changes are answered there. */
+static void
+log_overquota(struct imap *im)
+{
+	struct account_info info = { .quota_bytes = 0 };
+	struct err e = ERR_INIT;
+	struct logline l;
+
+	session_log(im->s, &l, LOGLEVEL_INFO, "imap.overquota");
+	log_cstr(&l, "command", im->cmd->name);
+	if (volume_get_account(im->volume, im->account, &im->arena, &info, &e) == RC_OK) {
+		log_u64(&l, "quota", info.quota_bytes);
+		log_u64(&l, "used", info.used_bytes);
+	}
+	log_end(&l);
+}
+
 void
 imap_reply_error(struct imap *im, enum rc rc, const struct err *e)
 {
+	const struct change *c = im->change;
+
+	if (rc == RC_LIMIT && c != NULL && (c->kind == CHANGE_APPEND || c->kind == CHANGE_COPY))
+		log_overquota(im);
 	if (concerns_operator(rc)) {
 		struct logline l;
 

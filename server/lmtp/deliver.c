@@ -5,10 +5,13 @@
  */
 #include <errno.h>
 
+#include "index/ingest.h"
 #include "lib/clock.h"
+#include "lib/mime.h"
 #include "server/lmtp/lmtp.h"
 
 #define ANSWERS_ON_REACTOR 16u
+#define SUMMARY_ARENA_MAX  (16u << 20)
 
 static void
 group_fail(struct lmtp_group *g)
@@ -42,15 +45,6 @@ answer_failure(struct lmtp *l, enum rc rc, const struct err *e)
 		lmtp_reply(l, "452 4.3.1 Out of storage");
 	else
 		lmtp_reply(l, "451 4.3.0 Temporary failure, try again later");
-}
-
-static void
-answer_over_quota(struct lmtp *l)
-{
-	if (session_conf(l->s)->server.overquota_reply == CONF_OVERQUOTA_552)
-		lmtp_reply(l, "552 5.2.2 Mailbox full (over quota)");
-	else
-		lmtp_reply(l, "452 4.2.2 Mailbox full (over quota)");
 }
 
 /* ---- the data ---- */
@@ -175,6 +169,22 @@ group_make_change(struct lmtp *l, struct lmtp_group *g, uint64_t now_us)
 	return RC_OK;
 }
 
+/* For the log only: without it, whatever the reason, the line has an empty one. */
+static void
+group_take_message_id(struct lmtp *l, struct lmtp_group *g)
+{
+	struct err e = ERR_INIT;
+	struct mime_summary s;
+	struct arena a;
+
+	if (!log_wanted(LOGLEVEL_INFO))
+		return;
+	arena_init(&a, SUMMARY_ARENA_MAX);
+	if (mime_summary_decode(ingested_blob(g->content)->summary, &a, &s, &e) == RC_OK)
+		g->message_id = arena_dup(&l->arena, slice_sub(s.keys.message_id, 0, LMTP_MSGID_MAX));
+	arena_fini(&a);
+}
+
 static void
 group_finish(struct lmtp *l, struct lmtp_group *g, uint64_t now_us)
 {
@@ -183,6 +193,7 @@ group_finish(struct lmtp *l, struct lmtp_group *g, uint64_t now_us)
 	if (g->rc != RC_OK)
 		return;
 	g->size = ingested_size(g->content);
+	group_take_message_id(l, g);
 	if (group_make_change(l, g, now_us) != RC_OK) {
 		group_fail(g);
 		change_free(&g->change);
@@ -231,6 +242,9 @@ log_delivery(struct lmtp *l, const struct lmtp_rcpt *r, const char *id)
 	log_cstr(&line, "id", id);
 	log_str(&line, "from", l->sender);
 	log_str(&line, "to", r->text);
+	log_str(&line, "account", r->account);
+	log_str(&line, "mailbox", r->folder);
+	log_str(&line, "msgid", r->group->message_id);
 	log_u64(&line, "size", r->group->size);
 	log_u64(&line, "uid", r->group->targets[r->target].uid);
 	log_u64(&line, "ms", clock_mono_ms() - l->began_ms);
@@ -256,7 +270,7 @@ rcpt_answer(struct lmtp *l, const struct lmtp_rcpt *r, const char *id)
 		lmtp_reply(l, "250 2.0.0 Delivered, id %s", id);
 		log_delivery(l, r, id);
 	} else if (rc == RC_LIMIT && r->group->change != NULL) {
-		answer_over_quota(l);
+		lmtp_refuse_quota(l, r->text, r->account, r->quota, r->used);
 	} else {
 		/* Also a mailbox that was deleted meanwhile: the next try will find another place or none. */
 		answer_failure(l, rc, &r->group->err);

@@ -22,6 +22,7 @@
 #define LMTP_LINE_MAX      2048u        /* octets of a command with its CRLF; at least 512 and extensions
                                          * [RFC 5321 s4.5.3.1.4] */
 #define LMTP_TIMEOUT_MS    300000u      /* [RFC 5321 s4.5.3.2.7] */
+#define LMTP_MSGID_MAX     250u         /* octets of a Message-ID in logs */
 #define LMTP_ARENA_MAX     (64u << 20)  /* of one transaction: recipients */
 
 enum lmtp_mode {
@@ -50,12 +51,16 @@ struct lmtp_group {
 	struct append_target *targets;  /* one per mailbox */
 	uint32_t         target_count;
 	account_id       account;       /* of the first recipient */
+	struct slice     message_id;    /* with its <>, cut to LMTP_MSGID_MAX; empty: none */
 };
 
 struct lmtp_rcpt {
 	struct slice       text;        /* as written, for logs and traces */
 	struct lmtp_group *group;
 	mailbox_id         mailbox;
+	struct slice       account;     /* names, for logs */
+	struct slice       folder;
+	uint64_t           quota, used; /* of the account, at RCPT */
 	uint32_t           target;      /* index in the group's targets */
 	struct lmtp_rcpt  *next;
 };
@@ -106,6 +111,8 @@ void lmtp_transaction_init(struct lmtp *l);
 /* Forget the transaction; pool thread, as what is being ingested is given up. */
 void lmtp_transaction_reset(struct lmtp *l);
 void lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path);
+/* The answer to a recipient whose account is full, and its log line: what is used of which quota. */
+void lmtp_refuse_quota(struct lmtp *l, struct slice to, struct slice account, uint64_t quota, uint64_t used);
 
 /* deliver.c */
 /* Begin to ingest. False: it cannot, and has been answered. */

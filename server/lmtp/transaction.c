@@ -41,25 +41,21 @@ temporary(struct lmtp *l, const struct err *e)
 
 /* The folder a detail names, in any case of ASCII letters; RC_NOT_FOUND if there is none. */
 static enum rc
-find_folder(struct volume *v, account_id account, struct slice detail, struct arena *a, mailbox_id *out,
+find_folder(struct volume *v, account_id account, struct slice detail, struct arena *a, struct mailbox_info *out,
             struct err *e)
 {
-	struct mailbox_info info, *all;
+	struct mailbox_info *all;
 	size_t count;
-	enum rc rc = volume_find_mailbox(v, account, detail, a, &info, e);
+	enum rc rc = volume_find_mailbox(v, account, detail, a, out, e);
 
-	if (rc == RC_OK) {
-		*out = info.id;
-		return RC_OK;
-	}
-	if (rc == RC_IO || rc == RC_NOMEM)
+	if (rc == RC_OK || rc == RC_IO || rc == RC_NOMEM)
 		return rc;
 	rc = volume_list_mailboxes(v, account, a, &all, &count, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < count; i++) {
 		if (slice_eq_nocase(all[i].name, detail)) {
-			*out = all[i].id;
+			*out = all[i];
 			return RC_OK;
 		}
 	}
@@ -67,10 +63,9 @@ find_folder(struct volume *v, account_id account, struct slice detail, struct ar
 }
 
 static enum rc
-find_mailbox(struct volume *v, account_id account, struct slice detail, struct arena *a, mailbox_id *out,
+find_mailbox(struct volume *v, account_id account, struct slice detail, struct arena *a, struct mailbox_info *out,
              struct err *e)
 {
-	struct mailbox_info info;
 	enum rc rc;
 
 	if (detail.len > 0) {
@@ -78,10 +73,7 @@ find_mailbox(struct volume *v, account_id account, struct slice detail, struct a
 		if (rc == RC_OK || rc == RC_IO || rc == RC_NOMEM)
 			return rc;
 	}
-	rc = volume_find_mailbox(v, account, inbox, a, &info, e);
-	if (rc == RC_OK)
-		*out = info.id;
-	return rc;
+	return volume_find_mailbox(v, account, inbox, a, out, e);
 }
 
 static bool
@@ -111,7 +103,8 @@ group_of(struct lmtp *l, struct volume *v)
 }
 
 static bool
-rcpt_append(struct lmtp *l, const struct lmtp_path *path, struct volume *v, account_id account, mailbox_id mailbox)
+rcpt_append(struct lmtp *l, const struct lmtp_path *path, struct volume *v, const struct account_info *account,
+            const struct mailbox_info *mailbox)
 {
 	struct lmtp_group *g = group_of(l, v);
 	struct lmtp_rcpt *r = arena_zalloc(&l->arena, sizeof *r);
@@ -119,11 +112,15 @@ rcpt_append(struct lmtp *l, const struct lmtp_path *path, struct volume *v, acco
 	if (g == NULL || r == NULL)
 		return false;
 	if (g->account == 0)
-		g->account = account;
+		g->account = account->id;
 	r->text = arena_dup(&l->arena, path->text);
 	r->group = g;
-	r->mailbox = mailbox;
-	if (r->text.ptr == NULL)
+	r->mailbox = mailbox->id;
+	r->account = arena_dup(&l->arena, account->name);
+	r->folder = arena_dup(&l->arena, mailbox->name);
+	r->quota = account->quota_bytes;
+	r->used = account->used_bytes;
+	if (r->text.ptr == NULL || r->account.ptr == NULL || r->folder.ptr == NULL)
 		return false;
 	*l->rcpts_end = r;
 	l->rcpts_end = &r->next;
@@ -131,9 +128,17 @@ rcpt_append(struct lmtp *l, const struct lmtp_path *path, struct volume *v, acco
 	return true;
 }
 
-static void
-refuse_quota(struct lmtp *l)
+void
+lmtp_refuse_quota(struct lmtp *l, struct slice to, struct slice account, uint64_t quota, uint64_t used)
 {
+	struct logline line;
+
+	session_log(l->s, &line, LOGLEVEL_INFO, "lmtp.overquota");
+	log_str(&line, "to", to);
+	log_str(&line, "account", account);
+	log_u64(&line, "quota", quota);
+	log_u64(&line, "used", used);
+	log_end(&line);
 	if (session_conf(l->s)->server.overquota_reply == CONF_OVERQUOTA_552)
 		lmtp_reply(l, "552 5.2.2 Mailbox full (over quota)");
 	else
@@ -157,7 +162,7 @@ lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
 	struct account_info info;
 	struct volume *v = NULL;
 	struct err e = ERR_INIT;
-	mailbox_id mailbox = 0;
+	struct mailbox_info mailbox;
 	struct slice detail;
 	struct arena a;
 	enum rc rc;
@@ -169,12 +174,12 @@ lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
 		goto out;
 	}
 	if (rc == RC_OK && over_quota(l, &info)) {
-		refuse_quota(l);
+		lmtp_refuse_quota(l, path->text, info.name, info.quota_bytes, info.used_bytes);
 		goto out;
 	}
 	if (rc == RC_OK)
 		rc = find_mailbox(v, info.id, detail, &a, &mailbox, &e);
-	if (rc == RC_OK && !rcpt_append(l, path, v, info.id, mailbox))
+	if (rc == RC_OK && !rcpt_append(l, path, v, &info, &mailbox))
 		rc = err_nomem(&e);
 	if (rc != RC_OK)
 		temporary(l, &e);

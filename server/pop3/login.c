@@ -42,6 +42,30 @@ keep_secret(struct pop3 *p, struct slice bytes)
 	       secret_append(&p->password, bytes);
 }
 
+static void
+log_login(struct pop3 *p, enum log_level level, const char *ev, struct slice name,
+          const struct err *e)
+{
+	struct logline l;
+
+	session_log(p->s, &l, level, ev);
+	if (!p->identified)             /* else the session names itself */
+		log_str(&l, "user", name);
+	log_cstr(&l, "tls", session_has_tls(p->s) ? "yes" : "no");
+	if (e != NULL)
+		log_err(&l, e);
+	log_end(&l);
+}
+
+static void
+log_no_tls(struct pop3 *p, struct slice name)
+{
+	struct err e = ERR_INIT;
+
+	(void)err_set(&e, RC_DENIED, "a password without TLS");
+	log_login(p, LOGLEVEL_WARN, "pop3.login.failed", name, &e);
+}
+
 enum session_next
 pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg)
 {
@@ -49,8 +73,10 @@ pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg)
 
 	if (!has_arg)
 		return pop3_err(p, "USER needs a name");
-	if (!session_plaintext_allowed(p->s))
+	if (!session_plaintext_allowed(p->s)) {
+		log_no_tls(p, arg);
 		return pop3_err(p, "Passwords are accepted under TLS only");   /* [RFC 3206 s5] */
+	}
 	if (arg.len > SASL_NAME_MAX)
 		return pop3_err(p, "A name may have 255 octets");
 	name = malloc(arg.len);
@@ -73,21 +99,6 @@ pop3_start_pass(struct pop3 *p, struct slice arg, bool has_arg)
 	if (!keep_secret(p, arg))
 		return pop3_err(p, "[SYS/TEMP] Out of memory");
 	return NEXT_STEP;
-}
-
-static void
-log_login(struct pop3 *p, enum log_level level, const char *ev, struct slice name,
-          const struct err *e)
-{
-	struct logline l;
-
-	session_log(p->s, &l, level, ev);
-	if (!p->identified)             /* else the session names itself */
-		log_str(&l, "user", name);
-	log_cstr(&l, "tls", session_has_tls(p->s) ? "yes" : "no");
-	if (e != NULL)
-		log_err(&l, e);
-	log_end(&l);
 }
 
 /* Refused: the answer, and the end of the connection when that has happened too often. */
@@ -182,6 +193,8 @@ pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg)
 	p->has_initial = space < arg.len;
 	p->mechanism = arena_dup(&p->arena, slice_sub(arg, 0, space));
 	sasl_exchange_free(&p->exchange);
+	if (slice_eq_nocase(p->mechanism, SLICE("PLAIN")) && !setup.cleartext_ok)
+		log_no_tls(p, SLICE(""));       /* the exchange says that it is not offered */
 	if (p->mechanism.ptr == NULL || sasl_exchange_new(&setup, &p->exchange, &e) != RC_OK)
 		return pop3_err(p, "[SYS/TEMP] Out of memory");
 	if (p->has_initial && !take_sasl_message(p, slice_sub(arg, space + 1, arg.len), true)) {

@@ -42,6 +42,29 @@ pop3_start_top(struct pop3 *p, struct slice arg, bool has_arg)
 	return NEXT_STEP;
 }
 
+static void
+log_damaged(struct pop3 *p, const struct err *e)
+{
+	struct logline l;
+
+	session_log(p->s, &l, LOGLEVEL_ERROR, "pop3.retr.damaged");
+	log_u64(&l, "uid", p->drop.messages[p->row].uid);
+	log_err(&l, e);
+	log_end(&l);
+}
+
+/* Bytes that are wrong, or whose file is gone, do not come back by trying again [RFC 3206 s4]. */
+static void
+refuse_unreadable(struct pop3 *p, enum rc rc, const struct err *e)
+{
+	if (rc != RC_CORRUPT && rc != RC_NOT_FOUND) {
+		pop3_internal_error(p, "pop3.retr.error", e);
+		return;
+	}
+	log_damaged(p, e);
+	pop3_err(p, "[SYS/PERM] The message is damaged");
+}
+
 /* Find the message's place and verify its beginning. False: -ERR was written. */
 static bool
 transfer_begin(struct pop3 *p)
@@ -59,14 +82,13 @@ transfer_begin(struct pop3 *p)
 		pop3_err(p, "The message was expunged by another session");
 		return false;
 	}
-	if (rc == RC_OK)
-		rc = volume_verify_blob(p->volume, &rows[0].place, 0, VERIFY_LEN, &e);
-	if (rc == RC_CORRUPT) {
-		pop3_err(p, "[SYS/PERM] The message is damaged");
-		return false;
-	}
 	if (rc != RC_OK) {
 		pop3_internal_error(p, "pop3.retr.error", &e);
+		return false;
+	}
+	rc = volume_verify_blob(p->volume, &rows[0].place, 0, VERIFY_LEN, &e);
+	if (rc != RC_OK) {
+		refuse_unreadable(p, rc, &e);
 		return false;
 	}
 	p->transfer.place = rows[0].place;
@@ -145,7 +167,6 @@ pop3_step_retr(struct pop3 *p)
 {
 	struct pop3_transfer *t = &p->transfer;
 	struct err e = ERR_INIT;
-	struct logline l;
 
 	if (!t->started && !transfer_begin(p))
 		return STEP_DONE;
@@ -153,10 +174,7 @@ pop3_step_retr(struct pop3 *p)
 		if (session_out_full(p->s))
 			return STEP_MORE;
 		if (transfer_piece(p, &e) != RC_OK) {
-			session_log(p->s, &l, LOGLEVEL_ERROR, "pop3.retr.damaged");
-			log_u64(&l, "uid", p->drop.messages[p->row].uid);
-			log_err(&l, &e);
-			log_end(&l);
+			log_damaged(p, &e);
 			return STEP_CLOSE;
 		}
 	}

@@ -291,6 +291,19 @@ def test_detail_files_into_its_folder(shared):
         assert len(fetch_all(c, "INBOX")) == 1
 
 
+def test_what_is_logged_of_a_delivery(shared):
+    """Who, where and which message; a Message-ID of any length does no harm."""
+    shared.add_user("logged")
+    with shared.imap("logged") as c:
+        c.create("lists")
+    shared.deliver(["logged+lists@example.org"], message("one", Message_ID="<first \"one\"@x.example>"))
+    shared.deliver(["logged"], message("two", Message_ID="<" + "y" * 4000 + ">"))
+    first, second = (x for x in shared.log().splitlines() if "ev=lmtp.delivered" in x and "account=logged " in x)
+    assert " to=logged+lists@example.org account=logged mailbox=lists " in first
+    assert "one" in first.split("msgid=")[1] and first.count("ev=") == 1
+    assert " mailbox=INBOX msgid=<" + "y" * 249 + " size=" in second
+
+
 def test_quota(shared):
     shared.add_user("quota")
     shared.ctl("quota", "set", "quota", "5000")
@@ -309,6 +322,9 @@ def test_quota(shared):
         c.send(message("too much", size=4000) + ".\r\n")
         assert c.reply().startswith(b"452 4.2.2")
         assert c.reply().startswith(b"250")
+    lines = [line for line in shared.log().splitlines() if "ev=lmtp.overquota" in line]
+    assert len(lines) == 2
+    assert all(re.search(r" account=quota quota=5000 used=3[0-9]{3}$", line) for line in lines), lines
     shared.ctl("quota", "set", "quota", "0")
     shared.deliver(["quota"], message("fits again", size=9000))
 

@@ -47,6 +47,75 @@ def test_failed_logins_are_answered_late(listener, attempt, answer):
                 assert time.monotonic() - began < 0.7
 
 
+def test_failed_logins_are_logged_alike(server):
+    """One form for whoever watches the log for them."""
+    with server.raw("imap") as c:
+        c.line()
+        c.cmd("LOGIN anna wrong", b"NO [AUTHENTICATIONFAILED]")
+    with server.raw("pop3") as c:
+        c.line()
+        c.send("USER anna\r\nPASS wrong\r\n")
+        c.line()
+        assert c.line().startswith(b"-ERR [AUTH]")
+    for proto in ("imap", "pop3"):
+        line, = (x for x in server.log().splitlines() if "ev=%s.login.failed" % proto in x)
+        assert re.search(r" level=warn .* peer=127\.0\.0\.1 user=anna ", line), line
+        assert "wrong" not in line.replace("wrong password", "")
+
+
+def test_passwords_refused_in_clear_are_logged():
+    with Server({"anna": "anna-secret"}, lambda t: t.replace("[server]\n", "[server]\nreactors = 1\n").replace(
+            "allow_plaintext_on_loopback = yes\n", "")) as s:
+        s.start()
+        with s.raw("imap") as c:
+            c.line()
+            c.cmd("LOGIN anna anna-secret", b"NO [PRIVACYREQUIRED]")
+            c.cmd("AUTHENTICATE PLAIN AGFubmEAYW5uYS1zZWNyZXQ=", b"NO [PRIVACYREQUIRED]")
+        with s.raw("pop3") as c:
+            c.line()
+            c.send("USER anna\r\n")
+            assert c.line().startswith(b"-ERR")
+        lines = [x for x in s.log().splitlines() if ".login.failed" in x]
+        assert len(lines) == 3 and all(" level=warn " in x and "without TLS" in x for x in lines), lines
+        assert "user=anna " in lines[0] and "user=anna " in lines[2]
+        assert "anna-secret" not in s.log() and "AGFubmEA" not in s.log()
+
+
+def test_a_missing_segment_is_permanent(server):
+    """What is gone does not come back by asking again."""
+    server.deliver("anna", "Subject: gone\r\n\r\n" + "".join(
+        "%064x\r\n" % random.getrandbits(256) for _ in range(20000)))
+    server.stop()
+    bodies = [os.path.join(at, name) for at, _, names in os.walk(server.dir) for name in names
+              if os.path.basename(at) == "log" and os.path.getsize(os.path.join(at, name)) >= 200000]
+    assert bodies
+    for path in bodies:
+        os.unlink(path)
+    server.start()
+    with server.raw("pop3") as c:
+        c.line()
+        for line in ("USER anna", "PASS anna-secret"):
+            c.send(line + "\r\n")
+            assert c.line().startswith(b"+OK")
+        c.send("RETR 1\r\n")
+        assert c.line().startswith(b"-ERR [SYS/PERM]")
+    assert "ev=pop3.retr.damaged" in server.log()
+
+
+def test_over_quota_is_logged(server):
+    server.ctl("quota", "set", "anna", "3000")
+    with server.raw("imap") as c:
+        c.line()
+        c.cmd("LOGIN anna anna-secret")
+        c.cmd(b"APPEND INBOX {2000+}\r\n" + b"x" * 2000)
+        c.cmd(b"APPEND INBOX {2000+}\r\n" + b"x" * 2000, b"NO [OVERQUOTA]")
+        c.cmd("SELECT INBOX")
+        c.cmd("COPY 1 Sent", b"NO [OVERQUOTA]")
+    lines = [x for x in server.log().splitlines() if "ev=imap.overquota" in x]
+    assert [re.search(r"user=anna command=(\w+) quota=3000 used=2[0-9]{3}$", x).group(1) for x in lines] == \
+        ["APPEND", "COPY"]
+
+
 DIALOGUES = {
     "lmtp": b"LHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<anna>\r\nRCPT TO:<boris>\r\nDATA\r\nSubject: left\r\n\r\n"
             + b"body\r\n" * 3000 + b".\r\nMAIL FROM:<>\r\nQUIT\r\n",
