@@ -67,6 +67,9 @@ send_volume_text(struct admin_call *c, const struct volume_status *s, bool index
 
 	admin_printf(c, "volume %s%s", s->name, s->stalled ? ": STALLED, takes no changes" : "");
 	admin_printf(c, "  %-16s %u", "epoch", s->epoch);
+	if (s->damage > 0)
+		admin_printf(c, "  %-16s %llu (see restantectl check)", "damage",
+		    (unsigned long long)s->damage);
 	send_lsn(c, "last LSN", s->last_lsn);
 	if (indexed)
 		send_lsn(c, "applied LSN", s->applied_lsn);
@@ -85,6 +88,7 @@ add_volume_json(struct json *j, const struct volume_status *s, bool indexed)
 	admin_json_lsn(j, "last_lsn", s->last_lsn);
 	json_u64(j, "log_bytes", s->log_bytes);
 	json_u64(j, "segments", s->segments);
+	json_u64(j, "damage", s->damage);
 	json_bool(j, "indexed", indexed);
 	if (indexed) {
 		admin_json_lsn(j, "applied_lsn", s->applied_lsn);

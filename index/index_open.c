@@ -86,7 +86,6 @@ struct replay_run {
 	uint32_t       commit_every;
 	uint32_t       frames;
 	const char    *what;
-	uint64_t       damage;          /* findings before */
 };
 
 static enum rc
@@ -106,6 +105,7 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
 	if (rc != RC_SYNTAX)
 		return rc;
 	rep->found(rep->arg, f->seg, addr->offset, addr->len, r->lsn, r->lsn, e->text);
+	atomic_store(&run->v->damaged, INDEX_DAMAGED_FOR_GOOD);         /* its bytes are as they were written */
 	return RC_OK;
 }
 
@@ -113,8 +113,10 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
 static void
 note_damage(struct replay_run *run)
 {
-	if (atomic_load(&run->v->damage) != run->damage)
-		run->ap->meta.damaged = true;
+	uint64_t damaged = atomic_load(&run->v->damaged);
+
+	if (damaged != 0)
+		run->ap->meta.damaged = damaged;
 }
 
 static enum rc
@@ -146,7 +148,7 @@ enum rc
 index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every,
              const char *what, struct err *e)
 {
-	struct replay_run run = { v, ap, last, commit_every, 0, what, atomic_load(&v->damage) };
+	struct replay_run run = { v, ap, last, commit_every, 0, what };
 	struct replay rp = {
 		.arg = &run,
 		.after = ap->meta.applied,
@@ -193,7 +195,7 @@ fill_index(struct volume *v, struct db *db, struct err *e)
 	struct index_meta m = {
 		.schema = SCHEMA_VERSION,
 		.takeover = log_takeover_id(v->log),
-		.damaged = atomic_load(&v->damage) > 0,         /* found when the log was opened */
+		.damaged = atomic_load(&v->damaged),            /* found when the log was opened */
 	};
 	struct apply ap;
 	enum rc rc;
@@ -259,6 +261,36 @@ index_rebuild(struct volume *v, struct err *e)
 
 /* ---- open ---- */
 
+static enum rc
+ignore_record(void *arg, const struct frame_info *f, const struct record *r,
+              const struct log_addr *addr, struct err *e)
+{
+	(void)arg, (void)f, (void)r, (void)addr, (void)e;
+	return RC_OK;
+}
+
+/* An index that was made across damage: only the segment that it names is read. RC_CORRUPT: it is sound now, so an index
+ * of more can be made. */
+static enum rc
+examine_damage(struct volume *v, struct err *e)
+{
+	struct replay rp = { .record = ignore_record, .only = v->apply.meta.damaged };
+	enum rc rc;
+
+	if (v->apply.meta.damaged == 0)
+		return RC_OK;
+	if (v->apply.meta.damaged != INDEX_DAMAGED_FOR_GOOD && atomic_load(&v->damaged) == 0) {
+		rc = log_replay(v->log, &rp, false, &v->report, e);
+		if (rc != RC_OK)
+			return rc;
+		if (atomic_load(&v->damaged) == 0)
+			return err_set(e, RC_CORRUPT,
+			               "index was made of a damaged log, which is sound now");
+	}
+	atomic_store(&v->damaged, v->apply.meta.damaged);
+	return RC_OK;
+}
+
 /* Take over an index that is there: RC_CORRUPT or RC_NOT_FOUND: it must be rebuilt. */
 static enum rc
 try_open(struct volume *v, struct err *e)
@@ -276,6 +308,8 @@ try_open(struct volume *v, struct err *e)
 		rc = apply_init(&v->apply, v->db, e);   /* RC_NOT_FOUND: it was never finished */
 	if (rc == RC_OK)
 		rc = index_examine(v->log, &v->apply.meta, e);
+	if (rc == RC_OK)
+		rc = examine_damage(v, e);
 	if (rc == RC_OK)
 		rc = index_replay(v, &v->apply, UINT64_MAX, REPLAY_FRAMES, "replay", e);
 	if (rc == RC_OK) {

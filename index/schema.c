@@ -100,7 +100,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 		.uidvalidity = (uint32_t)db_u64(q, 5),
 		.blobs = db_u64(q, 6),
 		.expunged = db_u64(q, 7),
-		.damaged = db_u64(q, 8) != 0,
+		.damaged = db_u64(q, 8),
 	};
 	volume = db_bytes(q, 1);
 	if (volume.len == sizeof out->volume)

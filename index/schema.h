@@ -22,8 +22,11 @@ struct index_meta {
 	uint32_t uidvalidity;           /* the last one given */
 	uint64_t blobs;                 /* rows */
 	uint64_t expunged;
-	bool     damaged;               /* records are missing here: the log was damaged when it was applied */
+	uint64_t damaged;               /* not 0: records are missing here, as the log was damaged when it was applied; in
+	                                 * which segment (its seq), or INDEX_DAMAGED_FOR_GOOD */
 };
+
+#define INDEX_DAMAGED_FOR_GOOD ((uint64_t)INT64_MAX)    /* no file put back can mend it: until a reindex */
 
 /* Tables; the indexes that only queries need come with schema_finish, at the end of a bulk load. */
 MUST_USE enum rc schema_create(struct db *db, struct err *e);

@@ -35,6 +35,39 @@ join(const char *dir, const char *name)
 	return p;
 }
 
+/* Whether this stretch, or a part of it, was told before. */
+static bool
+was_told(struct volume *v, const struct seg_id *seg, uint64_t offset, uint64_t len)
+{
+	struct told new = { *seg, offset, offset + (len > 0 ? len : 1) };
+	bool found = false;
+
+	(void)pthread_mutex_lock(&v->told_lock);
+	for (size_t i = 0; i < v->told_count && i < TOLD_MAX && !found; i++) {
+		const struct told *t = &v->told[i];
+
+		found = t->seg.seq == seg->seq && t->seg.epoch == seg->epoch &&
+		        t->seg.kind == seg->kind && t->offset < new.end && new.offset < t->end;
+	}
+	if (!found)
+		v->told[v->told_count++ % TOLD_MAX] = new;
+	(void)pthread_mutex_unlock(&v->told_lock);
+	return found;
+}
+
+/* Where the damage is, so that a later start can see whether it was mended. What has no length is an end that the head
+ * has taken over: nothing mends it. */
+static void
+note_damaged(struct volume *v, const struct seg_id *seg, uint64_t len)
+{
+	uint64_t none = 0;
+
+	if (len == 0)
+		atomic_store(&v->damaged, INDEX_DAMAGED_FOR_GOOD);
+	else
+		(void)atomic_compare_exchange_strong(&v->damaged, &none, seg->seq);
+}
+
 /* Any thread. */
 static void
 count_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
@@ -42,8 +75,12 @@ count_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_ls
 {
 	struct volume *v = arg;
 
-	if (seg.seq != 0)       /* a torn copy of the head costs no record */
+	if (seg.seq != 0) {     /* a torn copy of the head costs no record */
+		note_damaged(v, &seg, len);
+		if (was_told(v, &seg, offset, len))
+			return;
 		atomic_fetch_add(&v->damage, 1);
+	}
 	if (v->p.report.found != NULL)
 		v->p.report.found(v->p.report.arg, seg, offset, len, first, last, what);
 }
@@ -57,6 +94,7 @@ volume_new(const struct volume_params *p)
 		return NULL;
 	v->p = *p;
 	v->report = (struct log_report){ v, count_damage };
+	(void)pthread_mutex_init(&v->told_lock, NULL);
 	v->name = strdup(p->name != NULL ? p->name : "");
 	v->path = strdup(p->path);
 	v->index_path = join(p->path, "index.db");
@@ -114,7 +152,11 @@ volume_start(struct volume *v, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	atomic_store(&v->last_lsn, log_last(v->log));
-	return v->p.mode == VOLUME_WRITE ? start_writing(v, e) : RC_OK;
+	if (v->p.mode == VOLUME_WRITE)
+		return start_writing(v, e);
+	if (known.damaged != 0 && atomic_load(&v->damaged) == 0)
+		atomic_store(&v->damaged, known.damaged);
+	return RC_OK;
 }
 
 enum rc
@@ -168,6 +210,7 @@ volume_close(struct volume **vp)
 		log_close(&v->log);
 	recent_free(&v->recent);
 	arena_fini(&v->resolver.scratch);
+	(void)pthread_mutex_destroy(&v->told_lock);
 	free(v->owed);
 	free(v->index_path);
 	free(v->path);
@@ -179,6 +222,12 @@ const char *
 volume_name(const struct volume *v)
 {
 	return v->name;
+}
+
+bool
+volume_is_damaged(const struct volume *v)
+{
+	return atomic_load(&v->damaged) != 0;
 }
 
 struct log *
@@ -298,6 +347,9 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	rc = status_of_index(v, out, e);
 	log_get_stats(v->log, &ls);
 	out->epoch = log_epoch(v->log);
+	out->damage = atomic_load(&v->damage);
+	if (out->damage == 0 && volume_is_damaged(v))
+		out->damage = 1;        /* found at an earlier start */
 	if (v->writer != NULL)
 		writer_get_stats(v->writer, &ws);
 	out->last_lsn = atomic_load(&v->last_lsn);

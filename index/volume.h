@@ -48,6 +48,9 @@ MUST_USE enum rc volume_open(const struct volume_params *p, struct volume **out,
 void volume_close(struct volume **v);
 const char *volume_name(const struct volume *v);
 struct log *volume_log(struct volume *v);
+/* Records may be missing from the index, accounts too: damage was found in the log, now or when the index was made.
+ * Stays true until an index is made of a sound log. Any thread, cheap. */
+bool volume_is_damaged(const struct volume *v);
 
 /* ---- accounts ---- */
 
@@ -345,6 +348,7 @@ struct volume_status {
 	uint64_t    accounts, mailboxes, messages, expunged, blobs;
 	uint64_t    message_bytes;
 	uint64_t    log_bytes, index_bytes, segments;
+	uint64_t    damage;             /* findings in the log since the open; at least 1 while volume_is_damaged */
 	uint64_t    changes, batches, syncs, queued;
 	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
 };

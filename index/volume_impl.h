@@ -18,6 +18,14 @@
 #include "index/volume.h"
 #include "store/writer.h"
 
+#define TOLD_MAX 64u
+
+/* A stretch of the log that was told as damaged: an open, a replay and a rebuild meet the same. */
+struct told {
+	struct seg_id seg;
+	uint64_t      offset, end;
+};
+
 struct volume {
 	struct volume_params p;
 	char                *name;
@@ -28,6 +36,10 @@ struct volume {
 	bool                 owner;     /* `log` is open for writing: the index is ours to replace */
 	struct log_report    report;    /* to p.report, counting in `damage` */
 	_Atomic uint64_t     damage;    /* findings in the log since the open */
+	_Atomic uint64_t     damaged;   /* as in index_meta: where they are, or what the index says */
+	pthread_mutex_t      told_lock;
+	struct told          told[TOLD_MAX];    /* findings told, the latest */
+	size_t               told_count;
 
 	struct db           *db;        /* the writer's connection */
 	struct apply         apply;

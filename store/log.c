@@ -92,6 +92,30 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 	return RC_OK;
 }
 
+/* Is every segment there, as long as it was sealed? Bytes are looked at when they are read. */
+static void
+look_at_segments(struct log *log, const struct root *root, const struct log_report *rep)
+{
+	for (uint32_t i = 0; i < root->segment_count; i++) {
+		const struct root_segment *seg = &root->segments[i];
+		struct err e = ERR_INIT;
+		uint64_t len;
+		enum rc rc;
+
+		if (seg->state != SEGMENT_SEALED)
+			continue;       /* its end is judged, not known */
+		rc = log->b->ops->size(log->b, &seg->id, &len, &e);
+		if (rc == RC_NOT_FOUND)
+			report_found(rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn,
+			    "the segment is missing");
+		else if (rc != RC_OK)
+			report_found(rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn, e.text);
+		else if (len < seg->len)
+			report_found(rep, seg->id, len, seg->len - len, 0, seg->last_lsn,
+			    "the segment is shorter than the head says");
+	}
+}
+
 /* The log continues behind this root, all of which is sealed. Takes the root over. */
 static void
 continue_from(struct log *log, struct root *root)
@@ -174,6 +198,8 @@ open_backend(
 	if (rc == RC_OK && root.bad_slots > 0)
 		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0,
 		    "a copy of the head does not hold");
+	if (rc == RC_OK)
+		look_at_segments(log, &root, rep);
 	if (rc == RC_OK)
 		rc = seal_open(log, &root, NULL, ask_synced(log, &root, p), rep, e);
 	if (rc == RC_OK)
@@ -332,6 +358,18 @@ log_get_stats(struct log *log, struct log_stats *out)
 }
 
 /* ---- appending ---- */
+
+bool
+log_is_starved(const struct log *log)
+{
+	return log->b->ops->starved(log->b);
+}
+
+bool
+log_give_up_reserve(struct log *log)
+{
+	return log->mode == LOG_WRITE && log->b->ops->give_up_reserve(log->b);
+}
 
 /* Waits for a backend's answer; with the file backend it is there already. */
 struct waiter {

@@ -2,7 +2,8 @@
  *
  * Opening for writing is a takeover from oneself [design I3]: the head's epoch goes up, the open segment's valid frames
  * are found, synced, read again past the page cache and sealed; new frames go to a fresh segment, made at the first
- * append. Opening read-only (check, dump, backup) takes no lock and changes nothing.
+ * append. Every sealed segment must be there and as long as the head says: at the open that is looked at, not its bytes.
+ * Opening read-only (check, dump, backup) takes no lock and changes nothing.
  *
  * Threads: log_open, log_close and the append side belong to one thread at a time (the writer's); log_read and
  * log_replay may be called from any thread at any time.
@@ -38,7 +39,7 @@ struct log_params {
 struct log_report {
 	void  *arg;
 	/* Called once per finding. seg names the segment, offset where in it, len how many bytes are lost (0: unknown);
-	 * first and last: LSNs known to be touched, 0 if unknown. */
+	 * first and last: LSNs known to be touched, 0 if unknown. seg.seq 0: no place in the log; `what` tells all. */
 	void (*found)(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
 	              const char *what);
 };
@@ -105,8 +106,13 @@ size_t  log_batch_bytes(const struct log_batch *b);
 
 /* Write all frames with one vectored write, and sync unless `unsynced`. RC_OK: they are in the log (and durable).
  * RC_IO with err.os ENOSPC, EDQUOT: nothing was written and the log lives on. Anything else: the log is dead.
- * `reserve_ok`: this batch may use the reserve kept for expunge, compaction and takeover. */
+ * `reserve_ok`: this batch may use the reserve kept for expunge, compaction and takeover. Any other is refused with ENOSPC
+ * while the reserve is gone and there is no room to make it again. */
 MUST_USE enum rc log_append(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok, struct err *e);
+/* The volume is down to what its reserve left: see log_append. */
+bool log_is_starved(const struct log *log);
+/* Free the reserve for the index, whose commit must follow what is in the log. False: there was none to give up. */
+bool log_give_up_reserve(struct log *log);
 /* Settle what was appended unsynced. Failure: the log is dead. */
 MUST_USE enum rc log_sync(struct log *log, struct err *e);
 /* After log_append: where the blob record with this LSN lies (address of the record's body; the chunks begin at
@@ -148,6 +154,7 @@ struct frame_info {
 struct replay {
 	void   *arg;
 	log_lsn after;                  /* frames whose last LSN is <= after are skipped (by header, if possible) */
+	uint64_t only;                  /* the segment of this seq alone; 0: all */
 	/* One record of a valid frame, in LSN order. addr is the record body's place, so that a blob's chunks can be found
 	 * at addr.offset + u.blob.data_offset. Any result but RC_OK ends the replay and is returned. */
 	enum rc (*record)(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr,

@@ -179,6 +179,12 @@ lost_segment(struct run *r, const struct root_segment *seg, struct err *e)
 	return RC_OK;
 }
 
+static bool
+is_wanted(const struct replay *rp, const struct root_segment *seg)
+{
+	return seg->last_lsn > rp->after && (rp->only == 0 || seg->id.seq == rp->only);
+}
+
 enum rc
 log_replay(struct log *log, const struct replay *rp, bool verify, const struct log_report *rep,
     struct err *e)
@@ -191,12 +197,12 @@ log_replay(struct log *log, const struct replay *rp, bool verify, const struct l
 		return rc;
 	arena_init(&r.arena, DECODE_MAX);
 	for (uint32_t i = 0; i < root.segment_count; i++)
-		if (root.segments[i].last_lsn > rp->after)
+		if (is_wanted(rp, &root.segments[i]))
 			r.total += root.segments[i].len;
 	for (uint32_t i = 0; i < root.segment_count && rc == RC_OK; i++) {
 		uint64_t len;
 
-		if (root.segments[i].last_lsn <= rp->after)
+		if (!is_wanted(rp, &root.segments[i]))
 			continue;
 		rc = log->b->ops->size(log->b, &root.segments[i].id, &len, e);
 		rc = rc == RC_OK ? one_segment(&r, &root.segments[i], e)

@@ -321,11 +321,103 @@ test_damage_keeps_bodies(void **state)
 	assert_int_equal(bodies(), 2);
 }
 
+/* ---- what is known of damage ---- */
+
+static void
+segment_name(char *dst, size_t size, const struct frame_info *f, const char *end)
+{
+	(void)snprintf(dst, size, "%s/log/s-%llu-%u.seg%s", fx_dir, (unsigned long long)f->seg.seq, f->seg.epoch, end);
+}
+
+static uint64_t
+damage(void)
+{
+	struct volume_status st;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_get_status(fx_v, &st, &e), RC_OK);
+	return st.damage;
+}
+
+/* The segment's file is taken away, cut, or spoilt; and put back. */
+static const struct {
+	const char *name;
+	enum { LOSE, SHORTEN, SPOIL } how;
+	bool        at_open;            /* seen without reading the segment */
+} losses[] = {
+	{ "missing", LOSE,    true },
+	{ "short",   SHORTEN, true },
+	{ "spoilt",  SPOIL,   false },
+};
+
+static void
+lose(const struct frame_info *f, int how)
+{
+	char name[400], kept[400], cmd[1024];
+
+	segment_name(name, sizeof name, f, "");
+	segment_name(kept, sizeof kept, f, ".kept");
+	assert_int_equal(rename(name, kept), 0);
+	if (how == LOSE)
+		return;
+	(void)snprintf(cmd, sizeof cmd, "cp '%s' '%s'", kept, name);
+	assert_int_equal(system(cmd), 0);
+	spoil(f, how == SHORTEN ? CUT : FLIP_BODY);
+}
+
+static void
+test_damage_is_known(void **state)
+{
+	for (size_t i = 0; i < sizeof losses / sizeof losses[0]; i++) {
+		char name[400], kept[400];
+		struct frame_info f;
+		account_id anna;
+
+		assert_int_equal(fx_setup(state), 0);
+		anna = fx_account("anna");
+		f = last_frame();
+		assert_false(volume_is_damaged(fx_v));
+		assert_int_equal(damage(), 0);
+		fx_reopen();
+		(void)fx_account("ben");
+		volume_close(&fx_v);
+		lose(&f, losses[i].how);
+		fx_findings = 0;
+		fx_open();
+		if (volume_is_damaged(fx_v) != losses[i].at_open || fx_findings != losses[i].at_open ||
+		    damage() != losses[i].at_open)
+			fail_msg("%s: %u findings at the open", losses[i].name, fx_findings);
+		volume_close(&fx_v);
+		/* An index of what is left: it knows that it is, at later starts too. */
+		remove_index();
+		for (int start = 0; start < 3; start++) {
+			fx_findings = 0;
+			fx_open();
+			if (!volume_is_damaged(fx_v) || damage() != 1 || fx_findings != 1)
+				fail_msg("%s: start %d: %u findings", losses[i].name, start, fx_findings);
+			volume_close(&fx_v);
+			fx_open_as(VOLUME_READ);
+			assert_true(volume_is_damaged(fx_v));
+			volume_close(&fx_v);
+		}
+		/* What was lost comes back: so does the account. */
+		segment_name(name, sizeof name, &f, "");
+		segment_name(kept, sizeof kept, &f, ".kept");
+		assert_int_equal(rename(kept, name), 0);
+		fx_open();
+		assert_false(volume_is_damaged(fx_v));
+		assert_int_equal(damage(), 0);
+		assert_int_equal(fx_mailbox(anna, "INBOX").exists, 0);
+		assert_int_equal(fx_teardown(state), 0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_frame),
+		cmocka_unit_test(test_damage_is_known),
 		cmocka_unit_test_setup_teardown(test_foreign_index, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_orphan_body_goes, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_index_does_not_decide, fx_setup, fx_teardown),
