@@ -13,6 +13,7 @@
  * state or none is there, and none means rebuild.
  */
 #include "index/volume_impl.h"
+#include "lib/clock.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #define REPLAY_FRAMES 1000u     /* per transaction when catching up */
+#define PROGRESS_AFTER_MS 2000u /* what takes less is not told */
 
 /* What the log tells as soon as its head is read. */
 static enum rc
@@ -86,6 +88,7 @@ struct replay_run {
 	uint32_t       commit_every;
 	uint32_t       frames;
 	const char    *what;
+	uint64_t       began_ms;
 };
 
 static enum rc
@@ -139,7 +142,8 @@ replay_progress(void *arg, uint64_t done, uint64_t total)
 {
 	struct replay_run *run = arg;
 
-	if (run->what != NULL && run->v->p.progress != NULL)
+	if (run->what != NULL && run->v->p.progress != NULL &&
+	    clock_mono_ms() - run->began_ms >= PROGRESS_AFTER_MS)
 		run->v->p.progress(run->v->p.progress_arg, run->what, done, total);
 	return true;
 }
@@ -148,7 +152,7 @@ enum rc
 index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every,
              const char *what, struct err *e)
 {
-	struct replay_run run = { v, ap, last, commit_every, 0, what };
+	struct replay_run run = { v, ap, last, commit_every, 0, what, clock_mono_ms() };
 	struct replay rp = {
 		.arg = &run,
 		.after = ap->meta.applied,
@@ -223,15 +227,34 @@ fill_index(struct volume *v, struct db *db, struct err *e)
 	return rc == RC_OK ? db_exec(db, "COMMIT", e) : rc;
 }
 
+#define NEW_PATH_LEN 4096u
+
+static const char *
+new_path(const struct volume *v, char *dst)
+{
+	(void)snprintf(dst, NEW_PATH_LEN, "%s.new", v->index_path);
+	return dst;
+}
+
+/* Half an index is worth nothing and may be what fills the disk. */
+void
+index_discard(struct volume *v, struct err *e)
+{
+	struct err also = ERR_INIT;
+	char path[NEW_PATH_LEN];
+
+	if (db_unlink(new_path(v, path), &also) != RC_OK)
+		(void)err_add(e, "%s", also.text);
+}
+
 enum rc
-index_rebuild(struct volume *v, struct err *e)
+index_make(struct volume *v, struct err *e)
 {
 	struct db *db = NULL;
-	char path[4096];
+	char path[NEW_PATH_LEN];
 	enum rc rc;
 
-	(void)snprintf(path, sizeof path, "%s.new", v->index_path);
-	rc = db_unlink(path, e);
+	rc = db_unlink(new_path(v, path), e);
 	if (rc == RC_OK)
 		rc = make_file(path, e);
 	if (rc == RC_OK)
@@ -242,21 +265,37 @@ index_rebuild(struct volume *v, struct err *e)
 	if (rc == RC_OK)
 		rc = sync_file(path, e);
 	if (rc == RC_OK)
-		rc = db_unlink(v->index_path, e);
+		return RC_OK;
+	index_discard(v, e);
+	return err_add(e, "rebuild of the index");
+}
+
+enum rc
+index_install(struct volume *v, struct err *e)
+{
+	char path[NEW_PATH_LEN];
+	enum rc rc;
+
+	(void)new_path(v, path);
+	rc = db_unlink(v->index_path, e);
 	if (rc == RC_OK && rename(path, v->index_path) != 0)
 		rc = err_os(e, errno, "rename %s", path);
 	if (rc == RC_OK)
 		rc = db_sync_dir(v->index_path, e);
 	if (rc != RC_OK) {
-		struct err ignored = ERR_INIT;
-
-		/* Half an index is worth nothing and may be what fills the disk. */
-		if (db_unlink(path, &ignored) != RC_OK)
-			(void)err_add(e, "%s", ignored.text);
+		index_discard(v, e);
 		return err_add(e, "rebuild of the index");
 	}
 	atomic_store(&v->suspect, false);
 	return RC_OK;
+}
+
+enum rc
+index_rebuild(struct volume *v, struct err *e)
+{
+	enum rc rc = index_make(v, e);
+
+	return rc == RC_OK ? index_install(v, e) : rc;
 }
 
 /* ---- open ---- */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "index/volume_impl.h"
+#include "store/space.h"
 
 #define READERS_DEFAULT   8u
 #define RESOLVE_ARENA_MAX (256u << 20)
@@ -85,7 +86,7 @@ count_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_ls
 		v->p.report.found(v->p.report.arg, seg, offset, len, first, last, what);
 }
 
-static struct volume *
+struct volume *
 volume_new(const struct volume_params *p)
 {
 	struct volume *v = calloc(1, sizeof *v);
@@ -118,6 +119,8 @@ start_writing(struct volume *v, struct err *e)
 	enum rc rc;
 
 	rc = index_open(v, e);
+	if (rc != RC_OK && space_is_full(e->os) && log_give_up_reserve(v->log))
+		rc = index_open(v, e);
 	if (rc == RC_OK)
 		orphans_drop(v);
 	if (rc == RC_OK)
@@ -238,6 +241,31 @@ volume_log(struct volume *v)
 
 /* ---- changes ---- */
 
+/* What frees space, and the mark that an expunge needs, may use the volume's reserve. */
+static bool
+frees_space(const struct change *c)
+{
+	switch (c->kind) {
+	case CHANGE_EXPUNGE:
+	case CHANGE_MAILBOX_DELETE:
+	case CHANGE_ACCOUNT_DELETE:
+		return true;
+	case CHANGE_STORE:
+		return c->u.store.op != STORE_REMOVE && (c->u.store.flags & FLAG_DELETED) != 0;
+	case CHANGE_APPEND:
+	case CHANGE_COPY:
+	case CHANGE_MOVE:
+	case CHANGE_MAILBOX_CREATE:
+	case CHANGE_MAILBOX_RENAME:
+	case CHANGE_SUBSCRIBE:
+	case CHANGE_ACCOUNT_CREATE:
+	case CHANGE_ACCOUNT_QUOTA:
+	case CHANGE_CREDENTIAL:
+		return false;
+	}
+	return false;
+}
+
 void
 volume_submit(struct volume *v, struct change *c)
 {
@@ -247,8 +275,7 @@ volume_submit(struct volume *v, struct change *c)
 	assert((void *)req == (void *)c);
 	*req = (struct writer_request){
 		.relaxed_ok = c->kind == CHANGE_STORE,
-		.reserve_ok = c->kind == CHANGE_EXPUNGE || c->kind == CHANGE_MAILBOX_DELETE ||
-		              c->kind == CHANGE_ACCOUNT_DELETE,
+		.reserve_ok = frees_space(c),
 	};
 	c->rc = RC_OK;
 	c->durable = false;
@@ -361,27 +388,5 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	out->syncs = ws.syncs;
 	out->queued = ws.queued;
 	out->stalled = ws.stalled;
-	return rc;
-}
-
-enum rc
-volume_reindex(const struct volume_params *p, struct err *e)
-{
-	struct log_params lp = { .path = p->path,
-		                 .mode = LOG_WRITE,
-		                 .lock_wait_ms = p->lock_wait_ms,
-		                 .ask_synced = index_synced };
-	struct volume *v = volume_new(p);
-	struct index_meta known;
-	enum rc rc;
-
-	if (v == NULL)
-		return err_nomem(e);
-	lp.ask_arg = &known;
-	index_peek(v, &known);
-	rc = log_open(&lp, &v->report, &v->log, e);
-	if (rc == RC_OK)
-		rc = index_rebuild(v, e);
-	volume_close(&v);
 	return rc;
 }

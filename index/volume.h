@@ -364,7 +364,13 @@ struct check_result {
 MUST_USE enum rc volume_check(struct volume *v, const struct log_report *rep,
                               bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
                               struct check_result *out, struct err *e);
-/* Discard the index and build it anew from the log; the volume must not be open anywhere. Leaves it closed. */
-MUST_USE enum rc volume_reindex(const struct volume_params *p, struct err *e);
+struct reindex_result {
+	uint64_t damage;                /* findings in the log */
+	bool     kept;                  /* the old index is index.db.old now */
+};
+/* Build the index anew from the log; the volume must not be open anywhere. Leaves it closed. A damaged log may give back
+ * less than the present index knows: RC_CORRUPT then says so and nothing has changed, unless `force`, which keeps the old
+ * index as index.db.old, one file. */
+MUST_USE enum rc volume_reindex(const struct volume_params *p, bool force, struct reindex_result *out, struct err *e);
 
 #endif

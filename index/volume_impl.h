@@ -47,6 +47,7 @@ struct volume {
 	bool                 in_batch;
 	bool                 healed;    /* the index was made anew while running, */
 	time_t               healed_at; /* monotonic seconds */
+	bool                 reopened;  /* the index, since the volume broke for lack of space */
 	bool                 appended;  /* the batch is in the log */
 	struct touched_mailbox *owed;   /* what happened and was not told, as its commit failed */
 	size_t               owed_count;
@@ -62,6 +63,11 @@ struct volume {
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
 };
 
+/* ---- volume.c ---- */
+
+/* Nothing is open yet; for volume_close. NULL: no memory. */
+struct volume *volume_new(const struct volume_params *p);
+
 /* ---- index_open.c ---- */
 
 /* Bring the index up to v->log: replay the tail, or rebuild. Leaves v->db and v->apply ready. The pool is paused or not
@@ -70,7 +76,12 @@ MUST_USE enum rc index_open(struct volume *v, struct err *e);
 void index_close(struct volume *v);
 /* RC_OK if what the index says of itself fits this log; RC_CORRUPT says why not. */
 MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
+/* Make an index of the log and put it in the old one's place. */
 MUST_USE enum rc index_rebuild(struct volume *v, struct err *e);
+/* The two steps of it: into a file beside it, and from there. index_discard removes that file instead. */
+MUST_USE enum rc index_make(struct volume *v, struct err *e);
+MUST_USE enum rc index_install(struct volume *v, struct err *e);
+void index_discard(struct volume *v, struct err *e);
 /* What the index there says of itself; all zero if it is missing or damaged. Read before the log is opened: it may not be
  * newer than the head, which its owner may be writing. */
 void index_peek(const struct volume *v, struct index_meta *m);

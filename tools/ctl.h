@@ -24,6 +24,7 @@ enum ctl_option {
 	CTL_YES = 1 << 3,
 	CTL_BASE_PORT = 1 << 4,
 	CTL_USER = 1 << 5,
+	CTL_FORCE = 1 << 7,
 	CTL_NO_CONF = 1 << 6,           /* not an option: this verb needs no configuration */
 };
 
@@ -43,7 +44,7 @@ struct ctl {
 	const struct ctl_verb *verb;
 	const char            *args[CTL_ARGS_MAX + 1];  /* NULL behind the last */
 	int                    argc;
-	bool                   json, yes;
+	bool                   json, yes, force;
 	bool                   quiet;           /* what was done is not told line by line */
 	const char            *volume;          /* --volume, or NULL */
 	const char            *quota;           /* --quota, or NULL */

@@ -90,6 +90,10 @@ print_finding(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_l
 	(void)first;
 	(void)last;
 	ctl_progress_clear(&o->progress);
+	if (seg.seq == 0) {
+		ctl_error(o->ctl, "%s", what);
+		return;
+	}
 	ctl_error(o->ctl,
 	    "damage in segment %llu of epoch %u at offset %llu: %s (see restantectl check)",
 	    (unsigned long long)seg.seq, seg.epoch, (unsigned long long)offset, what);
@@ -244,7 +248,8 @@ reindex_volume(struct ctl *ctl, const struct conf_volume *cv, struct output *o)
 {
 	struct volume_params p = params_of(cv, VOLUME_WRITE, o);
 	struct err e = ERR_INIT;
-	enum rc rc = volume_reindex(&p, &e);
+	struct reindex_result r;
+	enum rc rc = volume_reindex(&p, ctl->force, &r, &e);
 
 	ctl_progress_clear(&o->progress);
 	if (rc != RC_OK) {
@@ -252,7 +257,11 @@ reindex_volume(struct ctl *ctl, const struct conf_volume *cv, struct output *o)
 		return rc == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
 	}
 	printf("%s: the index is new\n", cv->name);
-	return ADMIN_OK;
+	if (r.kept)
+		printf("%s: the old one is kept as %s/index.db.old\n", cv->name, cv->path);
+	if (r.damage > 0)
+		ctl_error(ctl, "%s: the log is damaged: the index is of what is left of it", cv->name);
+	return r.damage > 0 ? ADMIN_DAMAGE : ADMIN_OK;
 }
 
 enum admin_exit

@@ -41,8 +41,11 @@ static const struct ctl_verb verbs[] = {
 	{ { "check", NULL }, 0, 0, CTL_VOLUME, ctl_forward, "check [--volume V]",
 	  "Verify every frame, record and chunk of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
-	{ { "reindex", NULL }, 0, 0, CTL_VOLUME, ctl_reindex, "reindex [--volume V]",
-	  "Make the index anew from the log. The server must be stopped.\n" },
+	{ { "reindex", NULL }, 0, 0, CTL_VOLUME | CTL_FORCE, ctl_reindex,
+	  "reindex [--volume V] [--force]",
+	  "Make the index anew from the log. The server must be stopped.\n"
+	  "  --force        of a damaged log too: what is lost there is lost then; the old index is\n"
+	  "                 kept as index.db.old. Exit status 3.\n" },
 	{ { "volume", "create" }, 1, 1, 0, ctl_volume_create, "volume create NAME",
 	  "Make the empty volume of a section [volume NAME] that the configuration has.\n" },
 	{ { "dump", NULL }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward, "dump [--volume V] [--json]",
@@ -155,6 +158,7 @@ find_option(struct ctl *ctl, const char *name, const char ***value, bool **flag)
 	} options[] = {
 		{ "--json", CTL_JSON, NULL, &ctl->json },
 		{ "--yes", CTL_YES, NULL, &ctl->yes },
+		{ "--force", CTL_FORCE, NULL, &ctl->force },
 		{ "--volume", CTL_VOLUME, &ctl->volume, NULL },
 		{ "--quota", CTL_QUOTA, &ctl->quota, NULL },
 		{ "--user", CTL_USER, &ctl->user, NULL },

@@ -215,13 +215,15 @@ test_reindex(void **state)
 	account_id id = fx_account("anna");
 	mailbox_id inbox = fx_box(id, "INBOX");
 	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE };
+	struct reindex_result r;
 	struct err e = ERR_INIT;
 
 	(void)state;
 	fx_append_n(inbox, 3);
-	assert_int_equal(volume_reindex(&p, &e), RC_BUSY);
+	assert_int_equal(volume_reindex(&p, false, &r, &e), RC_BUSY);
 	volume_close(&fx_v);
-	assert_int_equal(volume_reindex(&p, &e), RC_OK);
+	assert_int_equal(volume_reindex(&p, false, &r, &e), RC_OK);
+	assert_true(r.damage == 0 && !r.kept);
 	fx_open();
 	assert_int_equal(fx_mailbox(id, "INBOX").exists, 3);
 }

@@ -412,12 +412,57 @@ test_damage_is_known(void **state)
 	}
 }
 
+static void
+test_reindex_of_damage(void **state)
+{
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE };
+	account_id anna = fx_account("anna");
+	struct frame_info f = last_frame();
+	struct reindex_result r;
+	struct err e = ERR_INIT;
+	char path[400];
+
+	(void)state;
+	fx_append_n(fx_box(anna, "INBOX"), 2);
+	fx_reopen();
+	(void)fx_account("ben");
+	volume_close(&fx_v);
+	lose(&f, LOSE);
+	assert_int_equal(volume_reindex(&p, false, &r, &e), RC_CORRUPT);
+	if (strstr(e.text, "lack 1 accounts, 6 mailboxes, 2 messages of the present one: restore the segment, or use --force") == NULL)
+		fail_msg("%s", e.text);
+	(void)snprintf(path, sizeof path, "%s/index.db.new", fx_dir);
+	assert_int_not_equal(access(path, F_OK), 0);
+	fx_open();
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 2);
+	crash();        /* a WAL is there */
+	assert_int_equal(volume_reindex(&p, true, &r, &e), RC_OK);
+	assert_true(r.damage == 1 && r.kept);
+	(void)snprintf(path, sizeof path, "%s/index.db.old", fx_dir);
+	assert_int_equal(access(path, F_OK), 0);
+	(void)snprintf(path, sizeof path, "%s/index.db.old-wal", fx_dir);
+	assert_int_not_equal(access(path, F_OK), 0);
+	fx_open();
+	{
+		struct mailbox_info m;
+
+		assert_int_equal(volume_find_mailbox(fx_v, anna, SLICE("INBOX"), &fx_arena, &m, &e), RC_NOT_FOUND);
+	}
+	volume_close(&fx_v);
+	/* Without an index there is nothing to lose. */
+	remove_index();
+	assert_int_equal(volume_reindex(&p, false, &r, &e), RC_OK);
+	assert_true(r.damage == 1 && !r.kept);
+	fx_open();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_frame),
 		cmocka_unit_test(test_damage_is_known),
+		cmocka_unit_test_setup_teardown(test_reindex_of_damage, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_index, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_orphan_body_goes, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_index_does_not_decide, fx_setup, fx_teardown),
