@@ -42,7 +42,7 @@ db_fail(struct db *db, const char *what, struct err *e)
 
 	switch (code & 0xff) {
 	case SQLITE_FULL:
-		return err_os(e, os != 0 ? os : ENOSPC, "index: %.60s", what);
+		return err_os(e, ENOSPC, "index: %.60s", what);         /* `os` may be of an earlier failure */
 	case SQLITE_NOMEM:
 		return err_nomem(e);
 	case SQLITE_CORRUPT:

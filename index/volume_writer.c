@@ -3,15 +3,19 @@
  *
  * One batch is one SQLite transaction. The rows of a batch's blobs wait for the append, which gives
  * them their address. Once the append is durable the batch has happened: if the commit then fails,
- * the answers say so, and recover brings the index up from the log before any further change.
+ * the answers say so, and recover brings the index up from the log before any further change. If
+ * it failed for lack of space, the reserve pays for the commit, from the log, before the answers.
  */
 #include <assert.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "index/volume_impl.h"
+#include "lib/logging.h"
+#include "store/space.h"
 
-#define HEAL_PAUSE 600          /* seconds */
+#define HEAL_PAUSE    600       /* seconds */
+#define REPLAY_FRAMES 1000u     /* per transaction when catching up */
 
 static time_t
 seconds(void)
@@ -109,6 +113,16 @@ notify_all(struct volume *v, const struct touched_mailbox *t, size_t count)
 		v->p.notify(v->p.notify_arg, v, t[i].id, t[i].modseq);
 }
 
+/* So that the WAL's space is used again, as far as no reader holds it. On a full disk it may fail:
+ * what then follows says so. */
+static void
+checkpoint_now(struct volume *v)
+{
+	if (v->db != NULL)
+		(void)sqlite3_wal_checkpoint_v2(db_handle(v->db), NULL, SQLITE_CHECKPOINT_PASSIVE,
+		                                NULL, NULL);
+}
+
 static enum rc
 volume_commit(void *owner, struct err *e)
 {
@@ -126,6 +140,8 @@ volume_commit(void *owner, struct err *e)
 	v->appended = false;
 	notify_all(v, v->apply.touched, v->apply.touched_count);
 	apply_forget(&v->apply);
+	if (log_is_starved(v->log))
+		checkpoint_now(v);      /* the WAL must not eat what the reserve left */
 	return RC_OK;
 }
 
@@ -197,10 +213,94 @@ step_back(struct volume *v)
 		atomic_store(&v->suspect, true);
 }
 
+/* Tell what has happened, now that it can be seen. */
+static void
+settle(struct volume *v)
+{
+	atomic_store(&v->last_lsn, log_last(v->log));
+	notify_all(v, v->owed, v->owed_count);
+	free(v->owed);
+	v->owed = NULL;
+	v->owed_count = 0;
+	v->reopened = false;
+}
+
+/* Apply what the log has beyond the index, on the connection there is: readers notice nothing. */
+static enum rc
+replay_tail(struct volume *v, struct err *e)
+{
+	struct index_meta *m = &v->apply.meta;
+	enum rc rc;
+
+	rc = db_run(v->db, "BEGIN IMMEDIATE", DB_NO_ARGS, e);
+	if (rc != RC_OK)
+		return rc;
+	v->in_batch = true;
+	rc = index_replay(v, &v->apply, UINT64_MAX, REPLAY_FRAMES, "replay", e);
+	if (rc == RC_OK) {
+		m->synced = m->applied;
+		rc = schema_write_meta(v->db, m, e);
+	}
+	if (rc == RC_OK)
+		rc = db_run(v->db, "COMMIT", DB_NO_ARGS, e);
+	if (rc != RC_OK) {
+		volume_rollback(v);
+		return rc;
+	}
+	v->in_batch = false;
+	apply_forget(&v->apply);
+	return RC_OK;
+}
+
+/* First with the space that a checkpoint gives back, then with the reserve's. The log is alive and
+ * synced. */
+static enum rc
+replay_with_room(struct volume *v, struct err *e)
+{
+	enum rc rc;
+
+	checkpoint_now(v);
+	rc = replay_tail(v, e);
+	if (rc != RC_OK && space_is_full(e->os) && log_give_up_reserve(v->log)) {
+		checkpoint_now(v);
+		rc = replay_tail(v, e);
+	}
+	if (rc == RC_OK && log_is_starved(v->log))
+		checkpoint_now(v);
+	return rc;
+}
+
+/* Right behind the failed commit, so that what is answered is seen at once and nothing stalls. */
+static enum rc
+volume_catch_up(void *owner, struct err *e)
+{
+	struct volume *v = owner;
+	enum rc rc;
+
+	if (v->db == NULL || atomic_load(&v->suspect))
+		return e->code;
+	rc = log_sync(v->log, e);
+	if (rc == RC_OK)
+		rc = replay_with_room(v, e);
+	if (rc == RC_OK)
+		settle(v);
+	return rc;
+}
+
+static void
+volume_make_room(void *owner)
+{
+	struct volume *v = owner;
+
+	checkpoint_now(v);
+	(void)log_give_up_reserve(v->log);
+}
+
 static enum rc
 volume_recover(void *owner, struct err *e)
 {
 	struct volume *v = owner;
+	bool in_place;
 	enum rc rc;
 
 	volume_rollback(v);
@@ -208,15 +308,41 @@ volume_recover(void *owner, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	step_back(v);
-	rc = reopen_index(v, e);
-	if (rc != RC_OK)
-		return rc;
-	atomic_store(&v->last_lsn, log_last(v->log));
-	notify_all(v, v->owed, v->owed_count);
-	free(v->owed);
-	v->owed = NULL;
-	v->owed_count = 0;
-	return RC_OK;
+	/* A fresh connection once, in case ours has a part in it; then only the tail, which disturbs nobody. */
+	in_place = v->db != NULL && v->reopened && !atomic_load(&v->suspect);
+	rc = in_place ? replay_with_room(v, e) : reopen_index(v, e);
+	/* Only lack of space gets better without being opened anew. */
+	v->reopened = rc != RC_OK && space_is_full(e->os);
+	if (rc == RC_OK)
+		settle(v);
+	return rc;
+}
+
+/* ---- for the operator ---- */
+
+static void
+volume_stalled(void *owner, const struct err *e)
+{
+	struct volume *v = owner;
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_ERROR, "volume.stalled");
+	log_cstr(&l, "volume", v->name);
+	log_cstr(&l, "reason", space_is_full(e->os) ? "no space" : e->text);
+	log_err(&l, e);
+	log_end(&l);
+}
+
+static void
+volume_resumed(void *owner, uint64_t ms)
+{
+	struct volume *v = owner;
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_INFO, "volume.recovered");
+	log_cstr(&l, "volume", v->name);
+	log_u64(&l, "ms", ms);
+	log_end(&l);
 }
 
 const struct writer_ops volume_writer_ops = {
@@ -226,5 +352,9 @@ const struct writer_ops volume_writer_ops = {
 	.commit = volume_commit,
 	.rollback = volume_rollback,
 	.answer = volume_answer,
+	.catch_up = volume_catch_up,
+	.make_room = volume_make_room,
+	.stalled = volume_stalled,
+	.resumed = volume_resumed,
 	.recover = volume_recover,
 };

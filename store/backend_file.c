@@ -5,7 +5,8 @@
  *   the process that holds it cannot lose it by closing another descriptor of the same file.
  * - Files are made with O_EXCL and O_NOFOLLOW, synced with their directory before anything names them.
  * - Space is reserved in steps before a byte of a batch is written, so a full disk refuses an append and does not break
- *   it. A `reserve` file is given up for batches that free space.
+ *   it. A `reserve` file is given up for batches that free space and for the index; while it is gone no other batch is
+ *   taken, so the disk counts as full while there is still room to empty it.
  *
  * Rejected: O_DIRECT for appends (alignment padding in a log of small frames), io_uring (one write and one sync are
  * under way at a time), mmap (an I/O error is a signal).
@@ -34,7 +35,7 @@
 #define MAX_SEGMENT    (128u << 20)
 #define STEP_MIN       (64u << 10)
 #define STEP_MAX       (1u << 20)
-#define RESERVE_BYTES  (4u << 20)
+#define RESERVE_MAX    (8u << 20)
 #define LOCK_PAUSE_MS  20
 
 /* ---- making, opening, closing a volume ---- */
@@ -140,30 +141,80 @@ raise_epoch(struct file_backend *b, uint64_t takeover_id, struct err *e)
 	return head_write(b->headfd, r, &b->generation, e);
 }
 
-/* Fill the reserve if there is room; without it the volume works all the same. */
-static void
-refill_reserve(struct file_backend *b)
+/* The reserve pays for what must still be written when the disk is full, above all the index: the commit that follows
+ * a batch already in the log, then the commits of what frees space. Between checkpoints SQLite's WAL grows to 8 MB, and
+ * a checkpoint may take as much again in the database, but gives the WAL back; a batch dirties some hundred pages. So
+ * 8 MiB carry many commits, but an eighth of a small disk must do. */
+static uint64_t
+reserve_size(uint64_t disk)
 {
-	struct err e;
+	uint64_t part = disk / 8 / STEP_MIN * STEP_MIN;
+
+	return part > RESERVE_MAX ? RESERVE_MAX : part < STEP_MIN ? STEP_MIN : part;
+}
+
+/* Make the reserve, or complete it. 0 or an errno. */
+static int
+make_reserve(struct file_backend *b)
+{
+	uint64_t disk, avail, size = RESERVE_MAX, have = 0;
+	bool measured = space_measure(b->volfd, &disk, &avail);
+	struct err e = ERR_INIT;
+	struct stat st;
 
 	if (b->reservefd < 0)
 		b->reservefd =
 		    openat(b->volfd, "reserve", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (b->reservefd < 0)
-		return;
-	b->have_reserve = space_reserve(b->reservefd, 0, RESERVE_BYTES, RESERVE_BYTES, &e) == RC_OK;
-	if (!b->have_reserve && ftruncate(b->reservefd, 0) != 0)
-		return; /* what it got half-way is of no use, and stays until the next try */
+	if (b->reservefd < 0 || fstat(b->reservefd, &st) != 0)
+		return errno;
+	if (measured) {
+		size = reserve_size(disk);
+		have = (uint64_t)st.st_blocks * 512;
+		/* Something must be left to work with beside it; else it would be given up again at once. */
+		if (have < size && avail < size - have + size / 8)
+			return ENOSPC;
+	}
+	if (space_reserve(b->reservefd, 0, size, size, &e) == RC_OK)
+		return 0;
+	if (ftruncate(b->reservefd, 0) != 0)
+		return errno;   /* what it got half-way is of no use, and stays until the next try */
+	return e.os;
 }
 
-static void
-give_up_reserve(struct file_backend *b)
+/* True: ordinary changes may be written. A reserve that cannot be made for another reason than space (no permission, a
+ * file size limit) stops nothing: the volume works without. */
+static bool
+refill_reserve(struct file_backend *b)
 {
+	int os;
+
+	if (b->have_reserve)
+		return true;
+	os = make_reserve(b);
+	b->have_reserve = os == 0;
+	atomic_store(&b->starved, os == ENOSPC || os == EDQUOT);
+	return !b->starved;
+}
+
+static bool
+file_give_up_reserve(struct backend *base)
+{
+	struct file_backend *b = file_backend_of(base);
+
 	if (b->reservefd < 0 || !b->have_reserve)
-		return;
+		return false;
 	b->have_reserve = false;
-	if (ftruncate(b->reservefd, 0) == 0)
-		(void)fsync(b->reservefd);      /* some file systems free blocks only then */
+	atomic_store(&b->starved, true);
+	if (ftruncate(b->reservefd, 0) != 0)
+		return false;
+	(void)fsync(b->reservefd);      /* some file systems free blocks only then */
+	return true;
+}
+
+static bool
+file_starved(struct backend *base)
+{
+	return atomic_load(&file_backend_of(base)->starved);
 }
 
 static void
@@ -244,7 +295,7 @@ file_acquire(
 		return err_add(e, "%s", path);
 	}
 	if (how->mode == LOG_WRITE)
-		refill_reserve(b);
+		(void)refill_reserve(b);
 	b->body_epoch = b->root.epoch;
 	*out = base;
 	return RC_OK;
@@ -303,17 +354,18 @@ reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve
 	uint64_t to = need + step;
 	enum rc rc;
 
+	/* Also when the segment has room: the index's commit, which comes next, has none. */
+	if (!reserve_ok && !refill_reserve(b))
+		return err_os(e, ENOSPC, "no room for the volume's reserve");
 	if (need <= b->reserved_to)
 		return RC_OK;
-	if (!b->have_reserve && !reserve_ok)
-		refill_reserve(b);
 	rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
 	if (rc != RC_OK && space_is_full(e->os)) {
 		to = need;
 		rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
 	}
-	if (rc != RC_OK && space_is_full(e->os) && reserve_ok && b->have_reserve) {
-		give_up_reserve(b);
+	if (rc != RC_OK && space_is_full(e->os) && reserve_ok &&
+	    file_give_up_reserve(&b->base)) {
 		rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
 	}
 	if (rc == RC_OK)
@@ -497,6 +549,24 @@ file_sync(struct backend *base, backend_done done, void *arg)
 	done(arg, ok ? APPEND_DONE : APPEND_DEAD, &e);
 }
 
+/* ---- bodies ---- */
+
+/* What is free while the reserve is gone is for what frees space. It counts as room again when the next ordinary batch
+ * finds the reserve possible; a body must not wait for that, as its batch comes after it. */
+static enum rc
+begin_body_with_room(struct backend *base, struct backend_body **out, struct err *e)
+{
+	struct file_backend *b = file_backend_of(base);
+	uint64_t disk, avail;
+
+	if (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
+	    avail < reserve_size(disk) + reserve_size(disk) / 8) {
+		*out = NULL;
+		return err_os(e, ENOSPC, "no room for the volume's reserve");
+	}
+	return file_body_begin(base, out, e);
+}
+
 /* ---- reading ---- */
 
 static enum rc
@@ -554,11 +624,13 @@ const struct backend_ops backend_file = {
 	.segment_create = file_segment_create,
 	.segment_seal = file_segment_seal,
 	.segment_settle = file_segment_settle,
+	.starved = file_starved,
+	.give_up_reserve = file_give_up_reserve,
 	.append = file_append,
 	.sync = file_sync,
 	.read = file_read,
 	.size = file_size,
-	.body_begin = file_body_begin,
+	.body_begin = begin_body_with_room,
 	.body_write = file_body_write,
 	.body_finish = file_body_finish,
 	.body_abort = file_body_abort,

@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define BODY_PIECE (1u << 20)   /* bytes of a body written, and reserved, at once */
 
@@ -17,6 +18,7 @@ struct file_backend {
 	struct root     root;
 	uint64_t        generation;     /* of the head */
 	bool            have_reserve;
+	atomic_bool     starved;        /* no reserve, for lack of space: only what frees space is written */
 
 	int             segfd;          /* the open segment, -1: none */
 	struct seg_id   seg;

@@ -8,12 +8,25 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 bool
 space_is_full(int os)
 {
 	return os == ENOSPC || os == EDQUOT || os == EFBIG;
+}
+
+bool
+space_measure(int fd, uint64_t *total, uint64_t *avail)
+{
+	struct statvfs fs;
+
+	if (fstatvfs(fd, &fs) != 0 || fs.f_blocks == 0)
+		return false;
+	*total = (uint64_t)fs.f_blocks * fs.f_frsize;
+	*avail = (uint64_t)fs.f_bavail * fs.f_frsize;
+	return true;
 }
 
 /* 0, EOPNOTSUPP where there is no such call, or another errno. */

@@ -2,9 +2,12 @@
  *
  * Invariants: a request is in the queue, in the batch, or the owner's; it is answered exactly once. What the index
  * commits is synced before (relaxed changes excepted). When the log is dead, or the index lags behind it, nothing is
- * resolved until ops->recover has succeeded; what is queued meanwhile is answered with the failure, attempt by attempt.
+ * resolved until ops->recover has succeeded; what is queued meanwhile is answered with the failure at once.
  */
 #include "store/writer.h"
+
+#include "lib/clock.h"
+#include "store/space.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,6 +20,7 @@
 #define RELAXED_MS     500u /* how long written changes may wait for a sync; a second is promised */
 #define PAUSE_FIRST_MS 50u
 #define PAUSE_LAST_MS  30000u
+#define PAUSE_FULL_MS  1000u    /* looking whether there is room costs little */
 
 struct writer {
 	struct writer_params    p;
@@ -28,6 +32,9 @@ struct writer {
 	bool                    broken;         /* recover before anything else */
 	struct err              broken_by;
 	uint32_t                pause_ms;
+	bool                    refusing;       /* broken or full, and the owner was told so, */
+	uint64_t                refusing_since; /* at this clock_mono_ms */
+	bool                    made_room;      /* for the requests that are tried again */
 	uint32_t alone; /* the next batch takes only so many: they may use the reserve */
 
 	pthread_mutex_t         lock;           /* over what follows */
@@ -110,8 +117,30 @@ count_failure(struct writer *w)
 }
 
 static void
+tell_stalled(struct writer *w, const struct err *e)
+{
+	if (w->refusing)
+		return;
+	w->refusing = true;
+	w->refusing_since = clock_mono_ms();
+	if (w->p.ops->stalled != NULL)
+		w->p.ops->stalled(w->p.owner, e);
+}
+
+static void
+tell_resumed(struct writer *w)
+{
+	if (!w->refusing)
+		return;
+	w->refusing = false;
+	if (w->p.ops->resumed != NULL)
+		w->p.ops->resumed(w->p.owner, clock_mono_ms() - w->refusing_since);
+}
+
+static void
 set_broken(struct writer *w, const struct err *e)
 {
+	tell_stalled(w, e);
 	w->broken = true;
 	w->broken_by = *e;
 	w->unsynced = false;
@@ -123,10 +152,9 @@ set_broken(struct writer *w, const struct err *e)
 
 /* Resolve the taken requests, as many as the batch has room for; the rest goes back. */
 static enum rc
-resolve_taken(struct writer *w, uint32_t *n, bool *relaxed, bool *reserve, struct err *e)
+resolve_taken(struct writer *w, uint32_t *n, bool *relaxed, struct err *e)
 {
 	*relaxed = w->p.relaxed;
-	*reserve = true;
 	for (uint32_t i = 0; i < *n; i++) {
 		enum rc rc;
 
@@ -139,7 +167,6 @@ resolve_taken(struct writer *w, uint32_t *n, bool *relaxed, bool *reserve, struc
 		if (rc != RC_OK)
 			return rc;
 		*relaxed = *relaxed && w->taken[i]->relaxed_ok;
-		*reserve = *reserve && w->taken[i]->reserve_ok;
 	}
 	return RC_OK;
 }
@@ -163,7 +190,7 @@ note_batch(struct writer *w, uint32_t n, bool unsynced)
 
 /* The batch is in the log: whatever happens now, it has happened [design I1]. */
 static void
-commit_appended(struct writer *w, uint32_t n, struct err *e)
+commit_appended(struct writer *w, uint32_t n, bool reserve, struct err *e)
 {
 	enum rc rc = w->p.ops->appended(w->p.owner, w->batch, e);
 
@@ -171,8 +198,16 @@ commit_appended(struct writer *w, uint32_t n, struct err *e)
 		rc = w->p.ops->commit(w->p.owner, e);
 	if (rc != RC_OK) {
 		w->p.ops->rollback(w->p.owner);
+		if (space_is_full(e->os) && w->p.ops->catch_up != NULL)
+			rc = w->p.ops->catch_up(w->p.owner, e);
+	}
+	if (rc != RC_OK) {
 		count_failure(w);
 		set_broken(w, e);
+	} else {
+		w->made_room = false;
+		if (!reserve)
+			tell_resumed(w);        /* what frees space goes on anyway */
 	}
 	answer_all(w, n, rc, true, e);
 }
@@ -184,6 +219,8 @@ refuse_batch(struct writer *w, uint32_t n, bool reserve, const struct err *e)
 	uint32_t kept = 0;
 
 	count_failure(w);
+	if (space_is_full(e->os))
+		tell_stalled(w, e);
 	for (uint32_t i = 0; i < n; i++) {
 		if (w->taken[i]->reserve_ok && !reserve)
 			w->taken[kept++] = w->taken[i];
@@ -201,7 +238,7 @@ append_batch(struct writer *w, uint32_t n, bool relaxed, bool reserve, struct er
 
 	if (rc == RC_OK) {
 		note_batch(w, n, relaxed);
-		commit_appended(w, n, e);
+		commit_appended(w, n, reserve, e);
 		return;
 	}
 	w->p.ops->rollback(w->p.owner);
@@ -214,26 +251,51 @@ append_batch(struct writer *w, uint32_t n, bool relaxed, bool reserve, struct er
 	}
 }
 
+/* How many of the taken requests may use the reserve. */
+static uint32_t
+count_freeing(const struct writer *w, uint32_t n)
+{
+	uint32_t freeing = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		freeing += w->taken[i]->reserve_ok;
+	return freeing;
+}
+
+/* The index failed before anything was appended. */
+static void
+fail_batch(struct writer *w, uint32_t n, const struct err *e)
+{
+	bool again = space_is_full(e->os) && !w->made_room && w->p.ops->make_room != NULL &&
+	             count_freeing(w, n) > 0;
+
+	w->made_room = again;
+	if (again)
+		w->p.ops->make_room(w->p.owner);
+	refuse_batch(w, n, !again, e);
+}
+
 static void
 run_batch(struct writer *w, uint32_t n)
 {
 	struct err e = ERR_INIT;
-	bool relaxed, reserve;
+	bool relaxed;
 	enum rc rc;
 
 	log_batch_reset(w->batch);
 	rc = w->p.ops->begin(w->p.owner, &e);
 	if (rc == RC_OK) {
-		rc = resolve_taken(w, &n, &relaxed, &reserve, &e);
+		rc = resolve_taken(w, &n, &relaxed, &e);
 		if (rc == RC_OK && !log_batch_empty(w->batch)) {
-			append_batch(w, n, relaxed, reserve, &e);
+			append_batch(w, n, relaxed, count_freeing(w, n) == n, &e);
 			return;
 		}
 		w->p.ops->rollback(w->p.owner); /* failed, or nothing to commit: all were refused */
 	}
 	if (rc != RC_OK)
-		count_failure(w);
-	answer_all(w, n, rc, false, &e);
+		fail_batch(w, n, &e);
+	else
+		answer_all(w, n, RC_OK, false, &e);
 }
 
 /* Written changes are owed a sync. */
@@ -253,18 +315,32 @@ run_sync(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Sleep, but not through a stop. */
+/* Sleep until the next try, but not through a stop. What comes meanwhile is answered with what broke the volume: nobody
+ * waits for a repair that may take hours. */
 static void
-pause_unless_stopped(struct writer *w)
+pause_refusing(struct writer *w)
 {
+	uint32_t last = space_is_full(w->broken_by.os) ? PAUSE_FULL_MS : PAUSE_LAST_MS;
 	struct timespec until;
+	int os = 0;
 
+	if (w->pause_ms > last)
+		w->pause_ms = last;
 	in_ms(&until, w->pause_ms);
 	pthread_mutex_lock(&w->lock);
-	while (!w->stop && pthread_cond_timedwait(&w->wake, &w->lock, &until) != ETIMEDOUT)
-		;
+	while (!w->stop && os != ETIMEDOUT) {
+		uint32_t n = take_queued(w);
+
+		if (n == 0) {
+			os = pthread_cond_timedwait(&w->wake, &w->lock, &until);
+			continue;
+		}
+		pthread_mutex_unlock(&w->lock);
+		answer_all(w, n, w->broken_by.code, false, &w->broken_by);
+		pthread_mutex_lock(&w->lock);
+	}
 	pthread_mutex_unlock(&w->lock);
-	w->pause_ms = w->pause_ms > PAUSE_LAST_MS / 2 ? PAUSE_LAST_MS : w->pause_ms * 2;
+	w->pause_ms = w->pause_ms > last / 2 ? last : w->pause_ms * 2;
 }
 
 static enum rc
@@ -280,10 +356,12 @@ try_recover(struct writer *w, struct err *e)
 	pthread_mutex_lock(&w->lock);
 	w->stats.stalled = false;
 	pthread_mutex_unlock(&w->lock);
+	if (!log_is_starved(w->p.log))  /* else the first ordinary batch that is taken tells */
+		tell_resumed(w);
 	return RC_OK;
 }
 
-/* Everything queued is answered with what broke the volume: nobody waits for a repair that may take hours. */
+/* The last of them, before a stop. */
 static void
 answer_queued(struct writer *w)
 {
@@ -305,9 +383,10 @@ run_recover(struct writer *w, bool stop)
 	if (try_recover(w, &e) == RC_OK)
 		return;
 	w->broken_by = e;
-	answer_queued(w);
-	if (!stop)
-		pause_unless_stopped(w);
+	if (stop)
+		answer_queued(w);
+	else
+		pause_refusing(w);
 }
 
 /* Until there is something to do. Returns how many requests were taken; *stop: none will come any more. */

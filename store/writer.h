@@ -36,9 +36,20 @@ struct writer_ops {
 	/* rc RC_OK: durable and applied. RC_IO (ENOSPC, ...): nothing was written. `durable`: the log has it even if rc is
 	 * not RC_OK (applying failed): it has happened [design I1]. The request is the owner's again. */
 	void    (*answer)(void *owner, struct writer_request *req, enum rc rc, bool durable, const struct err *e);
+	/* A commit failed after a durable append for lack of space; rolled back by now. Find room and bring the index up to
+	 * the log: RC_OK is as good as a commit. May be NULL. */
+	enum rc (*catch_up)(void *owner, struct err *e);
+	/* The index had no room for a batch with what frees space; rolled back by now. It is tried again after this. May be
+	 * NULL. */
+	void    (*make_room)(void *owner);
+	/* For the log: changes are refused from now on, as the volume is broken or full; they are taken again, after so many
+	 * milliseconds. Alternating. May be NULL. */
+	void    (*stalled)(void *owner, const struct err *e);
+	void    (*resumed)(void *owner, uint64_t ms);
 	/* The log died (failed write or sync), or commit failed after a durable append: take the log over again if it is
 	 * dead (log_reopen), settle it if it is not, and bring the index up to it. The batch is reset by then. Anything but
-	 * RC_OK: the volume takes no further change and this is tried again with growing pauses. */
+	 * RC_OK: the volume takes no further change, and this is tried again: every second for lack of space, else with
+	 * growing pauses. What is submitted meanwhile is answered with the failure at once. */
 	enum rc (*recover)(void *owner, struct err *e);
 };
 

@@ -125,10 +125,12 @@ enter_namespace(void)
 static int
 full_disk(const char *path)
 {
+	static const char mib[1 << 20];
 	char filler[64];
 	struct err e = ERR_INIT;
 	struct log_batch *b;
 	struct told *t = told_new();
+	struct log_body *body;
 	struct log *log;
 	uint32_t n = 0;
 	int fd;
@@ -142,21 +144,30 @@ full_disk(const char *path)
 		return 1;
 	log = volume_open(path);
 	b = batch_make(log);
+	fd = open(filler, O_WRONLY | O_CREAT, 0600);
+	if (write(fd, mib, sizeof mib) != sizeof mib)
+		return 1;
 	while (append_big(log, b, false, &e) == RC_OK)
 		n++;
 	if (e.os != ENOSPC || log_is_dead(log) || n < 50) {
 		print_error("after %u: %s\n", n, e.text);
 		return 2;
 	}
-	fd = open(filler, O_WRONLY | O_CREAT, 0600);
 	while (write(fd, path, 16) > 0)
 		;
 	while (append_counter(log, b, 1, false, &e) == RC_OK)
 		n++;
-	if (e.os != ENOSPC || log_is_dead(log))
+	if (e.os != ENOSPC || log_is_dead(log) || log_is_starved(log))
 		return 3;
 	if (append_big(log, b, true, &e) != RC_OK)      /* what frees space has the reserve */
 		return 4;
+	n++;
+	/* From now on nothing else is taken, whatever room is left. */
+	if (!log_is_starved(log) || append_counter(log, b, 1, false, &e) != RC_IO || e.os != ENOSPC ||
+	    log_is_dead(log) || log_give_up_reserve(log))
+		return 9;
+	if (append_big(log, b, true, &e) != RC_OK)
+		return 10;
 	n++;
 	log_close(&log);
 	while (write(fd, path, 16) > 0)
@@ -171,7 +182,9 @@ full_disk(const char *path)
 	b = batch_make(log);
 	if (append_counter(log, b, 1, false, &e) != RC_IO || e.os != ENOSPC || log_is_dead(log))
 		return 6;
-	if (ftruncate(fd, 0) != 0 || append_counter(log, b, 1, false, &e) != RC_OK)
+	if (log_body_begin(log, &body, &e) != RC_IO || e.os != ENOSPC)
+		return 11;
+	if (ftruncate(fd, 0) != 0 || append_counter(log, b, 1, false, &e) != RC_OK || log_is_starved(log))
 		return 7;
 	replay_all(log, t, 0);
 	log_batch_free(&b);

@@ -131,7 +131,13 @@ own_recover(void *arg, struct err *e)
 }
 
 static const struct writer_ops ops = {
-	own_begin, own_resolve, own_appended, own_commit, own_rollback, own_answer, own_recover,
+	.begin = own_begin,
+	.resolve = own_resolve,
+	.appended = own_appended,
+	.commit = own_commit,
+	.rollback = own_rollback,
+	.answer = own_answer,
+	.recover = own_recover,
 };
 
 struct scene {
