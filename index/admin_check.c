@@ -15,7 +15,7 @@ admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint
     uint64_t len, log_lsn first, log_lsn last, const char *what)
 {
 	buf_printf(line, "%s: ", volume_name(v));
-	if (seg.seq != 0 || seg.epoch != 0) {
+	if (seg.seq != 0) {
 		buf_append_str(line, seg.kind == SEG_BODY ? "body " : "segment ");
 		admin_append_piece(line, seg);
 		buf_printf(line, " offset %llu", (unsigned long long)offset);

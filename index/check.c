@@ -22,6 +22,9 @@ struct check {
 	struct db               *temp;
 	struct apply             ap;
 	struct index_meta        meta;          /* of the real one */
+	log_lsn                  begin;         /* the log's end when the check began */
+	uint64_t                 behind;        /* records up to it that the real one has not applied */
+	uint64_t                 alike;         /* differences told of the present table */
 };
 
 static void
@@ -33,6 +36,15 @@ found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first
 	c->out->damage++;
 	if (c->rep != NULL && c->rep->found != NULL)
 		c->rep->found(c->rep->arg, seg, offset, len, first, last, what);
+}
+
+/* Of what the open finds, all but the head comes again with the replay. */
+static void
+found_head(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+           const char *what)
+{
+	if (seg.seq == 0)
+		found(arg, (struct seg_id){ 0, 0, 0 }, offset, len, first, last, what);
 }
 
 static void
@@ -75,6 +87,8 @@ check_record(void *arg, const struct frame_info *f, const struct record *r,
 		if (r->u.blob.body.len > 0)
 			rc = check_body(c, r, e);
 	}
+	if (c->real != NULL && r->lsn > c->meta.applied && r->lsn <= c->begin)
+		c->behind++;
 	if (rc != RC_OK || c->real == NULL || r->lsn > c->meta.applied)
 		return rc;
 	rc = apply_record(&c->ap, r, &data, e);
@@ -119,9 +133,17 @@ check_log(struct check *c, struct err *e)
 
 /* ---- the index ---- */
 
-/* The first `keys` columns order the rows. */
+#define ALIKE_MAX 50u           /* differences of one table that are told one by one */
+
+#define ACCOUNT_NAME "SELECT name, X'' FROM account WHERE id = ?1"
+#define MAILBOX_NAME                                                                              \
+	"SELECT coalesce(a.name, X''), m.name FROM mailbox m LEFT JOIN account a"                 \
+	" ON a.id = m.account WHERE m.id = ?1"
+
+/* The first `keys` columns order the rows; the first is an object's id, and `owner` finds what it is called. */
 struct table {
 	const char *name;
+	const char *owner;
 	int         keys;
 	const char *sql;
 };
@@ -131,26 +153,29 @@ struct table {
 	" m.threadid, m.size"
 
 static const struct table tables[] = {
-	{ "account", 1,
+	{ "account", ACCOUNT_NAME, 1,
 	  "SELECT id, name, name_key, generation, created, quota, used_bytes, used_messages"
 	  " FROM account ORDER BY id" },
-	{ "credential", 2, "SELECT account, name, value FROM credential ORDER BY account, name" },
-	{ "mailbox", 1,
+	{ "credential", ACCOUNT_NAME, 2,
+	  "SELECT account, name, value FROM credential ORDER BY account, name" },
+	{ "mailbox", MAILBOX_NAME, 1,
 	  "SELECT id, account, name, uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted,"
 	  " size, special_use, mailboxid FROM mailbox ORDER BY id" },
-	{ "subscription", 2, "SELECT account, name FROM subscription ORDER BY account, name" },
-	{ "keyword", 2, "SELECT mailbox, key, keyword FROM mailbox_keyword ORDER BY mailbox, key" },
-	{ "message", 2,
+	{ "subscription", ACCOUNT_NAME, 2,
+	  "SELECT account, name FROM subscription ORDER BY account, name" },
+	{ "keyword", MAILBOX_NAME, 2,
+	  "SELECT mailbox, key, keyword FROM mailbox_keyword ORDER BY mailbox, key" },
+	{ "message", MAILBOX_NAME, 2,
 	  "SELECT m.mailbox, m.uid, m.modseq, " MESSAGE_FIELDS " FROM message m" MESSAGE_KEYWORDS
 	  " ORDER BY m.mailbox, m.uid" },
-	{ "expunged", 2,
+	{ "expunged", MAILBOX_NAME, 2,
 	  "SELECT m.mailbox, m.uid, m.modseq, m.seenmodseq, " MESSAGE_FIELDS
 	  " FROM expunged m" MESSAGE_KEYWORDS " ORDER BY m.mailbox, m.uid" },
-	{ "blob", 1,
+	{ "blob", NULL, 1,
 	  "SELECT id, seg, epoch, kind, offset, len, size, header_len, lines, sha256, chunks, "
 	  "summary"
 	  " FROM blob ORDER BY id" },
-	{ "meta", 1, "SELECT 1, uidvalidity, blobs, expunged FROM meta" },
+	{ "meta", NULL, 0, "SELECT uidvalidity, blobs, expunged FROM meta" },
 };
 
 static int
@@ -177,15 +202,71 @@ compare_columns(sqlite3_stmt *a, sqlite3_stmt *b, int from, int to)
 	return d;
 }
 
+#define NAME_MAX_TOLD 128
+#define NAME_ARG(s)   ((s).len < NAME_MAX_TOLD ? (int)(s).len : NAME_MAX_TOLD), \
+	((s).ptr != NULL ? (const char *)(s).ptr : "")
+
+/* " (anna/Archive)": what an account or mailbox is called, "" where neither side knows it. */
+static void
+name_object(struct check *c, const char *sql, uint64_t id, char *dst, size_t size)
+{
+	struct db *sides[] = { c->temp, c->real };
+	struct err e = ERR_INIT;
+	sqlite3_stmt *q;
+
+	dst[0] = '\0';
+	for (size_t i = 0; i < 2 && dst[0] == '\0'; i++) {
+		struct slice owner, name;
+
+		if (db_first(sides[i], &q, sql, DB_ARGS(DB_NUM(id)), &e) != RC_OK)
+			continue;
+		owner = db_bytes(q, 0);
+		name = db_bytes(q, 1);
+		(void)snprintf(dst, size, " (%.*s%s%.*s)", NAME_ARG(owner),
+		               name.len > 0 ? "/" : "", NAME_ARG(name));
+		db_end(q);
+	}
+}
+
 static void
 report_row(struct check *c, const struct table *t, sqlite3_stmt *row, const char *what)
 {
-	char text[160];
+	char text[512], name[300] = "", second[NAME_MAX_TOLD + 16] = "";
+	uint64_t id = db_u64(row, 0);
 
-	(void)snprintf(text, sizeof text, "%s %llu/%llu: %s", t->name,
-	               (unsigned long long)db_u64(row, 0),
-	               (unsigned long long)(t->keys > 1 ? db_u64(row, 1) : 0), what);
+	if (++c->alike > ALIKE_MAX) {
+		c->out->differences++;
+		return;
+	}
+	if (t->owner != NULL)
+		name_object(c, t->owner, id, name, sizeof name);
+	if (t->keys > 1 && sqlite3_column_type(row, 1) == SQLITE_INTEGER) {
+		(void)snprintf(second, sizeof second, " UID %llu", (unsigned long long)db_u64(row, 1));
+	} else if (t->keys > 1) {
+		struct slice key = db_bytes(row, 1);
+
+		(void)snprintf(second, sizeof second, " \"%.*s\"", NAME_ARG(key));
+	}
+	if (t->keys > 0)
+		(void)snprintf(text, sizeof text, "%s " LSN_FORMAT "%s%s: %s", t->name, LSN_ARG(id), name,
+		               second, what);
+	else
+		(void)snprintf(text, sizeof text, "%s: %s", t->name, what);
 	differs(c, text);
+}
+
+static void
+report_rest(struct check *c, const struct table *t)
+{
+	char text[80];
+	struct seg_id none = { 0, 0, 0 };
+
+	if (c->alike > ALIKE_MAX && c->rep != NULL && c->rep->found != NULL) {
+		(void)snprintf(text, sizeof text, "%s: and %llu more", t->name,
+		               (unsigned long long)(c->alike - ALIKE_MAX));
+		c->rep->found(c->rep->arg, none, 0, 0, 0, 0, text);
+	}
+	c->alike = 0;
 }
 
 static enum rc
@@ -241,6 +322,17 @@ count_results(struct check *c, struct err *e)
 	return RC_OK;
 }
 
+static void
+check_behind(struct check *c)
+{
+	char text[160];
+
+	(void)snprintf(text, sizeof text,
+	               "the index is behind the log by %llu records (the next start brings it up)",
+	               (unsigned long long)c->behind);
+	differs(c, text);
+}
+
 static enum rc
 compare_index(struct check *c, struct err *e)
 {
@@ -248,13 +340,17 @@ compare_index(struct check *c, struct err *e)
 
 	if (c->real == NULL)
 		return RC_OK;
+	if (c->behind > 0)
+		check_behind(c);
 	rc = index_tidy(c->v, c->temp, e);
 	if (rc == RC_OK)
 		rc = schema_write_meta(c->temp, &c->ap.meta, e);
 	if (rc == RC_OK)
 		rc = count_results(c, e);
-	for (size_t i = 0; rc == RC_OK && i < sizeof tables / sizeof tables[0]; i++)
+	for (size_t i = 0; rc == RC_OK && i < sizeof tables / sizeof tables[0]; i++) {
 		rc = compare_table(c, &tables[i], e);
+		report_rest(c, &tables[i]);
+	}
 	/* Tables that cannot be read are a difference, not a failure of the check. */
 	if (rc == RC_CORRUPT) {
 		differs(c, e->text);
@@ -281,15 +377,32 @@ open_temp(struct check *c, struct err *e)
 	return rc == RC_OK ? apply_init(&c->ap, c->temp, e) : rc;
 }
 
-/* A snapshot of the index, if it is one of this log. */
+/* A snapshot of the index. What is in the log when the check begins may be on its way into the index still: that takes a
+ * moment, an index that was left behind stays so. */
+static enum rc
+borrow_real(struct check *c, struct err *e)
+{
+	const struct timespec pause = { 0, 20 * 1000000L };
+	enum rc rc;
+
+	c->begin = atomic_load(&c->v->last_lsn);
+	for (int i = 0;; i++) {
+		rc = db_pool_borrow(c->v->pool, &c->real, e);
+		if (rc == RC_OK)
+			rc = schema_read_meta(c->real, &c->meta, e);
+		if (rc != RC_OK || c->meta.applied >= c->begin || i == 50)
+			return rc;
+		db_pool_return(c->v->pool, &c->real);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
 static void
 open_real(struct check *c)
 {
 	struct err e = ERR_INIT;
-	enum rc rc = db_pool_borrow(c->v->pool, &c->real, &e);
+	enum rc rc = borrow_real(c, &e);
 
-	if (rc == RC_OK)
-		rc = schema_read_meta(c->real, &c->meta, &e);
 	if (rc != RC_OK) {
 		db_pool_return(c->v->pool, &c->real);
 		differs(c, e.text);
@@ -319,12 +432,13 @@ volume_check(struct volume *v, const struct log_report *rep,
 	struct log_params lp = {
 		.path = v->path, .mode = LOG_READ, .ask_synced = index_synced, .ask_arg = &c.meta
 	};
+	const struct log_report head_rep = { &c, found_head };
 	enum rc rc;
 
 	*out = (struct check_result){ 0 };
 	open_real(&c);
 	/* A handle of its own, opened after the snapshot: it reaches at least as far. */
-	rc = log_open(&lp, NULL, &c.log, e);      /* its findings come again with the replay */
+	rc = log_open(&lp, &head_rep, &c.log, e);
 	if (rc == RC_OK && c.real != NULL)
 		check_belongs(&c);
 	if (rc == RC_OK)

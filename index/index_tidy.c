@@ -31,36 +31,44 @@ static const char tidy[] =
 	" AND n.id > mailbox.id);";
 
 static const char ownerless[] =
-	"SELECT m.id, m.name FROM mailbox m LEFT JOIN account a ON a.id = m.account"
+	"SELECT m.id, m.name, m.account, X'' FROM mailbox m LEFT JOIN account a ON a.id = m.account"
 	" WHERE a.id IS NULL";
 static const char clashing[] =
-	"SELECT m.id, m.name FROM mailbox m JOIN mailbox n ON n.account = m.account"
-	" AND n.name = m.name AND n.id > m.id";
+	"SELECT m.id, m.name, m.account, coalesce(a.name, X'') FROM mailbox m JOIN mailbox n"
+	" ON n.account = m.account AND n.name = m.name AND n.id > m.id"
+	" LEFT JOIN account a ON a.id = m.account";
 
+/* It is about no place in the log. */
 static void
-report(struct volume *v, mailbox_id id, const char *what)
+report(struct volume *v, const char *what)
 {
 	struct seg_id none = { 0, 0, 0 };
 
 	if (v->p.report.found != NULL)
-		v->p.report.found(v->p.report.arg, none, 0, 0, id, id, what);
+		v->p.report.found(v->p.report.arg, none, 0, 0, 0, 0, what);
 }
+
+#define NAME_MAX_TOLD 128
+#define NAME_ARG(s)   ((s).len < NAME_MAX_TOLD ? (int)(s).len : NAME_MAX_TOLD), \
+	((s).ptr != NULL ? (const char *)(s).ptr : "")
 
 static enum rc
 report_rows(struct volume *v, struct db *db, sqlite3_stmt *q, const char *what, struct err *e)
 {
 	enum db_step step;
-	char text[256];
+	char text[512];
 
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(db, q, e)) == DB_ROW) {
-		struct slice name = db_bytes(q, 1);
+		uint64_t id = db_u64(q, 0), account = db_u64(q, 2);
+		struct slice name = db_bytes(q, 1), owner = db_bytes(q, 3);
 
-		(void)snprintf(text, sizeof text, "%s: %.*s", what,
-		               name.len < 128 ? (int)name.len : 128,
-		               name.ptr != NULL ? (const char *)name.ptr : "");
-		report(v, db_u64(q, 0), text);
+		(void)snprintf(text, sizeof text,
+		               "mailbox " LSN_FORMAT " \"%.*s\" of account " LSN_FORMAT "%s%.*s: %s",
+		               LSN_ARG(id), NAME_ARG(name), LSN_ARG(account),
+		               owner.len > 0 ? " " : "", NAME_ARG(owner), what);
+		report(v, text);
 	}
 	return step == DB_DONE ? RC_OK : e->code;
 }
@@ -71,10 +79,10 @@ index_tidy(struct volume *v, struct db *db, struct err *e)
 	enum rc rc;
 
 	rc = report_rows(v, db, db_query(db, ownerless, DB_NO_ARGS, e),
-	                 "mailbox of no account dropped", e);
+	                 "no such account, dropped", e);
 	if (rc == RC_OK)
 		rc = report_rows(v, db, db_query(db, clashing, DB_NO_ARGS, e),
-		                 "two mailboxes of one name, the older one renamed", e);
+		                 "a newer one has this name, renamed", e);
 	if (rc == RC_OK)
 		rc = db_exec(db, tidy, e);
 	return rc;

@@ -2,6 +2,7 @@
 #include "index/volume.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +15,41 @@
 #define READERS_DEFAULT   8u
 #define RESOLVE_ARENA_MAX (256u << 20)
 
+/* A log whose head was lost is still all the mail there is: nothing new is put among it. */
+static enum rc
+refuse_log(const char *path, struct err *e)
+{
+	char name[4096];
+	enum rc rc = RC_OK;
+	struct dirent *d;
+	DIR *dir;
+
+	(void)snprintf(name, sizeof name, "%s/log", path);
+	dir = opendir(name);
+	if (dir == NULL)
+		return errno == ENOENT ? RC_OK : err_os(e, errno, "open %s", name);
+	while (rc == RC_OK && (d = readdir(dir)) != NULL)
+		if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
+			rc = err_set(e, RC_EXISTS,
+			             "%s is not empty: a volume was here, whose head is lost; "
+			             "restore the head, or move the rest away first",
+			             name);
+	(void)closedir(dir);
+	return rc;
+}
+
 enum rc
 volume_create(const char *path, struct err *e)
 {
+	char head[4096];
 	enum rc rc;
 
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
 		return err_os(e, errno, "make directory %s", path);
 	rc = db_sync_dir(path, e);      /* of the directory it lies in */
+	(void)snprintf(head, sizeof head, "%s/head", path);
+	if (rc == RC_OK && access(head, F_OK) != 0)
+		rc = refuse_log(path, e);
 	return rc == RC_OK ? log_create(path, e) : rc;
 }
 
@@ -133,6 +161,19 @@ start_writing(struct volume *v, struct err *e)
 	return writer_start(&wp, &v->writer, e);
 }
 
+/* The usual mistake: a section of the configuration whose volume was never made, or is not mounted. */
+static enum rc
+want_head(const struct volume *v, struct err *e)
+{
+	char name[4096];
+
+	(void)snprintf(name, sizeof name, "%s/head", v->path);
+	if (access(name, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+		return RC_OK;   /* or the log says what is wrong */
+	return err_os(e, errno, "there is no volume in %s (restantectl volume create %s makes one)",
+	              v->path, v->name);
+}
+
 static enum rc
 volume_start(struct volume *v, struct err *e)
 {
@@ -146,6 +187,9 @@ volume_start(struct volume *v, struct err *e)
 	};
 	enum rc rc;
 
+	rc = want_head(v, e);
+	if (rc != RC_OK)
+		return rc;
 	index_peek(v, &known);
 	rc = log_open(&lp, &v->report, &v->log, e);
 	v->owner = rc == RC_OK && v->p.mode == VOLUME_WRITE;
@@ -174,7 +218,9 @@ volume_open(const struct volume_params *p, struct volume **out, struct err *e)
 	rc = volume_start(v, e);
 	if (rc != RC_OK) {
 		volume_close(&v);
-		return rc == RC_BUSY ? rc : err_add(e, "volume %s", p->path);
+		return rc == RC_BUSY || strstr(e->text, p->path) != NULL ?
+		               rc :
+		               err_add(e, "volume %s", p->path);
 	}
 	*out = v;
 	return RC_OK;

@@ -411,12 +411,52 @@ test_foreign_index_is_refused(void **state)
 	}
 }
 
+static void
+keep_text(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+{
+	(void)offset, (void)len, (void)last;
+	assert_int_equal(seg.seq + seg.epoch + first, 0);
+	assert_true(buf_printf(arg, "%s\n", what));
+}
+
+/* The findings of a check that are about no place in the log. */
+static const char *
+check_text(struct check_result *r)
+{
+	static struct buf text;
+	const struct log_report rep = { &text, keep_text };
+	struct err e = ERR_INIT;
+	char *copy;
+
+	buf_init(&text, 1u << 20);
+	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, r, &e), RC_OK);
+	copy = arena_array(&fx_arena, text.len + 1, 1);
+	assert_non_null(copy);
+	if (text.len > 0)
+		memcpy(copy, text.ptr, text.len);
+	copy[text.len] = '\0';
+	buf_fini(&text);
+	return copy;
+}
+
+static void
+expect_line(const char *text, const char *line)
+{
+	if (strstr(text, line) != NULL)
+		return;
+	print_error("no '%s'", line);
+	print_error(" in: %s", text);
+	fail();
+}
+
 /* check finds what is wrong in the index, row by row. */
 static void
 test_check_finds_differences(void **state)
 {
 	struct check_result r;
-	struct err e = ERR_INIT;
+	char want[200];
+	const char *text;
+	mailbox_id box;
 
 	(void)state;
 	fx_append_n(fx_box(accounts[0], "INBOX"), 5);
@@ -424,9 +464,63 @@ test_check_finds_differences(void **state)
 	run_sql("UPDATE message SET flags=9 WHERE uid=2; DELETE FROM message WHERE uid=4;"
 	        "INSERT INTO subscription VALUES(1, X'41')");
 	fx_open();
-	assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
+	text = check_text(&r);
 	assert_int_equal(r.differences, 3);
 	assert_int_equal(r.damage, 0);
+	box = fx_box(accounts[0], "INBOX");
+	(void)snprintf(want, sizeof want, "message " LSN_FORMAT " (anna/INBOX) UID 2: index and log differ\n", LSN_ARG(box));
+	expect_line(text, want);
+	expect_line(text, "(anna/INBOX) UID 4: in the log, not in the index\n");
+	expect_line(text, "subscription 0.1 \"A\": in the index, not in the log\n");
+	/* Many of one kind are counted. */
+	fx_append_n(box, 60);
+	volume_close(&fx_v);
+	run_sql("DELETE FROM message WHERE uid>5");
+	fx_open();
+	text = check_text(&r);
+	assert_int_equal(r.differences, 63);
+	expect_line(text, "message: and 12 more\n");
+}
+
+/* Of an index that lacks the log's end, and a torn copy of the head. */
+static void
+test_check_of_the_whole(void **state)
+{
+	struct check_result r;
+	struct err e = ERR_INIT;
+	char path[400], cmd[1200];
+	FILE *f;
+
+	(void)state;
+	fx_reopen();
+	volume_close(&fx_v);
+	(void)snprintf(cmd, sizeof cmd, "cp '%s/index.db' '%s/kept.db'", fx_dir, fx_dir);
+	assert_int_equal(system(cmd), 0);
+	fx_open();
+	fx_append_n(fx_box(accounts[0], "INBOX"), 2);
+	(void)check_text(&r);
+	assert_int_equal(r.differences + r.damage, 0);
+	volume_close(&fx_v);
+	(void)snprintf(cmd, sizeof cmd, "mv '%s/kept.db' '%s/index.db'", fx_dir, fx_dir);
+	assert_int_equal(system(cmd), 0);
+	(void)snprintf(path, sizeof path, "%s/head", fx_dir);
+	f = fopen(path, "r+b");
+	assert_non_null(f);
+	assert_int_equal(fputc('?', f), '?');
+	assert_int_equal(fclose(f), 0);
+	fx_open_as(VOLUME_READ);
+	{
+		const char *text = check_text(&r);
+
+		expect_line(text, "the index is behind the log by 4 records");
+		expect_line(text, "a copy of the head does not hold\n");
+	}
+	assert_int_equal(r.differences, 1);
+	assert_int_equal(r.damage, 1);
+	volume_close(&fx_v);
+	fx_open();
+	assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
+	assert_int_equal(r.differences + r.damage, 0);
 }
 
 /* Damage that shows while the volume is open: reads fail until the next change, which has the index made anew first. */
@@ -465,6 +559,7 @@ main(void)
 		CASE(test_crash_between_commits),
 		CASE(test_foreign_index_is_refused),
 		CASE(test_check_finds_differences),
+		CASE(test_check_of_the_whole),
 		CASE(test_damage_while_open),
 	};
 

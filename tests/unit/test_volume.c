@@ -228,6 +228,35 @@ test_reindex(void **state)
 	assert_int_equal(fx_mailbox(id, "INBOX").exists, 3);
 }
 
+/* What has no head is no volume; a log without one is not an empty place either. */
+static void
+test_head_missing(void **state)
+{
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE };
+	struct volume *v;
+	struct err e = ERR_INIT;
+	const char *at;
+	char path[400];
+
+	(void)state;
+	(void)fx_account("anna");
+	volume_close(&fx_v);
+	(void)snprintf(path, sizeof path, "%s/head", fx_dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(volume_open(&p, &v, &e), RC_NOT_FOUND);
+	at = strstr(e.text, fx_dir);
+	assert_non_null(at);
+	assert_null(strstr(at + 1, fx_dir));    /* once */
+	assert_non_null(strstr(e.text, "restantectl volume create v1"));
+	assert_int_equal(volume_create(fx_dir, &e), RC_EXISTS);
+	assert_non_null(strstr(e.text, "/log is not empty"));
+	assert_int_not_equal(access(path, F_OK), 0);
+	(void)snprintf(path, sizeof path, "rm '%s'/log/*", fx_dir);
+	assert_int_equal(system(path), 0);
+	assert_int_equal(volume_create(fx_dir, &e), RC_OK);
+	fx_open();
+}
+
 static void
 test_read_only(void **state)
 {
@@ -282,6 +311,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_damaged_index_is_rebuilt, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_reindex, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_index_is_private, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_head_missing, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_read_only, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_check, fx_setup, fx_teardown),
 	};
