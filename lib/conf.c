@@ -117,7 +117,7 @@ static const struct key_def {
 
 	{ SEC_LIMITS, "message_size", KEY_SIZE, AT(conf_limits, message_size), "100M", KIB, 4 * GIB - 1, { NULL },
 	  "Bytes of one message." },
-	{ SEC_LIMITS, "max_connections", KEY_NUMBER, AT(conf_limits, max_connections), "20000", 1, 10000000, { NULL },
+	{ SEC_LIMITS, "max_connections", KEY_NUMBER, AT(conf_limits, max_connections), "16000", 1, 10000000, { NULL },
 	  "Connections at one time." },
 	{ SEC_LIMITS, "max_connections_per_ip", KEY_NUMBER, AT(conf_limits, max_connections_per_ip), "1000", 1,
 	  10000000, { NULL }, "Of these, from one address." },
@@ -596,6 +596,16 @@ line_read(char *dst, int size, void *arg)
 	return dst;
 }
 
+/* "60m # an hour": nobody means that as a value. */
+static bool
+has_comment(const char *value)
+{
+	for (const char *p = value; *p != '\0'; p++)
+		if (*p == '#' && (p == value || p[-1] == ' ' || p[-1] == '\t'))
+			return true;
+	return false;
+}
+
 /* inih's handler: one key = value. Returns 0 on error. */
 static int
 line_apply(void *arg, const char *unused, const char *name, const char *value)
@@ -613,6 +623,9 @@ line_apply(void *arg, const char *unused, const char *name, const char *value)
 		if ((r->seen >> i & 1) != 0)
 			return fail_at(r, r->line, "[%s] %s appears twice", r->label, name);
 		r->seen |= UINT64_C(1) << i;
+		if (has_comment(value))
+			return fail_at(r, r->line, "[%s] %s: a # behind a value begins no comment: comments stand on "
+			    "lines of their own", r->label, name);
 		return set_value(r, &keys[i], value, false);
 	}
 	return fail_at(r, r->line, "[%s] has no key %.60s", r->label, name);

@@ -22,6 +22,7 @@
 
 #define REQUEST_TIMEOUT_S 30
 #define LINE_OUT_MAX      (16u << 20)
+#define REQUEST_INVALID   2             /* exit status: usage */
 
 struct control_call {
 	struct control_call *next;
@@ -206,12 +207,50 @@ read_line(int fd, char *line)
 	return false;
 }
 
+static bool
+is_group(const char *word)
+{
+	return strcmp(word, "user") == 0 || strcmp(word, "mailbox") == 0 || strcmp(word, "quota") == 0;
+}
+
+/* What was asked for, of whom, for the audit: the verb's words and the first argument, never a later one, as that may be
+ * a verifier. Of a request that was no valid one only the first word, as its arguments may stand anywhere. */
+static void
+log_request(int argc, const char *const *argv, int status)
+{
+	int at = argc > 1 && is_group(argv[0]) ? 2 : 1;
+	struct logline l;
+	char verb[64];
+
+	if (status == REQUEST_INVALID || at == 1)
+		snprintf(verb, sizeof verb, "%s", argv[0]);
+	else
+		snprintf(verb, sizeof verb, "%s %s", argv[0], argv[1]);
+	log_begin(&l, LOGLEVEL_INFO, "control.request");
+	log_cstr(&l, "verb", verb);
+	for (; at < argc && argv[at][0] == '-' && status != REQUEST_INVALID; at++) {
+		bool value = strcmp(argv[at], "--volume") == 0 || strcmp(argv[at], "--quota") == 0;
+
+		if (strcmp(argv[at], "--") == 0) {
+			at++;
+			break;
+		}
+		if (value && at + 1 < argc) {
+			log_cstr(&l, argv[at] + 2, argv[at + 1]);
+			at++;
+		}
+	}
+	if (at < argc && status != REQUEST_INVALID)
+		log_cstr(&l, "name", argv[at]);
+	log_int(&l, "exit", status);
+	log_end(&l);
+}
+
 static void
 call_serve(struct control_call *call)
 {
 	const char *argv[CONTROL_WORDS_MAX + 1];
 	char *line = malloc(CONTROL_LINE_MAX + 1);
-	struct logline l;
 	int argc, status;
 
 	if (line == NULL || !read_line(call->fd, line)) {
@@ -221,17 +260,14 @@ call_serve(struct control_call *call)
 	argc = control_parse(line, argv, CONTROL_WORDS_MAX);
 	if (argc <= 0) {
 		control_err(call, SLICE("bad request: words, percent-encoded, with one space between"));
-		call_exit(call, 2);
+		call_exit(call, REQUEST_INVALID);
 		free(line);
 		return;
 	}
 	argv[argc] = NULL;
 	status = call->control->handler(call->control->arg, call, argc, argv);
 	call_exit(call, status);
-	log_begin(&l, LOGLEVEL_INFO, "control.request");
-	log_cstr(&l, "verb", argv[0]);
-	log_int(&l, "exit", status);
-	log_end(&l);
+	log_request(argc, argv, status);
 	free(line);
 }
 

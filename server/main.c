@@ -1,6 +1,6 @@
 /* restanted - main.
  *
- * The order of a start: configuration, limits, bind (ports may need root), privileges dropped, volumes opened (waiting for
+ * The order of a start: configuration, limits, a look at what the user may not use, bind (ports may need root), privileges dropped, volumes opened (waiting for
  * the lock), listen, ready. The order of an end: accept no more, sessions end, reactors end, volumes close.
  *
  * If a port is taken, the volumes are tried before giving up: when another restanted has them, its pid is the better
@@ -27,6 +27,7 @@
 #include "server/acceptor.h"
 #include "server/control.h"
 #include "server/core.h"
+#include "server/preflight.h"
 #include "server/privileges.h"
 #include "server/systemd.h"
 
@@ -248,11 +249,12 @@ size_pool(uint64_t configured)
 static void
 raise_files(uint64_t connections)
 {
-	uint64_t got = privileges_raise_files(connections + OTHER_FILES);
+	uint64_t needed = connections + OTHER_FILES, got = privileges_raise_files(needed);
 
-	if (got < connections + OTHER_FILES)
-		log_event(LOGLEVEL_WARN, "server.files", "limit=%llu text=\"fewer open files are allowed than [limits] "
-		          "max_connections needs\"", (unsigned long long)got);
+	if (got < needed)
+		log_event(LOGLEVEL_WARN, "server.files", "limit=%llu needed=%llu text=\"fewer open files are allowed than "
+		          "max_connections needs: raise LimitNOFILE= of the unit, or ulimit -Hn, or lower max_connections "
+		          "in [limits]\"", (unsigned long long)got, (unsigned long long)needed);
 }
 
 static void
@@ -392,13 +394,18 @@ main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	if (o.test) {
+		rc = preflight_check(settings->conf, &e);
 		settings_unref(&settings);
-		return EXIT_SUCCESS;
+		if (rc != RC_OK)
+			fprintf(stderr, "restanted: %s\n", e.text);
+		return rc == RC_OK ? EXIT_SUCCESS : EXIT_USAGE;
 	}
 	log_set_level(settings->conf->server.log_level);
 	size_pool(settings->conf->server.pool_threads);
 	raise_files(settings->conf->limits.max_connections);
-	rc = start_signals(&signals, &e);
+	rc = preflight_check(settings->conf, &e);
+	if (rc == RC_OK)
+		rc = start_signals(&signals, &e);
 	if (rc == RC_OK) {
 		rc = serve(&settings, &e);
 		stop_signals(signals);

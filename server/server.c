@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "server/restart.h"
 
 #define PROGRESS_MS 5000u
 
@@ -94,6 +95,7 @@ server_reload(struct server *srv, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	log_set_level(new->conf->server.log_level);
+	(void)restart_tell(srv->first->conf, new->conf);
 	pthread_mutex_lock(&srv->lock);
 	old = srv->settings;
 	srv->settings = new;
@@ -268,6 +270,38 @@ on_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 	log_end(&l);
 }
 
+/* The error's text ends with the owner's pid, if it is known. */
+static void
+log_waiting(const char *name, uint32_t wait_ms, const struct err *e)
+{
+	const char *pid = strstr(e->text, "process ");
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_WARN, "volume.waiting");
+	log_cstr(&l, "volume", name);
+	if (pid != NULL)
+		log_cstr(&l, "pid", pid + strlen("process "));
+	log_u64(&l, "ms", wait_ms);
+	log_cstr(&l, "text", e->text);
+	log_end(&l);
+}
+
+static void
+log_opened(const char *name, struct volume *v, uint64_t ms)
+{
+	struct log_stats stats = { 0 };
+	struct logline l;
+
+	log_get_stats(volume_log(v), &stats);
+	log_begin(&l, LOGLEVEL_INFO, "volume.opened");
+	log_cstr(&l, "volume", name);
+	log_u64(&l, "epoch", log_epoch(volume_log(v)));
+	log_u64(&l, "segments", stats.segments);
+	log_u64(&l, "log_bytes", stats.bytes);
+	log_u64(&l, "ms", ms);
+	log_end(&l);
+}
+
 static enum rc
 open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_ms, struct err *e)
 {
@@ -277,21 +311,29 @@ open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_
 		.path = c->path,
 		.mode = VOLUME_WRITE,
 		.relaxed = c->durability == CONF_RELAXED,
-		.lock_wait_ms = lock_wait_ms,
+		.lock_wait_ms = 0,
 		.report = { (void *)(uintptr_t)c->name, on_damage },
 		.progress = on_progress,
 		.progress_arg = progress,
 		.notify = hub_notify,
 		.notify_arg = srv->hub,
 	};
+	uint64_t began = clock_mono_ms();
 	enum rc rc;
 
-	*progress = (struct open_progress){ c->name, clock_mono_ms() };
+	*progress = (struct open_progress){ c->name, began };
 	rc = volume_open(&p, &srv->volumes[srv->volume_count], e);
+	if (rc == RC_BUSY && lock_wait_ms > 0) {
+		log_waiting(c->name, lock_wait_ms, e);
+		*e = (struct err)ERR_INIT;
+		p.lock_wait_ms = lock_wait_ms;
+		rc = volume_open(&p, &srv->volumes[srv->volume_count], e);
+	}
 	if (rc != RC_OK) {
 		err_add(e, "volume %s", c->name);
 		return rc;
 	}
+	log_opened(c->name, srv->volumes[srv->volume_count], clock_mono_ms() - began);
 	srv->volume_count++;
 	return RC_OK;
 }

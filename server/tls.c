@@ -5,9 +5,12 @@
  */
 #include "server/tls.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct tls {
 	SSL_CTX *ctx;
@@ -56,11 +59,29 @@ set_rules(SSL_CTX *ctx, enum conf_tls_version min)
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
 }
 
+/* OpenSSL has no words for what the system refuses. */
+static enum rc
+check_readable(const char *what, const char *path, struct err *e)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		return err_os(e, errno, "%s %s", what, path);
+	close(fd);
+	return RC_OK;
+}
+
 static enum rc
 load_files(SSL_CTX *ctx, const struct conf_tls *conf, struct err *e)
 {
 	const char *key = conf->key[0] != '\0' ? conf->key : conf->certificate;
+	enum rc rc;
 
+	rc = check_readable("certificate", conf->certificate, e);
+	if (rc == RC_OK)
+		rc = check_readable("key", key, e);
+	if (rc != RC_OK)
+		return rc;
 	ERR_clear_error();
 	if (SSL_CTX_use_certificate_chain_file(ctx, conf->certificate) != 1)
 		return tls_fail(e, "certificate", conf->certificate);

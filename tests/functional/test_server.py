@@ -10,12 +10,13 @@ import smtplib
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 
 import pytest
 
-from harness import PATIENCE_S, Server, fetch_all, message, set_limit
+from harness import PATIENCE_S, RESTANTED, Server, fetch_all, message, set_limit, wrap
 
 
 @pytest.mark.parametrize("listener,attempt,answer", [
@@ -114,6 +115,130 @@ def test_over_quota_is_logged(server):
     lines = [x for x in server.log().splitlines() if "ev=imap.overquota" in x]
     assert [re.search(r"user=anna command=(\w+) quota=3000 used=2[0-9]{3}$", x).group(1) for x in lines] == \
         ["APPEND", "COPY"]
+
+
+# ---- what an admin is told ----
+
+def logged(server, ev, n=1):
+    """The `n` lines of that event, waited for."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        lines = [x for x in server.log().splitlines() if " ev=%s " % ev in x]
+        if len(lines) >= n or time.monotonic() > deadline:
+            assert len(lines) == n, server.log()
+            return lines
+        time.sleep(0.02)
+
+
+def edit(server, old, new):
+    with open(server.conf) as f:
+        text = f.read()
+    assert old in text
+    with open(server.conf, "w") as f:
+        f.write(text.replace(old, new))
+
+
+def check_conf(server, expect):
+    r = subprocess.run(wrap([RESTANTED, "-c", server.conf, "-t"]), capture_output=True, timeout=PATIENCE_S)
+    assert r.returncode == expect, r.stderr
+    return r.stderr.decode()
+
+
+def test_a_start_is_silent_but_for_facts(server):
+    assert not [x for x in server.log().splitlines() if "level=warn" in x and "server.root" not in x
+                and "server.files" not in x]
+    line, = logged(server, "volume.opened")
+    assert re.search(r" volume=v1 epoch=[0-9]+ segments=[0-9]+ log_bytes=[0-9]+ ms=[0-9]+$", line), line
+
+
+def test_requests_are_logged_with_their_object(server):
+    server.add_user("bert", "hidden-word")
+    server.ctl("user", "delete", "--yes", "bert")
+    server.ctl("user", "delete", "--yes", "bert", expect=1)
+    server.ctl("quota", "set", "anna", "5000")
+    lines = [x.split(" ev=control.request ")[1] for x in logged(server, "control.request", 4)]
+    assert lines[0].startswith('verb="user add" ') and lines[0].endswith("name=bert exit=0")
+    assert lines[1:] == ['verb="user delete" name=bert exit=0', 'verb="user delete" name=bert exit=1',
+                         'verb="quota set" name=anna exit=0']
+    assert "SCRAM" not in server.log() and "hidden-word" not in server.log()
+
+
+def test_what_a_reload_cannot_change_is_named(server):
+    edit(server, "[server]\n", "[server]\nreactors = 7\n")
+    edit(server, "port = %d\n" % server.port("pop3"), "port = %d\n" % (server.port("pop3") + 1))
+    server.proc.send_signal(signal.SIGHUP)
+    lines = logged(server, "server.needs_restart", 2)
+    assert '"[server] reactors"' in lines[0] and "[listen]" in lines[1]
+
+
+def test_reload_says_why_a_key_cannot_be_read(server):
+    os.rename(os.path.join(server.dir, "key.pem"), os.path.join(server.dir, "key.away"))
+    server.proc.send_signal(signal.SIGHUP)
+    line, = logged(server, "server.reload_failed")
+    assert "key.pem" in line and "No such file" in line
+
+
+def test_a_key_that_others_may_read(server):
+    os.chmod(os.path.join(server.dir, "key.pem"), 0o644)
+    err = check_conf(server, 0)
+    assert "ev=tls.key_mode" in err and "mode=0644" in err
+    os.chmod(os.path.join(server.dir, "key.pem"), 0o640)
+    assert "tls.key_mode" not in check_conf(server, 0)
+
+
+def test_a_comment_behind_a_value_is_refused(server):
+    edit(server, "log_level = info", "log_level = info  # not debug")
+    err = check_conf(server, 2)
+    assert "comment" in err and "log_level" in err
+
+
+def test_t_finds_what_a_start_would(server):
+    server.stop()
+    edit(server, "path = volumes/v1", "path = volumes/v2")
+    err = check_conf(server, 2)
+    assert "volume v1" in err and "volumes/v2" in err and "No such file" in err
+    edit(server, "path = volumes/v2", "path = volumes/v1")
+    os.unlink(os.path.join(server.dir, "cert.pem"))
+    assert "cert.pem: No such file" in check_conf(server, 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_volume_of_another_owner():
+    """The user and the path are named, and no socket stays behind."""
+    with Server(user="nobody") as s:
+        assert check_conf(s, 0) == ""
+        path = os.path.join(s.dir, "volumes", "v1", "index.db")
+        os.chown(path, 0, 0)
+        os.chown(s.dir, 0, 0)
+        edit(s, "control_socket = control.sock", "control_socket = volumes/v1/control.sock")
+        for check in (lambda: check_conf(s, 2), lambda: str(pytest.raises(RuntimeError, s.start).value)):
+            text = check()
+            assert path in text and "user nobody" in text and "Permission denied" in text, text
+        assert not [name for name in os.listdir(s.dir) if name.endswith(".sock")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_key_for_root_only():
+    with Server(user="nobody") as s:
+        key = os.path.join(s.dir, "key.pem")
+        os.chown(key, 0, 0)
+        s.start()
+        line, = logged(s, "tls.reload_will_fail")
+        assert "file=" + key in line and "user=nobody" in line
+        s.proc.send_signal(signal.SIGHUP)
+        assert "Permission denied" in logged(s, "server.reload_failed")[0]
+
+
+def test_a_second_server_says_that_it_waits(server):
+    pid, log = server.proc.pid, server.log_path
+    first = server.proc
+    server.proc = None
+    try:
+        text = str(pytest.raises(RuntimeError, server.start).value)
+    finally:
+        server.proc, server.log_path = first, log
+    assert re.search(r"ev=volume\.waiting volume=v1 pid=%d " % pid, text), text
+    assert text.index("volume.waiting") < text.index("server.failed")
 
 
 DIALOGUES = {

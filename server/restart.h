@@ -1,0 +1,11 @@
+/* restart - what a configuration says that a running server cannot follow. */
+#ifndef RESTANTE_SERVER_RESTART_H
+#define RESTANTE_SERVER_RESTART_H
+
+#include "lib/conf.h"
+
+/* Log one warning for each key, or section, in which `now` differs from what the server was started with and that takes
+ * a restart. Returns how many. Any thread. */
+unsigned restart_tell(const struct conf *started, const struct conf *now);
+
+#endif
