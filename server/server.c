@@ -298,6 +298,7 @@ log_opened(const char *name, struct volume *v, uint64_t ms)
 	log_u64(&l, "epoch", log_epoch(volume_log(v)));
 	log_u64(&l, "segments", stats.segments);
 	log_u64(&l, "log_bytes", stats.bytes);
+	log_cstr(&l, "damaged", volume_is_damaged(v) ? "yes" : "no");
 	log_u64(&l, "ms", ms);
 	log_end(&l);
 }
@@ -429,6 +430,15 @@ server_find_recipient(struct server *srv, struct slice local_part, struct slice 
 		return rc;
 	*detail = slice_sub(local_part, plus + 1, local_part.len);
 	return find_local(srv, slice_sub(local_part, 0, plus), domain, a, v, out, e);
+}
+
+bool
+server_misses_accounts(const struct server *srv)
+{
+	for (size_t i = 0; i < srv->volume_count; i++)
+		if (volume_is_damaged(srv->volumes[i]))
+			return true;
+	return false;
 }
 
 static enum rc

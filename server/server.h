@@ -22,6 +22,8 @@ MUST_USE enum rc server_find_account(struct server *srv, struct slice name, stru
 MUST_USE enum rc server_find_recipient(struct server *srv, struct slice local_part, struct slice domain,
                                        struct arena *a, struct volume **v, struct account_info *out,
                                        struct slice *detail, struct err *e);
+/* Accounts may be missing: damage was found in the log of a volume (volume_is_damaged). Any thread. */
+bool server_misses_accounts(const struct server *srv);
 /* Callbacks for sasl/: accounts of all volumes. */
 const struct sasl_accounts *server_sasl_accounts(struct server *srv);
 /* Valid as long as the server runs; unchanged by SIGHUP. */

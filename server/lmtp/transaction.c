@@ -1,5 +1,10 @@
 /* transaction - a sender and its recipients, from MAIL to the end of DATA. See lmtp.h. */
+#include <stdatomic.h>
+
+#include "lib/clock.h"
 #include "server/lmtp/lmtp.h"
+
+#define DAMAGE_TELL_MS 60000u
 
 static const struct slice inbox = SLICE_INIT("INBOX");
 
@@ -156,6 +161,32 @@ refuse_unknown(struct lmtp *l, const struct lmtp_path *path)
 	lmtp_reply(l, "550 5.1.1 User unknown here");
 }
 
+/* Once a minute for all sessions, as an MTA tries again and again. */
+static bool
+may_tell_again(void)
+{
+	static _Atomic uint64_t next_ms;
+	uint64_t now = clock_mono_ms(), next = atomic_load(&next_ms);
+
+	return now >= next && atomic_compare_exchange_strong(&next_ms, &next, now + DAMAGE_TELL_MS);
+}
+
+/* The account may be one whose record is damaged: a refusal would have the MTA bounce its mail. */
+static void
+postpone_unknown(struct lmtp *l, const struct lmtp_path *path)
+{
+	struct logline line;
+
+	if (may_tell_again()) {
+		session_log(l->s, &line, LOGLEVEL_ERROR, "lmtp.unknown_user_postponed");
+		log_str(&line, "rcpt", path->text);
+		log_cstr(&line, "text", "a volume is damaged and accounts may be missing: unknown recipients get 451; "
+		         "see restantectl check");
+		log_end(&line);
+	}
+	lmtp_reply(l, "451 4.3.0 Temporary failure, try again later");
+}
+
 void
 lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
 {
@@ -170,7 +201,10 @@ lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
 	arena_init(&a, 16u << 20);
 	rc = server_find_recipient(session_server(l->s), path->local, path->domain, &a, &v, &info, &detail, &e);
 	if (rc == RC_NOT_FOUND) {
-		refuse_unknown(l, path);
+		if (server_misses_accounts(session_server(l->s)))
+			postpone_unknown(l, path);
+		else
+			refuse_unknown(l, path);
 		goto out;
 	}
 	if (rc == RC_OK && over_quota(l, &info)) {

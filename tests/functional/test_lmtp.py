@@ -47,6 +47,35 @@ def test_unknown_user_is_refused_at_rcpt(lmtp):
     say(lmtp, "RSET", "250")
 
 
+def test_unknown_users_of_a_damaged_volume_are_postponed():
+    """Who is unknown may be an account whose record is damaged; a 550 would bounce its mail."""
+    with Server({"anna": "anna-secret", "boris": "boris-secret"}) as s:
+        s.start()
+        s.deliver("anna", message("behind the damage"))
+        s.stop()
+        log = os.path.join(s.dir, "volumes", "v1", "log")
+        hurt = 0
+        for name in os.listdir(log):
+            with open(os.path.join(log, name), "r+b") as f:
+                at = f.read().find(b"boris")
+                if at >= 0:
+                    f.seek(at)
+                    f.write(b"\0")
+                    hurt += 1
+        assert hurt == 1
+        os.unlink(os.path.join(s.dir, "volumes", "v1", "index.db"))
+        s.start()
+        with s.raw("lmtp") as c:
+            c.reply()
+            say(c, "LHLO x", "250")
+            say(c, "MAIL FROM:<a@example.org>", "250")
+            for rcpt in ("boris", "nobody", "boris"):
+                say(c, "RCPT TO:<%s@example.org>" % rcpt, "451 4.3.0")
+            say(c, "RCPT TO:<anna@example.org>", "250 2.1.5")
+        assert s.log().count("ev=lmtp.unknown_user_postponed") == 1
+        assert "level=info ev=lmtp.unknown_user " not in s.log()
+
+
 def test_a_reply_for_each_recipient(lmtp):
     """One reply per successful RCPT, in order, whatever was refused between."""
     lmtp.send("MAIL FROM:<a@example.org>\r\nRCPT TO:<anna>\r\nRCPT TO:<nobody>\r\nRCPT TO:<boris>\r\nDATA\r\n")
