@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/piece.h"
+
 #define LOCK_WAIT_MS 3000u
 
 void
@@ -85,6 +87,7 @@ print_finding(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_l
     log_lsn last, const char *what)
 {
 	struct output *o = arg;
+	char name[PIECE_NAME_LEN];
 
 	(void)len;
 	(void)first;
@@ -94,9 +97,9 @@ print_finding(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_l
 		ctl_error(o->ctl, "%s", what);
 		return;
 	}
-	ctl_error(o->ctl,
-	    "damage in segment %llu of epoch %u at offset %llu: %s (see restantectl check)",
-	    (unsigned long long)seg.seq, seg.epoch, (unsigned long long)offset, what);
+	piece_name(&seg, name);
+	ctl_error(o->ctl, "damage in log/%s at offset %llu: %s (see restantectl check)", name,
+	    (unsigned long long)offset, what);
 }
 
 /* ---- here ---- */
