@@ -73,6 +73,8 @@ struct db_pool;
 
 MUST_USE enum rc db_pool_new(const char *path, uint32_t max, atomic_bool *suspect, struct db_pool **out,
                              struct err *e);
+/* `alarm` is called by borrowers that leave while `suspect` is set: often, by any of them, at once. Before the first. */
+void db_pool_watch(struct db_pool *p, void (*alarm)(void *arg), void *arg);
 /* None may be borrowed. */
 void db_pool_free(struct db_pool **p);
 /* A connection inside a read transaction; waits while all are in use or the pool is paused. */

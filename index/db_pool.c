@@ -13,6 +13,8 @@
 struct db_pool {
 	char            *path;
 	atomic_bool     *suspect;
+	void           (*alarm)(void *arg);
+	void            *alarm_arg;
 	pthread_mutex_t  lock;
 	pthread_cond_t   changed;
 	uint32_t         max;
@@ -44,6 +46,13 @@ db_pool_new(const char *path, uint32_t max, atomic_bool *suspect, struct db_pool
 	(void)pthread_cond_init(&p->changed, NULL);
 	*out = p;
 	return RC_OK;
+}
+
+void
+db_pool_watch(struct db_pool *p, void (*alarm)(void *arg), void *arg)
+{
+	p->alarm = alarm;
+	p->alarm_arg = arg;
 }
 
 static void
@@ -78,6 +87,8 @@ give_back(struct db_pool *p, struct db *db)
 		p->idle[p->idle_count++] = db;
 	(void)pthread_cond_broadcast(&p->changed);
 	(void)pthread_mutex_unlock(&p->lock);
+	if (p->alarm != NULL && p->suspect != NULL && atomic_load(p->suspect))
+		p->alarm(p->alarm_arg);
 }
 
 enum rc

@@ -22,6 +22,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/logging.h"
+
 #define REPLAY_FRAMES 1000u     /* per transaction when catching up */
 #define PROGRESS_AFTER_MS 2000u /* what takes less is not told */
 
@@ -362,6 +364,19 @@ try_open(struct volume *v, struct err *e)
 	return rc;
 }
 
+static void
+tell_suspect(const struct volume *v, const struct err *why)
+{
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_ERROR, "volume.index_damaged");
+	log_cstr(&l, "volume", v->name);
+	log_cstr(&l, "what", why->text);
+	log_cstr(&l, "text", "the index is made anew from the log, where the mail is; if this comes again, look at the "
+	                     "disk");
+	log_end(&l);
+}
+
 enum rc
 index_open(struct volume *v, struct err *e)
 {
@@ -378,6 +393,8 @@ index_open(struct volume *v, struct err *e)
 		*e = why;
 		return rc;
 	}
+	if (atomic_load(&v->suspect))
+		tell_suspect(v, &why);
 	if (v->p.progress != NULL)
 		v->p.progress(v->p.progress_arg, why.text, 0, 0);
 	rc = index_rebuild(v, e);

@@ -14,6 +14,7 @@
 
 #define READERS_DEFAULT   8u
 #define RESOLVE_ARENA_MAX (256u << 20)
+#define MEND_PAUSE        60      /* seconds */
 
 /* A log whose head was lost is still all the mail there is: nothing new is put among it. */
 static enum rc
@@ -138,6 +139,34 @@ volume_new(const struct volume_params *p)
 	return v;
 }
 
+static void
+asked(struct change *c, void *arg)
+{
+	(void)arg;
+	change_free(&c);
+}
+
+/* A reader met a damaged index. The writer mends it before the next change: so it gets one, which changes nothing. If
+ * that did not help, not again at once. */
+static void
+ask_to_mend(void *arg)
+{
+	struct volume *v = arg;
+	int64_t last = atomic_load(&v->mend_asked);
+	struct timespec t;
+	struct change *c;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	if ((last != 0 && t.tv_sec + 1 - last < MEND_PAUSE) ||
+	    !atomic_compare_exchange_strong(&v->mend_asked, &last, t.tv_sec + 1))
+		return;
+	c = change_new(CHANGE_STORE);
+	if (c == NULL)
+		return;
+	c->done = asked;
+	volume_submit(v, c);
+}
+
 static enum rc
 start_writing(struct volume *v, struct err *e)
 {
@@ -158,7 +187,10 @@ start_writing(struct volume *v, struct err *e)
 	v->resolver.ap = &v->apply;
 	v->resolver.db = v->db;
 	v->resolver.epoch = log_epoch(v->log);
-	return writer_start(&wp, &v->writer, e);
+	rc = writer_start(&wp, &v->writer, e);
+	if (rc == RC_OK)
+		db_pool_watch(v->pool, ask_to_mend, v);
+	return rc;
 }
 
 /* The usual mistake: a section of the configuration whose volume was never made, or is not mounted. */

@@ -58,6 +58,7 @@ struct volume {
 	struct checkpointer *checkpointer;
 	struct recent       *recent;
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
+	_Atomic int64_t      mend_asked;        /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;
 	_Atomic uint64_t     reported;  /* offset of the damaged blob told last, plus one */
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */

@@ -523,7 +523,7 @@ test_check_of_the_whole(void **state)
 	assert_int_equal(r.differences + r.damage, 0);
 }
 
-/* Damage that shows while the volume is open: reads fail until the next change, which has the index made anew first. */
+/* Damage that shows while the volume is open: the first read that fails has the index made anew. */
 static void
 test_damage_while_open(void **state)
 {
@@ -532,6 +532,7 @@ test_damage_while_open(void **state)
 	struct uid_set uids;
 	struct buf was, now;
 	struct err e = ERR_INIT;
+	enum rc rc = RC_CORRUPT;
 	size_t count;
 
 	(void)state;
@@ -541,8 +542,12 @@ test_damage_while_open(void **state)
 	uid_set_init(&uids, 1);
 	assert_true(uid_set_add(&uids, 1, 9));
 	assert_int_equal(volume_read_messages(fx_v, inbox, &uids, 1, 9, 0, &fx_arena, &rows, &count, &e), RC_CORRUPT);
+	for (int i = 0; i < 500 && rc == RC_CORRUPT; i++) {
+		(void)usleep(20000);
+		rc = volume_read_messages(fx_v, inbox, &uids, 1, 9, 0, &fx_arena, &rows, &count, &e);
+	}
+	assert_int_equal(rc, RC_OK);
 	uid_set_fini(&uids);
-	assert_int_equal(fx_store(inbox, 9, 9, STORE_ADD, 0, ""), 0);
 	dump_all(&now);
 	assert_same(&was, &now, "made anew");
 	buf_fini(&was);
