@@ -239,7 +239,7 @@ write_listeners(FILE *f, const struct init *in)
 	      "[limits]\n"
 	      "# Bytes of one message; also with K, M, G.\n"
 	      "message_size = 100M\n"
-	      "#max_connections = 20000\n"
+	      "#max_connections = 16000\n"
 	      "#max_connections_per_ip = 1000\n", f);
 }
 
