@@ -106,3 +106,27 @@ def test_reindex_offline(server):
     server.ctl("check")
     server.start()
     assert answers(server, "anna") == before
+
+
+def test_reindex_of_damaged_log(server):
+    """A lost segment: status counts it, reindex does not give up the better index, and what comes back heals."""
+    server.deliver(["anna"], message("kept"))
+    server.stop()
+    server.start()      # what follows is in a segment of its own
+    server.deliver(["anna"], message("later"))
+    before = answers(server, "anna")
+    server.stop()
+    log = os.path.join(server.dir, "volumes", os.listdir(os.path.join(server.dir, "volumes"))[0], "log")
+    first = min((n for n in os.listdir(log) if n.endswith(".seg")), key=lambda n: int(n.split("-")[1]))
+    os.rename(os.path.join(log, first), os.path.join(server.dir, first))
+    assert '"damage":1' in server.ctl("status", "--json")
+    _, _, err = server.ctl_raw(["-c", server.conf, "reindex"], expect=3)
+    assert "would lack" in err and "--force" in err
+    server.start()
+    assert answers(server, "anna") == before
+    server.stop()
+    assert "index.db.old" in server.ctl("reindex", "--force", expect=3)
+    os.rename(os.path.join(server.dir, first), os.path.join(log, first))
+    server.start()
+    assert answers(server, "anna") == before
+    server.ctl("check")

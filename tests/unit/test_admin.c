@@ -375,7 +375,7 @@ test_check_finds_damage(void **state)
 	struct volume *const first = volumes[0];
 	struct volume_params p = { .name = "v3", .mode = VOLUME_WRITE };
 	struct err e = ERR_INIT;
-	char path[80];
+	char path[80], command[120];
 
 	(void)state;
 	snprintf(path, sizeof path, "%s/damaged", dir);
@@ -393,6 +393,17 @@ test_check_finds_damage(void **state)
 	assert_true(holds(&complained, "v3: segment s-1-1 offset "));
 	/* The worst volume tells. */
 	assert_int_equal(run("check"), ADMIN_DAMAGE);
+	/* What nobody has read yet is not known; a segment that is gone is. */
+	run_ok("status --json");
+	assert_false(holds(&printed, "\"damage\":1"));
+	volume_close(&volumes[0]);
+	snprintf(command, sizeof command, "rm '%s/log/s-1-1.seg'", path);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
+	run_ok("status --json");
+	assert_true(holds(&printed, "\"damage\":1"));
+	run_ok("status");
+	assert_true(holds(&printed, "  damage           1 (see restantectl check)\n"));
 	volume_close(&volumes[0]);
 	volumes[0] = first;
 }

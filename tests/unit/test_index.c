@@ -1,17 +1,22 @@
 /* test_index - applying records in orders that only a compacted or damaged log has, and the tidying at a rebuild's end. */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
+
 #include "index/volume_impl.h"
 
 static struct db    *db;
 static struct apply  ap;
 static struct volume volume;    /* only its report is looked at */
 static unsigned      findings;
+static char          told[200];         /* the last */
 
 static void
 found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
 {
-	(void)arg, (void)seg, (void)offset, (void)len, (void)first, (void)last, (void)what;
+	(void)arg, (void)offset, (void)len, (void)last;
+	assert_int_equal(seg.seq + seg.epoch + first, 0);       /* no place in the log */
+	(void)snprintf(told, sizeof told, "%s", what);
 	findings++;
 }
 
@@ -150,6 +155,7 @@ test_messages_without_mailbox(void **state)
 	assert_int_equal(apply(4, messages(2, 7, &one)), RC_OK);
 	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
 	assert_int_equal(findings, 1);
+	assert_string_equal(told, "mailbox 0.2 \"\" of account 0.0: no such account, dropped");
 	assert_int_equal(number("SELECT count(*) FROM mailbox"), 0);
 	assert_int_equal(number("SELECT count(*) FROM message"), 0);
 	assert_int_equal(number("SELECT count(*) FROM mailbox_keyword"), 0);
@@ -167,6 +173,7 @@ test_names_that_clash(void **state)
 	assert_int_equal(apply(3, mailbox(3, 1, "x")), RC_OK);
 	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
 	assert_int_equal(findings, 1);
+	assert_string_equal(told, "mailbox 0.2 \"x\" of account 0.1 a: a newer one has this name, renamed");
 	assert_int_equal(number("SELECT id FROM mailbox WHERE name = X'78'"), 3);
 	assert_int_equal(number("SELECT id FROM mailbox WHERE name = CAST('x 9' AS BLOB)"), 2);
 }
