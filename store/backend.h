@@ -117,8 +117,8 @@ struct backend_ops {
 	enum rc (*segment_seal)(struct backend *b, const struct root_segment *seg, struct err *e);
 	/* Takeover: what was written to the segment is made durable (if `sync`) and is read from the disk from now on. */
 	enum rc (*segment_settle)(struct backend *b, const struct seg_id *id, bool sync, struct err *e);
-	/* Whether the reserve is gone and could not be made again. Appends and segments that are not reserve_ok are refused
-	 * with ENOSPC then. */
+	/* The disk was found full: until there is room for the reserve and something beside it, appends and segments that are
+	 * not reserve_ok are refused with ENOSPC. */
 	bool (*starved)(struct backend *b);
 	/* Make the reserve's space free for what the owner must write beside the log. False: there was none. */
 	bool (*give_up_reserve)(struct backend *b);

@@ -5,8 +5,8 @@
  *   the process that holds it cannot lose it by closing another descriptor of the same file.
  * - Files are made with O_EXCL and O_NOFOLLOW, synced with their directory before anything names them.
  * - Space is reserved in steps before a byte of a batch is written, so a full disk refuses an append and does not break
- *   it. A `reserve` file is given up for batches that free space and for the index; while it is gone no other batch is
- *   taken, so the disk counts as full while there is still room to empty it.
+ *   it. A `reserve` file is given up for batches that free space and for the index. From the first lack of space on no
+ *   other batch is taken until there is room again: the disk counts as full while it can still be emptied.
  *
  * Rejected: O_DIRECT for appends (alignment padding in a log of small frames), io_uring (one write and one sync are
  * under way at a time), mmap (an I/O error is a signal).
@@ -153,9 +153,16 @@ reserve_size(uint64_t disk)
 	return part > RESERVE_MAX ? RESERVE_MAX : part < STEP_MIN ? STEP_MIN : part;
 }
 
-/* Make the reserve, or complete it. 0 or an errno. */
+/* What must be free beside the reserve before a full disk counts as one with room: else it would be full again at once. */
+static uint64_t
+slack_size(uint64_t disk)
+{
+	return reserve_size(disk) / 8;
+}
+
+/* Make the reserve, or complete it, if that leaves `slack`. 0 or an errno. */
 static int
-make_reserve(struct file_backend *b)
+make_reserve(struct file_backend *b, bool slack)
 {
 	uint64_t disk, avail, size = RESERVE_MAX, have = 0;
 	bool measured = space_measure(b->volfd, &disk, &avail);
@@ -170,13 +177,12 @@ make_reserve(struct file_backend *b)
 	if (measured) {
 		size = reserve_size(disk);
 		have = (uint64_t)st.st_blocks * 512;
-		/* Something must be left to work with beside it; else it would be given up again at once. */
-		if (have < size && avail < size - have + size / 8)
+		if (avail < (have < size ? size - have : 0) + (slack ? slack_size(disk) : 0))
 			return ENOSPC;
 	}
 	if (space_reserve(b->reservefd, 0, size, size, &e) == RC_OK)
 		return 0;
-	if (ftruncate(b->reservefd, 0) != 0)
+	if (!b->have_reserve && ftruncate(b->reservefd, 0) != 0)
 		return errno;   /* what it got half-way is of no use, and stays until the next try */
 	return e.os;
 }
@@ -186,14 +192,17 @@ make_reserve(struct file_backend *b)
 static bool
 refill_reserve(struct file_backend *b)
 {
+	bool starved = atomic_load(&b->starved);
 	int os;
 
-	if (b->have_reserve)
+	if (b->have_reserve && !starved)
 		return true;
-	os = make_reserve(b);
-	b->have_reserve = os == 0;
-	atomic_store(&b->starved, os == ENOSPC || os == EDQUOT);
-	return !b->starved;
+	os = make_reserve(b, starved);
+	if (os == 0)
+		b->have_reserve = true;
+	starved = os == ENOSPC || os == EDQUOT;
+	atomic_store(&b->starved, starved);
+	return !starved;
 }
 
 static bool
@@ -356,7 +365,7 @@ reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve
 
 	/* Also when the segment has room: the index's commit, which comes next, has none. */
 	if (!reserve_ok && !refill_reserve(b))
-		return err_os(e, ENOSPC, "no room for the volume's reserve");
+		return err_os(e, ENOSPC, "the volume's disk is full");
 	if (need <= b->reserved_to)
 		return RC_OK;
 	rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
@@ -368,10 +377,14 @@ reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve
 	    file_give_up_reserve(&b->base)) {
 		rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
 	}
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		b->reserved_to = to;
-	else if (space_is_full(e->os) && e->os != EDQUOT)
-		e->os = ENOSPC;         /* EFBIG too: to the caller it is the same */
+	} else if (space_is_full(e->os)) {
+		if (e->os != EFBIG)
+			atomic_store(&b->starved, true);
+		if (e->os != EDQUOT)
+			e->os = ENOSPC; /* EFBIG too: to the caller it is the same */
+	}
 	return rc;
 }
 
@@ -560,9 +573,9 @@ begin_body_with_room(struct backend *base, struct backend_body **out, struct err
 	uint64_t disk, avail;
 
 	if (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
-	    avail < reserve_size(disk) + reserve_size(disk) / 8) {
+	    avail < (b->have_reserve ? 0 : reserve_size(disk)) + slack_size(disk)) {
 		*out = NULL;
-		return err_os(e, ENOSPC, "no room for the volume's reserve");
+		return err_os(e, ENOSPC, "the volume's disk is full");
 	}
 	return file_body_begin(base, out, e);
 }

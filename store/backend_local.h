@@ -17,8 +17,8 @@ struct file_backend {
 	struct fdcache *readers;
 	struct root     root;
 	uint64_t        generation;     /* of the head */
-	bool            have_reserve;
-	atomic_bool     starved;        /* no reserve, for lack of space: only what frees space is written */
+	atomic_bool     have_reserve;
+	atomic_bool     starved;        /* there was no space, for the log or the reserve: only what frees space is written */
 
 	int             segfd;          /* the open segment, -1: none */
 	struct seg_id   seg;

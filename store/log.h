@@ -107,9 +107,9 @@ size_t  log_batch_bytes(const struct log_batch *b);
 /* Write all frames with one vectored write, and sync unless `unsynced`. RC_OK: they are in the log (and durable).
  * RC_IO with err.os ENOSPC, EDQUOT: nothing was written and the log lives on. Anything else: the log is dead.
  * `reserve_ok`: this batch may use the reserve kept for expunge, compaction and takeover. Any other is refused with ENOSPC
- * while the reserve is gone and there is no room to make it again. */
+ * from the first lack of space on, until there is room for the reserve and something beside it. */
 MUST_USE enum rc log_append(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok, struct err *e);
-/* The volume is down to what its reserve left: see log_append. */
+/* The disk was found full: see log_append. */
 bool log_is_starved(const struct log *log);
 /* Free the reserve for the index, whose commit must follow what is in the log. False: there was none to give up. */
 bool log_give_up_reserve(struct log *log);

@@ -157,7 +157,7 @@ full_disk(const char *path)
 		;
 	while (append_counter(log, b, 1, false, &e) == RC_OK)
 		n++;
-	if (e.os != ENOSPC || log_is_dead(log) || log_is_starved(log))
+	if (e.os != ENOSPC || log_is_dead(log) || !log_is_starved(log))
 		return 3;
 	if (append_big(log, b, true, &e) != RC_OK)      /* what frees space has the reserve */
 		return 4;

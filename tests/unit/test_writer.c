@@ -1,5 +1,6 @@
 /* writer: order, group commit, one answer each, stop; failures of the log and of the owner, with many threads. */
 #include "store/writer.h"
+#include "lib/clock.h"
 #include "tests/unit/store_tools.h"
 #include "tests/unit/store_faults.h"
 
@@ -28,6 +29,8 @@ struct owner {
 	uint32_t        rollbacks, recovers;
 	bool            in_batch;
 	_Atomic int     commit_fails, recover_fails, begin_fails, resolve_fails;
+	_Atomic int     commit_full, resolve_full, catch_up_fails;      /* the same without space */
+	_Atomic int     caught_up, rooms, stalls, resumes;
 	log_lsn         last_lsn;
 };
 
@@ -55,6 +58,8 @@ own_resolve(void *arg, struct writer_request *req, struct log_batch *b, struct e
 	assert_true(o->in_batch);
 	if (fault_now(&o->resolve_fails))
 		return err_set(e, RC_CORRUPT, "injected: resolve");
+	if (fault_now(&o->resolve_full))
+		return err_os(e, ENOSPC, "injected: resolve");
 	if (r->refuse)
 		return RC_OK;
 	r->lsn = add_counter(b, r->value);
@@ -80,6 +85,8 @@ own_commit(void *arg, struct err *e)
 	assert_true(o->in_batch);
 	if (fault_now(&o->commit_fails))
 		return err_set(e, RC_IO, "injected: commit");
+	if (fault_now(&o->commit_full))
+		return err_os(e, ENOSPC, "injected: commit");
 	o->in_batch = false;
 	o->committed += o->pending;
 	return RC_OK;
@@ -130,6 +137,48 @@ own_recover(void *arg, struct err *e)
 	return RC_OK;
 }
 
+static enum rc
+own_catch_up(void *arg, struct err *e)
+{
+	struct owner *o = arg;
+
+	assert_false(o->in_batch);
+	if (fault_now(&o->catch_up_fails))
+		return err_os(e, ENOSPC, "injected: catch up");
+	o->committed += o->pending;
+	o->caught_up++;
+	return RC_OK;
+}
+
+static void
+own_make_room(void *arg)
+{
+	struct owner *o = arg;
+
+	assert_false(o->in_batch);
+	o->rooms++;
+}
+
+static void
+own_stalled(void *arg, const struct err *e)
+{
+	struct owner *o = arg;
+
+	assert_int_not_equal(e->code, RC_OK);
+	assert_int_equal(o->stalls, o->resumes);
+	o->stalls++;
+}
+
+static void
+own_resumed(void *arg, uint64_t ms)
+{
+	struct owner *o = arg;
+
+	(void)ms;
+	o->resumes++;
+	assert_int_equal(o->stalls, o->resumes);
+}
+
 static const struct writer_ops ops = {
 	.begin = own_begin,
 	.resolve = own_resolve,
@@ -137,6 +186,10 @@ static const struct writer_ops ops = {
 	.commit = own_commit,
 	.rollback = own_rollback,
 	.answer = own_answer,
+	.catch_up = own_catch_up,
+	.make_room = own_make_room,
+	.stalled = own_stalled,
+	.resumed = own_resumed,
 	.recover = own_recover,
 };
 
@@ -444,6 +497,91 @@ test_failed_commit(void **state)
 	scene_close(&s);
 }
 
+/* The same for lack of space: made up for at once, or the volume waits for room. */
+static void
+test_full_index_after_append(void **state)
+{
+	struct request r = { .value = 1 };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	s.o.commit_full = 1;
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_OK);
+	assert_true(r.durable);
+	assert_int_equal(s.o.caught_up, 1);
+	assert_int_equal(s.o.recovers, 0);
+	assert_int_equal(s.o.stalls, 0);
+	s.o.commit_full = 1;
+	s.o.catch_up_fails = 1;
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.os, ENOSPC);
+	assert_true(r.durable);
+	submit_and_wait(&s, &r);
+	assert_int_equal(r.rc, RC_OK);
+	assert_int_equal(s.o.recovers, 1);
+	assert_int_equal(s.o.stalls, 1);
+	assert_int_equal(s.o.resumes, 1);
+	scene_close(&s);
+}
+
+/* Without space for the index before the append: what frees space is tried once more, when room was made. */
+static void
+test_full_index_before_append(void **state)
+{
+	struct request plain = { .value = 1 }, frees = { .value = 2, .base.reserve_ok = true };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	s.o.resolve_full = 1;
+	submit_and_wait(&s, &plain);
+	assert_int_equal(plain.os, ENOSPC);
+	assert_int_equal(s.o.rooms, 0);
+	assert_int_equal(s.o.stalls, 1);
+	s.o.resolve_full = 1;
+	submit_and_wait(&s, &frees);
+	assert_int_equal(frees.rc, RC_OK);
+	assert_int_equal(s.o.rooms, 1);
+	assert_int_equal(s.o.resumes, 0);       /* that says nothing about the others */
+	submit_and_wait(&s, &plain);
+	assert_int_equal(plain.rc, RC_OK);
+	assert_int_equal(s.o.resumes, 1);
+	scene_close(&s);
+}
+
+/* While the volume cannot be recovered nobody waits for the next try. */
+static void
+test_answered_while_broken(void **state)
+{
+	struct request r = { .value = 1 };
+	uint64_t begun;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	fault.append_dead = 1;
+	fault.reacquire_stuck = true;
+	submit_and_wait(&s, &r);
+	usleep(900000);                         /* 50 + 100 + 200 + 400 ms have passed: the pause is 800 ms */
+	begun = clock_mono_ms();
+	for (int i = 0; i < 20; i++) {
+		submit_and_wait(&s, &r);
+		assert_int_equal(r.rc, RC_IO);
+		assert_false(r.durable);
+	}
+	assert_true(clock_mono_ms() - begun < 400);
+	fault.reacquire_stuck = false;
+	do {
+		submit_and_wait(&s, &r);
+		usleep(10000);
+	} while (r.rc != RC_OK);
+	assert_int_equal(s.o.stalls, 1);
+	assert_int_equal(s.o.resumes, 1);
+	scene_close(&s);
+}
+
 /* Relaxed: answered unsynced, synced within a second; a batch with anything else in it is synced at once. */
 static void
 test_relaxed(void **state)
@@ -508,6 +646,8 @@ main(void)
 		cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_no_space),
 		cmocka_unit_test(test_reserve_goes_first), cmocka_unit_test(test_batch_bytes),
 		cmocka_unit_test(test_dead_log),      cmocka_unit_test(test_failed_commit),
+		cmocka_unit_test(test_full_index_after_append), cmocka_unit_test(test_full_index_before_append),
+		cmocka_unit_test(test_answered_while_broken),
 		cmocka_unit_test(test_relaxed),       cmocka_unit_test(test_relaxed_lost_and_found),
 	};
 
