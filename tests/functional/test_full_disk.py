@@ -29,6 +29,7 @@ def small_disk():
     try:
         vol = os.path.join(s.dir, "volumes", "v1")
         subprocess.run(["cp", "-a", vol, mount], check=True)
+        os.unlink(os.path.join(mount, "v1", "reserve"))         # made anew, of the size that fits this disk
         with open(s.conf) as f:
             text = f.read()
         with open(s.conf, "w") as f:
@@ -185,16 +186,17 @@ def test_expunging_goes_on(small_disk):
 def test_restart_on_a_full_disk(small_disk):
     s = small_disk.start()
     filler = os.path.join(s.mount, "fill")
-    s.deliver(["anna"], message("before"))
+    for n in range(3):
+        s.deliver(["anna"], message("before"))
     fill(filler)
-    have = deliver_until_full(s, 1, 4000)
-    for end in (s.stop, s.kill):
+    have = deliver_until_full(s, 3, 4000)
+    for uid, end in ((1, s.stop), (2, s.kill)):
         end()
         s.start()
         assert count(s) == have
         have = deliver_until_full(s, have, 4000)        # the end of the log and of the index gave some room back
         refused_and_read(s, have)
-        expunge(s, [have])
+        expunge(s, [uid])
         have -= 1
     os.unlink(filler)
     resumes(s)
