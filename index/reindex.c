@@ -7,6 +7,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/stat.h>
+
+#define KEPT_MAX 9u             /* old indexes beside the new one */
+#define PATH_LEN 4096u
 
 struct counts {
 	uint64_t accounts, mailboxes, messages;
@@ -50,23 +54,40 @@ refuse(const struct volume *v, const struct counts *old, const struct counts *ne
 	               less(old->mailboxes, new->mailboxes), less(old->messages, new->messages));
 }
 
+/* The first of index.db.old, index.db.old.2, ... that is free, as a path and a name: an older one may know more. */
+static enum rc
+free_name(const char *index_path, char path[PATH_LEN], struct reindex_result *out, struct err *e)
+{
+	const char *base = strrchr(index_path, '/');
+	struct stat st;
+
+	(void)snprintf(path, PATH_LEN, "%s.old", index_path);
+	for (unsigned k = 2; lstat(path, &st) == 0; k++) {
+		if (k > KEPT_MAX)
+			return err_set(e, RC_EXISTS, "%s.old and %u more are kept already: remove what is not needed",
+			               index_path, KEPT_MAX - 1);
+		(void)snprintf(path, PATH_LEN, "%s.old.%u", index_path, k);
+	}
+	(void)snprintf(out->kept, sizeof out->kept, "%.31s", path + (base != NULL ? base + 1 - index_path : 0));
+	return RC_OK;
+}
+
 /* All of it into the one file, which then gets another name. */
 static enum rc
-keep_old(const struct volume *v, struct err *e)
+keep_old(const struct volume *v, struct reindex_result *out, struct err *e)
 {
-	char kept[4096];
+	char kept[PATH_LEN];
 	struct db *db;
-	enum rc rc;
+	enum rc rc = free_name(v->index_path, kept, out, e);
 
-	(void)snprintf(kept, sizeof kept, "%s.old", v->index_path);
+	if (rc != RC_OK)
+		return rc;
 	rc = db_open(v->index_path, DB_WRITE, NULL, &db, e);
 	if (rc != RC_OK)
 		return rc;
 	if (sqlite3_wal_checkpoint_v2(db_handle(db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
 		rc = err_set(e, RC_IO, "index: %s", sqlite3_errmsg(db_handle(db)));
 	db_close(&db);
-	if (rc == RC_OK)
-		rc = db_unlink(kept, e);
 	if (rc == RC_OK && rename(v->index_path, kept) != 0)
 		rc = err_os(e, errno, "rename %s", v->index_path);
 	return rc;
@@ -86,12 +107,12 @@ replace(struct volume *v, const struct index_meta *known, bool force, struct rei
 	if (out->damage == 0 || index_examine(v->log, known, &why) != RC_OK || !count_rows(v->index_path, &old) ||
 	    !count_rows(path, &new))
 		return index_install(v, e);     /* there is nothing to lose */
-	rc = force ? keep_old(v, e) : refuse(v, &old, &new, e);
+	rc = force ? keep_old(v, out, e) : refuse(v, &old, &new, e);
 	if (rc != RC_OK) {
+		out->kept[0] = '\0';
 		index_discard(v, e);
 		return rc;
 	}
-	out->kept = true;
 	return index_install(v, e);
 }
 

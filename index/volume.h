@@ -366,11 +366,11 @@ MUST_USE enum rc volume_check(struct volume *v, const struct log_report *rep,
                               struct check_result *out, struct err *e);
 struct reindex_result {
 	uint64_t damage;                /* findings in the log */
-	bool     kept;                  /* the old index is index.db.old now */
+	char     kept[32];              /* the old index's file now, "index.db.old" or with a number; "" if none is */
 };
 /* Build the index anew from the log; the volume must not be open anywhere. Leaves it closed. A damaged log may give back
  * less than the present index knows: RC_CORRUPT then says so and nothing has changed, unless `force`, which keeps the old
- * index as index.db.old, one file. */
+ * index as index.db.old (.2, .3 ... if there is one), one file. */
 MUST_USE enum rc volume_reindex(const struct volume_params *p, bool force, struct reindex_result *out, struct err *e);
 
 #endif

@@ -241,12 +241,14 @@ on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn f
 
 	log_begin(&l, LOGLEVEL_ERROR, "volume.damage");
 	log_cstr(&l, "volume", name);
-	log_u64(&l, "epoch", seg.epoch);
-	log_u64(&l, "segment", seg.seq);
-	log_u64(&l, "offset", offset);
-	log_u64(&l, "bytes", len);
-	log_hex(&l, "first", first);
-	log_hex(&l, "last", last);
+	if (seg.seq != 0) {             /* else it is about the volume as a whole */
+		log_u64(&l, "epoch", seg.epoch);
+		log_u64(&l, "segment", seg.seq);
+		log_u64(&l, "offset", offset);
+		log_u64(&l, "bytes", len);
+		log_hex(&l, "first", first);
+		log_hex(&l, "last", last);
+	}
 	log_cstr(&l, "what", what);
 	log_end(&l);
 }

@@ -260,8 +260,8 @@ reindex_volume(struct ctl *ctl, const struct conf_volume *cv, struct output *o)
 		return rc == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
 	}
 	printf("%s: the index is new\n", cv->name);
-	if (r.kept)
-		printf("%s: the old one is kept as %s/index.db.old\n", cv->name, cv->path);
+	if (r.kept[0] != '\0')
+		printf("%s: the old one is kept as %s/%s\n", cv->name, cv->path, r.kept);
 	if (r.damage > 0)
 		ctl_error(ctl, "%s: the log is damaged: the index is of what is left of it", cv->name);
 	return r.damage > 0 ? ADMIN_DAMAGE : ADMIN_OK;

@@ -130,3 +130,6 @@ def test_reindex_of_damaged_log(server):
     server.start()
     assert answers(server, "anna") == before
     server.ctl("check")
+    server.stop()
+    os.rename(os.path.join(log, first), os.path.join(server.dir, first))
+    assert "index.db.old.2" in server.ctl("reindex", "--force", expect=3), "the first one kept is not overwritten"
