@@ -339,10 +339,12 @@ damage(void)
 	return st.damage;
 }
 
+enum loss { LOSE, SHORTEN, SPOIL };
+
 /* The segment's file is taken away, cut, or spoilt; and put back. */
 static const struct {
 	const char *name;
-	enum { LOSE, SHORTEN, SPOIL } how;
+	enum loss   how;
 	bool        at_open;            /* seen without reading the segment */
 } losses[] = {
 	{ "missing", LOSE,    true },
@@ -351,7 +353,7 @@ static const struct {
 };
 
 static void
-lose(const struct frame_info *f, int how)
+lose(const struct frame_info *f, enum loss how)
 {
 	char name[400], kept[400], cmd[1024];
 
