@@ -146,6 +146,10 @@ class Server:
         with open("/proc/%d/status" % self.proc.pid) as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
+    def memory_slack(self):
+        """What limits of memory are multiplied with: a sanitizer keeps shadows and quarantines of all that is used."""
+        return 4 if self.sanitized() else 1
+
     def sanitized(self):
         """A build with a sanitizer, or under valgrind: slow, and its memory says nothing."""
         with open("/proc/%d/maps" % self.proc.pid) as f:
