@@ -1,7 +1,7 @@
 /* view - what one session knows of its selected mailbox: UID ranges and two modseqs [design, section 2].
  *
- * Sequence numbers are positions in `uids`. The ranges are loaded lazily: SELECT answers from counters alone, and the
- * first command that needs sequence numbers or sets calls imap_view_load. Only telling the client changes the view:
+ * Sequence numbers are positions in `uids`. The ranges are loaded lazily: SELECT answers from counters (but
+ * for UNSEEN in a small mailbox), and the first command that needs sequence numbers or sets calls imap_view_load. Only telling the client changes the view:
  * EXISTS appends, EXPUNGE removes. A message that others expunged stays in the view, and can be fetched, until told.
  */
 #ifndef RESTANTE_SERVER_IMAP_VIEW_H
