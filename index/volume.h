@@ -60,8 +60,10 @@ struct account_info {
 	uint64_t     generation;
 	uint64_t     created_us;
 	uint64_t     quota_bytes;       /* 0: unlimited */
+	uint64_t     quota_messages;    /* 0: unlimited */
 	uint64_t     used_bytes;        /* of messages not expunged */
 	uint64_t     used_messages;
+	struct slice hidden;            /* IMAP capabilities not shown to this account, upper case, one space between */
 };
 
 struct credential_info {
@@ -93,6 +95,7 @@ struct mailbox_info {
 	uint32_t     unseen;            /* messages without \Seen */
 	uint32_t     deleted;           /* messages with \Deleted */
 	uint64_t     size;              /* sum of RFC822.SIZE */
+	uint64_t     deleted_size;      /* of those with \Deleted [RFC 9208 s5.3] */
 	mail_uid     recent_from;       /* UIDs from here on are \Recent for the next read-write SELECT [RFC 3501 s2.3.2];
 	                                 * kept in memory only; uidnext if none is */
 	uint32_t     special_use;
@@ -241,6 +244,11 @@ struct change_append {
 	struct append_message *messages;
 	uint32_t               message_count;
 	bool                   each_target;     /* LMTP: a refused target leaves the others; else one refusal refuses all */
+	/* REPLACE [RFC 8508]: in the same frame this message is expunged; its octets do not count against the quota. 0: no
+	 * message. RC_CANCELLED when it is expunged already: nothing happened. */
+	mailbox_id             replaced_mailbox;
+	mail_uid               replaced_uid;
+	mail_modseq            replaced_modseq; /* result */
 };
 
 struct change_store {
@@ -299,7 +307,8 @@ struct change_subscribe {
 struct change_account {
 	account_id   id;                        /* DELETE, QUOTA, CREDENTIAL; result of CREATE */
 	struct slice name;                      /* CREATE: makes INBOX and the special-use mailboxes, subscribed */
-	uint64_t     quota_bytes;               /* CREATE, QUOTA */
+	uint64_t     quota_bytes;               /* CREATE, QUOTA (both: absolute) */
+	uint64_t     quota_messages;
 	struct slice credential_name;           /* CREATE, CREDENTIAL: "password" */
 	struct slice credential_value;
 };

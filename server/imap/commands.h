@@ -22,6 +22,14 @@ extern const struct imap_command imap_cmd_create, imap_cmd_delete, imap_cmd_rena
 		imap_cmd_unsubscribe;
 /* cmd_append.c */
 extern const struct imap_command imap_cmd_append;
+/* cmd_replace.c */
+extern const struct imap_command imap_cmd_replace, imap_cmd_uid_replace;
+/* cmd_quota.c */
+extern const struct imap_command imap_cmd_getquota, imap_cmd_getquotaroot;
+/* cmd_compress.c */
+extern const struct imap_command imap_cmd_compress;
+/* cmd_unauthenticate.c */
+extern const struct imap_command imap_cmd_unauthenticate;
 /* cmd_idle.c */
 extern const struct imap_command imap_cmd_idle;
 /* cmd_fetch.c, cmd_store.c, cmd_search.c */

@@ -234,6 +234,7 @@ drop_command(struct imap *im)
 	im->cmd = NULL;
 	im->args = NULL;
 	im->uid_command = false;
+	im->priv->begun_ms = im->priv->progress_ms = 0;
 	im->tag = SLICE_NONE;
 	buf_fini(&im->reply);
 	arena_fini(&im->arena);

@@ -99,15 +99,20 @@ struct imap {
 	struct volume   *volume;        /* of the account; NULL before login */
 	account_id       account;
 	struct slice     user;          /* owned by the session */
+	struct slice     hidden;        /* capabilities hidden for the account, one space between; owned by the session */
 
 	/* The selected mailbox. */
 	mailbox_id       mailbox;       /* 0: none */
 	bool             read_only;     /* EXAMINE */
 	struct imap_view view;
 
-	/* ENABLEd [RFC 5161, 9051 s6.3.1]. */
-	bool             rev2;          /* IMAP4rev2: no RECENT, UTF-8 names, ESEARCH instead of SEARCH */
-	bool             utf8;          /* UTF8=ACCEPT or rev2: mailbox names in UTF-8, else modified UTF-7 */
+	/* ENABLEd [RFC 5161, 9051 s6.3.1]; UNAUTHENTICATE takes all of it back [RFC 8437 s3]. */
+	bool             rev2;          /* IMAP4rev2: no RECENT, ESEARCH instead of SEARCH, UID in every FETCH */
+	bool             utf8_accept;   /* UTF8=ACCEPT [RFC 9755 s3] */
+	bool             utf8;          /* either of them: quoted strings and mailbox names in UTF-8, no modified UTF-7 */
+	bool             condstore;     /* MODSEQs are told with flags; also by CONDSTORE-enabling commands [RFC 7162 s3.1] */
+	bool             qresync;       /* VANISHED instead of EXPUNGE [RFC 7162 s3.2.3]; implies condstore */
+	bool             uidonly;       /* no sequence numbers in either direction [RFC 9586] */
 
 	bool             ended;         /* an untagged BYE has been written (imap_bye): the session closes, no tagged answer */
 
@@ -155,8 +160,25 @@ bool imap_tell_changes(struct imap *im, bool expunge);
  * [RFC 9051 s7.3.5, s7.1]. Goes before anything that shows such a keyword. Pool. */
 MUST_USE enum rc imap_tell_keywords(struct imap *im, bool always, struct err *e);
 
-/* "* 5 FETCH (FLAGS (...))", with the UID for UID commands and in IMAP4rev2. */
+/* "* 5 FETCH (" or, when UIDONLY is on, "* 1234 UIDFETCH (" without its closing: every answer about a message begins
+ * so. `seq` is not looked at with UIDONLY. */
+void imap_out_fetch_begin(struct imap *im, uint32_t seq, mail_uid uid);
+/* The same with FLAGS, whole: with the UID for UID commands, in IMAP4rev2 and after QRESYNC, with the MODSEQ where
+ * condstore is on. */
 void imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row);
+/* "* VANISHED 1:3" or "* VANISHED (EARLIER) 1:3" [RFC 7162 s3.2.10]; nothing for an empty set. */
+void imap_out_vanished(struct imap *im, const struct uid_set *gone, bool earlier);
+/* The client used a CONDSTORE-enabling command: from here on MODSEQs are told. In a selected mailbox the first time
+ * writes "* OK [HIGHESTMODSEQ n]" [RFC 7162 s3.1]. Pool. */
+void imap_enable_condstore(struct imap *im);
+
+/* A command that takes long calls this each time it has done a piece: now and then it writes
+ * "* OK [INPROGRESS ("tag" done total)]" [RFC 9585 s4]. total 0: not known. */
+void imap_progress(struct imap *im, uint64_t done, uint64_t total);
+
+/* Is this capability hidden for the account (restantectl user hide)? A hidden one is neither advertised nor enabled;
+ * commands that belong to it still work. */
+bool imap_is_hidden(const struct imap *im, struct slice capability);
 
 /* The capability list for the state and stream as they are, without "CAPABILITY ". */
 void imap_out_capabilities(struct imap *im, struct buf *out);

@@ -23,6 +23,9 @@ struct imap_private {
 	unsigned        auth_failures;
 	uint64_t        opened_ms;      /* for limits.auth_timeout: until login, talking does not help */
 	struct slice    user;           /* heap */
+	struct slice    hidden;         /* heap */
+	uint64_t        begun_ms;       /* the command's run began; of INPROGRESS */
+	uint64_t        progress_ms;    /* the last INPROGRESS was written */
 };
 
 /* For `input`: collect one line that is no command (SASL answer, DONE). True: it is complete, or the connection ends
@@ -32,6 +35,8 @@ bool imap_input_line(struct imap *im);
 void imap_continue(struct imap *im, struct slice text);
 /* Login succeeded: state, limits, log. False without memory. */
 bool imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account, struct slice name);
+/* UNAUTHENTICATE: back to the state before login, with its limits and timeouts [RFC 8437 s3]. */
+void imap_logged_out(struct imap *im);
 /* BAD "NAME: expected ..." from the cursor. */
 void imap_reply_expected(struct imap *im, const struct cursor *c);
 /* How authentication stands on this connection: for sasl/. */

@@ -162,7 +162,7 @@ group_make_change(struct lmtp *l, struct lmtp_group *g, uint64_t now_us)
 	m->internaldate = (struct mail_date){ (int64_t)(now_us / 1000000u), (int16_t)clock_zone_minutes(now_us) };
 	m->targets = g->targets;
 	m->target_count = g->target_count;
-	g->change->u.append = (struct change_append){ m, 1, true };
+	g->change->u.append = (struct change_append){ .messages = m, .message_count = 1, .each_target = true };
 	g->change->who = (struct frame_who){ g->account, session_id(l->s), PROTO_LMTP };
 	g->change->done = on_committed;
 	g->change->done_arg = l;
