@@ -28,6 +28,7 @@
 #define NOT_AUTH_LITERALS 4u
 #define NOT_AUTH_SWALLOW 65536u
 #define AUTH_LITERALS    256u
+#define LITERAL_MINUS_MAX 4096u
 
 /* ---- answers ---- */
 
@@ -401,6 +402,15 @@ collect_literal(struct imap *im)
 		imap_continue(im, SLICE("Go on"));
 }
 
+/* An account that is shown LITERAL- instead of LITERAL+ is held to it [RFC 7888 s5]. */
+static bool
+is_over_literal_minus(const struct imap *im)
+{
+	const struct framer_literal *lit = &im->priv->framer.literal;
+
+	return !lit->sync && lit->size > LITERAL_MINUS_MAX && imap_is_hidden(im, SLICE("LITERAL+"));
+}
+
 /* A literal is announced: only a command that takes it as a stream looks at it before it is
  * collected. */
 static void
@@ -412,6 +422,11 @@ offer_literal(struct imap *im)
 
 	if (!find_command(im, &c)) {
 		framer_refuse(f, "", !f->literal.sync);
+		return;
+	}
+	if (is_over_literal_minus(im)) {
+		imap_reply(im, IMAP_BAD, "[TOOBIG] %s: expected {n} without +", im->cmd->name);
+		framer_refuse(f, "", true);
 		return;
 	}
 	if (im->cmd->literal != NULL)
@@ -496,17 +511,31 @@ imap_open(struct session *s)
 	return im;
 }
 
+/* *kept becomes a heap copy; what it was is freed. */
+static bool
+keep_text(struct slice *kept, struct slice text)
+{
+	uint8_t *copy = malloc(text.len + 1);
+
+	if (copy == NULL)
+		return false;
+	if (text.len > 0)
+		memcpy(copy, text.ptr, text.len);
+	free((void *)(uintptr_t)kept->ptr);
+	*kept = slice_of(copy, text.len);
+	return true;
+}
+
 bool
 imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account,
 	       struct slice name)
 {
 	struct framer_limits limits = limits_auth(session_conf(im->s));
-	uint8_t *copy = malloc(name.len + 1);
 
-	if (copy == NULL)
+	if (!keep_text(&im->priv->user, name) || !keep_text(&im->priv->hidden, account->hidden))
 		return false;
-	memcpy(copy, name.ptr, name.len);
-	im->priv->user = im->user = slice_of(copy, name.len);
+	im->user = im->priv->user;
+	im->hidden = im->priv->hidden;
 	im->volume = v;
 	im->account = account->id;
 	im->state = IMAP_AUTH;
@@ -734,6 +763,7 @@ imap_close(void *state)
 	arena_fini(&im->arena);
 	framer_fini(&im->priv->framer);
 	free((void *)(uintptr_t)im->priv->user.ptr);
+	free((void *)(uintptr_t)im->priv->hidden.ptr);
 	free(im->priv);
 	free(im);
 }
