@@ -27,25 +27,35 @@ has_kind(const struct fetch_request *r, enum fetch_kind kind)
 	return false;
 }
 
-/* UID in every answer to UID FETCH [RFC 9051 s6.4.9]; in front, so that a client that stores a
- * literal as it arrives knows whose it is. */
+/* An item that nobody asked for, in front, so that a client that stores a literal as it arrives knows
+ * whose it is. */
 static bool
-add_uid(struct imap *im, struct fetch_request *r)
+add_first(struct fetch_request *r, enum fetch_kind kind)
 {
-	struct fetch_item uid;
+	struct fetch_item it;
 
-	if (!im->uid_command || has_kind(r, FETCH_UID))
+	if (has_kind(r, kind))
 		return true;
-	if (!fetch_add_item(r, FETCH_UID))
+	if (!fetch_add_item(r, kind))
 		return false;
-	uid = r->items[r->count - 1];
+	it = r->items[r->count - 1];
 	memmove(r->items + 1, r->items, (r->count - 1) * sizeof *r->items);
-	r->items[0] = uid;
+	r->items[0] = it;
 	return true;
 }
 
+/* MODSEQ with CHANGEDSINCE [RFC 7162 s3.1.4.1]. UID in every answer to UID FETCH [RFC 9051 s6.4.9],
+ * but for UIDFETCH, which begins with it [RFC 9586 s3.3]. */
+static bool
+add_implied(struct imap *im, struct fetch *f)
+{
+	if (f->mods.changedsince && !add_first(&f->req, FETCH_MODSEQ))
+		return false;
+	return !im->uid_command || im->uidonly || add_first(&f->req, FETCH_UID);
+}
+
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP
- * fetch-att) ")") */
+ * fetch-att) ")") [fetch-modifiers] [RFC 9051 s9, RFC 4466 s3] */
 static bool
 parse_fetch(struct imap *im, struct cursor *c)
 {
@@ -55,14 +65,23 @@ parse_fetch(struct imap *im, struct cursor *c)
 		return cur_fail(c, "shorter command (memory limit)");
 	im->args = f;
 	if (!cur_space(c) || !parse_sequence_set(c, &im->arena, &f->set) || !cur_space(c)
-	    || !fetch_parse_items(c, &im->arena, &f->req) || !parse_end(c))
+	    || !fetch_parse_items(c, &im->arena, &f->req)
+	    || !fetch_parse_modifiers(c, &f->mods) || !parse_end(c))
 		return false;
-	if (!add_uid(im, &f->req))
+	if (!add_implied(im, f))
 		return cur_fail(c, "fewer data items");
 	f->pieces = arena_array(&im->arena, f->req.count, sizeof *f->pieces);
 	if (f->pieces == NULL)
 		return cur_fail(c, "shorter command (memory limit)");
 	return true;
+}
+
+static bool
+check_fetch(struct imap *im)
+{
+	const struct fetch *f = im->args;
+
+	return fetch_check_modifiers(im, &f->mods);
 }
 
 static void
@@ -98,6 +117,24 @@ set_next_page(struct fetch *f, uint32_t limit)
 	mail_uid last = f->row_count > 0 ? f->rows[f->row_count - 1].uid : UINT32_MAX;
 
 	f->next_uid = f->row_count < limit || last == UINT32_MAX ? 0 : last + 1;
+}
+
+/* CHANGEDSINCE: the set may still have messages that did not change (fetch_modifiers.c). */
+static bool
+is_wanted(const struct fetch *f, const struct message_row *row)
+{
+	return !f->mods.changedsince || row->modseq > f->mods.since;
+}
+
+static void
+drop_unchanged(struct fetch *f)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->row_count; i++)
+		if (is_wanted(f, &f->rows[i]))
+			f->rows[kept++] = f->rows[i];
+	f->row_count = kept;
 }
 
 static void
@@ -156,6 +193,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 		return rc;
 	set_next_page(f, f->page_limit);
 	f->rows_seen += f->row_count;
+	drop_unchanged(f);
 	return shows_keywords(f) ? imap_tell_keywords(im, false, e) : RC_OK;
 }
 
@@ -170,16 +208,27 @@ init_fetch(struct fetch *f)
 	buf_init(&f->raw, FETCH_PIECE);
 	buf_init(&f->text, 2 * FETCH_PIECE);
 	buf_init(&f->lines, 4 * FETCH_PIECE);
-	f->page_limit = f->req.needs_summary ? PAGE_ROWS_PLACED : PAGE_ROWS;
+	f->page_limit = f->req.needs_summary || f->req.needs_place ? PAGE_ROWS_PLACED : PAGE_ROWS;
 	f->next_uid = 1;
 }
 
 static enum imap_result
 resolve(struct imap *im, struct fetch *f)
 {
+	struct err e = ERR_INIT;
+	enum rc rc;
+
 	if (!imap_resolve_set(im, &f->set, &f->uids))
 		return IMAP_DONE;       /* phase is still FETCH_RESOLVE: nothing to drop */
 	init_fetch(f);
+	f->phase = FETCH_NEXT_ROW;
+	if (has_kind(&f->req, FETCH_MODSEQ))
+		imap_enable_condstore(im);      /* [RFC 7162 s3.1] */
+	rc = fetch_apply_modifiers(im, f, &e);
+	if (rc != RC_OK) {
+		imap_reply_error(im, rc, &e);
+		return IMAP_DONE;
+	}
 	f->phase = f->req.sets_seen && !im->read_only ? FETCH_FIND_UNSEEN : FETCH_NEXT_ROW;
 	return IMAP_MORE;
 }
@@ -193,7 +242,7 @@ find_unseen(struct imap *im, struct fetch *f)
 	enum rc rc = read_page(im, f, PAGE_ROWS, 0, &e);
 
 	for (size_t i = 0; rc == RC_OK && i < f->row_count; i++)
-		if ((f->rows[i].flags & FLAG_SEEN) == 0 && !f->rows[i].expunged
+		if (is_wanted(f, &f->rows[i]) && (f->rows[i].flags & FLAG_SEEN) == 0 && !f->rows[i].expunged
 		    && !uid_set_add(&f->unseen, f->rows[i].uid, f->rows[i].uid))
 			rc = err_nomem(&e);
 	if (rc != RC_OK) {
@@ -274,6 +323,13 @@ skip_message(struct fetch *f, enum fetch_trouble t)
 	f->phase = FETCH_NEXT_ROW;
 }
 
+/* The blob is not in the log: nobody knows its hash. */
+static bool
+is_lost(const struct message_row *row)
+{
+	return row->place.chunk_count == 0 && row->size > 0;
+}
+
 /* Decode what the index keeps of the message, then look at each section. */
 static void
 begin_message(struct fetch *f)
@@ -281,6 +337,10 @@ begin_message(struct fetch *f)
 	struct err e = ERR_INIT;
 
 	arena_reset(&f->scratch);
+	if (has_kind(&f->req, FETCH_EMAILID) && is_lost(fetch_row(f))) {
+		skip_message(f, FETCH_DAMAGED);
+		return;
+	}
 	if (f->req.needs_summary
 	    && mime_summary_decode(fetch_row(f)->summary, &f->scratch, &f->summary, &e) != RC_OK) {
 		skip_message(f, FETCH_DAMAGED);
@@ -330,19 +390,32 @@ measure_section(struct imap *im, struct fetch *f)
 	}
 }
 
-/* Flags that this FETCH has changed are told in the same answer [RFC 9051 s6.4.5]. */
+/* An item that the client did not ask for, in front of the others. */
+static void
+write_extra(struct imap *im, const struct fetch *f, enum fetch_kind kind)
+{
+	struct fetch_item it = { .kind = kind };
+
+	if (has_kind(&f->req, kind))
+		return;
+	fetch_write_item(im, f, &it);
+	buf_append_byte(imap_out(im), ' ');
+}
+
+/* Flags that this FETCH has changed are told in the same answer [RFC 9051 s6.4.5], with all that goes
+ * with a change of flags [RFC 7162 s3.2.4]. */
 static void
 write_head(struct imap *im, struct fetch *f)
 {
 	const struct message_row *row = fetch_row(f);
-	struct buf *out = imap_out(im);
 
-	buf_printf(out, "* %u FETCH (", imap_view_seq(&im->view, &f->walk, row->uid));
-	if (uid_set_contains(&f->unseen, row->uid) && !has_kind(&f->req, FETCH_FLAGS)) {
-		static const struct fetch_item flags = { .kind = FETCH_FLAGS };
-
-		fetch_write_item(im, f, &flags);
-		buf_append_byte(out, ' ');
+	imap_out_fetch_begin(im, imap_view_seq(&im->view, &f->walk, row->uid), row->uid);
+	if (uid_set_contains(&f->unseen, row->uid)) {
+		if (!im->uidonly && (im->rev2 || im->qresync))
+			write_extra(im, f, FETCH_UID);
+		if (im->condstore)
+			write_extra(im, f, FETCH_MODSEQ);
+		write_extra(im, f, FETCH_FLAGS);
 	}
 	f->item = 0;
 	f->phase = FETCH_ITEM;
@@ -534,6 +607,7 @@ const struct imap_command imap_cmd_fetch = {
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_USES_SEQ,
 	.parse = parse_fetch,
+	.check = check_fetch,
 	.run = run_fetch,
 	.drop = drop_fetch,
 };
@@ -543,6 +617,7 @@ const struct imap_command imap_cmd_uid_fetch = {
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_NONE,
 	.parse = parse_fetch,
+	.check = check_fetch,
 	.run = run_fetch,
 	.drop = drop_fetch,
 };

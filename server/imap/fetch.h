@@ -30,6 +30,10 @@ enum fetch_kind {
 	FETCH_SECTION,          /* BODY[...], RFC822, RFC822.HEADER, RFC822.TEXT */
 	FETCH_BINARY,
 	FETCH_BINARY_SIZE,
+	FETCH_MODSEQ,           /* [RFC 7162 s3.1.4.2] */
+	FETCH_EMAILID,          /* [RFC 8474 s5.3] */
+	FETCH_THREADID,
+	FETCH_SAVEDATE,         /* [RFC 8514 s4.2] */
 };
 
 /* section-text behind the part numbers. */
@@ -63,10 +67,23 @@ struct fetch_request {
 	bool               sets_seen;
 };
 
-/* SP fetch-att list up to the end of the command [RFC 9051 s6.4.5]. */
+/* fetch-att list [RFC 9051 s6.4.5]. */
 bool fetch_parse_items(struct cursor *c, struct arena *a, struct fetch_request *out);
 /* Append one item of that kind; false when there are too many. */
 bool fetch_add_item(struct fetch_request *r, enum fetch_kind kind);
+
+struct fetch_modifiers {
+	bool        changedsince;       /* only messages with a MODSEQ above `since` */
+	mail_modseq since;
+	bool        vanished;
+	bool        partial;            /* only the messages of `range` */
+	struct partial_range range;
+};
+
+/* [SP "(" ... ")"] up to the end of the command. */
+bool fetch_parse_modifiers(struct cursor *c, struct fetch_modifiers *out);
+/* False: imap_reply was called. Pure. */
+bool fetch_check_modifiers(struct imap *im, const struct fetch_modifiers *m);
 
 /* What one section item is for the message under way. */
 struct fetch_piece {
@@ -103,6 +120,7 @@ enum fetch_phase {
 struct fetch {
 	struct seq_set       set;
 	struct fetch_request req;
+	struct fetch_modifiers mods;
 	struct fetch_piece  *pieces;            /* one per item */
 
 	enum fetch_phase     phase;
@@ -138,6 +156,9 @@ fetch_row(const struct fetch *f)
 {
 	return &f->rows[f->row];
 }
+
+/* Narrow f->uids to what the modifiers leave, and tell VANISHED (EARLIER). The view is loaded. */
+MUST_USE enum rc fetch_apply_modifiers(struct imap *im, struct fetch *f, struct err *e);
 
 /* fetch_items.c: everything but sections. */
 void fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item);

@@ -4,6 +4,20 @@
 
 #include <assert.h>
 
+/* NIL: the message came before threads were kept [RFC 8474 s5.3]. */
+static void
+write_threadid(struct buf *out, uint64_t threadid)
+{
+	buf_append_str(out, "THREADID ");
+	if (threadid == 0) {
+		buf_append_str(out, "NIL");
+		return;
+	}
+	buf_append_byte(out, '(');
+	imap_out_threadid(out, threadid);
+	buf_append_byte(out, ')');
+}
+
 void
 fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item)
 {
@@ -26,6 +40,23 @@ fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item
 	case FETCH_RFC822_SIZE:
 		buf_append_str(out, "RFC822.SIZE ");
 		buf_append_u64(out, row->size);
+		break;
+	case FETCH_MODSEQ:
+		buf_append_str(out, "MODSEQ (");
+		buf_append_u64(out, row->modseq);
+		buf_append_byte(out, ')');
+		break;
+	case FETCH_EMAILID:
+		buf_append_str(out, "EMAILID (");
+		imap_out_emailid(out, row->sha256);
+		buf_append_byte(out, ')');
+		break;
+	case FETCH_THREADID:
+		write_threadid(out, row->threadid);
+		break;
+	case FETCH_SAVEDATE:
+		buf_append_str(out, "SAVEDATE ");
+		imap_out_date(out, row->savedate);
 		break;
 	case FETCH_ENVELOPE:
 		buf_append_str(out, "ENVELOPE ");

@@ -1,5 +1,5 @@
-/* fetch_parse - the items of a FETCH [RFC 9051 s6.4.5, s9; RFC 3501; RFC 3516], as productions
- * over the frame. */
+/* fetch_parse - the items of a FETCH [RFC 9051 s6.4.5, s9; RFC 3501; RFC 3516; RFC 7162;
+ * RFC 8474; RFC 8514], as productions over the frame. */
 #include "server/imap/fetch.h"
 
 static const struct item_word {
@@ -14,6 +14,10 @@ static const struct item_word {
 	{ "FLAGS", FETCH_FLAGS, false, true, FETCH_TEXT_NONE, NULL },
 	{ "INTERNALDATE", FETCH_INTERNALDATE, false, true, FETCH_TEXT_NONE, NULL },
 	{ "RFC822.SIZE", FETCH_RFC822_SIZE, false, true, FETCH_TEXT_NONE, NULL },
+	{ "MODSEQ", FETCH_MODSEQ, false, true, FETCH_TEXT_NONE, NULL },
+	{ "EMAILID", FETCH_EMAILID, false, true, FETCH_TEXT_NONE, NULL },
+	{ "THREADID", FETCH_THREADID, false, true, FETCH_TEXT_NONE, NULL },
+	{ "SAVEDATE", FETCH_SAVEDATE, false, true, FETCH_TEXT_NONE, NULL },
 	{ "ENVELOPE", FETCH_ENVELOPE, false, true, FETCH_TEXT_NONE, NULL },
 	{ "BODYSTRUCTURE", FETCH_BODYSTRUCTURE, false, true, FETCH_TEXT_NONE, NULL },
 	{ "RFC822", FETCH_SECTION, false, false, FETCH_TEXT_NONE, "RFC822" },
@@ -65,6 +69,12 @@ note_needs(struct fetch_request *r, const struct fetch_item *it)
 	case FETCH_FLAGS:
 	case FETCH_INTERNALDATE:
 	case FETCH_RFC822_SIZE:
+	case FETCH_MODSEQ:
+	case FETCH_THREADID:
+	case FETCH_SAVEDATE:
+		break;
+	case FETCH_EMAILID:
+		r->needs_place = true;
 		break;
 	case FETCH_ENVELOPE:
 	case FETCH_BODY:

@@ -168,6 +168,9 @@ void imap_out_fetch_begin(struct imap *im, uint32_t seq, mail_uid uid);
 void imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row);
 /* "* VANISHED 1:3" or "* VANISHED (EARLIER) 1:3" [RFC 7162 s3.2.10]; nothing for an empty set. */
 void imap_out_vanished(struct imap *im, const struct uid_set *gone, bool earlier);
+/* "E..." and "T...": the ObjectIDs of a message and of its thread [RFC 8474]. */
+void imap_out_emailid(struct buf *out, const uint8_t sha256[SHA256_LEN]);
+void imap_out_threadid(struct buf *out, uint64_t threadid);
 /* The client used a CONDSTORE-enabling command: from here on MODSEQs are told. In a selected mailbox the first time
  * writes "* OK [HIGHESTMODSEQ n]" [RFC 7162 s3.1]. Pool. */
 void imap_enable_condstore(struct imap *im);
@@ -193,6 +196,11 @@ struct seq_set {                /* as written; "*" is SEQ_STAR, resolved against
 #define SEQ_STAR    UINT64_MAX
 #define SEQ_SET_MAX 4096u
 
+struct partial_range {          /* [RFC 9394 s4] */
+	bool     from_end;      /* "-1:-100": 1 is the last one */
+	uint32_t first, last;   /* ordered, from 1 */
+};
+
 bool parse_tag(struct cursor *c, struct slice *out);
 bool parse_sequence_set(struct cursor *c, struct arena *a, struct seq_set *out);
 bool parse_astring(struct cursor *c, struct arena *a, struct slice *out);
@@ -212,6 +220,7 @@ bool imap_name_from_wire(struct imap *im, struct cursor *c, struct slice wire, s
 bool parse_flag_list(struct cursor *c, struct arena *a, uint32_t *flags, struct slice *keywords);
 bool parse_date_time(struct cursor *c, struct mail_date *out);                  /* quoted date-time */
 bool parse_date(struct cursor *c, int64_t *day_start);                          /* date: seconds at 00:00 UTC of it */
+bool parse_partial_range(struct cursor *c, struct partial_range *out);
 bool parse_end(struct cursor *c);                                               /* nothing may follow */
 
 /* The UIDs that a sequence-set (or UID set, if im->uid_command) means in the view; numbers beyond the view are BAD for
@@ -219,5 +228,7 @@ bool parse_end(struct cursor *c);                                               
 bool imap_resolve_set(struct imap *im, const struct seq_set *set, struct uid_set *out);
 /* The same, for UIDs or sequence numbers by `uids`. *out is made here in both; on success the caller's to uid_set_fini. */
 bool imap_resolve_numbers(struct imap *im, const struct seq_set *set, bool uids, struct uid_set *out);
+/* The members of `in` that the range names, by their order, added to *out. False without memory. */
+bool imap_partial_of(const struct uid_set *in, const struct partial_range *p, struct uid_set *out);
 
 #endif
