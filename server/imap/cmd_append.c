@@ -146,7 +146,7 @@ may_append(struct imap *im, struct append_args *args)
 		args->mailbox = rc == RC_OK ? box.id : 0;
 	}
 	if (rc == RC_NOT_FOUND)
-		imap_reply(im, IMAP_NO, "[TRYCREATE] No such mailbox");
+		imap_reply_no_target(im, args->name);
 	else if (rc != RC_OK)
 		imap_reply_error(im, rc, &e);
 	else if (size == 0)
@@ -303,12 +303,13 @@ reply_appenduid(struct imap *im, const struct change_append *done)
 static enum imap_result
 run_result(struct imap *im)
 {
+	struct append_args *args = im->args;
 	struct change *c = im->change;
 
 	if (c->rc == RC_OK)
 		reply_appenduid(im, &c->u.append);
 	else if (c->rc == RC_NOT_FOUND && !c->durable)
-		imap_reply(im, IMAP_NO, "[TRYCREATE] No such mailbox");
+		imap_reply_no_target(im, args->name);
 	else
 		imap_reply_error(im, c->rc, &c->err);
 	return IMAP_DONE;

@@ -65,7 +65,7 @@ static enum imap_result
 fail(struct imap *im, enum rc rc, const struct err *e)
 {
 	if (rc == RC_NOT_FOUND)
-		imap_reply(im, IMAP_NO, "[TRYCREATE] There is no such mailbox");
+		imap_reply_no_target(im, ((struct copy *)im->args)->name);
 	else
 		imap_reply_error(im, rc, e);
 	return IMAP_DONE;

@@ -10,8 +10,8 @@
  */
 #include "server/imap/commands.h"
 #include "server/imap/list_match.h"
+#include "server/imap/list_out.h"
 #include "server/imap/list_tree.h"
-#include "server/imap/special_use.h"
 #include "server/imap/status.h"
 
 #define PATTERNS_MAX 32u
@@ -74,18 +74,26 @@ parse_select_opts(struct cursor *c, struct list_args *args)
 	return true;
 }
 
+/* An empty pattern is no pattern; alone, in the basic syntax, it asks for the separator. One that
+ * is too long "MUST be silently ignored": it matches no name. [RFC 9051 s6.3.9] */
 static bool
 parse_pattern(struct imap *im, struct cursor *c, struct list_args *args)
 {
-	struct slice wire, text;
+	struct slice *made = &args->patterns[args->query.pattern_count];
+	struct slice wire, text, reference = args->reference;
 
 	if (args->query.pattern_count == PATTERNS_MAX)
 		return cur_fail(c, "fewer patterns");
 	if (!parse_list_mailbox(c, &im->arena, &wire) || !imap_name_from_wire(im, c, wire, &text))
 		return false;
-	if (!list_pattern_make(
-		args->reference, text, &im->arena, &args->patterns[args->query.pattern_count]))
-		return cur_fail(c, "shorter pattern");
+	if (text.len == 0)
+		return true;
+	if (reference.len + text.len > LIST_PATTERN_MAX) {
+		reference = SLICE("");
+		text = IMAP_NAME_OF_NONE;
+	}
+	if (!list_pattern_make(reference, text, &im->arena, made))
+		return cur_fail(c, "shorter command (memory limit)");
 	args->query.pattern_count++;
 	return true;
 }
@@ -108,7 +116,7 @@ parse_patterns(struct imap *im, struct cursor *c, struct list_args *args)
 /* return-option = "SUBSCRIBED" / "CHILDREN" / "SPECIAL-USE" / "STATUS" SP "(" ... ")"
  * [RFC 9051 s9, RFC 5819, RFC 6154] */
 static bool
-parse_return_opt(struct cursor *c, struct list_args *args)
+parse_return_opt(struct imap *im, struct cursor *c, struct list_args *args)
 {
 	struct slice opt;
 
@@ -117,7 +125,7 @@ parse_return_opt(struct cursor *c, struct list_args *args)
 	if (slice_eq_nocase(opt, SLICE("SUBSCRIBED")))
 		args->return_subscribed = true;
 	else if (slice_eq_nocase(opt, SLICE("STATUS")))
-		return cur_space(c) && parse_status_items(c, &args->status);
+		return cur_space(c) && parse_status_items(im, c, &args->status);
 	else if (!slice_eq_nocase(opt, SLICE("CHILDREN")) &&
 		 !slice_eq_nocase(opt, SLICE("SPECIAL-USE")))
 		return cur_fail(c, "SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS");
@@ -126,7 +134,7 @@ parse_return_opt(struct cursor *c, struct list_args *args)
 
 /* list-return-opts = "RETURN" SP "(" [return-option *(SP return-option)] ")" [RFC 9051 s9] */
 static bool
-parse_return_opts(struct cursor *c, struct list_args *args)
+parse_return_opts(struct imap *im, struct cursor *c, struct list_args *args)
 {
 	args->extended = true;
 	if (!cur_take_word(c, "RETURN"))
@@ -136,7 +144,7 @@ parse_return_opts(struct cursor *c, struct list_args *args)
 	if (cur_take(c, ')'))
 		return true;
 	do {
-		if (!parse_return_opt(c, args))
+		if (!parse_return_opt(im, c, args))
 			return false;
 	} while (cur_take(c, ' '));
 	return cur_want(c, ')');
@@ -169,7 +177,7 @@ list_parse(struct imap *im, struct cursor *c)
 	if (!parse_mailbox(im, c, &args->reference) || !cur_space(c) ||
 	    !parse_patterns(im, c, args))
 		return false;
-	return !cur_take(c, ' ') || parse_return_opts(c, args);
+	return !cur_take(c, ' ') || parse_return_opts(im, c, args);
 }
 
 /* lsub = "LSUB" SP mailbox SP list-mailbox                          [RFC 3501 s9] */
@@ -189,40 +197,19 @@ lsub_parse(struct imap *im, struct cursor *c)
 
 /* ---- answers ---- */
 
-/* The attributes of a mailbox, without parentheses; the first space is not written. */
-static void
-out_attributes(struct imap *im, const struct list_args *args, const struct list_node *node)
+static unsigned
+attributes_of(const struct list_args *args, const struct list_node *node)
 {
-	struct buf text;
 	bool says_subscribed = args->return_subscribed || args->query.subscribed;
+	unsigned bits = 0;
 
-	buf_init(&text, 512);
-	if (args->lsub && !node->selected)
-		buf_append_str(&text, " \\Noselect");
-	else if (node->box == NULL && !args->lsub)
-		buf_append_str(&text, " \\NonExistent");
-	if (node->subscribed && says_subscribed && !args->lsub)
-		buf_append_str(&text, " \\Subscribed");
-	if (node->box != NULL) {
-		buf_append_str(
-		    &text, node->box->has_children ? " \\HasChildren" : " \\HasNoChildren");
-		special_use_out(&text, node->box->special_use);
-	}
-	buf_append_slice(imap_out(im), slice_sub(buf_slice(&text), 1, text.len));
-	buf_fini(&text);
-}
-
-/* childinfo-extended-item = "CHILDINFO" SP "(" list-select-base-opt-quoted *(SP ...) ")"
- * [RFC 9051 s9] */
-static void
-out_childinfo(struct buf *out, const struct list_query *q)
-{
-	buf_append_str(out, " (\"CHILDINFO\" (");
-	if (q->subscribed)
-		buf_append_str(out, "\"SUBSCRIBED\"");
-	if (q->special_use)
-		buf_append_str(out, q->subscribed ? " \"SPECIAL-USE\"" : "\"SPECIAL-USE\"");
-	buf_append_str(out, "))");
+	if (args->lsub)
+		return node->selected ? 0 : LIST_NOSELECT;
+	if (node->box == NULL)
+		bits |= LIST_NONEXISTENT;
+	if (node->subscribed && says_subscribed)
+		bits |= LIST_SUBSCRIBED;
+	return bits;
 }
 
 static void
@@ -231,23 +218,20 @@ out_node(struct imap *im, const struct list_args *args, const struct list_node *
 	struct buf *out = imap_out(im);
 
 	buf_append_str(out, args->lsub ? "* LSUB (" : "* LIST (");
-	out_attributes(im, args, node);
+	list_out_attributes(out, attributes_of(args, node), node->box);
 	buf_append_str(out, ") \"/\" ");
 	imap_out_mailbox(im, node->name);
 	if (!args->lsub && args->query.recursive && node->child_selected)
-		out_childinfo(out, &args->query);
+		list_out_childinfo(out, &args->query);
 	buf_append_str(out, "\r\n");
 	if (args->status != 0 && node->box != NULL && node->selected)
 		imap_out_status(im, node->box, args->status);
 }
 
-/* An empty pattern asks for the separator [RFC 9051 s6.3.9]. */
 static bool
 asks_for_separator(const struct list_args *args)
 {
-	return !args->extended && args->query.pattern_count == 1 &&
-	       args->patterns[0].len == args->reference.len &&
-	       slice_eq(args->patterns[0], args->reference);
+	return !args->extended && args->query.pattern_count == 0;
 }
 
 static enum imap_result
@@ -286,6 +270,7 @@ list_run(struct imap *im)
 			imap_reply_error(im, rc, &e);
 			return IMAP_DONE;
 		}
+		imap_status_enables(im, args->status);
 		args->read = true;
 	}
 	if (!args->selected) {

@@ -1,15 +1,18 @@
-/* cmd_mailbox - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE [RFC 9051 s6.3.4 - s6.3.8, RFC
- * 6154].
+/* cmd_mailbox - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE [RFC 9051 s6.3.4 - s6.3.8, RFC 6154
+ * s3, RFC 8474 s4.1].
  *
  * The writer decides; here a command becomes one change, and its outcome a sentence. Every
  * mailbox can be selected, so one that has children cannot be deleted [s6.3.5 leaves that to the
- * server]. Names with the wildcards of LIST are refused: no pattern could name them.
+ * server]. Which names are possible: doc/design.md. A name that was not in NFC is answered in
+ * IMAP4rev2 with the one that the mailbox has, and OLDNAME [s6.3.9.7].
  */
 #include "server/imap/commands.h"
+#include "server/imap/list_out.h"
 #include "server/imap/special_use.h"
 
 struct mailbox_args {
 	struct slice name, new_name;
+	struct slice given, new_given;  /* of parse_mailbox_given */
 	uint32_t     special_use;
 	bool         unknown_use;
 	mailbox_id   id;                /* DELETE: found */
@@ -24,29 +27,27 @@ new_args(struct imap *im, struct cursor *c)
 	return im->args;
 }
 
+/* mailbox, without its trailing separator: that says that the client means to make names below it,
+ * and is no part of the name [s6.3.4]. Some clients keep it in all commands about folders. */
+static bool
+take_name(struct imap *im, struct cursor *c, struct slice *name, struct slice *given)
+{
+	if (!parse_mailbox_given(im, c, name, given))
+		return false;
+	if (name->len > 1 && name->ptr[name->len - 1] == '/') {
+		name->len--;
+		given->len -= given->ptr != NULL;
+	}
+	return true;
+}
+
 /* ... SP mailbox */
 static bool
 one_name_parse(struct imap *im, struct cursor *c)
 {
 	struct mailbox_args *args = new_args(im, c);
 
-	return args != NULL && cur_space(c) && parse_mailbox(im, c, &args->name);
-}
-
-static bool
-is_good_new_name(struct slice name)
-{
-	return slice_find_byte(name, '*') == name.len && slice_find_byte(name, '%') == name.len;
-}
-
-/* A trailing separator says that the client means to make names below it; it is no part of the
- * name [s6.3.4]. */
-static struct slice
-without_trailing_separator(struct slice name)
-{
-	if (name.len > 1 && name.ptr[name.len - 1] == '/')
-		name.len--;
-	return name;
+	return args != NULL && cur_space(c) && take_name(im, c, &args->name, &args->given);
 }
 
 /* Start the change, or say why not. */
@@ -85,6 +86,8 @@ conclude(struct imap *im)
 		imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
 	else if (c->rc == RC_LIMIT && !c->durable)
 		imap_reply(im, IMAP_NO, "[LIMIT] Mailbox name is too long or has too many levels");
+	else if (c->rc == RC_DENIED && !c->durable)
+		imap_reply(im, IMAP_NO, "[CANNOT] Not possible with this name");
 	else
 		imap_reply_error(im, c->rc, &c->err);
 	return IMAP_DONE;
@@ -146,20 +149,42 @@ create_check(struct imap *im)
 {
 	struct mailbox_args *args = im->args;
 
-	args->name = without_trailing_separator(args->name);
-	if (args->unknown_use)
-		imap_reply(im, IMAP_NO, "[USEATTR] This special use cannot be given to a mailbox");
-	else if (!is_good_new_name(args->name))
-		imap_reply(im, IMAP_NO, "[CANNOT] Mailbox names hold no wildcards");
-	else
+	if (!args->unknown_use)
 		return true;
+	imap_reply(im, IMAP_NO, "[USEATTR] This special use cannot be given to a mailbox");
 	return false;
+}
+
+/* A name with wildcards is refused here, as the index knows none; the rest is its decision. */
+static enum imap_result
+submit_new_name(struct imap *im, enum change_kind kind, struct slice name)
+{
+	if (slice_find_byte(name, '*') == name.len && slice_find_byte(name, '%') == name.len)
+		return submit(im, kind);
+	imap_reply(im, IMAP_NO, "[CANNOT] Mailbox names hold no wildcards");
+	return IMAP_DONE;
 }
 
 static enum imap_result
 create_run(struct imap *im)
 {
-	return im->change == NULL ? submit(im, CHANGE_MAILBOX_CREATE) : conclude(im);
+	struct mailbox_args *args = im->args;
+	struct mailbox_info box;
+	struct err e = ERR_INIT;
+	struct buf id;
+
+	if (im->change == NULL)
+		return submit_new_name(im, CHANGE_MAILBOX_CREATE, args->name);
+	if (im->change->rc != RC_OK ||
+	    volume_get_mailbox(im->volume, im->change->u.mailbox.id, &im->arena, &box, &e) != RC_OK)
+		return conclude(im);
+	if (args->given.ptr != NULL && im->rev2)
+		imap_out_list(im, &box, args->given);
+	buf_init(&id, 2 * MAILBOXID_LEN + 1);
+	imap_out_mailboxid(&id, box.mailboxid);
+	imap_reply(im, IMAP_OK, "[MAILBOXID (%.*s)] CREATE completed", SLICE_ARG(buf_slice(&id)));
+	buf_fini(&id);
+	return IMAP_DONE;
 }
 
 /* ---- DELETE ---- */
@@ -195,6 +220,8 @@ delete_run(struct imap *im)
 		imap_unselect(im);
 		buf_append_str(imap_out(im), "* OK [CLOSED] The selected mailbox was deleted\r\n");
 	}
+	if (im->change->rc == RC_OK && args->given.ptr != NULL && im->rev2)
+		list_out_line(im, LIST_NONEXISTENT, NULL, args->name, args->given);
 	return conclude(im);
 }
 
@@ -206,26 +233,34 @@ rename_parse(struct imap *im, struct cursor *c)
 {
 	struct mailbox_args *args = new_args(im, c);
 
-	return args != NULL && cur_space(c) && parse_mailbox(im, c, &args->name) && cur_space(c) &&
-	       parse_mailbox(im, c, &args->new_name);
+	return args != NULL && cur_space(c) && take_name(im, c, &args->name, &args->given) &&
+	       cur_space(c) && take_name(im, c, &args->new_name, &args->new_given);
 }
 
-static bool
-rename_check(struct imap *im)
+/* "If the normalized version of any of these 2 parameters differs [...] the OLDNAME value being
+ * the supplied existing mailbox name" [RFC 9051 s6.3.6] */
+static void
+tell_renamed(struct imap *im, const struct mailbox_args *args)
 {
-	struct mailbox_args *args = im->args;
+	struct mailbox_info box;
+	struct err e = ERR_INIT;
 
-	args->new_name = without_trailing_separator(args->new_name);
-	if (is_good_new_name(args->new_name))
-		return true;
-	imap_reply(im, IMAP_NO, "[CANNOT] Mailbox names hold no wildcards");
-	return false;
+	if (!im->rev2 || (args->given.ptr == NULL && args->new_given.ptr == NULL))
+		return;
+	if (volume_get_mailbox(im->volume, im->change->u.mailbox.id, &im->arena, &box, &e) == RC_OK)
+		imap_out_list(im, &box, args->given.ptr != NULL ? args->given : args->name);
 }
 
 static enum imap_result
 rename_run(struct imap *im)
 {
-	return im->change == NULL ? submit(im, CHANGE_MAILBOX_RENAME) : conclude(im);
+	struct mailbox_args *args = im->args;
+
+	if (im->change == NULL)
+		return submit_new_name(im, CHANGE_MAILBOX_RENAME, args->new_name);
+	if (im->change->rc == RC_OK)
+		tell_renamed(im, args);
+	return conclude(im);
 }
 
 /* ---- SUBSCRIBE and UNSUBSCRIBE ---- */
@@ -264,7 +299,6 @@ subscribe_run(struct imap *im)
 
 	if (im->change != NULL)
 		return conclude(im);
-	args->name = without_trailing_separator(args->name);
 	rc = volume_find_mailbox(im->volume, im->account, args->name, &im->arena, &box, &e);
 	if (rc == RC_OK)
 		return submit_subscribe(im, true);
@@ -275,13 +309,9 @@ subscribe_run(struct imap *im)
 static enum imap_result
 unsubscribe_run(struct imap *im)
 {
-	struct mailbox_args *args = im->args;
-
-	if (im->change == NULL) {
-		args->name = without_trailing_separator(args->name);
+	if (im->change == NULL)
 		return submit_subscribe(im, false);
-	}
-	if (im->change->rc == RC_NOT_FOUND) {
+	if (im->change->rc == RC_DENIED || im->change->rc == RC_LIMIT) {        /* no name at all */
 		imap_reply(im, IMAP_OK, "UNSUBSCRIBE completed, it was not subscribed");
 		return IMAP_DONE;
 	}
@@ -312,7 +342,6 @@ const struct imap_command imap_cmd_rename = {
 	.states = AFTER_LOGIN,
 	.effect = EFFECT_NONE,
 	.parse = rename_parse,
-	.check = rename_check,
 	.run = rename_run,
 };
 

@@ -1,4 +1,9 @@
-/* cmd_status - STATUS [RFC 9051 s6.3.11], with SIZE and DELETED, and APPENDLIMIT [RFC 7889]. */
+/* cmd_status - STATUS [RFC 9051 s6.3.11], with the items of CONDSTORE [RFC 7162 s3.1.7],
+ * APPENDLIMIT [RFC 7889 s3.1], OBJECTID [RFC 8474 s4.3] and QUOTA [RFC 9208 s4.1.4].
+ *
+ * All values are counters of the mailbox's row: the cost does not follow the messages. RECENT is
+ * IMAP4rev1's; where a client has enabled IMAP4rev2 it is no item any more [RFC 9051 s9].
+ */
 #include "server/imap/commands.h"
 #include "server/imap/status.h"
 
@@ -10,23 +15,34 @@ enum status_item {
 	STATUS_UNSEEN = 1 << 4,
 	STATUS_DELETED = 1 << 5,
 	STATUS_SIZE = 1 << 6,
-	STATUS_APPENDLIMIT = 1 << 7,
+	STATUS_HIGHESTMODSEQ = 1 << 7,
+	STATUS_APPENDLIMIT = 1 << 8,
+	STATUS_MAILBOXID = 1 << 9,
+	STATUS_DELETED_STORAGE = 1 << 10,
 };
 
 static const struct {
 	const char      *name;
 	enum status_item item;
 } item_names[] = {
-	{ "MESSAGES", STATUS_MESSAGES },       { "RECENT", STATUS_RECENT },   { "UIDNEXT", STATUS_UIDNEXT },
-	{ "UIDVALIDITY", STATUS_UIDVALIDITY }, { "UNSEEN", STATUS_UNSEEN },   { "DELETED", STATUS_DELETED },
-	{ "SIZE", STATUS_SIZE },               { "APPENDLIMIT", STATUS_APPENDLIMIT },
+	{ "MESSAGES", STATUS_MESSAGES },
+	{ "RECENT", STATUS_RECENT },
+	{ "UIDNEXT", STATUS_UIDNEXT },
+	{ "UIDVALIDITY", STATUS_UIDVALIDITY },
+	{ "UNSEEN", STATUS_UNSEEN },
+	{ "DELETED", STATUS_DELETED },
+	{ "SIZE", STATUS_SIZE },
+	{ "HIGHESTMODSEQ", STATUS_HIGHESTMODSEQ },
+	{ "APPENDLIMIT", STATUS_APPENDLIMIT },
+	{ "MAILBOXID", STATUS_MAILBOXID },
+	{ "DELETED-STORAGE", STATUS_DELETED_STORAGE },
 };
 
 #define ITEM_COUNT (sizeof item_names / sizeof item_names[0])
 
 /* status-att = "MESSAGES" / "UIDNEXT" / ...                         [RFC 9051 s9] */
 static bool
-parse_status_item(struct cursor *c, uint32_t *items)
+parse_status_item(const struct imap *im, struct cursor *c, uint32_t *items)
 {
 	struct cursor ahead = *c;
 	struct slice name;
@@ -34,53 +50,87 @@ parse_status_item(struct cursor *c, uint32_t *items)
 	if (!parse_atom(&ahead, &name))
 		name = SLICE_NONE;
 	for (size_t i = 0; i < ITEM_COUNT; i++) {
-		if (slice_eq_nocase(name, slice_str(item_names[i].name))) {
-			*items |= item_names[i].item;
-			*c = ahead;
-			return true;
-		}
+		if (!slice_eq_nocase(name, slice_str(item_names[i].name)) ||
+		    (im->rev2 && item_names[i].item == STATUS_RECENT))
+			continue;
+		*items |= item_names[i].item;
+		*c = ahead;
+		return true;
 	}
-	return cur_fail(
-	    c, "MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE or APPENDLIMIT");
+	return cur_fail(c, "MESSAGES, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE, HIGHESTMODSEQ, "
+	                   "APPENDLIMIT, MAILBOXID or DELETED-STORAGE");
 }
 
 bool
-parse_status_items(struct cursor *c, uint32_t *items)
+parse_status_items(struct imap *im, struct cursor *c, uint32_t *items)
 {
 	*items = 0;
 	if (!cur_want(c, '('))
 		return false;
 	do {
-		if (!parse_status_item(c, items))
+		if (!parse_status_item(im, c, items))
 			return false;
 	} while (cur_take(c, ' '));
 	return cur_want(c, ')');
 }
 
-static uint64_t
-item_value(const struct imap *im, const struct mailbox_info *box, enum status_item item)
+static uint32_t
+count_recent(const struct mailbox_info *box)
 {
 	uint32_t fresh = box->uidnext > box->recent_from ? box->uidnext - box->recent_from : 0;
 
+	return fresh < box->exists ? fresh : box->exists;
+}
+
+static void
+out_value(struct imap *im, const struct mailbox_info *box, enum status_item item)
+{
+	struct buf *out = imap_out(im);
+
 	switch (item) {
 	case STATUS_MESSAGES:
-		return box->exists;
+		buf_append_u64(out, box->exists);
+		break;
 	case STATUS_RECENT:
-		return fresh < box->exists ? fresh : box->exists;
+		buf_append_u64(out, count_recent(box));
+		break;
 	case STATUS_UIDNEXT:
-		return box->uidnext;
+		buf_append_u64(out, box->uidnext);
+		break;
 	case STATUS_UIDVALIDITY:
-		return box->uidvalidity;
+		buf_append_u64(out, box->uidvalidity);
+		break;
 	case STATUS_UNSEEN:
-		return box->unseen;
+		buf_append_u64(out, box->unseen);
+		break;
 	case STATUS_DELETED:
-		return box->deleted;
+		buf_append_u64(out, box->deleted);
+		break;
 	case STATUS_SIZE:
-		return box->size;
+		buf_append_u64(out, box->size);
+		break;
+	case STATUS_HIGHESTMODSEQ:
+		buf_append_u64(out, box->highestmodseq);
+		break;
 	case STATUS_APPENDLIMIT:
-		return session_conf(im->s)->limits.message_size;
+		buf_append_u64(out, session_conf(im->s)->limits.message_size);
+		break;
+	case STATUS_MAILBOXID:
+		buf_append_byte(out, '(');
+		imap_out_mailboxid(out, box->mailboxid);
+		buf_append_byte(out, ')');
+		break;
+	case STATUS_DELETED_STORAGE:
+		buf_append_u64(out, box->deleted_size);
+		break;
 	}
-	return 0;
+}
+
+void
+imap_status_enables(struct imap *im, uint32_t items)
+{
+	if ((items & STATUS_HIGHESTMODSEQ) != 0)
+		imap_enable_condstore(im);
 }
 
 void
@@ -98,7 +148,7 @@ imap_out_status(struct imap *im, const struct mailbox_info *box, uint32_t items)
 		buf_append_str(out, gap);
 		buf_append_str(out, item_names[i].name);
 		buf_append_byte(out, ' ');
-		buf_append_u64(out, item_value(im, box, item_names[i].item));
+		out_value(im, box, item_names[i].item);
 		gap = " ";
 	}
 	buf_append_str(out, ")\r\n");
@@ -119,7 +169,7 @@ status_parse(struct imap *im, struct cursor *c)
 		return cur_fail(c, "shorter command (memory limit)");
 	im->args = args;
 	return cur_space(c) && parse_mailbox(im, c, &args->name) && cur_space(c) &&
-	       parse_status_items(c, &args->items);
+	       parse_status_items(im, c, &args->items);
 }
 
 static enum imap_result
@@ -134,6 +184,7 @@ status_run(struct imap *im)
 		imap_reply_error(im, rc, &e);
 		return IMAP_DONE;
 	}
+	imap_status_enables(im, args->items);
 	imap_out_status(im, &box, args->items);
 	imap_reply(im, IMAP_OK, "STATUS completed");
 	return IMAP_DONE;

@@ -128,6 +128,9 @@ void imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...) PRIN
  * [UNAVAILABLE], [SERVERBUG], ... with a fixed sentence [RFC 5530]; what operators need is logged here, once. When
  * im->change is durable all the same, the session ends with BYE instead [design I1]. */
 void imap_reply_error(struct imap *im, enum rc rc, const struct err *e);
+/* NO for the target of APPEND, COPY and the like that does not exist: with TRYCREATE unless no mailbox can have the
+ * name. */
+void imap_reply_no_target(struct imap *im, struct slice name);
 
 /* Write "* BYE text" and end the session after this step. From run, check, input or imap_tell_changes. */
 void imap_bye(struct imap *im, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -140,6 +143,11 @@ void imap_out_astring(struct buf *out, struct slice s);         /* atom, quoted 
 void imap_out_string(struct buf *out, struct slice s);          /* quoted or literal; NUL goes out as 0x80 */
 void imap_out_nstring(struct buf *out, struct slice s);         /* NIL for ptr NULL */
 void imap_out_mailbox(struct imap *im, struct slice utf8_name); /* modified UTF-7 unless im->utf8 */
+/* "* LIST (attributes) "/" name", and with a `given` of parse_mailbox_given in IMAP4rev2 its OLDNAME: what SELECT, and
+ * commands with a name in another form than NFC, tell of a mailbox. */
+void imap_out_list(struct imap *im, const struct mailbox_info *box, struct slice given);
+/* The objectid of a mailbox, "M0123..." [RFC 8474 s4]. */
+void imap_out_mailboxid(struct buf *out, const uint8_t id[MAILBOXID_LEN]);
 void imap_out_flags(struct buf *out, uint32_t flags, struct slice keywords, bool recent);       /* "(\Seen $x)" */
 void imap_out_date(struct buf *out, struct mail_date d);        /* "17-Jul-1996 02:44:25 -0700", quoted */
 
@@ -210,8 +218,13 @@ bool parse_atom(struct cursor *c, struct slice *out);
 bool parse_number(struct cursor *c, uint32_t *out);
 bool parse_number64(struct cursor *c, uint64_t *out);
 bool parse_nz_number(struct cursor *c, uint32_t *out);
+/* What a name becomes that can be no mailbox's; volume_find_mailbox gives RC_NOT_FOUND, CREATE RC_DENIED for it. */
+#define IMAP_NAME_OF_NONE SLICE("\x7f")
 /* A mailbox name to UTF-8 NFC: modified UTF-7 undone unless im->utf8, INBOX folded, trailing "/" kept. */
 bool parse_mailbox(struct imap *im, struct cursor *c, struct slice *out);
+/* The same; *given is the name in UTF-8 as the client wrote it when that was not in NFC, for OLDNAME [RFC 9051
+ * s6.3.9.7]; else its ptr is NULL. */
+bool parse_mailbox_given(struct imap *im, struct cursor *c, struct slice *out, struct slice *given);
 /* A pattern of LIST as on the wire; imap_name_from_wire makes it comparable with names. */
 bool parse_list_mailbox(struct cursor *c, struct arena *a, struct slice *out);
 /* The second half of parse_mailbox, into im->arena. */

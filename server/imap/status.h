@@ -5,7 +5,9 @@
 #include "server/imap/imap.h"
 
 /* "(" status-att *(SP status-att) ")": bits into *items. */
-bool parse_status_items(struct cursor *c, uint32_t *items);
+bool parse_status_items(struct imap *im, struct cursor *c, uint32_t *items);
+/* Asking for HIGHESTMODSEQ is a CONDSTORE-enabling command [RFC 7162 s3.1]; before the first imap_out_status. Pool. */
+void imap_status_enables(struct imap *im, uint32_t items);
 /* "* STATUS name (...)": from counters of the row, so the cost does not follow the messages. */
 void imap_out_status(struct imap *im, const struct mailbox_info *box, uint32_t items);
 

@@ -261,9 +261,9 @@ static const struct parse_case cases[] = {
 	{ "mailbox: trailing separator kept", do_mailbox, IN("foo/"), "foo/", 0 },
 	{ "mailbox: 8 bit in modified UTF-7", do_mailbox, IN("\"\xc3\xa4\""),
 	  "expected mailbox name in modified UTF-7", 0 },
-	{ "mailbox: open shift", do_mailbox, IN("&AOQ"), "expected mailbox name in modified UTF-7", 0 },
+	{ "mailbox: open shift", do_mailbox, IN("&AOQ"), "\x7f", 0 },
 	{ "mailbox: UTF-8 made NFC", do_mailbox_utf8, IN("\"a\xcc\x88&\""), "\xc3\xa4&", 0 },
-	{ "mailbox: not UTF-8", do_mailbox_utf8, IN("\"\xff\""), "expected mailbox name in UTF-8, at most 1000 octets", 0 },
+	{ "mailbox: not UTF-8", do_mailbox_utf8, IN("\"\xff\""), "expected mailbox name in UTF-8", 0 },
 
 	{ "flags", do_flags, IN("(\\Seen \\deleted $Fwd x)"), "12 $Fwd x", 0 },
 	{ "flags: empty list", do_flags, IN("() "), "0", 1 },

@@ -138,7 +138,7 @@ test_copy(void **state)
 	rig_expect(s, "1 COPY 2,4 Archive", copyuid("Archive", "1 OK [COPYUID %u 2,4 1:2] COPY completed\r\n"));
 	rig_expect(s, "2 UID COPY 1 \"Archive\"", copyuid("Archive", "2 OK [COPYUID %u 1 3] UID COPY completed\r\n"));
 	rig_expect(s, "3 UID COPY 50:60 Archive", "3 OK UID COPY completed\r\n");
-	rig_expect(s, "4 COPY 1 nowhere", "4 NO [TRYCREATE] There is no such mailbox\r\n");
+	rig_expect(s, "4 COPY 1 nowhere", "4 NO [TRYCREATE] No such mailbox\r\n");
 	rig_expect(s, "5 COPY 5 Archive", "5 BAD Message number 5 of 4 is not there\r\n");
 	rig_expect(s, "6 COPY 3 INBOX",
 	           copyuid("INBOX", "* 5 EXISTS\r\n* 5 RECENT\r\n6 OK [COPYUID %u 3 5] COPY completed\r\n"));
@@ -160,7 +160,7 @@ test_move(void **state)
 	           "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n1 OK MOVE completed\r\n"));
 	rig_expect(s, "2 UID MOVE 5 Archive", copyuid("Archive", "* OK [COPYUID %u 5 3] Moved\r\n"
 	           "* 3 EXPUNGE\r\n2 OK UID MOVE completed\r\n"));
-	rig_expect(s, "3 MOVE 1 nowhere", "3 NO [TRYCREATE] There is no such mailbox\r\n");
+	rig_expect(s, "3 MOVE 1 nowhere", "3 NO [TRYCREATE] No such mailbox\r\n");
 	rig_expect(s, "4 UID MOVE 3 Archive", "4 OK UID MOVE completed\r\n");
 	rig_expect(s, "5 FETCH 1:* UID", "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 4)\r\n5 OK FETCH completed\r\n");
 	rig_expect(other, "6 NOOP", "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n6 OK NOOP completed\r\n");
