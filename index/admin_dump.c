@@ -264,6 +264,9 @@ static const struct bit_name use_names[] = {
 	{ USE_SENT, "\\Sent" },
 	{ USE_TRASH, "\\Trash" },
 	{ USE_IMPORTANT, "\\Important" },
+	{ USE_SNOOZED, "\\Snoozed" },
+	{ USE_SCHEDULED, "\\Scheduled" },
+	{ USE_MEMOS, "\\Memos" },
 	{ 0, NULL },
 };
 
@@ -308,6 +311,8 @@ emit_account(struct emit *em, const struct record_account *r)
 	emit_u64(em, "generation", r->generation);
 	emit_time(em, "created", r->created_us);
 	emit_u64(em, "quota", r->quota_bytes);
+	emit_u64(em, "quota_messages", r->quota_messages);
+	emit_text(em, "hidden", r->hidden);
 	emit_bool(em, "deleted", r->deleted);
 }
 

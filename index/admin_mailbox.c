@@ -8,6 +8,7 @@ static const struct {
 	{ USE_ALL, "\\All" },         { USE_ARCHIVE, "\\Archive" }, { USE_DRAFTS, "\\Drafts" },
 	{ USE_FLAGGED, "\\Flagged" }, { USE_JUNK, "\\Junk" },       { USE_SENT, "\\Sent" },
 	{ USE_TRASH, "\\Trash" },     { USE_IMPORTANT, "\\Important" },
+	{ USE_SNOOZED, "\\Snoozed" }, { USE_SCHEDULED, "\\Scheduled" }, { USE_MEMOS, "\\Memos" },
 };
 
 #define USES (sizeof uses / sizeof uses[0])

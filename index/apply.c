@@ -10,7 +10,7 @@
 
 /* How a mailbox row changes. */
 struct delta {
-	int64_t     exists, unseen, deleted, size;
+	int64_t     exists, unseen, deleted, size, deleted_size;
 	mail_uid    uidnext;
 	mail_modseq modseq;
 	mail_uid    first_new;
@@ -98,17 +98,18 @@ update_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct er
 {
 	return db_run(ap->db,
 	              "UPDATE mailbox SET exists_=exists_+?2, unseen=unseen+?3, "
-	              "deleted=deleted+?4, size=size+?5,"
+	              "deleted=deleted+?4, size=size+?5, deleted_size=deleted_size+?8,"
 	              " uidnext=max(uidnext, ?6), highestmodseq=max(highestmodseq, ?7) WHERE id=?1",
 	              DB_ARGS(DB_NUM(id), DB_NUM(d->exists), DB_NUM(d->unseen), DB_NUM(d->deleted),
-	                      DB_NUM(d->size), DB_NUM(d->uidnext), DB_NUM(d->modseq)),
+	                      DB_NUM(d->size), DB_NUM(d->uidnext), DB_NUM(d->modseq),
+	                      DB_NUM(d->deleted_size)),
 	              e);
 }
 
 static enum rc
 make_stub(struct apply *ap, mailbox_id id, struct err *e)
 {
-	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, X'')",
+	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'')",
 	              DB_ARGS(DB_NUM(id)), e);
 }
 
@@ -244,11 +245,12 @@ apply_account(struct apply *ap, const struct record_account *r, struct err *e)
 		return rc == RC_NOMEM ? rc :
 		                        err_set(e, RC_SYNTAX, "account record with a bad name");
 	return db_run(ap->db,
-	              "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0) ON CONFLICT(id) DO "
-	              "UPDATE SET"
-	              " name=?2, name_key=?3, generation=?4, created=?5, quota=?6",
+	              "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8) ON CONFLICT(id)"
+	              " DO UPDATE SET name=?2, name_key=?3, generation=?4, created=?5, quota=?6,"
+	              " quota_messages=?7, hidden=?8",
 	              DB_ARGS(DB_NUM(r->id), DB_BYTES(r->name), DB_BYTES(key),
-	                      DB_NUM(r->generation), DB_NUM(r->created_us), DB_NUM(r->quota_bytes)),
+	                      DB_NUM(r->generation), DB_NUM(r->created_us), DB_NUM(r->quota_bytes),
+	                      DB_NUM(r->quota_messages), DB_BYTES(r->hidden)),
 	              e);
 }
 
@@ -312,7 +314,7 @@ apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	return db_run(ap->db,
-	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, ?7, ?8)"
+	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8)"
 	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
 	              "uidnext=max(uidnext, ?5),"
 	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8",
@@ -458,6 +460,7 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 	d->unseen += (m->flags & FLAG_SEEN) == 0;
 	d->deleted += (m->flags & FLAG_DELETED) != 0;
 	d->size += (int64_t)size;
+	d->deleted_size += (m->flags & FLAG_DELETED) != 0 ? (int64_t)size : 0;
 	return RC_OK;
 }
 
@@ -489,7 +492,7 @@ sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct d
 
 	rc = db_first(ap->db, &q,
 	              "SELECT count(*), total(flags & 8 = 0), total(flags & 4 != 0), "
-	              "coalesce(sum(size), 0)"
+	              "coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE flags & 4 != 0), 0)"
 	              " FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
 	              DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
 	if (rc != RC_OK)
@@ -498,6 +501,7 @@ sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct d
 	d->unseen = (int64_t)db_u64(q, 1);
 	d->deleted = (int64_t)db_u64(q, 2);
 	d->size = (int64_t)db_u64(q, 3);
+	d->deleted_size = (int64_t)db_u64(q, 4);
 	db_end(q);
 	return RC_OK;
 }
@@ -529,6 +533,7 @@ apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
 			return rc;
 		d.unseen += ((r->flags & FLAG_SEEN) == 0 ? old.exists : 0) - old.unseen;
 		d.deleted += ((r->flags & FLAG_DELETED) != 0 ? old.exists : 0) - old.deleted;
+		d.deleted_size += ((r->flags & FLAG_DELETED) != 0 ? old.size : 0) - old.deleted_size;
 	}
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }
@@ -572,6 +577,7 @@ apply_expunge(struct apply *ap, const struct record_expunge *r, struct err *e)
 		d.unseen -= old.unseen;
 		d.deleted -= old.deleted;
 		d.size -= old.size;
+		d.deleted_size -= old.deleted_size;
 	}
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }

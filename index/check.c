@@ -154,13 +154,13 @@ struct table {
 
 static const struct table tables[] = {
 	{ "account", ACCOUNT_NAME, 1,
-	  "SELECT id, name, name_key, generation, created, quota, used_bytes, used_messages"
-	  " FROM account ORDER BY id" },
+	  "SELECT id, name, name_key, generation, created, quota, used_bytes, used_messages,"
+	  " quota_messages, hidden FROM account ORDER BY id" },
 	{ "credential", ACCOUNT_NAME, 2,
 	  "SELECT account, name, value FROM credential ORDER BY account, name" },
 	{ "mailbox", MAILBOX_NAME, 1,
 	  "SELECT id, account, name, uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted,"
-	  " size, special_use, mailboxid FROM mailbox ORDER BY id" },
+	  " size, deleted_size, special_use, mailboxid FROM mailbox ORDER BY id" },
 	{ "subscription", ACCOUNT_NAME, 2,
 	  "SELECT account, name FROM subscription ORDER BY account, name" },
 	{ "keyword", MAILBOX_NAME, 2,

@@ -18,9 +18,10 @@ static const char tidy[] =
 	"DELETE FROM credential WHERE account NOT IN (SELECT id FROM account);"
 	"DELETE FROM subscription WHERE account NOT IN (SELECT id FROM account);"
 
-	"UPDATE mailbox SET (exists_, unseen, deleted, size) ="
+	"UPDATE mailbox SET (exists_, unseen, deleted, size, deleted_size) ="
 	" (SELECT count(*), coalesce(sum(flags & 8 = 0), 0), coalesce(sum(flags & 4 != 0), 0),"
-	" coalesce(sum(size), 0) FROM message WHERE message.mailbox = mailbox.id);"
+	" coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE flags & 4 != 0), 0)"
+	" FROM message WHERE message.mailbox = mailbox.id);"
 
 	"UPDATE account SET (used_bytes, used_messages) ="
 	" (SELECT coalesce(sum(size), 0), coalesce(sum(exists_), 0) FROM mailbox"

@@ -19,6 +19,7 @@ mailbox_from_row(sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, str
 		.size = db_u64(q, 9),
 		.recent_from = (mail_uid)db_u64(q, 4),
 		.special_use = (uint32_t)db_u64(q, 10),
+		.deleted_size = db_u64(q, 12),
 	};
 	if (out->name.ptr == NULL)
 		return err_nomem(e);
@@ -74,8 +75,12 @@ account_from_row(sqlite3_stmt *q, struct arena *a, struct account_info *out, str
 		.quota_bytes = db_u64(q, 4),
 		.used_bytes = db_u64(q, 5),
 		.used_messages = db_u64(q, 6),
+		.quota_messages = db_u64(q, 7),
+		.hidden = SLICE(""),
 	};
-	return out->name.ptr != NULL ? RC_OK : err_nomem(e);
+	if (db_bytes(q, 8).len > 0)
+		out->hidden = arena_dup(a, db_bytes(q, 8));
+	return out->name.ptr != NULL && out->hidden.ptr != NULL ? RC_OK : err_nomem(e);
 }
 
 enum rc

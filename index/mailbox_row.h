@@ -7,12 +7,12 @@
 
 /* The columns that mailbox_from_row takes, in its order, of a table or alias m. */
 #define MAILBOX_COLUMNS "m.id, m.account, m.name, m.uidvalidity, m.uidnext, m.highestmodseq, m.exists_, m.unseen," \
-                        " m.deleted, m.size, m.special_use, m.mailboxid"
+                        " m.deleted, m.size, m.special_use, m.mailboxid, m.deleted_size"
 /* The two more that the public queries want: subscribed, has_children. '0' is the byte after '/'. */
 #define MAILBOX_EXTRA   ", EXISTS(SELECT 1 FROM subscription s WHERE s.account=m.account AND s.name=m.name)," \
                         " EXISTS(SELECT 1 FROM mailbox c WHERE c.account=m.account" \
                         " AND c.name > CAST(m.name || X'2f' AS BLOB) AND c.name < CAST(m.name || X'30' AS BLOB))"
-#define MAILBOX_EXTRA_COLUMN 12
+#define MAILBOX_EXTRA_COLUMN 13
 
 /* recent_from is set to uidnext. RC_NOMEM: arena full. RC_CORRUPT: numbers that no mailbox has; they must not get into
  * the log. */
@@ -22,7 +22,7 @@ MUST_USE enum rc mailbox_get(struct db *db, mailbox_id id, struct arena *a, stru
 MUST_USE enum rc mailbox_find(struct db *db, account_id account, struct slice name, struct arena *a,
                               struct mailbox_info *out, struct err *e);
 
-#define ACCOUNT_COLUMNS "id, name, generation, created, quota, used_bytes, used_messages"
+#define ACCOUNT_COLUMNS "id, name, generation, created, quota, used_bytes, used_messages, quota_messages, hidden"
 MUST_USE enum rc account_from_row(sqlite3_stmt *q, struct arena *a, struct account_info *out, struct err *e);
 MUST_USE enum rc account_get(struct db *db, account_id id, struct arena *a, struct account_info *out, struct err *e);
 /* By folded name. */

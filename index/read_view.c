@@ -253,3 +253,118 @@ view_changes_fini(struct view_changes *c)
 	uid_set_fini(&c->added);
 	uid_set_fini(&c->vanished);
 }
+
+/* ---- which of these have changed ---- */
+
+/* What the set can have at most in this mailbox. */
+static uint64_t
+count_members(const struct uid_set *uids, mail_uid uidnext)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < uids->count && uids->ranges[i].first < uidnext; i++) {
+		uint64_t last = uids->ranges[i].last < uidnext ? uids->ranges[i].last : uidnext - 1;
+
+		n += last - uids->ranges[i].first + 1;
+	}
+	return n;
+}
+
+/* Have fewer than `enough` messages changed? Looks at no more. */
+static enum rc
+are_few(struct db *db, mailbox_id mailbox, mail_modseq since, uint64_t enough, bool *few, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(db, &q,
+	                      "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
+	                      " WHERE mailbox=?1 AND modseq > ?2 LIMIT ?3)",
+	                      DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(enough)), e);
+
+	if (rc != RC_OK)
+		return rc;
+	*few = db_u64(q, 0) < enough;
+	db_end(q);
+	return RC_OK;
+}
+
+static bool
+add_common(struct uid_set *out, const struct uid_set *a, const struct uid_set *b)
+{
+	for (size_t i = 0, k = 0; i < a->count && k < b->count;) {
+		struct uid_range x = a->ranges[i], y = b->ranges[k];
+		mail_uid first = x.first > y.first ? x.first : y.first;
+		mail_uid last = x.last < y.last ? x.last : y.last;
+
+		if (first <= last && !uid_set_add(out, first, last))
+			return false;
+		if (x.last < y.last)
+			i++;
+		else
+			k++;
+	}
+	return true;
+}
+
+/* All that changed, sorted, and of them the members. */
+static enum rc
+find_by_modseq(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
+               struct uid_set *out, struct err *e)
+{
+	struct uid_set changed;
+	enum rc rc;
+
+	uid_set_init(&changed, CHANGED_RANGES_MAX);
+	rc = add_uids(db,
+	              db_query(db,
+	                       "SELECT uid FROM message INDEXED BY message_modseq"
+	                       " WHERE mailbox=?1 AND modseq > ?2 ORDER BY uid",
+	                       DB_ARGS(DB_NUM(mailbox), DB_NUM(since)), e),
+	              &changed, e);
+	if (rc == RC_OK && !add_common(out, &changed, uids))
+		rc = err_set(e, RC_LIMIT, "more than %zu ranges of UIDs", out->max);
+	uid_set_fini(&changed);
+	return rc;
+}
+
+/* Each member is looked at. */
+static enum rc
+find_by_uid(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
+            struct uid_set *out, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; rc == RC_OK && i < uids->count; i++)
+		rc = add_uids(db,
+		              db_query(db,
+		                       "SELECT uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+		                       " AND +modseq > ?4 ORDER BY uid",
+		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(uids->ranges[i].first),
+		                               DB_NUM(uids->ranges[i].last), DB_NUM(since)),
+		                       e),
+		              out, e);
+	return rc;
+}
+
+enum rc
+volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
+                    struct uid_set *out, struct err *e)
+{
+	struct extent x;
+	bool few = false;
+	struct db *db;
+	enum rc rc;
+
+	uid_set_reset(out);
+	rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = read_extent(db, mailbox, &x, e);
+	/* What changed must be sorted: it has to be much less to be worth it. */
+	if (rc == RC_OK)
+		rc = are_few(db, mailbox, since, count_members(uids, (mail_uid)x.uidnext) / 4 + 1, &few, e);
+	if (rc == RC_OK)
+		rc = few ? find_by_modseq(db, mailbox, uids, since, out, e) :
+		           find_by_uid(db, mailbox, uids, since, out, e);
+	db_pool_return(v->pool, &db);
+	return rc;
+}

@@ -61,6 +61,7 @@ MUST_USE enum rc resolve_subscribe(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_create(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_delete(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_quota(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_account_hide(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_credential(struct resolver *rs, struct err *e);
 
 /* Move or copy messages (COPY, MOVE, RENAME of INBOX), inside an open frame: rows of `uids` go to the end of `target`. */

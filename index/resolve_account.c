@@ -5,6 +5,7 @@
  */
 #include "index/resolve.h"
 
+#include "index/hidden.h"
 #include "index/names.h"
 
 static const struct {
@@ -80,6 +81,8 @@ resolve_account_create(struct resolver *rs, struct err *e)
 		.generation = 1,
 		.created_us = resolve_now_us(),
 		.quota_bytes = c->quota_bytes,
+		.quota_messages = c->quota_messages,
+		.hidden = SLICE(""),
 	};
 	rc = new_account_name(rs, &r.u.account.name, e);
 	if (rc == RC_OK)
@@ -96,35 +99,80 @@ resolve_account_create(struct resolver *rs, struct err *e)
 	return resolve_frame_end(rs, e);
 }
 
-/* The record that states this account again, with one thing different. */
+/* The record that states this account as it is, for one who changes a field of it. */
 static enum rc
-change_account(struct resolver *rs, uint64_t quota, bool deleted, struct err *e)
+restate_account(struct resolver *rs, struct record *r, struct err *e)
 {
-	struct record r = { .type = RECORD_ACCOUNT };
 	struct account_info a;
-	enum rc rc;
+	enum rc rc = resolve_account(rs, rs->c->u.account.id, &a, e);
 
-	rc = resolve_account(rs, rs->c->u.account.id, &a, e);
 	if (rc != RC_OK)
 		return rc;
-	r.u.account =
-		(struct record_account){ a.id, a.generation, a.name, a.created_us, quota, deleted };
-	rc = resolve_frame_begin(rs, e);
+	*r = (struct record){ .type = RECORD_ACCOUNT };
+	r->u.account = (struct record_account){
+		.id = a.id,
+		.generation = a.generation,
+		.name = a.name,
+		.created_us = a.created_us,
+		.quota_bytes = a.quota_bytes,
+		.quota_messages = a.quota_messages,
+		.hidden = a.hidden,
+	};
+	return RC_OK;
+}
+
+static enum rc
+write_account(struct resolver *rs, struct record *r, struct err *e)
+{
+	enum rc rc = resolve_frame_begin(rs, e);
+
 	if (rc == RC_OK)
-		rc = resolve_add(rs, &r, e);
+		rc = resolve_add(rs, r, e);
 	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
 }
 
 enum rc
 resolve_account_delete(struct resolver *rs, struct err *e)
 {
-	return change_account(rs, 0, true, e);
+	struct record r;
+	enum rc rc = restate_account(rs, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	r.u.account.quota_bytes = r.u.account.quota_messages = 0;
+	r.u.account.hidden = SLICE("");
+	r.u.account.deleted = true;
+	return write_account(rs, &r, e);
 }
 
 enum rc
 resolve_account_quota(struct resolver *rs, struct err *e)
 {
-	return change_account(rs, rs->c->u.account.quota_bytes, false, e);
+	struct record r;
+	enum rc rc = restate_account(rs, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	r.u.account.quota_bytes = rs->c->u.account.quota_bytes;
+	r.u.account.quota_messages = rs->c->u.account.quota_messages;
+	return write_account(rs, &r, e);
+}
+
+enum rc
+resolve_account_hide(struct resolver *rs, struct err *e)
+{
+	struct slice hidden;
+	struct record r;
+	enum rc rc = hidden_normalise(rs->c->u.account.hidden, &rs->scratch, &hidden, e);
+
+	if (rc == RC_SYNTAX || rc == RC_DENIED || rc == RC_LIMIT)
+		rs->refused = true;
+	if (rc == RC_OK)
+		rc = restate_account(rs, &r, e);
+	if (rc != RC_OK)
+		return rc;
+	r.u.account.hidden = hidden;
+	return write_account(rs, &r, e);
 }
 
 enum rc

@@ -5,6 +5,9 @@
  * change leaves no blob behind. A blob is written once for all targets of its message. What fits
  * goes into one frame; if the blobs are large, each gets a frame of its own, unreferenced, and one
  * frame of references follows.
+ *
+ * REPLACE [RFC 8508] is an append whose last frame also expunges a message: behind the references,
+ * so that the mailbox is never without the one or the other. Quotas see the difference only.
  */
 #include "index/resolve.h"
 
@@ -18,12 +21,24 @@
 struct plan_account {
 	account_id id;
 	uint64_t   room;        /* bytes left; UINT64_MAX: unlimited */
+	uint64_t   seats;       /* messages left; UINT64_MAX: unlimited */
 };
 
 struct plan {
 	struct plan_account *accounts;
 	size_t               count;
+	account_id           freed_of;  /* REPLACE: this account gets back, */
+	uint64_t             freed;     /* bytes, of one message; 0 and no account otherwise */
 };
+
+/* What a limit leaves, and what is given back: who is over it may still replace like by like. */
+static uint64_t
+room_left(uint64_t limit, uint64_t used, uint64_t freed)
+{
+	if (limit == 0)
+		return UINT64_MAX;
+	return (limit > used ? limit - used : 0) + freed;
+}
 
 static enum rc
 plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_account **out,
@@ -42,12 +57,11 @@ plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_acc
 	if (rc != RC_OK)
 		return rc;
 	*out = &p->accounts[p->count++];
-	(*out)->id = id;
-	if (info.quota_bytes == 0)
-		(*out)->room = UINT64_MAX;
-	else
-		(*out)->room =
-			info.quota_bytes > info.used_bytes ? info.quota_bytes - info.used_bytes : 0;
+	**out = (struct plan_account){
+		.id = id,
+		.room = room_left(info.quota_bytes, info.used_bytes, id == p->freed_of ? p->freed : 0),
+		.seats = room_left(info.quota_messages, info.used_messages, id == p->freed_of),
+	};
 	return RC_OK;
 }
 
@@ -68,20 +82,50 @@ decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint
 		return RC_OK;
 	if (rc != RC_OK)
 		return rc;
-	if (m.uidnext == UINT32_MAX || (pa->room != UINT64_MAX && size > pa->room)) {
+	if (m.uidnext == UINT32_MAX || size > pa->room || pa->seats == 0) {
 		t->rc = RC_LIMIT;
 		return RC_OK;
 	}
 	if (pa->room != UINT64_MAX)
 		pa->room -= size;
+	if (pa->seats != UINT64_MAX)
+		pa->seats--;
+	return RC_OK;
+}
+
+/* The message that gives way must be there still. */
+static enum rc
+decide_replaced(struct resolver *rs, const struct change_append *ca, struct plan *p, struct err *e)
+{
+	struct mailbox_info m;
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	if (ca->replaced_uid == 0)
+		return RC_OK;
+	rc = mailbox_get(rs->db, ca->replaced_mailbox, &rs->scratch, &m, e);
+	if (rc == RC_OK)
+		rc = db_first(rs->db, &q, "SELECT size FROM message WHERE mailbox=?1 AND uid=?2",
+		              DB_ARGS(DB_NUM(ca->replaced_mailbox), DB_NUM(ca->replaced_uid)), e);
+	if (rc == RC_NOT_FOUND)
+		return resolve_refuse(rs, RC_CANCELLED, e, "the message to replace is gone");
+	if (rc != RC_OK)
+		return rc;
+	p->freed_of = m.account;
+	p->freed = db_u64(q, 0);
+	db_end(q);
 	return RC_OK;
 }
 
 static enum rc
 decide(struct resolver *rs, struct change_append *ca, struct err *e)
 {
-	struct plan p = { NULL, 0 };
+	struct plan p = { .accounts = NULL };
 	size_t targets = 0;
+	enum rc rc = decide_replaced(rs, ca, &p, e);
+
+	if (rc != RC_OK)
+		return rc;
 
 	for (uint32_t i = 0; i < ca->message_count; i++)
 		targets += ca->messages[i].target_count;
@@ -95,9 +139,7 @@ decide(struct resolver *rs, struct change_append *ca, struct err *e)
 		if (keywords_split(m->keywords, &rs->scratch, &words, e) != RC_OK)
 			return resolve_refuse(rs, e->code, e, "bad keywords");
 		for (uint32_t k = 0; k < m->target_count; k++) {
-			enum rc rc =
-				decide_target(rs, &p, &m->targets[k], ingested_size(m->content), e);
-
+			rc = decide_target(rs, &p, &m->targets[k], ingested_size(m->content), e);
 			if (rc != RC_OK)
 				return rc;
 			if (m->targets[k].rc != RC_OK && !ca->each_target)
@@ -204,6 +246,25 @@ add_blobs(struct resolver *rs, const struct change_append *ca, bool frame_each, 
 	return rc;
 }
 
+static enum rc
+expunge_replaced(struct resolver *rs, struct change_append *ca, struct err *e)
+{
+	const struct uid_range range = { ca->replaced_uid, ca->replaced_uid };
+	struct record r = { .type = RECORD_EXPUNGE };
+	struct mailbox_info m;
+	enum rc rc;
+
+	if (ca->replaced_uid == 0)
+		return RC_OK;
+	/* Read now: the new message may have raised its MODSEQ. */
+	rc = resolve_mailbox(rs, ca->replaced_mailbox, &m, e);
+	if (rc != RC_OK)
+		return rc;
+	ca->replaced_modseq = resolve_next_modseq(rs, &m);
+	r.u.expunge = (struct record_expunge){ m.id, ca->replaced_modseq, &range, 1 };
+	return resolve_add(rs, &r, e);
+}
+
 enum rc
 resolve_append(struct resolver *rs, struct err *e)
 {
@@ -223,5 +284,7 @@ resolve_append(struct resolver *rs, struct err *e)
 		rc = add_blobs(rs, ca, false, ids, e);
 	for (uint32_t i = 0; rc == RC_OK && i < ca->message_count; i++)
 		rc = add_references(rs, &ca->messages[i], ids[i], e);
+	if (rc == RC_OK)
+		rc = expunge_replaced(rs, ca, e);
 	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
 }

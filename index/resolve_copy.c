@@ -128,15 +128,22 @@ transfer_expunge(struct resolver *rs, struct transfer *t, struct err *e)
 	return resolve_add(rs, &r, e);
 }
 
+/* A limit of 0 is none. */
+static bool
+over(uint64_t limit, uint64_t used, uint64_t more)
+{
+	return limit != 0 && (used > limit || more > limit - used);
+}
+
 static enum rc
-check_quota(struct resolver *rs, account_id id, uint64_t bytes, struct err *e)
+check_quota(struct resolver *rs, account_id id, uint64_t bytes, uint32_t count, struct err *e)
 {
 	struct account_info a;
 	enum rc rc = resolve_account(rs, id, &a, e);
 
-	if (rc != RC_OK || a.quota_bytes == 0)
+	if (rc != RC_OK)
 		return rc;
-	if (a.used_bytes > a.quota_bytes || bytes > a.quota_bytes - a.used_bytes)
+	if (over(a.quota_bytes, a.used_bytes, bytes) || over(a.quota_messages, a.used_messages, count))
 		return resolve_refuse(rs, RC_LIMIT, e, "over quota");
 	return RC_OK;
 }
@@ -175,7 +182,7 @@ resolve_copy(struct resolver *rs, bool move, struct err *e)
 		rc = transfer_read(rs, &t, &m, &bytes, e);
 	/* A move within an account changes no usage. */
 	if (rc == RC_OK && !(move && source.account == target.account))
-		rc = check_quota(rs, target.account, bytes, e);
+		rc = check_quota(rs, target.account, bytes, t.count, e);
 	if (rc != RC_OK)
 		return rc;
 	c->uidvalidity = target.uidvalidity;

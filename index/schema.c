@@ -9,7 +9,8 @@ static const char tables[] =
 	" damaged INTEGER);"
 
 	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER,"
-	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER);"
+	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER,"
+	" quota_messages INTEGER, hidden BLOB);"
 	"CREATE INDEX account_name ON account(name_key);"
 
 	"CREATE TABLE credential(account INTEGER, name BLOB, value BLOB,"
@@ -17,7 +18,8 @@ static const char tables[] =
 
 	"CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account INTEGER, name BLOB,"
 	" uidvalidity INTEGER, uidnext INTEGER, highestmodseq INTEGER, exists_ INTEGER,"
-	" unseen INTEGER, deleted INTEGER, size INTEGER, special_use INTEGER, mailboxid BLOB);"
+	" unseen INTEGER, deleted INTEGER, size INTEGER, deleted_size INTEGER,"
+	" special_use INTEGER, mailboxid BLOB);"
 	"CREATE INDEX mailbox_name ON mailbox(account, name);"
 
 	"CREATE TABLE subscription(account INTEGER, name BLOB,"

@@ -338,6 +338,7 @@ frees_space(const struct change *c)
 	case CHANGE_SUBSCRIBE:
 	case CHANGE_ACCOUNT_CREATE:
 	case CHANGE_ACCOUNT_QUOTA:
+	case CHANGE_ACCOUNT_HIDE:
 	case CHANGE_CREDENTIAL:
 		return false;
 	}

@@ -175,6 +175,13 @@ MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox, cons
                                       uint32_t limit, uint32_t want, struct arena *a, struct message_row **out,
                                       size_t *count, struct err *e);
 
+/* The members of `uids` that exist and came or changed later than `since` (modseq > since), into *out, which the caller
+ * has initialised and which is emptied first: FETCH CHANGEDSINCE, SEARCH MODSEQ, QRESYNC with a set. Their rows are then
+ * read with volume_read_messages. Costs as many rows as have changed or as are members, whichever are fewer. RC_LIMIT:
+ * more ranges than fit. RC_NOT_FOUND: no such mailbox. */
+MUST_USE enum rc volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
+                                     struct uid_set *out, struct err *e);
+
 /* Message bytes [from, from+len) of a place, appended to out. RC_CORRUPT: damaged (logged once). */
 MUST_USE enum rc volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
                                   struct buf *out, struct err *e);
@@ -212,6 +219,7 @@ enum change_kind {
 	CHANGE_ACCOUNT_CREATE,
 	CHANGE_ACCOUNT_DELETE,
 	CHANGE_ACCOUNT_QUOTA,
+	CHANGE_ACCOUNT_HIDE,
 	CHANGE_CREDENTIAL,
 };
 
@@ -225,7 +233,8 @@ enum store_op {
 struct append_target {
 	mailbox_id   mailbox;
 	/* Results: */
-	enum rc      rc;                /* RC_OK, RC_LIMIT (over quota), RC_NOT_FOUND (mailbox deleted meanwhile) */
+	enum rc      rc;                /* RC_OK, RC_LIMIT (over quota of bytes or messages), RC_NOT_FOUND (mailbox deleted
+	                                 * meanwhile) */
 	uint32_t     uidvalidity;
 	mail_uid     uid;
 	mail_modseq  modseq;
@@ -244,8 +253,9 @@ struct change_append {
 	struct append_message *messages;
 	uint32_t               message_count;
 	bool                   each_target;     /* LMTP: a refused target leaves the others; else one refusal refuses all */
-	/* REPLACE [RFC 8508]: in the same frame this message is expunged; its octets do not count against the quota. 0: no
-	 * message. RC_CANCELLED when it is expunged already: nothing happened. */
+	/* REPLACE [RFC 8508]: in the same frame, behind the new message, this one is expunged; quotas see the difference
+	 * only. 0: no message. RC_CANCELLED: it is expunged already, or its mailbox deleted; nothing happened. Not with
+	 * each_target. It may not use the reserve of a full disk as an expunge does: it writes a message first. */
 	mailbox_id             replaced_mailbox;
 	mail_uid               replaced_uid;
 	mail_modseq            replaced_modseq; /* result */
@@ -305,10 +315,12 @@ struct change_subscribe {
 };
 
 struct change_account {
-	account_id   id;                        /* DELETE, QUOTA, CREDENTIAL; result of CREATE */
+	account_id   id;                        /* DELETE, QUOTA, HIDE, CREDENTIAL; result of CREATE */
 	struct slice name;                      /* CREATE: makes INBOX and the special-use mailboxes, subscribed */
 	uint64_t     quota_bytes;               /* CREATE, QUOTA (both: absolute) */
-	uint64_t     quota_messages;
+	uint64_t     quota_messages;            /* the same */
+	struct slice hidden;                    /* HIDE: the whole list, any order and case, one space between; normalised by
+	                                         * the writer. RC_SYNTAX, RC_DENIED, RC_LIMIT: err says what cannot be hidden */
 	struct slice credential_name;           /* CREATE, CREDENTIAL: "password" */
 	struct slice credential_value;
 };

@@ -67,6 +67,8 @@ put_account(struct buf *b, const struct record_account *r)
 	put_varint(b, r->created_us);
 	put_varint(b, r->quota_bytes);
 	(void)buf_append_byte(b, r->deleted);
+	put_varint(b, r->quota_messages);
+	put_text(b, r->hidden);
 }
 
 static void
@@ -349,6 +351,10 @@ take_account(struct cursor *c, log_lsn lsn, struct record_account *r)
 	r->created_us = take_varint(c, UINT64_MAX, "created");
 	r->quota_bytes = take_varint(c, UINT64_MAX, "quota");
 	r->deleted = take_byte(c, 1, "deleted") != 0;
+	if (left(c) == 0)
+		return;                 /* written before these were */
+	r->quota_messages = take_varint(c, INT64_MAX, "message quota");
+	r->hidden = take_text(c, HIDDEN_MAX, "hidden capabilities");
 }
 
 static void

@@ -35,7 +35,7 @@ enum mail_flag {
 	FLAG_DRAFT = 1 << 4,
 };
 
-/* Special uses [RFC 6154 s2, RFC 8457 s3]. */
+/* Special uses [RFC 6154 s2, RFC 8457 s3, RFC 9979]. */
 enum special_use {
 	USE_ALL = 1 << 0,
 	USE_ARCHIVE = 1 << 1,
@@ -45,6 +45,9 @@ enum special_use {
 	USE_SENT = 1 << 5,
 	USE_TRASH = 1 << 6,
 	USE_IMPORTANT = 1 << 7,
+	USE_SNOOZED = 1 << 8,
+	USE_SCHEDULED = 1 << 9,
+	USE_MEMOS = 1 << 10,
 };
 
 #define MAILBOXID_LEN 16
@@ -52,6 +55,7 @@ enum special_use {
 #define ACCOUNT_NAME_MAX 255            /* bytes */
 #define MAILBOX_NAME_MAX 1000           /* bytes of UTF-8, the whole path */
 #define KEYWORDS_MAX     4096           /* bytes of one message's keywords, separators included */
+#define HIDDEN_MAX       1024           /* bytes of an account's hidden capabilities, separators included */
 
 /* Seconds since 1970-01-01 UTC and the zone it was written in: INTERNALDATE keeps both. */
 struct mail_date {
@@ -71,6 +75,9 @@ struct record_account {
 	uint64_t     created_us;
 	uint64_t     quota_bytes;       /* 0: unlimited */
 	bool         deleted;   /* tombstone: account, credentials, mailboxes, messages are gone */
+	/* Behind the others, since they came later: a record without them means 0 and "". */
+	uint64_t     quota_messages;    /* 0: unlimited */
+	struct slice hidden;    /* IMAP capabilities not shown: upper case, in ASCII order, one space between */
 };
 
 /* One named credential of an account; an empty value takes it away. */

@@ -84,6 +84,8 @@ find_mailbox(struct volume *v, account_id account, struct slice detail, struct a
 static bool
 over_quota(const struct lmtp *l, const struct account_info *info)
 {
+	if (info->quota_messages != 0 && info->used_messages >= info->quota_messages)
+		return true;
 	if (info->quota_bytes == 0)
 		return false;
 	return info->used_bytes >= info->quota_bytes ||

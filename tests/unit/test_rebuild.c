@@ -61,9 +61,9 @@ dump_mailbox(struct buf *b, const struct mailbox_info *m)
 	struct err e = ERR_INIT;
 	size_t count;
 
-	assert_true(buf_printf(b, " %" PRIu64 " %.*s v%u n%u h%" PRIu64 " e%u u%u d%u s%" PRIu64 " use%x sub%d kids%d ", m->id,
+	assert_true(buf_printf(b, " %" PRIu64 " %.*s v%u n%u h%" PRIu64 " e%u u%u d%u/%" PRIu64 " s%" PRIu64 " use%x sub%d kids%d ", m->id,
 	                       SLICE_ARG(m->name), m->uidvalidity, m->uidnext, m->highestmodseq, m->exists, m->unseen,
-	                       m->deleted, m->size, m->special_use, m->subscribed, m->has_children));
+	                       m->deleted, m->deleted_size, m->size, m->special_use, m->subscribed, m->has_children));
 	for (int i = 0; i < MAILBOXID_LEN; i++)
 		assert_true(buf_printf(b, "%02x", m->mailboxid[i]));
 	assert_int_equal(volume_list_keywords(fx_v, m->id, &fx_arena, &words, &count, &e), RC_OK);
@@ -88,9 +88,10 @@ dump_account(struct buf *b, const struct account_info *a)
 	struct err e = ERR_INIT;
 	size_t count;
 
-	assert_true(buf_printf(b, "%" PRIu64 " %.*s g%" PRIu64 " c%" PRIu64 " q%" PRIu64 " u%" PRIu64 "/%" PRIu64 "\n", a->id,
-	                       SLICE_ARG(a->name), a->generation, a->created_us, a->quota_bytes, a->used_bytes,
-	                       a->used_messages));
+	assert_true(buf_printf(b, "%" PRIu64 " %.*s g%" PRIu64 " c%" PRIu64 " q%" PRIu64 "/%" PRIu64 " u%" PRIu64 "/%" PRIu64
+	                       " hides %.*s\n", a->id,
+	                       SLICE_ARG(a->name), a->generation, a->created_us, a->quota_bytes, a->quota_messages,
+	                       a->used_bytes, a->used_messages, SLICE_ARG(a->hidden)));
 	assert_int_equal(volume_list_credentials(fx_v, a->id, &fx_arena, &creds, &count, &e), RC_OK);
 	for (size_t i = 0; i < count; i++)
 		assert_true(buf_printf(b, " %.*s=%.*s\n", SLICE_ARG(creds[i].name), SLICE_ARG(creds[i].value)));
@@ -187,6 +188,17 @@ random_append(void)
 }
 
 static void
+random_replace(void)
+{
+	mailbox_id box = pick_box();
+	struct change *c = fx_make_append(&box, 1, slice_str(PICK(mails)), draw(32), PICK(words));
+
+	c->u.append.replaced_mailbox = draw(2) == 0 ? box : pick_box();
+	c->u.append.replaced_uid = 1 + draw(30);
+	(void)fx_run(c);
+}
+
+static void
 random_copy(enum change_kind kind)
 {
 	mail_uid first = 1 + draw(30);
@@ -222,10 +234,14 @@ random_account(void)
 static void
 random_admin(void)
 {
-	struct change *c = fx_change(draw(2) == 0 ? CHANGE_ACCOUNT_QUOTA : CHANGE_CREDENTIAL);
+	static const enum change_kind kinds[] = { CHANGE_ACCOUNT_QUOTA, CHANGE_ACCOUNT_HIDE, CHANGE_CREDENTIAL };
+	static const char *const hidden[] = { "", "qresync CONDSTORE", "UTF8=ACCEPT" };
+	struct change *c = fx_change(PICK(kinds));
 
 	c->u.account.id = PICK(accounts);
 	c->u.account.quota_bytes = draw(3) == 0 ? 20000 : 0;
+	c->u.account.quota_messages = draw(3) == 0 ? 40 : 0;
+	c->u.account.hidden = slice_str(PICK(hidden));
 	c->u.account.credential_name = draw(2) == 0 ? SLICE("password") : SLICE("app");
 	c->u.account.credential_value = draw(3) == 0 ? SLICE("") : SLICE("secret");
 	(void)fx_run(c);
@@ -248,8 +264,10 @@ random_change(void)
 	mail_uid first = 1 + draw(30);
 	uint32_t n = draw(100);
 
-	if (n < 40)
+	if (n < 34)
 		random_append();
+	else if (n < 40)
+		random_replace();
 	else if (n < 58)
 		(void)fx_run(fx_make_store(pick_box(), first, first + draw(12), (enum store_op)draw(3), draw(32), PICK(words)));
 	else if (n < 66)
