@@ -1,0 +1,284 @@
+"""One run: a server, its clients, a seed. The same seed and number of operations give the same commands again.
+
+Operations go one at a time, so that the oracle knows each outcome; sessions that did not act are told when they next do,
+those in IDLE at once. Now and then the server is ended or killed, and sometimes its index removed: all that a client was
+told before must hold after.
+"""
+
+import base64
+import collections
+import glob
+import os
+import random
+import re
+import smtplib
+
+from harness import Server, send
+
+from . import operations
+from .oracle import Oracle
+from .session import Kind, Session
+from .wire import Closed, Condition, Status, Wrong
+
+#                 name        rev2 condstore  qresync uidonly compress partial
+KINDS = [
+    Kind("plain",    False, "",       False, False, False, False),
+    Kind("qresync",  False, "",       True,  False, False, False),
+    Kind("condstore", False, "enable", False, False, False, False),
+    Kind("partial",  True,  "",       True,  False, False, True),
+    Kind("uidonly",  False, "",       True,  True,  False, False),
+    Kind("rev2",     True,  "",       False, False, True,  False),
+    Kind("select",   False, "select", False, False, True,  False),
+    Kind("uids",     True,  "",       False, True,  False, False),
+    Kind("whole",    True,  "",       True,  False, True,  False),
+]
+USER = "model"
+LOG_LINES = 40
+CAPABILITY = {"rev2": "IMAP4rev2", "condstore": "CONDSTORE", "qresync": "QRESYNC", "uidonly": "UIDONLY",
+              "compress": "COMPRESS=DEFLATE"}
+Entry = collections.namedtuple("Entry", "number session boxes lines")
+
+
+class Failure(AssertionError):
+    """What went wrong, with the operations that led there and how to see it again."""
+
+
+def kind_as_can(kind, capabilities):
+    """The kind without what the server does not have."""
+    return kind._replace(**{field: type(getattr(kind, field))() for field, word in CAPABILITY.items()
+                            if word not in capabilities})
+
+
+class World:
+    def __init__(self, seed, server=None, log=None):
+        self.seed, self.rng = seed, random.Random(seed)
+        self.server = server
+        self.user = USER
+        self.oracle = Oracle()
+        self.log = collections.deque(maxlen=4000)
+        self.trace = log
+        self.number = self.contents = 0
+        self.lmtp = None
+        self.modseqs = False
+        self.counts = collections.Counter()
+
+    # -- set-up --
+
+    def begin(self):
+        self.server.add_user(self.user)
+        self.server.start()
+        self.capabilities = self.ask_capabilities()
+        self.modseqs = self.can("CONDSTORE")
+        kinds = list(dict.fromkeys(kind_as_can(k, self.capabilities) for k in KINDS))
+        self.sessions = [Session(self, i, k) for i, k in enumerate(kinds)]
+        while len(self.sessions) < 5:
+            self.sessions.append(Session(self, len(self.sessions), kinds[0]))
+        self.by_the_way("CREATE probe")
+        self.oracle.create("probe")
+        self.learn_epoch()
+        self.oracle.create("INBOX").append([], "c0")
+        self.by_the_way("APPEND INBOX {21+}\r\nX-Content: c0\r\n\r\nbody")
+        for name in ("first", "second", "tree/leaf"):
+            self.by_the_way("CREATE " + name)
+            self.oracle.create(name)
+
+    def ask_capabilities(self):
+        with self.server.raw("imap") as c:
+            c.line()
+            c.cmd("LOGIN %s secret" % self.user)
+            return set(c.cmd("CAPABILITY")[0].decode().split())
+
+    def can(self, word):
+        return word in self.capabilities
+
+    def by_the_way(self, text):
+        with self.server.raw("imap") as c:
+            c.line()
+            c.cmd("LOGIN %s secret" % self.user)
+            return c.cmd(text)
+
+    def learn_epoch(self):
+        """The first change after a start has the new epoch in its MODSEQ, and it is higher than the one before."""
+        box, before = self.oracle.names["probe"], self.oracle.epoch
+        self.by_the_way("APPEND probe {4+}\r\n\r\nx\r")
+        box.uidnext += 1
+        if not self.modseqs:
+            self.oracle.epoch += 1
+            return
+        answer = self.by_the_way("STATUS probe (HIGHESTMODSEQ)")[0].decode()
+        box.highest = int(re.search(r"HIGHESTMODSEQ (\d+)", answer).group(1))
+        self.oracle.epoch = box.highest >> 32
+        if self.oracle.epoch <= before:
+            raise Wrong("MODSEQ %d after a start, the epoch was %d" % (box.highest, before))
+
+    # -- names --
+
+    def encode(self, s, name):
+        if s.kind.rev2:
+            return '"%s"' % name
+        return re.sub(r"[^\x20-\x7e]+", lambda m: "&%s-" % base64.b64encode(m.group().encode("utf-16-be")).decode()
+                      .rstrip("=").replace("/", ","), name)
+
+    def wire_name(self, s, box):
+        return self.encode(s, box.name)
+
+    def some_box(self, rng):
+        boxes = [b for n, b in self.oracle.names.items() if n != "probe"]
+        return rng.choice(boxes[:2] * 3 + boxes)
+
+    def move_caches(self, old, new, rng):
+        """Some clients recognise a renamed mailbox, others meet another one of the same name."""
+        for s in self.sessions:
+            for name in [n for n in s.caches if n == old or n.startswith(old + "/")]:
+                if rng.random() < 0.7:
+                    s.caches[new + name[len(old):]] = s.caches.pop(name)
+
+    # -- what is told about mailboxes --
+
+    def told(self, box, code, args):
+        try:
+            if code == "UIDVALIDITY":
+                self.oracle.met(box, int(args))
+            elif code == "MAILBOXID":
+                self.oracle.met(box, box.uidvalidity or 0, args) if box.uidvalidity else None
+        except AssertionError as e:
+            raise Wrong(str(e))
+
+    def expect_store_status(self, ghosts, silent, unchangedsince):
+        return "NO" if ghosts and not silent else "OK"
+
+    # -- the log --
+
+    def note(self, s, lines, box=None):
+        boxes = {b for b in (box, s.box) if b is not None}
+        entry = Entry(self.number, repr(s), boxes, [line[:400] for line in lines])
+        self.log.append(entry)
+        if self.trace:
+            self.print_entry(entry, self.trace)
+
+    @staticmethod
+    def print_entry(entry, file):
+        for line in entry.lines:
+            print("%5d %-12s %s" % (entry.number, entry.session, line.decode("utf-8", "backslashreplace").rstrip()),
+                  file=file)
+
+    def history(self, box):
+        """The last operations that concern the mailbox."""
+        names = {box.name} if box else set()
+        hit = [e for e in self.log if box is None or box in e.boxes
+               or any(n.encode() in line for n in names for line in e.lines[:1])]
+        out = []
+        for e in hit[-LOG_LINES:]:
+            out += ["%5d %-12s %s" % (e.number, e.session, line.decode("utf-8", "backslashreplace").rstrip())
+                    for line in e.lines]
+        return "\n".join(out)
+
+    # -- running --
+
+    def deliver(self, rcpt, text):
+        if self.lmtp is None:
+            self.lmtp = self.server.lmtp()
+        send(self.lmtp, rcpt + "@example.org", text)
+
+    def restart(self, rng):
+        how = rng.choice(["stop", "kill", "reindex"])
+        self.counts[how] += 1
+        if self.lmtp:
+            self.lmtp.close()
+            self.lmtp = None
+        if how == "kill":
+            self.server.kill()
+        else:
+            self.server.stop()
+        for s in self.sessions:
+            if s.conn and how != "kill":
+                self.expect_end(s)
+            s.drop()
+        if how == "reindex":
+            for path in glob.glob(os.path.join(self.server.dir, "volumes", "*", "index.db*")):
+                os.unlink(path)
+        self.server.start()
+        self.learn_epoch()
+
+    def expect_end(self, s):
+        """What comes before the end of the connection is true, and the last is BYE."""
+        try:
+            while True:
+                r = s.conn.read()
+                if isinstance(r, Condition) and r.word == "BYE":
+                    return
+                if s.idle and s.box:
+                    s.hear(r, False, None)
+        except Closed:
+            raise Wrong("no BYE at the end")
+
+    def step(self):
+        rng = self.rng
+        if rng.random() < 1 / 400:
+            self.restart(rng)
+        s = rng.choice(self.sessions)
+        self.acting = s
+        if s.conn is None:
+            s.connect()
+        if s.box and s.box.deleted:
+            s.expect_bye()
+            return
+        if s.idle:
+            s.end_idle()
+        if s.box is None:
+            s.select(self.some_box(rng), rng)
+            return
+        f = operations.choose(s, rng)
+        self.counts[f.__name__] += 1
+        f(self, s, rng)
+        for other in self.sessions:
+            if other.idle and other is not s:
+                self.acting = other
+                if other.box.deleted:
+                    other.expect_bye()
+                else:
+                    other.settle()
+
+    def run(self, operations_wanted):
+        try:
+            self.begin()
+            while self.number < operations_wanted:
+                self.number += 1
+                self.step()
+            self.finish()
+        except (Wrong, Closed, AssertionError, KeyError, IndexError, ValueError, OSError) as e:
+            self.fail(e)
+
+    def finish(self):
+        """All come back once more, and all agree."""
+        for s in self.sessions:
+            self.acting = s
+            if s.conn is None:
+                s.connect()
+            if s.box and s.box.deleted:
+                s.expect_bye()
+                s.connect()
+            if s.idle:
+                s.end_idle()
+            for name, box in list(self.oracle.names.items()):
+                if name != "probe":
+                    s.select(box, self.rng)
+                    s.fetch_all()
+            s.drop()
+
+    def fail(self, e):
+        s = getattr(self, "acting", None)
+        box = s.box if s else None
+        lines = s.conn.transcript if s and s.conn else []
+        text = "\n".join(line.decode("utf-8", "backslashreplace").rstrip() for line in lines)
+        raise Failure("%s: %s\nseed %d, operation %d, client %r, mailbox %r\n--- the mailbox's last operations\n%s\n"
+                      "--- the last command\n%s" % (type(e).__name__, e, self.seed, self.number, s, box,
+                                                    self.history(box), text)) from e
+
+
+def run(seed, wanted, log=None):
+    """A whole run on a server of its own; its World."""
+    with Server() as server:
+        world = World(seed, server, log)
+        world.run(wanted)
+        return world
