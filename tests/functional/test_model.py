@@ -11,8 +11,8 @@ import pytest
 from harness import Server
 from model.world import World
 
-OPERATIONS = 3000
-SANITIZED_OPERATIONS = 500
+OPERATIONS = 8000
+SANITIZED_OPERATIONS = 1500
 
 
 def seeds():

@@ -86,7 +86,9 @@ class World:
         with self.server.raw("imap") as c:
             c.line()
             c.cmd("LOGIN %s secret" % self.user)
-            return set(c.cmd("CAPABILITY")[0].decode().split())
+            words = set(c.cmd("CAPABILITY")[0].decode().split())
+            # What can be enabled is tried also while it is not advertised.
+            return words | set(c.cmd("ENABLE IMAP4rev2 CONDSTORE QRESYNC UIDONLY")[0].decode().split())
 
     def can(self, word):
         return word in self.capabilities
