@@ -85,6 +85,29 @@ header_unfold(struct slice value, struct buf *out)
 	return !out->failed;
 }
 
+bool
+header_find_param(struct slice block, struct slice name, struct slice param, struct buf *out)
+{
+	struct header_field field;
+	struct param_list list;
+	const struct param *p = NULL;
+	struct slice rest;
+	struct buf value;
+	bool ok = false;
+
+	if (!header_find(block, name, &field))
+		return false;
+	buf_init(&value, field.value.len + 1);
+	param_list_init(&list);
+	if (param_take_value(field.value, &value, &rest) && param_list_parse(&list, rest))
+		p = param_find(&list, param);
+	if (p != NULL)
+		ok = param_decode(p, out);
+	param_list_fini(&list);
+	buf_fini(&value);
+	return ok;
+}
+
 static int
 compare_names(const void *a, const void *b)
 {

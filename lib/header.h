@@ -21,6 +21,10 @@ bool header_find(struct slice block, struct slice name, struct header_field *out
 /* Append value without its folding line ends (the white space stays) [RFC 5322 s2.2.3]. */
 bool header_unfold(struct slice value, struct buf *out);
 
+/* Append the decoded parameter `param` of the field `name`, such as the charset of Content-Type [RFC 2045 s5.1, RFC 2231].
+ * False if the block has none, or out no room. */
+bool header_find_param(struct slice block, struct slice name, struct slice param, struct buf *out);
+
 enum header_subset {
 	HEADER_FIELDS,          /* the named ones */
 	HEADER_FIELDS_NOT,      /* the others */

@@ -60,6 +60,7 @@ static const struct capability {
 	{ "LIST-EXTENDED", AFTER_LOGIN, NULL },
 	{ "LIST-STATUS", AFTER_LOGIN, NULL },
 	{ "STATUS=SIZE", AFTER_LOGIN, NULL },
+	{ "PREVIEW", AFTER_LOGIN, NULL },
 	{ "APPENDLIMIT=", AFTER_LOGIN, NULL },
 };
 

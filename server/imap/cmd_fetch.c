@@ -6,6 +6,7 @@
  * other sessions expunged, but this client was not told about, are answered from their
  * tombstones; beyond the retention there is NO [EXPUNGEISSUED].
  */
+#include "lib/preview.h"
 #include "server/imap/commands.h"
 #include "server/imap/fetch.h"
 
@@ -93,6 +94,7 @@ drop_fetch(struct imap *im)
 		return;
 	uid_set_fini(&f->uids);
 	uid_set_fini(&f->unseen);
+	buf_fini(&f->preview);
 	arena_fini(&f->page);
 	arena_fini(&f->scratch);
 	buf_fini(&f->raw);
@@ -205,11 +207,23 @@ init_fetch(struct fetch *f)
 	uid_set_init(&f->unseen, VIEW_RANGES_MAX);
 	arena_init(&f->page, PAGE_ARENA_MAX);
 	arena_init(&f->scratch, SCRATCH_MAX);
+	buf_init(&f->preview, PREVIEW_MAX);
 	buf_init(&f->raw, FETCH_PIECE);
 	buf_init(&f->text, 2 * FETCH_PIECE);
 	buf_init(&f->lines, 4 * FETCH_PIECE);
 	f->page_limit = f->req.needs_summary || f->req.needs_place ? PAGE_ROWS_PLACED : PAGE_ROWS;
 	f->next_uid = 1;
+}
+
+/* Making previews costs: who asks for many is to be found [RFC 8970 s8]. */
+static void
+log_preview(struct imap *im, const struct fetch *f)
+{
+	struct logline l;
+
+	session_log(im->s, &l, LOGLEVEL_DEBUG, "imap.fetch.preview");
+	log_u64(&l, "messages", uid_set_size(&f->uids));
+	log_end(&l);
 }
 
 static enum imap_result
@@ -222,6 +236,8 @@ resolve(struct imap *im, struct fetch *f)
 		return IMAP_DONE;       /* phase is still FETCH_RESOLVE: nothing to drop */
 	init_fetch(f);
 	f->phase = FETCH_NEXT_ROW;
+	if (has_kind(&f->req, FETCH_PREVIEW))
+		log_preview(im, f);
 	if (has_kind(&f->req, FETCH_MODSEQ))
 		imap_enable_condstore(im);      /* [RFC 7162 s3.1] */
 	rc = fetch_apply_modifiers(im, f, &e);
@@ -350,17 +366,29 @@ begin_message(struct fetch *f)
 	f->phase = FETCH_CHECK;
 }
 
-/* One section a time: each may read FETCH_VERIFY octets. */
+/* Is the log read for it? */
+static bool
+reads_log(const struct fetch_item *it)
+{
+	return is_section(it) || it->kind == FETCH_PREVIEW;
+}
+
+/* One item a time: each may read FETCH_VERIFY octets. */
 static void
 check_message(struct imap *im, struct fetch *f)
 {
 	enum fetch_trouble t;
 
 	f->verified = 0;
-	while (f->item < f->req.count && !is_section(&f->req.items[f->item]))
+	while (f->item < f->req.count && !reads_log(&f->req.items[f->item]))
 		f->item++;
 	if (f->item == f->req.count) {
 		f->phase = FETCH_HEAD;
+		return;
+	}
+	if (f->req.items[f->item].kind == FETCH_PREVIEW) {
+		fetch_make_preview(im, f);
+		f->item++;
 		return;
 	}
 	t = fetch_check_section(im, f, f->item);

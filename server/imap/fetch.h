@@ -34,6 +34,7 @@ enum fetch_kind {
 	FETCH_EMAILID,          /* [RFC 8474 s5.3] */
 	FETCH_THREADID,
 	FETCH_SAVEDATE,         /* [RFC 8514 s4.2] */
+	FETCH_PREVIEW,          /* [RFC 8970] */
 };
 
 /* section-text behind the part numbers. */
@@ -49,6 +50,7 @@ enum fetch_text {
 struct fetch_item {
 	enum fetch_kind kind;
 	const char     *alias;          /* "RFC822...": answered under this name; else NULL */
+	bool            lazy;           /* PREVIEW (LAZY) */
 	bool            peek;           /* does not set \Seen */
 	enum fetch_text text;
 	uint32_t        path[MIME_DEPTH_MAX];
@@ -144,6 +146,8 @@ struct fetch {
 	uint64_t             bare;              /* FETCH_MEASURE: LFs without a CR so far */
 	uint8_t              last;              /* the last decoded octet */
 	struct transfer_decoder decoder;
+	struct buf           preview;           /* of the message under way, if asked for */
+	bool                 preview_damaged;
 	uint64_t             verified;          /* FETCH_CHECK: octets looked at in this round */
 	struct buf           raw, text, lines;         /* scratch; empty when no message is under way */
 
@@ -162,6 +166,9 @@ MUST_USE enum rc fetch_apply_modifiers(struct imap *im, struct fetch *f, struct 
 
 /* fetch_items.c: everything but sections. */
 void fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item);
+
+/* fetch_preview.c: make f->preview; counts what it reads in f->verified. */
+void fetch_make_preview(struct imap *im, struct fetch *f);
 
 /* fetch_section.c */
 /* Find the item's range and check the log for it. */

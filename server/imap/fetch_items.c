@@ -18,6 +18,19 @@ write_threadid(struct buf *out, uint64_t threadid)
 	buf_append_byte(out, ')');
 }
 
+/* NIL is for LAZY alone [RFC 8970 s3.2]. */
+static void
+write_preview(struct imap *im, const struct fetch *f, const struct fetch_item *it)
+{
+	struct buf *out = imap_out(im);
+
+	buf_append_str(out, "PREVIEW ");
+	if (f->preview_damaged && it->lazy)
+		buf_append_str(out, "NIL");
+	else
+		imap_out_text(im, f->preview.len > 0 ? buf_slice(&f->preview) : SLICE(""));
+}
+
 void
 fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item)
 {
@@ -57,6 +70,9 @@ fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item
 	case FETCH_SAVEDATE:
 		buf_append_str(out, "SAVEDATE ");
 		imap_out_date(out, row->savedate);
+		break;
+	case FETCH_PREVIEW:
+		write_preview(im, f, item);
 		break;
 	case FETCH_ENVELOPE:
 		buf_append_str(out, "ENVELOPE ");

@@ -1,5 +1,5 @@
 /* fetch_parse - the items of a FETCH [RFC 9051 s6.4.5, s9; RFC 3501; RFC 3516; RFC 7162;
- * RFC 8474; RFC 8514], as productions over the frame. */
+ * RFC 8474; RFC 8514; RFC 8970], as productions over the frame. */
 #include "server/imap/fetch.h"
 
 static const struct item_word {
@@ -18,6 +18,7 @@ static const struct item_word {
 	{ "EMAILID", FETCH_EMAILID, false, true, FETCH_TEXT_NONE, NULL },
 	{ "THREADID", FETCH_THREADID, false, true, FETCH_TEXT_NONE, NULL },
 	{ "SAVEDATE", FETCH_SAVEDATE, false, true, FETCH_TEXT_NONE, NULL },
+	{ "PREVIEW", FETCH_PREVIEW, false, true, FETCH_TEXT_NONE, NULL },
 	{ "ENVELOPE", FETCH_ENVELOPE, false, true, FETCH_TEXT_NONE, NULL },
 	{ "BODYSTRUCTURE", FETCH_BODYSTRUCTURE, false, true, FETCH_TEXT_NONE, NULL },
 	{ "RFC822", FETCH_SECTION, false, false, FETCH_TEXT_NONE, "RFC822" },
@@ -81,6 +82,7 @@ note_needs(struct fetch_request *r, const struct fetch_item *it)
 	case FETCH_BODYSTRUCTURE:
 		r->needs_summary = true;
 		break;
+	case FETCH_PREVIEW:
 	case FETCH_SECTION:
 	case FETCH_BINARY:
 	case FETCH_BINARY_SIZE:
@@ -217,6 +219,22 @@ find_word(struct slice name)
 	return NULL;
 }
 
+/* "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]; preview-mod = "LAZY" [RFC 8970 s6]. What else
+ * stands in brackets behind a lone PREVIEW are the modifiers of the command. */
+static bool
+parse_preview_mods(struct cursor *c, struct fetch_item *it)
+{
+	if (!slice_starts_nocase(cur_rest(c), SLICE(" (LAZY")))
+		return true;
+	c->pos += 2;
+	do {
+		it->lazy = cur_take_word(c, "LAZY");
+		if (!it->lazy)
+			return cur_fail(c, "LAZY");
+	} while (cur_take(c, ' '));
+	return cur_want(c, ')');
+}
+
 /* fetch-att */
 static bool
 parse_item(struct cursor *c, struct arena *a, struct fetch_request *r)
@@ -243,7 +261,7 @@ parse_item(struct cursor *c, struct arena *a, struct fetch_request *r)
 		it->peek = true;
 	}
 	note_needs(r, it);
-	return true;
+	return it->kind != FETCH_PREVIEW || parse_preview_mods(c, it);
 }
 
 static bool

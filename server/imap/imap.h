@@ -141,6 +141,7 @@ void imap_unselect(struct imap *im);
 struct buf *imap_out(struct imap *im);
 void imap_out_astring(struct buf *out, struct slice s);         /* atom, quoted or literal */
 void imap_out_string(struct buf *out, struct slice s);          /* quoted or literal; NUL goes out as 0x80 */
+void imap_out_text(struct imap *im, struct slice utf8);        /* quoted, also beyond ASCII if im->utf8; or literal */
 void imap_out_nstring(struct buf *out, struct slice s);         /* NIL for ptr NULL */
 void imap_out_mailbox(struct imap *im, struct slice utf8_name); /* modified UTF-7 unless im->utf8 */
 /* "* LIST (attributes) "/" name", and with a `given` of parse_mailbox_given in IMAP4rev2 its OLDNAME: what SELECT, and

@@ -103,6 +103,27 @@ imap_out_astring(struct buf *out, struct slice s)
 		imap_out_string(out, s);
 }
 
+/* QUOTED-CHAR of UTF-8 [RFC 9051 s9; RFC 9755 s3] */
+static bool
+fits_utf8_quoted(struct slice s)
+{
+	if (s.len > QUOTED_MAX || !text_utf8_valid(s))
+		return false;
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] == 0 || s.ptr[i] == '\r' || s.ptr[i] == '\n')
+			return false;
+	return true;
+}
+
+void
+imap_out_text(struct imap *im, struct slice utf8)
+{
+	if (im->utf8 && fits_utf8_quoted(utf8))
+		out_quoted(imap_out(im), utf8);
+	else
+		imap_out_string(imap_out(im), utf8);
+}
+
 /* With IMAP4rev2 or UTF8=ACCEPT, a quoted string may hold UTF-8; names hold no control
  * characters. */
 static void
