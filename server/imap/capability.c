@@ -62,6 +62,10 @@ static const struct capability {
 	{ "STATUS=SIZE", AFTER_LOGIN, NULL },
 	{ "PREVIEW", AFTER_LOGIN, NULL },
 	{ "APPENDLIMIT=", AFTER_LOGIN, NULL },
+	{ "REPLACE", AFTER_LOGIN, NULL },
+	{ "QUOTA", AFTER_LOGIN, NULL },
+	{ "QUOTA=RES-STORAGE", AFTER_LOGIN, NULL },
+	{ "QUOTA=RES-MESSAGE", AFTER_LOGIN, NULL },
 };
 
 /* A word of the list hides the capability of this name, and all that are the name and "=" and

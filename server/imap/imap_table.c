@@ -6,6 +6,7 @@ static const struct imap_command *const commands[] = {
 	&imap_cmd_append,      &imap_cmd_authenticate, &imap_cmd_capability,  &imap_cmd_check,
 	&imap_cmd_close,       &imap_cmd_copy,         &imap_cmd_create,      &imap_cmd_delete,
 	&imap_cmd_enable,      &imap_cmd_examine,      &imap_cmd_expunge,     &imap_cmd_fetch,
+	&imap_cmd_getquota,    &imap_cmd_getquotaroot, &imap_cmd_replace,     &imap_cmd_uid_replace,
 	&imap_cmd_id,          &imap_cmd_idle,         &imap_cmd_list,        &imap_cmd_login,
 	&imap_cmd_logout,      &imap_cmd_lsub,         &imap_cmd_move,        &imap_cmd_namespace,
 	&imap_cmd_noop,        &imap_cmd_rename,       &imap_cmd_search,      &imap_cmd_select,
