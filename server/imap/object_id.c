@@ -3,7 +3,8 @@
  *
  * EMAILID is "E" and the first 160 bits of the message's SHA-256 in hexadecimal: the same octets have
  * the same one, in any mailbox, after any copy, export or rebuild. THREADID is "T" and the thread's
- * number in hexadecimal. The letters keep the two apart [s5.2]; no two differ by case alone.
+ * number in hexadecimal, MAILBOXID "M" and the mailbox's random 128 bits. The letters keep them
+ * apart [s5.2]; no two differ by case alone.
  *
  * Rejected: the blob's id (a rebuild from an export would change it); all 256 bits (64 digits in each
  * answer of a listing, for no more safety than 160 give).
@@ -39,4 +40,11 @@ imap_out_threadid(struct buf *out, uint64_t threadid)
 		octets[i] = (uint8_t)(threadid >> (56 - 8 * i));
 	buf_append_byte(out, 'T');
 	out_hex(out, octets, sizeof octets);
+}
+
+void
+imap_out_mailboxid(struct buf *out, const uint8_t id[MAILBOXID_LEN])
+{
+	buf_append_byte(out, 'M');
+	out_hex(out, id, MAILBOXID_LEN);
 }

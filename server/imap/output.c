@@ -154,18 +154,6 @@ imap_out_mailbox(struct imap *im, struct slice utf8_name)
 }
 
 void
-imap_out_mailboxid(struct buf *out, const uint8_t id[MAILBOXID_LEN])
-{
-	static const char digits[] = "0123456789abcdef";
-
-	buf_append_byte(out, 'M');
-	for (size_t i = 0; i < MAILBOXID_LEN; i++) {
-		buf_append_byte(out, (uint8_t)digits[id[i] >> 4]);
-		buf_append_byte(out, (uint8_t)digits[id[i] & 15]);
-	}
-}
-
-void
 imap_out_flags(struct buf *out, uint32_t flags, struct slice keywords, bool recent)
 {
 	static const struct {
