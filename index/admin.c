@@ -22,6 +22,8 @@ enum verb_option {
 	OPT_JSON = 1 << 0,
 	OPT_VOLUME = 1 << 1,
 	OPT_QUOTA = 1 << 2,
+	OPT_MESSAGES = 1 << 3,
+	OPT_ALL = 1 << 4,
 };
 
 struct admin_verb {
@@ -40,9 +42,15 @@ static const struct admin_verb verbs[] = {
 	    "user list [--volume NAME] [--json]" },
 	{ { "user", "passwd" }, 2, 2, 0, true, admin_user_passwd, "user passwd NAME VERIFIER" },
 	{ { "user", "delete" }, 1, 1, 0, true, admin_user_delete, "user delete NAME" },
+	{ { "user", "show" }, 1, 1, OPT_JSON, false, admin_user_show, "user show [--json] NAME" },
+	{ { "user", "hide" }, 2, ADMIN_ARGS_MAX - 1, 0, true, admin_user_hide,
+	    "user hide NAME CAPABILITY..." },
+	{ { "user", "unhide" }, 1, ADMIN_ARGS_MAX - 1, OPT_ALL, true, admin_user_unhide,
+	    "user unhide [--all] NAME [CAPABILITY...]" },
 	{ { "mailbox", "list" }, 1, 1, OPT_JSON, false, admin_mailbox_list,
 	    "mailbox list [--json] NAME" },
-	{ { "quota", "set" }, 2, 2, 0, true, admin_quota_set, "quota set NAME BYTES" },
+	{ { "quota", "set" }, 2, 2, OPT_MESSAGES, true, admin_quota_set,
+	    "quota set [--messages N] NAME BYTES" },
 	{ { "quota", "show" }, 0, 1, OPT_JSON, false, admin_quota_show,
 	    "quota show [--json] [NAME]" },
 	{ { "check", NULL }, 0, 0, OPT_VOLUME, false, admin_check, "check [--volume NAME]" },
@@ -235,6 +243,12 @@ admin_parse_size(struct slice text, uint64_t *out)
 	return true;
 }
 
+bool
+admin_parse_count(struct slice text, uint64_t *out)
+{
+	return slice_to_u64(text, INT64_MAX, out);
+}
+
 enum admin_exit
 admin_worse(enum admin_exit a, enum admin_exit b)
 {
@@ -338,6 +352,10 @@ take_option(struct admin_call *c, int argc, const char *const *argv, int *i)
 		c->json = true;
 		return ADMIN_OK;
 	}
+	if (strcmp(name, "--all") == 0 && (c->verb->options & OPT_ALL) != 0) {
+		c->all = true;
+		return ADMIN_OK;
+	}
 	if (value == NULL)
 		return ADMIN_USAGE;
 	(*i)++;
@@ -345,6 +363,10 @@ take_option(struct admin_call *c, int argc, const char *const *argv, int *i)
 		return choose_volume(c, value) ? ADMIN_OK : ADMIN_FAILED;
 	if (strcmp(name, "--quota") == 0 && (c->verb->options & OPT_QUOTA) != 0)
 		return admin_parse_size(slice_str(value), &c->quota) ? ADMIN_OK : ADMIN_USAGE;
+	if (strcmp(name, "--messages") == 0 && (c->verb->options & OPT_MESSAGES) != 0) {
+		c->messages_given = true;
+		return admin_parse_count(slice_str(value), &c->messages) ? ADMIN_OK : ADMIN_USAGE;
+	}
 	return ADMIN_USAGE;
 }
 

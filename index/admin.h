@@ -46,5 +46,7 @@ bool admin_verb_info(int argc, const char *const *argv, bool *online_ok, bool *n
 MUST_USE enum rc admin_check_name(struct slice name, struct err *e);
 /* Bytes: digits, perhaps with K, M, G or T (powers of 1024). */
 bool admin_parse_size(struct slice text, uint64_t *out);
+/* A number of messages: digits. */
+bool admin_parse_count(struct slice text, uint64_t *out);
 
 #endif

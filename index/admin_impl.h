@@ -5,7 +5,7 @@
 #include "index/admin.h"
 #include "lib/json.h"
 
-#define ADMIN_ARGS_MAX 4
+#define ADMIN_ARGS_MAX 64
 #define ADMIN_LINE_MAX (15u << 20)      /* bytes of one line; the control socket carries 16 MiB */
 
 struct admin_verb;
@@ -17,6 +17,9 @@ struct admin_call {
 	int                      argc;
 	bool                     json;
 	uint64_t                 quota;
+	uint64_t                 messages;
+	bool                     messages_given;
+	bool                     all;
 	struct volume           *only;          /* --volume; NULL: all */
 	struct arena             arena;         /* of the call */
 	struct buf               line;          /* the line that is being made */
@@ -59,6 +62,9 @@ enum admin_exit admin_user_add(struct admin_call *c);
 enum admin_exit admin_user_list(struct admin_call *c);
 enum admin_exit admin_user_passwd(struct admin_call *c);
 enum admin_exit admin_user_delete(struct admin_call *c);
+enum admin_exit admin_user_show(struct admin_call *c);
+enum admin_exit admin_user_hide(struct admin_call *c);
+enum admin_exit admin_user_unhide(struct admin_call *c);
 enum admin_exit admin_mailbox_list(struct admin_call *c);
 enum admin_exit admin_quota_set(struct admin_call *c);
 enum admin_exit admin_quota_show(struct admin_call *c);

@@ -1,4 +1,4 @@
-/* admin_user - accounts: add, list, passwd, delete, and their quotas. See admin.h.
+/* admin_user - accounts: add, list, show, passwd, delete, and their quotas. See admin.h.
  *
  * A name is an account's in the whole of this server: it is looked for in every volume before it is
  * given out. Two adds of one name in two volumes at the same moment could both pass; nobody adds
@@ -145,6 +145,21 @@ admin_user_delete(struct admin_call *c)
 	return ch != NULL ? change_and_tell(c, v, &ch, c->args[0], "deleted, with its mail") : ADMIN_FAILED;
 }
 
+/* "quota 1024, 10 messages", either alone, or "no quota". */
+static void
+append_limits(struct buf *out, uint64_t bytes, uint64_t messages, const char *unit)
+{
+	if (bytes == 0 && messages == 0) {
+		buf_append_str(out, "no quota");
+		return;
+	}
+	buf_append_str(out, "quota ");
+	if (bytes != 0)
+		buf_printf(out, "%llu%s", (unsigned long long)bytes, unit);
+	if (messages != 0)
+		buf_printf(out, "%s%llu messages", bytes != 0 ? ", " : "", (unsigned long long)messages);
+}
+
 enum admin_exit
 admin_quota_set(struct admin_call *c)
 {
@@ -152,7 +167,6 @@ admin_quota_set(struct admin_call *c)
 	struct change *ch;
 	struct volume *v;
 	uint64_t bytes;
-	char done[60];
 	enum admin_exit status;
 
 	if (!admin_parse_size(slice_str(c->args[1]), &bytes))
@@ -164,11 +178,15 @@ admin_quota_set(struct admin_call *c)
 	if (ch == NULL)
 		return ADMIN_FAILED;
 	ch->u.account.quota_bytes = bytes;
-	if (bytes == 0)
-		snprintf(done, sizeof done, "no quota");
-	else
-		snprintf(done, sizeof done, "quota %llu bytes", (unsigned long long)bytes);
-	return change_and_tell(c, v, &ch, c->args[0], done);
+	ch->u.account.quota_messages = c->messages_given ? c->messages : info.quota_messages;
+	info.quota_messages = ch->u.account.quota_messages;
+	status = admin_change(c, v, &ch, c->args[0]);
+	if (status != ADMIN_OK)
+		return status;
+	buf_printf(&c->line, "%s: ", c->args[0]);
+	append_limits(&c->line, bytes, info.quota_messages, " bytes");
+	admin_send(c);
+	return ADMIN_OK;
 }
 
 /* ---- lists ---- */
@@ -183,10 +201,9 @@ send_account(struct admin_call *c, struct volume *v, const struct account_info *
 		buf_append_slice(&c->line, a->name);
 		buf_printf(&c->line, "\t%s\t%llu messages\t%llu bytes\t", volume_name(v),
 		    (unsigned long long)a->used_messages, (unsigned long long)a->used_bytes);
-		if (a->quota_bytes == 0)
-			buf_append_str(&c->line, "no quota");
-		else
-			buf_printf(&c->line, "quota %llu", (unsigned long long)a->quota_bytes);
+		append_limits(&c->line, a->quota_bytes, a->quota_messages, "");
+		if (a->hidden.len > 0)
+			buf_printf(&c->line, "\thides %.*s", SLICE_ARG(a->hidden));
 		return admin_send(c);
 	}
 	json_init(&j, &c->line);
@@ -198,6 +215,15 @@ send_account(struct admin_call *c, struct volume *v, const struct account_info *
 	json_u64(&j, "messages", a->used_messages);
 	json_u64(&j, "bytes", a->used_bytes);
 	json_u64(&j, "quota", a->quota_bytes);
+	json_u64(&j, "quota_messages", a->quota_messages);
+	json_array(&j, "hidden");
+	for (struct slice rest = a->hidden; rest.len > 0;) {
+		size_t n = slice_find_byte(rest, ' ');
+
+		json_str(&j, NULL, slice_sub(rest, 0, n));
+		rest = slice_sub(rest, n + 1, rest.len);
+	}
+	json_end(&j);
 	json_end(&j);
 	return admin_send(c);
 }
@@ -242,12 +268,16 @@ admin_user_list(struct admin_call *c)
 enum admin_exit
 admin_quota_show(struct admin_call *c)
 {
+	return c->argc == 0 ? admin_user_list(c) : admin_user_show(c);
+}
+
+enum admin_exit
+admin_user_show(struct admin_call *c)
+{
 	struct account_info info;
 	struct volume *v;
 	enum admin_exit status;
 
-	if (c->argc == 0)
-		return admin_user_list(c);
 	status = admin_find(c, c->args[0], &v, &info);
 	if (status == ADMIN_OK)
 		send_account(c, v, &info);

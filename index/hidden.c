@@ -41,7 +41,7 @@ hidden_normalise(struct slice text, struct arena *a, struct slice *out, struct e
 		rc = upper(&l.words[i], a, e);
 	if (rc == RC_OK)
 		rc = keywords_join(&l, a, out, e);
-	if (rc == RC_OK && out->len > HIDDEN_MAX)
+	if (rc == RC_LIMIT || (rc == RC_OK && out->len > HIDDEN_MAX))
 		rc = err_set(e, RC_LIMIT, "more than %u bytes of names are hidden", HIDDEN_MAX);
 	return rc;
 }

@@ -13,7 +13,7 @@
 #include "lib/conf.h"
 #include "lib/secret.h"
 
-#define CTL_ARGS_MAX 3
+#define CTL_ARGS_MAX 63
 
 struct ctl;
 
@@ -25,6 +25,8 @@ enum ctl_option {
 	CTL_BASE_PORT = 1 << 4,
 	CTL_USER = 1 << 5,
 	CTL_FORCE = 1 << 7,
+	CTL_MESSAGES = 1 << 8,
+	CTL_ALL = 1 << 9,
 	CTL_NO_CONF = 1 << 6,           /* not an option: this verb needs no configuration */
 };
 
@@ -44,10 +46,11 @@ struct ctl {
 	const struct ctl_verb *verb;
 	const char            *args[CTL_ARGS_MAX + 1];  /* NULL behind the last */
 	int                    argc;
-	bool                   json, yes, force;
+	bool                   json, yes, force, all;
 	bool                   quiet;           /* what was done is not told line by line */
 	const char            *volume;          /* --volume, or NULL */
 	const char            *quota;           /* --quota, or NULL */
+	const char            *messages;        /* --messages, or NULL */
 	const char            *user;            /* --user, or NULL */
 	const char            *base_port;       /* --base-port, or NULL */
 	const char            *prefix;          /* of error lines of this call: "line 3: "; "" for none */

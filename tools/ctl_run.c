@@ -227,13 +227,19 @@ ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 enum admin_exit
 ctl_forward(struct ctl *ctl)
 {
-	const char *argv[8 + CTL_ARGS_MAX];
+	const char *argv[12 + CTL_ARGS_MAX];
 	int n = 0;
 
 	for (int i = 0; i < 2 && ctl->verb->words[i] != NULL; i++)
 		argv[n++] = ctl->verb->words[i];
 	if (ctl->json)
 		argv[n++] = "--json";
+	if (ctl->all)
+		argv[n++] = "--all";
+	if (ctl->messages != NULL) {
+		argv[n++] = "--messages";
+		argv[n++] = ctl->messages;
+	}
 	if (ctl->volume != NULL) {
 		argv[n++] = "--volume";
 		argv[n++] = ctl->volume;

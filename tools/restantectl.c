@@ -32,10 +32,18 @@ static const struct ctl_verb verbs[] = {
 	  "Set an account's password: typed, or one line of standard input.\n" },
 	{ { "user", "delete" }, 1, 1, CTL_YES, ctl_user_delete, "user delete [--yes] NAME",
 	  "Delete an account and its mail. Asks first on a terminal; elsewhere --yes must be given.\n" },
+	{ { "user", "show" }, 1, 1, CTL_JSON, ctl_forward, "user show [--json] NAME",
+	  "Show an account: its row of user list.\n" },
+	{ { "user", "hide" }, 2, CTL_ARGS_MAX, 0, ctl_forward, "user hide NAME CAPABILITY...",
+	  "Do not show these IMAP capabilities to the account, for a client that trips over one.\n" },
+	{ { "user", "unhide" }, 1, CTL_ARGS_MAX, CTL_ALL, ctl_forward,
+	  "user unhide [--all] NAME [CAPABILITY...]",
+	  "Show them again.\n  --all          whatever is hidden\n" },
 	{ { "mailbox", "list" }, 1, 1, CTL_JSON, ctl_forward, "mailbox list [--json] NAME",
 	  "List the mailboxes of an account.\n" },
-	{ { "quota", "set" }, 2, 2, 0, ctl_forward, "quota set NAME BYTES",
-	  "Limit an account's mail; BYTES may end with K, M, G or T, 0 is no limit.\n" },
+	{ { "quota", "set" }, 2, 2, CTL_MESSAGES, ctl_forward, "quota set [--messages N] NAME BYTES",
+	  "Limit an account's mail; BYTES may end with K, M, G or T, 0 is no limit.\n"
+	  "  --messages N   the number of messages too, 0 is no limit; without it that limit stays\n" },
 	{ { "quota", "show" }, 0, 1, CTL_JSON, ctl_forward, "quota show [--json] [NAME]",
 	  "Show the quota and use of an account, or of all.\n" },
 	{ { "check", NULL }, 0, 0, CTL_VOLUME, ctl_forward, "check [--volume V]",
@@ -161,6 +169,8 @@ find_option(struct ctl *ctl, const char *name, const char ***value, bool **flag)
 		{ "--force", CTL_FORCE, NULL, &ctl->force },
 		{ "--volume", CTL_VOLUME, &ctl->volume, NULL },
 		{ "--quota", CTL_QUOTA, &ctl->quota, NULL },
+		{ "--messages", CTL_MESSAGES, &ctl->messages, NULL },
+		{ "--all", CTL_ALL, NULL, &ctl->all },
 		{ "--user", CTL_USER, &ctl->user, NULL },
 		{ "--base-port", CTL_BASE_PORT, &ctl->base_port, NULL },
 	};
@@ -194,13 +204,18 @@ take_option(struct ctl *ctl, const char *word, const char *next, bool *took_next
 	return ADMIN_OK;
 }
 
-/* The words that a verb must have end its usage. */
+/* The words that a verb must have end its usage, but for those in brackets. */
 static enum admin_exit
 missing_word(const struct ctl *ctl)
 {
 	const char *name = ctl->verb->usage + strlen(ctl->verb->usage);
 	char word[24];
 
+	while (name[-1] == ']') {       /* words that need not be there */
+		while (*name != '[')
+			name--;
+		name--;
+	}
 	for (int i = ctl->verb->min_args - ctl->argc; i > 0; i--)
 		do
 			name--;
@@ -245,6 +260,10 @@ check_words(const struct ctl *ctl)
 	if (strcmp(ctl->verb->words[0], "quota") == 0 && ctl->argc == 2 &&
 	    !admin_parse_size(slice_str(ctl->args[1]), &n))
 		return usage_error("not a number of bytes", ctl->args[1], ctl->verb);
+	if (ctl->messages != NULL && !admin_parse_count(slice_str(ctl->messages), &n))
+		return usage_error("not a number of messages", ctl->messages, ctl->verb);
+	if (ctl->verb->run == ctl_forward && (ctl->verb->options & CTL_ALL) != 0 && ctl->all != (ctl->argc == 1))
+		return usage_error("either capabilities or --all", "", ctl->verb);
 	if (ctl->quota != NULL && !admin_parse_size(slice_str(ctl->quota), &n))
 		return usage_error("not a number of bytes", ctl->quota, ctl->verb);
 	return ADMIN_OK;

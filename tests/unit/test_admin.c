@@ -141,6 +141,10 @@ static const struct usage_case {
 	{ "no such volume",     "user list --volume v3",          ADMIN_FAILED, "no volume v3" },
 	{ "bytes not a number", "quota set anna many",            ADMIN_USAGE,  "usage: quota set" },
 	{ "no such account",    "quota set nobody 1",             ADMIN_FAILED, "nobody: there is no such account" },
+	{ "messages no number", "quota set --messages 1K anna 1", ADMIN_USAGE,  "usage: quota set" },
+	{ "nothing to hide",    "user hide anna",                 ADMIN_USAGE,  "usage: user hide" },
+	{ "unhide nothing",     "user unhide anna",               ADMIN_USAGE,  "usage: user unhide" },
+	{ "unhide all and one", "user unhide --all anna IDLE",    ADMIN_USAGE,  "usage: user unhide" },
 	{ "password in clear",  "user add clear secret",          ADMIN_FAILED, "no verifier" },
 	{ "option as a name",   "user delete -- --yes",           ADMIN_FAILED, "--yes: there is no such account" },
 	{ "name with a slash",  "user add a/b " VERIFIER,         ADMIN_FAILED, "a/b: a name may not hold U+002F" },
@@ -286,6 +290,16 @@ test_accounts(void **state)
 	assert_true(slice_eq(buf_slice(&printed), SLICE("BORIS: no quota\n")));
 	run_ok("quota show boris");
 	assert_true(holds(&printed, "no quota"));
+	run_ok("quota set --messages 9 BORIS 0");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("BORIS: quota 9 messages\n")));
+	run_ok("quota set boris 2K");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("boris: quota 2048 bytes, 9 messages\n")));
+	run_ok("user list --volume v2");
+	assert_true(holds(&printed, "\tquota 2048, 9 messages\n"));
+	run_ok("user show --json boris");
+	assert_true(holds(&printed, "\"quota\":2048,\"quota_messages\":9,\"hidden\":[]}"));
+	run_ok("quota set boris --messages 0 0");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("boris: no quota\n")));
 	run_ok("quota show");
 	assert_true(holds(&printed, "anna\t") && holds(&printed, "boris\t"));
 	run_ok("user delete boris");
@@ -293,6 +307,34 @@ test_accounts(void **state)
 	assert_int_equal(run("user delete boris"), ADMIN_FAILED);
 	run_ok("user list");
 	assert_false(holds(&printed, "boris"));
+}
+
+static void
+test_hidden_capabilities(void **state)
+{
+	(void)state;
+	run_ok("user add helen " VERIFIER);
+	run_ok("user hide helen qresync Condstore");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("helen: hides CONDSTORE QRESYNC\n")));
+	run_ok("user hide HELEN idle QRESYNC");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("HELEN: hides CONDSTORE IDLE QRESYNC\n")));
+	assert_int_equal(run("user hide helen auth=plain"), ADMIN_FAILED);
+	assert_true(holds(&complained, "AUTH=PLAIN cannot be hidden"));
+	assert_int_equal(run("user hide helen imap4rev1"), ADMIN_FAILED);
+	assert_int_equal(run("user hide helen a(b"), ADMIN_FAILED);
+	assert_int_equal(run("user hide nobody IDLE"), ADMIN_FAILED);
+	run_ok("quota set helen 1K");
+	run_ok("user unhide helen condstore METADATA");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("helen: hides IDLE QRESYNC\n")));
+	run_ok("user show helen");
+	assert_true(holds(&printed, "\tquota 1024\thides IDLE QRESYNC\n"));
+	run_ok("user list --json");
+	assert_true(holds(&printed, "\"hidden\":[\"IDLE\",\"QRESYNC\"]"));
+	run_ok("user unhide --all helen");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("helen: nothing is hidden\n")));
+	run_ok("user show helen");
+	assert_false(holds(&printed, "hides"));
+	run_ok("user delete helen");
 }
 
 static void
@@ -449,6 +491,7 @@ main(void)
 		cmocka_unit_test(test_name_length),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_hidden_capabilities),
 		cmocka_unit_test(test_many_accounts_are_listed_in_pages),
 		cmocka_unit_test(test_mailboxes),
 		cmocka_unit_test(test_status),
