@@ -86,6 +86,8 @@ static const struct key_def {
 	  "Worker threads for disk, index and passwords; 0: chosen by the number of cores." },
 	{ SEC_SERVER, "allow_plaintext_on_loopback", KEY_BOOL, AT(conf_server, allow_plaintext_on_loopback), "no",
 	  0, 0, { NULL }, "Take passwords without TLS on connections from 127.0.0.0/8 and ::1." },
+	{ SEC_SERVER, "unauthenticate", KEY_BOOL, AT(conf_server, unauthenticate), "yes", 0, 0, { NULL },
+	  "Let IMAP clients give a login up and log in again on the same connection (RFC 8437)." },
 	{ SEC_SERVER, "idle_timeout", KEY_DURATION, AT(conf_server, idle_timeout), "30m", 1, 7 * DAY, { NULL },
 	  "A logged-in connection that is silent for so long is ended." },
 	{ SEC_SERVER, "account_quota", KEY_SIZE, AT(conf_server, account_quota), "0", 0, UINT64_MAX / 2, { NULL },

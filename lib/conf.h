@@ -50,6 +50,7 @@ struct conf_server {
 	uint64_t            reactors;           /* 0: one per core */
 	uint64_t            pool_threads;       /* 0: the server chooses */
 	bool                allow_plaintext_on_loopback;
+	bool                unauthenticate;
 	uint64_t            idle_timeout;       /* seconds */
 	uint64_t            account_quota;      /* bytes, of accounts that have none of their own; 0: no limit */
 	enum conf_overquota overquota_reply;

@@ -30,7 +30,7 @@ struct reactor {
 	struct post     posts;          /* list head */
 	bool            stop_wanted;
 
-	struct wheel    wheel;
+	struct wheel    wheel, rests;
 	struct session *sessions;
 	size_t          session_count;
 	bool            stopping;
@@ -114,12 +114,19 @@ on_expired(struct wheel_node *n)
 }
 
 static void
+on_rest_due(struct wheel_node *n)
+{
+	session_rest_due(n);
+}
+
+static void
 on_tick(uv_timer_t *ticker)
 {
 	struct reactor *r = ticker->data;
 	struct session *next;
 
 	wheel_advance(&r->wheel, uv_now(&r->loop), on_expired);
+	wheel_advance(&r->rests, uv_now(&r->loop), on_rest_due);
 	if (!r->stopping || uv_now(&r->loop) < r->stop_at)
 		return;
 	for (struct session *s = r->sessions; s != NULL; s = next) {
@@ -155,6 +162,7 @@ reactor_new(struct server *srv, unsigned number, struct reactor **out, struct er
 	pthread_mutex_init(&r->lock, NULL);
 	r->posts.prev = r->posts.next = &r->posts;
 	wheel_init(&r->wheel, uv_now(&r->loop));
+	wheel_init(&r->rests, uv_now(&r->loop));
 	*out = r;
 	return RC_OK;
 }
@@ -276,6 +284,12 @@ struct wheel *
 reactor_wheel(struct reactor *r)
 {
 	return &r->wheel;
+}
+
+struct wheel *
+reactor_rests(struct reactor *r)
+{
+	return &r->rests;
 }
 
 uint64_t

@@ -49,6 +49,7 @@ struct acceptor **reactor_acceptor(struct reactor *r);
 struct server *reactor_server(const struct reactor *r);
 uv_loop_t     *reactor_loop(struct reactor *r);
 struct wheel  *reactor_wheel(struct reactor *r);
+struct wheel  *reactor_rests(struct reactor *r);       /* of session_rest_due */
 uint64_t       reactor_now(const struct reactor *r);   /* ms, of this turn of the loop */
 uint8_t       *reactor_scratch(struct reactor *r);     /* REACTOR_SCRATCH bytes, for use within one call */
 bool           reactor_stopping(const struct reactor *r);

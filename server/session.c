@@ -30,6 +30,7 @@
 #define HANDSHAKE_TIMEOUT_MS 60000u
 #define BYE_TIMEOUT_MS       10000u     /* to take our last words */
 #define LINGER_MS            2000u
+#define REST_MS              3000u      /* of silence; longer than a client takes between two commands of one task */
 
 static void session_run(struct session *s);
 static void session_close(struct session *s, const char *why);
@@ -206,6 +207,13 @@ session_next(struct session *s, enum session_next next)
 	case NEXT_STARTTLS:
 		flush_then(s, AFTER_STARTTLS);
 		break;
+	case NEXT_COMPRESS:
+		flush_then(s, AFTER_COMPRESS);
+		break;
+	case NEXT_PLAIN:
+		stream_last_deflate(&s->stream);
+		flush_then(s, AFTER_PLAIN);
+		break;
 	case NEXT_CLOSE:
 		flush_then(s, AFTER_CLOSE);
 		break;
@@ -242,6 +250,7 @@ session_handshake(struct session *s)
 		session_poll_for(s, r);
 		return false;
 	case STREAM_EOF:
+	case STREAM_GARBLED:
 	case STREAM_ERROR:
 		break;
 	}
@@ -263,6 +272,29 @@ session_begin_tls(struct session *s)
 	session_deadline(s, HANDSHAKE_TIMEOUT_MS);
 }
 
+static void
+session_begin_compress(struct session *s)
+{
+	if (!stream_start_deflate(&s->stream, buf_slice(&s->in))) {
+		session_close(s, "no memory");
+		return;
+	}
+	buf_fini(&s->in);
+	s->st = SESS_ADVANCE;
+}
+
+/* Octets that came compressed, behind the command that ended compression, were not for us [RFC 8437 s4.1]. */
+static void
+session_end_compress(struct session *s)
+{
+	if (s->in.len > 0) {
+		session_close(s, "compressed input behind the end of compression");
+		return;
+	}
+	stream_end_deflate(&s->stream);
+	s->st = SESS_ADVANCE;
+}
+
 /* Nothing to do: give memory back and sleep. */
 static void
 session_sleep(struct session *s, enum stream_result want)
@@ -270,6 +302,9 @@ session_sleep(struct session *s, enum stream_result want)
 	if (s->in.len == 0)
 		buf_fini(&s->in);
 	buf_fini(&s->out);
+	s->turns = 0;
+	if (stream_is_compressed(&s->stream))
+		wheel_set(reactor_rests(s->reactor), &s->rest, reactor_now(s->reactor) + REST_MS);
 	session_poll_for(s, want);
 }
 
@@ -277,7 +312,6 @@ static bool
 session_take_input(struct session *s, size_t n)
 {
 	s->bytes_in += n;
-	s->turns = 0;
 	if (!buf_append(&s->in, reactor_scratch(s->reactor), n)) {
 		session_close(s, "no memory");
 		return false;
@@ -319,6 +353,9 @@ session_read(struct session *s)
 	case STREAM_WANT_READ:
 	case STREAM_WANT_WRITE:
 		session_sleep(s, r);
+		return false;
+	case STREAM_GARBLED:
+		session_close(s, "compressed input is damaged");
 		return false;
 	case STREAM_ERROR:
 		break;
@@ -381,6 +418,12 @@ session_flushed(struct session *s)
 	case AFTER_STARTTLS:
 		session_begin_tls(s);
 		break;
+	case AFTER_COMPRESS:
+		session_begin_compress(s);
+		break;
+	case AFTER_PLAIN:
+		session_end_compress(s);
+		break;
 	case AFTER_CLOSE:
 		stream_finish(&s->stream);
 		s->st = SESS_LINGER;
@@ -402,12 +445,18 @@ session_flush(struct session *s)
 		session_close(s, "answer too large");
 		return false;
 	}
-	while (s->out_at < s->out.len) {
+	for (;;) {
 		size_t n = 0;
-		enum stream_result r = stream_write(&s->stream, s->out.ptr + s->out_at, s->out.len - s->out_at, &n);
+		bool all = s->out_at == s->out.len;
+		enum stream_result r = all ? stream_flush(&s->stream)
+		                           : stream_write(&s->stream, s->out.ptr + s->out_at, s->out.len - s->out_at, &n);
 
 		switch (r) {
 		case STREAM_OK:
+			if (all) {
+				session_flushed(s);
+				return true;
+			}
 			s->out_at += n;
 			s->bytes_out += n;
 			session_deadline(s, flush_timeout(s));
@@ -419,13 +468,12 @@ session_flush(struct session *s)
 			session_poll_for(s, r);
 			return false;
 		case STREAM_EOF:
+		case STREAM_GARBLED:
 		case STREAM_ERROR:
 			session_close(s, "connection lost");
 			return false;
 		}
 	}
-	session_flushed(s);
-	return true;
 }
 
 /* Closing a socket that holds unread bytes resets the connection, and the peer may lose our last answer. */
@@ -558,6 +606,7 @@ session_close(struct session *s, const char *why)
 	if (s->ended == NULL)
 		s->ended = why;
 	wheel_clear(&s->timer);
+	wheel_clear(&s->rest);
 	session_unwatch(s);
 	reactor_unpost(s->reactor, &s->post);
 	uv_close((uv_handle_t *)&s->poll, on_poll_closed);
@@ -607,6 +656,15 @@ session_expired(struct wheel_node *n)
 	session_bye(s, END_TIMEOUT, "timeout");
 	session_deadline(s, BYE_TIMEOUT_MS);
 	session_run(s);
+}
+
+void
+session_rest_due(struct wheel_node *n)
+{
+	struct session *s = (struct session *)(void *)((char *)n - offsetof(struct session, rest));
+
+	if (s->st == SESS_READ)         /* else it is awake, and sleeps again */
+		stream_rest(&s->stream);
 }
 
 /* ---- the beginning ---- */

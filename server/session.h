@@ -31,6 +31,10 @@ enum session_next {
 	NEXT_STEP,              /* run step on the pool */
 	NEXT_AGAIN,             /* answered into the output: flush as far as the socket takes it, then call advance again */
 	NEXT_STARTTLS,          /* flush in clear, throw away all input that came before the handshake, do it, call advance */
+	NEXT_COMPRESS,          /* flush, deflate both directions from the next octet on (what is in the input came deflated),
+				 * call advance [RFC 4978] */
+	NEXT_PLAIN,             /* flush, end the compression of both directions, call advance; there must be no input
+				 * behind the command, as it came compressed: else the connection is closed */
 	NEXT_CLOSE,             /* flush and close */
 };
 
@@ -85,6 +89,7 @@ const char    *session_peer(const struct session *s);          /* "192.0.2.1", "
 bool           session_is_loopback(const struct session *s);   /* loopback address or unix socket */
 bool           session_is_unix(const struct session *s);
 bool           session_has_tls(const struct session *s);       /* TLS is up */
+bool           session_is_compressed(const struct session *s);
 bool           session_can_starttls(const struct session *s);  /* a certificate is configured and TLS is not up */
 /* May PLAIN and LOGIN be used here: under TLS, or loopback with allow_plaintext_on_loopback. */
 bool           session_plaintext_allowed(const struct session *s);

@@ -62,6 +62,12 @@ session_has_tls(const struct session *s)
 }
 
 bool
+session_is_compressed(const struct session *s)
+{
+	return stream_is_compressed(&s->stream);
+}
+
+bool
 session_can_starttls(const struct session *s)
 {
 	return s->settings->tls != NULL && s->stream.tls == NULL;
@@ -131,9 +137,9 @@ session_take_notified(struct session *s)
 void
 session_set_user(struct session *s, struct slice name)
 {
-	char *copy = malloc(name.len + 1);
+	char *copy = name.len > 0 ? malloc(name.len + 1) : NULL;
 
-	if (copy == NULL || !slice_to_cstr(name, copy, name.len + 1)) {
+	if (copy != NULL && !slice_to_cstr(name, copy, name.len + 1)) {
 		free(copy);
 		copy = NULL;
 	}

@@ -18,6 +18,8 @@ void session_stop(struct session *s);
 void session_cut(struct session *s);
 /* Its deadline has come. */
 void session_expired(struct wheel_node *n);
+/* It has been silent for long enough to give memory back. */
+void session_rest_due(struct wheel_node *n);
 
 /* The reactor's list. */
 struct session *session_next_on_reactor(const struct session *s);

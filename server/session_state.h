@@ -29,6 +29,8 @@ enum sess_after {
 	AFTER_ADVANCE,
 	AFTER_STEP,
 	AFTER_STARTTLS,
+	AFTER_COMPRESS,
+	AFTER_PLAIN,
 	AFTER_CLOSE,
 };
 
@@ -65,6 +67,7 @@ struct session {
 	enum sess_state         woken;          /* where session_wake leads: SESS_STEP or SESS_ADVANCE */
 	bool                    owes_answer;    /* of STEP_WAIT_ADVANCE: not even a shutdown comes before it */
 	struct wheel_node       timer;
+	struct wheel_node       rest;           /* a compressed session that is silent gives memory back */
 	uint32_t                timeout_ms;
 	uint32_t                delay_ms;       /* session_delay, until the next flush */
 

@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "server/deflate.h"
+
 /* ---- the socket ---- */
 
 static struct stream *
@@ -53,6 +55,13 @@ socket_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 	return put < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? STREAM_ERROR : STREAM_WANT_WRITE;
 }
 
+static enum stream_result
+socket_flush(struct filter *f)
+{
+	(void)f;
+	return STREAM_OK;
+}
+
 static void
 socket_finish(struct filter *f)
 {
@@ -65,7 +74,7 @@ socket_free(struct filter *f)
 	(void)f;
 }
 
-static const struct filter_ops socket_ops = { socket_read, socket_write, socket_finish, socket_free };
+static const struct filter_ops socket_ops = { socket_read, socket_write, socket_flush, socket_finish, socket_free };
 
 /* ---- TLS ---- */
 
@@ -120,6 +129,14 @@ tls_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 	return ret == 1 ? STREAM_OK : tls_result(t, ret);
 }
 
+/* What SSL_write has taken is with the socket. */
+static enum stream_result
+tls_flush(struct filter *f)
+{
+	(void)f;
+	return STREAM_OK;
+}
+
 static void
 tls_finish(struct filter *f)
 {
@@ -141,7 +158,7 @@ tls_filter_free(struct filter *f)
 	free(t);
 }
 
-static const struct filter_ops tls_ops = { tls_read, tls_write, tls_finish, tls_filter_free };
+static const struct filter_ops tls_ops = { tls_read, tls_write, tls_flush, tls_finish, tls_filter_free };
 
 bool
 stream_start_tls(struct stream *st, struct tls *t, const char *alpn)
@@ -200,7 +217,7 @@ stream_fini(struct stream *st)
 		st->top = f == &st->socket ? NULL : f->below != NULL ? f->below : &st->socket;
 		f->ops->free(f);
 	}
-	st->tls = NULL;
+	st->tls = st->deflate = NULL;
 	if (st->fd >= 0)
 		(void)close(st->fd);
 	st->fd = -1;
@@ -209,6 +226,11 @@ stream_fini(struct stream *st)
 enum stream_result
 stream_read(struct stream *st, uint8_t *ptr, size_t cap, size_t *n)
 {
+	if (st->deflate != NULL && deflate_is_over(st->deflate)) {
+		st->top = st->deflate->below;
+		st->deflate->ops->free(st->deflate);
+		st->deflate = NULL;
+	}
 	return st->top->ops->read(st->top, ptr, cap, n);
 }
 
@@ -218,10 +240,53 @@ stream_write(struct stream *st, const uint8_t *ptr, size_t len, size_t *n)
 	return st->top->ops->write(st->top, ptr, len, n);
 }
 
+enum stream_result
+stream_flush(struct stream *st)
+{
+	return st->top->ops->flush(st->top);
+}
+
 void
 stream_finish(struct stream *st)
 {
 	if (st->top != &st->socket)
 		st->top->ops->finish(st->top);
 	st->socket.ops->finish(&st->socket);
+}
+
+bool
+stream_start_deflate(struct stream *st, struct slice early)
+{
+	if (st->deflate != NULL)
+		return deflate_again(st->deflate, early);
+	st->deflate = deflate_new(st->top, early);
+	if (st->deflate == NULL)
+		return false;
+	st->top = st->deflate;
+	return true;
+}
+
+void
+stream_last_deflate(struct stream *st)
+{
+	deflate_last(st->deflate);
+}
+
+void
+stream_end_deflate(struct stream *st)
+{
+	deflate_end(st->deflate);
+}
+
+bool
+stream_is_compressed(const struct stream *st)
+{
+	return st->deflate != NULL && deflate_is_on(st->deflate);
+}
+
+void
+stream_rest(struct stream *st)
+{
+	if (stream_is_compressed(st))
+		deflate_rest(st->deflate);
 }

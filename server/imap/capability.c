@@ -31,6 +31,18 @@ hides_literal_plus(const struct imap *im)
 	return imap_is_hidden(im, SLICE("LITERAL+"));
 }
 
+static bool
+is_uncompressed(const struct imap *im)
+{
+	return !session_is_compressed(im->s);
+}
+
+bool
+imap_offers_unauthenticate(const struct imap *im)
+{
+	return session_conf(im->s)->server.unauthenticate && !imap_is_hidden(im, SLICE("UNAUTHENTICATE"));
+}
+
 /* Rows without a condition are offered in their states always. */
 static const struct capability {
 	const char *name;
@@ -46,6 +58,8 @@ static const struct capability {
 	{ "IDLE", ANY_TIME, NULL },
 	{ "STARTTLS", IMAP_NOT_AUTH, can_starttls },
 	{ "LOGINDISABLED", IMAP_NOT_AUTH, refuses_login },
+	{ "COMPRESS=DEFLATE", AFTER_LOGIN, is_uncompressed },
+	{ "UNAUTHENTICATE", AFTER_LOGIN, imap_offers_unauthenticate },
 	{ "NAMESPACE", AFTER_LOGIN, NULL },
 	{ "CHILDREN", AFTER_LOGIN, NULL },
 	{ "UNSELECT", AFTER_LOGIN, NULL },

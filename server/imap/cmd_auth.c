@@ -337,7 +337,7 @@ starttls_check(struct imap *im)
 		return false;
 	}
 	imap_reply(im, IMAP_OK, "Begin TLS negotiation now");
-	im->priv->starttls = true;
+	im->priv->due = NEXT_STARTTLS;
 	return true;
 }
 

@@ -26,9 +26,9 @@ framer_fini(struct framer *f)
 void
 framer_set_limits(struct framer *f, const struct framer_limits *limits)
 {
-	assert(f->frame.len <= limits->command);
 	f->limits = *limits;
-	f->frame.max = limits->command;
+	if (f->frame.len == 0)
+		f->frame.max = limits->command;
 }
 
 static void
@@ -43,6 +43,7 @@ void
 framer_next(struct framer *f)
 {
 	buf_fini(&f->frame);
+	f->frame.max = f->limits.command;
 	f->refused = NULL;
 	f->literals = 0;
 	f->raw = false;

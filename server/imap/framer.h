@@ -64,7 +64,7 @@ struct framer {
 
 void framer_init(struct framer *f, const struct framer_limits *limits);
 void framer_fini(struct framer *f);
-/* After login: other limits, from the next command on. */
+/* Other limits (a login, its end), from the next command on. */
 void framer_set_limits(struct framer *f, const struct framer_limits *limits);
 
 /* Look at more input; *used octets of it are done with, also when an event comes before its end. */

@@ -20,14 +20,8 @@
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
-#define ARENA_NOT_AUTH   (64u << 10)
-#define ARENA_MAX        (32u << 20)
 #define REPLY_MAX        (1u << 20)      /* APPENDUID and COPYUID hold sets */
 #define COMMANDS_A_TURN  32              /* answered on the reactor before others have their turn */
-#define NOT_AUTH_COMMAND 8192u
-#define NOT_AUTH_LITERALS 4u
-#define NOT_AUTH_SWALLOW 65536u
-#define AUTH_LITERALS    256u
 #define LITERAL_MINUS_MAX 4096u
 
 /* ---- answers ---- */
@@ -461,37 +455,12 @@ answer_refused(struct imap *im)
 
 /* ---- the protocol's functions ---- */
 
-static struct framer_limits
-limits_not_auth(void)
-{
-	return (struct framer_limits){
-		.command = NOT_AUTH_COMMAND,
-		.literals = NOT_AUTH_LITERALS,
-		.swallow = NOT_AUTH_SWALLOW,
-		.lf_ends_line = true,
-	};
-}
-
-static struct framer_limits
-limits_auth(const struct conf *conf)
-{
-	uint64_t message = conf->limits.message_size, command = conf->limits.command_size;
-
-	if (command < NOT_AUTH_COMMAND)
-		command = NOT_AUTH_COMMAND;     /* what was allowed before login stays so */
-	return (struct framer_limits){
-		.command = (size_t)command,
-		.literals = AUTH_LITERALS,
-		.swallow = message + message / 2,
-	};
-}
-
 static void *
 imap_open(struct session *s)
 {
 	struct imap *im = calloc(1, sizeof *im);
 	struct imap_private *p = calloc(1, sizeof *p);
-	struct framer_limits limits = limits_not_auth();
+	static const struct framer_limits none;
 
 	if (im == NULL || p == NULL) {
 		free(im);
@@ -500,50 +469,14 @@ imap_open(struct session *s)
 	}
 	im->s = s;
 	im->srv = session_server(s);
-	im->state = IMAP_NOT_AUTH;
 	im->priv = p;
-	arena_init(&im->arena, ARENA_NOT_AUTH);
+	arena_init(&im->arena, 0);
 	buf_init(&im->reply, REPLY_MAX);
 	imap_view_init(&im->view);
-	framer_init(&p->framer, &limits);
-	p->opened_ms = clock_mono_ms();
-	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
+	framer_init(&p->framer, &none);
+	p->due = NEXT_INPUT;
+	imap_logged_out(im);
 	return im;
-}
-
-/* *kept becomes a heap copy; what it was is freed. */
-static bool
-keep_text(struct slice *kept, struct slice text)
-{
-	uint8_t *copy = malloc(text.len + 1);
-
-	if (copy == NULL)
-		return false;
-	if (text.len > 0)
-		memcpy(copy, text.ptr, text.len);
-	free((void *)(uintptr_t)kept->ptr);
-	*kept = slice_of(copy, text.len);
-	return true;
-}
-
-bool
-imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account,
-	       struct slice name)
-{
-	struct framer_limits limits = limits_auth(session_conf(im->s));
-
-	if (!keep_text(&im->priv->user, name) || !keep_text(&im->priv->hidden, account->hidden))
-		return false;
-	im->user = im->priv->user;
-	im->hidden = im->priv->hidden;
-	im->volume = v;
-	im->account = account->id;
-	im->state = IMAP_AUTH;
-	im->arena.max = ARENA_MAX;
-	framer_set_limits(&im->priv->framer, &limits);
-	session_set_user(im->s, im->user);
-	session_set_timeout(im->s, 0);
-	return true;
 }
 
 void
@@ -621,19 +554,35 @@ take_input(struct imap *im)
 	return im->priv->phase != PHASE_INPUT;
 }
 
+static void
+drop_taken_input(struct imap *im)
+{
+	struct imap_private *p = im->priv;
+
+	if (p->in_taken > 0)
+		buf_consume(session_in(im->s), p->in_taken);
+	p->in_taken = 0;
+}
+
 /* Nothing more to do with the input that is there. */
 static enum session_next
 rest(struct imap *im)
 {
-	struct imap_private *p = im->priv;
-
 	if (session_at_eof(im->s))
 		return NEXT_CLOSE;
-	if (p->in_taken > 0) {
-		buf_consume(session_in(im->s), p->in_taken);
-		p->in_taken = 0;
-	}
+	drop_taken_input(im);
 	return NEXT_INPUT;
+}
+
+/* The tagged answer of STARTTLS, COMPRESS or UNAUTHENTICATE is written: the stream changes. */
+static enum session_next
+take_due(struct imap *im)
+{
+	enum session_next due = im->priv->due;
+
+	im->priv->due = NEXT_INPUT;
+	drop_taken_input(im);
+	return due;
 }
 
 /* The core's timeout ends a silent client; this one who talks and does not log in. */
@@ -663,11 +612,8 @@ imap_advance(void *state)
 	for (int turn = 0; turn < COMMANDS_A_TURN; turn++) {
 		switch (p->phase) {
 		case PHASE_COMMAND:
-			if (p->starttls) {
-				p->starttls = false;
-				p->in_taken = 0;
-				return NEXT_STARTTLS;
-			}
+			if (p->due != NEXT_INPUT)
+				return take_due(im);
 			if (!take_command(im))
 				return rest(im);
 			break;

@@ -4,7 +4,7 @@
 
 static const struct imap_command *const commands[] = {
 	&imap_cmd_append,      &imap_cmd_authenticate, &imap_cmd_capability,  &imap_cmd_check,
-	&imap_cmd_close,       &imap_cmd_copy,         &imap_cmd_create,      &imap_cmd_delete,
+	&imap_cmd_close,       &imap_cmd_compress,     &imap_cmd_copy,         &imap_cmd_create,      &imap_cmd_delete,
 	&imap_cmd_enable,      &imap_cmd_examine,      &imap_cmd_expunge,     &imap_cmd_fetch,
 	&imap_cmd_getquota,    &imap_cmd_getquotaroot, &imap_cmd_replace,     &imap_cmd_uid_replace,
 	&imap_cmd_id,          &imap_cmd_idle,         &imap_cmd_list,        &imap_cmd_login,
@@ -12,6 +12,7 @@ static const struct imap_command *const commands[] = {
 	&imap_cmd_noop,        &imap_cmd_rename,       &imap_cmd_search,      &imap_cmd_select,
 	&imap_cmd_starttls,    &imap_cmd_status,       &imap_cmd_store,       &imap_cmd_subscribe,
 	&imap_cmd_uid_copy,    &imap_cmd_uid_expunge,  &imap_cmd_uid_fetch,   &imap_cmd_uid_move,
+	&imap_cmd_unauthenticate,
 	&imap_cmd_uid_search,  &imap_cmd_uid_store,    &imap_cmd_unselect,    &imap_cmd_unsubscribe,
 };
 

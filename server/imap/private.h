@@ -17,7 +17,7 @@ struct imap_private {
 	enum imap_phase phase;
 	struct framer   framer;
 	size_t          in_taken;       /* octets at the front of session_in that are done with */
-	bool            starttls;       /* the handshake is due once the tagged answer is written */
+	enum session_next due;          /* NEXT_STARTTLS, _COMPRESS, _PLAIN: once the tagged answer is written; _INPUT: nothing */
 	bool            notified;       /* the selected mailbox changed since cmd->input looked last */
 	bool            got_line;       /* PHASE_INPUT: a line is in framer.frame */
 	unsigned        auth_failures;
@@ -35,8 +35,10 @@ bool imap_input_line(struct imap *im);
 void imap_continue(struct imap *im, struct slice text);
 /* Login succeeded: state, limits, log. False without memory. */
 bool imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account, struct slice name);
-/* UNAUTHENTICATE: back to the state before login, with its limits and timeouts [RFC 8437 s3]. */
+/* The state before login, with its limits and timeouts: when a session begins, and again by UNAUTHENTICATE [RFC 8437 s3].
+ * The limits hold from the next command on. */
 void imap_logged_out(struct imap *im);
+bool imap_offers_unauthenticate(const struct imap *im);
 /* BAD "NAME: expected ..." from the cursor. */
 void imap_reply_expected(struct imap *im, const struct cursor *c);
 /* How authentication stands on this connection: for sasl/. */

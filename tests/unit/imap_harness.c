@@ -31,7 +31,7 @@ struct session {
 	struct imap_world *w;
 	struct buf       in, out, received;
 	void            *state;
-	bool             eof, closed, tls, plaintext, starttls;
+	bool             eof, closed, tls, plaintext, starttls, compressed;
 	bool             wake;
 	mailbox_id       watched;
 	bool             changed, notified;
@@ -121,6 +121,7 @@ imap_world_setup(void **state)
 	w->sasl = (struct sasl_accounts){ w, find_account };
 	w->conf.limits = (struct conf_limits){ .message_size = 1u << 20, .command_size = 65536, .bad_commands = 20,
 	                                       .auth_timeout = 120, .auth_failures = 3 };
+	w->conf.server.unauthenticate = true;
 	w->protocol = &imap_protocol;
 	imap_world_next_stream(w, false, true, true);
 	make_account(w);
@@ -304,6 +305,12 @@ run(struct session *s, enum session_next next)
 			buf_fini(&s->in);
 			s->tls = true;
 			s->starttls = false;
+			break;
+		case NEXT_COMPRESS:     /* octets are the same here: tests/unit/test_deflate.c has the filter */
+			s->compressed = true;
+			break;
+		case NEXT_PLAIN:
+			s->compressed = false;
 			break;
 		case NEXT_CLOSE:
 			end(s);
@@ -568,6 +575,12 @@ bool
 session_has_tls(const struct session *s)
 {
 	return s->tls;
+}
+
+bool
+session_is_compressed(const struct session *s)
+{
+	return s->compressed;
 }
 
 bool

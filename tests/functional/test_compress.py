@@ -1,0 +1,265 @@
+"""COMPRESS=DEFLATE against a real server, with zlib as the peer: nothing is held back, nothing is lost, little is kept."""
+
+import os
+import random
+import re
+import time
+import zlib
+
+import pytest
+
+from harness import Raw, Server, message
+
+FLUSHES = {"sync": zlib.Z_SYNC_FLUSH, "full": zlib.Z_FULL_FLUSH}
+
+
+class Deflated:
+    """A socket whose octets are raw deflate in both directions; `wire_in` counts what came."""
+
+    def __init__(self, sock, flush=zlib.Z_SYNC_FLUSH, level=6):
+        self.sock, self.flush, self.wire_in = sock, flush, 0
+        self.deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
+        self.inflate = zlib.decompressobj(-15)
+
+    def pack(self, data):
+        return self.deflate.compress(data) + self.deflate.flush(self.flush)
+
+    def sendall(self, data):
+        self.sock.sendall(self.pack(data))
+
+    def recv(self, n):
+        while True:
+            data = self.sock.recv(n)
+            self.wire_in += len(data)
+            out = self.inflate.decompress(data)
+            if out or not data:
+                return out
+
+    def settimeout(self, t):
+        self.sock.settimeout(t)
+
+    def close(self):
+        self.sock.close()
+
+
+def compress(c, **options):
+    c.cmd("COMPRESS DEFLATE")
+    c.sock = Deflated(c.sock, **options)
+
+
+@pytest.fixture
+def box(shared, request):
+    """A raw session, logged in to an account of its own."""
+    user = re.sub(r"\W", "-", request.node.name)[:60]
+    shared.add_user(user)
+    c = login(shared, user)
+    yield c
+    c.close()
+
+
+def login(server, user, tls=False):
+    c = server.raw("imaps" if tls else "imap")
+    if tls:
+        c.sock = server.tls().wrap_socket(c.sock)
+    c.line()
+    c.cmd("LOGIN %s secret" % user)
+    c.user, c.server = user, server
+    return c
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+@pytest.mark.parametrize("flush", FLUSHES)
+def test_commands(shared, flush, tls):
+    shared.add_user("commands-%s-%s" % (flush, tls))
+    c = login(shared, "commands-%s-%s" % (flush, tls), tls)
+    assert b" COMPRESS=DEFLATE " in c.cmd("CAPABILITY")[0] + b" "
+    compress(c, flush=FLUSHES[flush])
+    assert b"COMPRESS" not in c.cmd("CAPABILITY")[0]
+    assert b"[COMPRESSIONACTIVE]" in c.cmd("COMPRESS DEFLATE", expect=b"BAD")[-1]
+    c.cmd("SELECT INBOX")
+    for _ in range(50):
+        c.cmd("NOOP")
+    c.cmd("LOGOUT")
+    assert c.sock.recv(1) == b""
+    c.close()
+
+
+def test_unknown_algorithm_and_before_login(box):
+    box.cmd("COMPRESS GZIP", expect=b"BAD")
+    box.cmd("COMPRESS", expect=b"BAD")
+    box.cmd("COMPRESS DEFLATE DEFLATE", expect=b"BAD")
+    box.cmd("NOOP")
+    c = box.server.raw("imap")
+    assert b"COMPRESS" not in c.line()
+    c.cmd("COMPRESS DEFLATE", expect=b"BAD")
+    c.close()
+
+
+def test_octet_by_octet(box):
+    compress(box)
+    for octet in box.sock.pack(b"a NOOP\r\nb NOOP\r\n"):
+        box.sock.sock.sendall(bytes([octet]))
+        time.sleep(0.001)
+    assert box.line().startswith(b"a OK") and box.line().startswith(b"b OK")
+
+
+def test_pipelined_behind_the_command(box):
+    """Not allowed by RFC 4978 s3, but what follows the command can only be compressed."""
+    packed = zlib.compressobj(6, zlib.DEFLATED, -15)
+    box.send(b"a COMPRESS DEFLATE\r\n" + packed.compress(b"b NOOP\r\nc CAPABILITY\r\n") + packed.flush(zlib.Z_SYNC_FLUSH))
+    assert box.line().startswith(b"a OK")
+    sock = Deflated(box.sock)
+    have, box.have = box.have, b""
+    box.have = sock.inflate.decompress(have)
+    box.sock = sock
+    assert box.line().startswith(b"b OK")
+    assert box.line().startswith(b"* CAPABILITY")
+    assert box.line().startswith(b"c OK")
+
+
+def test_idle(box):
+    other = login(box.server, box.user)
+    compress(box)
+    box.cmd("SELECT INBOX")
+    box.send("a IDLE\r\n")
+    assert box.line().startswith(b"+ ")
+    for n in range(1, 4):
+        time.sleep(0 if n < 3 else 4)   # so long that memory has been given back
+        text = message(subject="n%d" % n).encode()
+        other.cmd(b"APPEND INBOX {%d+}\r\n%s" % (len(text), text))
+        began = time.monotonic()
+        assert box.line() == b"* %d EXISTS" % n
+        assert time.monotonic() - began < 5
+        while b"RECENT" not in box.line():
+            pass
+    box.send("DONE\r\n")
+    box.imap_until(b"a")
+    other.close()
+
+
+@pytest.mark.parametrize("sync", [True, False], ids=["sync", "nonsync"])
+def test_append_and_fetch_5_mb(box, sync):
+    """Mail that shrinks and mail that does not, in and out, through 5 MB of each."""
+    rng = random.Random(1)
+    compress(box)
+    box.cmd("SELECT INBOX")
+    for body in ("a line of text that says little\r\n" * 160000, rng.randbytes(2500000).hex() + "\r\n"):
+        text = ("Subject: large\r\n\r\n" + re.sub("([0-9a-f]{76})", "\\1\r\n", body)).encode()
+        if sync:
+            box.send(b"a APPEND INBOX {%d}\r\n" % len(text))
+            assert box.line().startswith(b"+ ")
+            box.send(text + b"\r\n")
+        else:
+            box.send(b"a APPEND INBOX {%d+}\r\n" % len(text) + text + b"\r\n")
+        uid = re.search(rb"APPENDUID \d+ (\d+)", box.imap_until(b"a")[-1]).group(1)
+        before = box.sock.wire_in
+        got = box.cmd(b"UID FETCH %s BODY.PEEK[]" % uid)
+        assert any(text in x for x in got)
+        assert box.sock.wire_in - before < len(text) * 0.75
+
+
+def test_slow_reader_of_a_large_answer(box):
+    text = ("Subject: large\r\n\r\n" + random.Random(2).randbytes(4000000).hex()).encode()
+    box.cmd(b"APPEND INBOX {%d+}\r\n%s" % (len(text), text))
+    compress(box)
+    box.cmd("SELECT INBOX")
+    box.send("a FETCH 1 BODY.PEEK[]\r\nb NOOP\r\n")
+    time.sleep(1)
+    assert any(text in x for x in box.imap_until(b"a"))
+    box.imap_until(b"b")
+
+
+def test_garbage_ends_the_connection(box):
+    compress(box)
+    box.cmd("NOOP")
+    box.sock.sock.sendall(b"b NOOP\r\n\xff\xff\xff\xff")
+    assert box.sock.recv(1) == b""
+    deadline = time.monotonic() + 10
+    while 'why="compressed input is damaged"' not in box.server.log():
+        assert time.monotonic() < deadline, box.server.log()[-2000:]
+        time.sleep(0.05)
+
+
+def test_a_bomb_meets_the_limits(box):
+    """4 GB of one line in 4 MB: refused at the limit, and others are served meanwhile."""
+    compress(box)
+    line = zlib.compressobj(9, zlib.DEFLATED, -15)
+    block = line.compress(b"a NOOP " + b"x" * (1 << 24)) + line.flush(zlib.Z_FULL_FLUSH)
+    more = line.compress(b"x" * (1 << 24)) + line.flush(zlib.Z_FULL_FLUSH)
+    rss = box.server.rss_kb()
+    box.sock.sock.sendall(block)
+    other = login(box.server, box.user)
+    for _ in range(100):
+        box.sock.sock.sendall(more)
+        began = time.monotonic()
+        other.cmd("NOOP")
+        assert time.monotonic() - began < 2
+    assert box.server.rss_kb() - rss < 32 << 10
+    box.sock.sock.sendall(line.compress(b"\r\nb NOOP\r\n") + line.flush(zlib.Z_SYNC_FLUSH))
+    assert b"BAD" in box.imap_until(b"a")[-1]
+    box.imap_until(b"b")
+    other.close()
+
+
+def test_client_that_leaves_in_the_middle(box):
+    text = message(size=3000000).encode()
+    for cut in (1, 100, 5000):
+        c = login(box.server, box.user)
+        compress(c)
+        packed = c.sock.pack(b"a APPEND INBOX {%d+}\r\n" % len(text) + text)
+        c.sock.sock.sendall(packed[:-cut])
+        c.close()
+    assert b"(MESSAGES 0)" in box.cmd("STATUS INBOX (MESSAGES)")[0]
+
+
+def test_unauthenticate_ends_compression(shared):
+    """The next login comes in clear, in the same segment [RFC 8437 s4.1]; then COMPRESS again."""
+    for name in ("first", "second"):
+        shared.add_user(name)
+    c = login(shared, "first")
+    for n in range(3):
+        compress(c, flush=zlib.Z_SYNC_FLUSH if n != 1 else zlib.Z_FINISH)
+        deflated, c.sock = c.sock, c.sock.sock
+        c.send(deflated.pack(b"u UNAUTHENTICATE\r\n") + b"l LOGIN second secret\r\n")
+        data = b""
+        while not deflated.inflate.eof:
+            data += deflated.inflate.decompress(c.sock.recv(65536))
+        c.have = deflated.inflate.unused_data
+        assert data.startswith(b"u OK") and data.endswith(b"\r\n")
+        assert c.line().startswith(b"l OK"), n
+        c.cmd("NOOP")
+    c.close()
+
+
+def test_compressed_login_behind_unauthenticate_is_refused(box):
+    compress(box)
+    box.send("u UNAUTHENTICATE\r\nl LOGIN %s secret\r\n" % box.user)
+    data = box.sock.recv(1000)
+    assert data.startswith(b"u OK") and b"l " not in data
+    assert box.sock.sock.recv(1) == b""
+
+
+@pytest.mark.skipif(os.environ.get("RESTANTE_TEST_PATIENCE"), reason="memory of a build with sanitizers")
+def test_idle_sessions_give_memory_back(shared):
+    """What 300 compressed sessions cost that have fetched and then sleep."""
+    shared.add_user("many")
+    first = login(shared, "many")
+    text = message(size=20000).encode()
+    first.cmd(b"APPEND INBOX {%d+}\r\n%s" % (len(text), text))
+    sizes = {}
+    for how in ("plain", "compressed"):
+        before, sessions = shared.rss_kb(), []
+        for _ in range(300):
+            c = login(shared, "many")
+            if how == "compressed":
+                compress(c)
+            c.cmd("SELECT INBOX")
+            c.cmd("FETCH 1 BODY.PEEK[]")
+            c.send("i IDLE\r\n")
+            c.line()
+            sessions.append(c)
+        time.sleep(6)
+        sizes[how] = (shared.rss_kb() - before) * 1024 / 300
+        for c in sessions:
+            c.close()
+    assert sizes["compressed"] < sizes["plain"] + 16384, sizes
