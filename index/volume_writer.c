@@ -176,10 +176,12 @@ volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable,
 {
 	struct volume *v = owner;
 	struct change *c = (struct change *)req;
+	bool refused = c->rc != RC_OK;
 
 	atomic_fetch_add(&v->changes, 1);
-	c->durable = durable;
-	if (rc != RC_OK) {
+	/* What was refused has not happened, whatever its neighbours in the batch did. */
+	c->durable = durable && !refused;
+	if (rc != RC_OK && !(durable && refused)) {
 		c->rc = rc;
 		c->err = *e;
 	}
