@@ -257,7 +257,7 @@ def find(names):
     """The case files of these names, files or folders; all of them without a name. selftest is played when asked for."""
     out = []
     for name in names or [ROOT]:
-        for path in (name, os.path.join(ROOT, name), os.path.join(ROOT, name) + ".txt"):
+        for path in (os.path.join(ROOT, name), os.path.join(ROOT, name) + ".txt", name):
             if os.path.isfile(path):
                 out.append(path)
                 break
