@@ -26,7 +26,7 @@
 #define TABLE_FIRST     8u
 #define MINIMAL_MAX     64u                             /* bytes of a part's strings when the pool is full */
 #define POOL_MAX        (MIME_STRUCTURE_MAX + TABLE_MAX * 3u * MINIMAL_MAX)
-#define SCRATCH_MAX     (1u << 20)                      /* above any one part's strings */
+#define SCRATCH_MAX     (4u << 20)                      /* above any one part's strings */
 
 #define TEXT_BASIC      "\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7BIT\""
 #define MULTIPART_BASIC "\"mixed\" NIL NIL NIL NIL"

@@ -18,19 +18,21 @@
 #include "lib/transfer.h"
 
 /* Goes up whenever the same message may give another summary; `reindex --reparse` looks for older ones. */
-#define MIME_PARSER_VERSION     1u
+#define MIME_PARSER_VERSION     2u
 
-#define MIME_PARTS_MAX          1000u           /* parts with a header of their own; the table holds at most twice that */
-#define MIME_DEPTH_MAX          50u             /* nested multiparts and messages */
+#define MIME_PARTS_MAX          10000u          /* parts with a header of their own; the table holds at most twice that */
+#define MIME_DEPTH_MAX          100u            /* nested multiparts and messages */
 #define MIME_BOUNDARY_MAX       256u            /* bytes; RFC 2046 allows 70 */
-#define MIME_FIELD_MAX          (64u << 10)     /* bytes read of one header field */
-#define MIME_HEADER_MAX         (128u << 10)    /* bytes read of one header block's fields, all that we look at together */
-#define MIME_ADDRESSES_MAX      2000u           /* addresses listed of one header field */
+#define MIME_LIST_MAX           (1u << 20)      /* bytes read of one field of addresses */
+#define MIME_FIELD_MAX          (64u << 10)     /* bytes kept of one other field */
+#define MIME_HEADER_MAX         (4u << 20)      /* bytes kept of one header block's fields, all that we look at together */
+#define MIME_ADDRESSES_MAX      (512u << 10)    /* bytes of one list of addresses in ENVELOPE */
+#define MIME_SENDERS_MAX        (64u << 10)     /* the same of From, Sender and Reply-To, which may be copies of each other */
 #define MIME_PARAMS_MAX         100u            /* parameters read of one header field */
-#define MIME_STRUCTURE_MAX      (256u << 10)    /* strings of all parts in BODYSTRUCTURE, embedded envelopes included */
+#define MIME_STRUCTURE_MAX      (1u << 20)      /* strings of all parts in BODYSTRUCTURE, embedded envelopes included */
 #define MIME_KEY_MAX            1024u           /* one sort key */
 #define MIME_REFS_MAX           4096u           /* msg-ids of References */
-#define MIME_SUMMARY_MAX        (2u << 20)      /* an encoded summary is never longer */
+#define MIME_SUMMARY_MAX        (6u << 20)      /* an encoded summary is never longer */
 
 enum mime_kind {
 	MIME_LEAF,              /* neither text nor container */
@@ -122,8 +124,19 @@ bool mime_summary_encode(const struct mime_summary *s, struct buf *out);
  * every function here. RC_CORRUPT, RC_NOMEM: *out is not filled. */
 MUST_USE enum rc mime_summary_decode(struct slice in, struct arena *a, struct mime_summary *out, struct err *e);
 
-/* BODY from BODYSTRUCTURE: the same without extension data. False if it is not a BODYSTRUCTURE or out has no room. */
-bool mime_body_from_bodystructure(struct slice bodystructure, struct buf *out);
+/* How a session wants the stored BODYSTRUCTURE; bits. */
+enum mime_form {
+	MIME_FORM_BODY = 1,             /* BODY: without extension data */
+	MIME_FORM_FLAT_GLOBAL = 2,      /* message/global as any other type, without what is in it [RFC 3501] */
+	MIME_FORM_UTF8 = 4,             /* as mime_quote_utf8 */
+};
+/* False if it is not a BODYSTRUCTURE or out has no room. Linear. */
+bool mime_render_structure(struct slice bodystructure, unsigned forms, struct buf *out);
+/* Could MIME_FORM_FLAT_GLOBAL make a difference? */
+bool mime_has_global(struct slice bodystructure);
+/* Strings that are literals only because they have UTF-8 become quoted ones [RFC 9755 s3]. `in` is ENVELOPE,
+ * BODYSTRUCTURE, or a value in them. False if it is damaged or out has no room. Linear. */
+bool mime_quote_utf8(struct slice in, struct buf *out);
 
 /* What stands in the brackets behind the part numbers [RFC 9051 s6.4.5.1]. */
 enum mime_section {

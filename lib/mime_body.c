@@ -1,16 +1,23 @@
-/* mime_body - BODY out of BODYSTRUCTURE [RFC 9051 s7.5.2, s9]. See mime.h.
+/* mime_body - BODY and BODYSTRUCTURE as a session wants them, out of the stored BODYSTRUCTURE [RFC 9051
+ * s7.5.2, s9; RFC 9755 s6]. See mime.h.
  *
  * The bytes come from our own index, so a mistake in them is damage, not an attack; still every step is bounded:
  * nesting by DEPTH_MAX, work by the length.
  */
 #include "lib/mime.h"
 
-#define DEPTH_MAX 110u          /* lists within lists: two a level of MIME_DEPTH_MAX and some for parameters */
+#include "lib/text.h"
+
+#define DEPTH_MAX  (2u * MIME_DEPTH_MAX + 10u)  /* lists within lists: two a level and some for parameters */
+#define QUOTED_MAX 1000u                        /* longer strings stay literals: line length [RFC 2683 s3.2.1.5] */
+
+#define GLOBAL     SLICE("\"message\" \"global\"")
 
 struct walk {
 	struct slice in;
 	size_t       at;
 	struct buf  *out;
+	unsigned     forms;     /* enum mime_form bits */
 };
 
 static uint8_t
@@ -98,12 +105,78 @@ skip_value(struct walk *w)
 	return true;
 }
 
+/* --- UTF-8 in quoted strings --- */
+
+static bool
+fits_utf8_quoted(struct slice s)
+{
+	return s.len <= QUOTED_MAX && text_utf8_valid(s) && slice_find_byte(s, 0) == s.len
+	       && slice_find_byte(s, '\r') == s.len && slice_find_byte(s, '\n') == s.len;
+}
+
+static void
+append_quoted(struct buf *out, struct slice s)
+{
+	buf_append_byte(out, '"');
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] == '"' || s.ptr[i] == '\\')
+			buf_append_byte(out, '\\');
+		buf_append_byte(out, s.ptr[i]);
+	}
+	buf_append_byte(out, '"');
+}
+
+/* A literal, quoted if it may be. */
+static bool
+copy_literal(struct walk *w)
+{
+	size_t from = w->at;
+	struct slice whole, text;
+
+	if (!skip_literal(w))
+		return false;
+	whole = slice_sub(w->in, from, w->at);
+	text = slice_sub(whole, slice_find_byte(whole, '\n') + 1, whole.len);
+	if (fits_utf8_quoted(text))
+		append_quoted(w->out, text);
+	else
+		buf_append_slice(w->out, whole);
+	return !w->out->failed;
+}
+
+bool
+mime_quote_utf8(struct slice in, struct buf *out)
+{
+	struct walk w = { .in = in, .out = out };
+
+	while (w.at < in.len) {
+		size_t from = w.at;
+
+		while (w.at < in.len && in.ptr[w.at] != '"' && in.ptr[w.at] != '{')
+			w.at++;
+		if (peek(&w) == '"' && !skip_quoted(&w))
+			return false;
+		buf_append_slice(out, slice_sub(in, from, w.at));
+		if (peek(&w) == '{' && !copy_literal(&w))
+			return false;
+	}
+	return !out->failed;
+}
+
+/* --- bodies --- */
+
 static bool
 copy_value(struct walk *w)
 {
 	size_t from = w->at;
+	struct slice value;
 
-	return skip_value(w) && buf_append_slice(w->out, slice_sub(w->in, from, w->at));
+	if (!skip_value(w))
+		return false;
+	value = slice_sub(w->in, from, w->at);
+	if ((w->forms & MIME_FORM_UTF8) != 0)
+		return mime_quote_utf8(value, w->out);
+	return buf_append_slice(w->out, value);
 }
 
 static bool
@@ -115,12 +188,21 @@ copy_values(struct walk *w, size_t n)
 	return true;
 }
 
-/* The extension data up to the end of this list, left out. */
 static bool
-drop_extension(struct walk *w)
+skip_values(struct walk *w, size_t n)
 {
-	while (skip_byte(w, ' '))
-		if (!skip_value(w))
+	for (size_t i = 0; i < n; i++)
+		if (!skip_byte(w, ' ') || !skip_value(w))
+			return false;
+	return true;
+}
+
+/* The extension data up to the end of this list; BODY has none. */
+static bool
+end_body(struct walk *w)
+{
+	while (peek(w) == ' ')
+		if (!((w->forms & MIME_FORM_BODY) != 0 ? skip_values(w, 1) : copy_values(w, 1)))
 			return false;
 	return copy_byte(w, ')');
 }
@@ -139,14 +221,17 @@ copy_single(struct walk *w, size_t depth)
 	media = slice_sub(w->in, from, w->at);
 	if (!copy_values(w, 5))
 		return false;
-	if (slice_eq_nocase(media, SLICE("\"message\" \"rfc822\"")) || slice_eq_nocase(media, SLICE("\"message\" \"global\""))) {
+	if (slice_eq_nocase(media, GLOBAL) && (w->forms & MIME_FORM_FLAT_GLOBAL) != 0) {
+		if (!skip_values(w, 3))
+			return false;
+	} else if (slice_eq_nocase(media, SLICE("\"message\" \"rfc822\"")) || slice_eq_nocase(media, GLOBAL)) {
 		if (!copy_values(w, 1) || !copy_byte(w, ' ') || !copy_body(w, depth) || !copy_values(w, 1))
 			return false;
 	} else if (slice_starts_nocase(media, SLICE("\"text\" "))) {
 		if (!copy_values(w, 1))
 			return false;
 	}
-	return drop_extension(w);
+	return end_body(w);
 }
 
 /* body = "(" (body-type-1part / body-type-mpart) ")" [RFC 9051 s9] */
@@ -160,13 +245,19 @@ copy_body(struct walk *w, size_t depth)
 	while (peek(w) == '(')
 		if (!copy_body(w, depth - 1))
 			return false;
-	return copy_values(w, 1) && drop_extension(w);
+	return copy_values(w, 1) && end_body(w);
 }
 
 bool
-mime_body_from_bodystructure(struct slice bodystructure, struct buf *out)
+mime_render_structure(struct slice bodystructure, unsigned forms, struct buf *out)
 {
-	struct walk w = { bodystructure, 0, out };
+	struct walk w = { bodystructure, 0, out, forms };
 
 	return copy_body(&w, DEPTH_MAX) && w.at == w.in.len && !out->failed;
+}
+
+bool
+mime_has_global(struct slice bodystructure)
+{
+	return slice_find_nocase(bodystructure, GLOBAL) < bodystructure.len;
 }

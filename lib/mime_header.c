@@ -32,7 +32,7 @@ void
 mime_header_init(struct mime_header *h)
 {
 	memset(h, 0, sizeof *h);
-	buf_init(&h->field, MIME_FIELD_MAX);
+	buf_init(&h->field, MIME_LIST_MAX);
 	buf_init(&h->text, MIME_HEADER_MAX);
 }
 
@@ -52,6 +52,13 @@ mime_header_reset(struct mime_header *h)
 	h->skip = false;
 }
 
+/* Lists of addresses are long in real mail; what else is, is an attack or a mistake. */
+static size_t
+max_length(enum mime_field f)
+{
+	return f >= MIME_FIELD_FROM && f <= MIME_FIELD_BCC ? MIME_LIST_MAX : MIME_FIELD_MAX;
+}
+
 /* The field is complete: keep its value if it is one of ours. */
 static void
 finish_field(struct mime_header *h)
@@ -63,6 +70,8 @@ finish_field(struct mime_header *h)
 	if (!h->skip && header_next(&block, &f) && f.name.len > 0)
 		which = field_of(f.name);
 	if (which < MIME_FIELD_COUNT && !h->kept[which].present) {
+		h->cut = h->cut || f.value.len > max_length(which);
+		f.value = slice_sub(f.value, 0, max_length(which));
 		h->kept[which].off = h->text.len;
 		h->kept[which].present = f.value.len <= buf_room(&h->text);
 		h->cut = h->cut || !h->kept[which].present;

@@ -1,5 +1,5 @@
 /* mime_header - collects, line piece by line piece, those fields of one header block that a summary is made of.
- * Internal to lib/mime*. Memory is bounded by MIME_FIELD_MAX and MIME_HEADER_MAX whatever the header.
+ * Internal to lib/mime*. Memory is bounded by MIME_LIST_MAX and MIME_HEADER_MAX whatever the header.
  */
 #ifndef RESTANTE_LIB_MIME_HEADER_H
 #define RESTANTE_LIB_MIME_HEADER_H

@@ -5,7 +5,6 @@
 #include "lib/rfc2231.h"
 
 #define QUOTED_MAX   1000u              /* longer strings become literals: line length [RFC 2683 s3.2.1.5] */
-#define LIST_MAX     MIME_FIELD_MAX     /* bytes of one address list as sent */
 
 _Static_assert(PARAM_MAX == MIME_PARAMS_MAX, "one limit, two names");
 
@@ -71,9 +70,9 @@ render_address(struct buf *out, const struct address *a)
 	buf_append_byte(out, ')');
 }
 
-/* env-from and its like = "(" 1*address ")" / nil [RFC 9051 s9] */
+/* env-from and its like = "(" 1*address ")" / nil [RFC 9051 s9]; at most `max` bytes. */
 static void
-render_addresses(struct buf *out, struct slice value, bool *cut)
+render_addresses(struct buf *out, struct slice value, size_t max, bool *cut)
 {
 	struct address_iter it;
 	struct address a;
@@ -83,7 +82,7 @@ render_addresses(struct buf *out, struct slice value, bool *cut)
 	address_iter_init(&it, value);
 	buf_append_byte(out, '(');
 	while (address_next(&it, &a)) {
-		if (n == MIME_ADDRESSES_MAX || out->len - start + a.name.len + a.mailbox.len + a.host.len > LIST_MAX) {
+		if (out->len - start + a.name.len + a.mailbox.len + a.host.len > max) {
 			*cut = true;
 			break;
 		}
@@ -117,7 +116,8 @@ mime_render_envelope(const struct mime_header *h, struct buf *out, bool *cut)
 	for (enum mime_field f = MIME_FIELD_FROM; f <= MIME_FIELD_BCC; f++) {
 		buf_append_byte(out, ' ');
 		start = out->len;
-		render_addresses(out, mime_header_get(h, f), cut);
+		render_addresses(out, mime_header_get(h, f),
+		                 f <= MIME_FIELD_REPLY_TO ? MIME_SENDERS_MAX : MIME_ADDRESSES_MAX, cut);
 		if (f == MIME_FIELD_FROM) {
 			from_at = start;
 			from_len = out->len - start;

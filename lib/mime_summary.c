@@ -1,5 +1,5 @@
 /* mime_summary - a summary's stored form. See mime.h; doc has no page of it since only this file reads it, and a
- * reader of another version parses the message anew.
+ * reader of an unknown version parses the message anew.
  *
  * All numbers are unsigned LEB128 in their shortest form, signed ones zigzag first; a string is its length and bytes:
  *
@@ -14,7 +14,8 @@
  */
 #include "lib/mime.h"
 
-#define PARTS_LIMIT (2u * MIME_PARTS_MAX)
+#define PARTS_LIMIT    (2u * MIME_PARTS_MAX)
+#define OLDEST_VERSION 1u       /* the same form, made with tighter limits */
 
 static void
 put_number(struct buf *out, uint64_t v)
@@ -198,7 +199,7 @@ get_head(struct reader *r, struct mime_summary *s)
 	s->bodystructure = get_string(r, MIME_SUMMARY_MAX);
 	get_keys(r, &s->keys);
 	s->nparts = (uint32_t)get_number(r, PARTS_LIMIT);
-	if (s->version != MIME_PARSER_VERSION || s->nparts == 0)
+	if (s->version < OLDEST_VERSION || s->version > MIME_PARSER_VERSION || s->nparts == 0)
 		r->bad = true;
 }
 

@@ -14,7 +14,7 @@
 
 #define PAGE_ROWS        1000u          /* rows alone are small */
 #define PAGE_ROWS_PLACED 100u           /* with summaries and places */
-#define PAGE_ARENA_MAX   (8u << 20)
+#define PAGE_ARENA_MAX   (16u << 20)
 #define SCRATCH_MAX      (2u << 20)     /* decoded part table of one message, and room */
 #define MEASURE_PIECES   8              /* pieces of FETCH_PIECE decoded per step */
 #define STEP_COST        5000           /* see cost(): some 10 ms */
@@ -94,6 +94,7 @@ drop_fetch(struct imap *im)
 		return;
 	uid_set_fini(&f->uids);
 	uid_set_fini(&f->unseen);
+	buf_fini(&f->rendered);
 	buf_fini(&f->preview);
 	arena_fini(&f->page);
 	arena_fini(&f->scratch);
@@ -207,6 +208,7 @@ init_fetch(struct fetch *f)
 	uid_set_init(&f->unseen, VIEW_RANGES_MAX);
 	arena_init(&f->page, PAGE_ARENA_MAX);
 	arena_init(&f->scratch, SCRATCH_MAX);
+	buf_init(&f->rendered, FETCH_HEADER_MAX + 2);   /* a header and a blank line, or a summary */
 	buf_init(&f->preview, PREVIEW_MAX);
 	buf_init(&f->raw, FETCH_PIECE);
 	buf_init(&f->text, 2 * FETCH_PIECE);
@@ -420,7 +422,7 @@ measure_section(struct imap *im, struct fetch *f)
 
 /* An item that the client did not ask for, in front of the others. */
 static void
-write_extra(struct imap *im, const struct fetch *f, enum fetch_kind kind)
+write_extra(struct imap *im, struct fetch *f, enum fetch_kind kind)
 {
 	struct fetch_item it = { .kind = kind };
 
@@ -459,6 +461,7 @@ write_item(struct imap *im, struct fetch *f)
 		f->phase = FETCH_END;
 		return true;
 	}
+	f->rest = SLICE_NONE;
 	if (f->item > 0)
 		buf_append_byte(imap_out(im), ' ');
 	if (!is_section(&f->req.items[f->item])) {
@@ -467,11 +470,21 @@ write_item(struct imap *im, struct fetch *f)
 		return false;
 	}
 	f->at = f->decoded = 0;
-	if (stream)
-		f->phase = FETCH_STREAM;
-	else
-		f->item++;
+	f->phase = stream ? FETCH_STREAM : FETCH_REST;
 	return true;
+}
+
+static void
+write_rest(struct imap *im, struct fetch *f)
+{
+	size_t n = f->rest.len < FETCH_PIECE ? f->rest.len : FETCH_PIECE;
+
+	buf_append_slice(imap_out(im), slice_sub(f->rest, 0, n));
+	f->rest = slice_sub(f->rest, n, f->rest.len);
+	if (f->rest.len > 0)
+		return;
+	f->item++;
+	f->phase = FETCH_ITEM;
 }
 
 static bool
@@ -576,6 +589,9 @@ advance(struct imap *im, struct fetch *f)
 		return IMAP_MORE;
 	case FETCH_ITEM:
 		return write_item(im, f) ? IMAP_MORE : break_off(im, f);
+	case FETCH_REST:
+		write_rest(im, f);
+		return IMAP_MORE;
 	case FETCH_STREAM:
 		return stream_item(im, f) ? IMAP_MORE : break_off(im, f);
 	case FETCH_END:
@@ -606,6 +622,7 @@ cost(const struct fetch *f, enum fetch_phase phase)
 	case FETCH_NEXT_ROW:
 		/* A page was read, or only the next of its rows taken. */
 		return f->phase == FETCH_NEXT_ROW ? 1000 : 1;
+	case FETCH_REST:
 	case FETCH_HEAD:
 	case FETCH_ITEM:
 	case FETCH_END:

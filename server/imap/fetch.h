@@ -17,7 +17,7 @@
 #define FETCH_NAMES_MAX  200u           /* field names in all of one command */
 #define FETCH_PIECE      65536u         /* octets of a literal written at once */
 #define FETCH_VERIFY     (1u << 20)
-#define FETCH_HEADER_MAX (1u << 20)     /* octets of a header that HEADER.FIELDS looks at; fields behind are not found */
+#define FETCH_HEADER_MAX (16u << 20)    /* octets of a header that HEADER.FIELDS looks at; fields behind are not found */
 
 enum fetch_kind {
 	FETCH_UID,
@@ -115,6 +115,7 @@ enum fetch_phase {
 	FETCH_MEASURE,
 	FETCH_HEAD,
 	FETCH_ITEM,
+	FETCH_REST,
 	FETCH_STREAM,
 	FETCH_END,
 };
@@ -146,6 +147,8 @@ struct fetch {
 	uint64_t             bare;              /* FETCH_MEASURE: LFs without a CR so far */
 	uint8_t              last;              /* the last decoded octet */
 	struct transfer_decoder decoder;
+	struct slice         rest;              /* FETCH_REST: of the item under way, still to be written */
+	struct buf           rendered;          /* `rest` may lie here */
 	struct buf           preview;           /* of the message under way, if asked for */
 	bool                 preview_damaged;
 	uint64_t             verified;          /* FETCH_CHECK: octets looked at in this round */
@@ -164,8 +167,8 @@ fetch_row(const struct fetch *f)
 /* Narrow f->uids to what the modifiers leave, and tell VANISHED (EARLIER). The view is loaded. */
 MUST_USE enum rc fetch_apply_modifiers(struct imap *im, struct fetch *f, struct err *e);
 
-/* fetch_items.c: everything but sections. */
-void fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item);
+/* fetch_items.c: everything but sections; f->rest is what is to follow. */
+void fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item);
 
 /* fetch_preview.c: make f->preview; counts what it reads in f->verified. */
 void fetch_make_preview(struct imap *im, struct fetch *f);
@@ -176,7 +179,8 @@ enum fetch_trouble fetch_check_section(struct imap *im, struct fetch *f, size_t 
 /* True if the decoded size must be found by decoding: then fetch_measure is called until it has *done. */
 bool fetch_must_measure(const struct fetch *f, size_t i);
 enum fetch_trouble fetch_measure(struct imap *im, struct fetch *f, size_t i, bool *done);
-/* Write "BODY[...] {n}CRLF" or all of the item; *stream: the octets follow by fetch_stream. False: damaged. */
+/* Write "BODY[...] {n}CRLF" or all of the item; *stream: the octets follow by fetch_stream; else f->rest is what is to
+ * follow. False: damaged. */
 bool fetch_write_section(struct imap *im, struct fetch *f, size_t i, bool *stream);
 /* Write the next octets. False: damaged. */
 bool fetch_stream(struct imap *im, struct fetch *f, size_t i, bool *done);

@@ -31,8 +31,34 @@ write_preview(struct imap *im, const struct fetch *f, const struct fetch_item *i
 		imap_out_text(im, f->preview.len > 0 ? buf_slice(&f->preview) : SLICE(""));
 }
 
+/* ENVELOPE and BODYSTRUCTURE may be some MiB: they go out in pieces. What cannot be rendered is damage in
+ * the index, and goes out as it stands there. */
+static void
+set_envelope(struct imap *im, struct fetch *f)
+{
+	f->rest = f->summary.envelope;
+	buf_reset(&f->rendered);
+	if (im->utf8 && mime_quote_utf8(f->rest, &f->rendered))
+		f->rest = buf_slice(&f->rendered);
+}
+
+/* message/global is nested for sessions that know it [RFC 9051 s7.5.2, RFC 9755 s6]; the grammar of RFC
+ * 3501 has no such form, so others get it as they get any type. */
+static void
+set_structure(struct imap *im, struct fetch *f, unsigned forms)
+{
+	f->rest = f->summary.bodystructure;
+	if (im->utf8)
+		forms |= MIME_FORM_UTF8;
+	else if (mime_has_global(f->rest))
+		forms |= MIME_FORM_FLAT_GLOBAL;
+	buf_reset(&f->rendered);
+	if (forms != 0 && mime_render_structure(f->rest, forms, &f->rendered))
+		f->rest = buf_slice(&f->rendered);
+}
+
 void
-fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item *item)
+fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item)
 {
 	const struct message_row *row = fetch_row(f);
 	struct buf *out = imap_out(im);
@@ -76,15 +102,15 @@ fetch_write_item(struct imap *im, const struct fetch *f, const struct fetch_item
 		break;
 	case FETCH_ENVELOPE:
 		buf_append_str(out, "ENVELOPE ");
-		buf_append_slice(out, f->summary.envelope);
+		set_envelope(im, f);
 		break;
 	case FETCH_BODY:
 		buf_append_str(out, "BODY ");
-		mime_body_from_bodystructure(f->summary.bodystructure, out);
+		set_structure(im, f, MIME_FORM_BODY);
 		break;
 	case FETCH_BODYSTRUCTURE:
 		buf_append_str(out, "BODYSTRUCTURE ");
-		buf_append_slice(out, f->summary.bodystructure);
+		set_structure(im, f, 0);
 		break;
 	case FETCH_SECTION:
 	case FETCH_BINARY:

@@ -260,22 +260,21 @@ write_fields(struct imap *im, struct fetch *f, size_t i)
 	struct fetch_piece *p = &f->pieces[i];
 	uint64_t n = p->range.len < FETCH_HEADER_MAX ? p->range.len : FETCH_HEADER_MAX;
 	enum header_subset which = it->text == FETCH_TEXT_FIELDS ? HEADER_FIELDS : HEADER_FIELDS_NOT;
-	struct buf header, subset, *out = imap_out(im);
+	struct buf header;
 	bool ok;
 
 	buf_init(&header, FETCH_HEADER_MAX);
-	buf_init(&subset, FETCH_HEADER_MAX + 2);        /* and a blank line */
+	buf_reset(&f->rendered);
 	ok = read_section(im, f, p, 0, n, &header)
-	  && header_subset(buf_slice(&header), which, it->names, it->name_count, &subset);
+	  && header_subset(buf_slice(&header), which, it->names, it->name_count, &f->rendered);
 	if (ok) {
-		p->size = subset.len;
+		p->size = f->rendered.len;
 		set_extent(p, it);
-		mask_nul(&subset, 0);
-		buf_printf(out, " {%llu}\r\n", (unsigned long long)p->len);
-		buf_append_slice(out, slice_sub(buf_slice(&subset), p->from, p->from + p->len));
+		mask_nul(&f->rendered, 0);
+		buf_printf(imap_out(im), " {%llu}\r\n", (unsigned long long)p->len);
+		f->rest = slice_sub(buf_slice(&f->rendered), p->from, p->from + p->len);
 	}
 	buf_fini(&header);
-	buf_fini(&subset);
 	return ok;
 }
 

@@ -164,6 +164,37 @@ test_bodystructure(void **state)
 	assert_non_null(strstr(said, "\"mixed\") BODYSTRUCTURE"));      /* BODY has no extension data */
 }
 
+/* Raw UTF-8 in headers: a literal for sessions that know ASCII only, quoted for those that enabled more; other octets
+ * stay literals. message/global is nested only for those that know it [RFC 9755 s3, s6]. */
+#define GLOBAL_HEAD "From: J\xc3\xb6rg <j@example.org>\r\nSubject: caf\xe9\r\n" \
+                    "Content-Type: multipart/mixed; boundary=x\r\n\r\n"
+#define GLOBAL_MAIL GLOBAL_HEAD "--x\r\nContent-Type: message/global\r\n\r\nSubject: \xc3\xbc\r\n\r\na\r\n--x--\r\n"
+#define GLOBAL_BEGIN "((\"message\" \"global\" NIL NIL NIL \"7BIT\" 16"
+#define GLOBAL_INSIDE "NIL NIL NIL NIL NIL NIL NIL NIL) (\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7BIT\" 1 0"
+
+static void
+test_utf8_forms(void **state)
+{
+	static const char ascii[] = "* 1 FETCH (ENVELOPE (NIL {4}\r\ncaf\xe9 (({5}\r\nJ\xc3\xb6rg NIL \"j\"";
+	static const char utf8[] = "* 1 FETCH (ENVELOPE (NIL {4}\r\ncaf\xe9 ((\"J\xc3\xb6rg\" NIL \"j\"";
+	struct session *s;
+
+	(void)state;
+	fx_append(rig_inbox(), SLICE(GLOBAL_MAIL), FLAG_SEEN, "");
+	s = rig_selected();
+	assert_memory_equal(rig_send(s, "1 FETCH 1 ENVELOPE"), ascii, sizeof ascii - 1);
+	rig_expect(s, "2 FETCH 1 BODY", "* 1 FETCH (BODY " GLOBAL_BEGIN ") \"mixed\"))\r\n2 OK FETCH completed\r\n");
+	rig_expect(s, "3 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE " GLOBAL_BEGIN " NIL NIL NIL NIL) \"mixed\" "
+	           "(\"boundary\" \"x\") NIL NIL NIL))\r\n3 OK FETCH completed\r\n");
+	rig_imap(s)->utf8 = true;
+	assert_memory_equal(rig_send(s, "4 FETCH 1 ENVELOPE"), utf8, sizeof utf8 - 1);
+	rig_expect(s, "5 FETCH 1 BODY", "* 1 FETCH (BODY " GLOBAL_BEGIN " (NIL \"\xc3\xbc\" " GLOBAL_INSIDE
+	           ") 2) \"mixed\"))\r\n5 OK FETCH completed\r\n");
+	rig_expect(s, "6 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE " GLOBAL_BEGIN " (NIL \"\xc3\xbc\" " GLOBAL_INSIDE
+	           " NIL NIL NIL NIL) 2 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"x\") NIL NIL NIL))\r\n6 OK FETCH completed\r\n");
+	rig_end(s);
+}
+
 /* Decoded content with a NUL is a literal8, exact; without, a literal. Other data never have a
  * NUL. */
 static void
@@ -493,6 +524,7 @@ main(void)
 	};
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_nul, sections_setup, sections_teardown),
+		cmocka_unit_test_setup_teardown(test_utf8_forms, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_binary_line_ends, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_cte, sections_setup, sections_teardown),
 		cmocka_unit_test_setup_teardown(test_seen, rig_setup, rig_teardown),
