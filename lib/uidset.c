@@ -166,6 +166,36 @@ uid_set_intersect(struct uid_set *dst, const struct uid_set *a, const struct uid
 	return true;
 }
 
+/* What is left of one range of `a`; *from is the first range of b that can matter. */
+static bool
+subtract_range(struct uid_set *dst, struct uid_range r, const struct uid_set *b, size_t *from)
+{
+	while (*from < b->count && b->ranges[*from].last < r.first)
+		(*from)++;
+	for (size_t k = *from; k < b->count && b->ranges[k].first <= r.last; k++) {
+		if (b->ranges[k].first > r.first &&
+		    !uid_set_add(dst, r.first, b->ranges[k].first - 1))
+			return false;
+		if (b->ranges[k].last >= r.last)
+			return true;
+		r.first = b->ranges[k].last + 1;
+	}
+	return uid_set_add(dst, r.first, r.last);
+}
+
+bool
+uid_set_subtract(struct uid_set *dst, const struct uid_set *a, const struct uid_set *b)
+{
+	size_t from = 0;
+
+	assert(dst != a && dst != b);
+	uid_set_reset(dst);
+	for (size_t i = 0; i < a->count; i++)
+		if (!subtract_range(dst, a->ranges[i], b, &from))
+			return false;
+	return true;
+}
+
 bool
 uid_set_contains(const struct uid_set *s, mail_uid n)
 {

@@ -35,6 +35,8 @@ bool uid_set_remove(struct uid_set *s, mail_uid first, mail_uid last);
 bool uid_set_copy(struct uid_set *dst, const struct uid_set *src);
 /* dst = a intersected with b; dst is neither of them. */
 bool uid_set_intersect(struct uid_set *dst, const struct uid_set *a, const struct uid_set *b);
+/* dst = the members of a that are not in b; dst is neither of them. */
+bool uid_set_subtract(struct uid_set *dst, const struct uid_set *a, const struct uid_set *b);
 
 bool     uid_set_contains(const struct uid_set *s, mail_uid n);
 uint64_t uid_set_size(const struct uid_set *s);                 /* members, O(ranges) */

@@ -15,6 +15,16 @@ completed(struct imap *im)
 	return true;
 }
 
+/* IMAP4rev2 has it no more [RFC 9051 appendix E]. */
+static bool
+check_check(struct imap *im)
+{
+	if (!im->rev2)
+		return completed(im);
+	imap_reply(im, IMAP_BAD, "CHECK is not in IMAP4rev2, use NOOP");
+	return false;
+}
+
 static bool
 capability_check(struct imap *im)
 {
@@ -114,7 +124,7 @@ const struct imap_command imap_cmd_check = {
 	.name = "CHECK",
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_NONE,
-	.check = completed,
+	.check = check_check,
 };
 
 const struct imap_command imap_cmd_logout = {

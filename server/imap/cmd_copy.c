@@ -14,6 +14,7 @@
 enum copy_phase {
 	COPY_RESOLVE,
 	COPY_SUBMITTED,
+	MOVE_TELL,
 };
 
 struct copy {
@@ -46,8 +47,16 @@ parse_move(struct imap *im, struct cursor *c)
 }
 
 static bool
+check_copy(struct imap *im)
+{
+	return !imap_refuse_command(im);
+}
+
+static bool
 check_move(struct imap *im)
 {
+	if (imap_refuse_command(im))
+		return false;
 	if (!im->read_only)
 		return true;
 	imap_reply(im, IMAP_NO, "[READ-ONLY] The mailbox was opened with EXAMINE");
@@ -140,7 +149,7 @@ answer(struct imap *im, const struct copy *cp, const struct change_copy *r)
 }
 
 /* Some of the messages may have been expunged by others: COPYUID says which ones went [RFC 2180
- * s4.4]. */
+ * s4.4]. UIDs that are not there are no error [RFC 9051 s6.4.9]. */
 static enum imap_result
 take_result(struct imap *im, struct copy *cp)
 {
@@ -148,12 +157,16 @@ take_result(struct imap *im, struct copy *cp)
 
 	if (c->rc != RC_OK)
 		return fail(im, c->rc, &c->err);
-	if (c->u.copy.count == 0)
-		imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] None of the messages exists any more");
-	else
+	if (c->u.copy.count > 0)
 		answer(im, cp, &c->u.copy);
+	else if (im->uid_command)
+		completed(im);
+	else
+		imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] None of the messages exists any more");
+	if (cp->move && c->u.copy.count > 0 && im->condstore)
+		cp->phase = MOVE_TELL;
 	change_free(&im->change);
-	return IMAP_DONE;
+	return cp->phase == MOVE_TELL ? IMAP_MORE : IMAP_DONE;
 }
 
 static enum imap_result
@@ -166,6 +179,11 @@ run_copy(struct imap *im)
 		return resolve(im, cp);
 	case COPY_SUBMITTED:
 		return take_result(im, cp);
+	case MOVE_TELL:         /* "MUST send ... HIGHESTMODSEQ" [RFC 6851 s4.4] */
+		if (!imap_tell_changes(im, true))
+			return IMAP_MORE;
+		imap_reply_highest(im);
+		return im->ended ? IMAP_BYE : IMAP_DONE;
 	}
 	assert(false && "unknown phase");
 	return IMAP_DONE;
@@ -176,6 +194,7 @@ const struct imap_command imap_cmd_copy = {
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_NONE,
 	.parse = parse_copy,
+	.check = check_copy,
 	.run = run_copy,
 };
 
@@ -184,6 +203,7 @@ const struct imap_command imap_cmd_uid_copy = {
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_NONE,
 	.parse = parse_copy,
+	.check = check_copy,
 	.run = run_copy,
 };
 

@@ -7,6 +7,7 @@
 enum expunge_phase {
 	EXPUNGE_RESOLVE,
 	EXPUNGE_SUBMITTED,
+	EXPUNGE_TELL,
 };
 
 struct expunge {
@@ -86,6 +87,24 @@ submit(struct imap *im, struct expunge *x)
 	return imap_submit(im, c);
 }
 
+/* HIGHESTMODSEQ in the tagged answer [RFC 7162 s3.2.7, s3.2.9] is good only for a client that has
+ * been told all before it, so the telling comes first. */
+static enum imap_result
+take_result(struct imap *im, struct expunge *x)
+{
+	struct change *c = im->change;
+	bool some = c->u.expunge.expunged.count > 0;
+
+	if (c->rc != RC_OK)
+		imap_reply_error(im, c->rc, &c->err);
+	else
+		imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
+	if (c->rc == RC_OK && some && im->condstore)
+		x->phase = EXPUNGE_TELL;
+	change_free(&im->change);
+	return x->phase == EXPUNGE_TELL ? IMAP_MORE : IMAP_DONE;
+}
+
 static enum imap_result
 run_expunge(struct imap *im)
 {
@@ -95,12 +114,12 @@ run_expunge(struct imap *im)
 	case EXPUNGE_RESOLVE:
 		return submit(im, x);
 	case EXPUNGE_SUBMITTED:
-		if (im->change->rc != RC_OK)
-			imap_reply_error(im, im->change->rc, &im->change->err);
-		else
-			imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
-		change_free(&im->change);
-		return IMAP_DONE;
+		return take_result(im, x);
+	case EXPUNGE_TELL:
+		if (!imap_tell_changes(im, true))
+			return IMAP_MORE;
+		imap_reply_highest(im);
+		return im->ended ? IMAP_BYE : IMAP_DONE;
 	}
 	assert(false && "unknown phase");
 	return IMAP_DONE;

@@ -36,6 +36,7 @@ idle_run(struct imap *im)
 	if (!p->got_line) {
 		if (!imap_tell_changes(im, true))
 			return IMAP_MORE;
+		imap_tell_highest(im);
 		return im->ended ? IMAP_BYE : IMAP_INPUT;
 	}
 	if (slice_eq_nocase(buf_slice(&p->framer.frame), SLICE("DONE")))

@@ -6,16 +6,60 @@
  */
 #include "server/imap/commands.h"
 
+#include <assert.h>
+
+#include "server/imap/resync.h"
+#include "server/imap/special_use.h"
+
 #define UNSEEN_EXISTS_MAX 2000u         /* above, UNSEEN is told only where counters give it */
 #define UNSEEN_ARENA_MAX  (16u << 20)   /* so many rows with KEYWORDS_MAX each, and room */
 
 /* ---- SELECT and EXAMINE ---- */
 
-struct select_args {
-	struct slice name;
+enum select_phase {
+	SELECT_OPEN,
+	SELECT_RESYNC,
 };
 
-/* select = "SELECT" SP mailbox                                      [RFC 9051 s9] */
+struct select_args {
+	struct slice  wire;             /* the name as the client wrote it */
+	struct slice  name;
+	bool          condstore;
+	bool          qresync;
+	struct resync resync;
+	enum select_phase phase;
+};
+
+/* select-param = "CONDSTORE" / "QRESYNC" SP "(" ... ")"              [RFC 7162 s7] */
+static bool
+parse_param(struct imap *im, struct cursor *c, struct select_args *args)
+{
+	if (cur_take_word(c, "CONDSTORE")) {
+		args->condstore = true;
+		return true;
+	}
+	if (args->qresync || !cur_take_word(c, "QRESYNC"))
+		return cur_fail(c, "CONDSTORE or one QRESYNC");
+	args->qresync = true;
+	return parse_resync(im, c, &args->resync);
+}
+
+/* select-params = SP "(" select-param *(SP select-param) ")"        [RFC 4466 s6] */
+static bool
+parse_params(struct imap *im, struct cursor *c, struct select_args *args)
+{
+	if (!cur_space(c) || !cur_want(c, '('))
+		return false;
+	do {
+		if (!parse_param(im, c, args))
+			return false;
+		if (cur_take(c, ')'))
+			return true;
+	} while (cur_space(c));
+	return false;
+}
+
+/* select = "SELECT" SP mailbox [select-params]; examine likewise    [RFC 9051 s9, RFC 4466 s6] */
 static bool
 select_parse(struct imap *im, struct cursor *c)
 {
@@ -24,7 +68,58 @@ select_parse(struct imap *im, struct cursor *c)
 	if (args == NULL)
 		return cur_fail(c, "shorter command (memory limit)");
 	im->args = args;
-	return cur_space(c) && parse_mailbox(im, c, &args->name);
+	return cur_space(c) && parse_astring(c, &im->arena, &args->wire) &&
+	       imap_name_from_wire(im, c, args->wire, &args->name) &&
+	       (cur_at_end(c) || parse_params(im, c, args));
+}
+
+/* Before the mailbox that is open now is closed [RFC 7162 s3.2.5]. */
+static bool
+select_check(struct imap *im)
+{
+	struct select_args *args = im->args;
+
+	if (args->qresync && !im->qresync) {
+		imap_reply(im, IMAP_BAD, "%s: QRESYNC needs ENABLE QRESYNC first", im->cmd->name);
+		return false;
+	}
+	/* Sequence numbers [RFC 9586 s3.7]. */
+	return !(args->resync.has_match && imap_refuse_numbers(im));
+}
+
+static void
+select_drop(struct imap *im)
+{
+	struct select_args *args = im->args;
+
+	if (args != NULL)
+		resync_drop(&args->resync);
+}
+
+/* Written otherwise than the mailbox is called; INBOX is the same in any case. */
+static bool
+is_other_spelling(const struct select_args *args)
+{
+	return !slice_eq(args->wire, args->name) && !slice_eq(args->name, SLICE("INBOX"));
+}
+
+/* The LIST of IMAP4rev2 [RFC 9051 s6.3.2], with OLDNAME for a name that is not normalized
+ * [s6.3.9.7]. */
+static void
+out_list(struct imap *im, const struct select_args *args, const struct mailbox_info *box)
+{
+	struct buf *out = imap_out(im);
+
+	buf_append_str(out, box->has_children ? "* LIST (\\HasChildren" : "* LIST (\\HasNoChildren");
+	special_use_out(out, box->special_use);
+	buf_append_str(out, ") \"/\" ");
+	imap_out_mailbox(im, box->name);
+	if (is_other_spelling(args)) {
+		buf_append_str(out, " (\"OLDNAME\" (");
+		imap_out_mailbox(im, args->wire);
+		buf_append_str(out, "))");
+	}
+	buf_append_str(out, "\r\n");
 }
 
 static void
@@ -39,11 +134,9 @@ out_select(struct imap *im, const struct mailbox_info *box, uint32_t unseen)
 		buf_printf(out, "* OK [UNSEEN %u] The first message without \\Seen\r\n", unseen);
 	buf_printf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", box->uidvalidity);
 	buf_printf(out, "* OK [UIDNEXT %u] Predicted next UID\r\n", box->uidnext);
-	if (im->rev2) {
-		buf_append_str(out, "* LIST () \"/\" ");
-		imap_out_mailbox(im, box->name);
-		buf_append_str(out, "\r\n");
-	}
+	imap_out_highestmodseq(im, "Highest");
+	if (im->rev2)
+		out_list(im, im->args, box);
 }
 
 /* Find it, watch it, and read it again: what is told must not be older than the watch. */
@@ -95,15 +188,15 @@ scan_unseen(struct imap *im, uint32_t *seq, struct err *e)
 	return rc;
 }
 
-/* For UNSEEN of IMAP4rev1 [RFC 3501 s6.3.1]; rev2 has it no more. 0: there is none, or it would
- * cost too much: "if this is missing, the client can not make any assumptions". */
+/* For UNSEEN of IMAP4rev1 [RFC 3501 s6.3.1]; rev2 has it no more, and it is a sequence number, which
+ * UIDONLY forbids. 0: there is none, or it would cost too much: "if this is missing, the client can not make any assumptions". */
 static enum rc
 find_unseen(struct imap *im, const struct mailbox_info *box, uint32_t *seq, struct err *e)
 {
 	enum rc rc;
 
 	*seq = 0;
-	if (im->rev2 || box->unseen == 0)
+	if (im->rev2 || im->uidonly || box->unseen == 0)
 		return RC_OK;
 	if (box->unseen == box->exists) {
 		*seq = 1;
@@ -116,9 +209,24 @@ find_unseen(struct imap *im, const struct mailbox_info *box, uint32_t *seq, stru
 }
 
 static enum imap_result
-select_run(struct imap *im)
+selected(struct imap *im)
 {
-	struct select_args *args = im->args;
+	imap_reply(im, IMAP_OK, "[%s] %s completed", im->read_only ? "READ-ONLY" : "READ-WRITE",
+	    im->cmd->name);
+	return IMAP_DONE;
+}
+
+static enum imap_result
+fail(struct imap *im, enum rc rc, const struct err *e)
+{
+	imap_unselect(im);
+	imap_reply_error(im, rc, e);
+	return IMAP_DONE;
+}
+
+static enum imap_result
+open_mailbox(struct imap *im, struct select_args *args)
+{
 	struct mailbox_info box;
 	uint32_t unseen;
 	struct err e = ERR_INIT;
@@ -128,6 +236,8 @@ select_run(struct imap *im)
 		imap_unselect(im);
 		buf_append_str(imap_out(im), "* OK [CLOSED] Previous mailbox is closed\r\n");
 	}
+	if (args->condstore)
+		imap_enable_condstore(im);
 	rc = find_and_watch(im, args->name, &box, &e);
 	if (rc == RC_OK) {
 		start_view(im, &box);
@@ -135,14 +245,42 @@ select_run(struct imap *im)
 	}
 	if (rc == RC_OK)
 		rc = find_unseen(im, &box, &unseen, &e);
-	if (rc != RC_OK) {
-		imap_unselect(im);
-		imap_reply_error(im, rc, &e);
-		return IMAP_DONE;
-	}
+	if (rc != RC_OK)
+		return fail(im, rc, &e);
 	out_select(im, &box, unseen);
-	imap_reply(im, IMAP_OK, "[%s] %s completed", im->read_only ? "READ-ONLY" : "READ-WRITE",
-	    im->cmd->name);
+	if (!args->qresync || args->resync.uidvalidity != box.uidvalidity)
+		return selected(im);
+	args->phase = SELECT_RESYNC;
+	return IMAP_MORE;
+}
+
+static enum imap_result
+resynchronize(struct imap *im, struct select_args *args)
+{
+	struct err e = ERR_INIT;
+	bool done = false;
+
+	while (!done && !session_out_full(im->s)) {
+		enum rc rc = resync_tell(im, &args->resync, &done, &e);
+
+		if (rc != RC_OK)
+			return fail(im, rc, &e);
+	}
+	return done ? selected(im) : IMAP_MORE;
+}
+
+static enum imap_result
+select_run(struct imap *im)
+{
+	struct select_args *args = im->args;
+
+	switch (args->phase) {
+	case SELECT_OPEN:
+		return open_mailbox(im, args);
+	case SELECT_RESYNC:
+		return resynchronize(im, args);
+	}
+	assert(false && "unknown phase");
 	return IMAP_DONE;
 }
 
@@ -205,7 +343,9 @@ const struct imap_command imap_cmd_select = {
 	.states = IMAP_AUTH | IMAP_SELECTED,
 	.effect = EFFECT_NO_VIEW,
 	.parse = select_parse,
+	.check = select_check,
 	.run = select_run,
+	.drop = select_drop,
 };
 
 const struct imap_command imap_cmd_examine = {
@@ -213,7 +353,9 @@ const struct imap_command imap_cmd_examine = {
 	.states = IMAP_AUTH | IMAP_SELECTED,
 	.effect = EFFECT_NO_VIEW,
 	.parse = select_parse,
+	.check = select_check,
 	.run = select_run,
+	.drop = select_drop,
 };
 
 const struct imap_command imap_cmd_close = {

@@ -1,4 +1,4 @@
-/* cmd_store - STORE and UID STORE [RFC 9051 s6.4.6, s6.4.9].
+/* cmd_store - STORE and UID STORE [RFC 9051 s6.4.6, s6.4.9], conditional too [RFC 7162 s3.1.3].
  *
  * The writer decides (design, I2): this submits the intention, waits, and then tells the flags
  * as they are. Before the submission what others changed is told, so that afterwards the
@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #define PAGE_ROWS      1000u
+#define MODIFIED_MAX   1000000u         /* octets; fits the reply */
 #define PAGE_ARENA_MAX (8u << 20)       /* PAGE_ROWS rows with KEYWORDS_MAX each, and room */
 
 enum store_phase {
@@ -27,9 +28,13 @@ struct store {
 	bool             silent;
 	uint32_t         flags;
 	struct slice     keywords;
+	bool             conditional;   /* UNCHANGEDSINCE was given */
+	mail_modseq      unchangedsince;
 
 	enum store_phase phase;
 	struct uid_set   uids;
+	struct uid_set   changed;       /* whose flags are different now */
+	struct uid_set   modified;      /* failed the UNCHANGEDSINCE test */
 	mail_modseq      before;
 	bool             missing;       /* some were already expunged */
 	mail_uid         next_uid;
@@ -47,7 +52,20 @@ parse_operation(struct cursor *c, struct store *st)
 	return true;
 }
 
-/* store = "STORE" SP sequence-set SP store-att-flags
+/* store-modifiers = SP "(" store-modifier *(SP store-modifier) ")", behind the SP [RFC 4466 s6]
+ * store-modifier = "UNCHANGEDSINCE" SP mod-sequence-valzer, once     [RFC 7162 s7] */
+static bool
+parse_modifiers(struct cursor *c, struct store *st)
+{
+	if (!cur_want(c, '('))
+		return false;
+	if (!cur_take_word(c, "UNCHANGEDSINCE"))
+		return cur_fail(c, "UNCHANGEDSINCE");
+	st->conditional = true;
+	return cur_space(c) && parse_number64(c, &st->unchangedsince) && cur_want(c, ')');
+}
+
+/* store = "STORE" SP sequence-set [store-modifiers] SP store-att-flags
  * store-att-flags = (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag))) */
 static bool
 parse_store(struct imap *im, struct cursor *c)
@@ -58,6 +76,7 @@ parse_store(struct imap *im, struct cursor *c)
 		return cur_fail(c, "shorter command (memory limit)");
 	im->args = st;
 	return cur_space(c) && parse_sequence_set(c, &im->arena, &st->set) && cur_space(c)
+	       && (cur_peek(c) != '(' || (parse_modifiers(c, st) && cur_space(c)))
 	       && parse_operation(c, st) && cur_space(c)
 	       && parse_flag_list(c, &im->arena, &st->flags, &st->keywords) && parse_end(c);
 }
@@ -65,6 +84,8 @@ parse_store(struct imap *im, struct cursor *c)
 static bool
 check_store(struct imap *im)
 {
+	if (imap_refuse_command(im))
+		return false;
 	if (!im->read_only)
 		return true;
 	imap_reply(im, IMAP_NO, "[READ-ONLY] The mailbox was opened with EXAMINE");
@@ -79,6 +100,8 @@ drop_store(struct imap *im)
 	if (st == NULL || st->phase == STORE_RESOLVE)
 		return;
 	uid_set_fini(&st->uids);
+	uid_set_fini(&st->changed);
+	uid_set_fini(&st->modified);
 	arena_fini(&st->page);
 }
 
@@ -99,8 +122,12 @@ completed(struct imap *im)
 static enum imap_result
 resolve(struct imap *im, struct store *st)
 {
+	if (st->conditional)
+		imap_enable_condstore(im);
 	if (!imap_resolve_set(im, &st->set, &st->uids))
 		return IMAP_DONE;
+	uid_set_init(&st->changed, VIEW_RANGES_MAX);
+	uid_set_init(&st->modified, VIEW_RANGES_MAX);
 	arena_init(&st->page, PAGE_ARENA_MAX);
 	st->next_uid = 1;
 	st->phase = STORE_TELL_OTHERS;
@@ -132,6 +159,8 @@ submit(struct imap *im, struct store *st)
 	c->u.store.mailbox = im->mailbox;
 	c->u.store.op = st->op;
 	c->u.store.flags = st->flags;
+	c->u.store.conditional = st->conditional;
+	c->u.store.unchangedsince = st->unchangedsince;
 	st->phase = STORE_RESULT;
 	return imap_submit(im, c);
 }
@@ -140,6 +169,8 @@ static enum imap_result
 take_result(struct imap *im, struct store *st)
 {
 	struct change *c = im->change;
+	struct err e = ERR_INIT;
+	enum rc rc = RC_OK;
 
 	if (c->rc == RC_LIMIT && !c->durable) {
 		imap_reply(im, IMAP_NO, "[LIMIT] Too many keywords for one message");
@@ -147,24 +178,85 @@ take_result(struct imap *im, struct store *st)
 	}
 	if (c->rc != RC_OK)
 		return fail(im, c->rc, &c->err);
-	st->missing = c->u.store.missing.count > 0;
+	/* UIDs that are not there are no error [RFC 9051 s6.4.9]. */
+	st->missing = c->u.store.missing.count > 0 && !im->uid_command;
 	imap_view_own_change(&im->view, st->before, c->u.store.modseq);
+	if (!uid_set_copy(&st->changed, &c->u.store.changed)
+	    || !uid_set_copy(&st->modified, &c->u.store.modified))
+		rc = err_nomem(&e);
 	change_free(&im->change);
-	if (st->keywords.len > 0) {
-		struct err e = ERR_INIT;
-		enum rc rc = imap_tell_keywords(im, false, &e);
-
-		if (rc != RC_OK)
-			return fail(im, rc, &e);
-	}
+	if (rc == RC_OK && st->keywords.len > 0)
+		rc = imap_tell_keywords(im, false, &e);
+	if (rc != RC_OK)
+		return fail(im, rc, &e);
 	st->phase = STORE_ANSWER;
 	/* .SILENT: OK also if some are gone [RFC 2180 s4.2.1]. */
-	return st->silent ? completed(im) : IMAP_MORE;
+	return st->silent && !im->condstore ? completed(im) : IMAP_MORE;
 }
 
-/* The flags of every message named, changed or not, a page per call. Of those that others
- * expunged nothing is said, and the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the client then
- * knows to ask for news. */
+/* What is said of one message. A conditional STORE shows the new MODSEQ of all that it did, and the
+ * flags of those that it left, so that the client need not ask [RFC 7162 s3.1.3]. Without a
+ * condition, .SILENT leaves the MODSEQ of what changed, for clients that keep them. */
+static void
+out_message(struct imap *im, const struct store *st, uint32_t seq, const struct message_row *row)
+{
+	if (!st->silent || uid_set_contains(&st->modified, row->uid))
+		imap_out_fetch_flags(im, seq, row);
+	else if (st->conditional || uid_set_contains(&st->changed, row->uid))
+		imap_out_fetch_modseq(im, seq, row);
+}
+
+/* The set of messages in the client's numbers; they are all in the view, so a range stays one. */
+static bool
+format_modified(struct imap *im, const struct store *st, struct buf *out)
+{
+	struct view_walk walk = { 0, 0 };
+	struct uid_set seqs;
+	bool ok = true;
+
+	if (im->uid_command)
+		return uid_set_format(&st->modified, out);
+	uid_set_init(&seqs, VIEW_RANGES_MAX);
+	for (size_t i = 0; ok && i < st->modified.count; i++) {
+		const struct uid_range *r = &st->modified.ranges[i];
+		uint32_t seq = imap_view_seq(&im->view, &walk, r->first);
+
+		ok = uid_set_add(&seqs, seq, seq + (r->last - r->first));
+	}
+	ok = ok && uid_set_format(&seqs, out);
+	uid_set_fini(&seqs);
+	return ok;
+}
+
+/* MODIFIED names all messages that failed the test, also beside others that are gone [RFC 7162
+ * s3.1.3, example 11]. Of those nothing is said, and the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the
+ * client then knows to ask for news. */
+static enum imap_result
+conclude(struct imap *im, const struct store *st)
+{
+	bool no = st->missing && !st->silent;
+	struct buf code;
+
+	if (st->modified.count == 0 && !no)
+		return completed(im);
+	if (st->modified.count == 0) {
+		imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] Some of the messages no longer exist; "
+					"the others were changed");
+		return IMAP_DONE;
+	}
+	buf_init(&code, MODIFIED_MAX);
+	if (format_modified(im, st, &code))
+		imap_reply(im, no ? IMAP_NO : IMAP_OK, "[MODIFIED %.*s] %s",
+			   SLICE_ARG(buf_slice(&code)),
+			   no ? "Some of the messages no longer exist"
+			      : "Some of the messages were changed meanwhile");
+	else
+		imap_bye(im, "[UNAVAILABLE] Out of memory");
+	buf_fini(&code);
+	return im->ended ? IMAP_BYE : IMAP_DONE;
+}
+
+/* A page of messages per call. */
 static enum imap_result
 answer(struct imap *im, struct store *st)
 {
@@ -180,16 +272,12 @@ answer(struct imap *im, struct store *st)
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
 	for (size_t i = 0; i < n; i++)
-		imap_out_fetch_flags(im, imap_view_seq(&im->view, &walk, rows[i].uid), &rows[i]);
+		out_message(im, st, imap_view_seq(&im->view, &walk, rows[i].uid), &rows[i]);
 	if (n == PAGE_ROWS && rows[n - 1].uid < UINT32_MAX) {
 		st->next_uid = rows[n - 1].uid + 1;
 		return IMAP_MORE;
 	}
-	if (!st->missing)
-		return completed(im);
-	imap_reply(im, IMAP_NO,
-		   "[EXPUNGEISSUED] Some of the messages no longer exist; the others were changed");
-	return IMAP_DONE;
+	return conclude(im, st);
 }
 
 static enum imap_result

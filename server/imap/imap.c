@@ -229,6 +229,7 @@ drop_command(struct imap *im)
 	im->cmd = NULL;
 	im->args = NULL;
 	im->uid_command = false;
+	im->no_expunge = false;
 	im->priv->begun_ms = im->priv->progress_ms = 0;
 	im->tag = SLICE_NONE;
 	buf_fini(&im->reply);
@@ -637,8 +638,11 @@ imap_advance(void *state)
 static enum step_result
 step_tell(struct imap *im)
 {
-	if (!im->ended && !imap_tell_changes(im, im->cmd->effect == EFFECT_NONE))
+	bool expunge = im->cmd->effect == EFFECT_NONE && !im->no_expunge;
+
+	if (!im->ended && !imap_tell_changes(im, expunge))
 		return STEP_MORE;
+	imap_tell_highest(im);
 	finish_command(im);
 	return STEP_DONE;
 }

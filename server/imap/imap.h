@@ -93,6 +93,7 @@ struct imap {
 	void            *args;          /* of the command's own type, in the arena */
 	struct change   *change;        /* the one submitted and not yet freed, or NULL */
 	enum imap_status status;        /* set by imap_reply */
+	bool             no_expunge;    /* of this command none may be told: sequence numbers in UID SEARCH [RFC 9051 s7.5.1] */
 	struct buf       reply;         /* "[CODE ...] text" of the tagged answer */
 
 	/* Who. */
@@ -165,6 +166,12 @@ enum imap_result imap_submit(struct imap *im, struct change *c);
  * called again (IMAP_MORE). Pool. */
 bool imap_tell_changes(struct imap *im, bool expunge);
 
+/* After imap_tell_changes, before the tagged answer: HIGHESTMODSEQ if expunges wait while MODSEQs above theirs may have
+ * been shown, or if they do so no more [RFC 7162 s3.2]. */
+void imap_tell_highest(struct imap *im);
+/* The tagged "OK [HIGHESTMODSEQ n] NAME completed", after imap_tell_changes. */
+void imap_reply_highest(struct imap *im);
+
 /* "* FLAGS" and PERMANENTFLAGS of the selected mailbox if it has keywords that were not told yet, or in any case
  * [RFC 9051 s7.3.5, s7.1]. Goes before anything that shows such a keyword. Pool. */
 MUST_USE enum rc imap_tell_keywords(struct imap *im, bool always, struct err *e);
@@ -172,16 +179,23 @@ MUST_USE enum rc imap_tell_keywords(struct imap *im, bool always, struct err *e)
 /* "* 5 FETCH (" or, when UIDONLY is on, "* 1234 UIDFETCH (" without its closing: every answer about a message begins
  * so. `seq` is not looked at with UIDONLY. */
 void imap_out_fetch_begin(struct imap *im, uint32_t seq, mail_uid uid);
-/* The same with FLAGS, whole: with the UID for UID commands, in IMAP4rev2 and after QRESYNC, with the MODSEQ where
- * condstore is on. */
+/* The same with FLAGS, whole: with the UID for UID commands, in IMAP4rev2 and where condstore is on, then with the
+ * MODSEQ. */
 void imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row);
 /* "* VANISHED 1:3" or "* VANISHED (EARLIER) 1:3" [RFC 7162 s3.2.10]; nothing for an empty set. */
 void imap_out_vanished(struct imap *im, const struct uid_set *gone, bool earlier);
 /* "E..." and "T...": the ObjectIDs of a message and of its thread [RFC 8474]. */
 void imap_out_emailid(struct buf *out, const uint8_t sha256[SHA256_LEN]);
 void imap_out_threadid(struct buf *out, uint64_t threadid);
+/* For a set of any length: one line of its ranges from *from on (an index), not longer than a piece of output; *from moves
+ * on, and is gone->count when all are told. */
+void imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *from, bool earlier);
+/* FETCH with the MODSEQ alone (and the UID): what .SILENT leaves [RFC 7162 s3.1.3]. */
+void imap_out_fetch_modseq(struct imap *im, uint32_t seq, const struct message_row *row);
+/* "* OK [HIGHESTMODSEQ n] text": up to n the client knows everything of the selected mailbox. */
+void imap_out_highestmodseq(struct imap *im, const char *text);
 /* The client used a CONDSTORE-enabling command: from here on MODSEQs are told. In a selected mailbox the first time
- * writes "* OK [HIGHESTMODSEQ n]" [RFC 7162 s3.1]. Pool. */
+ * writes "* OK [HIGHESTMODSEQ n]" [RFC 7162 s3.1]. */
 void imap_enable_condstore(struct imap *im);
 
 /* A command that takes long calls this each time it has done a piece: now and then it writes
@@ -244,5 +258,10 @@ bool imap_resolve_set(struct imap *im, const struct seq_set *set, struct uid_set
 bool imap_resolve_numbers(struct imap *im, const struct seq_set *set, bool uids, struct uid_set *out);
 /* The members of `in` that the range names, by their order, added to *out. False without memory. */
 bool imap_partial_of(const struct uid_set *in, const struct partial_range *p, struct uid_set *out);
+
+/* With UIDONLY on no argument may be a sequence number: true, and BAD [UIDREQUIRED] is set, if it is on [RFC 9586 s3].
+ * imap_refuse_command is for the check of commands that are refused unless they are "UID ..." [s3.2, s3.8]. */
+bool imap_refuse_numbers(struct imap *im);
+bool imap_refuse_command(struct imap *im);
 
 #endif

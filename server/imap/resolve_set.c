@@ -1,5 +1,5 @@
 /* resolve_set - what sets of numbers mean in the selected mailbox: the UIDs of the view that a sequence-set, a UID set
- * or "$" names [RFC 9051 s9 sequence-set, s6.4.4.1]. */
+ * or "$" names [RFC 9051 s9 sequence-set, s6.4.4.1]; and that there are no sequence numbers with UIDONLY [RFC 9586]. */
 #include "server/imap/imap.h"
 
 static uint32_t
@@ -117,4 +117,19 @@ bool
 imap_resolve_set(struct imap *im, const struct seq_set *set, struct uid_set *out)
 {
 	return imap_resolve_numbers(im, set, im->uid_command, out);
+}
+
+bool
+imap_refuse_numbers(struct imap *im)
+{
+	if (!im->uidonly)
+		return false;
+	imap_reply(im, IMAP_BAD, "[UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY");
+	return true;
+}
+
+bool
+imap_refuse_command(struct imap *im)
+{
+	return !im->uid_command && imap_refuse_numbers(im);
 }

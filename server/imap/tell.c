@@ -2,12 +2,16 @@
  *
  * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order:
  * FLAGS if the mailbox has new keywords, flags of known messages (by the sequence numbers that
- * the client still has), EXPUNGEs, then EXISTS and RECENT. The view moves on only with what was
+ * the client still has), EXPUNGEs or VANISHED, then EXISTS and RECENT. The view moves on only with what was
  * written, so a piece may end anywhere and the next call goes on by asking again.
  *
  * Expunged messages are told from lower to higher numbers. The telling of a long list of flag
  * changes switches to a walk over the UIDs, since one STORE gives all its messages the same
  * MODSEQ and so no MODSEQ divides them.
+ *
+ * Told MODSEQs and HIGHESTMODSEQ: a client that has seen MODSEQ 104 takes it that it knows all up to
+ * there [RFC 7162 s6]. While an expunge at 100 has to wait, it is told 99 before each tagged answer
+ * [s3.2], and the new value once nothing waits.
  *
  * A mailbox that somebody deleted ends the session with BYE [RFC 2180 s3.3]. Answering NO to
  * everything from then on [s3.4] was rejected: clients retry it for hours, and all of them
@@ -155,22 +159,84 @@ write_expunges(struct imap *im, const struct uid_set *gone, struct uid_set *told
 	return true;
 }
 
-/* All of them told: *done. */
-static enum rc
-tell_vanished(struct imap *im, const struct uid_set *vanished, bool *done, struct err *e)
+/* VANISHED instead, for clients that work by UIDs: one line of bounded length. */
+static bool
+write_vanished(struct imap *im, const struct uid_set *gone, struct uid_set *told)
 {
-	struct uid_set known, told;
+	size_t n = 0;
+
+	imap_out_vanished_piece(im, gone, &n, false);
+	for (size_t i = 0; i < n; i++)
+		if (!uid_set_add(told, gone->ranges[i].first, gone->ranges[i].last))
+			return false;
+	return true;
+}
+
+/* The next piece of view->gone. */
+static enum rc
+tell_gone(struct imap *im, struct err *e)
+{
+	struct imap_view *view = &im->view;
+	bool vanishes = im->qresync || im->uidonly;
+	struct uid_set told, rest;
 	enum rc rc = RC_OK;
 
-	uid_set_init(&known, VIEW_RANGES_MAX);
 	uid_set_init(&told, VIEW_RANGES_MAX);
-	if (!uid_set_intersect(&known, vanished, &im->view.uids)
-	    || !write_expunges(im, &known, &told) || !imap_view_remove(&im->view, &told))
+	uid_set_init(&rest, VIEW_RANGES_MAX);
+	if (!(vanishes ? write_vanished : write_expunges)(im, &view->gone, &told)
+	    || !uid_set_subtract(&rest, &view->gone, &told) || !imap_view_remove(view, &told)) {
+		uid_set_fini(&rest);
 		rc = err_nomem(e);
-	*done = uid_set_size(&known) == uid_set_size(&told);
-	uid_set_fini(&known);
+	} else {
+		uid_set_fini(&view->gone);
+		view->gone = rest;
+	}
 	uid_set_fini(&told);
+	if (rc == RC_OK && view->gone.count == 0) {
+		view->expunged_told = view->gone_to;
+		view->gone_to = 0;
+		view->behind = false;
+	}
 	return rc;
+}
+
+/* What others expunged, all of it told: *done. */
+static enum rc
+tell_expunged(struct imap *im, const struct view_changes *c, bool *done, struct err *e)
+{
+	struct imap_view *view = &im->view;
+	enum rc rc;
+
+	if (c->vanished.count == 0) {
+		view->expunged_told = c->now.highestmodseq;
+		view->behind = false;
+		return RC_OK;
+	}
+	if (!uid_set_intersect(&view->gone, &c->vanished, &view->uids))
+		return err_nomem(e);
+	view->gone_to = c->now.highestmodseq;
+	view->behind = true;
+	rc = tell_gone(im, e);
+	*done = view->gone_to == 0;
+	return rc;
+}
+
+/* Expunges may not be told now. If there are none, they count as told; else HIGHESTMODSEQ stays
+ * behind. */
+static enum rc
+hold_expunges(struct imap *im, const struct view_changes *c, struct err *e)
+{
+	struct imap_view *view = &im->view;
+	struct uid_set known;
+
+	uid_set_init(&known, VIEW_RANGES_MAX);
+	if (!uid_set_intersect(&known, &c->vanished, &view->uids))
+		return err_nomem(e);
+	view->behind = known.count > 0;
+	if (!view->behind)
+		view->expunged_told = c->now.highestmodseq;
+	uid_set_fini(&known);
+	return RC_OK;
 }
 
 /* EXISTS and RECENT; new messages count as told. */
@@ -198,6 +264,13 @@ tell_added(struct imap *im, const struct view_changes *c, struct err *e)
 	return RC_OK;
 }
 
+/* Where MODSEQs are told it must be known whether expunges wait. Once they do, they go on. */
+static bool
+asks_for_held(const struct imap *im)
+{
+	return im->condstore && !im->view.behind;
+}
+
 /* True when nothing is left to tell. */
 static enum rc
 tell(struct imap *im, const struct view_changes *c, bool expunge, bool *done, struct err *e)
@@ -222,13 +295,19 @@ tell(struct imap *im, const struct view_changes *c, bool expunge, bool *done, st
 	}
 	tell_changed(im, c);
 	view->changed_told = c->now.highestmodseq;
-	if (expunge && c->vanished.count > 0)
-		rc = tell_vanished(im, &c->vanished, done, e);
+	if (expunge)
+		rc = tell_expunged(im, c, done, e);
+	else if (asks_for_held(im))
+		rc = hold_expunges(im, c, e);
 	if (rc != RC_OK || !*done)
 		return rc;
-	if (expunge)
-		view->expunged_told = c->now.highestmodseq;
 	return tell_added(im, c, e);
+}
+
+static mail_modseq
+since_expunged(const struct imap *im, bool expunge)
+{
+	return expunge || asks_for_held(im) ? im->view.expunged_told : NO_MODSEQ_YET;
 }
 
 static enum rc
@@ -242,10 +321,11 @@ tell_next(struct imap *im, bool expunge, bool *done, struct err *e)
 	*done = false;
 	if (view->tell_from != 0)
 		return tell_scan(im, e);
+	if (expunge && view->gone_to != 0)
+		return tell_gone(im, e);
 	arena_init(&a, TELL_ARENA_MAX);
 	rc = volume_read_changes(im->volume, im->mailbox, view->changed_told,
-				 expunge ? view->expunged_told : NO_MODSEQ_YET, view->uidnext,
-				 TELL_ROWS, &a, &c, e);
+				 since_expunged(im, expunge), view->uidnext, TELL_ROWS, &a, &c, e);
 	if (rc == RC_OK) {
 		if (c.gone) {
 			imap_bye(im, "The selected mailbox was deleted");
@@ -270,5 +350,27 @@ imap_tell_changes(struct imap *im, bool expunge)
 	if (tell_next(im, expunge, &done, &e) == RC_OK)
 		return done;
 	log_failure(im, "imap.tell.failed", &e);
+	im->view.behind = true;
 	return true;            /* nothing is lost: the next command asks again */
+}
+
+void
+imap_tell_highest(struct imap *im)
+{
+	struct imap_view *view = &im->view;
+
+	if (!im->condstore || im->mailbox == 0 || im->ended)
+		return;
+	if (view->behind || view->held_back)
+		imap_out_highestmodseq(im, view->behind ? "Some expunges are not told yet"
+						     : "All is told");
+	view->held_back = view->behind;
+}
+
+void
+imap_reply_highest(struct imap *im)
+{
+	imap_reply(im, IMAP_OK, "[HIGHESTMODSEQ %llu] %s completed",
+		   (unsigned long long)im->view.expunged_told, im->cmd->name);
+	im->view.held_back = im->view.behind;
 }

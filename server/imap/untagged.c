@@ -2,6 +2,8 @@
  * them: one place that knows of IMAP4rev2, CONDSTORE, QRESYNC and UIDONLY. */
 #include "server/imap/imap.h"
 
+#define VANISHED_RANGES 2048u           /* in one line: at most 44 KiB */
+
 void
 imap_out_fetch_begin(struct imap *im, uint32_t seq, mail_uid uid)
 {
@@ -12,11 +14,20 @@ imap_out_fetch_begin(struct imap *im, uint32_t seq, mail_uid uid)
 }
 
 /* A FETCH that nobody asked for carries the UID where the client works by UIDs: for UID commands
- * [RFC 9051 s6.4.9], always in IMAP4rev2 [s7.5.2] and after QRESYNC [RFC 7162 s3.2.4]. */
+ * [RFC 9051 s6.4.9], always in IMAP4rev2 [s7.5.2], and from a CONDSTORE-enabling command on
+ * [RFC 7162 s3.2.4]. UIDFETCH begins with it. */
 static bool
 shows_uid(const struct imap *im)
 {
-	return !im->uidonly && (im->uid_command || im->rev2 || im->qresync);
+	return !im->uidonly && (im->uid_command || im->rev2 || im->condstore);
+}
+
+static void
+out_modseq(struct buf *out, mail_modseq modseq)
+{
+	buf_append_str(out, "MODSEQ (");
+	buf_append_u64(out, modseq);
+	buf_append_byte(out, ')');
 }
 
 void
@@ -28,13 +39,24 @@ imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *ro
 	if (shows_uid(im))
 		buf_printf(out, "UID %u ", row->uid);
 	if (im->condstore) {
-		buf_append_str(out, "MODSEQ (");
-		buf_append_u64(out, row->modseq);
-		buf_append_str(out, ") ");
+		out_modseq(out, row->modseq);
+		buf_append_byte(out, ' ');
 	}
 	buf_append_str(out, "FLAGS ");
 	imap_out_flags(out, row->flags, row->keywords,
 		       !im->rev2 && row->uid >= im->view.recent_from);
+	buf_append_str(out, ")\r\n");
+}
+
+void
+imap_out_fetch_modseq(struct imap *im, uint32_t seq, const struct message_row *row)
+{
+	struct buf *out = imap_out(im);
+
+	imap_out_fetch_begin(im, seq, row->uid);
+	if (shows_uid(im))
+		buf_printf(out, "UID %u ", row->uid);
+	out_modseq(out, row->modseq);
 	buf_append_str(out, ")\r\n");
 }
 
@@ -51,26 +73,33 @@ imap_out_vanished(struct imap *im, const struct uid_set *gone, bool earlier)
 }
 
 void
+imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *from, bool earlier)
+{
+	size_t left = gone->count - *from;
+	struct uid_set piece = { .ranges = gone->ranges + *from,
+				 .count = left < VANISHED_RANGES ? left : VANISHED_RANGES };
+
+	imap_out_vanished(im, &piece, earlier);
+	*from += piece.count;
+}
+
+void
+imap_out_highestmodseq(struct imap *im, const char *text)
+{
+	struct buf *out = imap_out(im);
+
+	buf_append_str(out, "* OK [HIGHESTMODSEQ ");
+	buf_append_u64(out, im->view.expunged_told);
+	buf_printf(out, "] %s\r\n", text);
+}
+
+void
 imap_enable_condstore(struct imap *im)
 {
-	struct mailbox_info box;
-	struct err e = ERR_INIT;
-	struct arena a;
-
 	if (im->condstore)
 		return;
 	im->condstore = true;
-	if (im->mailbox == 0)
-		return;
-	/* "MUST ... include the HIGHESTMODSEQ response code" if it was not told at SELECT [RFC 7162
-	 * s3.1]; never more than what has been told. */
-	arena_init(&a, 64u << 10);
-	if (volume_get_mailbox(im->volume, im->mailbox, &a, &box, &e) == RC_OK) {
-		mail_modseq told = im->view.expunged_told;
-
-		buf_append_str(imap_out(im), "* OK [HIGHESTMODSEQ ");
-		buf_append_u64(imap_out(im), told < box.highestmodseq ? told : box.highestmodseq);
-		buf_append_str(imap_out(im), "] MODSEQs are told from now on\r\n");
-	}
-	arena_fini(&a);
+	/* "MUST cause the server to return HIGHESTMODSEQ" [RFC 7162 s3.1]. */
+	if (im->mailbox != 0)
+		imap_out_highestmodseq(im, "MODSEQs are told from now on");
 }

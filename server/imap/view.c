@@ -14,6 +14,7 @@ imap_view_init(struct imap_view *view)
 	*view = (struct imap_view){ .loaded = false };
 	uid_set_init(&view->uids, VIEW_RANGES_MAX);
 	uid_set_init(&view->saved, VIEW_RANGES_MAX);
+	uid_set_init(&view->gone, VIEW_RANGES_MAX);
 }
 
 void
@@ -21,6 +22,7 @@ imap_view_reset(struct imap_view *view)
 {
 	uid_set_fini(&view->uids);
 	uid_set_fini(&view->saved);
+	uid_set_fini(&view->gone);
 	imap_view_init(view);
 }
 
@@ -90,32 +92,6 @@ imap_view_count_recent(const struct imap_view *view)
 	       - uid_set_rank(&view->uids, view->recent_from - 1);
 }
 
-/* *out = a without b, in one pass. */
-static bool
-subtract(struct uid_set *out, const struct uid_set *a, const struct uid_set *b)
-{
-	size_t j = 0;
-
-	for (size_t i = 0; i < a->count; i++) {
-		struct uid_range r = a->ranges[i];
-		bool left = true;
-
-		while (j < b->count && b->ranges[j].last < r.first)
-			j++;
-		for (size_t k = j; left && k < b->count && b->ranges[k].first <= r.last; k++) {
-			if (b->ranges[k].first > r.first
-			    && !uid_set_add(out, r.first, b->ranges[k].first - 1))
-				return false;
-			left = b->ranges[k].last < r.last;
-			if (left)
-				r.first = b->ranges[k].last + 1;
-		}
-		if (left && !uid_set_add(out, r.first, r.last))
-			return false;
-	}
-	return true;
-}
-
 bool
 imap_view_remove(struct imap_view *view, const struct uid_set *gone)
 {
@@ -123,7 +99,7 @@ imap_view_remove(struct imap_view *view, const struct uid_set *gone)
 
 	assert(view->loaded);
 	uid_set_init(&rest, VIEW_RANGES_MAX);
-	if (!subtract(&rest, &view->uids, gone)) {
+	if (!uid_set_subtract(&rest, &view->uids, gone)) {
 		uid_set_fini(&rest);
 		return false;
 	}

@@ -24,6 +24,13 @@ struct imap_view {
 	 * under way), and when it ends everything up to that MODSEQ is told. */
 	mail_uid       tell_from;
 	mail_modseq    tell_to;
+	/* Expunges too many for one piece: members of `uids` still to be told (and then taken away), read when the mailbox
+	 * was at gone_to (0: none). */
+	struct uid_set gone;
+	mail_modseq    gone_to;
+	/* MODSEQs above expunged_told may have been shown while expunges wait (or news could not be read): HIGHESTMODSEQ
+	 * says so [RFC 7162 s3.2]. held_back: it has been said. */
+	bool           behind, held_back;
 	struct uid_set saved;           /* "$" [RFC 5182]: UIDs */
 };
 

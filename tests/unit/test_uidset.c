@@ -126,6 +126,10 @@ test_model(void **state)
 		for (mail_uid n = 1; n < MODEL; n++)
 			meet[n] = in[0][n] && in[1][n];
 		compare_model(&both, meet);
+		assert_true(uid_set_subtract(&both, &s[0], &s[1]));
+		for (mail_uid n = 1; n < MODEL; n++)
+			meet[n] = in[0][n] && !in[1][n];
+		compare_model(&both, meet);
 	}
 	assert_true(uid_set_copy(&both, &s[0]));
 	compare_model(&both, in[0]);
