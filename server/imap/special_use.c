@@ -7,6 +7,7 @@ static const struct {
 } uses_named[] = {
 	{ "All", USE_ALL },   { "Archive", USE_ARCHIVE }, { "Drafts", USE_DRAFTS }, { "Flagged", USE_FLAGGED },
 	{ "Junk", USE_JUNK }, { "Sent", USE_SENT },       { "Trash", USE_TRASH },   { "Important", USE_IMPORTANT },
+	{ "Snoozed", USE_SNOOZED }, { "Scheduled", USE_SCHEDULED }, { "Memos", USE_MEMOS },
 };
 
 #define USE_COUNT (sizeof uses_named / sizeof uses_named[0])
