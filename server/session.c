@@ -264,7 +264,7 @@ session_begin_tls(struct session *s)
 	/* What came before the handshake was not protected: it must not count as said under TLS [RFC 3207 s4.2]. What
 	 * the kernel still holds of it makes the handshake fail. */
 	buf_fini(&s->in);
-	if (s->settings->tls == NULL || !stream_start_tls(&s->stream, s->settings->tls, s->protocol->name)) {
+	if (s->settings->tls == NULL || !stream_start_tls(&s->stream, s->settings->tls, s->protocol->alpn)) {
 		session_close(s, "tls cannot start");
 		return;
 	}

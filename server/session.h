@@ -70,6 +70,7 @@ struct protocol {
 	enum step_result (*step)(void *state);
 	/* Reactor, no step under way: write the protocol's farewell; the core flushes and closes. */
 	void (*bye)(void *state, enum session_end why);
+	const char *alpn;                       /* its name in TLS [RFC 7301]; NULL: it has none, any offer is passed over */
 };
 
 extern const struct protocol imap_protocol;

@@ -33,9 +33,11 @@ choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len, const u
             void *arg)
 {
 	const char *want = SSL_get_app_data(ssl);
-	size_t want_len = strlen(want);
+	size_t want_len = want != NULL ? strlen(want) : 0;
 
 	(void)arg;
+	if (want == NULL)
+		return SSL_TLSEXT_ERR_NOACK;
 	for (unsigned at = 0; at < in_len; at += 1u + in[at]) {
 		if (in[at] == want_len && at + 1 + want_len <= in_len && memcmp(in + at + 1, want, want_len) == 0) {
 			*out = in + at + 1;

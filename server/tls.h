@@ -15,7 +15,8 @@ struct tls;
 MUST_USE enum rc tls_new(const struct conf_tls *conf, struct tls **out, struct err *e);
 void tls_free(struct tls **t);
 /* A new server side connection over the socket `fd`, which stays the caller's. `alpn` is the one application protocol
- * spoken here: a client that offers others only is refused [RFC 7301 s3.2]. Must stay. NULL without memory. */
+ * spoken here: a client that offers others only is refused [RFC 7301 s3.2]; NULL: none is looked at. Must stay. NULL
+ * without memory. */
 SSL *tls_connection_new(struct tls *t, int fd, const char *alpn);
 
 #endif

@@ -6,9 +6,9 @@
 static const char too_long[] = "Command is over the limit command_size";
 static const char too_many[] = "Command is over the limit of literals";
 static const char flawed[] = "Command holds NUL, or CR or LF that is no CRLF";
-static const char bad_size[] = "Literal is over the limit of 63 bits";
-static const char swallow_limit[] = "Literal is over the limit, and too large to skip";
-static const char not_imap[] = "This is IMAP; expected a tag and a command";
+static const char bad_size[] = "[TOOBIG] Literal is over the limit of 63 bits";
+static const char swallow_limit[] = "[TOOBIG] Literal is over the limit, and too large to skip";
+static const char not_imap[] = "This is IMAP";
 
 void
 framer_init(struct framer *f, const struct framer_limits *limits)
@@ -114,16 +114,31 @@ line_add(struct framer *f, struct slice s)
 	tail_push(f, s);
 }
 
-/* What web browsers and their like begin with: [alpaca-attack.com]; also a TLS ClientHello on a
- * port in clear. */
+/* What web browsers and their like begin with [alpaca-attack.com]; also a TLS ClientHello on a port in clear, which may
+ * have no line end for a long time. None of these is a tag and a command, whatever follows. */
 static bool
 is_other_protocol(struct slice line)
 {
-	static const char *const words[] = { "GET /", "POST /", "HEAD /", "PUT /", "OPTIONS ",
-		"CONNECT ", "DELETE /", "PATCH /", "TRACE /", "PRI * HTTP", "\x16\x03" };
+	static const char *const words[] = { "GET /", "POST /", "HEAD /", "PUT /", "OPTIONS /",
+		"OPTIONS *", "DELETE /", "PATCH /", "TRACE /", "PRI * HTTP", "\x16\x03" };
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
 		if (slice_starts_nocase(line, slice_str(words[i])))
+			return true;
+	}
+	return false;
+}
+
+/* The first line, whole: any other method of HTTP ends in its version. */
+static bool
+is_http_request(struct slice line)
+{
+	static const char *const versions[] = { " HTTP/1.1\r\n", " HTTP/1.0\r\n" };
+
+	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+		struct slice end = slice_str(versions[i]);
+
+		if (line.len > end.len && slice_eq_nocase(slice_sub(line, line.len - end.len, line.len), end))
 			return true;
 	}
 	return false;
@@ -172,6 +187,14 @@ report(struct framer *f, enum framer_event ev)
 	return ev;
 }
 
+static enum framer_event
+report_foreign(struct framer *f)
+{
+	f->refused = not_imap;
+	f->foreign = true;
+	return report(f, FRAMER_CLOSE);
+}
+
 /* The command is refused, and a line of it ended with this literal. */
 static enum framer_event
 swallow_literal(struct framer *f)
@@ -205,10 +228,8 @@ line_end(struct framer *f, bool crlf)
 	bool first = f->first;
 
 	f->first = false;
-	if (first && is_other_protocol(buf_slice(&f->frame))) {
-		f->refused = not_imap;
-		return report(f, FRAMER_CLOSE);
-	}
+	if (first && is_http_request(buf_slice(&f->frame)))
+		return report_foreign(f);
 	if (f->line_flawed && f->refused == NULL)
 		f->refused = flawed;
 	if (spec == SPEC_TOO_BIG) {
@@ -234,15 +255,15 @@ feed_line(struct framer *f, struct slice in, size_t *used)
 	for (;;) {
 		struct slice rest = slice_sub(in, *used, in.len);
 		size_t n = slice_find_byte(rest, '\n');
-		bool crlf;
+		bool ends = n < rest.len, crlf;
 
-		if (n == rest.len) {
-			line_add(f, rest);
-			*used = in.len;
+		n += ends;
+		line_add(f, slice_sub(rest, 0, n));
+		*used += n;
+		if (f->first && is_other_protocol(buf_slice(&f->frame)))
+			return report_foreign(f);
+		if (!ends)
 			return FRAMER_MORE;
-		}
-		line_add(f, slice_sub(rest, 0, n + 1));
-		*used += n + 1;
 		crlf = f->tail_len >= 2 && f->tail[f->tail_len - 2] == '\r';
 		if (!crlf)
 			f->line_flawed = true;

@@ -55,6 +55,7 @@ struct framer {
 	uint64_t              literal_left;
 	uint32_t              literals;
 	bool                  first;            /* no line has ended on this connection yet */
+	bool                  foreign;          /* FRAMER_CLOSE: the client speaks HTTP, TLS or the like */
 	bool                  raw;              /* a line is just a line (framer_expect_line) */
 	bool                  line_flawed;      /* NUL, bare CR or bare LF in this command */
 	size_t                line_len;         /* octets of the line so far, swallowed ones too */

@@ -534,8 +534,9 @@ take_command(struct imap *im)
 		answer_refused(im);
 		return true;
 	case FRAMER_CLOSE:
-		buf_printf(imap_out(im), "* BAD %s\r\n", im->priv->framer.refused);
-		imap_bye(im, "Closing");
+		if (im->priv->framer.foreign)
+			buf_append_str(imap_out(im), "* BAD Expected a tag and a command\r\n");
+		imap_bye(im, "%s", im->priv->framer.refused);
 		im->priv->phase = PHASE_CLOSE;
 		return true;
 	}
@@ -750,4 +751,5 @@ const struct protocol imap_protocol = {
 	.advance = imap_advance,
 	.step = imap_step,
 	.bye = imap_farewell,
+	.alpn = "imap",
 };

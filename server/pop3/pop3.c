@@ -239,4 +239,5 @@ const struct protocol pop3_protocol = {
 	.advance = pop3_advance,
 	.step = pop3_step,
 	.bye = pop3_bye,
+	.alpn = "pop3",
 };

@@ -216,7 +216,7 @@ toy_bye(void *state, enum session_end why)
 }
 
 static const struct protocol toy_protocol = { "toy",       0,           toy_open, toy_close, toy_cleanup,
-	                                      toy_greet, toy_advance, toy_step, toy_bye };
+	                                      toy_greet, toy_advance, toy_step, toy_bye, NULL };
 
 /* ---- a server of it ---- */
 
