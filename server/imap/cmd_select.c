@@ -9,7 +9,6 @@
 #include <assert.h>
 
 #include "server/imap/resync.h"
-#include "server/imap/special_use.h"
 
 #define UNSEEN_EXISTS_MAX 2000u         /* above, UNSEEN is told only where counters give it */
 #define UNSEEN_ARENA_MAX  (16u << 20)   /* so many rows with KEYWORDS_MAX each, and room */
@@ -22,8 +21,8 @@ enum select_phase {
 };
 
 struct select_args {
-	struct slice  wire;             /* the name as the client wrote it */
 	struct slice  name;
+	struct slice  given;            /* of parse_mailbox_given */
 	bool          condstore;
 	bool          qresync;
 	struct resync resync;
@@ -68,8 +67,7 @@ select_parse(struct imap *im, struct cursor *c)
 	if (args == NULL)
 		return cur_fail(c, "shorter command (memory limit)");
 	im->args = args;
-	return cur_space(c) && parse_astring(c, &im->arena, &args->wire) &&
-	       imap_name_from_wire(im, c, args->wire, &args->name) &&
+	return cur_space(c) && parse_mailbox_given(im, c, &args->name, &args->given) &&
 	       (cur_at_end(c) || parse_params(im, c, args));
 }
 
@@ -96,32 +94,6 @@ select_drop(struct imap *im)
 		resync_drop(&args->resync);
 }
 
-/* Written otherwise than the mailbox is called; INBOX is the same in any case. */
-static bool
-is_other_spelling(const struct select_args *args)
-{
-	return !slice_eq(args->wire, args->name) && !slice_eq(args->name, SLICE("INBOX"));
-}
-
-/* The LIST of IMAP4rev2 [RFC 9051 s6.3.2], with OLDNAME for a name that is not normalized
- * [s6.3.9.7]. */
-static void
-out_list(struct imap *im, const struct select_args *args, const struct mailbox_info *box)
-{
-	struct buf *out = imap_out(im);
-
-	buf_append_str(out, box->has_children ? "* LIST (\\HasChildren" : "* LIST (\\HasNoChildren");
-	special_use_out(out, box->special_use);
-	buf_append_str(out, ") \"/\" ");
-	imap_out_mailbox(im, box->name);
-	if (is_other_spelling(args)) {
-		buf_append_str(out, " (\"OLDNAME\" (");
-		imap_out_mailbox(im, args->wire);
-		buf_append_str(out, "))");
-	}
-	buf_append_str(out, "\r\n");
-}
-
 static void
 out_select(struct imap *im, const struct mailbox_info *box, uint32_t unseen)
 {
@@ -134,9 +106,12 @@ out_select(struct imap *im, const struct mailbox_info *box, uint32_t unseen)
 		buf_printf(out, "* OK [UNSEEN %u] The first message without \\Seen\r\n", unseen);
 	buf_printf(out, "* OK [UIDVALIDITY %u] UIDs are valid\r\n", box->uidvalidity);
 	buf_printf(out, "* OK [UIDNEXT %u] Predicted next UID\r\n", box->uidnext);
+	buf_append_str(out, "* OK [MAILBOXID (");       /* [RFC 8474 s4.2] */
+	imap_out_mailboxid(out, box->mailboxid);
+	buf_append_str(out, ")] The mailbox, whatever its name\r\n");
 	imap_out_highestmodseq(im, "Highest");
-	if (im->rev2)
-		out_list(im, im->args, box);
+	if (im->rev2)           /* [RFC 9051 s6.3.2] */
+		imap_out_list(im, box, ((struct select_args *)im->args)->given);
 }
 
 /* Find it, watch it, and read it again: what is told must not be older than the watch. */

@@ -12,7 +12,8 @@ mark(void)
 	marked = fx_mailbox(rig_account, "INBOX").highestmodseq;
 }
 
-/* `text` with MODSEQs for "<n>" and the UIDVALIDITY of INBOX for "<v>"; good until the next call but one. */
+/* `text` with MODSEQs for "<n>", UIDVALIDITY and MAILBOXID of INBOX for "<v>" and "<m>"; good until the next call but
+ * one. */
 static const char *
 with_numbers(const char *text)
 {
@@ -27,6 +28,12 @@ with_numbers(const char *text)
 			*p++ = *text++;
 		} else if (text[1] == 'v') {
 			p += sprintf(p, "%u", fx_mailbox(rig_account, "INBOX").uidvalidity);
+			text += 3;
+		} else if (text[1] == 'm') {
+			struct mailbox_info box = fx_mailbox(rig_account, "INBOX");
+
+			for (unsigned i = 0; i < MAILBOXID_LEN; i++)
+				p += sprintf(p, "%02x", box.mailboxid[i]);
 			text += 3;
 		} else {
 			p += sprintf(p, "%llu", (unsigned long long)(marked + (mail_modseq)strtoll(text + 1, &end, 10)));
@@ -110,6 +117,7 @@ test_rev2_select(void **state)
 	       "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
 	       "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags are kept\r\n"
 	       "* 1 EXISTS\r\n* OK [UIDVALIDITY <v>] UIDs are valid\r\n* OK [UIDNEXT 2] Predicted next UID\r\n"
+	       "* OK [MAILBOXID (M<m>)] The mailbox, whatever its name\r\n"
 	       "* OK [HIGHESTMODSEQ <0>] Highest\r\n* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
 	       "2 OK [READ-WRITE] SELECT completed\r\n");
 	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, rig_account, "caf\xc3\xa9", ""), RC_OK);

@@ -197,7 +197,7 @@ PLAY(test_select,
 	  "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
 	  "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags are kept\r\n"
 	  "* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY <*>] UIDs are valid\r\n"
-	  "* OK [UIDNEXT 1] Predicted next UID\r\n* OK [HIGHESTMODSEQ <*>] Highest\r\na OK [READ-WRITE] SELECT completed\r\n" },
+	  "* OK [UIDNEXT 1] Predicted next UID\r\n* OK [MAILBOXID (M<*>)] <*>\r\n* OK [HIGHESTMODSEQ <*>] Highest\r\na OK [READ-WRITE] SELECT completed\r\n" },
 	{ "b EXAMINE \"Sent\"\r\n",
 	  "* OK [CLOSED] Previous mailbox is closed\r\n* FLAGS <*>\r\n* OK [PERMANENTFLAGS ()] <*>\r\n"
 	  "b OK [READ-ONLY] EXAMINE completed\r\n" },
