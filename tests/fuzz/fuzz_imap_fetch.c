@@ -30,9 +30,10 @@ check_refusal(const struct cursor *c)
 static void
 fuzz_fetch(struct cursor *c, struct arena *a)
 {
+	struct fetch_modifiers m;
 	struct fetch_request r;
 
-	if (!fetch_parse_items(c, a, &r)) {
+	if (!fetch_parse_items(c, a, &r) || !fetch_parse_modifiers(c, &m)) {
 		check_refusal(c);
 		return;
 	}
@@ -44,6 +45,7 @@ fuzz_fetch(struct cursor *c, struct arena *a)
 		require(it->name_count <= FETCH_NAMES_MAX, "names");
 		require(!it->partial || it->length > 0, "partial");
 	}
+	require(!m.partial || (m.range.first > 0 && m.range.first <= m.range.last), "range");
 }
 
 /* Every node but the first is the child of exactly one. */

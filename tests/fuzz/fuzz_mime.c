@@ -11,6 +11,7 @@
 #include "lib/header.h"
 #include "lib/mime.h"
 #include "lib/mutf7.h"
+#include "lib/preview.h"
 #include "lib/rfc2047.h"
 #include "lib/rfc2231.h"
 #include "lib/text.h"
@@ -122,6 +123,31 @@ try_message(struct slice in)
 	buf_fini(&again);
 	buf_fini(&body);
 	buf_fini(&body2);
+}
+
+/* Any bytes as a structure, and as text to be previewed. */
+static void
+try_forms(struct slice in)
+{
+	struct buf out, again;
+
+	buf_init(&out, OUT_MAX);
+	buf_init(&again, OUT_MAX);
+	if (mime_quote_utf8(in, &out)) {
+		require(mime_quote_utf8(buf_slice(&out), &again), "quoted once more");
+		require(slice_eq(buf_slice(&out), buf_slice(&again)), "quoting what is quoted changes nothing");
+	}
+	for (unsigned forms = 0; forms < 8; forms++) {
+		buf_reset(&out);
+		(void)mime_render_structure(in, forms, &out);
+		require(out.len <= 2 * in.len + 16, "a structure does not grow");
+	}
+	buf_fini(&out);
+	buf_init(&out, PREVIEW_MAX);
+	(void)preview_make(in, &out);
+	require(!out.failed && text_utf8_valid(buf_slice(&out)), "preview");
+	buf_fini(&out);
+	buf_fini(&again);
 }
 
 static void
@@ -245,6 +271,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try_message(in);
 	(void)decode(in, &again);
 	try_header(in);
+	try_forms(in);
 	try_text(slice_sub(in, 0, 4096));
 	buf_fini(&again);
 	return 0;
