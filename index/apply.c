@@ -228,6 +228,8 @@ delete_account(struct apply *ap, account_id id, struct err *e)
 		rc = db_run(ap->db, "DELETE FROM subscription WHERE account=?1",
 		            DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM thread WHERE account=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM account WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
 	return rc;
 }
@@ -292,39 +294,6 @@ delete_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	return rc == RC_OK ? touch(ap, r->id, &d, e) : rc;
 }
 
-/* A stub's messages were counted for no account. */
-static enum rc
-adopt_stub(struct apply *ap, const struct record_mailbox *r, struct err *e)
-{
-	return db_run(ap->db,
-	              "UPDATE account SET used_bytes=used_bytes+m.size, "
-	              "used_messages=used_messages+m.exists_"
-	              " FROM mailbox m WHERE m.id=?1 AND m.account=0 AND account.id=?2",
-	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account)), e);
-}
-
-static enum rc
-apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
-{
-	enum rc rc;
-
-	if (r->deleted)
-		return delete_mailbox(ap, r, e);
-	rc = adopt_stub(ap, r, e);
-	if (rc != RC_OK)
-		return rc;
-	return db_run(ap->db,
-	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8)"
-	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
-	              "uidnext=max(uidnext, ?5),"
-	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8",
-	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name),
-	                      DB_NUM(r->uidvalidity), DB_NUM(r->uidnext), DB_NUM(r->highestmodseq),
-	                      DB_NUM(r->special_use),
-	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid))),
-	              e);
-}
-
 /* ---- blobs ---- */
 
 static uint64_t
@@ -351,7 +320,7 @@ apply_blob_data(const struct record *r, const struct log_addr *body)
 
 static enum rc
 insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const struct log_addr *data,
-            struct err *e)
+            uint64_t thread_key, struct err *e)
 {
 	struct buf chunks;
 	enum rc rc;
@@ -362,13 +331,13 @@ insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const str
 	else
 		rc = db_run(ap->db,
 		            "INSERT OR IGNORE INTO blob VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-		            "?10, ?11, ?12)",
+		            "?10, ?11, ?12, ?13)",
 		            DB_ARGS(DB_NUM(id), DB_NUM(data->seg.seq), DB_NUM(data->seg.epoch),
 		                    DB_NUM(data->seg.kind), DB_NUM(data->offset),
 		                    DB_NUM(chunks_len(b)), DB_NUM(b->size), DB_NUM(b->header_len),
 		                    DB_NUM(b->lines),
 		                    DB_BYTES(slice_of(b->sha256, sizeof b->sha256)),
-		                    DB_BYTES(buf_slice(&chunks)), DB_BYTES(b->summary)),
+		                    DB_NUM(thread_key), DB_BYTES(buf_slice(&chunks)), DB_BYTES(b->summary)),
 		            e);
 	buf_fini(&chunks);
 	if (rc == RC_OK)
@@ -384,8 +353,9 @@ keep_pending(struct apply *ap, blob_id id, const struct record_blob *b, struct e
 	if (p == NULL)
 		return err_nomem(e);
 	ap->pending = p;
-	p[ap->pending_count++] = (struct pending_blob){ id, *b };
-	return RC_OK;
+	p[ap->pending_count] = (struct pending_blob){ .id = id, .blob = *b };
+	return threads_make_keys(ap->meta.volume, b->summary, b->sha256, &ap->scratch,
+	                         &p[ap->pending_count++].keys, e);
 }
 
 enum rc
@@ -403,7 +373,7 @@ apply_place_blobs(struct apply *ap, const struct log_batch *b, struct err *e)
 			               (unsigned long long)p->id);
 		addr.offset += data_offset;
 		rc = insert_blob(ap, p->id, &p->blob, p->blob.body.len > 0 ? &p->blob.body : &addr,
-		                 e);
+		                 p->keys.own, e);
 	}
 	return rc;
 }
@@ -429,6 +399,166 @@ apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
 	*size = db_u64(q, 0);
 	db_end(q);
 	return RC_OK;
+}
+
+/* ---- threads ---- */
+
+/* Those that are at hand without a query; NULL if none are. */
+static const struct thread_keys *
+keys_at_hand(const struct apply *ap, blob_id id)
+{
+	for (size_t i = ap->pending_count; i > 0; i--) {
+		if (ap->pending[i - 1].id == id)
+			return &ap->pending[i - 1].keys;
+	}
+	return id != 0 && ap->keys_of == id ? &ap->keys : NULL;
+}
+
+enum rc
+apply_thread_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e)
+{
+	const struct thread_keys *k = keys_at_hand(ap, id);
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	if (k != NULL) {
+		*out = *k;
+		return RC_OK;
+	}
+	rc = db_first(ap->db, &q, "SELECT sha256, summary FROM blob WHERE id=?1 AND length(sha256)=32",
+	              DB_ARGS(DB_NUM(id)), e);
+	if (rc != RC_OK)
+		return rc;
+	rc = threads_make_keys(ap->meta.volume, db_bytes(q, 1), db_bytes(q, 0).ptr, &ap->scratch, out, e);
+	db_end(q);
+	return rc;
+}
+
+_Static_assert(SHA256_LEN == 32, "the SQL above names it");
+
+/* A copy of what the account has already: its own key alone says so. */
+static enum rc
+is_noted(struct apply *ap, account_id account, blob_id id, struct err *e)
+{
+	sqlite3_stmt *q;
+	uint64_t own;
+	enum rc rc;
+
+	if (keys_at_hand(ap, id) != NULL)
+		return RC_NOT_FOUND;
+	rc = db_first(ap->db, &q, "SELECT thread_key FROM blob WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc != RC_OK)
+		return rc;
+	own = db_u64(q, 0);
+	db_end(q);
+	return threads_known(ap->db, account, own, e);
+}
+
+enum rc
+apply_note_thread(struct apply *ap, account_id account, blob_id id, uint64_t thread, struct err *e)
+{
+	struct thread_keys k;
+	enum rc rc;
+
+	if (account == 0 || thread == 0)
+		return RC_OK;
+	rc = is_noted(ap, account, id, e);
+	if (rc != RC_NOT_FOUND)
+		return rc;
+	rc = apply_thread_keys(ap, id, &k, e);
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;           /* its blob is lost */
+	return rc == RC_OK ? threads_note(ap->db, account, &k, thread, e) : rc;
+}
+
+/* Messages that came before their mailbox were noted for no account. */
+static enum rc
+note_threads_of(struct apply *ap, mailbox_id mailbox, account_id account, struct err *e)
+{
+	enum db_step step;
+	sqlite3_stmt *q = db_query(ap->db,
+	                           "SELECT blob, threadid FROM message WHERE mailbox=?1 ORDER BY uid",
+	                           DB_ARGS(DB_NUM(mailbox)), e);
+
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(ap->db, q, e)) == DB_ROW) {
+		enum rc rc = apply_note_thread(ap, account, db_u64(q, 0), db_u64(q, 1), e);
+
+		arena_reset(&ap->scratch);
+		if (rc != RC_OK) {
+			db_end(q);
+			return rc;
+		}
+	}
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
+/* 0: it is a stub, or not there yet. */
+static enum rc
+account_of(struct apply *ap, mailbox_id mailbox, account_id *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(ap->db, &q, "SELECT account FROM mailbox WHERE id=?1",
+	                      DB_ARGS(DB_NUM(mailbox)), e);
+
+	*out = 0;
+	if (rc == RC_OK) {
+		*out = db_u64(q, 0);
+		db_end(q);
+	}
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+/* ---- mailboxes of which there may be messages already ---- */
+
+static enum rc
+is_stub(struct apply *ap, mailbox_id id, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(ap->db, &q, "SELECT 1 FROM mailbox WHERE id=?1 AND account=0",
+	                      DB_ARGS(DB_NUM(id)), e);
+
+	if (rc == RC_OK)
+		db_end(q);
+	return rc;
+}
+
+/* A stub's messages were counted for no account. */
+static enum rc
+adopt_stub(struct apply *ap, const struct record_mailbox *r, struct err *e)
+{
+	enum rc rc = db_run(ap->db,
+	                    "UPDATE account SET used_bytes=used_bytes+m.size, "
+	                    "used_messages=used_messages+m.exists_"
+	                    " FROM mailbox m WHERE m.id=?1 AND account.id=?2",
+	                    DB_ARGS(DB_NUM(r->id), DB_NUM(r->account)), e);
+
+	return rc == RC_OK ? note_threads_of(ap, r->id, r->account, e) : rc;
+}
+
+static enum rc
+apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
+{
+	enum rc rc;
+
+	if (r->deleted)
+		return delete_mailbox(ap, r, e);
+	rc = is_stub(ap, r->id, e);
+	if (rc == RC_OK)
+		rc = adopt_stub(ap, r, e);
+	if (rc != RC_OK && rc != RC_NOT_FOUND)
+		return rc;
+	return db_run(ap->db,
+	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8)"
+	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
+	              "uidnext=max(uidnext, ?5),"
+	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8",
+	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name),
+	                      DB_NUM(r->uidvalidity), DB_NUM(r->uidnext), DB_NUM(r->highestmodseq),
+	                      DB_NUM(r->special_use),
+	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid))),
+	              e);
 }
 
 /* ---- messages ---- */
@@ -468,15 +598,21 @@ static enum rc
 apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 {
 	struct delta d = { .modseq = r->modseq, .first_new = r->first_uid };
-	enum rc rc = RC_OK;
+	account_id account;
+	enum rc rc;
 
 	if (r->count == 0)
 		return RC_OK;
 	if (r->first_uid == 0 || r->count > UINT32_MAX - r->first_uid)
 		return err_set(e, RC_SYNTAX, "messages record with UIDs out of range");
 	d.uidnext = r->first_uid + r->count;
+	rc = account_of(ap, r->mailbox, &account, e);
 	for (uint32_t i = 0; rc == RC_OK && i < r->count; i++) {
-		rc = insert_message(ap, r, r->first_uid + i, &r->messages[i], &d, e);
+		const struct record_message *m = &r->messages[i];
+
+		rc = insert_message(ap, r, r->first_uid + i, m, &d, e);
+		if (rc == RC_OK)
+			rc = apply_note_thread(ap, account, m->blob, m->threadid, e);
 		arena_reset(&ap->scratch);
 	}
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
@@ -587,9 +723,16 @@ apply_expunge(struct apply *ap, const struct record_expunge *r, struct err *e)
 static enum rc
 apply_blob(struct apply *ap, const struct record *r, const struct log_addr *data, struct err *e)
 {
+	enum rc rc;
+
 	if (data == NULL)
 		return keep_pending(ap, r->lsn, &r->u.blob, e);
-	return insert_blob(ap, r->lsn, &r->u.blob, data, e);
+	ap->keys_of = 0;
+	rc = threads_make_keys(ap->meta.volume, r->u.blob.summary, r->u.blob.sha256, &ap->scratch, &ap->keys, e);
+	if (rc != RC_OK)
+		return rc;
+	ap->keys_of = r->lsn;
+	return insert_blob(ap, r->lsn, &r->u.blob, data, ap->keys.own, e);
 }
 
 static enum rc

@@ -12,6 +12,7 @@
 #define RESTANTE_INDEX_APPLY_H
 
 #include "index/schema.h"
+#include "index/threads.h"
 #include "store/blob.h"
 #include "store/log.h"
 #include "store/record.h"
@@ -20,6 +21,7 @@
 struct pending_blob {
 	blob_id            id;
 	struct record_blob blob;        /* borrows from the change */
+	struct thread_keys keys;
 };
 
 /* A mailbox changed by the batch. */
@@ -38,6 +40,8 @@ struct apply {
 	struct touched_mailbox *touched;
 	size_t                  touched_count, touched_cap;
 	bool                    track;  /* fill `touched` */
+	blob_id                 keys_of;        /* the blob applied last, 0: none, and */
+	struct thread_keys      keys;           /* its keys: its message mostly comes next */
 };
 
 /* What a savepoint must restore beside the tables. */
@@ -63,6 +67,10 @@ void apply_forget(struct apply *ap);
 struct apply_mark apply_get_mark(const struct apply *ap);
 void apply_set_mark(struct apply *ap, const struct apply_mark *m);
 
+/* The keys of a blob for its thread. RC_NOT_FOUND: it is not known. */
+MUST_USE enum rc apply_thread_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e);
+/* A message with these bytes is of this thread (0: none) in this account. Its record says so too, when it is applied. */
+MUST_USE enum rc apply_note_thread(struct apply *ap, account_id account, blob_id id, uint64_t thread, struct err *e);
 /* RFC822.SIZE of a blob, 0 if it is not known. */
 MUST_USE enum rc apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e);
 

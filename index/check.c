@@ -171,9 +171,11 @@ static const struct table tables[] = {
 	{ "expunged", MAILBOX_NAME, 2,
 	  "SELECT m.mailbox, m.uid, m.modseq, m.seenmodseq, " MESSAGE_FIELDS
 	  " FROM expunged m" MESSAGE_KEYWORDS " ORDER BY m.mailbox, m.uid" },
+	{ "thread", ACCOUNT_NAME, 2,
+	  "SELECT account, key, thread, own FROM thread ORDER BY account, key" },
 	{ "blob", NULL, 1,
-	  "SELECT id, seg, epoch, kind, offset, len, size, header_len, lines, sha256, chunks, "
-	  "summary"
+	  "SELECT id, seg, epoch, kind, offset, len, size, header_len, lines, sha256, thread_key,"
+	  " chunks, summary"
 	  " FROM blob ORDER BY id" },
 	{ "meta", NULL, 0, "SELECT uidvalidity, blobs, expunged FROM meta" },
 };
@@ -367,6 +369,7 @@ open_temp(struct check *c, struct err *e)
 	struct index_meta m = { .schema = SCHEMA_VERSION };
 	enum rc rc;
 
+	log_volume_id(c->log, m.volume);        /* sums of ids are keyed with it */
 	rc = db_open("", DB_BUILD, NULL, &c->temp, e);
 	if (rc == RC_OK)
 		rc = schema_create(c->temp, e);

@@ -17,6 +17,7 @@ static const char tidy[] =
 	"DELETE FROM mailbox_keyword WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM credential WHERE account NOT IN (SELECT id FROM account);"
 	"DELETE FROM subscription WHERE account NOT IN (SELECT id FROM account);"
+	"DELETE FROM thread WHERE account NOT IN (SELECT id FROM account);"
 
 	"UPDATE mailbox SET (exists_, unseen, deleted, size, deleted_size) ="
 	" (SELECT count(*), coalesce(sum(flags & 8 = 0), 0), coalesce(sum(flags & 4 != 0), 0),"

@@ -148,13 +148,31 @@ check_quota(struct resolver *rs, account_id id, uint64_t bytes, uint32_t count, 
 	return RC_OK;
 }
 
+/* Another account has threads of its own. Each message is noted before the next is looked up: they may belong together. */
 static enum rc
-write_transfer(struct resolver *rs, struct transfer *t, const struct record_message *m, bool move,
+rethread(struct resolver *rs, const struct transfer *t, struct record_message *m, struct err *e)
+{
+	account_id account = t->target->account;
+	enum rc rc = RC_OK;
+
+	for (uint32_t i = 0; rc == RC_OK && i < t->count; i++) {
+		rc = resolve_thread(rs, account, m[i].blob, &m[i].threadid, e);
+		if (rc == RC_OK)
+			rc = apply_note_thread(rs->ap, account, m[i].blob, m[i].threadid, e);
+		arena_reset(&rs->ap->scratch);
+	}
+	return rc;
+}
+
+static enum rc
+write_transfer(struct resolver *rs, struct transfer *t, struct record_message *m, bool move,
                struct err *e)
 {
 	enum rc rc;
 
 	rc = resolve_frame_begin(rs, e);
+	if (rc == RC_OK && t->source->account != t->target->account)
+		rc = rethread(rs, t, m, e);
 	if (rc == RC_OK)
 		rc = transfer_copy(rs, t, m, e);
 	if (rc == RC_OK && move)

@@ -40,9 +40,12 @@ static const char tables[] =
 	" savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
 
+	"CREATE TABLE thread(account INTEGER, key INTEGER, thread INTEGER, own INTEGER,"
+	" PRIMARY KEY(account, key)) WITHOUT ROWID;"
+
 	"CREATE TABLE blob(id INTEGER PRIMARY KEY, seg INTEGER, epoch INTEGER, kind INTEGER,"
 	" offset INTEGER, len INTEGER, size INTEGER, header_len INTEGER, lines INTEGER,"
-	" sha256 BLOB, chunks BLOB, summary BLOB);"
+	" sha256 BLOB, thread_key INTEGER, chunks BLOB, summary BLOB);"
 	"CREATE INDEX blob_body ON blob(epoch, seg) WHERE kind = 1;";
 
 _Static_assert(SEG_BODY == 1, "the SQL above names it");
@@ -63,7 +66,7 @@ schema_finish(struct db *db, struct err *e)
 	return db_exec(db, indexes, e);
 }
 
-#define SCHEMA_OBJECTS 15u      /* in the two texts above */
+#define SCHEMA_OBJECTS 16u      /* in the two texts above */
 
 enum rc
 schema_verify(struct db *db, struct err *e)

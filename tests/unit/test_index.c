@@ -82,7 +82,7 @@ blob(uint64_t size)
 	return (struct record){ RECORD_BLOB, 0, { .blob = { .size = size } } };
 }
 
-static const struct record_message one = { .blob = 3, .flags = FLAG_DELETED, .keywords = SLICE_INIT("Red") };
+static const struct record_message one = { .blob = 3, .flags = FLAG_DELETED, .keywords = SLICE_INIT("Red"), .threadid = 3 };
 
 static struct record
 messages(mailbox_id id, mail_uid uid, const struct record_message *m)
@@ -139,6 +139,7 @@ test_messages_before_their_mailbox(void **state)
 	assert_int_equal(number("SELECT highestmodseq FROM mailbox"), 107);
 	assert_int_equal(number("SELECT deleted FROM mailbox"), 1);
 	assert_int_equal(number("SELECT unseen FROM mailbox"), 1);
+	assert_int_equal(number("SELECT count(*) FROM thread WHERE account=1 AND thread=3"), 1);
 	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
 	assert_int_equal(findings, 0);
 	assert_int_equal(number("SELECT count(*) FROM message"), 1);

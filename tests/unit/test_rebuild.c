@@ -159,6 +159,11 @@ static const char *const mails[] = {
 	"Subject: two\r\nIn-Reply-To: <1@example.org>\r\n\r\n",
 	"From: x\nTo: y\n\nbare\nlines\n",
 	"no header at all",
+	"Message-ID: <a@x>\r\nSubject: first\r\n\r\none\r\n",
+	"Message-ID: <b@x>\r\nReferences: <a@x>\r\n\r\ntwo\r\n",
+	"Message-ID: <c@x>\r\nReferences: <z@x> <b@x>\r\n\r\nthree\r\n",
+	"In-Reply-To: <c@x>\r\n\r\nfour\r\n",
+	"Message-ID: <z@x>\r\n\r\nlate\r\n",
 	("Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n"
 	 "Content-Transfer-Encoding: base64\r\n\r\naGVsbG8=\r\n--b--\r\n"),
 };
