@@ -75,7 +75,8 @@ def store(world, s, rng):
             if slot.uid in outcome[2]:
                 s.apply_own(slot, op, flags)
 
-    status = world.expect_store_status(uids - there, silent, unchangedsince)
+    # UIDs that are not there are no error [RFC 9051 s6.4.9].
+    status = "NO" if uids - there and not silent and not prefix else "OK"
     outcome, own, tagged = s.op("%sSTORE %s %s%sFLAGS%s (%s)" % (
         prefix, text, modifier, op, ".SILENT" if silent else "", " ".join(flags)),
         lambda: s.box.store(there, op, flags, unchangedsince), answered | failing, not prefix,
@@ -84,6 +85,7 @@ def store(world, s, rng):
         raise Wrong("%r, but these fail the test: %r" % (tagged, numbers))
     must = set(outcome[0]) if unchangedsince is not None or not silent else set()
     missing = must - s.heard
+    world.counts["store with MODIFIED"] += bool(failing)
     if missing:
         raise Wrong("no FETCH for %s" % format_set(missing))
 
@@ -134,7 +136,7 @@ def copy(world, s, rng):
         return pairs
 
     command = "MOVE" if move else "COPY"
-    status = "NO" if uids and not there else "OK"
+    status = "NO" if uids and not there and not prefix else "OK"
     pairs, own, tagged = s.op("%s%s %s %s" % (prefix, command, text, world.wire_name(s, target)), effect,
                               accept={"COPYUID"} if move else (), status=status)
     code = only(own, Condition) if move and pairs else tagged
@@ -215,7 +217,7 @@ def fetch_changed(world, s, rng):
     if vanished and asked_uids is None:
         vanished = False
     ghosts = {u for u in uids if u in s.box.expunged}
-    pending = s.pending()
+    pending, view, uidnext = s.pending(), {slot.uid for slot in s.slots}, s.uidnext
     _, own, _ = s.op("%sFETCH %s (FLAGS) (CHANGEDSINCE %d%s)" % (prefix, text, since, " VANISHED" if vanished else ""),
                      named=s.box.changed_since(since, uids) | ghosts, uses_seq=not prefix, asked=True,
                      accept={"Vanished"} if vanished else ())
@@ -225,7 +227,9 @@ def fetch_changed(world, s, rng):
         raise Wrong("changed since %d is %s, told were %s" % (since, format_set(exact), format_set(heard)))
     if vanished:
         gone = [u for r in own if isinstance(r, Vanished) for u in r.uids]
-        exact = s.box.vanished_since(since, asked_uids)
+        # Those that the client still counts are told without EARLIER.
+        exact = {u for u in s.box.vanished_since(since, asked_uids) - view if u < uidnext}
+        world.counts["fetch with VANISHED"] += bool(exact)
         if sorted(gone) != sorted(exact):
             raise Wrong("vanished since %d is %s, told were %s" % (since, format_set(exact), format_set(gone)))
         kinds = [type(r) for r in own]
@@ -239,7 +243,7 @@ def search(world, s, rng):
     key = "KEYWORD k1" if flag == "k1" else flag[1:].upper()
     found = {slot.uid for slot in s.slots if slot.uid in s.box.messages and flag in s.message(slot.uid).flags}
     modseq = None
-    if s.condstore and rng.random() < 0.6:
+    if s.condstore and world.search_modseq and rng.random() < 0.6:
         modseq = old_modseq(s, rng)
         key = "MODSEQ %d" % modseq
         found = {slot.uid for slot in s.slots

@@ -247,10 +247,14 @@ class Session:
     def verify_modseq(self):
         if self.modseq > self.box.highest:
             raise Wrong("HIGHESTMODSEQ %d told, it is %d" % (self.modseq, self.box.highest))
-        for s in self.slots if self.kind.qresync else ():
-            gone = self.message(s.uid).gone
-            if gone is not None and gone <= self.modseq:
-                raise Wrong("HIGHESTMODSEQ %d, but the expunge of UID %d at %d was not told" % (self.modseq, s.uid, gone))
+        for s in self.slots:
+            m = self.message(s.uid)
+            if m.gone is None and s.seen < m.modseq <= self.modseq:
+                raise Wrong("HIGHESTMODSEQ %d, but of UID %d only %d was told" % (self.modseq, s.uid, s.seen))
+            self.world.counts["expunge held back"] += m.gone is not None
+            if m.gone is not None and m.gone <= self.modseq and self.kind.qresync:
+                raise Wrong("HIGHESTMODSEQ %d, but the expunge of UID %d at %d was not told" % (
+                    self.modseq, s.uid, m.gone))
 
     # -- selecting --
 
@@ -357,9 +361,10 @@ class Session:
             text += " " + format_set(known)
         pairs = []
         if known is not None and cache.order and not self.kind.uidonly and rng.random() < 0.5:
-            seqs = sorted(rng.sample(range(1, len(cache.order) + 1), rng.randrange(1, min(6, len(cache.order) + 1))))
+            count = len(cache.order)
+            seqs = sorted(rng.sample(range(1, count + 1), rng.choice([count, rng.randrange(1, count + 1)])))
             pairs = [(n, cache.order[n - 1]) for n in seqs]
-            text += " (%s %s)" % (",".join("%d" % n for n, _ in pairs), ",".join("%d" % u for _, u in pairs))
+            text += " (%s %s)" % (format_set(seqs), format_set(u for _, u in pairs))
         return " (QRESYNC (%s))" % text, (cache.uidvalidity, modseq, known, pairs, cache)
 
     def check_resumed(self, responses, uidvalidity, modseq, known, pairs, cache):
@@ -377,7 +382,12 @@ class Session:
                 fetched.append(r.n if r.by_uid else r.items["UID"])
         if len(set(vanished)) != len(vanished) or len(set(fetched)) != len(fetched):
             raise Wrong("a UID twice: %r" % responses)
+        count = self.world.counts
+        count["resumed"] += 1
+        count["resumed with VANISHED"] += bool(vanished)
+        count["resumed with FETCH"] += bool(fetched)
         if uidvalidity != self.box.uidvalidity:
+            count["resumed with another UIDVALIDITY"] += 1
             if responses:
                 raise Wrong("UIDVALIDITY is another one, and still %r" % responses)
             return
@@ -414,6 +424,7 @@ class Session:
         _, own, _ = self.op("UID FETCH 1:* (FLAGS) (CHANGEDSINCE %d)" % since, named=uids, asked=True)
         fetched = [r.n if r.by_uid else r.items["UID"] for r in own]
         self.check_exact("FETCH", fetched, self.box.changed_since(since, uids))
+        self.world.counts["resumed by CHANGEDSINCE"] += 1
         self.load(cache, uids)
         self.verify()
 
@@ -444,12 +455,10 @@ class Session:
             self.hear(r, False, allowed)
             if isinstance(r, Fetch):
                 self.check_unasked(r, False)
-        self.verify_picture()
-
-    def verify_picture(self):
-        modseq, self.modseq = self.modseq, 0
+            if self.told_modseq is not None:
+                self.modseq, self.told_modseq = self.told_modseq, None
+                self.verify_modseq()
         self.verify()
-        self.modseq = modseq
 
     def end_idle(self):
         at = len(self.conn.transcript)

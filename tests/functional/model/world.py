@@ -76,7 +76,10 @@ class World:
         self.by_the_way("CREATE probe")
         self.oracle.create("probe")
         self.learn_epoch()
-        self.oracle.create("INBOX").append([], "c0")
+        self.search_modseq = self.probe_search()
+        inbox = self.oracle.create("INBOX")
+        inbox.highest = 1               # of an earlier epoch
+        inbox.append([], "c0")
         self.by_the_way("APPEND INBOX {21+}\r\nX-Content: c0\r\n\r\nbody")
         for name in ("first", "second", "tree/leaf"):
             self.by_the_way("CREATE " + name)
@@ -89,6 +92,14 @@ class World:
             words = set(c.cmd("CAPABILITY")[0].decode().split())
             # What can be enabled is tried also while it is not advertised.
             return words | set(c.cmd("ENABLE IMAP4rev2 CONDSTORE QRESYNC UIDONLY")[0].decode().split())
+
+    def probe_search(self):
+        with self.server.raw("imap") as c:
+            c.line()
+            c.cmd("LOGIN %s secret" % self.user)
+            c.cmd("EXAMINE INBOX")
+            c.send("x SEARCH MODSEQ 1\r\n")
+            return c.imap_until(b"x")[-1].startswith(b"x OK")
 
     def can(self, word):
         return word in self.capabilities
@@ -145,9 +156,6 @@ class World:
                 self.oracle.met(box, box.uidvalidity or 0, args) if box.uidvalidity else None
         except AssertionError as e:
             raise Wrong(str(e))
-
-    def expect_store_status(self, ghosts, silent, unchangedsince):
-        return "NO" if ghosts and not silent else "OK"
 
     # -- the log --
 
