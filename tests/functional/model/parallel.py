@@ -197,6 +197,7 @@ class Client(threading.Thread):
             self.modseqs.append(modseq)
         slot = self.slot(r)
         if slot is None:
+            self.loose[uid] = (flags, modseq)
             return
         if uid and slot.uid not in (None, uid):
             raise Wrong("%r was UID %d" % (r, slot.uid))
@@ -244,7 +245,7 @@ class Client(threading.Thread):
         highest, uidnext, self.gone_before, self.floors = self.shared.floor(name)
         untagged, _ = self.command("SELECT %s%s" % (name, params))
         self.box, self.slots, self.modseq, self.own, self.uses_seq = name, [], 0, None, False
-        self.modseqs, self.told = [], None
+        self.modseqs, self.told, self.loose = [], None, {}
         for r in untagged:
             if isinstance(r, Condition) and r.code == "UIDVALIDITY":
                 self.shared.told_validity(name, int(r.args))
@@ -281,8 +282,9 @@ class Client(threading.Thread):
         else:
             self.op("UID FETCH 1:* (UID)")
         for s in self.slots:
-            if s.flags is None and s.uid in states:
-                s.flags, s.modseq = states[s.uid]
+            flags, modseq = self.loose.get(s.uid) or states.get(s.uid) or (None, None)
+            if s.flags is None and flags is not None:
+                s.flags, s.modseq = flags, modseq
         if not states:
             self.fetch_all()
 
