@@ -206,7 +206,8 @@ class Client(threading.Thread):
             raise Wrong("MODSEQ of UID %d goes back from %d: %r" % (uid, slot.modseq, r))
         if flags is None and modseq and slot.flags is not None and modseq != slot.modseq and self.own:
             flags = flags_after(slot.flags, *self.own)
-        slot.flags = flags if flags is not None else slot.flags
+        if flags not in (None, slot.flags):
+            slot.flags, slot.modseq = flags, None       # which MODSEQ has these is not known, unless it is told
         slot.modseq = modseq or slot.modseq
 
     def op(self, text, own=None):
@@ -372,14 +373,25 @@ class Client(threading.Thread):
             self.error = e
             self.run_.barrier.abort()
 
+    def catch_up(self):
+        """False: the server was killed meanwhile."""
+        try:
+            if self.conn is None:
+                self.connect()
+            if self.box is None:
+                self.select(self.rng.choice(BOXES))
+            self.op("NOOP")
+        except Closed:
+            if not self.run_.killed:
+                raise
+            return False
+        return True
+
     def quiet(self):
         """All have stopped: what is known now must be so."""
         self.run_.barrier.wait(PATIENCE_S * 2)          # nobody changes anything any more
-        if self.conn is None:
-            self.connect()
-        if self.box is None:
-            self.select(self.rng.choice(BOXES))
-        self.op("NOOP")
+        while not self.catch_up():
+            self.drop()
         truth = self.run_.truth[self.box]
         told = [s.uid for s in self.slots]
         if len(told) != len(truth) or any(u and u != t for u, t in zip(told, truth)):
@@ -400,7 +412,18 @@ class Run:
         self.up = threading.Event()
 
     def look(self):
-        """What the mailboxes hold, by one more client; runs while all others wait."""
+        """What the mailboxes hold, by one more client; runs while all others wait. Again if the server is killed."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            self.up.wait(PATIENCE_S)
+            try:
+                return self.look_once()
+            except (OSError, AssertionError):
+                if not self.killed or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def look_once(self):
         with self.server.raw("imap") as c:
             c.line()
             c.cmd("LOGIN %s secret" % USER)
