@@ -82,7 +82,7 @@ check_fetch(struct imap *im)
 {
 	const struct fetch *f = im->args;
 
-	return fetch_check_modifiers(im, &f->mods);
+	return !imap_refuse_command(im) && fetch_check_modifiers(im, &f->mods);
 }
 
 static void
@@ -441,7 +441,7 @@ write_head(struct imap *im, struct fetch *f)
 
 	imap_out_fetch_begin(im, imap_view_seq(&im->view, &f->walk, row->uid), row->uid);
 	if (uid_set_contains(&f->unseen, row->uid)) {
-		if (!im->uidonly && (im->rev2 || im->qresync))
+		if (!im->uidonly && (im->rev2 || im->condstore))
 			write_extra(im, f, FETCH_UID);
 		if (im->condstore)
 			write_extra(im, f, FETCH_MODSEQ);

@@ -55,6 +55,8 @@ find_old(struct imap *im, struct replace_args *args)
 {
 	struct uid_set uids;
 
+	if (imap_refuse_command(im))
+		return false;
 	if (im->read_only) {
 		imap_reply(im, IMAP_NO, "[READ-ONLY] The mailbox was opened with EXAMINE");
 		return false;
