@@ -166,6 +166,24 @@ narrow_to_vanished(struct imap *im, const struct resync *r, struct uid_set *gone
 	return rc;
 }
 
+/* Of those that are there, the ones that changed. */
+static enum rc
+narrow_to_changed(struct imap *im, struct resync *r, struct err *e)
+{
+	struct uid_set changed;
+	enum rc rc;
+
+	uid_set_init(&changed, VIEW_RANGES_MAX);
+	rc = volume_find_changed(im->volume, im->mailbox, &r->here, r->since, &changed, e);
+	if (rc == RC_OK) {
+		uid_set_fini(&r->here);
+		r->here = changed;
+	} else {
+		uid_set_fini(&changed);
+	}
+	return rc;
+}
+
 static enum rc
 begin(struct imap *im, struct resync *r, struct err *e)
 {
@@ -191,12 +209,14 @@ begin(struct imap *im, struct resync *r, struct err *e)
 	match = rc == RC_OK && r->has_match ? last_match(view, r) : 0;
 	if (match > 0 && !uid_set_remove(&r->gone, 1, match))
 		rc = err_nomem(e);
-	return rc == RC_OK ? narrow_to_vanished(im, r, &r->gone, e) : rc;
+	if (rc == RC_OK)
+		rc = narrow_to_vanished(im, r, &r->gone, e);
+	return rc == RC_OK ? narrow_to_changed(im, r, e) : rc;
 }
 
 /* ---- telling ---- */
 
-/* The flags of the next messages, of those that changed. */
+/* The flags of the next messages. */
 static enum rc
 tell_flags(struct imap *im, struct resync *r, bool *done, struct err *e)
 {
@@ -211,9 +231,8 @@ tell_flags(struct imap *im, struct resync *r, bool *done, struct err *e)
 				  &rows, &n, e);
 	if (rc == RC_OK) {
 		for (size_t i = 0; i < n; i++)
-			if (rows[i].modseq > r->since)
-				imap_out_fetch_flags(
-				    im, imap_view_seq(&im->view, &walk, rows[i].uid), &rows[i]);
+			imap_out_fetch_flags(im, imap_view_seq(&im->view, &walk, rows[i].uid),
+					     &rows[i]);
 		*done = n < PAGE_ROWS || rows[n - 1].uid == UINT32_MAX;
 		if (!*done)
 			r->next_uid = rows[n - 1].uid + 1;

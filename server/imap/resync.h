@@ -24,7 +24,7 @@ struct resync {
 	enum resync_phase phase;
 	struct uid_set gone;            /* known to the client, and no more */
 	size_t         gone_told;       /* ranges */
-	struct uid_set here;            /* known to the client and in the view */
+	struct uid_set here;            /* known to the client, in the view, and changed */
 	mail_uid       next_uid;
 };
 

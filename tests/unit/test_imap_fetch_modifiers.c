@@ -114,7 +114,7 @@ test_seen(void **state)
 	assert_non_null(strstr(ask("3 FETCH 1:3 BODY[TEXT]<0.1> (CHANGEDSINCE %llu)", before), "3 OK "));
 	assert_string_equal(rig_send(s, "4 SEARCH SEEN"), "* SEARCH 2\r\n4 OK SEARCH completed\r\n");
 	(void)rig_send(s, "5 FETCH 4 BODY[TEXT]<0.1>");
-	(void)snprintf(want, sizeof want, "* 4 FETCH (MODSEQ (%llu) FLAGS (\\Seen \\Recent) BODY[TEXT]<0> {1}\r\nA)\r\n"
+	(void)snprintf(want, sizeof want, "* 4 FETCH (UID 4 MODSEQ (%llu) FLAGS (\\Seen \\Recent) BODY[TEXT]<0> {1}\r\nA)\r\n"
 	               "5 OK FETCH completed\r\n", highest());
 	assert_string_equal((const char *)rig_text.ptr, want);
 	rig_imap(s)->qresync = true;
