@@ -11,6 +11,7 @@ MAIL = os.path.join(ROOT, "mail")
 DIRECTIVES = ("mail", "login", "greeting", "tls", "config", "ctl", "deliver", "plain")
 STEP = re.compile(r"([CSW])(B|[2-9])?([-%*?&!]*):(?: (.*))?$", re.S)
 EVENTS = {"C": ("<close>", "<starttls>", "<deflate>"), "S": ("<closed>",)}
+ACCOUNT = ("user", "userb", "password", "plain")
 FIELD = re.compile(r"\{\{|\{[^{}]*\}")
 
 
@@ -178,7 +179,7 @@ def client_bytes(step, known):
     """What a C: line sends, without the line's end."""
     def replace(m):
         field = m.group(0)[1:-1]
-        if field in ("user", "userb", "password"):
+        if field in ACCOUNT:
             return known[field].decode()
         if field.startswith("$"):
             return compute(field[1:], known).decode("utf-8", "surrogateescape")
@@ -235,7 +236,7 @@ def compile_pattern(step, known):
                 regex += b"(.*?)" if keep and keep.group(2) == "*" else rb"(\d+)"
                 if more:
                     above.append(more.groups())
-            elif field in ("user", "userb", "password"):
+            elif field in ACCOUNT:
                 regex += re.escape((known or {}).get(field, b""))
             elif field.startswith("$"):
                 regex += re.escape(compute(field[1:], known))

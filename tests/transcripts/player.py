@@ -129,6 +129,7 @@ class Player:
         self.split = split
         self.users = users
         self.known = {"user": users[0].encode(), "userb": users[1].encode(), "password": b"secret"}
+        self.known["plain"] = base64.b64encode(b"\0%s\0secret" % self.known["user"])
         self.conns, self.said = {}, []
 
     def play(self):
