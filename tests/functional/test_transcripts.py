@@ -96,3 +96,12 @@ def test_coverage_needs_results(tmp_path):
     assert coverage(tmp_path, "| 0 | good | | `noop/delivery` |\n", "--transcripts", "/nonexistent")[0] == 2
     assert coverage(tmp_path, "| 0 | good | | `noop/delivery` |\n", "--static", "--transcripts", "/nonexistent")[0] == 0
     assert coverage(tmp_path, "")[0] == 1
+
+
+def test_coverage_wants_links(tmp_path):
+    front = tmp_path / "rfc-table.md"
+    for text, flaw in (("", "does not link rfc/1.md"), ("[1](rfc/1.md) [2](rfc/2.md)", "links rfc/2.md, which is missing"),
+                       ("[1](rfc/1.md)", None)):
+        front.write_text(text)
+        code, out = coverage(tmp_path, "| 0 | good | | `noop/delivery` |\n")
+        assert (code, "FAIL" in out) == ((1, True) if flaw else (0, False)) and (flaw or "") in out
