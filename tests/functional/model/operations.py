@@ -5,6 +5,7 @@ from .wire import Condition, Esearch, Fetch, Search, Status, Vanished, Wrong, fo
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "\\Deleted", "\\Deleted", "$Forwarded", "work", "later", "k1", "k2"]
 NAMES = ["INBOX", "first", "second", "third", "tree", "tree/leaf", "tree/twig", "日本"]
 MAILBOX_MAX = 30
+CROWD = 700             # one mailbox has about so many: what is told of them comes in pieces
 
 
 def some_flags(rng):
@@ -19,6 +20,8 @@ def name_messages(s, rng):
     numbers = [slot.uid if uid else i + 1 for i, slot in enumerate(s.slots)]
     uids = [slot.uid for slot in s.slots]
     chance = rng.random()
+    if len(uids) > 100 and chance < 0.25:
+        return ("UID ", "1:%d" % uids[-1], set(uids)) if uid else ("", "1:%d" % len(uids), set(uids))
     if chance < 0.3:
         i = rng.randrange(len(uids))
         return ("UID " if uid else "", str(numbers[i]), {uids[i]})
@@ -61,7 +64,7 @@ def store(world, s, rng):
     prefix, text, uids = name_messages(s, rng)
     op, silent, flags = rng.choice(["+", "-", "+", ""]), rng.random() < 0.5, some_flags(rng)
     unchangedsince, modifier = None, ""
-    if s.condstore and rng.random() < 0.5:
+    if s.aware and rng.random() < 0.5:
         unchangedsince = 0 if rng.random() < 0.1 else old_modseq(s, rng)
         modifier = "(UNCHANGEDSINCE %d) " % unchangedsince
     there = {u for u in uids if u in s.box.messages}
@@ -123,7 +126,9 @@ def copy(world, s, rng):
     prefix, text, uids = name_messages(s, rng)
     move = rng.random() < 0.5 and not s.read_only
     target = world.some_box(rng)
-    if len(target.messages) > MAILBOX_MAX:
+    if s.box.name == "crowd" and len(s.box.messages) < CROWD:
+        target, move = s.box, False
+    elif len(target.messages) > MAILBOX_MAX:
         target, move = s.box, True
         if s.read_only:
             return noop(world, s, rng)
@@ -176,6 +181,30 @@ def append(world, s, rng):
         raise Wrong("%r, they are %r" % (tagged, list(box.messages)[-len(made):]))
 
 
+def replace(world, s, rng):
+    """[RFC 8508]"""
+    box = world.some_box(rng)
+    i = rng.randrange(len(s.slots))
+    uid = s.slots[i].uid
+    if not world.can("REPLACE") or (len(box.messages) > MAILBOX_MAX and box is not s.box):
+        return noop(world, s, rng)
+    prefix = "UID " if s.kind.uidonly or rng.random() < 0.5 else ""
+    (content, text), flags = make_message(world), some_flags(rng)
+    there = uid in s.box.messages
+
+    def effect():
+        if there:
+            box.append(flags, content)
+            s.box.expunge([uid])
+
+    _, own, tagged = s.op("%sREPLACE %d %s (%s) {%d+}\r\n%s" % (
+        prefix, uid if prefix else i + 1, world.wire_name(s, box), " ".join(flags), len(text), text), effect,
+        accept={"APPENDUID"}, status="OK" if there else "NO")
+    if there and only(own, Condition).args != "%d %d" % (box.uidvalidity or 0, box.uidnext - 1):
+        raise Wrong("%r, it is UID %d" % (own, box.uidnext - 1))
+    check_highest(s, tagged, there)         # as after UID EXPUNGE [RFC 8508 s4.5]
+
+
 def deliver(world, s, rng):
     box = world.some_box(rng)
     if "/" in box.name or not box.name.isascii() or len(box.messages) > MAILBOX_MAX:
@@ -191,7 +220,7 @@ def deliver(world, s, rng):
 def fetch(world, s, rng):
     prefix, text, uids = name_messages(s, rng)
     items = ["FLAGS", "RFC822.SIZE", "BODY.PEEK[HEADER.FIELDS (X-Content)]", "UID"]
-    items = rng.sample(items, rng.randrange(1, 5)) + (["MODSEQ"] if s.condstore and rng.random() < 0.5 else [])
+    items = rng.sample(items, rng.randrange(1, 5)) + (["MODSEQ"] if s.aware and rng.random() < 0.5 else [])
     _, own, _ = s.op("%sFETCH %s (%s)" % (prefix, text, " ".join(items)), named=uids, uses_seq=not prefix, asked=True)
     if uids - s.heard:
         raise Wrong("no FETCH of %s" % format_set(uids - s.heard))
@@ -244,7 +273,7 @@ def search(world, s, rng):
     key = "KEYWORD k1" if flag == "k1" else flag[1:].upper()
     found = {slot.uid for slot in s.slots if slot.uid in s.box.messages and flag in s.message(slot.uid).flags}
     modseq = None
-    if s.condstore and world.search_modseq and rng.random() < 0.6:
+    if s.aware and world.search_modseq and rng.random() < 0.6:
         modseq = old_modseq(s, rng)
         key = "MODSEQ %d" % modseq
         found = {slot.uid for slot in s.slots
@@ -269,7 +298,7 @@ def status(world, s, rng):
              "UNSEEN": len(box.messages) - len(box.with_flag("\\Seen"))}
     if world.can("STATUS=SIZE"):
         items["DELETED"] = len(box.with_flag("\\Deleted"))
-    if s.condstore:
+    if s.condstore or (s.aware and rng.random() < 0.3):
         items["HIGHESTMODSEQ"] = box.highest
     asked = " ".join(list(items) + ["UIDVALIDITY"])
     _, own, _ = s.op("STATUS %s (%s)" % (world.wire_name(s, box), asked), accept={"Status"})
@@ -295,8 +324,16 @@ def delete(world, s, rng):
     name = rng.choice(names)
     box = world.oracle.names[name]
     if s.box is box:
-        return
+        return delete_own(world, s, box)
     s.op("DELETE " + world.encode(s, name), lambda: world.oracle.delete(name))
+
+
+def delete_own(world, s, box):
+    s.box = None
+    world.oracle.delete(box.name)
+    untagged = s.simple("DELETE " + world.wire_name(s, box))
+    if [r.code for r in untagged if isinstance(r, Condition)] != ["CLOSED"]:
+        raise Wrong("DELETE of the selected mailbox: %r" % untagged)
 
 
 def rename(world, s, rng):
@@ -349,6 +386,7 @@ def idle(world, s, rng):
 ALL = [
     (3, noop, False, False), (16, store, True, True), (5, expunge, False, True), (8, copy, True, False),
     (10, append, False, False), (4, deliver, False, False), (8, fetch, True, False), (2, fetch_body, True, False),
+    (3, replace, True, True),
     (5, search, True, False), (3, status, False, False), (1, create, False, False), (0.4, delete, False, False),
     (0.5, rename, False, False), (4, select, False, False), (1, unselect, False, False), (1, close, False, False),
     (4, leave, False, False), (2, idle, False, False),
@@ -357,6 +395,6 @@ WITH_MODSEQ = [(8, fetch_changed, True, False)]
 
 
 def choose(s, rng):
-    fit = [(w, f) for w, f, message, changes in ALL + (WITH_MODSEQ if s.condstore else [])
+    fit = [(w, f) for w, f, message, changes in ALL + (WITH_MODSEQ if s.aware else [])
            if (s.slots or not message) and not (changes and s.read_only)]
     return rng.choices([f for _, f in fit], [w for w, _ in fit])[0]

@@ -10,7 +10,8 @@ from .oracle import flags_after
 from .wire import (Closed, Condition, Connection, Fetch, Flags, Number, Search, Esearch, Status, Vanished, Words, Wrong,
                    format_set, parse_set)
 
-# rev2, qresync, uidonly: enabled after login; condstore: "", "enable" or "select"; partial: knows only some messages.
+# rev2, qresync, uidonly: enabled after login; condstore: "", "enable", "select", or "late": by the first command that
+# happens to use a MODSEQ; partial: keeps only some messages.
 Kind = collections.namedtuple("Kind", "name rev2 condstore qresync uidonly compress partial")
 # What a client keeps of a mailbox when it goes: states {uid: (flags, modseq)}; `order` all UIDs it had, by number.
 Cache = collections.namedtuple("Cache", "uidvalidity modseq states order")
@@ -77,6 +78,11 @@ class Session:
         if self.kind.partial:
             known = {u: known[u] for u in list(known)[::2]}
         self.caches[self.box.name] = Cache(self.box.uidvalidity, self.modseq, known, [s.uid for s in self.slots])
+
+    @property
+    def aware(self):
+        """It may use MODSEQs."""
+        return self.condstore or self.kind.condstore == "late"
 
     # -- responses --
 
@@ -184,7 +190,10 @@ class Session:
         Returns (effect's result, its own responses, the tagged one)."""
         for m in self.box.messages.values():
             m.before = None
-        uid_command = str(text).startswith("UID ")
+        uid_command = text.startswith("UID ")
+        # A CONDSTORE-enabling command [RFC 7162 s3.1].
+        enabling = not self.condstore and ("MODSEQ" in text or "CHANGEDSINCE" in text)
+        self.condstore = self.condstore or enabling
         allowed = self.pending() | set(named)
         result = effect() if effect else None
         self.begin_hearing()
@@ -202,6 +211,10 @@ class Session:
             raise Wrong("%r instead of %s" % (tagged, status))
         if applied:
             applied(result)
+        if enabling:
+            self.world.counts["CONDSTORE enabled late"] += 1
+            if self.told_modseq is None:
+                raise Wrong("%s is the first command with a MODSEQ, and no HIGHESTMODSEQ came" % text)
         self.end_of_command(tagged)
         self.verify(uses_seq)
         return result, own, tagged
@@ -283,7 +296,7 @@ class Session:
             if not (isinstance(first, Condition) and first.code == "CLOSED"):
                 raise Wrong("no CLOSED first: %r" % (first,))
         self.begin_view(box, untagged, tagged, resume)
-        if resume is None and cache and cache.uidvalidity == box.uidvalidity and self.condstore and cache.modseq:
+        if resume is None and cache and cache.uidvalidity == box.uidvalidity and self.aware and cache.modseq:
             self.resume_condstore(cache)
         elif rng.random() < 0.8:
             self.fetch_all()

@@ -30,6 +30,7 @@ KINDS = [
     Kind("rev2",     True,  "",       False, False, True,  False),
     Kind("select",   False, "select", False, False, True,  False),
     Kind("uids",     True,  "",       False, True,  False, False),
+    Kind("late",     False, "late",   False, False, False, False),
     Kind("whole",    True,  "",       True,  False, True,  False),
 ]
 USER = "model"
@@ -81,9 +82,10 @@ class World:
         inbox.highest = 1               # of an earlier epoch
         inbox.append([], "c0")
         self.by_the_way("APPEND INBOX {21+}\r\nX-Content: c0\r\n\r\nbody")
-        for name in ("first", "second", "tree/leaf"):
+        for name in ("first", "second", "tree/leaf", "crowd"):
             self.by_the_way("CREATE " + name)
             self.oracle.create(name)
+        self.crowd()
 
     def ask_capabilities(self):
         with self.server.raw("imap") as c:
@@ -100,6 +102,14 @@ class World:
             c.cmd("EXAMINE INBOX")
             c.send("x SEARCH MODSEQ 1\r\n")
             return c.imap_until(b"x")[-1].startswith(b"x OK")
+
+    def crowd(self):
+        made = [operations.make_message(self) for _ in range(operations.CROWD)]
+        for content, text in made:
+            self.oracle.names["crowd"].append([], content)
+        for i in range(0, len(made), 100):
+            parts = ["{%d+}\r\n%s" % (len(text), text) for _, text in made[i:i + 100]]
+            self.by_the_way("APPEND crowd " + " ".join(parts))
 
     def can(self, word):
         return word in self.capabilities
@@ -136,7 +146,9 @@ class World:
         return self.encode(s, box.name)
 
     def some_box(self, rng):
-        boxes = [b for n, b in self.oracle.names.items() if n != "probe"]
+        if rng.random() < 0.04:
+            return self.oracle.names["crowd"]
+        boxes = [b for n, b in self.oracle.names.items() if n not in ("probe", "crowd")]
         return rng.choice(boxes[:2] * 3 + boxes)
 
     def move_caches(self, old, new, rng):
@@ -161,6 +173,7 @@ class World:
 
     def note(self, s, lines, box=None):
         boxes = {b for b in (box, s.box) if b is not None}
+        lines = lines if len(lines) < 60 else lines[:40] + [b"..."] + lines[-10:]
         entry = Entry(self.number, repr(s), boxes, [line[:400] for line in lines])
         self.log.append(entry)
         if self.trace:
@@ -279,7 +292,7 @@ class World:
     def fail(self, e):
         s = getattr(self, "acting", None)
         box = s.box if s else None
-        lines = s.conn.transcript if s and s.conn else []
+        lines = s.conn.transcript[:1] + s.conn.transcript[-40:] if s and s.conn else []
         text = "\n".join(line.decode("utf-8", "backslashreplace").rstrip() for line in lines)
         raise Failure("%s: %s\nseed %d, operation %d, client %r, mailbox %r\n--- the mailbox's last operations\n%s\n"
                       "--- the last command\n%s" % (type(e).__name__, e, self.seed, self.number, s, box,
