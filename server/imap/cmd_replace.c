@@ -14,6 +14,7 @@ struct replace_args {
 	struct append_stream stream;
 	struct seq_set       set;       /* one number */
 	mail_uid             uid;       /* of the old message; 0: not looked up yet */
+	bool                 done;      /* but for telling */
 };
 
 /* seq-number = nz-number / "*"; for UID REPLACE a UID                 [RFC 8508 s5] */
@@ -103,8 +104,21 @@ run_result(struct imap *im, struct replace_args *args)
 		           SLICE_ARG(buf_slice(&code)));
 		buf_fini(&code);
 		imap_reply(im, IMAP_OK, "REPLACE completed");
+		args->done = im->condstore;
 	}
-	return IMAP_DONE;
+	return args->done ? IMAP_MORE : IMAP_DONE;
+}
+
+/* "MUST treat the message being replaced as if it were being removed with a UID EXPUNGE command"
+ * [RFC 8508 s4.5]: HIGHESTMODSEQ in the tagged answer, once all before it is told [RFC 7162
+ * s3.2.9]. */
+static enum imap_result
+tell(struct imap *im)
+{
+	if (!imap_tell_changes(im, true))
+		return IMAP_MORE;
+	imap_reply_highest(im);
+	return im->ended ? IMAP_BYE : IMAP_DONE;
 }
 
 static enum imap_result
@@ -112,6 +126,8 @@ replace_run(struct imap *im)
 {
 	struct replace_args *args = im->args;
 
+	if (args->done)
+		return tell(im);
 	if (args->stream.stage == APPEND_COMMIT)
 		return run_commit(im, args);
 	if (args->stream.stage == APPEND_RESULT)

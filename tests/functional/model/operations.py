@@ -200,8 +200,11 @@ def replace(world, s, rng):
     _, own, tagged = s.op("%sREPLACE %d %s (%s) {%d+}\r\n%s" % (
         prefix, uid if prefix else i + 1, world.wire_name(s, box), " ".join(flags), len(text), text), effect,
         accept={"APPENDUID"}, status="OK" if there else "NO")
-    if there and only(own, Condition).args != "%d %d" % (box.uidvalidity or 0, box.uidnext - 1):
-        raise Wrong("%r, it is UID %d" % (own, box.uidnext - 1))
+    if there:
+        uidvalidity, new = only(own, Condition).args.split(" ")
+        world.told(box, "UIDVALIDITY", uidvalidity)
+        if int(new) != box.uidnext - 1:
+            raise Wrong("%r, it is UID %d" % (own, box.uidnext - 1))
     check_highest(s, tagged, there)         # as after UID EXPUNGE [RFC 8508 s4.5]
 
 
