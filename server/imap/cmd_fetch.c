@@ -93,6 +93,7 @@ drop_fetch(struct imap *im)
 	if (f == NULL || f->phase == FETCH_RESOLVE)
 		return;
 	uid_set_fini(&f->uids);
+	uid_set_fini(&f->gone);
 	uid_set_fini(&f->unseen);
 	buf_fini(&f->rendered);
 	buf_fini(&f->preview);
@@ -120,24 +121,6 @@ set_next_page(struct fetch *f, uint32_t limit)
 	mail_uid last = f->row_count > 0 ? f->rows[f->row_count - 1].uid : UINT32_MAX;
 
 	f->next_uid = f->row_count < limit || last == UINT32_MAX ? 0 : last + 1;
-}
-
-/* CHANGEDSINCE: the set may still have messages that did not change (fetch_modifiers.c). */
-static bool
-is_wanted(const struct fetch *f, const struct message_row *row)
-{
-	return !f->mods.changedsince || row->modseq > f->mods.since;
-}
-
-static void
-drop_unchanged(struct fetch *f)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < f->row_count; i++)
-		if (is_wanted(f, &f->rows[i]))
-			f->rows[kept++] = f->rows[i];
-	f->row_count = kept;
 }
 
 static void
@@ -196,7 +179,6 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 		return rc;
 	set_next_page(f, f->page_limit);
 	f->rows_seen += f->row_count;
-	drop_unchanged(f);
 	return shows_keywords(f) ? imap_tell_keywords(im, false, e) : RC_OK;
 }
 
@@ -205,6 +187,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 static void
 init_fetch(struct fetch *f)
 {
+	uid_set_init(&f->gone, VIEW_RANGES_MAX);
 	uid_set_init(&f->unseen, VIEW_RANGES_MAX);
 	arena_init(&f->page, PAGE_ARENA_MAX);
 	arena_init(&f->scratch, SCRATCH_MAX);
@@ -247,8 +230,18 @@ resolve(struct imap *im, struct fetch *f)
 		imap_reply_error(im, rc, &e);
 		return IMAP_DONE;
 	}
-	f->phase = f->req.sets_seen && !im->read_only ? FETCH_FIND_UNSEEN : FETCH_NEXT_ROW;
+	f->phase = FETCH_VANISHED;
 	return IMAP_MORE;
+}
+
+/* "MUST be returned before any FETCH responses" [RFC 7162 s3.2.6] */
+static void
+tell_earlier(struct imap *im, struct fetch *f)
+{
+	imap_out_vanished_piece(im, &f->gone, &f->gone_told, true);
+	if (f->gone_told < f->gone.count)
+		return;
+	f->phase = f->req.sets_seen && !im->read_only ? FETCH_FIND_UNSEEN : FETCH_NEXT_ROW;
 }
 
 /* \Seen is set first, so that the answers carry the flags as they then are [RFC 9051 s6.4.5].
@@ -260,7 +253,7 @@ find_unseen(struct imap *im, struct fetch *f)
 	enum rc rc = read_page(im, f, PAGE_ROWS, 0, &e);
 
 	for (size_t i = 0; rc == RC_OK && i < f->row_count; i++)
-		if (is_wanted(f, &f->rows[i]) && (f->rows[i].flags & FLAG_SEEN) == 0 && !f->rows[i].expunged
+		if ((f->rows[i].flags & FLAG_SEEN) == 0 && !f->rows[i].expunged
 		    && !uid_set_add(&f->unseen, f->rows[i].uid, f->rows[i].uid))
 			rc = err_nomem(&e);
 	if (rc != RC_OK) {
@@ -570,6 +563,9 @@ advance(struct imap *im, struct fetch *f)
 	switch (f->phase) {
 	case FETCH_RESOLVE:
 		return resolve(im, f);
+	case FETCH_VANISHED:
+		tell_earlier(im, f);
+		return IMAP_MORE;
 	case FETCH_FIND_UNSEEN:
 		return find_unseen(im, f);
 	case FETCH_SET_SEEN:
@@ -615,6 +611,7 @@ cost(const struct fetch *f, enum fetch_phase phase)
 	case FETCH_CHECK:
 		return 10 + (int)(f->verified / 1024);
 	case FETCH_RESOLVE:
+	case FETCH_VANISHED:
 	case FETCH_SET_SEEN:
 	case FETCH_SEEN_SET:
 	case FETCH_STREAM:

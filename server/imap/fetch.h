@@ -107,6 +107,7 @@ enum fetch_trouble {            /* why a message was left out; the first one cou
 
 enum fetch_phase {
 	FETCH_RESOLVE,
+	FETCH_VANISHED,
 	FETCH_FIND_UNSEEN,
 	FETCH_SET_SEEN,
 	FETCH_SEEN_SET,
@@ -128,6 +129,8 @@ struct fetch {
 
 	enum fetch_phase     phase;
 	struct uid_set       uids;              /* asked for and in the view */
+	struct uid_set       gone;              /* VANISHED (EARLIER) */
+	size_t               gone_told;         /* of its ranges */
 	struct uid_set       unseen;            /* to get \Seen; then those that got it */
 	mail_modseq          before;            /* of the mailbox, at the submission */
 	uint64_t             rows_seen;
@@ -164,7 +167,7 @@ fetch_row(const struct fetch *f)
 	return &f->rows[f->row];
 }
 
-/* Narrow f->uids to what the modifiers leave, and tell VANISHED (EARLIER). The view is loaded. */
+/* Narrow f->uids to what the modifiers leave; f->gone is what VANISHED (EARLIER) names. The view is loaded. */
 MUST_USE enum rc fetch_apply_modifiers(struct imap *im, struct fetch *f, struct err *e);
 
 /* fetch_items.c: everything but sections; f->rest is what is to follow. */

@@ -2,16 +2,11 @@
  * VANISHED [RFC 7162 s3.1.4.1, s3.2.6], PARTIAL [RFC 9394 s3.3].
  *
  * PARTIAL chooses among the messages of the set, then CHANGEDSINCE among those [RFC 9394 s3.4]. What
- * changed is found by the index, by MODSEQ, so that the cost is in the changes and not in the mailbox;
- * only where there are more than CHANGES_LISTED of them is every row of the set looked at instead.
+ * changed is found by the index, by MODSEQ, so that the cost is in the changes and not in the mailbox.
  */
 #include "server/imap/fetch.h"
 
-#include <stdlib.h>
-
-#define CHANGES_LISTED    8192u
-#define CHANGES_ARENA_MAX (16u << 20)
-#define NO_MODSEQ         ((mail_modseq)INT64_MAX)
+#define NO_CHANGES ((mail_modseq)INT64_MAX)
 
 /* "CHANGEDSINCE" SP mod-sequence-value. The grammar has no 0 here; clients that begin without a
  * MODSEQ send it, and it means what it says: everything. */
@@ -86,57 +81,33 @@ fetch_check_modifiers(struct imap *im, const struct fetch_modifiers *m)
 
 /* ---- PARTIAL ---- */
 
+static void
+swap_sets(struct uid_set *a, struct uid_set *b)
+{
+	struct uid_set t = *a;
+
+	*a = *b;
+	*b = t;
+}
+
 static bool
 apply_partial(struct fetch *f)
 {
 	struct uid_set chosen;
+	bool ok;
 
 	uid_set_init(&chosen, VIEW_RANGES_MAX);
-	if (!imap_partial_of(&f->uids, &f->mods.range, &chosen)) {
-		uid_set_fini(&chosen);
-		return false;
-	}
-	uid_set_fini(&f->uids);
-	f->uids = chosen;
-	return true;
+	ok = imap_partial_of(&f->uids, &f->mods.range, &chosen);
+	if (ok)
+		swap_sets(&f->uids, &chosen);
+	uid_set_fini(&chosen);
+	return ok;
 }
 
 /* ---- CHANGEDSINCE ---- */
 
-static int
-compare_uids(const void *a, const void *b)
-{
-	mail_uid x = ((const struct message_row *)a)->uid, y = ((const struct message_row *)b)->uid;
-
-	return (x > y) - (x < y);
-}
-
-/* Only what changed is left of f->uids. The rows come by MODSEQ; in order they are added at the end. */
-static bool
-keep_changed(struct fetch *f, struct view_changes *c)
-{
-	struct uid_set changed, kept;
-	bool ok = true;
-
-	if (c->changed_count > 0)
-		qsort(c->changed, c->changed_count, sizeof *c->changed, compare_uids);
-	uid_set_init(&changed, CHANGES_LISTED);
-	uid_set_init(&kept, VIEW_RANGES_MAX);
-	for (size_t i = 0; ok && i < c->changed_count; i++)
-		ok = uid_set_add(&changed, c->changed[i].uid, c->changed[i].uid);
-	ok = ok && uid_set_intersect(&kept, &changed, &f->uids);
-	uid_set_fini(&changed);
-	if (!ok) {
-		uid_set_fini(&kept);
-		return false;
-	}
-	uid_set_fini(&f->uids);
-	f->uids = kept;
-	return true;
-}
-
-/* The UIDs as the client wrote them, "*" within a range being the highest one ever told: the messages
- * behind the last one may be those that are gone. */
+/* The UIDs as the client wrote them, of those ever told; "*" within a range is the highest of these: the
+ * messages behind the last one may be those that are gone. */
 static bool
 asked_uids(const struct imap_view *view, const struct seq_set *set, struct uid_set *out)
 {
@@ -151,97 +122,96 @@ asked_uids(const struct imap_view *view, const struct seq_set *set, struct uid_s
 
 		if (r->first == SEQ_STAR && r->last == SEQ_STAR)
 			continue;       /* the last message there is: it is not gone */
-		if (!uid_set_add(out, (mail_uid)(a < b ? a : b), (mail_uid)(a < b ? b : a)))
+		if (a > b) {
+			uint64_t t = a;
+
+			a = b;
+			b = t;
+		}
+		if (a <= top && !uid_set_add(out, (mail_uid)a, (mail_uid)(b < top ? b : top)))
 			return false;
 	}
 	return true;
 }
 
-/* Take those out of `gone` that the client still counts: they are told without EARLIER when this
- * command ends [RFC 7162 s3.2.10.2]. */
-static bool
-drop_counted(const struct imap_view *view, struct uid_set *gone)
+/* What was expunged since; RC_LIMIT where the index cannot list it: then everything that is asked for and
+ * not there [RFC 7162 s3.2.6]. */
+static enum rc
+narrow_to_vanished(struct imap *im, const struct fetch *f, struct uid_set *gone, struct err *e)
 {
-	struct uid_set counted;
-	bool ok;
+	struct view_changes c;
+	struct uid_set both;
+	struct arena a;
+	enum rc rc;
 
-	uid_set_init(&counted, VIEW_RANGES_MAX);
-	ok = uid_set_intersect(&counted, gone, &view->uids);
-	for (size_t i = 0; ok && i < counted.count; i++)
-		ok = uid_set_remove(gone, counted.ranges[i].first, counted.ranges[i].last);
-	uid_set_fini(&counted);
-	return ok;
+	arena_init(&a, 64u << 10);
+	uid_set_init(&both, VIEW_RANGES_MAX);
+	rc = volume_read_changes(im->volume, im->mailbox, NO_CHANGES, f->mods.since,
+				 im->view.uidnext, 1, &a, &c, e);
+	if (rc == RC_OK && !uid_set_intersect(&both, gone, &c.vanished))
+		rc = err_nomem(e);
+	if (rc == RC_OK)
+		swap_sets(gone, &both);
+	view_changes_fini(&c);
+	uid_set_fini(&both);
+	arena_fini(&a);
+	if (rc != RC_LIMIT)
+		return rc;
+	*e = (struct err)ERR_INIT;
+	return RC_OK;
 }
 
-/* Goes before every FETCH [RFC 7162 s3.2.6]. */
-static bool
-tell_earlier(struct imap *im, const struct fetch *f, const struct uid_set *vanished)
+/* Into f->gone. What the client still counts is not in it: that is told without EARLIER when this command
+ * ends [RFC 7162 s3.2.10.2]. */
+static enum rc
+find_vanished(struct imap *im, struct fetch *f, struct err *e)
 {
-	struct uid_set asked, gone;
+	struct uid_set asked;
 	bool ok;
 
 	uid_set_init(&asked, SEQ_SET_MAX);
-	uid_set_init(&gone, VIEW_RANGES_MAX);
-	ok = asked_uids(&im->view, &f->set, &asked) && uid_set_intersect(&gone, &asked, vanished)
-	     && drop_counted(&im->view, &gone);
-	if (ok)
-		imap_out_vanished(im, &gone, true);
+	ok = asked_uids(&im->view, &f->set, &asked)
+	     && uid_set_subtract(&f->gone, &asked, &im->view.uids);
 	uid_set_fini(&asked);
-	uid_set_fini(&gone);
-	return ok;
+	if (!ok)
+		return err_nomem(e);
+	/* With 0, all that the client may know [RFC 7162 s3.2.6]. */
+	return f->mods.since > 0 && f->gone.count > 0 ? narrow_to_vanished(im, f, &f->gone, e)
+						       : RC_OK;
 }
 
-/* One question to the index for both: what changed, what is gone. Long sets of keywords may fill the
- * arena before the list is full. */
+/* A MODSEQ that the mailbox has not reached is of a state that was lost, and counts as 0 [design, section
+ * 3]. */
 static enum rc
-read_changes(struct imap *im, const struct fetch *f, struct arena *a, struct view_changes *c,
-	     struct err *e)
+check_since(struct imap *im, struct fetch *f, struct err *e)
 {
-	mail_modseq since = f->mods.since, gone = f->mods.vanished ? since : NO_MODSEQ;
-	uint32_t limit = CHANGES_LISTED;
+	struct mailbox_info box;
+	struct arena a;
 	enum rc rc;
 
-	for (;; limit /= 8) {
-		rc = volume_read_changes(im->volume, im->mailbox, since, gone, im->view.uidnext,
-					 limit, a, c, e);
-		if ((rc != RC_LIMIT && rc != RC_NOMEM) || limit < 8)
-			return rc;
-		view_changes_fini(c);
-		arena_reset(a);
-	}
-}
-
-static enum rc
-narrow(struct imap *im, struct fetch *f, struct arena *a, struct err *e)
-{
-	struct view_changes c;
-	enum rc rc = read_changes(im, f, a, &c, e);
-
-	/* A MODSEQ that the mailbox has not reached is of a state that was lost, and counts as 0
-	 * [design, section 3]. */
-	if (rc == RC_OK && f->mods.since > c.now.highestmodseq) {
-		view_changes_fini(&c);
-		arena_reset(a);
+	arena_init(&a, 64u << 10);
+	rc = volume_get_mailbox(im->volume, im->mailbox, &a, &box, e);
+	if (rc == RC_OK && f->mods.since > box.highestmodseq)
 		f->mods.since = 0;
-		rc = read_changes(im, f, a, &c, e);
-	}
-	if (rc == RC_OK && f->mods.vanished && !tell_earlier(im, f, &c.vanished))
-		rc = err_nomem(e);
-	if (rc == RC_OK && !c.more && !keep_changed(f, &c))
-		rc = err_nomem(e);
-	view_changes_fini(&c);
+	arena_fini(&a);
 	return rc;
 }
 
 static enum rc
 apply_changedsince(struct imap *im, struct fetch *f, struct err *e)
 {
-	struct arena a;
-	enum rc rc;
+	struct uid_set changed;
+	enum rc rc = check_since(im, f, e);
 
-	arena_init(&a, CHANGES_ARENA_MAX);
-	rc = narrow(im, f, &a, e);
-	arena_fini(&a);
+	if (rc == RC_OK && f->mods.vanished)
+		rc = find_vanished(im, f, e);
+	if (rc != RC_OK)
+		return rc;
+	uid_set_init(&changed, VIEW_RANGES_MAX);
+	rc = volume_find_changed(im->volume, im->mailbox, &f->uids, f->mods.since, &changed, e);
+	if (rc == RC_OK)
+		swap_sets(&f->uids, &changed);
+	uid_set_fini(&changed);
 	return rc;
 }
 

@@ -142,6 +142,8 @@ test_vanished(void **state)
 	                    "* VANISHED (EARLIER) 3:4,9\r\n5 OK UID FETCH completed\r\n");
 	assert_string_equal(ask("6 UID FETCH 5:8 FLAGS (VANISHED CHANGEDSINCE %llu)", before),
 	                    "6 OK UID FETCH completed\r\n");
+	assert_memory_equal(rig_send(s, "8 UID FETCH 3:4294967295 FLAGS (VANISHED CHANGEDSINCE 0)"),
+	                    "* VANISHED (EARLIER) 3:4,9:10\r\n", 31);
 	assert_string_equal(ask("7 UID FETCH 1:* FLAGS (VANISHED CHANGEDSINCE %llu)", highest()),
 	                    "7 OK UID FETCH completed\r\n");
 }
