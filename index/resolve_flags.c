@@ -16,6 +16,7 @@ struct group {
 	uint32_t       flags;           /* new */
 	struct slice   keywords;
 	bool           same;            /* nothing changes */
+	bool           absent;          /* nothing that the change names exists: UNCHANGEDSINCE 0 passes */
 	struct uid_set uids;
 };
 
@@ -76,6 +77,20 @@ keywords_of(struct resolver *rs, uint64_t kw, struct keyword_list *out, struct e
 	return text.ptr != NULL ? keywords_split(text, &rs->scratch, out, e) : err_nomem(e);
 }
 
+/* A flag that the system defines exists, set or not; a keyword when it is set [RFC 7162 s3.1.3]. To
+ * replace is to name all. */
+static bool
+names_only_absent(const struct change_store *c, const struct keyword_list *named,
+                  const struct keyword_list *set)
+{
+	if (c->op == STORE_REPLACE || c->flags != 0)
+		return false;
+	for (size_t i = 0; i < named->count; i++)
+		if (keywords_contain(set, named->words[i]))
+			return false;
+	return true;
+}
+
 /* What the operation makes of one combination of flags and keywords. */
 static enum rc
 group_decide(struct resolver *rs, struct store *s, struct group *g, struct err *e)
@@ -89,6 +104,7 @@ group_decide(struct resolver *rs, struct store *s, struct group *g, struct err *
 	if (rc != RC_OK)
 		return rc;
 	now = s->keywords;
+	g->absent = names_only_absent(s->c, &s->keywords, &old);
 	g->flags = s->c->flags;
 	switch (s->c->op) {
 	case STORE_REPLACE:
@@ -158,6 +174,14 @@ find_group(struct resolver *rs, struct store *s, uint32_t flags, uint64_t kw, st
 	return group_decide(rs, s, g, e);
 }
 
+static bool
+fails_condition(const struct change_store *c, mail_modseq modseq, const struct group *g)
+{
+	if (!c->conditional || modseq <= c->unchangedsince)
+		return false;
+	return c->unchangedsince > 0 || !g->absent;
+}
+
 static enum rc
 store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struct err *e)
 {
@@ -170,13 +194,15 @@ store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struc
 		               (unsigned long long)row[0]);
 	if (!uid_set_add(&s->found, uid, uid))
 		return err_nomem(e);
-	if (s->c->conditional && row[1] > s->c->unchangedsince)
+	rc = find_group(rs, s, (uint32_t)row[2], row[3], &g, e);
+	if (rc != RC_OK)
+		return rc;
+	if (fails_condition(s->c, row[1], g))
 		return uid_set_add(&s->c->modified, uid, uid) ?
 		               RC_OK :
 		               resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
-	rc = find_group(rs, s, (uint32_t)row[2], row[3], &g, e);
-	if (rc != RC_OK || g->same)
-		return rc;
+	if (g->same)
+		return RC_OK;
 	if (!uid_set_add(&g->uids, uid, uid) || !uid_set_add(&s->c->changed, uid, uid))
 		return resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
 	return RC_OK;

@@ -260,7 +260,7 @@ test_unchangedsince(void **state)
 	expect(s, "3 UID STORE 5 (UNCHANGEDSINCE <1>) FLAGS (\\Deleted)",
 	       "* 3 FETCH (UID 5 MODSEQ (<2>) FLAGS (\\Seen \\Recent))\r\n"
 	       "3 OK [MODIFIED 5] Some of the messages were changed meanwhile\r\n");
-	expect(s, "4 STORE 3 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($MDNSent)",
+	expect(s, "4 STORE 3 (UNCHANGEDSINCE 0) +FLAGS.SILENT (\\Flagged)",
 	       "* 3 FETCH (UID 5 MODSEQ (<2>) FLAGS (\\Seen \\Recent))\r\n"
 	       "4 OK [MODIFIED 3] Some of the messages were changed meanwhile\r\n");
 	/* What is so already keeps its MODSEQ, and has passed. */
@@ -271,6 +271,25 @@ test_unchangedsince(void **state)
 	expect(s, "7 STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 1) FLAGS ()", "7 BAD STORE: expected )\r\n");
 	expect(s, "8 STORE 1 (CHANGEDSINCE 1) FLAGS ()", "8 BAD STORE: expected UNCHANGEDSINCE\r\n");
 	expect(s, "9 STORE 1 () FLAGS ()", "9 BAD STORE: expected UNCHANGEDSINCE\r\n");
+	rig_end(s);
+}
+
+/* UNCHANGEDSINCE 0 sets a keyword only where it is not set (RFC 7162, example 8): who is first, marks. */
+static void
+test_unchangedsince_zero(void **state)
+{
+	struct session *s = enabled("CONDSTORE", 2);
+
+	(void)state;
+	fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_SEEN, "$a $b");
+	(void)rig_send(s, "1 NOOP");
+	expect(s, "2 STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($B)", "* 1 FETCH (UID 1 MODSEQ (<1>) FLAGS (\\Seen \\Recent $a $b))\r\n"
+	       "* 2 FETCH (UID 2 MODSEQ (<2>))\r\n2 OK [MODIFIED 1] Some of the messages were changed meanwhile\r\n");
+	expect(s, "3 STORE 2 (UNCHANGEDSINCE 0) -FLAGS.SILENT ($a)", "* 2 FETCH (UID 2 MODSEQ (<2>))\r\n3 OK STORE completed\r\n");
+	expect(s, "4 STORE 2 (UNCHANGEDSINCE 0) FLAGS.SILENT ($a)", "* 2 FETCH (UID 2 MODSEQ (<2>) FLAGS (\\Recent $b))\r\n"
+	       "4 OK [MODIFIED 2] Some of the messages were changed meanwhile\r\n");
+	expect(s, "5 STORE 2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($a \\Seen)", "* 2 FETCH (UID 2 MODSEQ (<2>) FLAGS (\\Recent $b))\r\n"
+	       "5 OK [MODIFIED 2] Some of the messages were changed meanwhile\r\n");
 	rig_end(s);
 }
 
@@ -545,6 +564,7 @@ main(void)
 		WITH_RIG(test_param_needs_enable),
 		WITH_RIG(test_condstore_by_select),
 		WITH_RIG(test_unchangedsince),
+		WITH_RIG(test_unchangedsince_zero),
 		WITH_RIG(test_unchangedsince_and_gone),
 		WITH_RIG(test_highest_follows),
 		WITH_RIG(test_expunge_and_move),

@@ -68,7 +68,7 @@ def store(world, s, rng):
         unchangedsince = 0 if rng.random() < 0.1 else old_modseq(s, rng)
         modifier = "(UNCHANGEDSINCE %d) " % unchangedsince
     there = {u for u in uids if u in s.box.messages}
-    failing = s.box.changed_test(there, unchangedsince)
+    failing = s.box.changed_test(there, op, flags, unchangedsince)
     unasked = unchangedsince is not None or (s.condstore and silent)
     answered = there if not silent else there - failing if unasked else set()
     numbers = number_of(s, prefix, failing)

@@ -46,7 +46,7 @@ class Mailbox:
             m = self.messages.get(uid)
             if m is None:
                 continue
-            if unchangedsince is not None and m.modseq > unchangedsince:
+            if fails_test(m, op, flags, unchangedsince):
                 failed.append(uid)
                 continue
             passed.append(uid)
@@ -86,9 +86,9 @@ class Mailbox:
         modseq = modseq if modseq <= self.highest else 0
         return {u for u in uids if u in self.messages and self.messages[u].modseq > modseq}
 
-    def changed_test(self, uids, unchangedsince):
+    def changed_test(self, uids, op, flags, unchangedsince):
         """Which of them fail UNCHANGEDSINCE."""
-        return {u for u in uids if unchangedsince is not None and self.messages[u].modseq > unchangedsince}
+        return {u for u in uids if fails_test(self.messages[u], op, flags, unchangedsince)}
 
     def with_flag(self, flag):
         return [u for u, m in self.messages.items() if flag in m.flags]
@@ -97,6 +97,13 @@ class Mailbox:
 def flags_after(old, op, flags):
     flags = frozenset(flags)
     return old | flags if op == "+" else old - flags if op == "-" else flags
+
+
+def fails_test(m, op, flags, unchangedsince):
+    """0 passes where only keywords are named and none of them is set [RFC 7162 s3.1.3]."""
+    if unchangedsince is None or m.modseq <= unchangedsince:
+        return False
+    return unchangedsince > 0 or op == "" or any(f[0] == "\\" or f in m.flags for f in flags)
 
 
 class Oracle:
