@@ -208,6 +208,83 @@ jis_to_euc(struct slice in, struct buf *euc)
 	}
 }
 
+/* ---- guessing ---- */
+
+/* More whole characters than stray bytes: UTF-8 that was cut or damaged, not another charset. */
+static bool
+mostly_utf8(struct slice in)
+{
+	size_t good = 0, bad = 0;
+	uint32_t cp;
+
+	for (size_t at = 0; at < in.len;) {
+		size_t n = text_utf8_next(slice_sub(in, at, in.len), &cp);
+
+		good += n > 1;
+		bad += n == 0;
+		at += n > 0 ? n : 1;
+	}
+	return bad == 0 || good > bad;
+}
+
+static bool
+is_kana(uint32_t cp)
+{
+	return cp >= 0x3041 && cp <= 0x30fe;
+}
+
+/* Ideographs, punctuation, full-width and half-width forms. */
+static bool
+is_japanese(uint32_t cp)
+{
+	return is_kana(cp) || (cp >= 0x3000 && cp < 0x3041) || (cp >= 0x4e00 && cp <= 0x9fff)
+	    || (cp >= 0xff01 && cp <= 0xff9f);
+}
+
+/* Western text that happens to be valid in a Japanese charset gives single ideographs among letters. All that is not
+ * ASCII must be Japanese and stand in runs of two and more, and there must be kana or two ideographs. */
+static bool
+looks_japanese(struct slice text)
+{
+	unsigned run = 0, shortest = 2, kana = 0, ideographs = 0;
+	uint32_t cp = 0;
+
+	for (size_t at = 0; at < text.len; at += text_utf8_next(slice_sub(text, at, text.len), &cp)) {
+		(void)text_utf8_next(slice_sub(text, at, text.len), &cp);
+		if (cp < 0x80) {
+			shortest = run > 0 && run < shortest ? run : shortest;
+			run = 0;
+			continue;
+		}
+		if (!is_japanese(cp))
+			return false;
+		run++;
+		kana += is_kana(cp);
+		ideographs += cp >= 0x4e00 && cp <= 0x9fff;
+	}
+	shortest = run > 0 && run < shortest ? run : shortest;
+	return shortest >= 2 && (kana > 0 || ideographs >= 2);
+}
+
+/* EUC-JP, then CP932, if it is without doubt one of them. False: nothing was appended. */
+static bool
+guess_japanese(struct slice in, struct buf *out)
+{
+	static const char *const names[] = { "EUC-JP-MS", "CP932" };
+
+	for (size_t i = 0; i < 2; i++) {
+		size_t before = out->len;
+
+		if (convert(names[i], in, out) == 0 && !out->failed
+		    && looks_japanese(slice_sub(buf_slice(out), before, out->len)))
+			return true;
+		if (out->failed)
+			return true;    /* no room; whatever it is, it does not fit */
+		out->len = before;
+	}
+	return false;
+}
+
 /* ISO-2022-JP. 8-bit without any escape is another charset under this name. */
 static bool
 convert_jis(struct slice in, struct buf *out)
@@ -217,7 +294,8 @@ convert_jis(struct slice in, struct buf *out)
 	if (!has_escape(in)) {
 		if (text_utf8_valid(in))
 			return text_utf8_repair(in, out);
-		convert("CP932", in, out);
+		if (!guess_japanese(in, out))
+			convert("CP932", in, out);
 		return !out->failed;
 	}
 	buf_init(&euc, in.len * 3);
@@ -235,9 +313,26 @@ guess(struct slice in, struct buf *out)
 {
 	if (has_escape(in) && text_is_ascii(in))
 		return convert_jis(in, out);
-	if (!text_utf8_valid(in) && convert("CP1252", in, out) != SIZE_MAX)
+	if (mostly_utf8(in))
+		return text_utf8_repair(in, out);
+	if (guess_japanese(in, out) || convert("CP1252", in, out) != SIZE_MAX)
 		return !out->failed;
 	return text_utf8_repair(in, out);
+}
+
+/* Not all of `in` was in the charset: is it another one altogether? */
+static bool
+label_lies(const char *name, struct slice in)
+{
+	struct buf try;
+	bool lies = text_utf8_valid(in) || has_escape(in);
+
+	if (lies || (strcmp(name, "CP932") != 0 && strcmp(name, "EUC-JP-MS") != 0))
+		return lies;
+	buf_init(&try, in.len * 3 + 16);
+	lies = guess_japanese(in, &try) && !try.failed;
+	buf_fini(&try);
+	return lies;
 }
 
 bool
@@ -260,8 +355,8 @@ charset_to_utf8(struct slice charset, struct slice in, struct buf *out)
 	bad = convert(name, in, out);
 	if (bad == SIZE_MAX)
 		return guess(in, out);
-	if (bad > 0 && !out->failed && (text_utf8_valid(in) || has_escape(in))) {
-		out->len = before;      /* the label lies */
+	if (bad > 0 && !out->failed && label_lies(name, in)) {
+		out->len = before;
 		return guess(in, out);
 	}
 	return !out->failed;

@@ -10,7 +10,8 @@
 #include "lib/buf.h"
 
 /* Append `in`, which is said to be in `charset`, as UTF-8. False if it did not fit: out then holds what did, whole
- * characters. An unknown or empty charset: UTF-8 if valid, ISO-2022-JP if it has its escapes, else windows-1252. */
+ * characters. An unknown or empty charset: ISO-2022-JP if it has its escapes, UTF-8 if most of it is, EUC-JP or CP932
+ * if it is without doubt Japanese, else windows-1252. */
 bool charset_to_utf8(struct slice charset, struct slice in, struct buf *out);
 /* Whether we can convert from it (SEARCH CHARSET, NO [BADCHARSET]). */
 bool charset_known(struct slice charset);

@@ -166,7 +166,7 @@ header_decode_text(struct slice value, struct buf *out)
 	ok = header_unfold(value, &flat) && rfc2047_decode(buf_slice(&flat), &text);
 	if (ok && (slice_find(value, SLICE("*=")) < value.len || slice_find(value, SLICE("*0=")) < value.len))
 		append_params(value, &text);
-	ok = text_casefold(buf_slice(&text), out) && ok && !text.failed;
+	ok = text_searchfold(buf_slice(&text), out) && ok && !text.failed;
 	buf_fini(&flat);
 	buf_fini(&text);
 	return ok;

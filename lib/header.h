@@ -34,8 +34,8 @@ bool header_subset(struct slice block, enum header_subset which, const struct sl
                    struct buf *out);
 
 /* Append a field's value as UTF-8 text fit to search in: unfolded, encoded-words [RFC 2047] and extended parameters
- * [RFC 2231] decoded, mislabelled charsets guessed, NFKC case folding applied. What cannot be decoded stays as
- * written. Search keys go through text_casefold() to be compared with it. False if it did not fit: out then
+ * [RFC 2231] decoded, mislabelled charsets guessed, text_searchfold() applied. What cannot be decoded stays as
+ * written. Search keys go through text_searchfold() to be compared with it. False if it did not fit: out then
  * holds what did. */
 bool header_decode_text(struct slice value, struct buf *out);
 

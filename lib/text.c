@@ -14,6 +14,7 @@
 
 #define FOLD_OPTIONS (UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE)
 #define NFC_OPTIONS  (UTF8PROC_STABLE | UTF8PROC_COMPOSE)
+#define SEARCH_OPTIONS (UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE)
 
 /* Length and smallest second byte of the character that starts with c; 0 if none does [RFC 3629 s4]. */
 static size_t
@@ -227,8 +228,8 @@ fold_ascii(struct slice s, struct buf *out)
 	return fits.len == s.len;
 }
 
-bool
-text_casefold(struct slice s, struct buf *out)
+static bool
+fold(struct slice s, utf8proc_option_t options, struct buf *out)
 {
 	struct buf fixed;
 	bool ok;
@@ -238,9 +239,72 @@ text_casefold(struct slice s, struct buf *out)
 	if (text_is_ascii(s))
 		return fold_ascii(s, out);
 	if (text_utf8_valid(s))
-		return normalise(s, FOLD_OPTIONS, out);
+		return normalise(s, options, out);
 	buf_init(&fixed, s.len * 3);
-	ok = text_utf8_repair(s, &fixed) && normalise(buf_slice(&fixed), FOLD_OPTIONS, out);
+	ok = text_utf8_repair(s, &fixed) && normalise(buf_slice(&fixed), options, out);
 	buf_fini(&fixed);
+	return ok;
+}
+
+bool
+text_casefold(struct slice s, struct buf *out)
+{
+	return fold(s, FOLD_OPTIONS, out);
+}
+
+/* Two that are one to those who search, in folded text. Of some characters of JIS there are two in Unicode, and each
+ * converter has its own: what one system types, another's mail does not have; the wave dash is in every second
+ * timetable. The dotless i has the same capital as i [RFC 5051 s2]. None is shorter than what takes its place. */
+static const struct same {
+	char from[4], to[4];
+} same[] = {
+	{ "\xe3\x80\x9c", "~" },             /* U+301C; U+FF5E folds to it */
+	{ "\xe2\x88\x92", "-" },             /* U+2212; U+FF0D folds to it */
+	{ "\xe2\x80\x95", "\xe2\x80\x94" }, /* U+2015, U+2014 */
+	{ "\xe2\x88\xa5", "\xe2\x80\x96" }, /* U+2225, U+2016 */
+	{ "\xc4\xb1", "i" },                 /* U+0131 */
+};
+
+static const struct same *
+find_same(struct slice s)
+{
+	if (s.ptr[0] < 0xc4 || s.ptr[0] > 0xe3)
+		return NULL;
+	for (size_t i = 0; i < sizeof same / sizeof same[0]; i++)
+		if (slice_starts(s, slice_str(same[i].from)))
+			return &same[i];
+	return NULL;
+}
+
+/* In place, from an offset that stands between characters. */
+static void
+unify(struct buf *text, size_t from)
+{
+	size_t to = from;
+
+	for (size_t i = from; i < text->len;) {
+		const struct same *as = find_same(slice_sub(buf_slice(text), i, text->len));
+		size_t n;
+
+		if (as == NULL) {
+			text->ptr[to++] = text->ptr[i++];
+			continue;
+		}
+		n = strlen(as->to);
+		memcpy(text->ptr + to, as->to, n);
+		to += n;
+		i += strlen(as->from);
+	}
+	text->len = to;
+}
+
+bool
+text_searchfold(struct slice s, struct buf *out)
+{
+	size_t before = out->len;
+	bool ok = fold(s, SEARCH_OPTIONS, out);
+
+	if (!text_is_ascii(s))
+		unify(out, before);
 	return ok;
 }

@@ -22,5 +22,10 @@ bool text_nfc(struct slice s, struct buf *out);
  * searching. False if it did not fit: out then holds what did, whole characters. Linear, also for long runs of
  * combining marks (they are normalised in stretches of at most 1 KiB). */
 bool text_casefold(struct slice s, struct buf *out);
+/* Append s as it is compared in searches: what is looked for and what it is looked for in go through this, then octets
+ * decide. Decomposed (NFKD), case-folded, without what is invisible, and with what converters and keyboards take for
+ * each other written one way. Whatever i;unicode-casemap [RFC 5051] finds equal, or a substring, is so here too: "e" is
+ * found in "\u00e9", "\u304b" in "\u304c". Bounds and results as text_casefold. */
+bool text_searchfold(struct slice s, struct buf *out);
 
 #endif

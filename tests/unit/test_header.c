@@ -150,11 +150,14 @@ test_text(void **state)
 {
 	const struct text_case *k = *state;
 	struct slice in = unit_copy(k->in);
-	struct buf out;
+	struct buf out, want;
 
 	buf_init(&out, 4096);
+	buf_init(&want, 4096);
 	assert_true(header_decode_text(in, &out));
-	assert_slice(buf_slice(&out), k->want);
+	assert_true(text_searchfold(k->want, &want));
+	assert_slice(buf_slice(&out), buf_slice(&want));
+	buf_fini(&want);
 	unit_drop(in);
 	for (size_t cut = 0; cut < k->in.len; cut++) {
 		struct slice prefix = unit_copy(slice_sub(k->in, 0, cut));

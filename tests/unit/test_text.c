@@ -3,6 +3,8 @@
 
 #include "lib/text.h"
 
+#include <utf8proc.h>
+
 static const struct valid_case {
 	const char  *name;
 	struct slice in;
@@ -135,6 +137,98 @@ test_marks(void **state)
 	buf_fini(&out);
 }
 
+/* ---- searching ---- */
+
+static const struct found_case {
+	const char *name;
+	const char *needle, *hay;
+	bool        found;
+} founds[] = {
+	{ "base letter in accented", "cafe", "CAF\xc3\x89", true },
+	{ "accented not in base letter", "caf\xc3\xa9", "cafe", false },
+	{ "composed in decomposed", "\xc3\xa9t", "e\xcc\x81T", true },
+	{ "sharp s", "STRASSE", "stra\xc3\x9f" "e", true },
+	{ "capital sharp s", "ss", "\xe1\xba\x9e", true },
+	{ "final sigma", "\xce\xa3", "\xcf\x82", true },
+	{ "dotless i", "ISTANBUL", "\xc4\xb1stanbul", true },
+	{ "dotted I", "i", "\xc4\xb0", true },
+	{ "long s", "s", "\xc5\xbf", true },
+	{ "digraph", "D\xc5\xbe", "\xc7\x86", true },
+	{ "ligature", "office", "o\xef\xac\x83" "ce", true },
+	{ "half-width kana", "\xe3\x82\xac", "\xef\xbd\xb6\xef\xbe\x9e", true },
+	{ "full-width letters", "abc", "\xef\xbc\xa1\xef\xbc\xa2\xef\xbc\xa3", true },
+	{ "unvoiced in voiced kana", "\xe3\x81\x8b", "\xe3\x81\x8c", true },
+	{ "voiced in unvoiced kana", "\xe3\x81\x8c", "\xe3\x81\x8b", false },
+	{ "beginning of a Hangul syllable", "\xea\xb0\x80", "\xea\xb0\x81", true },
+	{ "wave dashes", "\xe3\x80\x9c", "\xef\xbd\x9e", true },
+	{ "minus signs", "\xe2\x88\x92" "1", "\xef\xbc\x8d" "1", true },
+	{ "soft hyphen in the text", "invoice", "in\xc2\xadvoice", true },
+	{ "zero width space", "ab", "a\xe2\x80\x8b" "b", true },
+	{ "nothing", "", "", true },
+	{ "not UTF-8", "b", "a\xff" "B", true },
+	{ "Greek alpha is not A", "a", "\xce\x91", false },
+};
+
+static void
+test_found(void **state)
+{
+	const struct found_case *k = *state;
+	struct buf needle, hay;
+	size_t at;
+
+	buf_init(&needle, 100);
+	buf_init(&hay, 100);
+	assert_true(text_searchfold(slice_str(k->needle), &needle));
+	assert_true(text_searchfold(slice_str(k->hay), &hay));
+	at = slice_find(buf_slice(&hay), buf_slice(&needle));
+	assert_int_equal(needle.len == 0 || at < hay.len, k->found);
+	buf_fini(&needle);
+	buf_fini(&hay);
+}
+
+/* What i;unicode-casemap makes of one character [RFC 5051 s2]. */
+static void
+unicode_casemap(uint32_t cp, struct buf *out)
+{
+	utf8proc_int32_t parts[64], title = utf8proc_totitle((utf8proc_int32_t)cp);
+	utf8proc_ssize_t n = utf8proc_decompose_char(title, parts, 64,
+	                                             UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, NULL);
+
+	assert_true(n > 0 && n <= 64);
+	for (utf8proc_ssize_t i = 0; i < n; i++)
+		text_utf8_append(out, (uint32_t)parts[i]);
+}
+
+/* Both foldings go character by character, and ours comes to the same whether or not i;unicode-casemap came first. So
+ * texts that are equal there are equal here, and a substring there is one here. */
+static void
+test_finds_what_unicode_casemap_finds(void **state)
+{
+	struct buf title, direct, after;
+
+	(void)state;
+	buf_init(&title, 200);
+	buf_init(&direct, 200);
+	buf_init(&after, 200);
+	for (uint32_t cp = 0; cp < 0x110000; cp++) {
+		if (cp == 0xd800)
+			cp = 0xe000;
+		buf_reset(&title);
+		buf_reset(&direct);
+		buf_reset(&after);
+		unicode_casemap(cp, &title);
+		assert_true(text_searchfold(buf_slice(&title), &after));
+		buf_reset(&title);
+		text_utf8_append(&title, cp);
+		assert_true(text_searchfold(buf_slice(&title), &direct));
+		if (!slice_eq(buf_slice(&after), buf_slice(&direct)))
+			fail_msg("U+%04X", cp);
+	}
+	buf_fini(&title);
+	buf_fini(&direct);
+	buf_fini(&after);
+}
+
 static void
 test_cut(void **state)
 {
@@ -148,13 +242,16 @@ test_cut(void **state)
 int
 main(void)
 {
-	static struct CMUnitTest tests[UNIT_COUNT(valid) + UNIT_COUNT(folds) + 4];
+	static struct CMUnitTest tests[UNIT_COUNT(valid) + UNIT_COUNT(folds) + UNIT_COUNT(founds) + 5];
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(valid); i++)
 		tests[n++] = (struct CMUnitTest){ valid[i].name, test_valid, NULL, NULL, (void *)(uintptr_t)&valid[i] };
 	for (size_t i = 0; i < UNIT_COUNT(folds); i++)
 		tests[n++] = (struct CMUnitTest){ folds[i].name, test_fold, NULL, NULL, (void *)(uintptr_t)&folds[i] };
+	for (size_t i = 0; i < UNIT_COUNT(founds); i++)
+		tests[n++] = (struct CMUnitTest){ founds[i].name, test_found, NULL, NULL, (void *)(uintptr_t)&founds[i] };
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_finds_what_unicode_casemap_finds);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_every_character);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_long);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_marks);
