@@ -135,6 +135,8 @@ static const struct key_def {
 	  "Failed logins that end the connection." },
 	{ SEC_LIMITS, "auth_delay", KEY_NUMBER, AT(conf_limits, auth_delay), "1000", 0, 10000, { NULL },
 	  "Milliseconds before a failed login is answered, doubled by each on the connection; 0: at once." },
+	{ SEC_LIMITS, "progress_interval", KEY_NUMBER, AT(conf_limits, progress_interval), "10000", 1, 600000, { NULL },
+	  "Milliseconds between two messages that an IMAP command still runs." },
 #undef AT
 };
 

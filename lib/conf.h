@@ -72,6 +72,7 @@ struct conf_limits {
 	uint64_t auth_timeout;                  /* seconds until logged in */
 	uint64_t auth_failures;                 /* on one connection */
 	uint64_t auth_delay;                    /* milliseconds before the first failure is answered; 0: none */
+	uint64_t progress_interval;             /* milliseconds between two INPROGRESS [RFC 9585] */
 };
 
 struct conf_volume {

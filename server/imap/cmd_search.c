@@ -1,54 +1,22 @@
-/* cmd_search - SEARCH and UID SEARCH [RFC 9051 s6.4.4, s6.4.9], ESEARCH [RFC 4731], SEARCHRES
- * [RFC 5182].
+/* cmd_search - SEARCH and UID SEARCH [RFC 9051 s6.4.4, s6.4.9]: the messages that match. The answer is
+ * search_answer.c.
  *
  * Rows are read in pages without opening the log; those that the cheap keys leave open are read
- * again with what the others need. Matches are kept as ranges of UIDs and written at the end, in
- * pieces. Messages that were expunged by others do not match [RFC 2180 s4.3]. What a message's
+ * again with what the others need. Matches are kept as ranges of UIDs. Messages that were expunged by others do not match [RFC 2180 s4.3]. What a message's
  * damage hides does not match either.
  */
 #include "server/imap/commands.h"
 #include "server/imap/search.h"
 
+#include "lib/clock.h"
+
 #include <assert.h>
 
-#define PAGE_ROWS      1000u
 #define CLOSE_ROWS     50u              /* with summaries and places */
 #define PAGE_ARENA_MAX (8u << 20)
 #define SCRATCH_MAX    (2u << 20)
-#define STEP_COST      5000             /* see cost(): at most some 20 ms */
-
-enum search_phase {
-	SEARCH_PREPARE,
-	SEARCH_PAGE,
-	SEARCH_CLOSER,           /* the next page of what a page of rows left open */
-	SEARCH_MESSAGE,
-	SEARCH_LOOK,
-	SEARCH_HEAD,
-	SEARCH_NUMBERS,
-	SEARCH_TAIL,
-};
-
-struct search {
-	struct search_program program;
-
-	enum search_phase   phase;
-	struct uid_set      uids;               /* to look at */
-	struct uid_set      open;               /* of this page: the cheap keys left them open */
-	struct uid_set      found;              /* UIDs; from SEARCH_HEAD on as they are written */
-	mail_uid            next_uid;           /* of the pages of rows; 0: no more */
-	mail_uid            next_open;
-
-	struct arena        page;
-	uint32_t            close_limit;
-	struct message_row *rows;
-	size_t              row_count, row;
-	struct arena        scratch;            /* of the message under way */
-	struct mime_summary summary;
-	struct search_text  text;
-
-	size_t              range;              /* being written, and the next number in it */
-	uint32_t            number;
-};
+#define STEP_COST      5000             /* see cost(): some 20 ms of a fast machine */
+#define STEP_MS        20u              /* of a slow one */
 
 /* search = "SEARCH" [search-return-opts] SP search-program */
 static bool
@@ -75,6 +43,8 @@ drop_search(struct imap *im)
 	uid_set_fini(&s->uids);
 	uid_set_fini(&s->open);
 	uid_set_fini(&s->found);
+	uid_set_fini(&s->partial);
+	uid_set_fini(&s->chosen);
 	arena_fini(&s->page);
 	arena_fini(&s->scratch);
 	search_text_fini(&s->text);
@@ -101,6 +71,8 @@ prepare(struct imap *im, struct search *s)
 	uid_set_init(&s->uids, VIEW_RANGES_MAX);
 	uid_set_init(&s->open, VIEW_RANGES_MAX);
 	uid_set_init(&s->found, VIEW_RANGES_MAX);
+	uid_set_init(&s->partial, VIEW_RANGES_MAX);
+	uid_set_init(&s->chosen, VIEW_RANGES_MAX);
 	arena_init(&s->page, PAGE_ARENA_MAX);
 	arena_init(&s->scratch, SCRATCH_MAX);
 	search_text_init(&s->text);
@@ -109,7 +81,22 @@ prepare(struct imap *im, struct search *s)
 	s->phase = SEARCH_PAGE;
 	if (!search_candidates(im, &s->program, &s->uids))
 		return fail(im, err_nomem(&e), &e);
+	s->goal = uid_set_size(&s->uids);
+	if (s->program.modseq)
+		imap_enable_condstore(im);      /* [RFC 7162 s3.1] */
 	return IMAP_MORE;
+}
+
+/* A message has been judged. False without memory. */
+static bool
+settle(struct search *s, const struct message_row *row, enum search_truth t)
+{
+	s->done++;
+	if (t != SEARCH_TRUE)
+		return true;
+	if (row->modseq > s->highest)
+		s->highest = row->modseq;
+	return uid_set_add(&s->found, row->uid, row->uid);
 }
 
 /* ---- rows ---- */
@@ -118,21 +105,13 @@ static enum rc
 judge_rows(struct imap *im, struct search *s, struct err *e)
 {
 	for (size_t i = 0; i < s->row_count; i++) {
-		mail_uid uid = s->rows[i].uid;
-		struct uid_set *to = NULL;
+		const struct message_row *row = &s->rows[i];
+		enum search_truth t;
 
-		search_row(im, &s->program, &s->rows[i]);
-		switch (search_eval(&s->program)) {
-		case SEARCH_TRUE:
-			to = &s->found;
-			break;
-		case SEARCH_UNKNOWN:
-			to = &s->open;
-			break;
-		case SEARCH_FALSE:
-			break;
-		}
-		if (to != NULL && !uid_set_add(to, uid, uid))
+		search_row(im, &s->program, row);
+		t = search_eval(&s->program);
+		if (t == SEARCH_UNKNOWN ? !uid_set_add(&s->open, row->uid, row->uid)
+		                        : !settle(s, row, t))
 			return err_nomem(e);
 	}
 	return RC_OK;
@@ -145,18 +124,18 @@ next_page(struct imap *im, struct search *s)
 	enum rc rc;
 
 	if (s->next_uid == 0) {
-		s->phase = SEARCH_HEAD;
+		s->phase = SEARCH_RESULT;
 		return IMAP_MORE;
 	}
 	arena_reset(&s->page);
 	uid_set_reset(&s->open);
-	rc = volume_read_messages(im->volume, im->mailbox, &s->uids, s->next_uid, PAGE_ROWS, 0,
-				  &s->page, &s->rows, &s->row_count, &e);
+	rc = volume_read_messages(im->volume, im->mailbox, &s->uids, s->next_uid,
+				  SEARCH_PAGE_ROWS, 0, &s->page, &s->rows, &s->row_count, &e);
 	if (rc == RC_OK)
 		rc = judge_rows(im, s, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
-	s->next_uid = s->row_count < PAGE_ROWS || s->rows[s->row_count - 1].uid == UINT32_MAX
+	s->next_uid = s->row_count < SEARCH_PAGE_ROWS || s->rows[s->row_count - 1].uid == UINT32_MAX
 	            ? 0 : s->rows[s->row_count - 1].uid + 1;
 	s->row = s->row_count = 0;
 	s->next_open = 1;
@@ -221,9 +200,8 @@ static enum imap_result
 judged(struct imap *im, struct search *s, enum search_truth t)
 {
 	struct err e = ERR_INIT;
-	mail_uid uid = s->rows[s->row].uid;
 
-	if (t == SEARCH_TRUE && !uid_set_add(&s->found, uid, uid))
+	if (!settle(s, &s->rows[s->row], t))
 		return fail(im, err_nomem(&e), &e);
 	s->row++;
 	s->phase = SEARCH_MESSAGE;
@@ -249,10 +227,6 @@ next_message(struct imap *im, struct search *s)
 	t = search_eval(&s->program);
 	if (t != SEARCH_UNKNOWN)
 		return judged(im, s, t);
-	search_headers(im, &s->program, row, &s->summary);
-	t = search_eval(&s->program);
-	if (t != SEARCH_UNKNOWN)
-		return judged(im, s, t);
 	search_text_begin(&s->text);
 	s->phase = SEARCH_LOOK;
 	return IMAP_MORE;
@@ -269,158 +243,6 @@ next_text(struct imap *im, struct search *s)
 	return t == SEARCH_UNKNOWN ? IMAP_MORE : judged(im, s, t);
 }
 
-/* ---- the answer ---- */
-
-/* MIN and MAX without ALL or COUNT save only what they return [RFC 5182 s2.4]. */
-static bool
-save_result(struct imap *im, const struct search *s)
-{
-	unsigned r = s->program.returns;
-	struct uid_set *saved = &im->view.saved;
-	mail_uid min = uid_set_next(&s->found, 1), max = uid_set_max(&s->found);
-
-	if ((r & (RETURN_ALL | RETURN_COUNT)) != 0 || (r & (RETURN_MIN | RETURN_MAX)) == 0)
-		return uid_set_copy(saved, &s->found);
-	uid_set_reset(saved);
-	if (max == 0)
-		return true;
-	return ((r & RETURN_MIN) == 0 || uid_set_add(saved, min, min))
-	    && ((r & RETURN_MAX) == 0 || uid_set_add(saved, max, max));
-}
-
-/* From UIDs to sequence numbers, in one pass over the view. */
-static bool
-to_sequence(struct imap *im, struct uid_set *set)
-{
-	struct view_walk walk = { 0, 0 };
-	struct uid_set seqs;
-	bool ok = true;
-
-	uid_set_init(&seqs, VIEW_RANGES_MAX);
-	for (size_t i = 0; i < set->count && ok; i++) {
-		/* UIDs next to each other are next to each other in the view: all of them are in
-		 * it. */
-		uint32_t first = imap_view_seq(&im->view, &walk, set->ranges[i].first);
-
-		ok = uid_set_add(&seqs, first,
-		                 first + (set->ranges[i].last - set->ranges[i].first));
-	}
-	uid_set_fini(set);
-	*set = seqs;
-	return ok;
-}
-
-/* rev2 knows ESEARCH only [RFC 9051 s6.4.4]. */
-static bool
-is_extended(const struct imap *im, const struct search *s)
-{
-	return s->program.extended || im->rev2;
-}
-
-static unsigned
-returns(const struct search *s)
-{
-	return s->program.extended ? s->program.returns : RETURN_ALL;
-}
-
-/* "ESEARCH" [search-correlator] [SP "UID"] *(SP search-return-data), up to ALL */
-static void
-write_head(struct imap *im, const struct search *s)
-{
-	struct buf *out = imap_out(im);
-	unsigned r = returns(s);
-	bool any = s->found.count > 0;
-
-	if (!is_extended(im, s)) {
-		buf_append_str(out, "* SEARCH");
-		return;
-	}
-	buf_append_str(out, "* ESEARCH (TAG \"");
-	buf_append_slice(out, im->tag);
-	buf_append_str(out, im->uid_command ? "\") UID" : "\")");
-	if (any && (r & RETURN_MIN) != 0)
-		buf_printf(out, " MIN %u", uid_set_next(&s->found, 1));
-	if (any && (r & RETURN_MAX) != 0)
-		buf_printf(out, " MAX %u", uid_set_max(&s->found));
-	if ((r & RETURN_COUNT) != 0)
-		buf_printf(out, " COUNT %llu", (unsigned long long)uid_set_size(&s->found));
-}
-
-static enum imap_result
-begin_answer(struct imap *im, struct search *s)
-{
-	struct err e = ERR_INIT;
-
-	if ((s->program.returns & RETURN_SAVE) != 0 && !save_result(im, s))
-		return fail(im, err_nomem(&e), &e);
-	if (!im->uid_command && !to_sequence(im, &s->found))
-		return fail(im, err_nomem(&e), &e);
-	if (s->program.returns == RETURN_SAVE) {
-		imap_reply(im, IMAP_OK, "%s completed, result saved", im->cmd->name);
-		return IMAP_DONE;
-	}
-	write_head(im, s);
-	s->range = 0;
-	s->number = 0;
-	s->phase = SEARCH_NUMBERS;
-	if (is_extended(im, s) && (s->found.count == 0 || (returns(s) & RETURN_ALL) == 0))
-		s->phase = SEARCH_TAIL;
-	else if (is_extended(im, s))
-		buf_append_str(imap_out(im), " ALL ");
-	return IMAP_MORE;
-}
-
-/* "SEARCH": every number; true when the range is done. */
-static bool
-write_each(struct imap *im, struct search *s, const struct uid_range *r)
-{
-	uint32_t n = s->number > 0 ? s->number : r->first;
-
-	for (; !session_out_full(im->s); n++) {
-		buf_append_byte(imap_out(im), ' ');
-		buf_append_u64(imap_out(im), n);
-		if (n == r->last) {
-			s->number = 0;
-			return true;
-		}
-	}
-	s->number = n;
-	return false;
-}
-
-static void
-write_range(struct imap *im, size_t i, const struct uid_range *r)
-{
-	struct buf *out = imap_out(im);
-
-	if (i > 0)
-		buf_append_byte(out, ',');
-	buf_append_u64(out, r->first);
-	if (r->last > r->first) {
-		buf_append_byte(out, ':');
-		buf_append_u64(out, r->last);
-	}
-}
-
-static enum imap_result
-write_numbers(struct imap *im, struct search *s)
-{
-	bool extended = is_extended(im, s);
-
-	while (s->range < s->found.count && !session_out_full(im->s)) {
-		const struct uid_range *r = &s->found.ranges[s->range];
-
-		if (extended)
-			write_range(im, s->range, r);
-		else if (!write_each(im, s, r))
-			return IMAP_MORE;
-		s->range++;
-	}
-	if (s->range == s->found.count)
-		s->phase = SEARCH_TAIL;
-	return IMAP_MORE;
-}
-
 static enum imap_result
 advance(struct imap *im, struct search *s)
 {
@@ -435,14 +257,12 @@ advance(struct imap *im, struct search *s)
 		return next_message(im, s);
 	case SEARCH_LOOK:
 		return next_text(im, s);
+	case SEARCH_RESULT:
+	case SEARCH_MODSEQS:
 	case SEARCH_HEAD:
-		return begin_answer(im, s);
 	case SEARCH_NUMBERS:
-		return write_numbers(im, s);
 	case SEARCH_TAIL:
-		buf_append_str(imap_out(im), "\r\n");
-		imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
-		return IMAP_DONE;
+		return search_answer(im, s);
 	}
 	assert(false && "unknown phase");
 	return IMAP_DONE;
@@ -455,12 +275,14 @@ cost(const struct search *s, enum search_phase phase)
 	switch (phase) {
 	case SEARCH_PAGE:
 	case SEARCH_CLOSER:
+	case SEARCH_MODSEQS:
 		return 1000;
 	case SEARCH_MESSAGE:
 		return s->program.needs_place ? 20 : 5;
 	case SEARCH_LOOK:
 		return 20 + (int)(s->text.raw.len / 64);
 	case SEARCH_PREPARE:
+	case SEARCH_RESULT:
 	case SEARCH_HEAD:
 	case SEARCH_NUMBERS:
 	case SEARCH_TAIL:
@@ -470,18 +292,30 @@ cost(const struct search *s, enum search_phase phase)
 	return 1;
 }
 
+static bool
+is_step_over(struct imap *im, int spent, uint64_t began_ms)
+{
+	return spent >= STEP_COST || session_out_full(im->s)
+	    || clock_mono_ms() - began_ms >= STEP_MS;
+}
+
 static enum imap_result
 run_search(struct imap *im)
 {
 	struct search *s = im->args;
-	enum imap_result r = IMAP_MORE;
+	enum imap_result r;
+	uint64_t began = clock_mono_ms();
+	int spent = 0;
 
-	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST && !session_out_full(im->s);) {
+	do {
 		enum search_phase phase = s->phase;
 
 		r = advance(im, s);
 		spent += cost(s, phase);
-	}
+	} while (r == IMAP_MORE && !is_step_over(im, spent, began));
+	/* Not between the numbers of an answer. */
+	if (r == IMAP_MORE && s->phase < SEARCH_HEAD)
+		imap_progress(im, s->done, s->goal);
 	/* Until then "$" is what the keys of this very command may name. NO leaves nothing saved,
 	 * BAD what there was [RFC 5182 s2.1]. */
 	if (r == IMAP_DONE && im->status == IMAP_NO && (s->program.returns & RETURN_SAVE) != 0)
@@ -489,11 +323,26 @@ run_search(struct imap *im)
 	return r;
 }
 
+/* A charset has no place where all text is UTF-8 [RFC 9755 s3], message numbers none with UIDONLY
+ * [RFC 9586 s3.2]. */
+static bool
+check_search(struct imap *im)
+{
+	const struct search *s = im->args;
+
+	if (im->utf8_accept && s->program.charset.len > 0) {
+		imap_reply(im, IMAP_BAD, "CHARSET is not allowed after ENABLE UTF8=ACCEPT");
+		return false;
+	}
+	return !imap_refuse_command(im);
+}
+
 const struct imap_command imap_cmd_search = {
 	.name = "SEARCH",
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_USES_SEQ,
 	.parse = parse_search,
+	.check = check_search,
 	.run = run_search,
 	.drop = drop_search,
 };
@@ -503,6 +352,7 @@ const struct imap_command imap_cmd_uid_search = {
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_NONE,
 	.parse = parse_search,
+	.check = check_search,
 	.run = run_search,
 	.drop = drop_search,
 };

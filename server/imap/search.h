@@ -7,6 +7,7 @@
 #ifndef RESTANTE_SERVER_IMAP_SEARCH_H
 #define RESTANTE_SERVER_IMAP_SEARCH_H
 
+#include "lib/html.h"
 #include "lib/mime.h"
 #include "server/imap/imap.h"
 
@@ -28,10 +29,19 @@ enum search_key {
 	SEARCH_SINCE,
 	SEARCH_LARGER,
 	SEARCH_SMALLER,
-	SEARCH_SENTBEFORE,      /* from here on: not in the row */
+	SEARCH_OLDER,
+	SEARCH_YOUNGER,
+	SEARCH_SAVEDBEFORE,
+	SEARCH_SAVEDON,
+	SEARCH_SAVEDSINCE,
+	SEARCH_MODSEQ,
+	SEARCH_THREADID,
+	SEARCH_SENTBEFORE,      /* from here on: not in the row, but in the summary */
 	SEARCH_SENTON,
 	SEARCH_SENTSINCE,
-	SEARCH_HEADER,
+	SEARCH_EMAILID,         /* from here on: what is known of the blob */
+	SEARCH_HEADER,          /* from here on: its octets */
+	SEARCH_ADDRESS,         /* HEADER of a field with addresses */
 	SEARCH_BODY,
 	SEARCH_TEXT,
 };
@@ -48,9 +58,9 @@ struct search_node {
 	uint16_t        child;          /* AND, OR: the first one; 0: none */
 	uint16_t        next;           /* sibling; 0: none */
 	uint32_t        flags;          /* FLAG */
-	uint64_t        number;         /* LARGER, SMALLER */
+	uint64_t        number;         /* LARGER, SMALLER, MODSEQ; OLDER, YOUNGER: seconds */
 	int64_t         day;            /* dates: days since 1970 */
-	struct slice    name;           /* HEADER: field; KEYWORD */
+	struct slice    name;           /* HEADER, ADDRESS: field; KEYWORD; EMAILID, THREADID */
 	struct slice    text;           /* as sent; search_prepare makes it UTF-8, folded */
 	struct seq_set  set;            /* SET */
 	bool            set_is_uids;
@@ -64,6 +74,7 @@ enum search_return {            /* [RFC 9051 s6.4.4] */
 	RETURN_ALL = 1 << 2,
 	RETURN_COUNT = 1 << 3,
 	RETURN_SAVE = 1 << 4,
+	RETURN_PARTIAL = 1 << 5,        /* [RFC 9394 s3.1] */
 };
 
 struct search_program {
@@ -71,7 +82,11 @@ struct search_program {
 	uint16_t            count, room;
 	unsigned            texts;
 	unsigned            returns;    /* enum search_return */
+	struct partial_range partial;
+	struct slice        partial_text;       /* as written */
 	bool                extended;   /* RETURN was given */
+	bool                modseq;     /* MODSEQ is among the keys */
+	int64_t             now;        /* for OLDER and YOUNGER: seconds since 1970, from search_prepare on */
 	struct slice        charset;    /* empty: none given */
 	bool                needs_summary, needs_place;
 };
@@ -92,28 +107,96 @@ void search_summary(struct search_program *p, const struct message_row *row, con
 /* What is not known by now is false. */
 void search_close(struct search_program *p);
 
-/* search_text.c: the search through one message's octets, in pieces. */
-struct search_text {
-	uint32_t                part;           /* under way */
-	bool                    in_body;        /* of it; else its header is next */
-	uint64_t                at;             /* octets of the part's body read */
-	struct transfer_decoder decoder;
-	struct slice            charset;        /* of the part */
-	uint8_t                 charset_text[64];
-	struct buf              raw, pending, utf8, hay;
+/* ---- search_text.c: the search through one message's octets, in pieces ---- */
+
+enum search_place {
+	SEARCH_IN_HEADER,
+	SEARCH_IN_BODY,
 };
 
-/* What is the same character to those who search, one way written, in folded text from an offset on. */
-void search_unify(struct buf *text, size_t from);
+struct search_text {
+	uint32_t                part;           /* under way */
+	enum search_place       place;
+	uint64_t                at;             /* octets of the header or body read */
+	bool                    typed;          /* the part's Content-Type has been seen */
+	bool                    is_message;     /* message/..., which is text to those who search */
+	struct slice            charset;        /* of the part; empty: none given */
+	uint8_t                 charset_text[64];
+	bool                    field_open;     /* what comes goes on with the field of this name */
+	size_t                  field_len;
+	uint8_t                 field[64];
+	struct transfer_decoder decoder;
+	struct html_text        html;
+	struct buf              raw, pending, utf8, shown, hay;
+};
+
 void search_text_init(struct search_text *t);
 void search_text_fini(struct search_text *t);
 /* Forget the last message. */
 void search_text_begin(struct search_text *t);
-/* Fill the HEADER leaves. */
-void search_headers(struct imap *im, struct search_program *p, const struct message_row *row,
-                    const struct mime_summary *s);
-/* The next piece for BODY and TEXT; false when there is no more. */
+/* Look at the next piece; false when there is no more. */
 bool search_text_next(struct imap *im, struct search_program *p, struct search_text *t,
                       const struct message_row *row, const struct mime_summary *s);
+
+/* The next piece of the part's header; `embedded`: it is body text of the message around it. True at the end: then HEADER
+ * and ADDRESS leaves are known. */
+bool search_header_piece(struct imap *im, struct search_program *p, struct search_text *t,
+                         const struct message_row *row, const struct mime_part *part, bool embedded);
+/* Octets of the message into *out, which is emptied. False: damaged (logged by the volume); that does not match. */
+bool search_read(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len, struct buf *out);
+/* TEXT leaves whose text is in `hay` (folded) become true, with `in_body` BODY ones too. */
+void search_mark(struct search_program *p, struct slice hay, bool in_body);
+/* Keep as much of the end of *hay as the longest text needs to be found across the cut. */
+void search_keep_end(const struct search_program *p, struct buf *hay);
+bool search_contains(struct slice hay, struct slice needle);
+
+#define SEARCH_PIECE       65536u                       /* octets read at once */
+#define SEARCH_PENDING_MAX (4 * SEARCH_PIECE)           /* a line or field longer than this is cut */
+
+/* ---- cmd_search.c runs it, search_answer.c answers ---- */
+
+enum search_phase {
+	SEARCH_PREPARE,
+	SEARCH_PAGE,
+	SEARCH_CLOSER,           /* the next page of what a page of rows left open */
+	SEARCH_MESSAGE,
+	SEARCH_LOOK,
+	SEARCH_RESULT,           /* from here on: the answer */
+	SEARCH_MODSEQS,          /* the highest of the chosen ones is looked up */
+	SEARCH_HEAD,
+	SEARCH_NUMBERS,
+	SEARCH_TAIL,
+};
+
+#define SEARCH_PAGE_ROWS 1000u
+
+struct search {
+	struct search_program program;
+
+	enum search_phase   phase;
+	struct uid_set      uids;               /* to look at */
+	struct uid_set      open;               /* of this page: the cheap keys left them open */
+	struct uid_set      found;              /* UIDs; from SEARCH_HEAD on as they are written */
+	mail_uid            next_uid;           /* of the pages of rows; 0: no more */
+	mail_uid            next_open;
+	uint64_t            done, goal;         /* messages, for INPROGRESS */
+
+	struct arena        page;
+	uint32_t            close_limit;
+	struct message_row *rows;
+	size_t              row_count, row;
+	struct arena        scratch;            /* of the message under way */
+	struct mime_summary summary;
+	struct search_text  text;
+
+	mail_modseq         highest;            /* of those found, or of those chosen */
+	struct uid_set      partial;            /* of PARTIAL */
+	struct uid_set      chosen;             /* what SAVE saves and MODSEQ is about, if not all found */
+	size_t              range;              /* being written, and the next number in it */
+	uint32_t            number;
+};
+
+/* The phases from SEARCH_RESULT on. */
+enum imap_result search_answer(struct imap *im, struct search *s);
 
 #endif

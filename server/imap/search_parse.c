@@ -1,5 +1,5 @@
-/* search_parse - search programs [RFC 9051 s6.4.4, s9; RFC 3501; RFC 4731; RFC 5182], as
- * productions over the frame.
+/* search_parse - search programs [RFC 9051 s6.4.4, s9; RFC 3501; RFC 4731; RFC 5182; RFC 5032; RFC
+ * 7162 s3.1.5; RFC 8474 s6; RFC 8514 s4.3; RFC 9394 s3.1], as productions over the frame.
  *
  * "NOT" and the UN... keys become a flag of the key that follows, so only parentheses and OR
  * nest, to a limited depth.
@@ -8,6 +8,7 @@
 
 #define NO_MEMORY      "shorter command (memory limit)"
 #define SECONDS_A_DAY  86400
+#define OBJECTID_MAX   255u
 
 enum argument {
 	ARG_NONE,
@@ -17,6 +18,9 @@ enum argument {
 	ARG_DATE,
 	ARG_SIZE,
 	ARG_SET,
+	ARG_SECONDS,
+	ARG_MODSEQ,
+	ARG_OBJECTID,
 };
 
 static const struct key_word {
@@ -29,20 +33,27 @@ static const struct key_word {
 } key_words[] = {
 	{ "ALL", SEARCH_ALL, ARG_NONE, 0, false, NULL },
 	{ "ANSWERED", SEARCH_FLAG, ARG_NONE, FLAG_ANSWERED, false, NULL },
-	{ "BCC", SEARCH_HEADER, ARG_TEXT, 0, false, "Bcc" },
+	{ "BCC", SEARCH_ADDRESS, ARG_TEXT, 0, false, "Bcc" },
 	{ "BEFORE", SEARCH_BEFORE, ARG_DATE, 0, false, NULL },
 	{ "BODY", SEARCH_BODY, ARG_TEXT, 0, false, NULL },
-	{ "CC", SEARCH_HEADER, ARG_TEXT, 0, false, "Cc" },
+	{ "CC", SEARCH_ADDRESS, ARG_TEXT, 0, false, "Cc" },
 	{ "DELETED", SEARCH_FLAG, ARG_NONE, FLAG_DELETED, false, NULL },
 	{ "DRAFT", SEARCH_FLAG, ARG_NONE, FLAG_DRAFT, false, NULL },
+	{ "EMAILID", SEARCH_EMAILID, ARG_OBJECTID, 0, false, NULL },
 	{ "FLAGGED", SEARCH_FLAG, ARG_NONE, FLAG_FLAGGED, false, NULL },
-	{ "FROM", SEARCH_HEADER, ARG_TEXT, 0, false, "From" },
+	{ "FROM", SEARCH_ADDRESS, ARG_TEXT, 0, false, "From" },
 	{ "HEADER", SEARCH_HEADER, ARG_FIELD_TEXT, 0, false, NULL },
 	{ "KEYWORD", SEARCH_KEYWORD, ARG_KEYWORD, 0, false, NULL },
 	{ "LARGER", SEARCH_LARGER, ARG_SIZE, 0, false, NULL },
+	{ "MODSEQ", SEARCH_MODSEQ, ARG_MODSEQ, 0, false, NULL },
 	{ "OLD", SEARCH_RECENT, ARG_NONE, 0, true, NULL },
+	{ "OLDER", SEARCH_OLDER, ARG_SECONDS, 0, false, NULL },
 	{ "ON", SEARCH_ON, ARG_DATE, 0, false, NULL },
 	{ "RECENT", SEARCH_RECENT, ARG_NONE, 0, false, NULL },
+	{ "SAVEDATESUPPORTED", SEARCH_ALL, ARG_NONE, 0, false, NULL },
+	{ "SAVEDBEFORE", SEARCH_SAVEDBEFORE, ARG_DATE, 0, false, NULL },
+	{ "SAVEDON", SEARCH_SAVEDON, ARG_DATE, 0, false, NULL },
+	{ "SAVEDSINCE", SEARCH_SAVEDSINCE, ARG_DATE, 0, false, NULL },
 	{ "SEEN", SEARCH_FLAG, ARG_NONE, FLAG_SEEN, false, NULL },
 	{ "SENTBEFORE", SEARCH_SENTBEFORE, ARG_DATE, 0, false, NULL },
 	{ "SENTON", SEARCH_SENTON, ARG_DATE, 0, false, NULL },
@@ -51,7 +62,8 @@ static const struct key_word {
 	{ "SMALLER", SEARCH_SMALLER, ARG_SIZE, 0, false, NULL },
 	{ "SUBJECT", SEARCH_HEADER, ARG_TEXT, 0, false, "Subject" },
 	{ "TEXT", SEARCH_TEXT, ARG_TEXT, 0, false, NULL },
-	{ "TO", SEARCH_HEADER, ARG_TEXT, 0, false, "To" },
+	{ "THREADID", SEARCH_THREADID, ARG_OBJECTID, 0, false, NULL },
+	{ "TO", SEARCH_ADDRESS, ARG_TEXT, 0, false, "To" },
 	{ "UID", SEARCH_SET, ARG_SET, 0, false, NULL },
 	{ "UNANSWERED", SEARCH_FLAG, ARG_NONE, FLAG_ANSWERED, true, NULL },
 	{ "UNDELETED", SEARCH_FLAG, ARG_NONE, FLAG_DELETED, true, NULL },
@@ -59,6 +71,7 @@ static const struct key_word {
 	{ "UNFLAGGED", SEARCH_FLAG, ARG_NONE, FLAG_FLAGGED, true, NULL },
 	{ "UNKEYWORD", SEARCH_KEYWORD, ARG_KEYWORD, 0, true, NULL },
 	{ "UNSEEN", SEARCH_FLAG, ARG_NONE, FLAG_SEEN, true, NULL },
+	{ "YOUNGER", SEARCH_YOUNGER, ARG_SECONDS, 0, false, NULL },
 };
 
 struct parse {
@@ -109,6 +122,57 @@ parse_text(struct parse *ps, struct search_node *n)
 	return true;
 }
 
+/* search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
+ * [RFC 7162 s7], behind "MODSEQ" SP. We keep one MODSEQ for all of a message: the entry is checked and ignored [s3.1.5]. */
+static bool
+parse_modseq(struct parse *ps, struct search_node *n)
+{
+	static const char *const types[] = { "priv", "shared", "all" };
+	struct slice entry, type;
+	bool known = false;
+
+	ps->p->modseq = true;
+	if (cur_peek(ps->c) != '"')
+		return parse_number64(ps->c, &n->number);
+	if (!parse_string(ps->c, ps->a, &entry))
+		return false;
+	if (!slice_starts_nocase(entry, SLICE("/flags/")))
+		return cur_fail(ps->c, "\"/flags/FLAG\"");
+	if (!cur_space(ps->c) || !parse_atom(ps->c, &type))
+		return false;
+	for (size_t i = 0; i < 3; i++)
+		known = known || slice_eq_nocase(type, slice_str(types[i]));
+	if (!known)
+		return cur_fail(ps->c, "priv, shared or all");
+	return cur_space(ps->c) && parse_number64(ps->c, &n->number);
+}
+
+/* objectid = 1*255(ALPHA / DIGIT / "_" / "-")                         [RFC 8474 s7] */
+static bool
+parse_objectid(struct parse *ps, struct search_node *n)
+{
+	if (!parse_atom(ps->c, &n->name))
+		return false;
+	for (size_t i = 0; i < n->name.len; i++) {
+		uint8_t ch = ascii_lower(n->name.ptr[i]);
+
+		if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-'))
+			return cur_fail(ps->c, "objectid");
+	}
+	return n->name.len <= OBJECTID_MAX || cur_fail(ps->c, "objectid");
+}
+
+static bool
+parse_seconds(struct parse *ps, struct search_node *n)
+{
+	uint32_t seconds;
+
+	if (!parse_nz_number(ps->c, &seconds))
+		return false;
+	n->number = seconds;
+	return true;
+}
+
 static bool
 parse_argument(struct parse *ps, enum argument arg, struct search_node *n)
 {
@@ -136,6 +200,12 @@ parse_argument(struct parse *ps, enum argument arg, struct search_node *n)
 	case ARG_SET:
 		n->set_is_uids = true;
 		return parse_sequence_set(ps->c, ps->a, &n->set);
+	case ARG_SECONDS:
+		return parse_seconds(ps, n);
+	case ARG_MODSEQ:
+		return parse_modseq(ps, n);
+	case ARG_OBJECTID:
+		return parse_objectid(ps, n);
 	}
 	return false;
 }
@@ -144,7 +214,7 @@ static void
 note_needs(struct search_program *p, enum search_key key)
 {
 	p->needs_summary = p->needs_summary || key >= SEARCH_SENTBEFORE;
-	p->needs_place = p->needs_place || key >= SEARCH_HEADER;
+	p->needs_place = p->needs_place || key >= SEARCH_EMAILID;
 }
 
 static bool
@@ -256,28 +326,46 @@ parse_key(struct parse *ps, uint16_t parent, unsigned depth)
 	return parse_word(ps, parent, negate, depth);
 }
 
-/* search-return-opt */
+/* modifier-partial = "PARTIAL" SP partial-range, behind "PARTIAL"      [RFC 9394 s4] */
+static bool
+parse_partial(struct parse *ps)
+{
+	size_t from = ps->c->pos + 1;
+
+	if (!cur_space(ps->c) || !parse_partial_range(ps->c, &ps->p->partial))
+		return false;
+	ps->p->partial_text = slice_sub(ps->c->in, from, ps->c->pos);
+	return true;
+}
+
+/* search-return-opt [RFC 9051 s9]; of PARTIAL and ALL there may be one [RFC 9394 s3.1] */
 static bool
 parse_return_option(struct parse *ps)
 {
 	static const struct return_word {
 		const char *name;
-		unsigned    bit;
+		unsigned    bit, never_with;
 	} options[] = {
-		{ "MIN", RETURN_MIN },     { "MAX", RETURN_MAX },   { "ALL", RETURN_ALL },
-		{ "COUNT", RETURN_COUNT }, { "SAVE", RETURN_SAVE },
+		{ "MIN", RETURN_MIN, 0 },
+		{ "MAX", RETURN_MAX, 0 },
+		{ "ALL", RETURN_ALL, RETURN_PARTIAL },
+		{ "COUNT", RETURN_COUNT, 0 },
+		{ "SAVE", RETURN_SAVE, 0 },
+		{ "PARTIAL", RETURN_PARTIAL, RETURN_ALL | RETURN_PARTIAL },
 	};
 	size_t start = ps->c->pos;
 	struct slice word = take_letters(ps->c);
 
 	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-		if (slice_eq_nocase(word, slice_str(options[i].name))) {
-			ps->p->returns |= options[i].bit;
-			return true;
-		}
+		if (!slice_eq_nocase(word, slice_str(options[i].name)))
+			continue;
+		if ((ps->p->returns & options[i].never_with) != 0)
+			return cur_fail(ps->c, "either ALL or one PARTIAL");
+		ps->p->returns |= options[i].bit;
+		return options[i].bit != RETURN_PARTIAL || parse_partial(ps);
 	}
 	ps->c->pos = start;
-	return cur_fail(ps->c, "MIN, MAX, ALL, COUNT or SAVE");
+	return cur_fail(ps->c, "MIN, MAX, ALL, COUNT, SAVE or PARTIAL");
 }
 
 /* search-return-opts = SP "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")"; "()"

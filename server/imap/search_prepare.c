@@ -4,9 +4,10 @@
 #include "server/imap/search.h"
 
 #include "lib/charset.h"
+#include "lib/clock.h"
 #include "lib/text.h"
 
-/* The text in UTF-8, folded as header_decode_text and search_text_next fold what they look in. */
+/* The text in UTF-8, folded as what it is looked for in. */
 static bool
 fold_text(struct imap *im, const struct search_program *p, struct search_node *n)
 {
@@ -16,9 +17,8 @@ fold_text(struct imap *im, const struct search_program *p, struct search_node *n
 	buf_init(&utf8, 4 * SEARCH_TEXT_MAX);
 	buf_init(&folded, 32 * SEARCH_TEXT_MAX);
 	ok = charset_to_utf8(p->charset.len > 0 ? p->charset : SLICE("UTF-8"), n->text, &utf8)
-	  && text_casefold(buf_slice(&utf8), &folded);
+	  && text_searchfold(buf_slice(&utf8), &folded);
 	if (ok) {
-		search_unify(&folded, 0);
 		n->text = arena_dup(&im->arena, buf_slice(&folded));
 		ok = n->text.ptr != NULL;
 	}
@@ -34,8 +34,11 @@ prepare_node(struct imap *im, struct search_program *p, struct search_node *n)
 
 	switch (n->key) {
 	case SEARCH_SET:
+		if (!n->set_is_uids && imap_refuse_numbers(im))
+			return false;   /* [RFC 9586 s3.5] */
 		return imap_resolve_numbers(im, &n->set, n->set_is_uids, &n->uids);
 	case SEARCH_HEADER:
+	case SEARCH_ADDRESS:
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
 		if (fold_text(im, p, n))
@@ -53,9 +56,17 @@ prepare_node(struct imap *im, struct search_program *p, struct search_node *n)
 	case SEARCH_SINCE:
 	case SEARCH_LARGER:
 	case SEARCH_SMALLER:
+	case SEARCH_OLDER:
+	case SEARCH_YOUNGER:
+	case SEARCH_SAVEDBEFORE:
+	case SEARCH_SAVEDON:
+	case SEARCH_SAVEDSINCE:
+	case SEARCH_MODSEQ:
+	case SEARCH_THREADID:
 	case SEARCH_SENTBEFORE:
 	case SEARCH_SENTON:
 	case SEARCH_SENTSINCE:
+	case SEARCH_EMAILID:
 		break;
 	}
 	return true;
@@ -68,6 +79,7 @@ search_prepare(struct imap *im, struct search_program *p)
 		imap_reply(im, IMAP_NO, "[BADCHARSET (US-ASCII UTF-8)] Charset not known");
 		return false;
 	}
+	p->now = (int64_t)(clock_wall_us() / 1000000);
 	for (uint16_t i = 0; i < p->count; i++)
 		if (!prepare_node(im, p, &p->nodes[i]))
 			return false;

@@ -70,10 +70,39 @@ has_keyword(struct slice keywords, struct slice name)
 	return false;
 }
 
+static bool
+has_id(struct slice id, void (*render)(struct buf *, const struct message_row *),
+       const struct message_row *row)
+{
+	struct buf text;
+	bool same;
+
+	buf_init(&text, 256);
+	render(&text, row);
+	same = slice_eq(buf_slice(&text), id);
+	buf_fini(&text);
+	return same;
+}
+
+static void
+render_threadid(struct buf *out, const struct message_row *row)
+{
+	if (row->threadid != 0)         /* else NIL: no ObjectID is equal to it */
+		imap_out_threadid(out, row->threadid);
+}
+
+static void
+render_emailid(struct buf *out, const struct message_row *row)
+{
+	imap_out_emailid(out, row->sha256);
+}
+
 static enum search_truth
-row_truth(const struct imap *im, const struct search_node *n, const struct message_row *row)
+row_truth(const struct imap *im, const struct search_program *p, const struct search_node *n,
+	  const struct message_row *row)
 {
 	int64_t day = date_day_of(row->internaldate.sec, row->internaldate.zone_min);
+	int64_t saved = date_day_of(row->savedate.sec, row->savedate.zone_min);
 
 	switch (n->key) {
 	case SEARCH_ALL:
@@ -96,12 +125,28 @@ row_truth(const struct imap *im, const struct search_node *n, const struct messa
 		return truth_of(row->size > n->number);
 	case SEARCH_SMALLER:
 		return truth_of(row->size < n->number);
+	case SEARCH_OLDER:
+		return truth_of(row->internaldate.sec <= p->now - (int64_t)n->number);
+	case SEARCH_YOUNGER:
+		return truth_of(row->internaldate.sec >= p->now - (int64_t)n->number);
+	case SEARCH_SAVEDBEFORE:
+		return truth_of(saved < n->day);
+	case SEARCH_SAVEDON:
+		return truth_of(saved == n->day);
+	case SEARCH_SAVEDSINCE:
+		return truth_of(saved >= n->day);
+	case SEARCH_MODSEQ:
+		return truth_of(row->modseq >= n->number);
+	case SEARCH_THREADID:
+		return truth_of(has_id(n->name, render_threadid, row));
 	case SEARCH_AND:
 	case SEARCH_OR:
 	case SEARCH_SENTBEFORE:
 	case SEARCH_SENTON:
 	case SEARCH_SENTSINCE:
+	case SEARCH_EMAILID:
 	case SEARCH_HEADER:
+	case SEARCH_ADDRESS:
 	case SEARCH_BODY:
 	case SEARCH_TEXT:
 		break;
@@ -113,7 +158,7 @@ void
 search_row(const struct imap *im, struct search_program *p, const struct message_row *row)
 {
 	for (uint16_t i = 0; i < p->count; i++)
-		p->nodes[i].truth = row_truth(im, &p->nodes[i], row);
+		p->nodes[i].truth = row_truth(im, p, &p->nodes[i], row);
 }
 
 void
@@ -133,6 +178,8 @@ search_summary(struct search_program *p, const struct message_row *row,
 			n->truth = truth_of(day == n->day);
 		else if (n->key == SEARCH_SENTSINCE)
 			n->truth = truth_of(day >= n->day);
+		else if (n->key == SEARCH_EMAILID)
+			n->truth = truth_of(has_id(n->name, render_emailid, row));
 	}
 }
 

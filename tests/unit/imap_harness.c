@@ -120,7 +120,8 @@ imap_world_setup(void **state)
 		fail_msg("%s", e.text);
 	w->sasl = (struct sasl_accounts){ w, find_account };
 	w->conf.limits = (struct conf_limits){ .message_size = 1u << 20, .command_size = 65536, .bad_commands = 20,
-	                                       .auth_timeout = 120, .auth_failures = 3 };
+	                                       .auth_timeout = 120, .auth_failures = 3,
+	                                       .progress_interval = 10000 };
 	w->conf.server.unauthenticate = true;
 	w->protocol = &imap_protocol;
 	imap_world_next_stream(w, false, true, true);

@@ -63,11 +63,25 @@ static const struct search_case {
 	{ "larger", "LARGER 200", " 1 3" },
 	{ "smaller", "SMALLER 100", " 4" },
 	{ "larger is not equal", "LARGER 64 SMALLER 65", "" },
+	{ "older", "OLDER 3600", " 1 2 3 4" },
+	{ "not older", "OLDER 4294967295", "" },
+	{ "younger", "YOUNGER 3600", "" },
+	{ "younger than long", "YOUNGER 4294967295", " 1 2 3 4" },
+	{ "older needs a number", "OLDER 0", "1 BAD SEARCH: expected nz-number" },
+	{ "saved since", "SAVEDSINCE 1-Jan-2024", " 1 2 3 4" },
+	{ "saved before", "SAVEDBEFORE 1-Jan-2024", "" },
+	{ "saved on", "SAVEDON 14-Nov-2023", "" },
+	{ "save dates are kept", "SAVEDATESUPPORTED", " 1 2 3 4" },
+	{ "no such thread", "THREADID T0000000000000000", "" },
+	{ "no such mail", "EMAILID E00", "" },
+	{ "not an objectid", "EMAILID a.b", "1 BAD SEARCH: expected objectid" },
 	{ "subject decoded", "CHARSET UTF-8 SUBJECT \"CAF\xc3\x89\"", " 1" },
 	{ "subject in another charset", "CHARSET ISO-8859-1 SUBJECT {4+}\r\ncaf\xe9", " 1" },
 	{ "subject in japanese", "CHARSET UTF-8 SUBJECT {6+}\r\n\xe6\x97\xa5\xe6\x9c\xac", " 2" },
 	{ "subject", "SUBJECT pl", " 4" },
 	{ "from, case", "FROM example.com", " 1" },
+	{ "name and address", "FROM \"m=?x? <m@example.com>\"", " 1" },
+	{ "header as it stands", "HEADER From \"\\\"M=?x?\\\"\"", " 1" },
 	{ "to", "TO ben", " 1" },
 	{ "cc", "CC carl", " 1" },
 	{ "bcc", "BCC eve", " 3" },
@@ -79,6 +93,7 @@ static const struct search_case {
 	{ "body over a soft line break", "CHARSET UTF-8 BODY {6+}\r\npla\xc3\xaet", " 1" },
 	{ "body in iso-2022-jp", "CHARSET UTF-8 BODY {11+}\r\n\xe6\x97\xa5\xe6\x9c\xac Desu", " 2" },
 	{ "body in base64, folded", "CHARSET UTF-8 BODY {7+}\r\nGR\xc3\x9cSSE", " 3" },
+	{ "body without accents", "BODY cafe", " 1" },
 	{ "body not as written", "BODY R3LDv", "" },
 	{ "body has no header", "BODY plain", "" },
 	{ "body has no opaque part", "BODY opaque", "" },
@@ -102,7 +117,22 @@ static const struct search_case {
 	{ "return ranges", "RETURN (ALL) NOT 3", "* ESEARCH (TAG \"1\") ALL 1:2,4" },
 	{ "return min max count", "RETURN (COUNT MAX MIN) UNSEEN", "* ESEARCH (TAG \"1\") MIN 2 MAX 4 COUNT 3" },
 	{ "return of nothing", "RETURN (MIN MAX ALL COUNT) OLD", "* ESEARCH (TAG \"1\") COUNT 0" },
-	{ "return unknown", "RETURN (FOO) ALL", "1 BAD SEARCH: expected MIN, MAX, ALL, COUNT or SAVE" },
+	{ "partial", "RETURN (PARTIAL 2:3) ALL", "* ESEARCH (TAG \"1\") PARTIAL (2:3 2:3)" },
+	{ "partial backwards", "RETURN (partial 3:2) NOT 3", "* ESEARCH (TAG \"1\") PARTIAL (3:2 2,4)" },
+	{ "partial from the end", "RETURN (PARTIAL -1:-2) ALL", "* ESEARCH (TAG \"1\") PARTIAL (-1:-2 3:4)" },
+	{ "partial over the end", "RETURN (PARTIAL 3:9) NOT 2", "* ESEARCH (TAG \"1\") PARTIAL (3:9 4)" },
+	{ "partial over the beginning", "RETURN (PARTIAL -4:-9) ALL", "* ESEARCH (TAG \"1\") PARTIAL (-4:-9 1)" },
+	{ "partial of nothing", "RETURN (PARTIAL 5:9) ALL", "* ESEARCH (TAG \"1\") PARTIAL (5:9 NIL)" },
+	{ "partial before all", "RETURN (PARTIAL -5:-9) ALL", "* ESEARCH (TAG \"1\") PARTIAL (-5:-9 NIL)" },
+	{ "partial with others", "RETURN (COUNT PARTIAL 1:1 MIN MAX) UNSEEN",
+	  "* ESEARCH (TAG \"1\") MIN 2 MAX 4 COUNT 3 PARTIAL (1:1 2)" },
+	{ "partial and all", "RETURN (PARTIAL 1:1 ALL) ALL", "1 BAD SEARCH: expected either ALL or one PARTIAL" },
+	{ "all and partial", "RETURN (ALL PARTIAL 1:1) ALL", "1 BAD SEARCH: expected either ALL or one PARTIAL" },
+	{ "two partials", "RETURN (PARTIAL 1:1 PARTIAL 2:2) ALL", "1 BAD SEARCH: expected either ALL or one PARTIAL" },
+	{ "partial from both ends", "RETURN (PARTIAL -1:2) ALL", "1 BAD SEARCH: expected another octet" },
+	{ "partial with star", "RETURN (PARTIAL 1:*) ALL", "1 BAD SEARCH: expected nz-number" },
+	{ "partial of one number", "RETURN (PARTIAL 1) ALL", "1 BAD SEARCH: expected :" },
+	{ "return unknown", "RETURN (FOO) ALL", "1 BAD SEARCH: expected MIN, MAX, ALL, COUNT, SAVE or PARTIAL" },
 };
 
 static struct session *search_session;
@@ -182,6 +212,133 @@ test_saved(void **state)
 	rig_expect(s, "16 SEARCH $", "* SEARCH 1\r\n16 OK SEARCH completed\r\n");
 	(void)rig_send(s, "17 SEARCH RETURN (SAVE MAX) ALL");
 	rig_expect(s, "18 SEARCH $", "* SEARCH 2\r\n18 OK SEARCH completed\r\n");
+}
+
+/* PARTIAL saves what it returns, with MIN and MAX; with COUNT all is saved [RFC 9394 s3.2]. */
+static void
+test_saved_partial(void **state)
+{
+	struct session *s = search_session;
+
+	(void)state;
+	rig_expect(s, "1 SEARCH RETURN (SAVE PARTIAL 2:3) ALL",
+	           "* ESEARCH (TAG \"1\") PARTIAL (2:3 2:3)\r\n1 OK SEARCH completed\r\n");
+	rig_expect(s, "2 SEARCH $", "* SEARCH 2 3\r\n2 OK SEARCH completed\r\n");
+	(void)rig_send(s, "3 SEARCH RETURN (SAVE PARTIAL -2:-2 MIN) ALL");
+	rig_expect(s, "4 SEARCH $", "* SEARCH 1 3\r\n4 OK SEARCH completed\r\n");
+	(void)rig_send(s, "5 SEARCH RETURN (SAVE PARTIAL 2:2 MIN MAX) ALL");
+	rig_expect(s, "6 SEARCH $", "* SEARCH 1 2 4\r\n6 OK SEARCH completed\r\n");
+	(void)rig_send(s, "7 SEARCH RETURN (SAVE PARTIAL 2:2 MAX COUNT) ALL");
+	rig_expect(s, "8 SEARCH $", "* SEARCH 1 2 3 4\r\n8 OK SEARCH completed\r\n");
+	(void)rig_send(s, "9 SEARCH RETURN (SAVE PARTIAL 5:6) ALL");
+	rig_expect(s, "10 SEARCH $", "* SEARCH\r\n10 OK SEARCH completed\r\n");
+}
+
+/* A result for which there is no room is not half saved [RFC 5182 s2.5]. */
+static void
+test_not_saved(void **state)
+{
+	struct session *s = search_session;
+	struct uid_set *saved = &rig_imap(s)->view.saved;
+	size_t max = saved->max;
+
+	(void)state;
+	(void)rig_send(s, "1 SEARCH RETURN (SAVE) ALL");
+	saved->max = 1;
+	rig_expect(s, "2 SEARCH RETURN (SAVE) OR 1 3", "2 NO [NOTSAVED] The result is too large to be saved\r\n");
+	rig_expect(s, "3 SEARCH $", "* SEARCH\r\n3 OK SEARCH completed\r\n");
+	saved->max = max;
+}
+
+/* The highest MODSEQ of what is returned [RFC 7162 s3.1.6, RFC 4731 s3.2]. */
+static void
+test_modseq(void **state)
+{
+	struct session *s;
+	mail_modseq first, last;
+	char line[200], want[200];
+
+	(void)state;
+	fx_append_n(rig_inbox(), 4);
+	last = fx_store(rig_inbox(), 2, 2, STORE_ADD, FLAG_SEEN, "");
+	first = fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_SEEN, "");
+	assert_true(first > last);
+	s = rig_selected();
+	rig_imap(s)->condstore = true;
+#define FULL(m) (unsigned long long)(m)
+	(void)snprintf(line, sizeof line, "1 SEARCH MODSEQ %llu", FULL(last));
+	(void)snprintf(want, sizeof want, "* SEARCH 1 2 (MODSEQ %llu)\r\n1 OK SEARCH completed\r\n", FULL(first));
+	rig_expect(s, line, want);
+	(void)snprintf(line, sizeof line, "2 UID SEARCH MODSEQ \"/flags/\\\\seen\" all %llu", FULL(first));
+	(void)snprintf(want, sizeof want, "* SEARCH 1 (MODSEQ %llu)\r\n2 OK UID SEARCH completed\r\n", FULL(first));
+	rig_expect(s, line, want);
+	(void)snprintf(line, sizeof line, "3 SEARCH MODSEQ %llu", FULL(first + 1));
+	rig_expect(s, line, "* SEARCH\r\n3 OK SEARCH completed\r\n");
+	(void)snprintf(want, sizeof want, "* ESEARCH (TAG \"4\") MAX 2 MODSEQ %llu\r\n4 OK SEARCH completed\r\n",
+	               FULL(last));
+	rig_expect(s, "4 SEARCH RETURN (MAX) MODSEQ 1 SEEN", want);
+	(void)snprintf(want, sizeof want, "* ESEARCH (TAG \"5\") MAX 2 COUNT 2 MODSEQ %llu\r\n5 OK SEARCH completed\r\n",
+	               FULL(first));
+	rig_expect(s, "5 SEARCH RETURN (MAX COUNT) MODSEQ 0 SEEN", want);
+	(void)snprintf(want, sizeof want,
+	               "* ESEARCH (TAG \"6\") PARTIAL (-1:-1 2) MODSEQ %llu\r\n6 OK SEARCH completed\r\n", FULL(last));
+	rig_expect(s, "6 SEARCH RETURN (PARTIAL -1:-1) MODSEQ 1 SEEN", want);
+	rig_expect(s, "7 SEARCH RETURN (MIN) MODSEQ 1 DRAFT", "* ESEARCH (TAG \"7\")\r\n7 OK SEARCH completed\r\n");
+	rig_expect(s, "8 SEARCH MODSEQ \"/flags/x\" mine 1", "8 BAD SEARCH: expected priv, shared or all\r\n");
+	rig_expect(s, "9 SEARCH MODSEQ \"seen\" all 1", "9 BAD SEARCH: expected \"/flags/FLAG\"\r\n");
+	rig_end(s);
+}
+
+/* ObjectIDs as FETCH gives them; their case counts [RFC 8474 s6]. */
+static void
+test_objectids(void **state)
+{
+	struct session *s;
+	const char *said;
+	char line[200], id[100];
+
+	(void)state;
+	fx_append(rig_inbox(), SLICE("Subject: a\r\n\r\na"), 0, "");
+	fx_append(rig_inbox(), SLICE("Subject: b\r\n\r\nb"), 0, "");
+	fx_append(rig_inbox(), SLICE("Subject: a\r\n\r\na"), 0, "");
+	s = rig_selected();
+	said = strstr(rig_send(s, "1 FETCH 1 EMAILID"), "EMAILID (");
+	assert_non_null(said);
+	(void)snprintf(id, sizeof id, "%.*s", (int)strcspn(said + 9, ")"), said + 9);
+	(void)snprintf(line, sizeof line, "2 SEARCH EMAILID %s", id);
+	rig_expect(s, line, "* SEARCH 1 3\r\n2 OK SEARCH completed\r\n");
+	(void)snprintf(line, sizeof line, "3 SEARCH NOT EMAILID %s", id);
+	rig_expect(s, line, "* SEARCH 2\r\n3 OK SEARCH completed\r\n");
+	id[0] = 'e';
+	(void)snprintf(line, sizeof line, "4 SEARCH EMAILID %s", id);
+	rig_expect(s, line, "* SEARCH\r\n4 OK SEARCH completed\r\n");
+	rig_end(s);
+}
+
+static void
+test_uidonly(void **state)
+{
+	struct session *s = search_session;
+
+	(void)state;
+	rig_imap(s)->uidonly = true;
+	rig_expect(s, "1 SEARCH ALL", "1 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
+	rig_expect(s, "2 UID SEARCH 1:2", "2 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
+	rig_expect(s, "3 UID SEARCH OR SEEN 2", "3 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
+	rig_expect(s, "4 UID SEARCH UID 1:2", "* SEARCH 1 2\r\n4 OK UID SEARCH completed\r\n");
+	rig_imap(s)->uidonly = false;
+}
+
+static void
+test_charset_with_utf8(void **state)
+{
+	struct session *s = search_session;
+
+	(void)state;
+	rig_imap(s)->utf8_accept = true;
+	rig_expect(s, "1 SEARCH CHARSET UTF-8 ALL", "1 BAD CHARSET is not allowed after ENABLE UTF8=ACCEPT\r\n");
+	rig_expect(s, "2 SEARCH SUBJECT \"caf\xc3\xa9\"", "* SEARCH 1\r\n2 OK SEARCH completed\r\n");
+	rig_imap(s)->utf8_accept = false;
 }
 
 static void
@@ -296,10 +453,92 @@ test_many(void **state)
 	rig_end(s);
 }
 
+/* Headers of megabytes: a field behind all of them, and text across every cut of one that is too long to be held. */
+static void
+test_long_headers(void **state)
+{
+	struct session *s;
+	struct buf mail;
+
+	(void)state;
+	for (size_t before = 0; before < 10; before++) {
+		buf_init(&mail, 8u << 20);
+		for (unsigned i = 0; i < 30000; i++)
+			buf_printf(&mail, "X-Filler-%u: %040u\r\n", i, i);
+		buf_append_str(&mail, "X-Long: ");
+		for (unsigned i = 0; i < 12000; i++)
+			buf_append_str(&mail, "words and more words\r\n ");
+		append_dots(&mail, 30000 + before);
+		buf_append_str(&mail, "NEE DLE");
+		append_dots(&mail, 400000);
+		buf_append_str(&mail, "\r\nSubject: at the end\r\n\r\nbody\r\n");
+		assert_false(mail.failed);
+		fx_append(rig_inbox(), buf_slice(&mail), 0, "");
+		buf_fini(&mail);
+	}
+	s = rig_selected();
+	rig_expect(s, "1 SEARCH RETURN () SUBJECT \"the end\"", "* ESEARCH (TAG \"1\") ALL 1:10\r\n1 OK SEARCH completed\r\n");
+	rig_expect(s, "2 SEARCH RETURN () HEADER X-Long \".nee dle.\"", "* ESEARCH (TAG \"2\") ALL 1:10\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "3 SEARCH RETURN () TEXT \".nee dle.\"", "* ESEARCH (TAG \"3\") ALL 1:10\r\n3 OK SEARCH completed\r\n");
+	rig_expect(s, "4 SEARCH HEADER X-Filler-29999 nee", "* SEARCH\r\n4 OK SEARCH completed\r\n");
+	rig_expect(s, "5 SEARCH BODY nee", "* SEARCH\r\n5 OK SEARCH completed\r\n");
+	rig_end(s);
+}
+
+static const struct body_case {
+	const char *name;
+	const char *mail;
+	const char *keys;
+	bool        found;
+} bodies[] = {
+	{ "HTML over tags", "Content-Type: text/html\r\n\r\n<p>in<b>voi</b>ce<p>", "BODY invoice", true },
+	{ "HTML over blocks", "Content-Type: text/html\r\n\r\n<p>in</p>voice", "BODY invoice", false },
+	{ "HTML over lines", "Content-Type: text/html\r\n\r\n<p>the\r\n  invoice", "BODY \"the invoice\"", true },
+	{ "no tags", "Content-Type: text/html\r\n\r\n<table class=invoice>", "BODY invoice", false },
+	{ "no script", "Content-Type: text/html\r\n\r\n<script>invoice</script>", "TEXT invoice", false },
+	{ "HTML references", "Content-Type: text/html\r\n\r\n&uuml;ber &#228", "BODY \"ueber\"", false },
+	{ "HTML umlauts", "Content-Type: text/html\r\n\r\nSch&ouml;n", "BODY scho", true },
+	{ "tags in plain text", "Content-Type: text/plain\r\n\r\n<b>x</b>", "BODY <b>x", true },
+	{ "delivery status", "Content-Type: message/delivery-status\r\n\r\nAction: failed\r\n", "BODY failed", true },
+	{ "other types", "Content-Type: image/png\r\n\r\nfailed\r\n", "BODY failed", false },
+	{ "header type behind a comment", "Content-Type: (c) text/plain; charset=iso-8859-1\r\n\r\n\xe9t\xe9", "BODY te", true },
+	{ "folded header", "Subject: one\r\n two\r\n\r\n", "SUBJECT \"one two\"", true },
+	{ "several fields of the name", "To: a@b\r\nTo: c@d\r\n\r\n", "TO c@d", true },
+	{ "address in pieces", "From: \"X \\\"Y\\\" Z\" <a (c) @ b . org>\r\n\r\n", "FROM {16+}\r\nx \"y\" z <a@b.org", true },
+	{ "field without colon", "no colon\r\nSubject: x\r\n\r\n", "TEXT \"no colon\"", true },
+	{ "BODY has no part headers", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX-A: zebra\r\n\r\nx\r\n--b--\r\n", "BODY zebra", false },
+	{ "TEXT has part headers", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX-A: zebra\r\n\r\nx\r\n--b--\r\n", "TEXT zebra", true },
+	{ "empty text", "Subject: x\r\n\r\n", "BODY \"\" TEXT \"\"", true },
+	{ "field is not there", "Subject: x\r\n\r\n", "HEADER X-No \"\"", false },
+};
+
+static void
+test_bodies(void **state)
+{
+	struct session *s;
+	char line[300];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(bodies); i++) {
+		mail_uid uid = fx_append(rig_inbox(), slice_str(bodies[i].mail), 0, "");
+
+		s = rig_selected();
+		(void)snprintf(line, sizeof line, "1 SEARCH %s", bodies[i].keys);
+		if (strstr(rig_send(s, line), bodies[i].found ? "* SEARCH 1\r\n1 OK" : "* SEARCH\r\n1 OK") == NULL)
+			fail_msg("%s: %s", bodies[i].name, rig_send(s, line));
+		rig_end(s);
+		(void)fx_expunge(rig_inbox(), uid, uid);
+	}
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest on_set[] = {
+		cmocka_unit_test(test_saved_partial),
+		cmocka_unit_test(test_not_saved),
+		cmocka_unit_test(test_uidonly),
+		cmocka_unit_test(test_charset_with_utf8),
 		cmocka_unit_test(test_rev2_answers_esearch),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_saved),   /* expunges: the last one */
@@ -307,6 +546,10 @@ main(void)
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_across_pieces, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_modseq, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_objectids, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_long_headers, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_bodies, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(cases) + UNIT_COUNT(on_set)];
 	size_t n = 0;
