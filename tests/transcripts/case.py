@@ -10,7 +10,7 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 MAIL = os.path.join(ROOT, "mail")
 DIRECTIVES = ("mail", "login", "greeting", "tls", "config", "ctl", "deliver", "plain")
 STEP = re.compile(r"([CSW])(B|[2-9])?([-%*?&!]*):(?: (.*))?$", re.S)
-EVENTS = {"C": ("<close>", "<starttls>", "<deflate>"), "S": ("<closed>",)}
+EVENTS = {"C": ("<close>", "<starttls>", "<deflate>", "<plain>"), "S": ("<closed>",)}
 ACCOUNT = ("user", "userb", "password", "plain")
 FIELD = re.compile(r"\{\{|\{[^{}]*\}")
 

@@ -38,6 +38,9 @@ class Conn:
         if self.have:
             self.have = self.inflate.decompress(self.have)
 
+    def end_deflate(self):
+        self.deflate = self.inflate = None
+
     def send(self, data, shown=None):
         self.said.append("C%s: %s" % (self.name, show(shown or data)))
         if self.deflate:
@@ -230,7 +233,7 @@ class Player:
             del self.conns[step.conn]
             return
         try:
-            conn.start_tls() if step.event == "<starttls>" else conn.start_deflate()
+            {"<starttls>": conn.start_tls, "<deflate>": conn.start_deflate, "<plain>": conn.end_deflate}[step.event]()
         except (OSError, zlib.error) as e:
             raise Flaw(step.line, "%s: %s" % (step.event, e)) from None
 
