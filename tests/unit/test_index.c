@@ -145,6 +145,24 @@ test_messages_before_their_mailbox(void **state)
 	assert_int_equal(number("SELECT count(*) FROM message"), 1);
 }
 
+/* Records of the first releases say no thread: they stay without one, and nothing joins them. */
+static void
+test_messages_older_than_threads(void **state)
+{
+	struct record_message old = one;
+
+	(void)state;
+	old.threadid = 0;
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(2, mailbox(2, 1, "INBOX")), RC_OK);
+	assert_int_equal(apply(3, blob(50)), RC_OK);
+	assert_int_equal(apply(4, messages(2, 1, &old)), RC_OK);
+	assert_int_equal(number("SELECT threadid FROM message"), 0);
+	assert_int_equal(number("SELECT count(*) FROM thread"), 0);
+	assert_int_equal(apply(5, messages(2, 2, &one)), RC_OK);
+	assert_int_equal(number("SELECT count(*) FROM thread WHERE account=1 AND thread=3 AND own"), 1);
+}
+
 /* Its mailbox never comes: dropped and told. */
 static void
 test_messages_without_mailbox(void **state)
@@ -223,6 +241,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_older_records_are_skipped), CASE(test_messages_before_their_mailbox),
+		CASE(test_messages_older_than_threads),
 		CASE(test_messages_without_mailbox), CASE(test_names_that_clash), CASE(test_lost_blob_and_wrong_counters),
 		CASE(test_nonsense_is_refused),
 	};
