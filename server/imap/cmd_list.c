@@ -221,7 +221,7 @@ out_node(struct imap *im, const struct list_args *args, const struct list_node *
 	list_out_attributes(out, attributes_of(args, node), node->box);
 	buf_append_str(out, ") \"/\" ");
 	imap_out_mailbox(im, node->name);
-	if (!args->lsub && args->query.recursive && node->child_selected)
+	if (!args->lsub && node->child_selected)      /* only with RECURSIVEMATCH */
 		list_out_childinfo(out, &args->query);
 	buf_append_str(out, "\r\n");
 	if (args->status != 0 && node->box != NULL && node->selected)
