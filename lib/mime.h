@@ -129,6 +129,7 @@ enum mime_form {
 	MIME_FORM_BODY = 1,             /* BODY: without extension data */
 	MIME_FORM_FLAT_GLOBAL = 2,      /* message/global as any other type, without what is in it [RFC 3501] */
 	MIME_FORM_UTF8 = 4,             /* as mime_quote_utf8 */
+	MIME_FORM_DECODED = 8,          /* values of extended parameters in UTF-8, undone from RFC 2231 [RFC 9051 s7.5.2] */
 };
 /* False if it is not a BODYSTRUCTURE or out has no room. Linear. */
 bool mime_render_structure(struct slice bodystructure, unsigned forms, struct buf *out);

@@ -6,6 +6,8 @@
  */
 #include "lib/mime.h"
 
+#include "lib/mime_render.h"
+#include "lib/rfc2231.h"
 #include "lib/text.h"
 
 #define DEPTH_MAX  (2u * MIME_DEPTH_MAX + 10u)  /* lists within lists: two a level and some for parameters */
@@ -197,13 +199,103 @@ skip_values(struct walk *w, size_t n)
 	return true;
 }
 
-/* The extension data up to the end of this list; BODY has none. */
+/* --- parameters --- */
+
+/* The content of a string as written. */
 static bool
-end_body(struct walk *w)
+take_string(struct slice wire, struct buf *out)
 {
-	while (peek(w) == ' ')
-		if (!((w->forms & MIME_FORM_BODY) != 0 ? skip_values(w, 1) : copy_values(w, 1)))
+	if (wire.len > 0 && wire.ptr[0] == '{')
+		return buf_append_slice(out, slice_sub(wire, slice_find_byte(wire, '\n') + 1, wire.len));
+	for (size_t i = 1; i + 1 < wire.len; i++) {
+		if (wire.ptr[i] == '\\')
+			i++;
+		buf_append_byte(out, wire.ptr[i]);
+	}
+	return !out->failed;
+}
+
+/* The value of an extended parameter as UTF-8: its charset and percent signs undone. */
+static bool
+append_decoded(struct walk *w, struct slice wire)
+{
+	struct param p = { .name = SLICE("*") };
+	struct buf raw, text;
+	bool ok;
+
+	buf_init(&raw, wire.len);
+	buf_init(&text, 4 * wire.len + 16);
+	ok = take_string(wire, &raw);
+	p.value = buf_slice(&raw);
+	ok = ok && param_decode(&p, &text);
+	if (ok && fits_utf8_quoted(buf_slice(&text)))
+		append_quoted(w->out, buf_slice(&text));
+	else if (ok)
+		mime_render_nstring(w->out, text.len > 0 ? buf_slice(&text) : SLICE(""));
+	buf_fini(&raw);
+	buf_fini(&text);
+	return ok && !w->out->failed;
+}
+
+/* string SP string; of an extended parameter the name ends in "*". */
+static bool
+copy_param(struct walk *w)
+{
+	size_t from = w->at;
+	struct slice name, value;
+
+	if (!copy_value(w) || !copy_byte(w, ' '))
+		return false;
+	name = slice_sub(w->in, from, w->at - 1);
+	if (!slice_ends_nocase(name, SLICE("*\"")))
+		return copy_value(w);
+	from = w->at;
+	if (!skip_scalar(w))
+		return false;
+	value = slice_sub(w->in, from, w->at);
+	return append_decoded(w, value);
+}
+
+/* body-fld-param; "convert to UTF-8, concatenate, and return the resulting value as a parameter foo*"
+ * [RFC 9051 s7.5.2] */
+static bool
+copy_params(struct walk *w)
+{
+	if ((w->forms & MIME_FORM_DECODED) == 0 || peek(w) != '(')
+		return copy_value(w);
+	w->at++;
+	buf_append_byte(w->out, '(');
+	do {
+		if (!copy_param(w))
 			return false;
+	} while (copy_byte(w, ' '));
+	return copy_byte(w, ')');
+}
+
+/* body-fld-dsp = "(" string SP body-fld-param ")" / nil */
+static bool
+copy_disposition(struct walk *w)
+{
+	if (!copy_byte(w, '('))
+		return copy_value(w);
+	return copy_value(w) && copy_byte(w, ' ') && copy_params(w) && copy_byte(w, ')');
+}
+
+/* The extension data up to the end of this list; BODY has none. Of a multipart parameters come first, of others MD5;
+ * then both have the disposition. */
+static bool
+end_body(struct walk *w, bool multipart)
+{
+	bool (*const copy[])(struct walk *) = { multipart ? copy_params : copy_value, copy_disposition };
+
+	for (size_t i = 0; peek(w) == ' '; i++) {
+		if ((w->forms & MIME_FORM_BODY) != 0) {
+			if (!skip_values(w, 1))
+				return false;
+		} else if (!copy_byte(w, ' ') || !(i < 2 ? copy[i](w) : copy_value(w))) {
+			return false;
+		}
+	}
 	return copy_byte(w, ')');
 }
 
@@ -219,7 +311,7 @@ copy_single(struct walk *w, size_t depth)
 	if (!copy_value(w) || !copy_values(w, 1))
 		return false;
 	media = slice_sub(w->in, from, w->at);
-	if (!copy_values(w, 5))
+	if (!copy_byte(w, ' ') || !copy_params(w) || !copy_values(w, 4))
 		return false;
 	if (slice_eq_nocase(media, GLOBAL) && (w->forms & MIME_FORM_FLAT_GLOBAL) != 0) {
 		if (!skip_values(w, 3))
@@ -231,7 +323,7 @@ copy_single(struct walk *w, size_t depth)
 		if (!copy_values(w, 1))
 			return false;
 	}
-	return end_body(w);
+	return end_body(w, false);
 }
 
 /* body = "(" (body-type-1part / body-type-mpart) ")" [RFC 9051 s9] */
@@ -245,7 +337,7 @@ copy_body(struct walk *w, size_t depth)
 	while (peek(w) == '(')
 		if (!copy_body(w, depth - 1))
 			return false;
-	return copy_values(w, 1) && end_body(w);
+	return copy_values(w, 1) && end_body(w, true);
 }
 
 bool

@@ -43,7 +43,8 @@ set_envelope(struct imap *im, struct fetch *f)
 }
 
 /* message/global is nested for sessions that know it [RFC 9051 s7.5.2, RFC 9755 s6]; the grammar of RFC
- * 3501 has no such form, so others get it as they get any type. */
+ * 3501 has no such form, so others get it as they get any type. Extended parameters are decoded for IMAP4rev2 alone:
+ * clients of IMAP4rev1 know "filename*" as what the message has, and decode it themselves. */
 static void
 set_structure(struct imap *im, struct fetch *f, unsigned forms)
 {
@@ -52,6 +53,8 @@ set_structure(struct imap *im, struct fetch *f, unsigned forms)
 		forms |= MIME_FORM_UTF8;
 	else if (mime_has_global(f->rest))
 		forms |= MIME_FORM_FLAT_GLOBAL;
+	if (im->rev2)
+		forms |= MIME_FORM_DECODED;
 	buf_reset(&f->rendered);
 	if (forms != 0 && mime_render_structure(f->rest, forms, &f->rendered))
 		f->rest = buf_slice(&f->rendered);

@@ -195,6 +195,29 @@ test_utf8_forms(void **state)
 	rig_end(s);
 }
 
+/* Extended parameters: as in the message, or in UTF-8 for IMAP4rev2. */
+static void
+test_parameters(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append(rig_inbox(), SLICE("Content-Type: a/b; name*=utf-8''%C3%A9%22; x=\"*\"\r\n"
+	                             "Content-Disposition: inline; filename*0*=iso-8859-1'de'%E9; filename*1=b\r\n\r\n"),
+	          FLAG_SEEN, "");
+	s = rig_selected();
+	rig_expect(s, "1 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE (\"a\" \"b\" (\"name*\" \"utf-8''%C3%A9%22\" \"x\" "
+	           "\"*\") NIL NIL \"7BIT\" 0 NIL (\"inline\" (\"filename*\" \"iso-8859-1'de'%E9b\")) NIL NIL))\r\n"
+	           "1 OK FETCH completed\r\n");
+	rig_imap(s)->rev2 = rig_imap(s)->utf8 = true;
+	rig_expect(s, "2 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE (\"a\" \"b\" (\"name*\" \"\xc3\xa9\\\"\" \"x\" "
+	           "\"*\") NIL NIL \"7BIT\" 0 NIL (\"inline\" (\"filename*\" \"\xc3\xa9" "b\")) NIL NIL))\r\n"
+	           "2 OK FETCH completed\r\n");
+	rig_expect(s, "3 FETCH 1 BODY", "* 1 FETCH (BODY (\"a\" \"b\" (\"name*\" \"\xc3\xa9\\\"\" \"x\" \"*\") NIL NIL \"7BIT\" 0))\r\n"
+	           "3 OK FETCH completed\r\n");
+	rig_end(s);
+}
+
 /* Decoded content with a NUL is a literal8, exact; without, a literal. Other data never have a
  * NUL. */
 static void
@@ -525,6 +548,7 @@ main(void)
 	static const struct CMUnitTest others[] = {
 		cmocka_unit_test_setup_teardown(test_nul, sections_setup, sections_teardown),
 		cmocka_unit_test_setup_teardown(test_utf8_forms, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_parameters, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_binary_line_ends, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_unknown_cte, sections_setup, sections_teardown),
 		cmocka_unit_test_setup_teardown(test_seen, rig_setup, rig_teardown),
