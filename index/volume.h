@@ -178,7 +178,8 @@ MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox, cons
 /* The members of `uids` that exist and came or changed later than `since` (modseq > since), into *out, which the caller
  * has initialised and which is emptied first: FETCH CHANGEDSINCE, SEARCH MODSEQ, QRESYNC with a set. Their rows are then
  * read with volume_read_messages. Costs as many rows as have changed or as are members, whichever are fewer, at about
- * 1 us each: a step that asks of a large set asks of a piece of it at a time. RC_LIMIT: more ranges than fit. RC_NOT_FOUND: no such mailbox. */
+ * 1 us each: a step that asks of a large set asks of a piece of it at a time. RC_LIMIT: more ranges than fit.
+ * RC_NOT_FOUND: no such mailbox. */
 MUST_USE enum rc volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
                                      struct uid_set *out, struct err *e);
 
