@@ -50,6 +50,7 @@ static const struct capability {
 	bool      (*when)(const struct imap *im);
 } capabilities[] = {
 	{ "IMAP4rev1", ANY_TIME, NULL },
+	{ "IMAP4rev2", ANY_TIME, NULL },
 	{ "LITERAL+", ANY_TIME, NULL },
 	{ "LITERAL-", AFTER_LOGIN, hides_literal_plus },
 	{ "SASL-IR", ANY_TIME, NULL },
@@ -65,6 +66,9 @@ static const struct capability {
 	{ "UNSELECT", AFTER_LOGIN, NULL },
 	{ "UIDPLUS", AFTER_LOGIN, NULL },
 	{ "MOVE", AFTER_LOGIN, NULL },
+	{ "CONDSTORE", AFTER_LOGIN, NULL },
+	{ "QRESYNC", AFTER_LOGIN, NULL },
+	{ "UIDONLY", AFTER_LOGIN, NULL },
 	{ "ESEARCH", AFTER_LOGIN, NULL },
 	{ "SEARCHRES", AFTER_LOGIN, NULL },
 	{ "WITHIN", AFTER_LOGIN, NULL },

@@ -36,6 +36,8 @@ prepare_node(struct imap *im, struct search_program *p, struct search_node *n)
 	case SEARCH_SET:
 		if (!n->set_is_uids && imap_refuse_numbers(im))
 			return false;   /* [RFC 9586 s3.5] */
+		/* Not even with UID SEARCH [RFC 9051 s7.5.1, RFC 7162 s3.2.10.2]. */
+		im->no_expunge = im->no_expunge || !n->set_is_uids;
 		return imap_resolve_numbers(im, &n->set, n->set_is_uids, &n->uids);
 	case SEARCH_HEADER:
 	case SEARCH_ADDRESS:

@@ -24,7 +24,7 @@
 /* ---- before login ---- */
 
 PLAY_RAW(test_greeting_and_logout,
-	{ "", "* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS AUTH=PLAIN<*>] Restante ready\r\n" },
+	{ "", "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS AUTH=PLAIN<*>] Restante ready\r\n" },
 	{ "a NOOP\r\n", "a OK NOOP completed\r\n" },
 	{ "a CAPABILITY\r\n", "* CAPABILITY IMAP4rev1 <*>\r\na OK CAPABILITY completed\r\n" },
 	{ "a LOGOUT\r\n", "* BYE Logging out\r\na OK LOGOUT completed\r\n" },
@@ -89,11 +89,11 @@ static void
 test_no_plaintext(void **state)
 {
 	static const struct imap_exchange x[] = {
-		{ "", "* OK [CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS LOGINDISABLED] <*>\r\n" },
+		{ "", "* OK [CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE STARTTLS LOGINDISABLED] <*>\r\n" },
 		{ "a LOGIN anna secret\r\n", "a NO [PRIVACYREQUIRED] Passwords are taken under TLS only\r\n" },
 		{ "a AUTHENTICATE PLAIN\r\n", "a NO [PRIVACYREQUIRED] Passwords are taken under TLS only\r\n" },
 		{ "b STARTTLS\r\nevil NOOP\r\n", "b OK Begin TLS negotiation now\r\n<*>" },
-		{ "c CAPABILITY\r\n", "* CAPABILITY IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN<*>\r\nc OK <*>\r\n" },
+		{ "c CAPABILITY\r\n", "* CAPABILITY IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE AUTH=PLAIN<*>\r\nc OK <*>\r\n" },
 		{ "c STARTTLS\r\n", "c BAD TLS is on already\r\n" },
 		{ "d LOGIN anna secret\r\n", "d OK <*>\r\n" },
 	};
