@@ -34,6 +34,7 @@ KINDS = [
     Kind("whole",    True,  "",       True,  False, True,  False),
 ]
 USER = "model"
+OF_ALL = ["Archive", "Drafts", "Junk", "Sent", "Trash"]
 LOG_LINES = 40
 CAPABILITY = {"rev2": "IMAP4rev2", "condstore": "CONDSTORE", "qresync": "QRESYNC", "uidonly": "UIDONLY",
               "compress": "COMPRESS=DEFLATE"}
@@ -119,6 +120,16 @@ class World:
             c.line()
             c.cmd("LOGIN %s secret" % self.user)
             return c.cmd(text)
+
+    def check_names(self):
+        """LIST names the oracle's mailboxes, and those that every account has."""
+        listed = [re.fullmatch(rb'\* LIST \([^)]*\) "/" "?([^"]*)"?', line) for line in self.by_the_way('LIST "" *')[:-1]]
+        if None in listed:
+            raise Wrong("LIST: not understood")
+        names = sorted(m.group(1).decode() for m in listed)
+        mine = sorted([self.encode(self.sessions[0], n) for n in self.oracle.names] + OF_ALL)
+        if names != mine:
+            raise Wrong("LIST gives %r, they are %r" % (names, mine))
 
     def learn_epoch(self):
         """The first change after a start has the new epoch in its MODSEQ, and it is higher than the one before."""
@@ -221,6 +232,7 @@ class World:
             for path in glob.glob(os.path.join(self.server.dir, "volumes", "*", "index.db*")):
                 os.unlink(path)
         self.server.start()
+        self.check_names()
         self.learn_epoch()
 
     def expect_end(self, s):
@@ -274,6 +286,7 @@ class World:
 
     def finish(self):
         """All come back once more, and all agree."""
+        self.check_names()
         for s in self.sessions:
             self.acting = s
             if s.conn is None:
