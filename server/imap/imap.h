@@ -237,8 +237,8 @@ bool parse_nz_number(struct cursor *c, uint32_t *out);
 #define IMAP_NAME_OF_NONE SLICE("\x7f")
 /* A mailbox name to UTF-8 NFC: modified UTF-7 undone unless im->utf8, INBOX folded, trailing "/" kept. */
 bool parse_mailbox(struct imap *im, struct cursor *c, struct slice *out);
-/* The same; *given is the name in UTF-8 as the client wrote it when that was not in NFC, for OLDNAME [RFC 9051
- * s6.3.9.7]; else its ptr is NULL. */
+/* The same; *given is the name in UTF-8 as the client wrote it when that was not the mailbox's own form (not in NFC, or
+ * INBOX in another case), for OLDNAME [RFC 9051 s6.3.9.7, s8]; else its ptr is NULL. */
 bool parse_mailbox_given(struct imap *im, struct cursor *c, struct slice *out, struct slice *given);
 /* A pattern of LIST as on the wire; imap_name_from_wire makes it comparable with names. */
 bool parse_list_mailbox(struct cursor *c, struct arena *a, struct slice *out);

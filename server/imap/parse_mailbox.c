@@ -72,7 +72,6 @@ name_from_wire(struct imap *im, struct cursor *c, struct slice wire, struct slic
 		ok = out->ptr != NULL || cur_fail(c, "shorter command (memory limit)");
 	}
 	if (ok && given != NULL) {
-		fold_inbox(&utf8);      /* another case of INBOX is no other form of it */
 		*given = SLICE_NONE;
 		if (!slice_eq(buf_slice(&utf8), *out))
 			*given = arena_dup(&im->arena, buf_slice(&utf8));

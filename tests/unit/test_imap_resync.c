@@ -118,7 +118,7 @@ test_rev2_select(void **state)
 	       "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags are kept\r\n"
 	       "* 1 EXISTS\r\n* OK [UIDVALIDITY <v>] UIDs are valid\r\n* OK [UIDNEXT 2] Predicted next UID\r\n"
 	       "* OK [MAILBOXID (M<m>)] The mailbox, whatever its name\r\n"
-	       "* OK [HIGHESTMODSEQ <0>] Highest\r\n* LIST (\\HasNoChildren) \"/\" INBOX\r\n"
+	       "* OK [HIGHESTMODSEQ <0>] Highest\r\n* LIST (\\HasNoChildren) \"/\" INBOX (\"OLDNAME\" (inbox))\r\n"
 	       "2 OK [READ-WRITE] SELECT completed\r\n");
 	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, rig_account, "caf\xc3\xa9", ""), RC_OK);
 	assert_non_null(strstr(rig_send(s, "3 EXAMINE \"cafe\xcc\x81\""),
