@@ -54,6 +54,27 @@ def test_users(online):
         assert "INBOX" in s.ctl("mailbox", "list", "anna")
 
 
+@pytest.mark.parametrize("online", [True, False], ids=["online", "offline"])
+def test_hidden_capabilities(online):
+    with Server({"anna": "secret", "boris": "secret"}) as s:
+        if online:
+            s.start()
+        assert s.ctl("user", "hide", "anna", "idle", "MOVE") == "anna: hides IDLE MOVE\n"
+        s.ctl("user", "hide", "anna", "AUTH=PLAIN", expect=1)
+        s.ctl("user", "hide", "anna", expect=2)
+        s.ctl("user", "unhide", "anna", expect=2)
+        if not online:
+            s.start()
+        anna, boris = s.imap("anna", "secret"), s.imap("boris", "secret")
+        shown = anna.capability()[1][0].split()
+        assert b"IDLE" not in shown and b"MOVE" not in shown and b"UIDPLUS" in shown
+        assert b"MOVE" in boris.capability()[1][0].split()
+        assert json.loads(s.ctl("user", "show", "--json", "anna"))["hidden"] == ["IDLE", "MOVE"]
+        assert s.ctl("user", "unhide", "anna", "move") == "anna: hides IDLE\n"
+        assert s.ctl("user", "unhide", "--all", "anna") == "anna: nothing is hidden\n"
+        assert b"MOVE" in s.imap("anna", "secret").capability()[1][0].split()
+
+
 def test_passwords_are_never_stored_in_clear():
     with Server({"anna": "correct-horse-battery"}) as s:
         for root, _, files in os.walk(s.dir):

@@ -358,6 +358,26 @@ def test_quota(shared):
     shared.deliver(["quota"], message("fits again", size=9000))
 
 
+def test_message_quota(shared):
+    shared.add_user("few")
+    assert shared.ctl("quota", "set", "few", "--messages", "2", "0") == "few: quota 2 messages\n"
+    shared.deliver(["few"], message("one"))
+    with shared.raw("lmtp") as c:
+        c.reply()
+        say(c, "LHLO x", "250")
+        say(c, "MAIL FROM:<a@b.example>", "250")
+        say(c, "RCPT TO:<few>", "250")
+        shared.deliver(["few"], message("two"))
+        say(c, "DATA", "354")
+        c.send(message("three") + ".\r\n")
+        assert c.reply().startswith(b"452 4.2.2")
+        say(c, "MAIL FROM:<a@b.example>", "250")
+        say(c, "RCPT TO:<few>", "452 4.2.2")
+    assert "\t2 messages\t" in shared.ctl("quota", "show", "few")
+    shared.ctl("quota", "set", "few", "--messages", "0", "0")
+    shared.deliver(["few"], message("three"))
+
+
 def test_too_big_a_message():
     with Server({"anna": "x-secret"}, conf_edit=lambda t: set_limit(t, "message_size", "100K")) as s:
         s.start()
