@@ -17,7 +17,9 @@ SANITIZED_OPERATIONS = 700
 
 
 def seeds():
-    return [int(os.environ["MODEL_SEED"])] if "MODEL_SEED" in os.environ else [1, random.SystemRandom().randrange(1 << 31)]
+    if "MODEL_SEED" in os.environ:
+        return [int(os.environ["MODEL_SEED"])]
+    return [1, random.SystemRandom().randrange(1 << 31)]
 
 
 def is_slow(server):

@@ -1,8 +1,9 @@
-"""What a client may do next, and what must come of it. Each operation takes (world, session, rng); some need a message."""
+"""What a client may do next, and what must come of it. Each operation takes (world, session, rng)."""
 
 from .wire import Condition, Esearch, Fetch, Search, Status, Vanished, Wrong, format_set, parse_set
 
-FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "\\Deleted", "\\Deleted", "$Forwarded", "work", "later", "k1", "k2"]
+FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "\\Deleted", "\\Deleted", "$Forwarded", "work", "later", "k1",
+         "k2"]
 NAMES = ["INBOX", "first", "second", "third", "tree", "tree/leaf", "tree/twig", "日本"]
 MAILBOX_MAX = 30
 CROWD = 700             # one mailbox has about so many: what is told of them comes in pieces
@@ -276,7 +277,7 @@ def search(world, s, rng):
     key = "KEYWORD k1" if flag == "k1" else flag[1:].upper()
     found = {slot.uid for slot in s.slots if slot.uid in s.box.messages and flag in s.message(slot.uid).flags}
     modseq = None
-    if s.aware and world.search_modseq and rng.random() < 0.6:
+    if s.aware and rng.random() < 0.6:
         modseq = old_modseq(s, rng)
         key = "MODSEQ %d" % modseq
         found = {slot.uid for slot in s.slots

@@ -1,7 +1,7 @@
 """What the mailboxes hold, and held at every MODSEQ: the law that servers and clients are compared with.
 
-A mailbox's next MODSEQ is max(last + 1, epoch * 2^32); the epoch goes up with each start of the server. A message is known
-by its UID; its `modseq` names its state, since no MODSEQ is given to two states.
+A mailbox's next MODSEQ is max(last + 1, epoch * 2^32); the epoch goes up with each start of the server. A message is
+known by its UID; its `modseq` names its state, since no MODSEQ is given to two states.
 """
 
 SYSTEM = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")

@@ -1,8 +1,8 @@
 """The same clients at once, each in a thread of its own, over a few mailboxes; the server may be killed in between.
 
-Nobody knows the order in which things happen, so what is checked is what holds in any order: UIDs, UIDNEXT, MODSEQs and
-HIGHESTMODSEQ never go back, also from one connection to the next; no MODSEQ names two states; no UID is given twice or comes
-back; and when all is quiet, each client's picture is the mailbox's.
+Nobody knows the order in which things happen, so what is checked is what holds in any order: UIDs, UIDNEXT, MODSEQs
+and HIGHESTMODSEQ never go back, also from one connection to the next; no MODSEQ names two states; no UID is given
+twice or comes back; and when all is quiet, each client's picture is the mailbox's.
 """
 
 import collections
@@ -15,8 +15,8 @@ import time
 from harness import PATIENCE_S, Server
 
 from .oracle import flags_after
-from .wire import (Closed, Condition, Connection, Esearch, Fetch, Number, Search, Vanished, Wrong, format_set, parse_fetch_items,
-                   parse_set)
+from .wire import (Closed, Condition, Connection, Esearch, Fetch, Number, Search, Vanished, Wrong, format_set,
+                   parse_fetch_items, parse_set)
 from .world import KINDS, kind_as_can
 
 BOXES = ("INBOX", "left", "right")
@@ -277,7 +277,7 @@ class Client(threading.Thread):
             untagged, _ = self.op("UID SEARCH ALL")
             for r in untagged:
                 if isinstance(r, (Search, Esearch)):
-                    found = r.numbers if isinstance(r, Search) else parse_set(r.items["ALL"]) if "ALL" in r.items else []
+                    found = r.numbers if isinstance(r, Search) else parse_set(r.items.get("ALL", ""))
                     for slot, uid in zip(self.slots, found):
                         slot.uid = uid
         else:

@@ -1,5 +1,5 @@
-"""One client. It believes what it is told and nothing else, as a real one does; after each command its picture is compared
-with the oracle, and each response must be true and have a reason."""
+"""One client. It believes what it is told and nothing else, as a real one does; after each command its picture is
+compared with the oracle, and each response must be true and have a reason."""
 
 import collections
 import time
@@ -7,8 +7,7 @@ import time
 from harness import PATIENCE_S
 
 from .oracle import flags_after
-from .wire import (Closed, Condition, Connection, Fetch, Flags, Number, Search, Esearch, Status, Vanished, Words, Wrong,
-                   format_set, parse_set)
+from .wire import Closed, Condition, Connection, Fetch, Flags, Number, Vanished, Words, Wrong, format_set
 
 # rev2, qresync, uidonly: enabled after login; condstore: "", "enable", "select", or "late": by the first command that
 # happens to use a MODSEQ; partial: keeps only some messages.

@@ -1,7 +1,7 @@
 """One IMAP connection and a strict parser of responses.
 
-Each response becomes one small tuple. What is not in the grammar here is a failure, so that nothing a server says goes by
-unseen: add it here when a test makes the server say it.
+Each response becomes one small tuple. What is not in the grammar here is a failure, so that nothing a server says goes
+by unseen: add it here when a test makes the server say it.
 """
 
 import collections
@@ -44,7 +44,7 @@ STATUS_ITEMS = {"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE
 def parse_set(text):
     """The numbers of a sequence-set without "*", ascending and each once, as our server writes them."""
     out = []
-    for part in text.split(","):
+    for part in text.split(",") if text else ():
         first, _, last = part.partition(":")
         a, b = int(first), int(last or first)
         if not (0 < a <= b) or (last and a == b) or (out and a <= out[-1]):

@@ -1,8 +1,8 @@
 """One run: a server, its clients, a seed. The same seed and number of operations give the same commands again.
 
-Operations go one at a time, so that the oracle knows each outcome; sessions that did not act are told when they next do,
-those in IDLE at once. Now and then the server is ended or killed, and sometimes its index removed: all that a client was
-told before must hold after.
+Operations go one at a time, so that the oracle knows each outcome; sessions that did not act are told when they next
+do, those in IDLE at once. Now and then the server is ended or killed, and sometimes its index removed: all that a
+client was told before must hold after.
 """
 
 import base64
@@ -11,14 +11,13 @@ import glob
 import os
 import random
 import re
-import smtplib
 
 from harness import Server, send
 
 from . import operations
 from .oracle import Oracle
 from .session import Kind, Session
-from .wire import Closed, Condition, Status, Wrong
+from .wire import Closed, Condition, Wrong
 
 #                 name        rev2 condstore  qresync uidonly compress partial
 KINDS = [
@@ -78,7 +77,6 @@ class World:
         self.by_the_way("CREATE probe")
         self.oracle.create("probe")
         self.learn_epoch()
-        self.search_modseq = self.probe_search()
         inbox = self.oracle.create("INBOX")
         inbox.highest = 1               # of an earlier epoch
         inbox.append([], "c0")
@@ -95,14 +93,6 @@ class World:
             words = set(c.cmd("CAPABILITY")[0].decode().split())
             # What can be enabled is tried also while it is not advertised.
             return words | set(c.cmd("ENABLE IMAP4rev2 CONDSTORE QRESYNC UIDONLY")[0].decode().split())
-
-    def probe_search(self):
-        with self.server.raw("imap") as c:
-            c.line()
-            c.cmd("LOGIN %s secret" % self.user)
-            c.cmd("EXAMINE INBOX")
-            c.send("x SEARCH MODSEQ 1\r\n")
-            return c.imap_until(b"x")[-1].startswith(b"x OK")
 
     def crowd(self):
         made = [operations.make_message(self) for _ in range(operations.CROWD)]
@@ -123,7 +113,8 @@ class World:
 
     def check_names(self):
         """LIST names the oracle's mailboxes, and those that every account has."""
-        listed = [re.fullmatch(rb'\* LIST \([^)]*\) "/" "?([^"]*)"?', line) for line in self.by_the_way('LIST "" *')[:-1]]
+        lines = self.by_the_way('LIST "" *')[:-1]
+        listed = [re.fullmatch(rb'\* LIST \([^)]*\) "/" "?([^"]*)"?', line) for line in lines]
         if None in listed:
             raise Wrong("LIST: not understood")
         names = sorted(m.group(1).decode() for m in listed)
