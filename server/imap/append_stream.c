@@ -14,7 +14,8 @@
 #include "lib/clock.h"
 #include "server/imap/private.h"
 
-#define MULTI_BYTES (32u << 20)         /* of all messages of a command but the last: they wait in memory */
+/* Of all messages of a command but the last: they wait in memory. */
+#define MULTI_BYTES (32u << 20)
 
 struct append_item {
 	struct append_item *next;
@@ -64,7 +65,8 @@ push_item(struct imap *im, struct append_stream *st, struct cursor *c)
 	struct append_item *item = arena_zalloc(&im->arena, sizeof *item);
 
 	if (item == NULL || st->count == st->count_max) {
-		cur_fail(c, st->count_max == 1 ? "end of command" : "fewer messages in one command");
+		cur_fail(c, st->count_max == 1 ? "end of command"
+					       : "fewer messages in one command");
 		return NULL;
 	}
 	item->keywords = SLICE("");

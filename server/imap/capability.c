@@ -142,7 +142,8 @@ out_capability(struct imap *im, const struct capability *cap, struct buf *out)
 	struct slice name = slice_str(cap->name);
 
 	buf_append_slice(out, name);
-	if (name.ptr[name.len - 1] == '=')      /* APPENDLIMIT: the same for all mailboxes [RFC 7889 s2] */
+	/* APPENDLIMIT: the same for all mailboxes [RFC 7889 s2]. */
+	if (name.ptr[name.len - 1] == '=')
 		buf_append_u64(out, session_conf(im->s)->limits.message_size);
 }
 

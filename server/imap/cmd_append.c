@@ -1,5 +1,5 @@
-/* cmd_append - APPEND and MULTIAPPEND [RFC 9051 s6.3.12, RFC 3502, RFC 4315]; how the messages come in
- * is in append_stream.h. */
+/* cmd_append - APPEND and MULTIAPPEND [RFC 9051 s6.3.12, RFC 3502, RFC 4315]; how the messages
+ * come in is in append_stream.h. */
 #include "server/imap/append_stream.h"
 #include "server/imap/commands.h"
 
