@@ -79,13 +79,16 @@ choose_parts(const struct mime_summary *s, uint32_t kind, const struct mime_part
 static struct slice
 without_cut_character(struct slice s)
 {
-	size_t n = s.len;
+	size_t n = s.len, want;
+	uint8_t lead;
 
 	while (n > 0 && s.len - n < 3 && (s.ptr[n - 1] & 0xc0) == 0x80)
 		n--;
-	if (n > 0 && s.ptr[n - 1] >= 0xc0 && (s.ptr[n - 1] >= 0xf0 ? 4u : s.ptr[n - 1] >= 0xe0 ? 3u : 2u) > s.len - n + 1)
-		return slice_sub(s, 0, n - 1);
-	return s;
+	if (n == 0)
+		return s;
+	lead = s.ptr[n - 1];
+	want = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 0;
+	return want > s.len - n + 1 ? slice_sub(s, 0, n - 1) : s;
 }
 
 /* The preview of the part's first n octets. True: no more of it is needed. */
