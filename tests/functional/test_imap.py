@@ -585,11 +585,14 @@ def test_two_users(box, probe):
     two.close()
 
 
-def test_starttls_drops_what_was_pipelined(shared):
+@pytest.mark.parametrize("before", ["", "x NOOP\r\ny ID NIL\r\n"], ids=["alone", "behind others"])
+@pytest.mark.parametrize("behind", ["b LOGIN anna anna-secret\r\n", "b LOGIN anna {11+}\r\nanna-se", "b APPEND"], ids=["command", "literal", "part"])
+def test_starttls_drops_what_was_pipelined(shared, before, behind):
     c = Raw(shared.port("imap"))
     assert b"STARTTLS" in c.line()
-    c.send("a STARTTLS\r\nb LOGIN anna anna-secret\r\n")
-    assert c.line().startswith(b"a OK")
+    c.send(before + "a STARTTLS\r\n" + behind)
+    assert c.imap_until(b"a")[-1].startswith(b"a OK")
+    assert c.have == b""
     c.sock = shared.tls().wrap_socket(c.sock)
     c.have = b""
     r = c.cmd("CAPABILITY")
