@@ -76,7 +76,7 @@ void
 imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *from, bool earlier)
 {
 	size_t left = gone->count - *from;
-	struct uid_set piece = { .ranges = gone->ranges + *from,
+	struct uid_set piece = { .ranges = left > 0 ? gone->ranges + *from : NULL,
 				 .count = left < VANISHED_RANGES ? left : VANISHED_RANGES };
 
 	imap_out_vanished(im, &piece, earlier);
