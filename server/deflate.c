@@ -1,9 +1,10 @@
 /* deflate - a filter that deflates what is written and inflates what is read. See deflate.h.
  *
  * Out: the session flushes when it has said all it has to say for now, and every flush ends in an empty stored block
- * (Z_SYNC_FLUSH), which is on an octet's boundary: no peer waits for the rest of a line. Level 1: on IMAP responses it
- * is within 4 % of the size of level 6 and twice as fast, on text within 8 % and four times as fast, and this runs on
- * the reactor. memLevel 8, window 15: smaller ones save memory that is given back anyway, and lose more than a level.
+ * (Z_SYNC_FLUSH), which is on an octet's boundary: no peer waits for the rest of a line. Level 1, as this runs on the
+ * reactor: measured in pieces of 64 KiB with zlib 1.2.13, FETCH responses shrink to 0.14 at 290 MB/s (level 6: 0.11 at
+ * 136), text to 0.34 at 124 MB/s (0.28 at 29), base64 to 0.77 at 43 MB/s (0.76 at 35). memLevel 8 and window 15: smaller
+ * ones save memory that is given back anyway, and cost a tenth on text.
  *
  * A compressor that begins anew never refers to what an earlier one has sent. So behind a sync flush its state may be
  * thrown away, and a new one goes on in the same stream; what is lost is the dictionary. For the same reason stored
@@ -165,7 +166,8 @@ push_wire(struct deflate_filter *d)
 	return STREAM_OK;
 }
 
-/* Deflate into the empty wire; how much of the input was taken. When flushing, `dirty` afterwards says whether there is more. */
+/* Deflate into the empty wire; how much of the input was taken. When flushing, `dirty` afterwards says whether there is
+ * more. */
 static size_t
 fill_wire(struct deflate_filter *d, const uint8_t *ptr, size_t len, int flush)
 {

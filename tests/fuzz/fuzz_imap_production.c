@@ -1,5 +1,5 @@
-/* fuzz_imap_production - each production of the IMAP grammar alone: the first octet chooses it, the second the encoding of
- * names.
+/* fuzz_imap_production - each production of the IMAP grammar alone: the first octet chooses it, the second the
+ * encoding of names.
  *
  * Held against: no reading outside the input (a heap block of its exact size), bounded memory, the cursor stays inside,
  * a failure says what was expected and where, slices that come out lie within the input or the arena, and a production
