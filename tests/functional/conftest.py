@@ -1,3 +1,6 @@
+import os
+import re
+
 import pytest
 
 from harness import Server
@@ -17,3 +20,13 @@ def shared():
     with Server({"anna": "anna-secret", "boris": "boris-secret"}) as s:
         s.start()
         yield s
+
+
+@pytest.fixture
+def home(shared, request):
+    """A home directory and an account of the test's own: (server, user, directory)."""
+    user = re.sub(r"\W", "-", request.node.name)[:60]
+    shared.add_user(user)
+    path = os.path.join(shared.top, "home-" + user)
+    os.makedirs(path)
+    return shared, user, path

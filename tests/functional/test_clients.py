@@ -4,37 +4,11 @@ import glob
 import mailbox
 import os
 import re
-import shutil
-import subprocess
 
 import pytest
 
-from harness import PATIENCE_S, fetch_all, message, strip_trace
-
-
-def need(program, package):
-    """A missing client fails the test: a run without it would prove nothing."""
-    path = shutil.which(program)
-    assert path, "%s is not installed (Debian package %s; see tools/install-deps)" % (program, package)
-    return path
-
-
-def run(argv, home, expect=0):
-    r = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                       env=dict(os.environ, HOME=home), timeout=PATIENCE_S)
-    text = r.stdout.decode("utf-8", "replace")
-    assert r.returncode == expect, "%s: exit %d\n%s" % (" ".join(argv), r.returncode, text)
-    return text
-
-
-@pytest.fixture
-def home(shared, request):
-    """A home directory and an account of the test's own: (server, user, directory)."""
-    user = re.sub(r"\W", "-", request.node.name)[:60]
-    shared.add_user(user)
-    path = os.path.join(shared.top, "home-" + user)
-    os.makedirs(path)
-    return shared, user, path
+from clients import need, run
+from harness import fetch_all, message, strip_trace
 
 
 # ---- curl ----
