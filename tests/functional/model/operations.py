@@ -21,7 +21,7 @@ def name_messages(s, rng):
     numbers = [slot.uid if uid else i + 1 for i, slot in enumerate(s.slots)]
     uids = [slot.uid for slot in s.slots]
     chance = rng.random()
-    if len(uids) > 100 and chance < 0.25:
+    if len(uids) > 100 and chance < 0.4:
         return ("UID ", "1:%d" % uids[-1], set(uids)) if uid else ("", "1:%d" % len(uids), set(uids))
     if chance < 0.3:
         i = rng.randrange(len(uids))
@@ -355,7 +355,7 @@ def rename(world, s, rng):
 # ---- sessions ----
 
 def select(world, s, rng):
-    s.select(world.some_box(rng), rng)
+    s.select(world.some_box(rng, 0.12), rng)
 
 
 def unselect(world, s, rng):

@@ -147,8 +147,8 @@ class World:
     def wire_name(self, s, box):
         return self.encode(s, box.name)
 
-    def some_box(self, rng):
-        if rng.random() < 0.04:
+    def some_box(self, rng, crowd=0.04):
+        if rng.random() < crowd:
             return self.oracle.names["crowd"]
         boxes = [b for n, b in self.oracle.names.items() if n not in ("probe", "crowd")]
         return rng.choice(boxes[:2] * 3 + boxes)
@@ -252,7 +252,7 @@ class World:
         if s.idle:
             s.end_idle()
         if s.box is None:
-            s.select(self.some_box(rng), rng)
+            s.select(self.some_box(rng, 0.12), rng)
             return
         f = operations.choose(s, rng)
         self.counts[f.__name__] += 1
