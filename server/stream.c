@@ -160,11 +160,21 @@ tls_filter_free(struct filter *f)
 
 static const struct filter_ops tls_ops = { tls_read, tls_write, tls_flush, tls_finish, tls_filter_free };
 
+static void
+drop_deflate(struct stream *st)
+{
+	st->top = st->deflate->below;
+	st->deflate->ops->free(st->deflate);
+	st->deflate = NULL;
+}
+
 bool
 stream_start_tls(struct stream *st, struct tls *t, const char *alpn)
 {
 	struct tls_filter *f;
 
+	if (st->deflate != NULL && !deflate_is_on(st->deflate))
+		drop_deflate(st);
 	assert(st->top == &st->socket);
 	f = calloc(1, sizeof *f);
 	if (f == NULL)
@@ -226,11 +236,8 @@ stream_fini(struct stream *st)
 enum stream_result
 stream_read(struct stream *st, uint8_t *ptr, size_t cap, size_t *n)
 {
-	if (st->deflate != NULL && deflate_is_over(st->deflate)) {
-		st->top = st->deflate->below;
-		st->deflate->ops->free(st->deflate);
-		st->deflate = NULL;
-	}
+	if (st->deflate != NULL && deflate_is_over(st->deflate))
+		drop_deflate(st);
 	return st->top->ops->read(st->top, ptr, cap, n);
 }
 

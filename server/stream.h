@@ -56,7 +56,8 @@ enum stream_result stream_write(struct stream *st, const uint8_t *ptr, size_t le
 enum stream_result stream_flush(struct stream *st);
 void stream_finish(struct stream *st);
 
-/* Put TLS on the socket; nothing else may lie on it yet. False without memory. Then stream_handshake until STREAM_OK. */
+/* Put TLS on the socket; nothing else may lie on it yet, but for a compressor that has ended: it goes, with what it still
+ * holds of the time before. False without memory. Then stream_handshake until STREAM_OK. */
 bool stream_start_tls(struct stream *st, struct tls *t, const char *alpn);
 enum stream_result stream_handshake(struct stream *st);
 /* For logs: "TLSv1.3", or NULL. */
