@@ -344,10 +344,13 @@ end_input(struct deflate_filter *d)
 	d->dict_len = 0;
 }
 
+/* Octets that give none (empty blocks) are read once in a call: a peer that sends nothing else would hold the reactor.
+ * Nothing is left in the layer below that polling does not show, as RAW_MAX holds a whole record of TLS. */
 static enum stream_result
 filter_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
 {
 	struct deflate_filter *d = deflate_of(f);
+	bool filled = false;
 	enum stream_result r;
 
 	do {
@@ -357,9 +360,12 @@ filter_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
 		if (d->final)
 			return STREAM_EOF;
 		if (d->raw_at == d->raw_len && !d->more) {
+			if (filled)
+				return STREAM_WANT_READ;
 			r = fill_raw(d);
 			if (r != STREAM_OK)
 				return r;
+			filled = true;
 		}
 		if (!need_inflater(d))
 			return STREAM_ERROR;

@@ -401,6 +401,26 @@ test_a_bomb_fills_only_the_room(void **state)
 	assert_int_equal(total, 32 * sizeof zeros);
 }
 
+/* Empty blocks for ever: each call reads the connection once, and then the reactor turns to others. */
+static void
+test_in_of_empty_blocks(void **state)
+{
+	uint8_t out[64];
+	size_t n, left;
+
+	(void)state;
+	wire.piece = 16384;
+	for (int i = 0; i < 20000; i++)
+		assert_true(buf_append(&wire.in, "\x00\x00\x00\xff\xff", 5));
+	while (wire.in.len > 0) {
+		left = wire.in.len;
+		assert_int_equal(f->ops->read(f, out, sizeof out, &n), STREAM_WANT_READ);
+		assert_true(left - wire.in.len <= wire.piece);
+	}
+	peer_sends(SLICE("a NOOP\r\n"), Z_SYNC_FLUSH);
+	expect_read(SLICE("a NOOP\r\n"), 64);
+}
+
 static void
 test_in_garbage(void **state)
 {
@@ -451,8 +471,10 @@ test_end(void **state)
 			uint8_t octet;
 			size_t n;
 
-			assert_int_equal(f->ops->read(f, &octet, 1, &n), STREAM_OK);
-			assert_true(buf_append_byte(&got, octet));
+			if (f->ops->read(f, &octet, 1, &n) == STREAM_OK)
+				assert_true(buf_append_byte(&got, octet));
+			else
+				assert_true(wire.in.len > 0);
 		}
 		assert_memory_equal(got.ptr, "a UNAUTHENTICATE\r\n", 18);
 		buf_reset(&got);
@@ -525,6 +547,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_in_after_rests, start, stop),
 		cmocka_unit_test_setup_teardown(test_in_rest_at_each_octet, start, stop),
 		cmocka_unit_test_setup_teardown(test_a_bomb_fills_only_the_room, start, stop),
+		cmocka_unit_test_setup_teardown(test_in_of_empty_blocks, start, stop),
 		cmocka_unit_test_setup_teardown(test_in_garbage, start, stop),
 		cmocka_unit_test_setup_teardown(test_early_octets_come_first, start, stop),
 		cmocka_unit_test_setup_teardown(test_end, start, stop),
