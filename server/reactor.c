@@ -27,7 +27,7 @@ struct reactor {
 	bool            started;
 
 	pthread_mutex_t lock;           /* of posts and stop_wanted */
-	struct post     posts;          /* list head */
+	struct post     posts, turn;    /* list heads: posted, and those of them that run in this turn of the loop */
 	bool            stop_wanted;
 
 	struct wheel    wheel, rests;
@@ -68,14 +68,13 @@ reactor_begin_stop(struct reactor *r)
 }
 
 static struct post *
-take_post(struct reactor *r, unsigned *bits, bool *stop)
+take_post(struct reactor *r, struct post *head, unsigned *bits)
 {
 	struct post *p = NULL;
 
 	pthread_mutex_lock(&r->lock);
-	*stop = r->stop_wanted;
-	if (r->posts.next != &r->posts) {
-		p = r->posts.next;
+	if (head->next != head) {
+		p = head->next;
 		p->prev->next = p->next;
 		p->next->prev = p->prev;
 		p->queued = false;
@@ -86,23 +85,36 @@ take_post(struct reactor *r, unsigned *bits, bool *stop)
 	return p;
 }
 
+/* All that is posted now goes to r->turn, which is empty. Should the reactor stop? */
+static bool
+begin_turn(struct reactor *r)
+{
+	bool stop;
+
+	pthread_mutex_lock(&r->lock);
+	stop = r->stop_wanted;
+	if (r->posts.next != &r->posts) {
+		r->turn.next = r->posts.next;
+		r->turn.prev = r->posts.prev;
+		r->turn.next->prev = r->turn.prev->next = &r->turn;
+		r->posts.prev = r->posts.next = &r->posts;
+	}
+	pthread_mutex_unlock(&r->lock);
+	return stop;
+}
+
+/* What is posted meanwhile waits for the loop's next turn: a session that lets others go first posts itself, and the
+ * others' sockets have to be looked at before it runs again. */
 static void
 on_async(uv_async_t *async)
 {
 	struct reactor *r = async->data;
+	bool stop = begin_turn(r);
 	struct post *p;
 	unsigned bits;
-	bool stop;
 
-	/* What is posted meanwhile is run as well; a session that yields posts itself, so a bound keeps the loop turning. */
-	for (unsigned n = 0; n < 1024; n++) {
-		p = take_post(r, &bits, &stop);
-		if (p == NULL)
-			break;
+	while ((p = take_post(r, &r->turn, &bits)) != NULL)
 		p->run(p, bits);
-	}
-	if (p != NULL)
-		uv_async_send(&r->async);
 	if (stop)
 		reactor_begin_stop(r);
 }
@@ -161,6 +173,7 @@ reactor_new(struct server *srv, unsigned number, struct reactor **out, struct er
 	r->async.data = r->ticker.data = r;
 	pthread_mutex_init(&r->lock, NULL);
 	r->posts.prev = r->posts.next = &r->posts;
+	r->turn.prev = r->turn.next = &r->turn;
 	wheel_init(&r->wheel, uv_now(&r->loop));
 	wheel_init(&r->rests, uv_now(&r->loop));
 	*out = r;
@@ -212,14 +225,13 @@ reactor_free(struct reactor **rp)
 	struct reactor *r = *rp;
 	struct post *p;
 	unsigned bits;
-	bool stop;
 	int failed;
 
 	if (r == NULL)
 		return;
 	*rp = NULL;
 	assert(!r->started);
-	while ((p = take_post(r, &bits, &stop)) != NULL)
+	while ((p = take_post(r, &r->posts, &bits)) != NULL)
 		p->run(p, bits);              /* connections dealt to us when we had ended */
 	if (!r->closed) {               /* it never ran */
 		r->stopping = true;

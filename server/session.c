@@ -27,6 +27,7 @@
 #include "lib/clock.h"
 
 #define TURNS_MAX            32u        /* commands in a row before other sessions get their turn */
+#define FLUSH_MAX            131072u    /* octets written in a row; compressing so many takes some milliseconds */
 #define HANDSHAKE_TIMEOUT_MS 60000u
 #define BYE_TIMEOUT_MS       10000u     /* to take our last words */
 #define LINGER_MS            2000u
@@ -92,7 +93,8 @@ on_post(struct post *p, unsigned events)
 		atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
 		s->st = s->woken;
 		session_run(s);
-	} else if (s->st == SESS_ADVANCE || (s->st == SESS_READ && s->changed)) {
+	} else if (s->st == SESS_ADVANCE || (s->st == SESS_READ && s->changed) ||
+	           (s->st == SESS_FLUSH && (events & EVENT_RUN) != 0)) {
 		session_run(s);
 	}
 }
@@ -445,7 +447,7 @@ session_flush(struct session *s)
 		session_close(s, "answer too large");
 		return false;
 	}
-	for (;;) {
+	for (size_t sent = 0; sent < FLUSH_MAX;) {
 		size_t n = 0;
 		bool all = s->out_at == s->out.len;
 		enum stream_result r = all ? stream_flush(&s->stream)
@@ -457,6 +459,7 @@ session_flush(struct session *s)
 				session_flushed(s);
 				return true;
 			}
+			sent += n;
 			s->out_at += n;
 			s->bytes_out += n;
 			session_deadline(s, flush_timeout(s));
@@ -474,6 +477,8 @@ session_flush(struct session *s)
 			return false;
 		}
 	}
+	reactor_post(s->reactor, &s->post, EVENT_RUN);
+	return false;
 }
 
 /* Closing a socket that holds unread bytes resets the connection, and the peer may lose our last answer. */

@@ -239,6 +239,62 @@ def test_compressed_login_behind_unauthenticate_is_refused(box):
     assert box.sock.sock.recv(1) == b""
 
 
+@pytest.mark.parametrize("more", [0, 20000], ids=["alone", "crowd"])
+def test_starttls_right_behind_unauthenticate(box, more):
+    """In clear and in the same segment; what else came before the handshake counts for nothing."""
+    compress(box)
+    deflated, box.sock = box.sock, box.sock.sock
+    box.send(deflated.pack(b"u UNAUTHENTICATE\r\n") + b"s STARTTLS\r\n" + b"x" * more)
+    data = b""
+    while not deflated.inflate.eof:
+        data += deflated.inflate.decompress(box.sock.recv(65536))
+    assert data.startswith(b"u OK")
+    box.have = deflated.inflate.unused_data
+    assert box.line().startswith(b"s OK")
+    if more < 16384:
+        box.sock = box.server.tls().wrap_socket(box.sock)
+        assert b"COMPRESS" not in b"".join(box.cmd("CAPABILITY"))
+        box.cmd("LOGIN %s secret" % box.user)
+        compress(box)
+    other = login(box.server, box.user)
+    other.cmd("NOOP")
+    other.close()
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """A server with one reactor: who holds it holds all."""
+    with Server(users={"anna": "secret"}, conf_edit=lambda text: text.replace("[server]", "[server]\nreactors = 1")) as s:
+        yield s.start()
+
+
+def packed_line():
+    line = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return line.compress(b"x" * (1 << 24)) + line.flush(zlib.Z_FULL_FLUSH)
+
+
+@pytest.mark.parametrize("octets", [b"\0\0\0\xff\xff" * 20000, b"\x02\x08\x20\x80\x00" * 20000, packed_line()],
+                         ids=["stored-empty", "fixed-empty", "bomb"])
+def test_others_are_served_during_a_flood(narrow, octets):
+    other, c = login(narrow, "anna"), login(narrow, "anna")
+    c.cmd("COMPRESS DEFLATE")
+    c.sock.setblocking(False)
+    end, slowest, rest = time.monotonic() + 3, 0, b""
+    while time.monotonic() < end:
+        for _ in range(8):
+            try:
+                rest = rest or octets
+                rest = rest[c.sock.send(rest):]
+            except BlockingIOError:
+                break
+        began = time.monotonic()
+        other.cmd("NOOP")
+        slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 1
+    c.close()
+    other.close()
+
+
 @pytest.mark.skipif(os.environ.get("RESTANTE_TEST_PATIENCE"), reason="memory of a build with sanitizers")
 def test_idle_sessions_give_memory_back(shared):
     """What 300 compressed sessions cost that have fetched and then sleep."""
