@@ -7,13 +7,12 @@
 #include "server/imap/commands.h"
 
 #include <assert.h>
-
-/* Octets of the code; beyond, it is left out: it is a SHOULD. Fits the reply. */
-#define COPYUID_MAX 1000000u
+#include <stdio.h>
 
 enum copy_phase {
 	COPY_RESOLVE,
 	COPY_SUBMITTED,
+	MOVE_ANSWER,
 	MOVE_TELL,
 };
 
@@ -22,6 +21,7 @@ struct copy {
 	struct slice    name;
 	bool            move;
 	enum copy_phase phase;
+	size_t          answered;       /* MOVE_ANSWER: ranges of the source UIDs */
 };
 
 /* copy = "COPY" SP sequence-set SP mailbox; move = "MOVE" SP sequence-set SP mailbox */
@@ -114,38 +114,49 @@ resolve(struct imap *im, struct copy *cp)
 	return r;
 }
 
-/* resp-code-copy = "COPYUID" SP uid-set SP uid-set, with its uidvalidity [RFC 9051 s9]. Empty if
- * it would be too long. */
+/* resp-code-copy = "COPYUID" SP uid-set SP uid-set, with its uidvalidity [RFC 9051 s9]: what stands in front of
+ * the first set, and what behind it. It may not be left out, however long it is [s6.4.7, s6.4.8]. */
+#define COPYUID_PART_MAX 64
+
 static void
-format_copyuid(const struct change_copy *r, struct buf *out)
+format_copyuid(const struct change_copy *r, char *head, char *tail)
 {
-	buf_printf(out, "[COPYUID %u ", r->uidvalidity);
-	uid_set_format(&r->source_uids, out);
-	buf_printf(out, " %u", r->first_uid);
+	snprintf(head, COPYUID_PART_MAX, "[COPYUID %u ", r->uidvalidity);
 	if (r->count > 1)
-		buf_printf(out, ":%u", r->first_uid + (r->count - 1));
-	buf_append_str(out, "] ");
-	if (out->failed)
-		buf_reset(out);
+		snprintf(tail, COPYUID_PART_MAX, " %u:%u]", r->first_uid,
+			 r->first_uid + (r->count - 1));
+	else
+		snprintf(tail, COPYUID_PART_MAX, " %u]", r->first_uid);
 }
 
-static void
-answer(struct imap *im, const struct copy *cp, const struct change_copy *r)
+static enum imap_result
+answer_copy(struct imap *im, struct change_copy *r)
 {
-	struct buf code;
+	char head[COPYUID_PART_MAX], tail[COPYUID_PART_MAX], text[2 * COPYUID_PART_MAX];
 
-	buf_init(&code, COPYUID_MAX);
-	format_copyuid(r, &code);
-	if (cp->move) {
-		buf_append_str(imap_out(im), "* OK ");
-		buf_append_slice(imap_out(im), buf_slice(&code));
-		buf_append_str(imap_out(im), "Moved\r\n");
-		imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
-	} else {
-		imap_reply(im, IMAP_OK, "%.*s%s completed", SLICE_ARG(buf_slice(&code)),
-			   im->cmd->name);
-	}
-	buf_fini(&code);
+	format_copyuid(r, head, tail);
+	snprintf(text, sizeof text, "%s %s completed", tail, im->cmd->name);
+	imap_reply_set(im, IMAP_OK, head, &r->source_uids, text);
+	return IMAP_DONE;
+}
+
+/* Untagged, and before the EXPUNGEs [RFC 9051 s6.4.8]. */
+static enum imap_result
+answer_move(struct imap *im, struct copy *cp, const struct change_copy *r)
+{
+	char head[COPYUID_PART_MAX], tail[COPYUID_PART_MAX];
+	struct buf *out = imap_out(im);
+
+	format_copyuid(r, head, tail);
+	if (cp->answered == 0)
+		buf_printf(out, "* OK %s", head);
+	if (!imap_out_set_piece(im, &r->source_uids, &cp->answered))
+		return IMAP_MORE;
+	buf_printf(out, "%s Moved\r\n", tail);
+	change_free(&im->change);
+	cp->phase = MOVE_TELL;
+	completed(im);
+	return im->condstore ? IMAP_MORE : IMAP_DONE;
 }
 
 /* Some of the messages may have been expunged by others: COPYUID says which ones went [RFC 2180
@@ -157,16 +168,16 @@ take_result(struct imap *im, struct copy *cp)
 
 	if (c->rc != RC_OK)
 		return fail(im, c->rc, &c->err);
+	if (c->u.copy.count > 0 && cp->move) {
+		cp->phase = MOVE_ANSWER;
+		return IMAP_MORE;
+	}
 	if (c->u.copy.count > 0)
-		answer(im, cp, &c->u.copy);
-	else if (im->uid_command)
-		completed(im);
-	else
-		imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] None of the messages exists any more");
-	if (cp->move && c->u.copy.count > 0 && im->condstore)
-		cp->phase = MOVE_TELL;
-	change_free(&im->change);
-	return cp->phase == MOVE_TELL ? IMAP_MORE : IMAP_DONE;
+		return answer_copy(im, &c->u.copy);
+	if (im->uid_command)
+		return completed(im);
+	imap_reply(im, IMAP_NO, "[EXPUNGEISSUED] None of the messages exists any more");
+	return IMAP_DONE;
 }
 
 static enum imap_result
@@ -179,6 +190,8 @@ run_copy(struct imap *im)
 		return resolve(im, cp);
 	case COPY_SUBMITTED:
 		return take_result(im, cp);
+	case MOVE_ANSWER:
+		return answer_move(im, cp, &im->change->u.copy);
 	case MOVE_TELL:         /* "MUST send ... HIGHESTMODSEQ" [RFC 6851 s4.4] */
 		if (!imap_tell_changes(im, true))
 			return IMAP_MORE;

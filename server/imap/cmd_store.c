@@ -11,7 +11,6 @@
 #include <assert.h>
 
 #define PAGE_ROWS      1000u
-#define MODIFIED_MAX   1000000u         /* octets; fits the reply */
 #define PAGE_ARENA_MAX (8u << 20)       /* PAGE_ROWS rows with KEYWORDS_MAX each, and room */
 
 enum store_phase {
@@ -208,14 +207,14 @@ out_message(struct imap *im, const struct store *st, uint32_t seq, const struct 
 
 /* The set of messages in the client's numbers; they are all in the view, so a range stays one. */
 static bool
-format_modified(struct imap *im, const struct store *st, struct buf *out)
+number_modified(struct imap *im, struct store *st)
 {
 	struct view_walk walk = { 0, 0 };
 	struct uid_set seqs;
 	bool ok = true;
 
 	if (im->uid_command)
-		return uid_set_format(&st->modified, out);
+		return true;
 	uid_set_init(&seqs, VIEW_RANGES_MAX);
 	for (size_t i = 0; ok && i < st->modified.count; i++) {
 		const struct uid_range *r = &st->modified.ranges[i];
@@ -223,8 +222,8 @@ format_modified(struct imap *im, const struct store *st, struct buf *out)
 
 		ok = uid_set_add(&seqs, seq, seq + (r->last - r->first));
 	}
-	ok = ok && uid_set_format(&seqs, out);
-	uid_set_fini(&seqs);
+	uid_set_fini(&st->modified);
+	st->modified = seqs;
 	return ok;
 }
 
@@ -232,10 +231,9 @@ format_modified(struct imap *im, const struct store *st, struct buf *out)
  * s3.1.3, example 11]. Of those nothing is said, and the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the
  * client then knows to ask for news. */
 static enum imap_result
-conclude(struct imap *im, const struct store *st)
+conclude(struct imap *im, struct store *st)
 {
 	bool no = st->missing && !st->silent;
-	struct buf code;
 
 	if (st->modified.count == 0 && !no)
 		return completed(im);
@@ -244,16 +242,14 @@ conclude(struct imap *im, const struct store *st)
 					"the others were changed");
 		return IMAP_DONE;
 	}
-	buf_init(&code, MODIFIED_MAX);
-	if (format_modified(im, st, &code))
-		imap_reply(im, no ? IMAP_NO : IMAP_OK, "[MODIFIED %.*s] %s",
-			   SLICE_ARG(buf_slice(&code)),
-			   no ? "Some of the messages no longer exist"
-			      : "Some of the messages were changed meanwhile");
-	else
+	if (!number_modified(im, st)) {
 		imap_bye(im, "[UNAVAILABLE] Out of memory");
-	buf_fini(&code);
-	return im->ended ? IMAP_BYE : IMAP_DONE;
+		return IMAP_BYE;
+	}
+	imap_reply_set(im, no ? IMAP_NO : IMAP_OK, "[MODIFIED ", &st->modified,
+		       no ? "] Some of the messages no longer exist"
+			  : "] Some of the messages were changed meanwhile");
+	return IMAP_DONE;
 }
 
 /* A page of messages per call. */

@@ -20,7 +20,7 @@
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
-#define REPLY_MAX        (1u << 20)      /* APPENDUID and COPYUID hold sets */
+#define REPLY_MAX        (1u << 20)      /* APPENDUID holds a set */
 #define COMMANDS_A_TURN  32              /* answered on the reactor before others have their turn */
 #define LITERAL_MINUS_MAX 4096u
 
@@ -41,6 +41,7 @@ imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...)
 
 	im->status = st;
 	buf_reset(&im->reply);
+	uid_set_reset(&im->reply_set);
 	va_start(ap, fmt);
 	len = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
@@ -53,6 +54,19 @@ imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...)
 	vsnprintf((char *)p, (size_t)len + 1, fmt, ap);
 	va_end(ap);
 	buf_commit(&im->reply, (size_t)len);
+}
+
+void
+imap_reply_set(struct imap *im, enum imap_status st, const char *code, struct uid_set *set,
+	       const char *text)
+{
+	struct uid_set empty = im->reply_set;
+
+	imap_reply(im, st, "%s%s", code, text);
+	im->reply_set = *set;
+	im->reply_at = strlen(code);
+	uid_set_reset(&empty);
+	*set = empty;
 }
 
 void
@@ -233,6 +247,7 @@ drop_command(struct imap *im)
 	im->priv->begun_ms = im->priv->progress_ms = 0;
 	im->tag = SLICE_NONE;
 	buf_fini(&im->reply);
+	uid_set_fini(&im->reply_set);
 	arena_fini(&im->arena);
 	framer_next(&im->priv->framer);
 }
@@ -251,23 +266,29 @@ status_name(enum imap_status st)
 	return "BAD";
 }
 
-/* Queue the tagged answer; the session is ready for the next command, or over. */
+/* The tagged answer up to its set, or all of it but the line end. */
 static void
-finish_command(struct imap *im)
+begin_answer(struct imap *im)
+{
+	struct buf *out = imap_out(im);
+	size_t n = im->reply_set.count > 0 ? im->reply_at : im->reply.len;
+
+	if (im->tag.len > 0)
+		buf_append_slice(out, im->tag);
+	else
+		buf_append_byte(out, '*');
+	buf_printf(out, " %s ", status_name(im->status));
+	buf_append_slice(out, slice_sub(buf_slice(&im->reply), 0, n));
+}
+
+/* The answer is written; the session is ready for the next command, or over. */
+static void
+end_command(struct imap *im)
 {
 	struct buf *out = imap_out(im);
 	bool bad = im->status == IMAP_BAD;
 
 	im->priv->phase = PHASE_COMMAND;
-	if (!im->ended) {
-		if (im->tag.len > 0)
-			buf_append_slice(out, im->tag);
-		else
-			buf_append_byte(out, '*');
-		buf_printf(out, " %s ", status_name(im->status));
-		buf_append_slice(out, buf_slice(&im->reply));
-		buf_append_str(out, "\r\n");
-	}
 	drop_command(im);
 	if (!bad)
 		session_good_command(im->s);
@@ -275,6 +296,17 @@ finish_command(struct imap *im)
 		imap_bye(im, "Too many bad commands");
 	if (im->ended || out->failed || im->state == IMAP_LOGOUT)
 		im->priv->phase = PHASE_CLOSE;
+}
+
+/* Queue the tagged answer, which has no set. */
+static void
+finish_command(struct imap *im)
+{
+	if (!im->ended) {
+		begin_answer(im);
+		buf_append_str(imap_out(im), "\r\n");
+	}
+	end_command(im);
 }
 
 /* ---- the beginning of a command ---- */
@@ -473,6 +505,7 @@ imap_open(struct session *s)
 	im->priv = p;
 	arena_init(&im->arena, 0);
 	buf_init(&im->reply, REPLY_MAX);
+	uid_set_init(&im->reply_set, VIEW_RANGES_MAX);
 	imap_view_init(&im->view);
 	framer_init(&p->framer, &none);
 	p->due = NEXT_INPUT;
@@ -625,6 +658,7 @@ imap_advance(void *state)
 			break;
 		case PHASE_RUN:
 		case PHASE_TELL:
+		case PHASE_ANSWER:
 			return NEXT_STEP;
 		case PHASE_CLOSE:
 			return NEXT_CLOSE;
@@ -633,6 +667,20 @@ imap_advance(void *state)
 			break;
 	}
 	return NEXT_AGAIN;
+}
+
+/* PHASE_ANSWER on the pool: the next piece of the set, and what stands behind it. */
+static enum step_result
+step_answer(struct imap *im)
+{
+	struct buf *out = imap_out(im);
+
+	if (!imap_out_set_piece(im, &im->reply_set, &im->priv->answered))
+		return STEP_MORE;
+	buf_append_slice(out, slice_sub(buf_slice(&im->reply), im->reply_at, im->reply.len));
+	buf_append_str(out, "\r\n");
+	end_command(im);
+	return STEP_DONE;
 }
 
 /* PHASE_TELL on the pool. */
@@ -644,8 +692,14 @@ step_tell(struct imap *im)
 	if (!im->ended && !imap_tell_changes(im, expunge))
 		return STEP_MORE;
 	imap_tell_highest(im);
-	finish_command(im);
-	return STEP_DONE;
+	if (im->ended || im->reply_set.count == 0) {
+		finish_command(im);
+		return STEP_DONE;
+	}
+	begin_answer(im);
+	im->priv->answered = 0;
+	im->priv->phase = PHASE_ANSWER;
+	return STEP_MORE;
 }
 
 static enum step_result
@@ -656,6 +710,8 @@ imap_step(void *state)
 
 	if (p->phase == PHASE_TELL)
 		return step_tell(im);
+	if (p->phase == PHASE_ANSWER)
+		return step_answer(im);
 	assert(p->phase == PHASE_RUN);
 	switch (im->cmd->run(im)) {
 	case IMAP_MORE:
@@ -711,6 +767,7 @@ imap_close(void *state)
 
 	imap_view_reset(&im->view);
 	buf_fini(&im->reply);
+	uid_set_fini(&im->reply_set);
 	arena_fini(&im->arena);
 	framer_fini(&im->priv->framer);
 	free((void *)(uintptr_t)im->priv->user.ptr);

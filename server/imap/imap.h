@@ -95,6 +95,8 @@ struct imap {
 	enum imap_status status;        /* set by imap_reply */
 	bool             no_expunge;    /* of this command none may be told: sequence numbers in UID SEARCH [RFC 9051 s7.5.1] */
 	struct buf       reply;         /* "[CODE ...] text" of the tagged answer */
+	struct uid_set   reply_set;     /* stands in `reply` before its octet reply_at, and goes out in pieces: it may be */
+	size_t           reply_at;      /* longer than any piece. Empty: there is none */
 
 	/* Who. */
 	struct volume   *volume;        /* of the account; NULL before login */
@@ -125,6 +127,10 @@ struct imap {
 /* Set the tagged answer: fixed text, with an optional response code in brackets written by the caller:
  * imap_reply(im, IMAP_NO, "[TRYCREATE] No such mailbox"). */
 void imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same with a set, which may be of any length, where `text` begins; the set is taken over, and left empty. `code`
+ * ends in a blank, `text` begins behind the set: imap_reply_set(im, IMAP_OK, "[MODIFIED ", &uids, "] Some were changed").
+ * From run, on a command whose changes are told with it (not EFFECT_NO_VIEW). */
+void imap_reply_set(struct imap *im, enum imap_status st, const char *code, struct uid_set *set, const char *text);
 /* The answer for a failed read or a refused change: [NONEXISTENT], [ALREADYEXISTS], [OVERQUOTA], [LIMIT],
  * [UNAVAILABLE], [SERVERBUG], ... with a fixed sentence [RFC 5530]; what operators need is logged here, once. When
  * im->change is durable all the same, the session ends with BYE instead [design I1]. */
@@ -190,6 +196,9 @@ void imap_out_threadid(struct buf *out, uint64_t threadid);
 /* For a set of any length: one line of its ranges from *from on (an index), not longer than a piece of output; *from moves
  * on, and is gone->count when all are told. */
 void imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *from, bool earlier);
+/* The ranges of a set, written from *from on (an index) with commas between, until the output is full; true when that
+ * was the last one. */
+bool imap_out_set_piece(struct imap *im, const struct uid_set *set, size_t *from);
 /* FETCH with the MODSEQ alone (and the UID): what .SILENT leaves [RFC 7162 s3.1.3]. */
 void imap_out_fetch_modseq(struct imap *im, uint32_t seq, const struct message_row *row);
 /* "* OK [HIGHESTMODSEQ n] text": up to n the client knows everything of the selected mailbox. */

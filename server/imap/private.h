@@ -10,11 +10,13 @@ enum imap_phase {
 	PHASE_RUN,              /* cmd->run is due on the pool */
 	PHASE_INPUT,            /* cmd->input waits for the client */
 	PHASE_TELL,             /* the command is done; what changed is told, on the pool */
+	PHASE_ANSWER,           /* of the tagged answer a long set is being written, on the pool */
 	PHASE_CLOSE,            /* flush and close */
 };
 
 struct imap_private {
 	enum imap_phase phase;
+	size_t          answered;       /* PHASE_ANSWER: ranges of im->reply_set written */
 	struct framer   framer;
 	size_t          in_taken;       /* octets at the front of session_in that are done with */
 	enum session_next due;          /* NEXT_STARTTLS, _COMPRESS, _PLAIN: once the tagged answer is written; _INPUT: nothing */

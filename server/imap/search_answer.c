@@ -209,36 +209,21 @@ write_each(struct imap *im, struct search *s, const struct uid_range *r)
 	return false;
 }
 
-static void
-write_range(struct imap *im, size_t i, const struct uid_range *r)
+/* "SEARCH": every number of every range; true when all are written. */
+static bool
+write_list(struct imap *im, struct search *s, const struct uid_set *set)
 {
-	struct buf *out = imap_out(im);
-
-	if (i > 0)
-		buf_append_byte(out, ',');
-	buf_append_u64(out, r->first);
-	if (r->last > r->first) {
-		buf_append_byte(out, ':');
-		buf_append_u64(out, r->last);
-	}
+	while (s->range < set->count && write_each(im, s, &set->ranges[s->range]))
+		s->range++;
+	return s->range == set->count;
 }
 
 static enum imap_result
 write_numbers(struct imap *im, struct search *s)
 {
 	const struct uid_set *set = listed(s);
-	bool extended = is_extended(im, s);
 
-	while (s->range < set->count && !session_out_full(im->s)) {
-		const struct uid_range *r = &set->ranges[s->range];
-
-		if (extended)
-			write_range(im, s->range, r);
-		else if (!write_each(im, s, r))
-			return IMAP_MORE;
-		s->range++;
-	}
-	if (s->range == set->count)
+	if (is_extended(im, s) ? imap_out_set_piece(im, set, &s->range) : write_list(im, s, set))
 		s->phase = SEARCH_TAIL;
 	return IMAP_MORE;
 }

@@ -83,6 +83,25 @@ imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *fro
 	*from += piece.count;
 }
 
+bool
+imap_out_set_piece(struct imap *im, const struct uid_set *set, size_t *from)
+{
+	struct buf *out = imap_out(im);
+
+	for (; *from < set->count && !session_out_full(im->s); ++*from) {
+		const struct uid_range *r = &set->ranges[*from];
+
+		if (*from > 0)
+			buf_append_byte(out, ',');
+		buf_append_u64(out, r->first);
+		if (r->last > r->first) {
+			buf_append_byte(out, ':');
+			buf_append_u64(out, r->last);
+		}
+	}
+	return *from == set->count;
+}
+
 void
 imap_out_highestmodseq(struct imap *im, const char *text)
 {

@@ -9,6 +9,7 @@ from harness import Server, send
 SMALL = b"Subject: x\r\n\r\nbody\r\n"
 ROUNDS = 30
 MANY = 100_000
+LONG = 330_000
 
 
 def session(server, user, *commands):
@@ -100,3 +101,28 @@ def test_resync_of_a_large_mailbox():
         begun = time.monotonic()
         assert resync(fresh, uidvalidity, now) == (set(), 0, 0)
         print("nothing new: %.3f s" % (time.monotonic() - begun))
+
+
+def every_second(line, code):
+    """The set that the code names, which must be each second UID of LONG; written in more than a megabyte."""
+    named = re.search(rb"\[%s ([0-9,]+)" % code, line).group(1)
+    assert len(named) > 1 << 20
+    assert named == b",".join(b"%d" % u for u in range(1, LONG, 2))
+
+
+def test_sets_of_any_length():
+    """MODIFIED and COPYUID name all their messages, however many ranges it takes."""
+    with Server({"anna": "secret"}).start() as server:
+        c = session(server, "anna", b"APPEND INBOX {%d+}\r\n%s" % (len(SMALL), SMALL), "CREATE Other", "SELECT INBOX")
+        while (n := int(c.cmd("STATUS INBOX (MESSAGES)")[0].split()[-1].rstrip(b")"))) < LONG:
+            c.cmd("UID COPY 1:%d INBOX" % min(n, LONG - n))
+        before = re.search(rb"HIGHESTMODSEQ (\d+)", c.cmd("STATUS INBOX (HIGHESTMODSEQ)")[0]).group(1)
+        for first in range(1, LONG, 8000):
+            some = b",".join(b"%d" % u for u in range(first, min(first + 8000, LONG), 2))
+            c.cmd(b"UID STORE %s +FLAGS.SILENT (\\Flagged)" % some)
+        every_second(c.cmd(b"UID STORE 1:* (UNCHANGEDSINCE %s) +FLAGS.SILENT (\\Seen)" % before)[-1], b"MODIFIED")
+        c.cmd("UID SEARCH RETURN (SAVE) FLAGGED")
+        every_second(c.cmd("UID COPY $ Other")[-1], rb"COPYUID \d+")
+        moved = c.cmd("UID MOVE $ Other")
+        assert moved[0].endswith(b" %d:%d] Moved" % (LONG // 2 + 1, LONG))
+        every_second(moved[0], rb"COPYUID \d+")
