@@ -13,6 +13,7 @@ struct cursor {
 	size_t       pos;
 	const char  *expected;          /* the first production that failed, for the BAD text; NULL if none */
 	size_t       failed_at;
+	bool         utf8;              /* quoted strings must be UTF-8: the client has enabled it */
 };
 
 void cur_init(struct cursor *c, struct slice in);

@@ -345,6 +345,7 @@ find_command(struct imap *im, struct cursor *c)
 	struct slice tag, name;
 
 	cur_init(c, buf_slice(&im->priv->framer.frame));
+	c->utf8 = im->utf8;
 	if (!parse_tag(c, &tag) || !cur_space(c)) {
 		imap_reply(im, IMAP_BAD, "Expected a tag and a command");
 		return false;

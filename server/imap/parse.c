@@ -7,8 +7,10 @@
  *
  * A named leniency: quoted strings may hold octets above 0x7f also before UTF8=ACCEPT or
  * IMAP4rev2 is enabled, because clients send passwords and search texts so; who needs text
- * checks it (mailbox names: modified UTF-7 refuses them).
+ * checks it (mailbox names: modified UTF-7 refuses them). Once one of them is enabled, they hold
+ * UTF-8 and nothing else.
  */
+#include "lib/text.h"
 #include "server/imap/imap.h"
 
 enum char_class {
@@ -81,7 +83,8 @@ quoted_len(const struct cursor *c, bool *escapes)
 	return SIZE_MAX;
 }
 
-/* quoted = DQUOTE *QUOTED-CHAR DQUOTE, behind the first DQUOTE       [RFC 9051 s9] */
+/* quoted = DQUOTE *QUOTED-CHAR DQUOTE, behind the first DQUOTE [RFC 9051 s9]. Octets that are no
+ * UTF-8 MUST be BAD [RFC 6855 s3]. */
 static bool
 parse_quoted_rest(struct cursor *c, struct arena *a, struct slice *out)
 {
@@ -92,6 +95,8 @@ parse_quoted_rest(struct cursor *c, struct arena *a, struct slice *out)
 	if (len == SIZE_MAX)
 		return cur_fail(c, "quoted string");
 	*out = slice_sub(c->in, c->pos, c->pos + len);
+	if (c->utf8 && !text_utf8_valid(*out))
+		return cur_fail(c, "quoted string in UTF-8");
 	c->pos += len + 1;
 	if (!escapes)
 		return true;
