@@ -146,6 +146,12 @@ class Server:
         with open("/proc/%d/status" % self.proc.pid) as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
+    def cpu_seconds(self):
+        """What the server has used of the processors, which the machine's other work does not lengthen."""
+        with open("/proc/%d/stat" % self.proc.pid) as f:
+            fields = f.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory_slack(self):
         """What limits of memory are multiplied with: a sanitizer keeps shadows and quarantines of all that is used."""
         return 4 if self.sanitized() else 1

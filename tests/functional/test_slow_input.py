@@ -4,8 +4,6 @@ Each kind comes in two sizes. The delivery and every question about the larger o
 server's CPU time, and it grows no more than the size does. Wall-clock time would be that of the machine's other work.
 """
 
-import os
-
 import pytest
 
 FACTOR = 4              # between the two sizes
@@ -67,16 +65,10 @@ KINDS = [(parts, 10000), (empty_parts, 10000), (multiparts, 500), (messages, 500
          (addresses_everywhere, 500000)]
 
 
-def cpu_seconds(server):
-    with open("/proc/%d/stat" % server.proc.pid) as f:
-        fields = f.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def timed(server, act):
-    before = cpu_seconds(server)
+    before = server.cpu_seconds()
     answer = act()
-    return answer, cpu_seconds(server) - before
+    return answer, server.cpu_seconds() - before
 
 
 def append(c, mailbox, mail):
