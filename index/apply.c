@@ -414,8 +414,9 @@ keys_at_hand(const struct apply *ap, blob_id id)
 	return id != 0 && ap->keys_of == id ? &ap->keys : NULL;
 }
 
-enum rc
-apply_thread_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e)
+/* RC_NOT_FOUND: no such blob. */
+static enum rc
+blob_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e)
 {
 	const struct thread_keys *k = keys_at_hand(ap, id);
 	sqlite3_stmt *q;
@@ -435,6 +436,23 @@ apply_thread_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct 
 }
 
 _Static_assert(SHA256_LEN == 32, "the SQL above names it");
+
+enum rc
+apply_find_thread(struct apply *ap, account_id account, blob_id id, uint64_t *thread, struct err *e)
+{
+	struct thread_keys k;
+	enum rc rc;
+
+	*thread = 0;
+	rc = blob_keys(ap, id, &k, e);
+	if (rc == RC_OK)
+		rc = threads_find(ap->db, account, &k, thread, e);
+	if (rc != RC_OK && rc != RC_NOT_FOUND)
+		return rc;
+	if (*thread == 0)
+		*thread = id;
+	return RC_OK;
+}
 
 /* A copy of what the account has already: its own key alone says so. */
 static enum rc
@@ -465,7 +483,7 @@ apply_note_thread(struct apply *ap, account_id account, blob_id id, uint64_t thr
 	rc = is_noted(ap, account, id, e);
 	if (rc != RC_NOT_FOUND)
 		return rc;
-	rc = apply_thread_keys(ap, id, &k, e);
+	rc = blob_keys(ap, id, &k, e);
 	if (rc == RC_NOT_FOUND)
 		return RC_OK;           /* its blob is lost */
 	return rc == RC_OK ? threads_note(ap->db, account, &k, thread, e) : rc;
@@ -594,6 +612,22 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 	return RC_OK;
 }
 
+/* A record that is older than threads gets the thread that a new one would: equal bytes may come again. Of a stub's
+ * messages nobody knows the account; they stay without. */
+static enum rc
+apply_message(struct apply *ap, const struct record_messages *r, uint32_t i, account_id account, struct delta *d,
+              struct err *e)
+{
+	struct record_message m = r->messages[i];
+	enum rc rc = RC_OK;
+
+	if (m.threadid == 0 && account != 0)
+		rc = apply_find_thread(ap, account, m.blob, &m.threadid, e);
+	if (rc == RC_OK)
+		rc = insert_message(ap, r, r->first_uid + i, &m, d, e);
+	return rc == RC_OK ? apply_note_thread(ap, account, m.blob, m.threadid, e) : rc;
+}
+
 static enum rc
 apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 {
@@ -608,11 +642,7 @@ apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 	d.uidnext = r->first_uid + r->count;
 	rc = account_of(ap, r->mailbox, &account, e);
 	for (uint32_t i = 0; rc == RC_OK && i < r->count; i++) {
-		const struct record_message *m = &r->messages[i];
-
-		rc = insert_message(ap, r, r->first_uid + i, m, &d, e);
-		if (rc == RC_OK)
-			rc = apply_note_thread(ap, account, m->blob, m->threadid, e);
+		rc = apply_message(ap, r, i, account, &d, e);
 		arena_reset(&ap->scratch);
 	}
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;

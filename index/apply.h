@@ -67,8 +67,9 @@ void apply_forget(struct apply *ap);
 struct apply_mark apply_get_mark(const struct apply *ap);
 void apply_set_mark(struct apply *ap, const struct apply_mark *m);
 
-/* The keys of a blob for its thread. RC_NOT_FOUND: it is not known. */
-MUST_USE enum rc apply_thread_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e);
+/* The thread of a message with these bytes that is new to this account. Its id is that of a blob: of the first message
+ * of the thread, so it is never given twice. */
+MUST_USE enum rc apply_find_thread(struct apply *ap, account_id account, blob_id id, uint64_t *thread, struct err *e);
 /* A message with these bytes is of this thread (0: none) in this account. Its record says so too, when it is applied. */
 MUST_USE enum rc apply_note_thread(struct apply *ap, account_id account, blob_id id, uint64_t thread, struct err *e);
 /* RFC822.SIZE of a blob, 0 if it is not known. */

@@ -156,25 +156,6 @@ resolve_keywords(struct resolver *rs, mailbox_id mailbox, struct slice text, str
 	return rc;
 }
 
-/* ---- threads ---- */
-
-enum rc
-resolve_thread(struct resolver *rs, account_id account, blob_id blob, uint64_t *thread, struct err *e)
-{
-	struct thread_keys k;
-	enum rc rc;
-
-	*thread = 0;
-	rc = apply_thread_keys(rs->ap, blob, &k, e);
-	if (rc == RC_OK)
-		rc = threads_find(rs->db, account, &k, thread, e);
-	if (rc != RC_OK && rc != RC_NOT_FOUND)
-		return rc;
-	if (*thread == 0)
-		*thread = blob;
-	return RC_OK;
-}
-
 /* ---- new mailboxes ---- */
 
 static enum rc

@@ -45,10 +45,6 @@ MUST_USE enum rc resolve_account(struct resolver *rs, account_id id, struct acco
 /* Keywords as this mailbox spells them, in ASCII order; refuses what is no keyword. */
 MUST_USE enum rc resolve_keywords(struct resolver *rs, mailbox_id mailbox, struct slice text, struct slice *out,
                                   struct err *e);
-/* The thread of a message with these bytes that is new to this account. Its id is that of a blob: of the first message
- * of the thread, so it is never given twice. */
-MUST_USE enum rc resolve_thread(struct resolver *rs, account_id account, blob_id blob, uint64_t *thread,
-                                struct err *e);
 /* A mailbox record with a new UIDVALIDITY and MAILBOXID; the counters record goes before it. */
 MUST_USE enum rc resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use,
                                      mailbox_id *id, struct err *e);

@@ -203,7 +203,7 @@ add_reference(struct resolver *rs, const struct append_message *m, blob_id blob,
 
 	rc = resolve_mailbox(rs, t->mailbox, &box, e);
 	if (rc == RC_OK)
-		rc = resolve_thread(rs, box.account, blob, &rm.threadid, e);
+		rc = apply_find_thread(rs->ap, box.account, blob, &rm.threadid, e);
 	if (rc == RC_OK)
 		rc = resolve_keywords(rs, t->mailbox, m->keywords, &rm.keywords, e);
 	if (rc != RC_OK)

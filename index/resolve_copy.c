@@ -156,7 +156,7 @@ rethread(struct resolver *rs, const struct transfer *t, struct record_message *m
 	enum rc rc = RC_OK;
 
 	for (uint32_t i = 0; rc == RC_OK && i < t->count; i++) {
-		rc = resolve_thread(rs, account, m[i].blob, &m[i].threadid, e);
+		rc = apply_find_thread(rs->ap, account, m[i].blob, &m[i].threadid, e);
 		if (rc == RC_OK)
 			rc = apply_note_thread(rs->ap, account, m[i].blob, m[i].threadid, e);
 		arena_reset(&rs->ap->scratch);

@@ -5,7 +5,9 @@
  * by what it refers to, nearest first; the answer stands in the message's record. Applying the record, live or in a
  * replay, notes those keys that are not there yet for that thread, so that equal bytes always get the equal thread, and
  * a message that comes later than its answers joins them. Threads are never merged and never change: a THREADID must not
- * change once it was told. A key stays when its message is expunged, until its account goes.
+ * change once it was told. A key stays when its message is expunged, until its account goes. A record that was written
+ * before there were threads says none: applying it looks the message up in the same way, so that its bytes, if they come
+ * again, have the thread it has.
  *
  * Sums are SipHash with the volume's id as the key: whoever sends mail cannot make two ids with one sum.
  * Rejected: the subject, which would bring strangers together; a union of threads, which would have to change ids.

@@ -145,11 +145,13 @@ test_messages_before_their_mailbox(void **state)
 	assert_int_equal(number("SELECT count(*) FROM message"), 1);
 }
 
-/* Records of the first releases say no thread: they stay without one, and nothing joins them. */
+/* Records of the first releases say no thread: they get the one that their bytes, coming again, get. */
 static void
 test_messages_older_than_threads(void **state)
 {
 	struct record_message old = one;
+	struct err e = ERR_INIT;
+	uint64_t thread;
 
 	(void)state;
 	old.threadid = 0;
@@ -157,10 +159,28 @@ test_messages_older_than_threads(void **state)
 	assert_int_equal(apply(2, mailbox(2, 1, "INBOX")), RC_OK);
 	assert_int_equal(apply(3, blob(50)), RC_OK);
 	assert_int_equal(apply(4, messages(2, 1, &old)), RC_OK);
+	assert_int_equal(number("SELECT threadid FROM message"), 3);
+	assert_int_equal(number("SELECT count(*) FROM thread WHERE account=1 AND thread=3 AND own"), 1);
+	assert_int_equal(apply(5, blob(50)), RC_OK);
+	assert_int_equal(apply_find_thread(&ap, 1, 5, &thread, &e), RC_OK);
+	assert_int_equal(thread, 3);
+	old.blob = 5;
+	assert_int_equal(apply(6, messages(2, 2, &old)), RC_OK);
+	assert_int_equal(number("SELECT count(DISTINCT threadid) FROM message"), 1);
+}
+
+/* Without an account there is no thread to look for. */
+static void
+test_stub_older_than_threads(void **state)
+{
+	struct record_message old = one;
+
+	(void)state;
+	old.threadid = 0;
+	assert_int_equal(apply(3, blob(50)), RC_OK);
+	assert_int_equal(apply(4, messages(2, 1, &old)), RC_OK);
 	assert_int_equal(number("SELECT threadid FROM message"), 0);
 	assert_int_equal(number("SELECT count(*) FROM thread"), 0);
-	assert_int_equal(apply(5, messages(2, 2, &one)), RC_OK);
-	assert_int_equal(number("SELECT count(*) FROM thread WHERE account=1 AND thread=3 AND own"), 1);
 }
 
 /* Its mailbox never comes: dropped and told. */
@@ -242,6 +262,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(test_older_records_are_skipped), CASE(test_messages_before_their_mailbox),
 		CASE(test_messages_older_than_threads),
+		CASE(test_stub_older_than_threads),
 		CASE(test_messages_without_mailbox), CASE(test_names_that_clash), CASE(test_lost_blob_and_wrong_counters),
 		CASE(test_nonsense_is_refused),
 	};
