@@ -80,7 +80,7 @@ id_parse(struct imap *im, struct cursor *c)
 	struct id_args *args = arena_zalloc(&im->arena, sizeof *args);
 
 	if (args == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = args;
 	if (!cur_space(c))
 		return false;

@@ -90,7 +90,7 @@ login_parse(struct imap *im, struct cursor *c)
 	struct login_args *args = arena_zalloc(&im->arena, sizeof *args);
 
 	if (args == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = args;
 	return cur_space(c) && parse_astring(c, &im->arena, &args->name) && cur_space(c) &&
 	       parse_astring(c, &im->arena, &args->password);
@@ -161,7 +161,7 @@ auth_parse(struct imap *im, struct cursor *c)
 	struct auth_args *args = arena_zalloc(&im->arena, sizeof *args);
 
 	if (args == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = args;
 	if (!cur_space(c) || !parse_atom(c, &args->mechanism))
 		return false;

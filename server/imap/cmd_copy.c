@@ -31,7 +31,7 @@ parse_copy(struct imap *im, struct cursor *c)
 	struct copy *cp = arena_zalloc(&im->arena, sizeof *cp);
 
 	if (cp == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = cp;
 	return cur_space(c) && parse_sequence_set(c, &im->arena, &cp->set) && cur_space(c)
 	    && parse_mailbox(im, c, &cp->name) && parse_end(c);

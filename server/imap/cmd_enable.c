@@ -46,7 +46,7 @@ enable_parse(struct imap *im, struct cursor *c)
 	struct slice name;
 
 	if (args == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = args;
 	do {
 		if (!cur_space(c) || !parse_atom(c, &name))

@@ -21,7 +21,7 @@ new_expunge(struct imap *im, struct cursor *c)
 {
 	im->args = arena_zalloc(&im->arena, sizeof(struct expunge));
 	if (im->args == NULL)
-		cur_fail(c, "shorter command (memory limit)");
+		cur_limit(c, "shorter command (memory limit)");
 	return im->args;
 }
 

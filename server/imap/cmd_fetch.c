@@ -63,17 +63,17 @@ parse_fetch(struct imap *im, struct cursor *c)
 	struct fetch *f = arena_zalloc(&im->arena, sizeof *f);
 
 	if (f == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = f;
 	if (!cur_space(c) || !parse_sequence_set(c, &im->arena, &f->set) || !cur_space(c)
 	    || !fetch_parse_items(c, &im->arena, &f->req)
 	    || !fetch_parse_modifiers(c, &f->mods) || !parse_end(c))
 		return false;
 	if (!add_implied(im, f))
-		return cur_fail(c, "fewer data items");
+		return cur_limit(c, "fewer data items");
 	f->pieces = arena_array(&im->arena, f->req.count, sizeof *f->pieces);
 	if (f->pieces == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	return true;
 }
 

@@ -83,7 +83,7 @@ parse_pattern(struct imap *im, struct cursor *c, struct list_args *args)
 	struct slice wire, text, reference = args->reference;
 
 	if (args->query.pattern_count == PATTERNS_MAX)
-		return cur_fail(c, "fewer patterns");
+		return cur_limit(c, "fewer patterns");
 	if (!parse_list_mailbox(c, &im->arena, &wire) || !imap_name_from_wire(im, c, wire, &text))
 		return false;
 	if (text.len == 0)
@@ -93,7 +93,7 @@ parse_pattern(struct imap *im, struct cursor *c, struct list_args *args)
 		text = IMAP_NAME_OF_NONE;
 	}
 	if (!list_pattern_make(reference, text, &im->arena, made))
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	args->query.pattern_count++;
 	return true;
 }
@@ -156,7 +156,7 @@ new_args(struct imap *im, struct cursor *c)
 	struct list_args *args = arena_zalloc(&im->arena, sizeof *args);
 
 	if (args == NULL)
-		cur_fail(c, "shorter command (memory limit)");
+		cur_limit(c, "shorter command (memory limit)");
 	else
 		args->query.patterns = args->patterns;
 	im->args = args;

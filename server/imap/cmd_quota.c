@@ -17,7 +17,7 @@ new_args(struct imap *im, struct cursor *c)
 {
 	im->args = arena_zalloc(&im->arena, sizeof(struct quota_args));
 	if (im->args == NULL)
-		cur_fail(c, "shorter command (memory limit)");
+		cur_limit(c, "shorter command (memory limit)");
 	return im->args;
 }
 

@@ -25,9 +25,13 @@ parse_search(struct imap *im, struct cursor *c)
 	struct search *s = arena_zalloc(&im->arena, sizeof *s);
 
 	if (s == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = s;
-	return search_parse(c, &im->arena, &s->program) && parse_end(c);
+	if (search_parse(c, &im->arena, &s->program))
+		return parse_end(c);
+	if (c->limit && (s->program.returns & RETURN_SAVE) != 0)
+		uid_set_reset(&im->view.saved); /* as with any NO [RFC 9051 s6.4.4.1] */
+	return false;
 }
 
 static void

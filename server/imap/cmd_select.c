@@ -65,7 +65,7 @@ select_parse(struct imap *im, struct cursor *c)
 	struct select_args *args = arena_zalloc(&im->arena, sizeof *args);
 
 	if (args == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = args;
 	return cur_space(c) && parse_mailbox_given(im, c, &args->name, &args->given) &&
 	       (cur_at_end(c) || parse_params(im, c, args));

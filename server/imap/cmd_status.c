@@ -166,7 +166,7 @@ status_parse(struct imap *im, struct cursor *c)
 	struct status_args *args = arena_zalloc(&im->arena, sizeof *args);
 
 	if (args == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = args;
 	return cur_space(c) && parse_mailbox(im, c, &args->name) && cur_space(c) &&
 	       parse_status_items(im, c, &args->items);

@@ -72,7 +72,7 @@ parse_store(struct imap *im, struct cursor *c)
 	struct store *st = arena_zalloc(&im->arena, sizeof *st);
 
 	if (st == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	im->args = st;
 	return cur_space(c) && parse_sequence_set(c, &im->arena, &st->set) && cur_space(c)
 	       && (cur_peek(c) != '(' || (parse_modifiers(c, st) && cur_space(c)))

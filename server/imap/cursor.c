@@ -93,6 +93,13 @@ cur_fail(struct cursor *c, const char *expected)
 	return false;
 }
 
+bool
+cur_limit(struct cursor *c, const char *expected)
+{
+	c->limit = c->limit || c->expected == NULL;
+	return cur_fail(c, expected);
+}
+
 struct slice
 cur_rest(const struct cursor *c)
 {

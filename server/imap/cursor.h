@@ -13,6 +13,7 @@ struct cursor {
 	size_t       pos;
 	const char  *expected;          /* the first production that failed, for the BAD text; NULL if none */
 	size_t       failed_at;
+	bool         limit;             /* that was a limit of ours, no flaw in the grammar */
 	bool         utf8;              /* quoted strings must be UTF-8: the client has enabled it */
 };
 
@@ -29,6 +30,8 @@ bool cur_want(struct cursor *c, uint8_t ch);
 bool cur_space(struct cursor *c);       /* exactly one SP */
 /* Record the failure (the first one wins) and return false. `expected` is a string constant. */
 bool cur_fail(struct cursor *c, const char *expected);
+/* As cur_fail, for what the grammar allows and we do not take: NO [LIMIT], not BAD. */
+bool cur_limit(struct cursor *c, const char *expected);
 struct slice cur_rest(const struct cursor *c);
 
 #endif

@@ -117,12 +117,12 @@ parse_header_list(struct cursor *c, struct arena *a, struct fetch_item *it)
 {
 	it->names = arena_array(a, FETCH_NAMES_MAX, sizeof *it->names);
 	if (it->names == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	if (!cur_space(c) || !cur_want(c, '('))
 		return false;
 	do {
 		if (it->name_count == FETCH_NAMES_MAX)
-			return cur_fail(c, "fewer field names");
+			return cur_limit(c, "fewer field names");
 		if (!parse_astring(c, a, &it->names[it->name_count++]))
 			return false;
 	} while (cur_take(c, ' '));
@@ -139,7 +139,7 @@ parse_section_part(struct cursor *c, struct fetch_item *it, bool *dot)
 	*dot = true;
 	while (ch >= '0' && ch <= '9') {
 		if (it->depth == MIME_DEPTH_MAX)
-			return cur_fail(c, "a shallower part number");
+			return cur_limit(c, "a shallower part number");
 		if (!parse_nz_number(c, &it->path[it->depth++]))
 			return false;
 		*dot = cur_take(c, '.');
@@ -249,7 +249,7 @@ parse_item(struct cursor *c, struct arena *a, struct fetch_request *r)
 	}
 	it = new_item(r);
 	if (it == NULL)
-		return cur_fail(c, "fewer data items");
+		return cur_limit(c, "fewer data items");
 	*it = (struct fetch_item){
 		.kind = w->kind, .peek = w->peek, .text = w->text, .alias = w->alias
 	};
@@ -310,7 +310,7 @@ fetch_parse_items(struct cursor *c, struct arena *a, struct fetch_request *out)
 	*out = (struct fetch_request){ .room = items_possible(cur_rest(c)) };
 	out->items = arena_array(a, out->room, sizeof *out->items);
 	if (out->items == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	if (!cur_take(c, '('))
 		return parse_macro(c, out) || parse_item(c, a, out);
 	do {

@@ -74,7 +74,10 @@ imap_reply_expected(struct imap *im, const struct cursor *c)
 {
 	const char *what = c->expected != NULL ? c->expected : "end of command";
 
-	imap_reply(im, IMAP_BAD, "%s: expected %s", im->cmd->name, what);
+	if (c->limit)
+		imap_reply(im, IMAP_NO, "[LIMIT] %s: expected %s", im->cmd->name, what);
+	else
+		imap_reply(im, IMAP_BAD, "%s: expected %s", im->cmd->name, what);
 }
 
 void

@@ -102,7 +102,7 @@ parse_quoted_rest(struct cursor *c, struct arena *a, struct slice *out)
 		return true;
 	p = arena_alloc(a, len);
 	if (p == NULL)
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	len = 0;
 	for (size_t i = 0; i < out->len; i++) {
 		if (out->ptr[i] == '\\')

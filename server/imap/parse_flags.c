@@ -42,7 +42,7 @@ parse_flag(struct cursor *c, uint32_t *flags, struct buf *keywords)
 	if (keywords->len > 0)
 		buf_append_byte(keywords, ' ');
 	if (!buf_append_slice(keywords, name))
-		return cur_fail(c, "fewer keywords (4096 octets)");
+		return cur_limit(c, "fewer keywords (4096 octets)");
 	return true;
 }
 
@@ -75,7 +75,7 @@ parse_flag_list(struct cursor *c, struct arena *a, uint32_t *flags, struct slice
 		ok = parse_bare_list(c, flags, &text) && cur_want(c, ')');
 	if (ok && text.len > 0) {
 		*keywords = arena_dup(a, buf_slice(&text));
-		ok = keywords->ptr != NULL || cur_fail(c, "shorter command (memory limit)");
+		ok = keywords->ptr != NULL || cur_limit(c, "shorter command (memory limit)");
 	}
 	buf_fini(&text);
 	return ok;

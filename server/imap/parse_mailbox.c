@@ -31,7 +31,7 @@ decode_name(const struct imap *im, struct cursor *c, struct slice wire, struct b
 	if (im->utf8) {
 		if (!text_utf8_valid(wire))
 			return cur_fail(c, "mailbox name in UTF-8");
-		return buf_append_slice(utf8, wire) || cur_fail(c, "shorter mailbox name");
+		return buf_append_slice(utf8, wire) || cur_limit(c, "shorter mailbox name");
 	}
 	for (size_t i = 0; i < wire.len; i++) {
 		if (wire.ptr[i] > 0x7f)
@@ -54,7 +54,7 @@ normalise(struct imap *im, struct cursor *c, struct slice wire, struct buf *utf8
 	if (!decode_name(im, c, wire, utf8))
 		return false;
 	if (!text_nfc(buf_slice(utf8), nfc))
-		return cur_fail(c, "shorter command (memory limit)");
+		return cur_limit(c, "shorter command (memory limit)");
 	fold_inbox(nfc);
 	return true;
 }
@@ -69,7 +69,7 @@ name_from_wire(struct imap *im, struct cursor *c, struct slice wire, struct slic
 
 	if (ok) {
 		*out = arena_dup(&im->arena, buf_slice(&nfc));
-		ok = out->ptr != NULL || cur_fail(c, "shorter command (memory limit)");
+		ok = out->ptr != NULL || cur_limit(c, "shorter command (memory limit)");
 	}
 	if (ok && given != NULL) {
 		*given = SLICE_NONE;

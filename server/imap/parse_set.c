@@ -61,11 +61,11 @@ parse_sequence_set(struct cursor *c, struct arena *a, struct seq_set *out)
 		return true;
 	do {
 		if (out->count == SEQ_SET_MAX)
-			return cur_fail(c, "fewer ranges");
+			return cur_limit(c, "fewer ranges");
 		if (!parse_seq_range(c, &r))
 			return false;
 		if (!seq_set_push(out, &room, a, r))
-			return cur_fail(c, "shorter command (memory limit)");
+			return cur_limit(c, "shorter command (memory limit)");
 	} while (cur_take(c, ','));
 	return true;
 }

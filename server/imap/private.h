@@ -41,7 +41,7 @@ bool imap_logged_in(struct imap *im, struct volume *v, const struct account_info
  * The limits hold from the next command on. */
 void imap_logged_out(struct imap *im);
 bool imap_offers_unauthenticate(const struct imap *im);
-/* BAD "NAME: expected ..." from the cursor. */
+/* BAD "NAME: expected ..." from the cursor, or NO [LIMIT]. */
 void imap_reply_expected(struct imap *im, const struct cursor *c);
 /* How authentication stands on this connection: for sasl/. */
 struct sasl_setup imap_sasl_setup(struct imap *im);

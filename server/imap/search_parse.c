@@ -116,9 +116,9 @@ parse_text(struct parse *ps, struct search_node *n)
 	if (!parse_astring(ps->c, ps->a, &n->text))
 		return false;
 	if (n->text.len > SEARCH_TEXT_MAX)
-		return cur_fail(ps->c, "a search text of at most 4096 octets");
+		return cur_limit(ps->c, "a search text of at most 4096 octets");
 	if (++ps->p->texts > SEARCH_TEXTS_MAX)
-		return cur_fail(ps->c, "at most 64 texts to search for");
+		return cur_limit(ps->c, "at most 64 texts to search for");
 	return true;
 }
 
@@ -223,7 +223,7 @@ parse_key_word(struct parse *ps, const struct key_word *w, uint16_t parent, bool
 	uint16_t i = add_node(ps->p, parent, w->key, negate != w->negate);
 
 	if (i == 0)
-		return cur_fail(ps->c, "fewer search keys");
+		return cur_limit(ps->c, "fewer search keys");
 	ps->p->nodes[i].flags = w->flags;
 	ps->p->nodes[i].name = slice_str(w->field);
 	note_needs(ps->p, w->key);
@@ -237,7 +237,7 @@ parse_or(struct parse *ps, uint16_t parent, bool negate, unsigned depth)
 	uint16_t i = add_node(ps->p, parent, SEARCH_OR, negate);
 
 	if (i == 0)
-		return cur_fail(ps->c, "fewer search keys");
+		return cur_limit(ps->c, "fewer search keys");
 	return cur_space(ps->c) && parse_key(ps, i, depth + 1) && cur_space(ps->c)
 	       && parse_key(ps, i, depth + 1);
 }
@@ -249,10 +249,10 @@ parse_new(struct parse *ps, uint16_t parent, bool negate)
 	uint16_t i = add_node(ps->p, parent, SEARCH_AND, negate), seen = 0;
 
 	if (i == 0 || add_node(ps->p, i, SEARCH_RECENT, false) == 0)
-		return cur_fail(ps->c, "fewer search keys");
+		return cur_limit(ps->c, "fewer search keys");
 	seen = add_node(ps->p, i, SEARCH_FLAG, true);
 	if (seen == 0)
-		return cur_fail(ps->c, "fewer search keys");
+		return cur_limit(ps->c, "fewer search keys");
 	ps->p->nodes[seen].flags = FLAG_SEEN;
 	return true;
 }
@@ -275,7 +275,7 @@ parse_group(struct parse *ps, uint16_t parent, bool negate, unsigned depth)
 	uint16_t i = add_node(ps->p, parent, SEARCH_AND, negate);
 
 	if (i == 0)
-		return cur_fail(ps->c, "fewer search keys");
+		return cur_limit(ps->c, "fewer search keys");
 	return parse_keys(ps, i, depth + 1) && cur_want(ps->c, ')');
 }
 
@@ -286,7 +286,7 @@ parse_set_key(struct parse *ps, uint16_t parent, bool negate)
 	uint16_t i = add_node(ps->p, parent, SEARCH_SET, negate);
 
 	if (i == 0)
-		return cur_fail(ps->c, "fewer search keys");
+		return cur_limit(ps->c, "fewer search keys");
 	return parse_sequence_set(ps->c, ps->a, &ps->p->nodes[i].set);
 }
 
@@ -315,7 +315,7 @@ parse_key(struct parse *ps, uint16_t parent, unsigned depth)
 	int ch;
 
 	if (depth > SEARCH_DEPTH_MAX)
-		return cur_fail(ps->c, "less nesting");
+		return cur_limit(ps->c, "less nesting");
 	while (cur_take_word(ps->c, "NOT "))
 		negate = !negate;
 	ch = cur_peek(ps->c);
@@ -421,7 +421,7 @@ search_parse(struct cursor *c, struct arena *a, struct search_program *out)
 	*out = (struct search_program){ .room = nodes_possible(cur_rest(c)), .count = 1 };
 	out->nodes = arena_array(a, out->room, sizeof *out->nodes);
 	if (out->nodes == NULL)
-		return cur_fail(c, NO_MEMORY);
+		return cur_limit(c, NO_MEMORY);
 	out->nodes[0].key = SEARCH_AND;
 	return cur_space(c) && parse_returns(&ps) && parse_charset(&ps) && parse_keys(&ps, 0, 0);
 }

@@ -364,19 +364,19 @@ test_limits(void **state)
 	n = (size_t)snprintf(line, sizeof line, "1 SEARCH ");
 	memset(line + n, '(', 60);
 	(void)snprintf(line + n + 60, sizeof line - n - 60, "ALL");
-	rig_expect(s, line, "1 BAD SEARCH: expected less nesting\r\n");
+	rig_expect(s, line, "1 NO [LIMIT] SEARCH: expected less nesting\r\n");
 	n = (size_t)snprintf(line, sizeof line, "1 SEARCH");
 	for (int i = 0; i < 60; i++)
 		n += (size_t)snprintf(line + n, sizeof line - n, " OR");
-	rig_expect(s, line, "1 BAD SEARCH: expected less nesting\r\n");
+	rig_expect(s, line, "1 NO [LIMIT] SEARCH: expected less nesting\r\n");
 	n = (size_t)snprintf(line, sizeof line, "1 SEARCH");
 	for (int i = 0; i < 65; i++)
 		n += (size_t)snprintf(line + n, sizeof line - n, " BODY a");
-	rig_expect(s, line, "1 BAD SEARCH: expected at most 64 texts to search for\r\n");
+	rig_expect(s, line, "1 NO [LIMIT] SEARCH: expected at most 64 texts to search for\r\n");
 	n = (size_t)snprintf(line, sizeof line, "1 SEARCH");
 	for (int i = 0; i < 1100; i++)
 		n += (size_t)snprintf(line + n, sizeof line - n, " ALL");
-	rig_expect(s, line, "1 BAD SEARCH: expected fewer search keys\r\n");
+	rig_expect(s, line, "1 NO [LIMIT] SEARCH: expected fewer search keys\r\n");
 }
 
 static void
