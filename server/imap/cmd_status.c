@@ -64,7 +64,6 @@ parse_status_item(const struct imap *im, struct cursor *c, uint32_t *items)
 bool
 parse_status_items(struct imap *im, struct cursor *c, uint32_t *items)
 {
-	*items = 0;
 	if (!cur_want(c, '('))
 		return false;
 	do {

@@ -4,7 +4,7 @@
 
 #include "server/imap/imap.h"
 
-/* "(" status-att *(SP status-att) ")": bits into *items. */
+/* "(" status-att *(SP status-att) ")": bits added to *items. */
 bool parse_status_items(struct imap *im, struct cursor *c, uint32_t *items);
 /* Asking for HIGHESTMODSEQ is a CONDSTORE-enabling command [RFC 7162 s3.1]; before the first imap_out_status. Pool. */
 void imap_status_enables(struct imap *im, uint32_t items);

@@ -136,7 +136,7 @@ do_partial(struct imap *im, struct cursor *c)
 static bool
 do_status(struct imap *im, struct cursor *c)
 {
-	uint32_t items;
+	uint32_t items = 0;
 
 	return parse_status_items(im, c, &items);
 }
