@@ -27,6 +27,7 @@
 #include "lib/clock.h"
 
 #define TURNS_MAX            32u        /* commands in a row before other sessions get their turn */
+#define TURN_OCTETS          4096u      /* of input count as one: some are dear to look at, and inflated ones come fast */
 #define FLUSH_MAX            131072u    /* octets written in a row; compressing so many takes some milliseconds */
 #define HANDSHAKE_TIMEOUT_MS 60000u
 #define BYE_TIMEOUT_MS       10000u     /* to take our last words */
@@ -314,6 +315,7 @@ static bool
 session_take_input(struct session *s, size_t n)
 {
 	s->bytes_in += n;
+	s->turns += (unsigned)(n / TURN_OCTETS);
 	if (!buf_append(&s->in, reactor_scratch(s->reactor), n)) {
 		session_close(s, "no memory");
 		return false;
