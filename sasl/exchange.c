@@ -240,7 +240,9 @@ failure(struct sasl_exchange *x, int rc)
 		return libsasl_failure(x, rc);
 	if (x->err.code == RC_SYNTAX)
 		return SASL_EX_MALFORMED;
-	return x->err.code == RC_DENIED ? SASL_EX_FAILED : SASL_EX_TEMPFAIL;
+	if (x->err.code != RC_DENIED)
+		return SASL_EX_TEMPFAIL;
+	return x->verified ? SASL_EX_UNAUTHORIZED : SASL_EX_FAILED;
 }
 
 static enum sasl_result

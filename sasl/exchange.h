@@ -28,7 +28,8 @@ struct sasl_setup {
 enum sasl_result {
 	SASL_EX_CONTINUE,       /* send the challenge (it may be empty), then call _step with the answer */
 	SASL_EX_OK,             /* the identities are available */
-	SASL_EX_FAILED,         /* wrong name, password or authorization; do not tell which */
+	SASL_EX_FAILED,         /* wrong name or password; do not tell which */
+	SASL_EX_UNAUTHORIZED,   /* the password was right, but asks for another account; one that exists or not */
 	SASL_EX_MALFORMED,      /* the message does not follow the mechanism, or is too long */
 	SASL_EX_NO_MECHANISM,   /* not one that sasl_mechanisms lists for this connection */
 	SASL_EX_CANCELLED,

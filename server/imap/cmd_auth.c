@@ -33,12 +33,14 @@ log_login(struct imap *im, enum log_level level, const char *ev, struct slice us
 	log_end(&l);
 }
 
-/* Wrong name or password: which of them is for the log only. */
+/* Which of them it was is for the log only [RFC 9051 s11.7]. */
+static const char wrong_password[] = "[AUTHENTICATIONFAILED] Wrong name or password";
+
 static void
-login_failed(struct imap *im, struct slice user, const struct err *e)
+login_failed(struct imap *im, struct slice user, const struct err *e, const char *text)
 {
 	log_login(im, LOGLEVEL_WARN, "imap.login.failed", user, e);
-	imap_reply(im, IMAP_NO, "[AUTHENTICATIONFAILED] Wrong name or password");
+	imap_reply(im, IMAP_NO, "%s", text);
 	im->priv->auth_failures++;
 	session_delay_login(im->s, im->priv->auth_failures);
 	if (im->priv->auth_failures < session_conf(im->s)->limits.auth_failures)
@@ -129,7 +131,7 @@ login_run(struct imap *im)
 	if (rc == RC_OK)
 		enter(im, slice_str(id.name));
 	else if (rc == RC_DENIED)
-		login_failed(im, args->name, &e);
+		login_failed(im, args->name, &e, wrong_password);
 	else
 		login_unavailable(im, args->name, &e);
 	return IMAP_DONE;
@@ -232,7 +234,12 @@ auth_result(struct imap *im, struct auth_args *args, enum sasl_result r,
 		break;
 	case SASL_EX_FAILED:
 		login_failed(im, sasl_exchange_claimed(args->exchange),
-			     sasl_exchange_error(args->exchange));
+			     sasl_exchange_error(args->exchange), wrong_password);
+		break;
+	case SASL_EX_UNAUTHORIZED:      /* who knows the password could log in without asking for more */
+		login_failed(im, sasl_exchange_claimed(args->exchange),
+			     sasl_exchange_error(args->exchange),
+			     "[AUTHORIZATIONFAILED] The account may not act as another");
 		break;
 	case SASL_EX_MALFORMED:
 		imap_reply(

@@ -252,6 +252,7 @@ auth_result(struct pop3 *p, enum sasl_result r, const struct buf *challenge)
 		pop3_err(p, "The message does not follow the mechanism");
 		return STEP_DONE;
 	case SASL_EX_FAILED:
+	case SASL_EX_UNAUTHORIZED:
 		e = *sasl_exchange_error(p->exchange);
 		return login_refused(p, sasl_exchange_claimed(p->exchange), &e);
 	case SASL_EX_TEMPFAIL:

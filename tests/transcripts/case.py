@@ -11,7 +11,7 @@ MAIL = os.path.join(ROOT, "mail")
 DIRECTIVES = ("mail", "login", "greeting", "tls", "config", "ctl", "deliver", "plain")
 STEP = re.compile(r"([CSW])(B|[2-9])?([-%*?&!]*):(?: (.*))?$", re.S)
 EVENTS = {"C": ("<close>", "<starttls>", "<deflate>", "<plain>"), "S": ("<closed>",)}
-ACCOUNT = ("user", "userb", "password", "plain")
+ACCOUNT = ("user", "userb", "password", "plain", "plainb")
 FIELD = re.compile(r"\{\{|\{[^{}]*\}")
 
 

@@ -133,6 +133,7 @@ class Player:
         self.users = users
         self.known = {"user": users[0].encode(), "userb": users[1].encode(), "password": b"secret"}
         self.known["plain"] = base64.b64encode(b"\0%s\0secret" % self.known["user"])
+        self.known["plainb"] = base64.b64encode(b"%s\0%s\0secret" % (self.known["userb"], self.known["user"]))
         self.conns, self.said = {}, []
 
     def play(self):
