@@ -4,6 +4,7 @@ import base64
 import quopri
 import re
 import ssl
+import subprocess
 import time
 
 import pytest
@@ -544,6 +545,26 @@ def test_a_failed_login_is_logged_with_its_name(shared, how):
     assert "wrong" not in line.replace("wrong password", "")
 
 
+def test_previews_are_logged_with_the_account(server):
+    """At the level debug [RFC 8970 s8]."""
+    server.stop()
+    with open(server.conf) as f:
+        text = f.read()
+    with open(server.conf, "w") as f:
+        f.write(text.replace("log_level = info", "log_level = debug"))
+    server.start()
+    server.deliver(["anna"], message("one"))
+    with server.raw("imap") as c:
+        c.line()
+        c.cmd("LOGIN anna anna-secret")
+        c.cmd("SELECT INBOX")
+        c.cmd("FETCH 1 FLAGS")
+        assert "imap.fetch.preview" not in server.log()
+        c.cmd("FETCH 1 PREVIEW")
+    line, = (x for x in server.log().splitlines() if "imap.fetch.preview" in x)
+    assert "user=anna" in line and "messages=1" in line
+
+
 def test_authenticate_plain(shared):
     with shared.raw("imap") as c:
         c.line()
@@ -625,6 +646,39 @@ def test_alpn(shared, how, name, other, starttls):
     c.send("a LOGOUT\r\n" if name == "imap" else "QUIT\r\n")
     assert b"OK" in c.line() + c.line()
     c.close()
+
+
+def tls_of(server, version, cipher="ALL"):
+    """(version, cipher) of a connection that offers these alone."""
+    ctx = server.tls()
+    ctx.set_ciphers(cipher + ":@SECLEVEL=0")
+    ctx.minimum_version = ctx.maximum_version = version
+    with server.raw("imaps") as c:
+        c.sock = ctx.wrap_socket(c.sock)
+        assert c.line().startswith(b"* OK")
+        return c.sock.version(), c.sock.cipher()[0]
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+def test_tls_versions(shared):
+    """TLS 1.2 and 1.3, and nothing older [RFC 9051 s11.1]."""
+    assert tls_of(shared, ssl.TLSVersion.TLSv1_3)[0] == "TLSv1.3"
+    assert tls_of(shared, ssl.TLSVersion.TLSv1_2)[0] == "TLSv1.2"
+    for version in (ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1):
+        with pytest.raises(ssl.SSLError, match="(?i)protocol.version"):
+            tls_of(shared, version)
+
+
+def test_tls_cipher_with_rsa(server):
+    """The cipher of TLS 1.2 that every server has to know, and others that are good, with an RSA key [RFC 9051 s11.1]."""
+    server.stop()
+    paths = {kind: subprocess.check_output(["grep", "-rlI", "^-----BEGIN %s" % kind, server.dir], text=True).split()
+             for kind in ("CERTIFICATE", "PRIVATE KEY")}
+    subprocess.check_call(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2",
+                           "-out", paths["CERTIFICATE"][0], "-keyout", paths["PRIVATE KEY"][0]], stderr=subprocess.DEVNULL)
+    server.start()
+    for name in ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"):
+        assert tls_of(server, ssl.TLSVersion.TLSv1_2, name) == ("TLSv1.2", name)
 
 
 def test_alpn_is_nothing_to_lmtp(shared):

@@ -471,6 +471,28 @@ test_expunge(void **state)
 	assert_int_equal(fx_append(inbox, SLICE(TEST_MAIL), 0, ""), 7);
 }
 
+/* What was remembered of its expunges goes with the mailbox [RFC 7162 s5.3]. */
+static void
+test_deleted_mailbox_forgets(void **state)
+{
+	struct volume_status st;
+	struct err e = ERR_INIT;
+	mailbox_id m;
+
+	(void)state;
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "m", ""), RC_OK);
+	m = fx_box(anna, "m");
+	fx_append_n(m, 4);
+	fx_append_n(inbox, 2);
+	assert_true(fx_expunge(m, 1, 3) > 0);
+	assert_true(fx_expunge(inbox, 1, 1) > 0);
+	assert_int_equal(volume_get_status(fx_v, &st, &e), RC_OK);
+	assert_int_equal(st.expunged, 4);
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_DELETE, anna, "m", ""), RC_OK);
+	assert_int_equal(volume_get_status(fx_v, &st, &e), RC_OK);
+	assert_int_equal(st.expunged, 1);
+}
+
 static void
 test_copy_and_move(void **state)
 {
@@ -786,7 +808,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_names), CASE(test_name_too_long), CASE(test_rename_keeps_identity), CASE(test_rename_inbox),
-		CASE(test_recreated_mailbox_has_new_uidvalidity), CASE(test_subscribe), CASE(test_quota_boundary),
+		CASE(test_recreated_mailbox_has_new_uidvalidity), CASE(test_deleted_mailbox_forgets),
+		CASE(test_subscribe), CASE(test_quota_boundary),
 		CASE(test_multiappend_all_or_nothing), CASE(test_large_messages), CASE(test_keywords),
 		CASE(test_keywords_limit), CASE(test_store), CASE(test_store_unchangedsince), CASE(test_store_many_groups),
 		CASE(test_expunge), CASE(test_copy_and_move), CASE(test_account_changes), CASE(test_view_as_of),
