@@ -166,15 +166,10 @@ volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set 
 
 /* ---- bytes ---- */
 
-/* Damage is told to the operator once per place in the log, as far as memory of the last one goes.
- */
 static void
 report_blob(struct volume *v, const struct blob_place *p, const struct err *e)
 {
-	if (v->p.report.found == NULL ||
-	    atomic_exchange(&v->reported, p->addr.offset + 1) == p->addr.offset + 1)
-		return;
-	v->p.report.found(v->p.report.arg, p->addr.seg, p->addr.offset, p->addr.len, 0, 0, e->text);
+	volume_found_unreadable(v, p->addr.seg, p->addr.offset, p->addr.len, e->text);
 }
 
 static enum rc

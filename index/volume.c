@@ -115,6 +115,16 @@ count_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_ls
 		v->p.report.found(v->p.report.arg, seg, offset, len, first, last, what);
 }
 
+void
+volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len, const char *what)
+{
+	if (was_told(v, &seg, offset, len))
+		return;
+	atomic_fetch_add(&v->damage, 1);
+	if (v->p.report.found != NULL)
+		v->p.report.found(v->p.report.arg, seg, offset, len, 0, 0, what);
+}
+
 struct volume *
 volume_new(const struct volume_params *p)
 {

@@ -60,7 +60,6 @@ struct volume {
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
 	_Atomic int64_t      mend_asked;        /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;
-	_Atomic uint64_t     reported;  /* offset of the damaged blob told last, plus one */
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
 };
 
@@ -68,6 +67,9 @@ struct volume {
 
 /* Nothing is open yet; for volume_close. NULL: no memory. */
 struct volume *volume_new(const struct volume_params *p);
+/* A message's bytes are damaged: counted and told once per place. No record is lost by it, so the volume is not damaged
+ * as volume_is_damaged means it. Any thread. */
+void volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len, const char *what);
 
 /* ---- index_open.c ---- */
 
