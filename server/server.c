@@ -2,11 +2,13 @@
 #include "server/core.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
 #include "server/restart.h"
+#include "store/piece.h"
 
 #define PROGRESS_MS 5000u
 
@@ -233,6 +235,19 @@ server_hostname(const struct server *srv)
 
 /* ---- volumes ---- */
 
+/* As restantectl writes it: epoch.counter. */
+static void
+log_lsn_as_told(struct logline *l, const char *key, log_lsn lsn)
+{
+	char text[40];
+
+	if (lsn == 0)
+		return;
+	(void)snprintf(text, sizeof text, "%u.%llu", LSN_EPOCH(lsn),
+	               (unsigned long long)(lsn & ((UINT64_C(1) << LSN_COUNTER_BITS) - 1)));
+	log_cstr(l, key, text);
+}
+
 static void
 on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
 {
@@ -242,12 +257,14 @@ on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn f
 	log_begin(&l, LOGLEVEL_ERROR, "volume.damage");
 	log_cstr(&l, "volume", name);
 	if (seg.seq != 0) {             /* else it is about the volume as a whole */
-		log_u64(&l, "epoch", seg.epoch);
-		log_u64(&l, "segment", seg.seq);
+		char file[PIECE_NAME_LEN];
+
+		piece_name(&seg, file);
+		log_cstr(&l, "file", file);
 		log_u64(&l, "offset", offset);
 		log_u64(&l, "bytes", len);
-		log_hex(&l, "first", first);
-		log_hex(&l, "last", last);
+		log_lsn_as_told(&l, "first", first);
+		log_lsn_as_told(&l, "last", last);
 	}
 	log_cstr(&l, "what", what);
 	log_end(&l);
