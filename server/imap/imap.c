@@ -155,6 +155,10 @@ log_overquota(struct imap *im)
 	if (volume_get_account(im->volume, im->account, &im->arena, &info, &e) == RC_OK) {
 		log_u64(&l, "quota", info.quota_bytes);
 		log_u64(&l, "used", info.used_bytes);
+		if (info.quota_messages != 0) {
+			log_u64(&l, "quota_messages", info.quota_messages);
+			log_u64(&l, "messages", info.used_messages);
+		}
 	}
 	log_end(&l);
 }

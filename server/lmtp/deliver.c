@@ -270,7 +270,7 @@ rcpt_answer(struct lmtp *l, const struct lmtp_rcpt *r, const char *id)
 		lmtp_reply(l, "250 2.0.0 Delivered, id %s", id);
 		log_delivery(l, r, id);
 	} else if (rc == RC_LIMIT && r->group->change != NULL) {
-		lmtp_refuse_quota(l, r->text, r->account, r->quota, r->used);
+		lmtp_refuse_quota(l, r->text, r->account, r->usage);
 	} else {
 		/* Also a mailbox that was deleted meanwhile: the next try will find another place or none. */
 		answer_failure(l, rc, &r->group->err);

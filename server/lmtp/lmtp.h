@@ -54,13 +54,18 @@ struct lmtp_group {
 	struct slice     message_id;    /* with its <>, cut to LMTP_MSGID_MAX; empty: none */
 };
 
+struct lmtp_usage {
+	uint64_t quota, used;                   /* bytes; a quota of 0 is none */
+	uint64_t quota_messages, messages;
+};
+
 struct lmtp_rcpt {
 	struct slice       text;        /* as written, for logs and traces */
 	struct lmtp_group *group;
 	mailbox_id         mailbox;
 	struct slice       account;     /* names, for logs */
 	struct slice       folder;
-	uint64_t           quota, used; /* of the account, at RCPT */
+	struct lmtp_usage  usage;       /* of the account, at RCPT */
 	uint32_t           target;      /* index in the group's targets */
 	struct lmtp_rcpt  *next;
 };
@@ -111,8 +116,8 @@ void lmtp_transaction_init(struct lmtp *l);
 /* Forget the transaction; pool thread, as what is being ingested is given up. */
 void lmtp_transaction_reset(struct lmtp *l);
 void lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path);
-/* The answer to a recipient whose account is full, and its log line: what is used of which quota. */
-void lmtp_refuse_quota(struct lmtp *l, struct slice to, struct slice account, uint64_t quota, uint64_t used);
+/* The answer to a recipient whose account is full, and its log line: what is used of which quotas. */
+void lmtp_refuse_quota(struct lmtp *l, struct slice to, struct slice account, struct lmtp_usage u);
 
 /* deliver.c */
 /* Begin to ingest. False: it cannot, and has been answered. */

@@ -92,6 +92,12 @@ over_quota(const struct lmtp *l, const struct account_info *info)
 	       l->declared_size > info->quota_bytes - info->used_bytes;
 }
 
+static struct lmtp_usage
+usage_of(const struct account_info *a)
+{
+	return (struct lmtp_usage){ a->quota_bytes, a->used_bytes, a->quota_messages, a->used_messages };
+}
+
 static struct lmtp_group *
 group_of(struct lmtp *l, struct volume *v)
 {
@@ -125,8 +131,7 @@ rcpt_append(struct lmtp *l, const struct lmtp_path *path, struct volume *v, cons
 	r->mailbox = mailbox->id;
 	r->account = arena_dup(&l->arena, account->name);
 	r->folder = arena_dup(&l->arena, mailbox->name);
-	r->quota = account->quota_bytes;
-	r->used = account->used_bytes;
+	r->usage = usage_of(account);
 	if (r->text.ptr == NULL || r->account.ptr == NULL || r->folder.ptr == NULL)
 		return false;
 	*l->rcpts_end = r;
@@ -136,15 +141,19 @@ rcpt_append(struct lmtp *l, const struct lmtp_path *path, struct volume *v, cons
 }
 
 void
-lmtp_refuse_quota(struct lmtp *l, struct slice to, struct slice account, uint64_t quota, uint64_t used)
+lmtp_refuse_quota(struct lmtp *l, struct slice to, struct slice account, struct lmtp_usage u)
 {
 	struct logline line;
 
 	session_log(l->s, &line, LOGLEVEL_INFO, "lmtp.overquota");
 	log_str(&line, "to", to);
 	log_str(&line, "account", account);
-	log_u64(&line, "quota", quota);
-	log_u64(&line, "used", used);
+	log_u64(&line, "quota", u.quota);
+	log_u64(&line, "used", u.used);
+	if (u.quota_messages != 0) {
+		log_u64(&line, "quota_messages", u.quota_messages);
+		log_u64(&line, "messages", u.messages);
+	}
 	log_end(&line);
 	if (session_conf(l->s)->server.overquota_reply == CONF_OVERQUOTA_552)
 		lmtp_reply(l, "552 5.2.2 Mailbox full (over quota)");
@@ -210,7 +219,7 @@ lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
 		goto out;
 	}
 	if (rc == RC_OK && over_quota(l, &info)) {
-		lmtp_refuse_quota(l, path->text, info.name, info.quota_bytes, info.used_bytes);
+		lmtp_refuse_quota(l, path->text, info.name, usage_of(&info));
 		goto out;
 	}
 	if (rc == RC_OK)

@@ -373,6 +373,8 @@ def test_message_quota(shared):
         assert c.reply().startswith(b"452 4.2.2")
         say(c, "MAIL FROM:<a@b.example>", "250")
         say(c, "RCPT TO:<few>", "452 4.2.2")
+    lines = [line for line in shared.log().splitlines() if "ev=lmtp.overquota" in line and "account=few" in line]
+    assert len(lines) == 2 and lines[1].endswith(" quota_messages=2 messages=2"), lines
     assert "\t2 messages\t" in shared.ctl("quota", "show", "few")
     shared.ctl("quota", "set", "few", "--messages", "0", "0")
     shared.deliver(["few"], message("three"))
