@@ -166,10 +166,10 @@ admin_quota_set(struct admin_call *c)
 	struct account_info info;
 	struct change *ch;
 	struct volume *v;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	enum admin_exit status;
 
-	if (!admin_parse_size(slice_str(c->args[1]), &bytes))
+	if (c->argc == 2 ? !admin_parse_size(slice_str(c->args[1]), &bytes) : !c->messages_given)
 		return ADMIN_USAGE;
 	status = admin_find(c, c->args[0], &v, &info);
 	if (status != ADMIN_OK)
@@ -177,6 +177,8 @@ admin_quota_set(struct admin_call *c)
 	ch = new_change(c, CHANGE_ACCOUNT_QUOTA, info.id);
 	if (ch == NULL)
 		return ADMIN_FAILED;
+	if (c->argc < 2)
+		bytes = info.quota_bytes;
 	ch->u.account.quota_bytes = bytes;
 	ch->u.account.quota_messages = c->messages_given ? c->messages : info.quota_messages;
 	info.quota_messages = ch->u.account.quota_messages;

@@ -41,9 +41,9 @@ static const struct ctl_verb verbs[] = {
 	  "Show them again.\n  --all          whatever is hidden\n" },
 	{ { "mailbox", "list" }, 1, 1, CTL_JSON, ctl_forward, "mailbox list [--json] NAME",
 	  "List the mailboxes of an account.\n" },
-	{ { "quota", "set" }, 2, 2, CTL_MESSAGES, ctl_forward, "quota set [--messages N] NAME BYTES",
+	{ { "quota", "set" }, 1, 2, CTL_MESSAGES, ctl_forward, "quota set [--messages N] NAME [BYTES]",
 	  "Limit an account's mail; BYTES may end with K, M, G or T, 0 is no limit.\n"
-	  "  --messages N   the number of messages too, 0 is no limit; without it that limit stays\n" },
+	  "  --messages N   the number of messages, 0 is no limit. What is not given stays.\n" },
 	{ { "quota", "show" }, 0, 1, CTL_JSON, ctl_forward, "quota show [--json] [NAME]",
 	  "Show the quota and use of an account, or of all.\n" },
 	{ { "check", NULL }, 0, 0, CTL_VOLUME, ctl_forward, "check [--volume V]",
@@ -260,6 +260,9 @@ check_words(const struct ctl *ctl)
 	if (strcmp(ctl->verb->words[0], "quota") == 0 && ctl->argc == 2 &&
 	    !admin_parse_size(slice_str(ctl->args[1]), &n))
 		return usage_error("not a number of bytes", ctl->args[1], ctl->verb);
+	if (strcmp(ctl->verb->words[0], "quota") == 0 && (ctl->verb->options & CTL_MESSAGES) != 0 && ctl->argc == 1 &&
+	    ctl->messages == NULL)
+		return usage_error("missing", "BYTES or --messages", ctl->verb);
 	if (ctl->messages != NULL && !admin_parse_count(slice_str(ctl->messages), &n))
 		return usage_error("not a number of messages", ctl->messages, ctl->verb);
 	if (ctl->verb->run == ctl_forward && (ctl->verb->options & CTL_ALL) != 0 && ctl->all != (ctl->argc == 1))

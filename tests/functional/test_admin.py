@@ -96,7 +96,7 @@ def test_usage_errors(shared, argv, stdin):
 
 
 @pytest.mark.parametrize("argv,word", [
-    (["user", "add"], "NAME"), (["quota", "set"], "NAME"), (["quota", "set", "anna"], "BYTES"), (["init"], "DIR"),
+    (["user", "add"], "NAME"), (["quota", "set"], "NAME"), (["quota", "set", "anna"], "BYTES or --messages"), (["init"], "DIR"),
 ], ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_what_is_missing_is_named(shared, argv, word):
     code, out, err = shared.ctl_raw(["-c", shared.conf] + argv, expect=None)

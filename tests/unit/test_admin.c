@@ -141,6 +141,7 @@ static const struct usage_case {
 	{ "no such volume",     "user list --volume v3",          ADMIN_FAILED, "no volume v3" },
 	{ "bytes not a number", "quota set anna many",            ADMIN_USAGE,  "usage: quota set" },
 	{ "no such account",    "quota set nobody 1",             ADMIN_FAILED, "nobody: there is no such account" },
+	{ "no limit",           "quota set anna",                 ADMIN_USAGE,  "usage: quota set" },
 	{ "messages no number", "quota set --messages 1K anna 1", ADMIN_USAGE,  "usage: quota set" },
 	{ "nothing to hide",    "user hide anna",                 ADMIN_USAGE,  "usage: user hide" },
 	{ "unhide nothing",     "user unhide anna",               ADMIN_USAGE,  "usage: user unhide" },
@@ -294,6 +295,9 @@ test_accounts(void **state)
 	assert_true(slice_eq(buf_slice(&printed), SLICE("BORIS: quota 9 messages\n")));
 	run_ok("quota set boris 2K");
 	assert_true(slice_eq(buf_slice(&printed), SLICE("boris: quota 2048 bytes, 9 messages\n")));
+	run_ok("quota set --messages 7 boris");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("boris: quota 2048 bytes, 7 messages\n")));
+	run_ok("quota set boris --messages 9");
 	run_ok("user list --volume v2");
 	assert_true(holds(&printed, "\tquota 2048, 9 messages\n"));
 	run_ok("user show --json boris");
