@@ -91,7 +91,7 @@ static const struct key_def {
 	{ SEC_SERVER, "idle_timeout", KEY_DURATION, AT(conf_server, idle_timeout), "30m", 1, 7 * DAY, { NULL },
 	  "A logged-in connection that is silent for so long is ended." },
 	{ SEC_SERVER, "account_quota", KEY_SIZE, AT(conf_server, account_quota), "0", 0, UINT64_MAX / 2, { NULL },
-	  "Bytes of mail an account may hold unless set for it; 0: no limit." },
+	  "Bytes of mail a new account may hold; 0: no limit." },
 	{ SEC_SERVER, "overquota_reply", KEY_WORD, AT(conf_server, overquota_reply), "452", 0, 0, { "452", "552" },
 	  "What LMTP answers for a full account: 452 (try again) or 552 (bounce)." },
 

@@ -52,7 +52,7 @@ struct conf_server {
 	bool                allow_plaintext_on_loopback;
 	bool                unauthenticate;
 	uint64_t            idle_timeout;       /* seconds */
-	uint64_t            account_quota;      /* bytes, of accounts that have none of their own; 0: no limit */
+	uint64_t            account_quota;      /* bytes, given to new accounts; 0: no limit */
 	enum conf_overquota overquota_reply;
 };
 
