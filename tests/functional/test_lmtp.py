@@ -73,6 +73,8 @@ def test_unknown_users_of_a_damaged_volume_are_postponed():
                 say(c, "RCPT TO:<%s@example.org>" % rcpt, "451 4.3.0")
             say(c, "RCPT TO:<anna@example.org>", "250 2.1.5")
         assert s.log().count("ev=lmtp.unknown_user_postponed") == 1
+        told = re.search(r"level=error ev=volume.damage volume=v1 file=(\S+) offset=\d+ bytes=\d+ first=\d+\.\d+ ", s.log())
+        assert told and told.group(1) in os.listdir(log)
         assert "level=info ev=lmtp.unknown_user " not in s.log()
 
 
