@@ -256,6 +256,8 @@ view_changes_fini(struct view_changes *c)
 
 /* ---- which of these have changed ---- */
 
+#define FIND_ROWS 20000u                /* looked at in one call */
+
 /* What the set can have at most in this mailbox. */
 static uint64_t
 count_members(const struct uid_set *uids, mail_uid uidnext)
@@ -326,45 +328,64 @@ find_by_modseq(struct db *db, mailbox_id mailbox, const struct uid_set *uids, ma
 	return rc;
 }
 
-/* Each member is looked at. */
+/* Each member is looked at, from *from on. */
 static enum rc
-find_by_uid(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
-            struct uid_set *out, struct err *e)
+find_by_uid(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_uid uidnext, mail_modseq since,
+            mail_uid *from, struct uid_set *out, struct err *e)
 {
+	uint32_t left = FIND_ROWS;
 	enum rc rc = RC_OK;
 
-	for (size_t i = 0; rc == RC_OK && i < uids->count; i++)
+	for (size_t i = 0; rc == RC_OK && i < uids->count; i++) {
+		struct uid_range r = uids->ranges[i];
+		mail_uid first = r.first > *from ? r.first : *from;
+		mail_uid end = r.last < uidnext ? r.last : uidnext - 1;
+		mail_uid last;
+
+		if (first > end)
+			continue;
+		if (left == 0)
+			return RC_OK;
+		last = end - first < left ? end : first + left - 1;
 		rc = add_uids(db,
 		              db_query(db,
 		                       "SELECT uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
 		                       " AND +modseq > ?4 ORDER BY uid",
-		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(uids->ranges[i].first),
-		                               DB_NUM(uids->ranges[i].last), DB_NUM(since)),
-		                       e),
+		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(first), DB_NUM(last), DB_NUM(since)), e),
 		              out, e);
+		left -= last - first + 1;
+		*from = last + 1;
+		if (last < end)
+			return rc;
+	}
+	*from = 0;
 	return rc;
 }
 
 enum rc
 volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
-                    struct uid_set *out, struct err *e)
+                    mail_uid *from, struct uid_set *out, struct err *e)
 {
+	uint64_t enough;
 	struct extent x;
 	bool few = false;
 	struct db *db;
 	enum rc rc;
 
-	uid_set_reset(out);
 	rc = db_pool_borrow(v->pool, &db, e);
 	if (rc != RC_OK)
 		return rc;
 	rc = read_extent(db, mailbox, &x, e);
 	/* What changed must be sorted: it has to be much less to be worth it. */
-	if (rc == RC_OK)
-		rc = are_few(db, mailbox, since, count_members(uids, (mail_uid)x.uidnext) / 4 + 1, &few, e);
-	if (rc == RC_OK)
-		rc = few ? find_by_modseq(db, mailbox, uids, since, out, e) :
-		           find_by_uid(db, mailbox, uids, since, out, e);
+	enough = rc == RC_OK ? count_members(uids, (mail_uid)x.uidnext) / 4 + 1 : 0;
+	if (rc == RC_OK && *from == 1)
+		rc = are_few(db, mailbox, since, enough < FIND_ROWS ? enough : FIND_ROWS, &few, e);
+	if (rc == RC_OK && few) {
+		rc = find_by_modseq(db, mailbox, uids, since, out, e);
+		*from = 0;
+	} else if (rc == RC_OK) {
+		rc = find_by_uid(db, mailbox, uids, (mail_uid)x.uidnext, since, from, out, e);
+	}
 	db_pool_return(v->pool, &db);
 	return rc;
 }

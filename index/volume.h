@@ -175,13 +175,12 @@ MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox, cons
                                       uint32_t limit, uint32_t want, struct arena *a, struct message_row **out,
                                       size_t *count, struct err *e);
 
-/* The members of `uids` that exist and came or changed later than `since` (modseq > since), into *out, which the caller
- * has initialised and which is emptied first: FETCH CHANGEDSINCE, SEARCH MODSEQ, QRESYNC with a set. Their rows are then
- * read with volume_read_messages. Costs as many rows as have changed or as are members, whichever are fewer, at about
- * 1 us each: a step that asks of a large set asks of a piece of it at a time. RC_LIMIT: more ranges than fit.
- * RC_NOT_FOUND: no such mailbox. */
+/* The members of `uids` from *from on that exist and came or changed later than `since` (modseq > since), added to *out:
+ * FETCH CHANGEDSINCE, QRESYNC. Their rows are then read with volume_read_messages. Looks at no more than some 20,000 rows
+ * (about 20 ms): *from is then where to go on, and 0 when all were looked at. Begin with 1. Where little has changed all
+ * is found at once. RC_LIMIT: more ranges than fit. RC_NOT_FOUND: no such mailbox. */
 MUST_USE enum rc volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
-                                     struct uid_set *out, struct err *e);
+                                     mail_uid *from, struct uid_set *out, struct err *e);
 
 /* Message bytes [from, from+len) of a place, appended to out. RC_CORRUPT: damaged (logged once). */
 MUST_USE enum rc volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,

@@ -93,6 +93,7 @@ drop_fetch(struct imap *im)
 	if (f == NULL || f->phase == FETCH_RESOLVE)
 		return;
 	uid_set_fini(&f->uids);
+	uid_set_fini(&f->changed);
 	uid_set_fini(&f->gone);
 	uid_set_fini(&f->unseen);
 	buf_fini(&f->rendered);
@@ -187,6 +188,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 static void
 init_fetch(struct fetch *f)
 {
+	uid_set_init(&f->changed, VIEW_RANGES_MAX);
 	uid_set_init(&f->gone, VIEW_RANGES_MAX);
 	uid_set_init(&f->unseen, VIEW_RANGES_MAX);
 	arena_init(&f->page, PAGE_ARENA_MAX);
@@ -230,7 +232,23 @@ resolve(struct imap *im, struct fetch *f)
 		imap_reply_error(im, rc, &e);
 		return IMAP_DONE;
 	}
-	f->phase = FETCH_VANISHED;
+	f->phase = f->mods.changedsince ? FETCH_CHANGED : FETCH_VANISHED;
+	return IMAP_MORE;
+}
+
+static enum imap_result
+find_changed(struct imap *im, struct fetch *f)
+{
+	struct err e = ERR_INIT;
+	bool done;
+	enum rc rc = fetch_find_changed(im, f, &done, &e);
+
+	if (rc != RC_OK) {
+		imap_reply_error(im, rc, &e);
+		return IMAP_DONE;
+	}
+	if (done)
+		f->phase = FETCH_VANISHED;
 	return IMAP_MORE;
 }
 
@@ -563,6 +581,8 @@ advance(struct imap *im, struct fetch *f)
 	switch (f->phase) {
 	case FETCH_RESOLVE:
 		return resolve(im, f);
+	case FETCH_CHANGED:
+		return find_changed(im, f);
 	case FETCH_VANISHED:
 		tell_earlier(im, f);
 		return IMAP_MORE;
@@ -605,6 +625,8 @@ static int
 cost(const struct fetch *f, enum fetch_phase phase)
 {
 	switch (phase) {
+	case FETCH_CHANGED:
+		return STEP_COST;
 	case FETCH_FIND_UNSEEN:
 	case FETCH_MEASURE:
 		return 1000;

@@ -235,12 +235,12 @@ resynchronize(struct imap *im, struct select_args *args)
 	struct err e = ERR_INIT;
 	bool done = false;
 
-	while (!done && !session_out_full(im->s)) {
+	do {
 		enum rc rc = resync_tell(im, &args->resync, &done, &e);
 
 		if (rc != RC_OK)
 			return fail(im, rc, &e);
-	}
+	} while (!done && !session_out_full(im->s) && args->resync.phase != RESYNC_CHANGED);
 	return done ? selected(im) : IMAP_MORE;
 }
 

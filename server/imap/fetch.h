@@ -107,6 +107,7 @@ enum fetch_trouble {            /* why a message was left out; the first one cou
 
 enum fetch_phase {
 	FETCH_RESOLVE,
+	FETCH_CHANGED,
 	FETCH_VANISHED,
 	FETCH_FIND_UNSEEN,
 	FETCH_SET_SEEN,
@@ -129,6 +130,7 @@ struct fetch {
 
 	enum fetch_phase     phase;
 	struct uid_set       uids;              /* asked for and in the view */
+	struct uid_set       changed;           /* FETCH_CHANGED: those found so far */
 	struct uid_set       gone;              /* VANISHED (EARLIER) */
 	size_t               gone_told;         /* of its ranges */
 	struct uid_set       unseen;            /* to get \Seen; then those that got it */
@@ -167,8 +169,10 @@ fetch_row(const struct fetch *f)
 	return &f->rows[f->row];
 }
 
-/* Narrow f->uids to what the modifiers leave; f->gone is what VANISHED (EARLIER) names. The view is loaded. */
+/* Narrow f->uids to what PARTIAL leaves; f->gone is what VANISHED (EARLIER) names. The view is loaded. */
 MUST_USE enum rc fetch_apply_modifiers(struct imap *im, struct fetch *f, struct err *e);
+/* Narrow f->uids to what CHANGEDSINCE leaves, a piece a call; *done with the last one. */
+MUST_USE enum rc fetch_find_changed(struct imap *im, struct fetch *f, bool *done, struct err *e);
 
 /* fetch_items.c: everything but sections; f->rest is what is to follow. */
 void fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item);

@@ -197,28 +197,29 @@ check_since(struct imap *im, struct fetch *f, struct err *e)
 	return rc;
 }
 
-static enum rc
-apply_changedsince(struct imap *im, struct fetch *f, struct err *e)
+enum rc
+fetch_find_changed(struct imap *im, struct fetch *f, bool *done, struct err *e)
 {
-	struct uid_set changed;
-	enum rc rc = check_since(im, f, e);
+	enum rc rc = volume_find_changed(im->volume, im->mailbox, &f->uids, f->mods.since, &f->next_uid,
+					 &f->changed, e);
 
-	if (rc == RC_OK && f->mods.vanished)
-		rc = find_vanished(im, f, e);
-	if (rc != RC_OK)
-		return rc;
-	uid_set_init(&changed, VIEW_RANGES_MAX);
-	rc = volume_find_changed(im->volume, im->mailbox, &f->uids, f->mods.since, &changed, e);
-	if (rc == RC_OK)
-		swap_sets(&f->uids, &changed);
-	uid_set_fini(&changed);
+	*done = rc == RC_OK && f->next_uid == 0;
+	if (*done) {
+		swap_sets(&f->uids, &f->changed);
+		uid_set_fini(&f->changed);
+		f->next_uid = 1;
+	}
 	return rc;
 }
 
 enum rc
 fetch_apply_modifiers(struct imap *im, struct fetch *f, struct err *e)
 {
+	enum rc rc = RC_OK;
+
 	if (f->mods.partial && !apply_partial(f))
 		return err_nomem(e);
-	return f->mods.changedsince ? apply_changedsince(im, f, e) : RC_OK;
+	if (f->mods.changedsince)
+		rc = check_since(im, f, e);
+	return rc == RC_OK && f->mods.vanished ? find_vanished(im, f, e) : rc;
 }

@@ -166,22 +166,17 @@ narrow_to_vanished(struct imap *im, const struct resync *r, struct uid_set *gone
 	return rc;
 }
 
-/* Of those that are there, the ones that changed. */
+/* Of those that are there, the ones that changed: the next of them. */
 static enum rc
-narrow_to_changed(struct imap *im, struct resync *r, struct err *e)
+find_changed(struct imap *im, struct resync *r, struct err *e)
 {
-	struct uid_set changed;
-	enum rc rc;
+	enum rc rc = volume_find_changed(im->volume, im->mailbox, &r->here, r->since, &r->next_uid, &r->changed, e);
 
-	uid_set_init(&changed, VIEW_RANGES_MAX);
-	rc = volume_find_changed(im->volume, im->mailbox, &r->here, r->since, &changed, e);
-	if (rc == RC_OK) {
-		uid_set_fini(&r->here);
-		r->here = changed;
-	} else {
-		uid_set_fini(&changed);
-	}
-	return rc;
+	if (rc != RC_OK || r->next_uid != 0)
+		return rc;
+	r->next_uid = 1;
+	r->phase = RESYNC_VANISHED;
+	return RC_OK;
 }
 
 static enum rc
@@ -199,8 +194,9 @@ begin(struct imap *im, struct resync *r, struct err *e)
 	uid_set_init(&known, VIEW_RANGES_MAX);
 	uid_set_init(&r->gone, VIEW_RANGES_MAX);
 	uid_set_init(&r->here, VIEW_RANGES_MAX);
+	uid_set_init(&r->changed, VIEW_RANGES_MAX);
 	r->next_uid = 1;
-	r->phase = RESYNC_VANISHED;
+	r->phase = RESYNC_CHANGED;
 	if (!collect_known(r, view->uidnext, &known)
 	    || !uid_set_subtract(&r->gone, &known, &view->uids)
 	    || !uid_set_intersect(&r->here, &known, &view->uids))
@@ -209,9 +205,7 @@ begin(struct imap *im, struct resync *r, struct err *e)
 	match = rc == RC_OK && r->has_match ? last_match(view, r) : 0;
 	if (match > 0 && !uid_set_remove(&r->gone, 1, match))
 		rc = err_nomem(e);
-	if (rc == RC_OK)
-		rc = narrow_to_vanished(im, r, &r->gone, e);
-	return rc == RC_OK ? narrow_to_changed(im, r, e) : rc;
+	return rc == RC_OK ? narrow_to_vanished(im, r, &r->gone, e) : rc;
 }
 
 /* ---- telling ---- */
@@ -227,7 +221,7 @@ tell_flags(struct imap *im, struct resync *r, bool *done, struct err *e)
 	enum rc rc;
 
 	arena_init(&a, PAGE_ARENA_MAX);
-	rc = volume_read_messages(im->volume, im->mailbox, &r->here, r->next_uid, PAGE_ROWS, 0, &a,
+	rc = volume_read_messages(im->volume, im->mailbox, &r->changed, r->next_uid, PAGE_ROWS, 0, &a,
 				  &rows, &n, e);
 	if (rc == RC_OK) {
 		for (size_t i = 0; i < n; i++)
@@ -248,6 +242,8 @@ resync_tell(struct imap *im, struct resync *r, bool *done, struct err *e)
 	switch (r->phase) {
 	case RESYNC_BEGIN:
 		return begin(im, r, e);
+	case RESYNC_CHANGED:
+		return find_changed(im, r, e);
 	case RESYNC_VANISHED:
 		imap_out_vanished_piece(im, &r->gone, &r->gone_told, true);
 		if (r->gone_told == r->gone.count)
@@ -266,5 +262,6 @@ resync_drop(struct resync *r)
 		return;
 	uid_set_fini(&r->gone);
 	uid_set_fini(&r->here);
+	uid_set_fini(&r->changed);
 	r->phase = RESYNC_BEGIN;
 }

@@ -6,6 +6,7 @@
 
 enum resync_phase {
 	RESYNC_BEGIN,
+	RESYNC_CHANGED,
 	RESYNC_VANISHED,
 	RESYNC_FETCH,
 };
@@ -24,7 +25,8 @@ struct resync {
 	enum resync_phase phase;
 	struct uid_set gone;            /* known to the client, and no more */
 	size_t         gone_told;       /* ranges */
-	struct uid_set here;            /* known to the client, in the view, and changed */
+	struct uid_set here;            /* known to the client, and in the view */
+	struct uid_set changed;         /* of them those that changed */
 	mail_uid       next_uid;
 };
 

@@ -27,11 +27,12 @@ expect(const struct uid_set *uids, mail_modseq since)
 	struct uid_set got;
 	struct err e = ERR_INIT;
 	size_t count, want = 0;
+	mail_uid from = 1;
 
 	rows = fx_rows(inbox, 0, &count);
 	uid_set_init(&got, 4096);
-	assert_true(uid_set_add(&got, 77, 77));                 /* emptied first */
-	assert_int_equal(volume_find_changed(fx_v, inbox, uids, since, &got, &e), RC_OK);
+	assert_int_equal(volume_find_changed(fx_v, inbox, uids, since, &from, &got, &e), RC_OK);
+	assert_int_equal(from, 0);
 	for (size_t i = 0; i < count; i++) {
 		bool in = rows[i].modseq > since && uid_set_contains(uids, rows[i].uid);
 
@@ -85,13 +86,43 @@ test_none(void **state)
 {
 	struct uid_set uids, got;
 	struct err e = ERR_INIT;
+	mail_uid from = 1;
 
 	(void)state;
 	uid_set_init(&uids, 8);
 	uid_set_init(&got, 8);
-	assert_int_equal(volume_find_changed(fx_v, inbox, &uids, 0, &got, &e), RC_OK);
+	assert_int_equal(volume_find_changed(fx_v, inbox, &uids, 0, &from, &got, &e), RC_OK);
 	assert_int_equal(got.count, 0);
-	assert_int_equal(volume_find_changed(fx_v, 999, &uids, 0, &got, &e), RC_NOT_FOUND);
+	from = 1;
+	assert_int_equal(volume_find_changed(fx_v, 999, &uids, 0, &from, &got, &e), RC_NOT_FOUND);
+	uid_set_fini(&uids);
+	uid_set_fini(&got);
+}
+
+/* Of many that changed a call finds some, and says where to go on. */
+static void
+test_pieces(void **state)
+{
+	struct uid_set uids, got;
+	struct err e = ERR_INIT;
+	mail_uid from = 1;
+	uint32_t n;
+
+	(void)state;
+	while ((n = fx_mailbox(anna, "INBOX").uidnext - 1) < 41000)
+		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, n, inbox)), RC_OK);
+	uid_set_init(&uids, 8);
+	uid_set_init(&got, 8);
+	assert_true(uid_set_add(&uids, 3, 10002) && uid_set_add(&uids, 10004, 40004));
+	assert_int_equal(volume_find_changed(fx_v, inbox, &uids, 0, &from, &got, &e), RC_OK);
+	assert_int_equal(from, 20004);
+	assert_int_equal(uid_set_size(&got), 20000);
+	assert_int_equal(volume_find_changed(fx_v, inbox, &uids, 0, &from, &got, &e), RC_OK);
+	assert_int_equal(from, 40004);
+	assert_int_equal(volume_find_changed(fx_v, inbox, &uids, 0, &from, &got, &e), RC_OK);
+	assert_int_equal(from, 0);
+	assert_int_equal(got.count, 2);
+	assert_int_equal(uid_set_size(&got), 40001);
 	uid_set_fini(&uids);
 	uid_set_fini(&got);
 }
@@ -102,6 +133,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_few_and_many, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_none, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_pieces, setup, fx_teardown),
 	};
 
 	return cmocka_run_group_tests_name("changed", tests, NULL, NULL);
