@@ -128,6 +128,8 @@ struct search_text {
 	struct transfer_decoder decoder;
 	struct html_text        html;
 	struct buf              raw, pending, utf8, shown, hay;
+	struct buf              ahead;          /* octets of the message that were read last, from ahead_at on */
+	uint64_t                ahead_at;
 };
 
 void search_text_init(struct search_text *t);
@@ -142,8 +144,8 @@ bool search_text_next(struct imap *im, struct search_program *p, struct search_t
  * and ADDRESS leaves are known. */
 bool search_header_piece(struct imap *im, struct search_program *p, struct search_text *t,
                          const struct message_row *row, const struct mime_part *part, bool embedded);
-/* Octets of the message into *out, which is emptied. False: damaged (logged by the volume); that does not match. */
-bool search_read(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len, struct buf *out);
+/* Octets of the message into t->raw. False: damaged (logged by the volume); that does not match. */
+bool search_read(struct imap *im, struct search_text *t, const struct message_row *row, uint64_t off, uint64_t len);
 /* TEXT leaves whose text is in `hay` (folded) become true, with `in_body` BODY ones too. */
 void search_mark(struct search_program *p, struct slice hay, bool in_body);
 /* Keep as much of the end of *hay as the longest text needs to be found across the cut. */

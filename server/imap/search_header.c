@@ -267,7 +267,7 @@ search_header_piece(struct imap *im, struct search_program *p, struct search_tex
 
 	if (t->at == 0)
 		begin_header(t);
-	if (search_read(im, row, part->header_off + t->at, n, &t->raw))
+	if (search_read(im, t, row, part->header_off + t->at, n))
 		buf_append_slice(&t->pending, buf_slice(&t->raw));
 	else
 		last = true;            /* what can be read was looked at */

@@ -22,6 +22,7 @@ search_text_init(struct search_text *t)
 {
 	*t = (struct search_text){ .part = 0 };
 	buf_init(&t->raw, SEARCH_PIECE);
+	buf_init(&t->ahead, SEARCH_PIECE);
 	buf_init(&t->pending, SEARCH_PENDING_MAX + 2 * SEARCH_PIECE);
 	buf_init(&t->utf8, UTF8_MAX);
 	buf_init(&t->shown, HAY_MAX);
@@ -32,6 +33,7 @@ void
 search_text_fini(struct search_text *t)
 {
 	buf_fini(&t->raw);
+	buf_fini(&t->ahead);
 	buf_fini(&t->pending);
 	buf_fini(&t->utf8);
 	buf_fini(&t->shown);
@@ -44,16 +46,41 @@ search_text_begin(struct search_text *t)
 	t->part = 0;
 	t->place = SEARCH_IN_HEADER;
 	t->at = 0;
+	buf_reset(&t->ahead);
 }
 
-bool
-search_read(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len,
-	    struct buf *out)
+static bool
+read_blob(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len, struct buf *out)
 {
 	struct err e = ERR_INIT;
 
 	buf_reset(out);
-	return len == 0 || volume_read_blob(im->volume, &row->place, off, len, out, &e) == RC_OK;
+	return volume_read_blob(im->volume, &row->place, off, len, out, &e) == RC_OK;
+}
+
+static bool
+is_ahead(const struct search_text *t, uint64_t off, uint64_t len)
+{
+	return off >= t->ahead_at && off + len <= t->ahead_at + t->ahead.len;
+}
+
+/* A chunk of the log is inflated whole, however little of it is read, and holds many small parts: what lies behind the
+ * first one is kept. Not behind the message's own header, which is often all that is looked at. */
+bool
+search_read(struct imap *im, struct search_text *t, const struct message_row *row, uint64_t off, uint64_t len)
+{
+	buf_reset(&t->raw);
+	if (len == 0)
+		return true;
+	if (t->part > 0 && len < SEARCH_PIECE && !is_ahead(t, off, len)) {
+		t->ahead_at = off;
+		if (!read_blob(im, row, off, SEARCH_PIECE, &t->ahead))
+			buf_reset(&t->ahead);   /* perhaps only what is behind it is damaged */
+	}
+	if (t->ahead.len == 0 || !is_ahead(t, off, len))
+		return read_blob(im, row, off, len, &t->raw);
+	return buf_append_slice(&t->raw, slice_sub(buf_slice(&t->ahead), (size_t)(off - t->ahead_at),
+						   (size_t)(off - t->ahead_at + len)));
 }
 
 bool
@@ -169,7 +196,7 @@ search_body_piece(struct imap *im, struct search_program *p, struct search_text 
 
 	if (t->at == 0)
 		begin_body(t, part);
-	if (!search_read(im, row, part->body_off + t->at, n, &t->raw))
+	if (!search_read(im, t, row, part->body_off + t->at, n))
 		return true;
 	transfer_decode(&t->decoder, buf_slice(&t->raw), &t->pending);
 	if (end)
