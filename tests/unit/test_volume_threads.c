@@ -94,6 +94,25 @@ store_and_expunge(void *arg)
 	return NULL;
 }
 
+/* The state may be a later one, and both ways of looking are taken: of what was there before nothing else is named. */
+static void
+find_changed(const struct uid_set *view, mail_modseq highest)
+{
+	const mail_modseq since[] = { 0, highest - 1, highest };
+	struct uid_set changed, common;
+	struct err e = ERR_INIT;
+
+	uid_set_init(&changed, 100000);
+	uid_set_init(&common, 100000);
+	for (size_t i = 0; i < UNIT_COUNT(since); i++) {
+		expect(volume_find_changed(fx_v, box, view, since[i], &changed, &e) == RC_OK);
+		expect(uid_set_intersect(&common, &changed, view));
+		expect(uid_set_size(&common) == uid_set_size(&changed));
+	}
+	uid_set_fini(&common);
+	uid_set_fini(&changed);
+}
+
 /* Within one answer everything fits together. */
 static void
 read_once(struct arena *a, mail_modseq *last)
@@ -112,6 +131,7 @@ read_once(struct arena *a, mail_modseq *last)
 	uid_set_init(&s, 100000);
 	expect(volume_read_view(fx_v, box, vc.now.uidnext, vc.now.highestmodseq, &s, &e) == RC_OK);
 	expect(uid_set_size(&s) == vc.now.exists);
+	find_changed(&s, vc.now.highestmodseq);
 	expect(volume_read_messages(fx_v, box, &s, 1, 20, WANT_PLACE | WANT_SUMMARY | WANT_EXPUNGED, a, &rows, &count,
 	                            &e) == RC_OK);
 	buf_init(&b, 1u << 20);
