@@ -70,6 +70,17 @@ new_account_name(struct resolver *rs, struct slice *name, struct err *e)
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
+/* number64 = 1*DIGIT, at most 2^63-1 [RFC 9051 s9]; neither the index nor the log's reader takes more. */
+static enum rc
+check_limits(struct resolver *rs, struct err *e)
+{
+	const struct change_account *c = &rs->c->u.account;
+
+	if (c->quota_bytes > INT64_MAX || c->quota_messages > INT64_MAX)
+		return resolve_refuse(rs, RC_LIMIT, e, "a quota of 2^63 or more");
+	return RC_OK;
+}
+
 enum rc
 resolve_account_create(struct resolver *rs, struct err *e)
 {
@@ -84,7 +95,9 @@ resolve_account_create(struct resolver *rs, struct err *e)
 		.quota_messages = c->quota_messages,
 		.hidden = SLICE(""),
 	};
-	rc = new_account_name(rs, &r.u.account.name, e);
+	rc = check_limits(rs, e);
+	if (rc == RC_OK)
+		rc = new_account_name(rs, &r.u.account.name, e);
 	if (rc == RC_OK)
 		rc = resolve_frame_begin(rs, e);
 	if (rc == RC_OK)
@@ -149,8 +162,10 @@ enum rc
 resolve_account_quota(struct resolver *rs, struct err *e)
 {
 	struct record r;
-	enum rc rc = restate_account(rs, &r, e);
+	enum rc rc = check_limits(rs, e);
 
+	if (rc == RC_OK)
+		rc = restate_account(rs, &r, e);
 	if (rc != RC_OK)
 		return rc;
 	r.u.account.quota_bytes = rs->c->u.account.quota_bytes;

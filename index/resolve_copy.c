@@ -198,8 +198,8 @@ resolve_copy(struct resolver *rs, bool move, struct err *e)
 		rc = resolve_mailbox(rs, c->target, &target, e);
 	if (rc == RC_OK)
 		rc = transfer_read(rs, &t, &m, &bytes, e);
-	/* A move within an account changes no usage. */
-	if (rc == RC_OK && !(move && source.account == target.account))
+	/* A move within an account changes no usage, nor does a copy of nothing. */
+	if (rc == RC_OK && t.count > 0 && !(move && source.account == target.account))
 		rc = check_quota(rs, target.account, bytes, t.count, e);
 	if (rc != RC_OK)
 		return rc;

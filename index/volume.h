@@ -317,7 +317,7 @@ struct change_subscribe {
 struct change_account {
 	account_id   id;                        /* DELETE, QUOTA, HIDE, CREDENTIAL; result of CREATE */
 	struct slice name;                      /* CREATE: makes INBOX and the special-use mailboxes, subscribed */
-	uint64_t     quota_bytes;               /* CREATE, QUOTA (both: absolute) */
+	uint64_t     quota_bytes;               /* CREATE, QUOTA (both: absolute); RC_LIMIT above 2^63-1 */
 	uint64_t     quota_messages;            /* the same */
 	struct slice hidden;                    /* HIDE: the whole list, any order and case, one space between; normalised by
 	                                         * the writer. RC_SYNTAX, RC_DENIED, RC_LIMIT: err says what cannot be hidden */

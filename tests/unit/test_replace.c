@@ -165,6 +165,34 @@ test_message_limit(void **state)
 	assert_int_equal(a.used_messages, 3);
 }
 
+/* What takes no room is not refused; a limit that is hit exactly holds; none is as large as it gets. */
+static void
+test_limits_at_their_edges(void **state)
+{
+	struct change *c;
+
+	(void)state;
+	fx_append_n(inbox, 2);
+	set_quota(SIZE, 1);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 3, 9, archive)), RC_OK);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, 1, archive)), RC_LIMIT);
+	set_quota(3 * SIZE, 3);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, 2, archive)), RC_LIMIT);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, 1, archive)), RC_OK);
+	set_quota(INT64_MAX, INT64_MAX);
+	assert_int_equal(fx_run(make_replace(inbox, SLICE(TEST_MAIL "more"), archive, 1)), RC_OK);
+	c = fx_change(CHANGE_ACCOUNT_QUOTA);
+	c->u.account.id = anna;
+	c->u.account.quota_messages = (uint64_t)INT64_MAX + 1;
+	assert_int_equal(fx_run(c), RC_LIMIT);
+	c = fx_change(CHANGE_ACCOUNT_QUOTA);
+	c->u.account.id = anna;
+	c->u.account.quota_bytes = UINT64_MAX;
+	assert_int_equal(fx_run(c), RC_LIMIT);
+	fx_reopen();
+	assert_int_equal(fx_findings, 0);
+}
+
 static void
 test_deleted_size(void **state)
 {
@@ -195,6 +223,7 @@ main(void)
 		CASE(test_gone),
 		CASE(test_quota_sees_the_difference),
 		CASE(test_message_limit),
+		CASE(test_limits_at_their_edges),
 		CASE(test_deleted_size),
 	};
 
