@@ -65,7 +65,7 @@ def coverage(folder, rows, *words):
 
 
 def test_coverage_counts(tmp_path):
-    code, out = coverage(tmp_path, "| 1 | a | `x.c` | `noop/delivery`, functional:imap:test_select_tells_all |\n"
+    code, out = coverage(tmp_path, "| 1 | a | `tell.c` imap_tell_changes; words `of` it | `noop/delivery`, functional:imap:test_select_tells_all |\n"
                          "| 2 | b\\|c | | - client |\n| 3 | d | | - not: for a reason |\n"
                          "| 4 | e | | - nothing to show: no such thing |\n\ntext\n")
     assert code == 0, out
@@ -86,6 +86,9 @@ def test_coverage_counts(tmp_path):
     ("| 1 | x | | unit:date:test_mail |", ": failed"),
     ("| 1 | x | | unit:address:test_address |", "did not run"),
     ("| 1 | once | | functional:imap:test_alpn |", ": failed"),
+    ("| 1 | twice | | `noop/delivery`, `noop/delivery` |", "named twice"),
+    ("| 1 | x | `there_is_none.c` | - client |", "there is no there_is_none.c"),
+    ("| 1 | x | `tell.c` imap_tell_changes, there_is_none: so | - client |", "tell.c has no there_is_none"),
     ("| 1 | x | | functional:imap:test_append_gives_its_uid |", "did not run")])
 def test_coverage_fails(tmp_path, row, flaw):
     code, out = coverage(tmp_path, "| 0 | good | | unit:text:test_fold |\n" + row + "\n")
