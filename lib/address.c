@@ -135,54 +135,21 @@ next_piece(struct address_iter *it, bool in_domain)
 	return p;
 }
 
-static bool
-is_atext(uint8_t c)
-{
-	return c > ' ' && c != 0x7f && !is_special(c) && memchr("()[]\\\"", c, 6) == NULL;
-}
-
-/* A quoted string within a local part: the quotes stay only where they are needed. */
-static void
-append_local_quoted(struct buf *b, struct slice raw)
-{
-	bool plain = raw.len > 0;
-
-	for (size_t i = 0; i < raw.len && plain; i++)
-		plain = is_atext(raw.ptr[i]);
-	if (plain) {
-		buf_append_slice(b, raw);
-		return;
-	}
-	buf_append_byte(b, '"');
-	for (size_t i = 0; i < raw.len; i++) {
-		uint8_t c = raw.ptr[i];
-
-		if (c == '\\' && i + 1 < raw.len) {
-			buf_append_byte(b, c);
-			c = raw.ptr[++i];
-		} else if (c == '\\') {
-			buf_append_byte(b, c);
-		}
-		if (c != '\r' && c != '\n')
-			buf_append_byte(b, c);
-	}
-	buf_append_byte(b, '"');
-}
-
 static uint8_t
 last_byte(const struct buf *b)
 {
 	return b->len > 0 ? b->ptr[b->len - 1] : 0;
 }
 
-/* Words of a local part stand apart only where no dot joins them [RFC 5322 s4.4 obs-local-part]. */
+/* Without quotes and backslashes, as ENVELOPE wants it [RFC 9051 s9 addr-mailbox]. Words stand apart only where no dot
+ * joins them [RFC 5322 s4.4 obs-local-part]. */
 static void
 append_local(struct address_iter *it, const struct piece *p)
 {
 	if (p->spaced && it->local.len > 0 && last_byte(&it->local) != '.' && !(p->text.len > 0 && p->text.ptr[0] == '.'))
 		buf_append_byte(&it->local, ' ');
 	if (p->kind == TOK_QUOTED)
-		append_local_quoted(&it->local, p->text);
+		append_unescaped(&it->local, p->text);
 	else
 		buf_append_slice(&it->local, p->text);
 }

@@ -18,7 +18,7 @@
 #include "lib/transfer.h"
 
 /* Goes up whenever the same message may give another summary; `reindex --reparse` looks for older ones. */
-#define MIME_PARSER_VERSION     2u
+#define MIME_PARSER_VERSION     3u
 
 #define MIME_PARTS_MAX          10000u          /* parts with a header of their own; the table holds at most twice that */
 #define MIME_DEPTH_MAX          100u            /* nested multiparts and messages */
