@@ -32,14 +32,14 @@ mailbox_from_row(sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, str
 	return RC_OK;
 }
 
-enum rc
-mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *out, struct err *e)
+/* What the first row of a query over MAILBOX_COLUMNS says. */
+static enum rc
+first_mailbox(struct db *db, const char *sql, const struct db_arg *args, int count, struct arena *a,
+              struct mailbox_info *out, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc;
+	enum rc rc = db_first(db, &q, sql, args, count, e);
 
-	rc = db_first(db, &q, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE id=?1",
-	              DB_ARGS(DB_NUM(id)), e);
 	if (rc != RC_OK)
 		return rc;
 	rc = mailbox_from_row(q, a, out, e);
@@ -48,20 +48,18 @@ mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *
 }
 
 enum rc
+mailbox_get(struct db *db, mailbox_id id, struct arena *a, struct mailbox_info *out, struct err *e)
+{
+	return first_mailbox(db, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE id=?1",
+	                     DB_ARGS(DB_NUM(id)), a, out, e);
+}
+
+enum rc
 mailbox_find(struct db *db, account_id account, struct slice name, struct arena *a,
              struct mailbox_info *out, struct err *e)
 {
-	sqlite3_stmt *q;
-	enum rc rc;
-
-	rc = db_first(db, &q,
-	              "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1 AND name=?2",
-	              DB_ARGS(DB_NUM(account), DB_BYTES(name)), e);
-	if (rc != RC_OK)
-		return rc;
-	rc = mailbox_from_row(q, a, out, e);
-	db_end(q);
-	return rc;
+	return first_mailbox(db, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1 AND name=?2",
+	                     DB_ARGS(DB_NUM(account), DB_BYTES(name)), a, out, e);
 }
 
 enum rc
@@ -83,14 +81,14 @@ account_from_row(sqlite3_stmt *q, struct arena *a, struct account_info *out, str
 	return out->name.ptr != NULL && out->hidden.ptr != NULL ? RC_OK : err_nomem(e);
 }
 
-enum rc
-account_get(struct db *db, account_id id, struct arena *a, struct account_info *out, struct err *e)
+/* What the first row of a query over ACCOUNT_COLUMNS says. */
+static enum rc
+first_account(struct db *db, const char *sql, const struct db_arg *args, int count, struct arena *a,
+              struct account_info *out, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc;
+	enum rc rc = db_first(db, &q, sql, args, count, e);
 
-	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE id=?1",
-	              DB_ARGS(DB_NUM(id)), e);
 	if (rc != RC_OK)
 		return rc;
 	rc = account_from_row(q, a, out, e);
@@ -99,19 +97,18 @@ account_get(struct db *db, account_id id, struct arena *a, struct account_info *
 }
 
 enum rc
+account_get(struct db *db, account_id id, struct arena *a, struct account_info *out, struct err *e)
+{
+	return first_account(db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE id=?1",
+	                     DB_ARGS(DB_NUM(id)), a, out, e);
+}
+
+enum rc
 account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out,
              struct err *e)
 {
-	sqlite3_stmt *q;
-	enum rc rc;
-
-	rc = db_first(db, &q, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1",
-	              DB_ARGS(DB_BYTES(key)), e);
-	if (rc != RC_OK)
-		return rc;
-	rc = account_from_row(q, a, out, e);
-	db_end(q);
-	return rc;
+	return first_account(db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1",
+	                     DB_ARGS(DB_BYTES(key)), a, out, e);
 }
 
 enum rc

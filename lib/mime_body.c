@@ -116,18 +116,6 @@ fits_utf8_quoted(struct slice s)
 	       && slice_find_byte(s, '\r') == s.len && slice_find_byte(s, '\n') == s.len;
 }
 
-static void
-append_quoted(struct buf *out, struct slice s)
-{
-	buf_append_byte(out, '"');
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.ptr[i] == '"' || s.ptr[i] == '\\')
-			buf_append_byte(out, '\\');
-		buf_append_byte(out, s.ptr[i]);
-	}
-	buf_append_byte(out, '"');
-}
-
 /* A literal, quoted if it may be. */
 static bool
 copy_literal(struct walk *w)
@@ -140,7 +128,7 @@ copy_literal(struct walk *w)
 	whole = slice_sub(w->in, from, w->at);
 	text = slice_sub(whole, slice_find_byte(whole, '\n') + 1, whole.len);
 	if (fits_utf8_quoted(text))
-		append_quoted(w->out, text);
+		mime_render_quoted(w->out, text);
 	else
 		buf_append_slice(w->out, whole);
 	return !w->out->failed;
@@ -229,7 +217,7 @@ append_decoded(struct walk *w, struct slice wire)
 	p.value = buf_slice(&raw);
 	ok = ok && param_decode(&p, &text);
 	if (ok && fits_utf8_quoted(buf_slice(&text)))
-		append_quoted(w->out, buf_slice(&text));
+		mime_render_quoted(w->out, buf_slice(&text));
 	else if (ok)
 		mime_render_nstring(w->out, text.len > 0 ? buf_slice(&text) : SLICE(""));
 	buf_fini(&raw);

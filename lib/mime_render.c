@@ -34,16 +34,8 @@ render_literal(struct buf *out, struct slice s)
 }
 
 void
-mime_render_nstring(struct buf *out, struct slice s)
+mime_render_quoted(struct buf *out, struct slice s)
 {
-	if (s.ptr == NULL) {
-		buf_append_str(out, "NIL");
-		return;
-	}
-	if (!fits_quoted(s)) {
-		render_literal(out, s);
-		return;
-	}
 	buf_append_byte(out, '"');
 	for (size_t i = 0; i < s.len; i++) {
 		if (s.ptr[i] == '"' || s.ptr[i] == '\\')
@@ -51,6 +43,19 @@ mime_render_nstring(struct buf *out, struct slice s)
 		buf_append_byte(out, s.ptr[i]);
 	}
 	buf_append_byte(out, '"');
+}
+
+void
+mime_render_nstring(struct buf *out, struct slice s)
+{
+	if (s.ptr == NULL) {
+		buf_append_str(out, "NIL");
+		return;
+	}
+	if (fits_quoted(s))
+		mime_render_quoted(out, s);
+	else
+		render_literal(out, s);
 }
 
 /* address = "(" addr-name SP addr-adl SP addr-mailbox SP addr-host ")" [RFC 9051 s9] */

@@ -16,6 +16,8 @@ struct mime_content {
 	uint8_t  boundary[MIME_BOUNDARY_MAX];
 };
 
+/* quoted [RFC 9051 s9], for a string without NUL, CR and LF. */
+void mime_render_quoted(struct buf *out, struct slice s);
 /* nstring: NIL for a NULL ptr, else quoted or, where that cannot be or would be long, a literal; NUL becomes 0x80. */
 void mime_render_nstring(struct buf *out, struct slice s);
 /* "(date subject ...)"; *cut is set when addresses were left out. */

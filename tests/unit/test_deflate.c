@@ -229,6 +229,16 @@ drop_text(struct slice s)
 
 /* ---- out ---- */
 
+/* All that waits on the wire says `text`. */
+static void
+expect_peer_reads(struct slice text)
+{
+	peer_reads();
+	assert_int_equal(seen.len, text.len);
+	assert_memory_equal(seen.ptr, text.ptr, text.len);
+	buf_reset(&seen);
+}
+
 static void
 test_out_in_any_pieces(void **state)
 {
@@ -240,10 +250,7 @@ test_out_in_any_pieces(void **state)
 	for (size_t i = 0; i < UNIT_COUNT(pieces); i++) {
 		wire.piece = pieces[i];
 		we_send(text, pieces[UNIT_COUNT(pieces) - 1 - i]);
-		peer_reads();
-		assert_int_equal(seen.len, text.len);
-		assert_memory_equal(seen.ptr, text.ptr, text.len);
-		buf_reset(&seen);
+		expect_peer_reads(text);
 	}
 	drop_text(text);
 }
@@ -284,10 +291,7 @@ test_out_after_rests(void **state)
 	for (int i = 0; i < 50; i++) {
 		we_send(text, 65536);
 		deflate_rest(f);
-		peer_reads();
-		assert_int_equal(seen.len, text.len);
-		assert_memory_equal(seen.ptr, text.ptr, text.len);
-		buf_reset(&seen);
+		expect_peer_reads(text);
 	}
 	drop_text(text);
 }

@@ -143,18 +143,12 @@ test_message_limit(void **state)
 	mailbox_id both[2] = { inbox, archive };
 	struct account_info a;
 	struct err e = ERR_INIT;
-	struct change *c;
 
 	(void)state;
 	set_quota(0, 3);
 	fx_append_n(inbox, 2);
 	assert_int_equal(fx_run(fx_make_append(both, 2, SLICE(TEST_MAIL), 0, "")), RC_LIMIT);
-	c = fx_make_append(both, 2, SLICE(TEST_MAIL), 0, "");
-	c->u.append.each_target = true;
-	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_int_equal(c->u.append.messages[0].targets[0].rc, RC_OK);
-	assert_int_equal(c->u.append.messages[0].targets[1].rc, RC_LIMIT);
-	change_free(&c);
+	fx_append_first_of(both);
 	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, 1, archive)), RC_LIMIT);
 	assert_int_equal(fx_run(fx_make_copy(CHANGE_MOVE, inbox, 1, 1, archive)), RC_OK);
 	(void)fx_expunge(inbox, 2, 2);

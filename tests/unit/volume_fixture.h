@@ -185,6 +185,19 @@ fx_append(mailbox_id box, struct slice mail, uint32_t flags, const char *keyword
 	return uid;
 }
 
+/* TEST_MAIL to both, each target on its own as LMTP has it: the first fits, the second does not. */
+static inline void
+fx_append_first_of(const mailbox_id both[2])
+{
+	struct change *c = fx_make_append(both, 2, SLICE(TEST_MAIL), 0, "");
+
+	c->u.append.each_target = true;
+	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
+	assert_int_equal(c->u.append.messages[0].targets[0].rc, RC_OK);
+	assert_int_equal(c->u.append.messages[0].targets[1].rc, RC_LIMIT);
+	change_free(&c);
+}
+
 static inline void
 fx_append_n(mailbox_id box, uint32_t n)
 {
