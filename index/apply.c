@@ -378,8 +378,9 @@ apply_place_blobs(struct apply *ap, const struct log_batch *b, struct err *e)
 	return rc;
 }
 
-enum rc
-apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
+/* RFC822.SIZE of a blob, 0 if it is not known. */
+static enum rc
+blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc;
@@ -589,7 +590,7 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 	uint64_t kw;
 	enum rc rc;
 
-	rc = apply_blob_size(ap, m->blob, &size, e);
+	rc = blob_size(ap, m->blob, &size, e);
 	if (rc == RC_OK)
 		rc = intern_keywords(ap, r->mailbox, m->keywords, &kw, e);
 	if (rc == RC_OK)

@@ -72,7 +72,5 @@ void apply_set_mark(struct apply *ap, const struct apply_mark *m);
 MUST_USE enum rc apply_find_thread(struct apply *ap, account_id account, blob_id id, uint64_t *thread, struct err *e);
 /* A message with these bytes is of this thread (0: none) in this account. Its record says so too, when it is applied. */
 MUST_USE enum rc apply_note_thread(struct apply *ap, account_id account, blob_id id, uint64_t thread, struct err *e);
-/* RFC822.SIZE of a blob, 0 if it is not known. */
-MUST_USE enum rc apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e);
 
 #endif

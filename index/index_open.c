@@ -292,8 +292,9 @@ index_install(struct volume *v, struct err *e)
 	return RC_OK;
 }
 
-enum rc
-index_rebuild(struct volume *v, struct err *e)
+/* Make an index of the log and put it in the old one's place. */
+static enum rc
+rebuild(struct volume *v, struct err *e)
 {
 	enum rc rc = index_make(v, e);
 
@@ -397,7 +398,7 @@ index_open(struct volume *v, struct err *e)
 		tell_suspect(v, &why);
 	if (v->p.progress != NULL)
 		v->p.progress(v->p.progress_arg, why.text, 0, 0);
-	rc = index_rebuild(v, e);
+	rc = rebuild(v, e);
 	if (rc == RC_OK)
 		rc = try_open(v, e);
 	if (rc != RC_OK)

@@ -79,9 +79,8 @@ MUST_USE enum rc index_open(struct volume *v, struct err *e);
 void index_close(struct volume *v);
 /* RC_OK if what the index says of itself fits this log; RC_CORRUPT says why not. */
 MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
-/* Make an index of the log and put it in the old one's place. */
-MUST_USE enum rc index_rebuild(struct volume *v, struct err *e);
-/* The two steps of it: into a file beside it, and from there. index_discard removes that file instead. */
+/* A rebuild in two steps: an index of the log into a file beside the index, and from there into its place. index_discard
+ * removes that file instead. */
 MUST_USE enum rc index_make(struct volume *v, struct err *e);
 MUST_USE enum rc index_install(struct volume *v, struct err *e);
 void index_discard(struct volume *v, struct err *e);

@@ -27,12 +27,6 @@ log_set_level(enum log_level level)
 	atomic_store(&max_level, (int)level);
 }
 
-enum log_level
-log_get_level(void)
-{
-	return (enum log_level)atomic_load(&max_level);
-}
-
 bool
 log_wanted(enum log_level level)
 {

@@ -37,7 +37,6 @@ struct logline {
 
 /* Lines above `level` are dropped; LOGLEVEL_INFO at start. */
 void log_set_level(enum log_level level);
-enum log_level log_get_level(void);
 bool log_wanted(enum log_level level);
 /* Where lines go: standard error at start. For tests. */
 void log_set_fd(int fd);

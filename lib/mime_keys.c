@@ -95,8 +95,10 @@ drop_leaders(struct slice s, bool *reply)
 	}
 }
 
-struct slice
-mime_base_subject(struct slice s, bool *reply)
+/* The base subject within `s`, which is decoded with single spaces [RFC 5256 s2.1]; *reply is set
+ * when a Re:, Fwd: or (fwd) was taken off. */
+static struct slice
+base_subject(struct slice s, bool *reply)
 {
 	*reply = false;
 	for (;;) {
@@ -168,7 +170,7 @@ subject_key(struct buf *text, struct slice value, bool *reply)
 
 	buf_init(&flat, SOURCE_MAX);
 	decode_flat(value, &flat);
-	key = folded_key(text, mime_base_subject(buf_slice(&flat), reply));
+	key = folded_key(text, base_subject(buf_slice(&flat), reply));
 	if (flat.failed)
 		text->failed = true;
 	buf_fini(&flat);

@@ -12,8 +12,4 @@
  * Returns MIME_HAS_DATE and MIME_REPLY_OR_FWD as they apply. text->failed: no memory. */
 uint32_t mime_keys_make(const struct mime_header *h, struct buf *text, struct mime_keys *k);
 
-/* The base subject within `subject`, which is decoded with single spaces [RFC 5256 s2.1]; *reply is set when a
- * Re:, Fwd: or (fwd) was taken off. */
-struct slice mime_base_subject(struct slice subject, bool *reply);
-
 #endif

@@ -179,27 +179,3 @@ mutf7_encode(struct slice in, struct buf *out)
 	out->len = before;
 	return MUTF7_NO_ROOM;
 }
-
-const char *
-mutf7_result_text(enum mutf7_result r)
-{
-	switch (r) {
-	case MUTF7_OK:
-		return "ok";
-	case MUTF7_BAD_CHAR:
-		return "octet outside printable ASCII";
-	case MUTF7_BAD_BASE64:
-		return "invalid modified base64";
-	case MUTF7_UNTERMINATED:
-		return "'&' without '-'";
-	case MUTF7_NULL_SHIFT:
-		return "adjacent encoded runs";
-	case MUTF7_BAD_UTF16:
-		return "lone surrogate";
-	case MUTF7_NOT_CANONICAL:
-		return "printable ASCII in base64";
-	case MUTF7_NO_ROOM:
-		return "name too long";
-	}
-	return "?";
-}

@@ -19,7 +19,5 @@ enum mutf7_result {
 MUST_USE enum mutf7_result mutf7_decode(struct slice in, struct buf *out);
 /* Append the modified UTF-7 of a UTF-8 name. MUTF7_BAD_CHAR: it is not UTF-8. Not MUTF7_OK: out is as before. */
 MUST_USE enum mutf7_result mutf7_encode(struct slice in, struct buf *out);
-/* What is wrong, for a client: "'&' without '-'", ... */
-const char *mutf7_result_text(enum mutf7_result r);
 
 #endif

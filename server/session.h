@@ -87,7 +87,6 @@ bool session_at_eof(const struct session *s);
 
 uint64_t       session_id(const struct session *s);
 const char    *session_peer(const struct session *s);          /* "192.0.2.1", "unix" */
-bool           session_is_loopback(const struct session *s);   /* loopback address or unix socket */
 bool           session_is_unix(const struct session *s);
 bool           session_has_tls(const struct session *s);       /* TLS is up */
 bool           session_is_compressed(const struct session *s);

@@ -44,12 +44,6 @@ session_peer(const struct session *s)
 }
 
 bool
-session_is_loopback(const struct session *s)
-{
-	return s->loopback;
-}
-
-bool
 session_is_unix(const struct session *s)
 {
 	return s->is_unix;

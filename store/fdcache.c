@@ -49,14 +49,6 @@ drop_idle(struct fdcache *c)
 }
 
 void
-fdcache_drop_idle(struct fdcache *c)
-{
-	pthread_mutex_lock(&c->lock);
-	drop_idle(c);
-	pthread_mutex_unlock(&c->lock);
-}
-
-void
 fdcache_free(struct fdcache **c)
 {
 	if (*c == NULL)

@@ -19,7 +19,5 @@ void fdcache_free(struct fdcache **c);                          /* nothing may b
  * and fdcache_put closes it. */
 MUST_USE enum rc fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot, struct err *e);
 void fdcache_put(struct fdcache *c, int fd, int slot);
-/* Close what nobody uses, for a caller that ran out of descriptors. */
-void fdcache_drop_idle(struct fdcache *c);
 
 #endif

@@ -82,8 +82,9 @@ imap_view_seq(const struct imap_view *view, struct view_walk *w, mail_uid uid)
 	return w->before + (uid - s->ranges[w->range].first) + 1;
 }
 
-uint32_t
-imap_view_count_recent(const struct imap_view *view)
+/* How many members are \Recent in this session. */
+static uint32_t
+count_recent(const struct imap_view *view)
 {
 	assert(view->loaded);
 	if (view->recent_from <= 1)
@@ -106,7 +107,7 @@ imap_view_remove(struct imap_view *view, const struct uid_set *gone)
 	uid_set_fini(&view->uids);
 	view->uids = rest;
 	view->exists = (uint32_t)uid_set_size(&rest);
-	view->recent = imap_view_count_recent(view);
+	view->recent = count_recent(view);
 	return true;
 }
 

@@ -52,8 +52,6 @@ struct view_walk {
 /* The sequence number of `uid`, 0 if it is not in the (loaded) view. `uid` never goes down in one walk: all together
  * cost one pass over the ranges. */
 uint32_t imap_view_seq(const struct imap_view *view, struct view_walk *w, mail_uid uid);
-/* How many members are \Recent in this session. The view is loaded. */
-uint32_t imap_view_count_recent(const struct imap_view *view);
 /* Take the members of `gone` away: exists and recent follow. The view is loaded. False without memory: unchanged. */
 MUST_USE bool imap_view_remove(struct imap_view *view, const struct uid_set *gone);
 /* A change of this session's own was given MODSEQ `given`, and the mailbox was at `before` when it was submitted. If

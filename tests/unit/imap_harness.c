@@ -559,13 +559,6 @@ session_peer(const struct session *s)
 }
 
 bool
-session_is_loopback(const struct session *s)
-{
-	(void)s;
-	return true;
-}
-
-bool
 session_is_unix(const struct session *s)
 {
 	(void)s;
