@@ -6,7 +6,8 @@
  * of images stays, since it is what most readers of newsletters see first, and often says the only words there are; title
  * attributes and addresses of links do not. Text that a style hides stays: it is mostly written for previews.
  *
- * Any input is taken: what is no tag or reference is text. Linear; memory is the struct and the output.
+ * Any input is taken: what is no tag or reference is text. Linear; memory is the struct and the output. Pure: one
+ * struct is used by one thread at a time.
  */
 #ifndef RESTANTE_LIB_HTML_H
 #define RESTANTE_LIB_HTML_H

@@ -1,4 +1,4 @@
-/* list_out - the productions of a LIST answer [RFC 9051 s7.3.1]. */
+/* list_out - the productions of a LIST answer [RFC 9051 s7.3.1]. In a step; out->failed: no room. */
 #ifndef RESTANTE_SERVER_IMAP_LIST_OUT_H
 #define RESTANTE_SERVER_IMAP_LIST_OUT_H
 
