@@ -1,14 +1,16 @@
-/* conf - reading and checking the configuration. See conf.h.
+/* conf - reading and checking the configuration. See conf.h; the keys are in conf_keys.c.
  *
- * libinih splits lines into names and values. It silently cuts long lines and section names, takes an indented line
- * for a continuation and says nothing about repeated sections, so the lines it gets are handed to it one by one by
- * line_read(), which counts them, drops indentation, refuses what is too long and reads the section headers itself.
- * Only the first error is kept: later ones are often its consequences.
+ * libinih splits lines into names and values. It silently cuts long lines and section names, takes
+ * an indented line for a continuation and says nothing about repeated sections, so the lines it
+ * gets are handed to it one by one by line_read(), which counts them, drops indentation, refuses
+ * what is too long and reads the section headers itself. Only the first error is kept: later ones
+ * are often its consequences.
  *
- * Considered and rejected: a file format of our own (INI needs no explaining), including other files (one place to
- * look), defaults filled in by the users of a value (they would not be in the table, nor in the manual).
+ * Considered and rejected: a file format of our own (INI needs no explaining), including other
+ * files (one place to look), defaults filled in by the users of a value (they would not be in the
+ * table, nor in the manual).
  */
-#include "lib/conf.h"
+#include "lib/conf_keys.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,129 +22,10 @@
 #include <ini.h>
 
 #define ARENA_MAX (4u * CONF_FILE_MAX)
-#define DAY       86400u
-#define KIB       UINT64_C(1024)
-#define MIB       (1024 * KIB)
-#define GIB       (1024 * MIB)
 #define NAME_MAX_LEN 40u        /* of a volume or listener; inih's own limit for a header is 50 */
 
-enum section_id {
-	SEC_SERVER,
-	SEC_TLS,
-	SEC_VOLUME,
-	SEC_LISTEN,
-	SEC_LIMITS,
-};
-
-static const struct section_def {
-	const char *name;
-	bool        named;      /* [volume NAME], any number of them */
-	const char *help;
-} sections[] = {
-	[SEC_SERVER] = { "server", false, "The process as a whole." },
-	[SEC_TLS] = { "tls", false, "Needed for imaps, pop3s, lmtps and for STARTTLS and STLS." },
-	[SEC_VOLUME] = { "volume", true, "A directory with mail. At least one." },
-	[SEC_LISTEN] = { "listen", true, "Where connections are accepted: address and port, or a unix socket. "
-	                                 "At least one." },
-	[SEC_LIMITS] = { "limits", false, "How much one client may ask for." },
-};
-
-enum key_type {
-	KEY_TEXT,
-	KEY_PATH,               /* made absolute; "" stays "" */
-	KEY_ADDRESS,            /* IPv4 or IPv6 in digits */
-	KEY_BOOL,               /* bool */
-	KEY_NUMBER,             /* uint64_t */
-	KEY_SIZE,               /* uint64_t bytes, suffix K, M, G */
-	KEY_DURATION,           /* uint64_t seconds, suffix s, m, h, d */
-	KEY_MODE,               /* uint64_t, octal */
-	KEY_WORD,               /* enum, the index in words[] */
-};
-
-#define WORDS_MAX 7
-
-static const struct key_def {
-	enum section_id section;
-	const char     *name;
-	enum key_type   type;
-	size_t          offset;         /* in the section's struct */
-	const char     *preset;         /* default as it would be written; NULL: must be given */
-	uint64_t        min, max;
-	const char     *words[WORDS_MAX];
-	const char     *help;
-} keys[] = {
-#define AT(type, field) offsetof(struct type, field)
-	{ SEC_SERVER, "user", KEY_TEXT, AT(conf_server, user), "", 0, 64, { NULL },
-	  "Who to become when started as root; empty: stay who one is." },
-	{ SEC_SERVER, "hostname", KEY_TEXT, AT(conf_server, hostname), "", 0, 255, { NULL },
-	  "Name in greetings and trace headers; empty: the system's." },
-	{ SEC_SERVER, "log_level", KEY_WORD, AT(conf_server, log_level), "info", 0, 0,
-	  { "error", "warn", "info", "debug" }, "The least important lines that are written." },
-	{ SEC_SERVER, "control_socket", KEY_PATH, AT(conf_server, control_socket), "control.sock", 1, 0, { NULL },
-	  "Unix socket by which restantectl reaches the running daemon." },
-	{ SEC_SERVER, "reactors", KEY_NUMBER, AT(conf_server, reactors), "0", 0, 256, { NULL },
-	  "Network threads; 0: one per core." },
-	{ SEC_SERVER, "pool_threads", KEY_NUMBER, AT(conf_server, pool_threads), "0", 0, 1024, { NULL },
-	  "Worker threads for disk, index and passwords; 0: chosen by the number of cores." },
-	{ SEC_SERVER, "allow_plaintext_on_loopback", KEY_BOOL, AT(conf_server, allow_plaintext_on_loopback), "no",
-	  0, 0, { NULL }, "Take passwords without TLS on connections from 127.0.0.0/8 and ::1." },
-	{ SEC_SERVER, "unauthenticate", KEY_BOOL, AT(conf_server, unauthenticate), "yes", 0, 0, { NULL },
-	  "Let IMAP clients give a login up and log in again on the same connection (RFC 8437)." },
-	{ SEC_SERVER, "idle_timeout", KEY_DURATION, AT(conf_server, idle_timeout), "30m", 1, 7 * DAY, { NULL },
-	  "A logged-in connection that is silent for so long is ended." },
-	{ SEC_SERVER, "account_quota", KEY_SIZE, AT(conf_server, account_quota), "0", 0, UINT64_MAX / 2, { NULL },
-	  "Bytes of mail a new account may hold; 0: no limit." },
-	{ SEC_SERVER, "overquota_reply", KEY_WORD, AT(conf_server, overquota_reply), "452", 0, 0, { "452", "552" },
-	  "What LMTP answers for a full account: 452 (try again) or 552 (bounce)." },
-
-	{ SEC_TLS, "certificate", KEY_PATH, AT(conf_tls, certificate), "", 0, 0, { NULL },
-	  "PEM file: certificate, then its chain." },
-	{ SEC_TLS, "key", KEY_PATH, AT(conf_tls, key), "", 0, 0, { NULL }, "PEM file: the private key." },
-	{ SEC_TLS, "min_version", KEY_WORD, AT(conf_tls, min_version), "1.2", 0, 0, { "1.2", "1.3" },
-	  "The oldest TLS version accepted." },
-
-	{ SEC_VOLUME, "path", KEY_PATH, AT(conf_volume, path), NULL, 1, 0, { NULL },
-	  "The volume's directory." },
-	{ SEC_VOLUME, "durability", KEY_WORD, AT(conf_volume, durability), "strict", 0, 0, { "strict", "relaxed" },
-	  "strict: everything is synced before it is answered; relaxed: flag changes within a second." },
-
-	{ SEC_LISTEN, "protocol", KEY_WORD, AT(conf_listen, protocol), NULL, 0, 0,
-	  { "imap", "imaps", "pop3", "pop3s", "lmtp", "lmtps" }, "imaps, pop3s, lmtps: TLS from the first byte." },
-	{ SEC_LISTEN, "address", KEY_ADDRESS, AT(conf_listen, address), "127.0.0.1", 0, 0, { NULL },
-	  "IPv4 or IPv6 address in digits; 0.0.0.0 or :: for all." },
-	{ SEC_LISTEN, "port", KEY_NUMBER, AT(conf_listen, port), "", 1, 65535, { NULL },
-	  "TCP port; either this or socket must be given." },
-	{ SEC_LISTEN, "socket", KEY_PATH, AT(conf_listen, socket), "", 1, 0, { NULL },
-	  "Path of a unix socket instead of address and port." },
-	{ SEC_LISTEN, "mode", KEY_MODE, AT(conf_listen, mode), "0666", 0, 0777, { NULL },
-	  "Permissions of the unix socket, in octal." },
-
-	{ SEC_LIMITS, "message_size", KEY_SIZE, AT(conf_limits, message_size), "100M", KIB, 4 * GIB - 1, { NULL },
-	  "Bytes of one message." },
-	{ SEC_LIMITS, "max_connections", KEY_NUMBER, AT(conf_limits, max_connections), "16000", 1, 10000000, { NULL },
-	  "Connections at one time." },
-	{ SEC_LIMITS, "max_connections_per_ip", KEY_NUMBER, AT(conf_limits, max_connections_per_ip), "1000", 1,
-	  10000000, { NULL }, "Of these, from one address." },
-	{ SEC_LIMITS, "command_size", KEY_SIZE, AT(conf_limits, command_size), "64K", KIB, 16 * MIB, { NULL },
-	  "Bytes of one command, message literals not counted." },
-	{ SEC_LIMITS, "bad_commands", KEY_NUMBER, AT(conf_limits, bad_commands), "20", 1, 10000, { NULL },
-	  "Bad commands in a row that end the connection." },
-	{ SEC_LIMITS, "max_recipients", KEY_NUMBER, AT(conf_limits, max_recipients), "1000", 100, 100000, { NULL },
-	  "Recipients of one LMTP transaction." },
-	{ SEC_LIMITS, "auth_timeout", KEY_DURATION, AT(conf_limits, auth_timeout), "2m", 1, DAY, { NULL },
-	  "Time to log in." },
-	{ SEC_LIMITS, "auth_failures", KEY_NUMBER, AT(conf_limits, auth_failures), "5", 1, 1000, { NULL },
-	  "Failed logins that end the connection." },
-	{ SEC_LIMITS, "auth_delay", KEY_NUMBER, AT(conf_limits, auth_delay), "1000", 0, 10000, { NULL },
-	  "Milliseconds before a failed login is answered, doubled by each on the connection; 0: at once." },
-	{ SEC_LIMITS, "progress_interval", KEY_NUMBER, AT(conf_limits, progress_interval), "10000", 1, 600000, { NULL },
-	  "Milliseconds between two messages that an IMAP command still runs." },
-#undef AT
-};
-
-#define KEY_COUNT (sizeof keys / sizeof keys[0])
-_Static_assert(KEY_COUNT <= 64, "struct reader keeps a bit per key");
-_Static_assert(sizeof(enum conf_protocol) == sizeof(unsigned), "set_value stores words as unsigned");
+_Static_assert(sizeof(enum conf_protocol) == sizeof(unsigned),
+               "set_value stores words as unsigned");
 
 /* One pass over the file. */
 struct reader {
@@ -156,7 +39,7 @@ struct reader {
 	unsigned        header;                 /* line of the section's header */
 	void           *object;                 /* the struct that the section fills */
 	uint64_t        seen;                   /* a bit per key met in this section */
-	bool            had[sizeof sections / sizeof sections[0]];
+	bool            had[CONF_SECTION_COUNT];
 	bool            failed;
 	struct err     *e;
 };
@@ -189,55 +72,16 @@ fail_nomem(struct reader *r)
 	return false;
 }
 
-/* --- values -------------------------------------------------------------------------------------- */
-
-/* What a key accepts, for error texts and for conf_describe. */
-static void
-describe_allowed(const struct key_def *k, char *out, size_t size)
-{
-	unsigned long long min = k->min, max = k->max;
-	size_t len = 0;
-
-	switch (k->type) {
-	case KEY_TEXT:
-		snprintf(out, size, "text of at most %llu bytes", max);
-		return;
-	case KEY_PATH:
-		snprintf(out, size, "a path");
-		return;
-	case KEY_ADDRESS:
-		snprintf(out, size, "an IPv4 or IPv6 address in digits");
-		return;
-	case KEY_BOOL:
-		snprintf(out, size, "yes or no");
-		return;
-	case KEY_NUMBER:
-		snprintf(out, size, "a number from %llu to %llu", min, max);
-		return;
-	case KEY_SIZE:
-		snprintf(out, size, "bytes from %llu to %llu, also with K, M or G", min, max);
-		return;
-	case KEY_DURATION:
-		snprintf(out, size, "a time from %llus to %llus, with s, m, h or d", min, max);
-		return;
-	case KEY_MODE:
-		snprintf(out, size, "an octal number from 0 to %04llo", max);
-		return;
-	case KEY_WORD:
-		out[0] = '\0';
-		for (size_t i = 0; i < WORDS_MAX && k->words[i] != NULL && len < size; i++)
-			len += (size_t)snprintf(out + len, size - len, i == 0 ? "%s" : ", %s", k->words[i]);
-		return;
-	}
-}
+/* --- values ----------------------------------------------------------------------------------- */
 
 static bool
 fail_value(struct reader *r, const struct key_def *k, const char *value)
 {
 	char allowed[160];
 
-	describe_allowed(k, allowed, sizeof allowed);
-	return fail_at(r, r->line, "[%s] %s = %.80s: allowed: %s", r->label, k->name, value, allowed);
+	conf_key_allowed(k, allowed, sizeof allowed);
+	return fail_at(r, r->line, "[%s] %s = %.80s: allowed: %s", r->label, k->name, value,
+	               allowed);
 }
 
 /* Digits and perhaps one suffix that multiplies: "64K", "30m". */
@@ -379,8 +223,8 @@ set_value(struct reader *r, const struct key_def *k, const char *value, bool pre
 static bool
 set_presets(struct reader *r, enum section_id section)
 {
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		const struct key_def *k = &keys[i];
+	for (size_t i = 0; i < conf_key_count; i++) {
+		const struct key_def *k = &conf_keys[i];
 		const char *preset = k->preset;
 
 		if (k->section != section)
@@ -393,7 +237,7 @@ set_presets(struct reader *r, enum section_id section)
 	return true;
 }
 
-/* --- sections ------------------------------------------------------------------------------------ */
+/* --- sections --------------------------------------------------------------------------------- */
 
 static bool
 check_listen(struct reader *r, const struct conf_listen *l)
@@ -408,7 +252,8 @@ check_listen(struct reader *r, const struct conf_listen *l)
 	for (const struct conf_listen *o = c->listens; o < l; o++) {
 		if (strcmp(o->socket, l->socket) == 0 && o->port == l->port &&
 		    (l->port == 0 || strcmp(o->address, l->address) == 0))
-			return fail_at(r, l->line, "[%s] has the address and port, or socket, of [listen %s]",
+			return fail_at(r, l->line,
+			               "[%s] has the address and port, or socket, of [listen %s]",
 			    r->label, o->name);
 	}
 	return true;
@@ -419,7 +264,8 @@ check_volume(struct reader *r, const struct conf_volume *v)
 {
 	for (const struct conf_volume *o = r->c->volumes; o < v; o++)
 		if (strcmp(o->path, v->path) == 0)
-			return fail_at(r, v->line, "[%s] has the path of [volume %s]", r->label, o->name);
+			return fail_at(r, v->line, "[%s] has the path of [volume %s]", r->label,
+			               o->name);
 	return true;
 }
 
@@ -430,8 +276,8 @@ section_close(struct reader *r)
 	if (!r->in_section)
 		return true;
 	r->in_section = false;
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		const struct key_def *k = &keys[i];
+	for (size_t i = 0; i < conf_key_count; i++) {
+		const struct key_def *k = &conf_keys[i];
 
 		if (k->section == r->section && k->preset == NULL && (r->seen >> i & 1) == 0)
 			return fail_at(r, r->header, "[%s] lacks the key %s", r->label, k->name);
@@ -451,7 +297,8 @@ volume_add(struct reader *r, const char *name)
 
 	for (size_t i = 0; i < c->n_volumes; i++)
 		if (strcmp(c->volumes[i].name, name) == 0)
-			return fail_at(r, r->line, "section [volume %s] appears twice (first in line %u)", name,
+			return fail_at(r, r->line,
+			               "section [volume %s] appears twice (first in line %u)", name,
 			    c->volumes[i].line);
 	if (c->n_volumes == CONF_VOLUMES_MAX)
 		return fail_at(r, r->line, "more than %u volumes", CONF_VOLUMES_MAX);
@@ -469,7 +316,8 @@ listen_add(struct reader *r, const char *name)
 
 	for (size_t i = 0; i < c->n_listens; i++)
 		if (strcmp(c->listens[i].name, name) == 0)
-			return fail_at(r, r->line, "section [listen %s] appears twice (first in line %u)", name,
+			return fail_at(r, r->line,
+			               "section [listen %s] appears twice (first in line %u)", name,
 			    c->listens[i].line);
 	if (c->n_listens == CONF_LISTENS_MAX)
 		return fail_at(r, r->line, "more than %u listeners", CONF_LISTENS_MAX);
@@ -515,7 +363,7 @@ is_name(struct slice s)
 static bool
 section_start(struct reader *r, enum section_id id, struct slice name)
 {
-	const struct section_def *def = &sections[id];
+	const struct section_def *def = &conf_sections[id];
 	const char *copy;
 
 	if (!def->named) {
@@ -555,8 +403,8 @@ section_open(struct reader *r, struct slice line)
 		return fail_at(r, r->line, "expected [section] and nothing behind it");
 	if (!section_close(r))
 		return false;
-	for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
-		if (!slice_eq(word, slice_str(sections[i].name)))
+	for (size_t i = 0; i < CONF_SECTION_COUNT; i++) {
+		if (!slice_eq(word, slice_str(conf_sections[i].name)))
 			continue;
 		r->section = (enum section_id)i;
 		r->header = r->line;
@@ -568,7 +416,7 @@ section_open(struct reader *r, struct slice line)
 	    (int)(inside.len < 60 ? inside.len : 60), (const char *)inside.ptr);
 }
 
-/* --- lines --------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------ */
 
 /* inih's reader: one line per call, without indentation; NULL at the end or after an error. */
 static char *
@@ -621,16 +469,17 @@ line_apply(void *arg, const char *unused, const char *name, const char *value)
 		return 0;
 	if (!r->in_section)
 		return fail_at(r, r->line, "%.40s stands before the first [section]", name);
-	for (size_t i = 0; i < KEY_COUNT; i++) {
-		if (keys[i].section != r->section || strcmp(keys[i].name, name) != 0)
+	for (size_t i = 0; i < conf_key_count; i++) {
+		if (conf_keys[i].section != r->section || strcmp(conf_keys[i].name, name) != 0)
 			continue;
 		if ((r->seen >> i & 1) != 0)
 			return fail_at(r, r->line, "[%s] %s appears twice", r->label, name);
 		r->seen |= UINT64_C(1) << i;
 		if (has_comment(value))
-			return fail_at(r, r->line, "[%s] %s: a # behind a value begins no comment: comments stand on "
+			return fail_at(r, r->line,
+			               "[%s] %s: a # behind a value begins no comment: comments stand on "
 			    "lines of their own", r->label, name);
-		return set_value(r, &keys[i], value, false);
+		return set_value(r, &conf_keys[i], value, false);
 	}
 	return fail_at(r, r->line, "[%s] has no key %.60s", r->label, name);
 }
@@ -649,7 +498,8 @@ check_whole(struct reader *r)
 		return fail_at(r, r->line, "[tls] wants both certificate and key");
 	for (size_t i = 0; i < c->n_listens; i++)
 		if (conf_protocol_is_tls(c->listens[i].protocol) && c->tls.certificate[0] == '\0')
-			return fail_at(r, c->listens[i].line, "[listen %s] speaks TLS: [tls] certificate and key "
+			return fail_at(r, c->listens[i].line,
+			               "[listen %s] speaks TLS: [tls] certificate and key "
 			    "are needed", c->listens[i].name);
 	return true;
 }
@@ -671,7 +521,7 @@ parse_text(struct reader *r)
 	return !r->failed && section_close(r) && check_whole(r);
 }
 
-/* --- the file ------------------------------------------------------------------------------------ */
+/* --- the file --------------------------------------------------------------------------------- */
 
 /* Absolute names of the file and of its directory. */
 static enum rc
@@ -781,26 +631,4 @@ bool
 conf_protocol_is_tls(enum conf_protocol p)
 {
 	return p == CONF_IMAPS || p == CONF_POP3S || p == CONF_LMTPS;
-}
-
-void
-conf_describe(struct buf *out)
-{
-	for (size_t s = 0; s < sizeof sections / sizeof sections[0]; s++) {
-		buf_printf(out, "%s[%s%s]\n%s\n", s == 0 ? "" : "\n", sections[s].name, sections[s].named ? " NAME" : "",
-		    sections[s].help);
-		for (size_t i = 0; i < KEY_COUNT; i++) {
-			const struct key_def *k = &keys[i];
-			char allowed[160];
-
-			if (k->section != s)
-				continue;
-			describe_allowed(k, allowed, sizeof allowed);
-			if (k->preset == NULL)
-				buf_printf(out, "\n  %s  (must be given)\n", k->name);
-			else
-				buf_printf(out, "\n  %s = %s\n", k->name, k->preset);
-			buf_printf(out, "      %s\n      %s\n", allowed, k->help);
-		}
-	}
 }

@@ -1,0 +1,62 @@
+/* conf_keys - which sections and keys a configuration may have. Internal to lib/conf*.c; constant, so any thread. */
+#ifndef RESTANTE_LIB_CONF_KEYS_H
+#define RESTANTE_LIB_CONF_KEYS_H
+
+#include "lib/conf.h"
+
+#define DAY       86400u
+#define KIB       UINT64_C(1024)
+#define MIB       (1024 * KIB)
+#define GIB       (1024 * MIB)
+
+enum section_id {
+	SEC_SERVER,
+	SEC_TLS,
+	SEC_VOLUME,
+	SEC_LISTEN,
+	SEC_LIMITS,
+};
+
+struct section_def {
+	const char *name;
+	bool        named;      /* [volume NAME], any number of them */
+	const char *help;
+};
+
+enum key_type {
+	KEY_TEXT,
+	KEY_PATH,               /* made absolute; "" stays "" */
+	KEY_ADDRESS,            /* IPv4 or IPv6 in digits */
+	KEY_BOOL,               /* bool */
+	KEY_NUMBER,             /* uint64_t */
+	KEY_SIZE,               /* uint64_t bytes, suffix K, M, G */
+	KEY_DURATION,           /* uint64_t seconds, suffix s, m, h, d */
+	KEY_MODE,               /* uint64_t, octal */
+	KEY_WORD,               /* enum, the index in words[] */
+};
+
+#define WORDS_MAX 7
+
+struct key_def {
+	enum section_id section;
+	const char     *name;
+	enum key_type   type;
+	size_t          offset;         /* in the section's struct */
+	const char     *preset;         /* default as it would be written; NULL: must be given */
+	uint64_t        min, max;
+	const char     *words[WORDS_MAX];
+	const char     *help;
+};
+
+#define CONF_SECTION_COUNT 5u
+
+/* By enum section_id. */
+extern const struct section_def conf_sections[CONF_SECTION_COUNT];
+/* In the order in which conf_describe tells them; at most 64. */
+extern const struct key_def conf_keys[];
+extern const size_t         conf_key_count;
+
+/* What the key accepts, in words, into out of `size` bytes: for error texts and for conf_describe. */
+void conf_key_allowed(const struct key_def *k, char *out, size_t size);
+
+#endif
