@@ -57,7 +57,27 @@ verdict(const struct check_result *r)
 {
 	if (r->damage > 0)
 		return "DAMAGED";
-	return r->differences > 0 ? "log sound, INDEX WRONG (reindex makes it anew)" : "sound";
+	if (r->differences > 0)
+		return "log sound, INDEX WRONG (reindex makes it anew)";
+	return r->index == CHECK_INDEX_THERE ? "sound" : "log sound";
+}
+
+static void
+tell_index(struct checking *k, enum check_index index)
+{
+	const char *what = NULL;
+
+	switch (index) {
+	case CHECK_INDEX_THERE:
+		return;
+	case CHECK_INDEX_MISSING:
+		what = "not there";
+		break;
+	case CHECK_INDEX_OTHER_VERSION:
+		what = "made by another version";
+		break;
+	}
+	admin_printf(k->c, "%s: index: %s; the next start makes it anew", volume_name(k->v), what);
 }
 
 static enum admin_exit
@@ -73,6 +93,7 @@ check_volume(struct admin_call *c, struct volume *v)
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);
 	}
+	tell_index(&k, r.index);
 	admin_printf(c,
 	    "%s: %s: %llu frames, %llu records, %llu blobs, %llu messages, %llu mailboxes, "
 	    "%llu accounts; damage %llu, differences between log and index %llu",

@@ -5,9 +5,14 @@
  * temporary one, with the same apply as always; then the two are compared table by table, row by
  * row in the order of keys. The real index is read in one snapshot, and records beyond what it had
  * applied then are not applied here, so the volume may go on working.
+ *
+ * An index that the next start makes anew in any case (there is none, or it is of another version) is
+ * not judged. The whole log is applied then nevertheless: records that cannot be are damage.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "index/volume_impl.h"
 
@@ -22,6 +27,7 @@ struct check {
 	struct db               *temp;
 	struct apply             ap;
 	struct index_meta        meta;          /* of the real one */
+	log_lsn                  until;         /* records up to here are applied */
 	log_lsn                  begin;         /* the log's end when the check began */
 	uint64_t                 behind;        /* records up to it that the real one has not applied */
 	uint64_t                 alike;         /* differences told of the present table */
@@ -89,7 +95,7 @@ check_record(void *arg, const struct frame_info *f, const struct record *r,
 	}
 	if (c->real != NULL && r->lsn > c->meta.applied && r->lsn <= c->begin)
 		c->behind++;
-	if (rc != RC_OK || c->real == NULL || r->lsn > c->meta.applied)
+	if (rc != RC_OK || r->lsn > c->until)
 		return rc;
 	rc = apply_record(&c->ap, r, &data, e);
 	if (rc != RC_SYNTAX)
@@ -340,8 +346,6 @@ compare_index(struct check *c, struct err *e)
 {
 	enum rc rc;
 
-	if (c->real == NULL)
-		return RC_OK;
 	if (c->behind > 0)
 		check_behind(c);
 	rc = index_tidy(c->v, c->temp, e);
@@ -349,7 +353,7 @@ compare_index(struct check *c, struct err *e)
 		rc = schema_write_meta(c->temp, &c->ap.meta, e);
 	if (rc == RC_OK)
 		rc = count_results(c, e);
-	for (size_t i = 0; rc == RC_OK && i < sizeof tables / sizeof tables[0]; i++) {
+	for (size_t i = 0; rc == RC_OK && c->real != NULL && i < sizeof tables / sizeof tables[0]; i++) {
 		rc = compare_table(c, &tables[i], e);
 		report_rest(c, &tables[i]);
 	}
@@ -380,6 +384,19 @@ open_temp(struct check *c, struct err *e)
 	return rc == RC_OK ? apply_init(&c->ap, c->temp, e) : rc;
 }
 
+static enum rc
+read_meta(struct check *c, struct err *e)
+{
+	uint32_t version;
+	enum rc rc = schema_read_version(c->real, &version, e);
+
+	if (rc == RC_OK && version != SCHEMA_VERSION)
+		c->out->index = CHECK_INDEX_OTHER_VERSION;
+	else if (rc == RC_OK)
+		rc = schema_read_meta(c->real, &c->meta, e);
+	return rc;
+}
+
 /* A snapshot of the index. What is in the log when the check begins may be on its way into the index still: that takes a
  * moment, an index that was left behind stays so. */
 static enum rc
@@ -392,8 +409,8 @@ borrow_real(struct check *c, struct err *e)
 	for (int i = 0;; i++) {
 		rc = db_pool_borrow(c->v->pool, &c->real, e);
 		if (rc == RC_OK)
-			rc = schema_read_meta(c->real, &c->meta, e);
-		if (rc != RC_OK || c->meta.applied >= c->begin || i == 50)
+			rc = read_meta(c, e);
+		if (rc != RC_OK || c->out->index != CHECK_INDEX_THERE || c->meta.applied >= c->begin || i == 50)
 			return rc;
 		db_pool_return(c->v->pool, &c->real);
 		(void)nanosleep(&pause, NULL);
@@ -404,12 +421,18 @@ static void
 open_real(struct check *c)
 {
 	struct err e = ERR_INIT;
-	enum rc rc = borrow_real(c, &e);
+	enum rc rc;
 
-	if (rc != RC_OK) {
-		db_pool_return(c->v->pool, &c->real);
-		differs(c, e.text);
+	/* A running server has made its index; that it went away is told. */
+	if (c->v->p.mode == VOLUME_READ && access(c->v->index_path, F_OK) != 0 && errno == ENOENT) {
+		c->out->index = CHECK_INDEX_MISSING;
+		return;
 	}
+	rc = borrow_real(c, &e);
+	if (rc != RC_OK)
+		differs(c, e.text);
+	if (rc != RC_OK || c->out->index != CHECK_INDEX_THERE)
+		db_pool_return(c->v->pool, &c->real);
 }
 
 /* An index of another volume or time is one difference, not a million. */
@@ -444,6 +467,7 @@ volume_check(struct volume *v, const struct log_report *rep,
 	rc = log_open(&lp, &head_rep, &c.log, e);
 	if (rc == RC_OK && c.real != NULL)
 		check_belongs(&c);
+	c.until = c.real != NULL ? c.meta.applied : UINT64_MAX;
 	if (rc == RC_OK)
 		rc = open_temp(&c, e);
 	if (rc == RC_OK)

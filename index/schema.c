@@ -85,6 +85,19 @@ schema_verify(struct db *db, struct err *e)
 }
 
 enum rc
+schema_read_version(struct db *db, uint32_t *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(db, &q, "SELECT schema FROM meta", DB_NO_ARGS, e);
+
+	if (rc != RC_OK)
+		return rc;
+	*out = (uint32_t)db_u64(q, 0);
+	db_end(q);
+	return RC_OK;
+}
+
+enum rc
 schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 {
 	sqlite3_stmt *q;

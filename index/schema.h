@@ -35,6 +35,8 @@ MUST_USE enum rc schema_finish(struct db *db, struct err *e);
 /* All tables and indexes are there: RC_CORRUPT otherwise. */
 MUST_USE enum rc schema_verify(struct db *db, struct err *e);
 
+/* The version alone, of an index of any version. RC_NOT_FOUND: as below. */
+MUST_USE enum rc schema_read_version(struct db *db, uint32_t *out, struct err *e);
 /* RC_NOT_FOUND: no row, the load was not finished. */
 MUST_USE enum rc schema_read_meta(struct db *db, struct index_meta *out, struct err *e);
 MUST_USE enum rc schema_write_meta(struct db *db, const struct index_meta *m, struct err *e);

@@ -375,10 +375,18 @@ struct volume_status {
 };
 MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, struct err *e);
 
+/* What the log was compared with. The latter two are no differences, as the next start makes the index anew: of a volume
+ * that was restored, or whose server was upgraded, and has not been started since. */
+enum check_index {
+	CHECK_INDEX_THERE,              /* the index; one that cannot be used is a difference */
+	CHECK_INDEX_MISSING,            /* nothing: there is none, and nobody has the volume open for writing */
+	CHECK_INDEX_OTHER_VERSION,      /* nothing: it is of another schema */
+};
 struct check_result {
 	uint64_t frames, records, blobs, messages, mailboxes, accounts;
 	uint64_t damage;                /* findings in the log */
 	uint64_t differences;           /* between log and index */
+	enum check_index index;
 };
 /* Verify every frame, record and chunk, then compare what the log says with what the index says. Writes nothing. Works
  * on an open volume (online) of either mode. */

@@ -194,6 +194,20 @@ def test_check_finds_a_flipped_byte(server):
     server.deliver(["anna"], message("after the damage"))
 
 
+def test_check_before_the_index_is_made(server):
+    """As after a restore: the index is not there yet, which is no damage."""
+    server.deliver(["anna"], message("kept"))
+    server.stop()
+    os.unlink(os.path.join(volume(server), "index.db"))
+    before = tree(server)
+    out = server.ctl("check")
+    assert "v1: index: not there; the next start makes it anew\nv1: log sound: " in out
+    assert " 1 messages, " in out
+    assert tree(server) == before
+    server.start()
+    assert "v1: sound: " in server.ctl("check")
+
+
 def test_a_bad_configuration_is_named(server):
     server.stop()
     with open(server.conf) as f:

@@ -2,6 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include <ftw.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -454,6 +455,78 @@ test_check_finds_damage(void **state)
 	volumes[0] = first;
 }
 
+/* What happens to the index of a stopped volume, and what check says then. */
+static const struct index_case {
+	const char    *name;
+	bool           remove;
+	const char    *sql;
+	const char    *want;
+	enum admin_exit status;
+} index_cases[] = {
+	{ "missing", true, NULL, "v3: index: not there; the next start makes it anew\nv3: log sound: ", ADMIN_OK },
+	{ "older", false, "UPDATE meta SET schema = 2",
+	  "v3: index: made by another version; the next start makes it anew\nv3: log sound: ", ADMIN_OK },
+	{ "first version", false, "UPDATE meta SET schema = 1; ALTER TABLE meta DROP COLUMN damaged",
+	  "v3: index: made by another version; the next start makes it anew\nv3: log sound: ", ADMIN_OK },
+	{ "older, of other tables", false, "UPDATE meta SET schema = 2; DROP TABLE mailbox; DROP TABLE message",
+	  "v3: index: made by another version; the next start makes it anew\nv3: log sound: ", ADMIN_OK },
+	{ "unreadable", false, "DROP TABLE meta", "v3: log sound, INDEX WRONG ", ADMIN_DAMAGE },
+	{ "column lost", false, "ALTER TABLE meta DROP COLUMN damaged", "v3: log sound, INDEX WRONG ", ADMIN_DAMAGE },
+	{ "of another volume", false, "UPDATE meta SET volume = X'00112233445566778899aabbccddeeff'",
+	  "v3: log sound, INDEX WRONG ", ADMIN_DAMAGE },
+};
+
+static void
+spoil_index(const char *path, const struct index_case *k)
+{
+	char file[120];
+	sqlite3 *db;
+
+	snprintf(file, sizeof file, "%s/index.db", path);
+	if (k->remove) {
+		assert_int_equal(unlink(file), 0);
+		return;
+	}
+	assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, k->sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+test_check_of_an_index_to_be_made_anew(void **state)
+{
+	struct volume *const first = volumes[0];
+	struct volume_params p = { .name = "v3" };
+	struct err e = ERR_INIT;
+	char path[80];
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(index_cases); i++) {
+		const struct index_case *k = &index_cases[i];
+
+		snprintf(path, sizeof path, "%s/anew%zu", dir, i);
+		p.path = path;
+		p.mode = VOLUME_WRITE;
+		assert_int_equal(volume_create(path, &e), RC_OK);
+		assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
+		run_ok("user add --volume v3 anton " VERIFIER);
+		volume_close(&volumes[0]);
+		spoil_index(path, k);
+		p.mode = VOLUME_READ;
+		assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
+		if (run("check --volume v3") != k->status || !holds(&printed, k->want) || !holds(&printed, " 1 accounts; "))
+			fail_msg("%s: %.*s", k->name, SLICE_ARG(buf_slice(&printed)));
+		volume_close(&volumes[0]);
+		/* The log is verified nevertheless. */
+		damage_log(path);
+		assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
+		assert_int_equal(run("check --volume v3"), ADMIN_DAMAGE);
+		assert_true(holds(&printed, "v3: DAMAGED: "));
+		volume_close(&volumes[0]);
+	}
+	volumes[0] = first;
+}
+
 static void
 test_dump(void **state)
 {
@@ -485,7 +558,7 @@ test_reader_goes_away(void **state)
 	}
 }
 
-#define FIXED 11
+#define FIXED 13
 
 int
 main(void)
@@ -501,6 +574,7 @@ main(void)
 		cmocka_unit_test(test_status),
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_check_finds_damage),
+		cmocka_unit_test(test_check_of_an_index_to_be_made_anew),
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_reader_goes_away),
 	};
