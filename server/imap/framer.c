@@ -8,6 +8,7 @@ static const char too_many[] = "Command is over the limit of literals";
 static const char flawed[] = "Command holds NUL, or CR or LF that is no CRLF";
 static const char bad_size[] = "[TOOBIG] Literal is over the limit of 63 bits";
 static const char swallow_limit[] = "[TOOBIG] Literal is over the limit, and too large to skip";
+static const char endless[] = "[TOOBIG] Command is over the limit, and too long to skip";
 static const char not_imap[] = "This is IMAP";
 
 void
@@ -46,6 +47,7 @@ framer_next(struct framer *f)
 	f->frame.max = f->limits.command;
 	f->refused = NULL;
 	f->literals = 0;
+	f->swallowed = 0;
 	f->raw = false;
 	f->line_flawed = false;
 	line_begin(f);
@@ -98,7 +100,7 @@ has_flaw(struct slice s, int before)
 	return false;
 }
 
-/* Part of a line: kept if there is room, looked at in any case. */
+/* Part of a line: kept if there is room, counted if not, looked at in any case. */
 static void
 line_add(struct framer *f, struct slice s)
 {
@@ -106,8 +108,13 @@ line_add(struct framer *f, struct slice s)
 
 	if (has_flaw(s, before))
 		f->line_flawed = true;
-	if (f->refused == NULL && !buf_append_slice(&f->frame, s)) {
-		buf_append_slice(&f->frame, slice_sub(s, 0, buf_room(&f->frame))); /* for the tag */
+	if (f->refused != NULL) {
+		f->swallowed += s.len;
+	} else if (!buf_append_slice(&f->frame, s)) {
+		struct slice fits = slice_sub(s, 0, buf_room(&f->frame));
+
+		buf_append_slice(&f->frame, fits);      /* for the tag */
+		f->swallowed += s.len - fits.len;
 		f->refused = too_long;
 	}
 	f->line_len += s.len;
@@ -195,6 +202,13 @@ report_foreign(struct framer *f)
 	return report(f, FRAMER_CLOSE);
 }
 
+static enum framer_event
+report_endless(struct framer *f)
+{
+	f->refused = endless;
+	return report(f, FRAMER_CLOSE);
+}
+
 /* The command is refused, and a line of it ended with this literal. */
 static enum framer_event
 swallow_literal(struct framer *f)
@@ -262,6 +276,8 @@ feed_line(struct framer *f, struct slice in, size_t *used)
 		*used += n;
 		if (f->first && is_other_protocol(buf_slice(&f->frame)))
 			return report_foreign(f);
+		if (f->swallowed > f->limits.swallow)
+			return report_endless(f);
 		if (!ends)
 			return FRAMER_MORE;
 		crlf = f->tail_len >= 2 && f->tail[f->tail_len - 2] == '\r';

@@ -4,7 +4,8 @@
  * literals in place behind their "{n}CRLF", without the final CRLF. What breaks a limit, or is no line at all, is refused: the
  * command is swallowed to its true end, octets of its non-synchronising literals included, so that they are never
  * taken for commands; then the refusal is reported, once. A refused synchronising literal ends the command at once, as
- * the client must not send it.
+ * the client must not send it. What is swallowed is limited too, as a line without end, compressed, costs its sender next
+ * to nothing.
  *
  * Input may come in any pieces; each octet is looked at once. One owner at a time. Holds no memory between commands.
  *
@@ -19,7 +20,8 @@
 struct framer_limits {
 	size_t   command;       /* octets of a frame */
 	uint32_t literals;      /* in one command */
-	uint64_t swallow;       /* octets of a refused literal that are read; one above ends the connection */
+	uint64_t swallow;       /* octets of a refused literal, or of the lines of a refused command, that are read; more end
+	                         * the connection */
 	bool     lf_ends_line;  /* a line of LF alone ends there (and is refused), so that a person typing gets an answer */
 };
 
@@ -59,6 +61,7 @@ struct framer {
 	bool                  raw;              /* a line is just a line (framer_expect_line) */
 	bool                  line_flawed;      /* NUL, bare CR or bare LF in this command */
 	size_t                line_len;         /* octets of the line so far, swallowed ones too */
+	uint64_t              swallowed;        /* octets of this command's lines that were not kept */
 	uint8_t               tail[32];         /* the last octets of the line, to find the literal of a swallowed one */
 	size_t                tail_len;
 };

@@ -11,6 +11,7 @@ static const struct framer_limits tight = { 32, 2, 16, false };
 static const struct framer_limits person = { 32, 2, 16, true };
 
 #define LONG "R(Command is over the limit command_size)"
+#define ENDLESS "X([TOOBIG] Command is over the limit, and too long to skip)"
 #define FLAW "R(Command holds NUL, or CR or LF that is no CRLF)"
 
 static const struct framer_case {
@@ -49,6 +50,15 @@ static const struct framer_case {
 	{ "one over the limit", &tight, SLICE_INIT("1234567890123456789012345678901\r\nb\r\n"), LONG "C(b)" },
 	{ "a long line's literal is swallowed", &tight,
 	  SLICE_INIT("123456789012345678901234567890 {8+}\r\nb NOOP\r\n\r\nc\r\n"), LONG "C(c)" },
+	{ "as much is swallowed as may be", &tight,
+	  SLICE_INIT("12345678901234567890123456789012" "12345678901234\r\nb\r\n"), LONG "C(b)" },
+	{ "one more closes", &tight, SLICE_INIT("12345678901234567890123456789012" "123456789012345\r\nb\r\n"), ENDLESS },
+	{ "before the line ends", &tight, SLICE_INIT("12345678901234567890123456789012" "12345678901234567"), ENDLESS },
+	{ "lines of a refused command add up", &tight,
+	  SLICE_INIT("R {1+}\r\nx56 {1+}\r\nx4 {1+}\r\nxb\r\nc\r\n"), ENDLESS },
+	{ "its literals do not", &tight, SLICE_INIT("R {16+}\r\n1234567890123456{9+}\r\n123456789\r\nc\r\n"), "R(test)C(c)" },
+	{ "each command anew", &tight, SLICE_INIT("R {1+}\r\nx5678901234\r\nR {1+}\r\nx5678901234\r\nc\r\n"),
+	  "R(test)R(test)C(c)" },
 	{ "NUL", &tight, SLICE_INIT("a\0b\r\nc\r\n"), FLAW "C(c)" },
 	{ "bare CR", &tight, SLICE_INIT("a\rb\r\nc\r\n"), FLAW "C(c)" },
 	{ "CR CR LF", &tight, SLICE_INIT("a\r\r\nc\r\n"), FLAW "C(c)" },
