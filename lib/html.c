@@ -117,10 +117,10 @@ name_add(uint8_t *name, uint8_t *len, uint8_t c)
 static bool
 name_in(const uint8_t *name, uint8_t len, const char *const *list)
 {
-	if (len > HTML_NAME_MAX)
+	if (len == 0 || len > HTML_NAME_MAX)
 		return false;
 	for (; *list != NULL; list++)
-		if (slice_eq(slice_of(name, len), slice_str(*list)))
+		if ((uint8_t)(*list)[0] == name[0] && slice_eq(slice_of(name, len), slice_str(*list)))
 			return true;
 	return false;
 }
@@ -159,13 +159,15 @@ numeric_reference(struct slice name, uint32_t *cp)
 	return true;
 }
 
+#define LEGACY_MAX 6u           /* "Aacute" */
+
 /* Without ";" the longest old name at the front counts: "&ampfoo" is "&foo". */
 static size_t
 legacy_prefix(struct slice name, uint32_t *cp)
 {
 	bool legacy;
 
-	for (size_t n = name.len; n > 1; n--) {
+	for (size_t n = name.len < LEGACY_MAX ? name.len : LEGACY_MAX; n > 1; n--) {
 		*cp = html_entity(slice_of(name.ptr, n), &legacy);
 		if (*cp != 0 && legacy)
 			return n;
