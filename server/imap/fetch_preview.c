@@ -91,6 +91,18 @@ without_cut_character(struct slice s)
 	return want > s.len - n + 1 ? slice_sub(s, 0, n - 1) : s;
 }
 
+/* A tag or reference that the end of what was read has cut is not shown: what it is, is not known. */
+static void
+show_html(struct maker *m, bool whole)
+{
+	struct html_text t;
+
+	html_text_init(&t);
+	html_text_feed(&t, buf_slice(&m->utf8), &m->text);
+	if (whole)
+		html_text_finish(&t, &m->text);
+}
+
 /* The preview of the part's first n octets. True: no more of it is needed. */
 static bool
 preview_octets(struct maker *m, const struct mime_part *part, uint64_t n, struct slice charset)
@@ -112,7 +124,7 @@ preview_octets(struct maker *m, const struct mime_part *part, uint64_t n, struct
 	charset_to_utf8(charset, n < part->body_len ? without_cut_character(bytes) : bytes, &m->utf8);
 	if ((part->flags & MIME_PART_HTML) == 0)
 		return preview_make(buf_slice(&m->utf8), &m->f->preview);
-	html_to_text(buf_slice(&m->utf8), &m->text);
+	show_html(m, n == part->body_len);
 	return preview_make(buf_slice(&m->text), &m->f->preview);
 }
 

@@ -118,6 +118,38 @@ test_far_words(void **state)
 	buf_fini(&mail);
 }
 
+/* What is looked at ends in a tag, a reference or a comment, and held no words. */
+static void
+test_cut_markup(void **state)
+{
+	static const struct { const char *fill, *end; } cuts[] = {
+		{ "<p>", "<" }, { "<p>", "<p" }, { "<p>", "</" }, { "<p>", "&" }, { "<p>", "&nbs" }, { "<!-- -->", "<!" },
+	};
+	struct buf mail;
+	char line[40], want[100];
+
+	(void)state;
+	buf_init(&mail, 1u << 20);
+	for (size_t i = 0; i < UNIT_COUNT(cuts); i++) {
+		size_t head = strlen(HTML_HEAD), end = head + (256u << 10) - strlen(cuts[i].end);
+
+		buf_reset(&mail);
+		buf_append_str(&mail, HTML_HEAD);
+		while (mail.len + strlen(cuts[i].fill) <= end)
+			buf_append_str(&mail, cuts[i].fill);
+		while (mail.len < end)
+			buf_append_byte(&mail, ' ');
+		buf_append_str(&mail, cuts[i].end);
+		buf_append_str(&mail, "p;><p>words");
+		fx_append(rig_inbox(), buf_slice(&mail), 0, "");
+		(void)rig_send(s, "1 NOOP");
+		(void)snprintf(line, sizeof line, "2 FETCH %zu PREVIEW", 17 + i);
+		(void)snprintf(want, sizeof want, "* %zu FETCH (PREVIEW \"\")\r\n2 OK FETCH completed\r\n", 17 + i);
+		rig_expect(s, line, want);
+	}
+	buf_fini(&mail);
+}
+
 int
 main(void)
 {
@@ -125,6 +157,7 @@ main(void)
 		cmocka_unit_test(test_utf8),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_far_words),
+		cmocka_unit_test(test_cut_markup),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(cases) + UNIT_COUNT(others)];
 	size_t n = 0;
