@@ -282,9 +282,13 @@ def packed(octets):
 @pytest.mark.parametrize("octets", [b"\0\0\0\xff\xff" * 20000, b"\x02\x08\x20\x80\x00" * 20000, packed(b"x" * (1 << 24))],
                          ids=["stored-empty", "fixed-empty", "bomb"])
 def test_others_are_served_during_a_flood(narrow, octets):
-    other, c = login(narrow, "anna"), login(narrow, "anna")
-    c.cmd("COMPRESS DEFLATE")
-    c.sock.setblocking(False)
+    def attacker():
+        c = login(narrow, "anna")
+        c.cmd("COMPRESS DEFLATE")
+        c.sock.setblocking(False)
+        return c
+
+    other, c = login(narrow, "anna"), attacker()
     end, slowest, rest = time.monotonic() + 3, 0, b""
     while time.monotonic() < end:
         for _ in range(8):
@@ -293,6 +297,9 @@ def test_others_are_served_during_a_flood(narrow, octets):
                 rest = rest[c.sock.send(rest):]
             except BlockingIOError:
                 break
+            except ConnectionError:             # a line above what is skipped ends the session: another takes its place
+                c.close()
+                c, rest = attacker(), b""
         began = time.monotonic()
         other.cmd("NOOP")
         slowest = max(slowest, time.monotonic() - began)

@@ -438,11 +438,12 @@ def test_a_literal_too_large_to_skip_ends_the_session(box):
 
 @pytest.mark.parametrize("sent,said", [
     (b"a LOGIN {9000+}\r\n" + b"x LOGOUT\r\n" * 900 + b"\r\n", [b"a BAD"]),
-    (b"a NOOP " + b"x" * 300000 + b"\r\n", [b"a BAD"]),
+    (b"a NOOP " + b"x" * 30000 + b"\r\n", [b"a BAD"]),
+    (b"a NOOP " + b"x" * 300000, [b"* BYE [TOOBIG]", b""]),
     (b"a ID (" + b"{1+}\r\nx " * 5 + b")\r\n", [b"a BAD"]),
     (b"a ID " + b"(" * 8000 + b"\r\n", [b"a BAD"]),
     (b"a LOGIN {70000+}\r\n", [b"* BYE [TOOBIG]", b""]),
-], ids=["literal", "line", "literals", "parentheses", "huge literal"])
+], ids=["literal", "line", "huge line", "literals", "parentheses", "huge literal"])
 def test_little_is_kept_before_login(shared, sent, said):
     with shared.raw("imap") as c:
         c.line()
