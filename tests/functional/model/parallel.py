@@ -275,10 +275,12 @@ class Client(threading.Thread):
         """Which UID has which number, and what was known of it before."""
         if self.kind.uidonly:
             untagged, _ = self.op("UID SEARCH ALL")
+            gone = {uid for r in untagged if isinstance(r, Vanished) for uid in r.uids}
             for r in untagged:
                 if isinstance(r, (Search, Esearch)):
                     found = r.numbers if isinstance(r, Search) else parse_set(r.items.get("ALL", ""))
-                    for slot, uid in zip(self.slots, found):
+                    # What others expunged since the SELECT is found, and told to be gone behind it.
+                    for slot, uid in zip(self.slots, [u for u in found if u not in gone]):
                         slot.uid = uid
         else:
             self.op("UID FETCH 1:* (UID)")
