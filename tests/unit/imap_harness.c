@@ -121,7 +121,7 @@ imap_world_setup(void **state)
 	w->sasl = (struct sasl_accounts){ w, find_account };
 	w->conf.limits = (struct conf_limits){ .message_size = 1u << 20, .command_size = 65536, .bad_commands = 20,
 	                                       .auth_timeout = 120, .auth_failures = 3,
-	                                       .progress_interval = 10000 };
+	                                       .progress_interval = 3600000 };
 	w->conf.server.unauthenticate = true;
 	w->protocol = &imap_protocol;
 	imap_world_next_stream(w, false, true, true);
