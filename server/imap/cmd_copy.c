@@ -193,10 +193,7 @@ run_copy(struct imap *im)
 	case MOVE_ANSWER:
 		return answer_move(im, cp, &im->change->u.copy);
 	case MOVE_TELL:         /* "MUST send ... HIGHESTMODSEQ" [RFC 6851 s4.4] */
-		if (!imap_tell_changes(im, true))
-			return IMAP_MORE;
-		imap_reply_highest(im);
-		return im->ended ? IMAP_BYE : IMAP_DONE;
+		return imap_tell_and_complete(im);
 	}
 	assert(false && "unknown phase");
 	return IMAP_DONE;

@@ -116,10 +116,7 @@ run_expunge(struct imap *im)
 	case EXPUNGE_SUBMITTED:
 		return take_result(im, x);
 	case EXPUNGE_TELL:
-		if (!imap_tell_changes(im, true))
-			return IMAP_MORE;
-		imap_reply_highest(im);
-		return im->ended ? IMAP_BYE : IMAP_DONE;
+		return imap_tell_and_complete(im);
 	}
 	assert(false && "unknown phase");
 	return IMAP_DONE;

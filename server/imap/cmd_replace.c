@@ -109,25 +109,15 @@ run_result(struct imap *im, struct replace_args *args)
 	return args->done ? IMAP_MORE : IMAP_DONE;
 }
 
-/* "MUST treat the message being replaced as if it were being removed with a UID EXPUNGE command"
- * [RFC 8508 s4.5]: HIGHESTMODSEQ in the tagged answer, once all before it is told [RFC 7162
- * s3.2.9]. */
-static enum imap_result
-tell(struct imap *im)
-{
-	if (!imap_tell_changes(im, true))
-		return IMAP_MORE;
-	imap_reply_highest(im);
-	return im->ended ? IMAP_BYE : IMAP_DONE;
-}
-
 static enum imap_result
 replace_run(struct imap *im)
 {
 	struct replace_args *args = im->args;
 
+	/* "MUST treat the message being replaced as if it were being removed with a UID EXPUNGE
+	 * command" [RFC 8508 s4.5]: HIGHESTMODSEQ in the tagged answer [RFC 7162 s3.2.9]. */
 	if (args->done)
-		return tell(im);
+		return imap_tell_and_complete(im);
 	if (args->stream.stage == APPEND_COMMIT)
 		return run_commit(im, args);
 	if (args->stream.stage == APPEND_RESULT)

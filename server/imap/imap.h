@@ -175,8 +175,9 @@ bool imap_tell_changes(struct imap *im, bool expunge);
 /* After imap_tell_changes, before the tagged answer: HIGHESTMODSEQ if expunges wait while MODSEQs above theirs may have
  * been shown, or if they do so no more [RFC 7162 s3.2]. */
 void imap_tell_highest(struct imap *im);
-/* The tagged "OK [HIGHESTMODSEQ n] NAME completed", after imap_tell_changes. */
-void imap_reply_highest(struct imap *im);
+/* The last of a command that expunges: IMAP_MORE until all changes are told, then the tagged "OK [HIGHESTMODSEQ n] NAME
+ * completed". Pool. */
+enum imap_result imap_tell_and_complete(struct imap *im);
 
 /* "* FLAGS" and PERMANENTFLAGS of the selected mailbox if it has keywords that were not told yet, or in any case
  * [RFC 9051 s7.3.5, s7.1]. Goes before anything that shows such a keyword. Pool. */
@@ -188,13 +189,12 @@ void imap_out_fetch_begin(struct imap *im, uint32_t seq, mail_uid uid);
 /* The same with FLAGS, whole: with the UID for UID commands, in IMAP4rev2 and where condstore is on, then with the
  * MODSEQ. */
 void imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *row);
-/* "* VANISHED 1:3" or "* VANISHED (EARLIER) 1:3" [RFC 7162 s3.2.10]; nothing for an empty set. */
-void imap_out_vanished(struct imap *im, const struct uid_set *gone, bool earlier);
 /* "E..." and "T...": the ObjectIDs of a message and of its thread [RFC 8474]. */
 void imap_out_emailid(struct buf *out, const uint8_t sha256[SHA256_LEN]);
 void imap_out_threadid(struct buf *out, uint64_t threadid);
-/* For a set of any length: one line of its ranges from *from on (an index), not longer than a piece of output; *from moves
- * on, and is gone->count when all are told. */
+/* "* VANISHED 1:3" or "* VANISHED (EARLIER) 1:3" [RFC 7162 s3.2.10] of a set of any length: one line of its ranges from
+ * *from on (an index), not longer than a piece of output; *from moves on, and is gone->count when all are told. Nothing
+ * for an empty set. */
 void imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *from, bool earlier);
 /* The ranges of a set, written from *from on (an index) with commas between, until the output is full; true when that
  * was the last one. */

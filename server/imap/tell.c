@@ -367,10 +367,13 @@ imap_tell_highest(struct imap *im)
 	view->held_back = view->behind;
 }
 
-void
-imap_reply_highest(struct imap *im)
+enum imap_result
+imap_tell_and_complete(struct imap *im)
 {
+	if (!imap_tell_changes(im, true))
+		return IMAP_MORE;
 	imap_reply(im, IMAP_OK, "[HIGHESTMODSEQ %llu] %s completed",
 		   (unsigned long long)im->view.expunged_told, im->cmd->name);
 	im->view.held_back = im->view.behind;
+	return im->ended ? IMAP_BYE : IMAP_DONE;
 }

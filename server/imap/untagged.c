@@ -60,8 +60,8 @@ imap_out_fetch_modseq(struct imap *im, uint32_t seq, const struct message_row *r
 	buf_append_str(out, ")\r\n");
 }
 
-void
-imap_out_vanished(struct imap *im, const struct uid_set *gone, bool earlier)
+static void
+out_vanished(struct imap *im, const struct uid_set *gone, bool earlier)
 {
 	struct buf *out = imap_out(im);
 
@@ -79,7 +79,7 @@ imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *fro
 	struct uid_set piece = { .ranges = left > 0 ? gone->ranges + *from : NULL,
 				 .count = left < VANISHED_RANGES ? left : VANISHED_RANGES };
 
-	imap_out_vanished(im, &piece, earlier);
+	out_vanished(im, &piece, earlier);
 	*from += piece.count;
 }
 

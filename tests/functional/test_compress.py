@@ -1,7 +1,6 @@
 """COMPRESS=DEFLATE against a real server, with zlib as the peer: nothing is held back, nothing is lost, little is kept."""
 
 import contextlib
-import os
 import random
 import re
 import time
@@ -308,7 +307,6 @@ def test_others_are_served_during_a_flood(narrow, octets):
     other.close()
 
 
-@pytest.mark.skipif(os.environ.get("RESTANTE_TEST_PATIENCE"), reason="memory of a build with sanitizers")
 def test_idle_sessions_give_memory_back(shared):
     """What 300 compressed sessions cost that have fetched and then sleep."""
     shared.add_user("many")
