@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "store/fs.h"
+
 #define STMT_SLOTS 256u         /* a power of two, well above the number of literals */
 #define PATH_LEN   4096
 
@@ -311,11 +313,11 @@ db_sync_dir(const char *path, struct err *e)
 	slash = strrchr(dir, '/');
 	if (slash != NULL)
 		*slash = '\0';
-	fd = open(slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = fs->open(AT_FDCWD, slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (fd < 0)
 		return err_os(e, errno, "open directory of %s", path);
-	bad = fsync(fd) != 0 ? errno : 0;
-	(void)close(fd);
+	bad = fs->fsync(fd) != 0 ? errno : 0;
+	(void)fs->close(fd);
 	return bad != 0 ? err_os(e, bad, "sync directory of %s", path) : RC_OK;
 }
 
@@ -329,7 +331,7 @@ db_unlink(const char *path, struct err *e)
 
 	for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
 		(void)snprintf(name, sizeof name, "%s%s", path, ends[i]);
-		if (unlink(name) != 0 && errno != ENOENT)
+		if (fs->unlink(AT_FDCWD, name) != 0 && errno != ENOENT)
 			return err_os(e, errno, "unlink %s", name);
 	}
 	return db_sync_dir(path, e);

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "lib/logging.h"
+#include "store/fs.h"
 
 #define REPLAY_FRAMES 1000u     /* per transaction when catching up */
 #define PROGRESS_AFTER_MS 2000u /* what takes less is not told */
@@ -174,24 +175,24 @@ index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_e
 static enum rc
 make_file(const char *path, struct err *e)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = fs->open(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0)
 		return err_os(e, errno, "make %s", path);
-	(void)close(fd);
+	(void)fs->close(fd);
 	return RC_OK;
 }
 
 static enum rc
 sync_file(const char *path, struct err *e)
 {
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int fd = fs->open(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
 	int bad;
 
 	if (fd < 0)
 		return err_os(e, errno, "open %s", path);
-	bad = fsync(fd) != 0 ? errno : 0;
-	(void)close(fd);
+	bad = fs->fsync(fd) != 0 ? errno : 0;
+	(void)fs->close(fd);
 	return bad != 0 ? err_os(e, bad, "sync %s", path) : RC_OK;
 }
 
@@ -280,7 +281,7 @@ index_install(struct volume *v, struct err *e)
 
 	(void)new_path(v, path);
 	rc = db_unlink(v->index_path, e);
-	if (rc == RC_OK && rename(path, v->index_path) != 0)
+	if (rc == RC_OK && fs->rename(AT_FDCWD, path, AT_FDCWD, v->index_path) != 0)
 		rc = err_os(e, errno, "rename %s", path);
 	if (rc == RC_OK)
 		rc = db_sync_dir(v->index_path, e);

@@ -6,8 +6,11 @@
 #include "index/volume_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+#include "store/fs.h"
 
 #define KEPT_MAX 9u             /* old indexes beside the new one */
 #define PATH_LEN 4096u
@@ -88,7 +91,7 @@ keep_old(const struct volume *v, struct reindex_result *out, struct err *e)
 	if (sqlite3_wal_checkpoint_v2(db_handle(db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
 		rc = err_set(e, RC_IO, "index: %s", sqlite3_errmsg(db_handle(db)));
 	db_close(&db);
-	if (rc == RC_OK && rename(v->index_path, kept) != 0)
+	if (rc == RC_OK && fs->rename(AT_FDCWD, v->index_path, AT_FDCWD, kept) != 0)
 		rc = err_os(e, errno, "rename %s", v->index_path);
 	return rc;
 }

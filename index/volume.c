@@ -4,12 +4,14 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "index/volume_impl.h"
+#include "store/fs.h"
 #include "store/space.h"
 
 #define READERS_DEFAULT   8u
@@ -45,7 +47,7 @@ volume_create(const char *path, struct err *e)
 	char head[4096];
 	enum rc rc;
 
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+	if (fs->mkdir(AT_FDCWD, path, 0700) != 0 && errno != EEXIST)
 		return err_os(e, errno, "make directory %s", path);
 	rc = db_sync_dir(path, e);      /* of the directory it lies in */
 	(void)snprintf(head, sizeof head, "%s/head", path);
@@ -224,6 +226,7 @@ volume_start(struct volume *v, struct err *e)
 		.path = v->path,
 		.mode = v->p.mode == VOLUME_WRITE ? LOG_WRITE : LOG_READ,
 		.lock_wait_ms = v->p.lock_wait_ms,
+		.max_segment = v->p.max_segment,
 		.ask_synced = index_synced,
 		.ask_arg = &known,
 	};

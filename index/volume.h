@@ -30,6 +30,7 @@ struct volume_params {
 	bool              relaxed;      /* durability = relaxed */
 	uint32_t          lock_wait_ms;
 	uint32_t          readers;      /* read connections kept at most; 0: 8 */
+	uint64_t          max_segment;  /* bytes of a segment; 0: the backend's own size. Tests roll often */
 	struct log_report report;       /* damage found at the open and later; found may be NULL */
 	/* Progress of a replay or rebuild at the open; may be NULL. */
 	void            (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);

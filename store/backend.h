@@ -9,6 +9,9 @@
  *   backend calls it before it returns. The callback must not block.
  * - Nobody above knows paths, or whether this is remote.
  *
+ * The "sim" of SCALEOUT section 10 is no table beside `file`, but a simulated disk under it (store/fs.h): so the head's
+ * slots, the syncs of directories and the reservation are themselves under test.
+ *
  * Threads: read, body_* and body_count may be called from any thread; all else by one thread at a time (the writer's).
  *
  * Not here yet, as nothing uses it: root_cas and reap (compaction), lease and watch (a remote backend). They add

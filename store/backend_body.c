@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "store/backend_local.h"
+#include "store/fs.h"
 #include "store/piece.h"
 #include "store/space.h"
 
@@ -75,7 +76,7 @@ file_body_abort(struct backend_body **body)
 {
 	if (*body == NULL)
 		return;
-	close((*body)->fd);
+	fs->close((*body)->fd);
 	piece_unlink((*body)->b->logfd, &(*body)->id);
 	free(*body);
 	*body = NULL;
@@ -87,9 +88,9 @@ file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err 
 	struct backend_body *body = *bodyp;
 	enum rc rc = RC_OK;
 
-	if (ftruncate(body->fd, (off_t)body->len) != 0) /* what was reserved beyond goes back */
+	if (fs->ftruncate(body->fd, (off_t)body->len) != 0) /* what was reserved beyond goes back */
 		rc = err_os(e, errno, "end body");
-	else if (fsync(body->fd) != 0)
+	else if (fs->fsync(body->fd) != 0)
 		rc = err_os(e, errno, "sync body");
 	if (rc == RC_OK)
 		rc = dir_sync(body->b->logfd, e);
@@ -98,7 +99,7 @@ file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err 
 		return rc;
 	}
 	*addr = (struct log_addr){ body->id, 0, body->len };
-	close(body->fd);
+	fs->close(body->fd);
 	free(body);
 	*bodyp = NULL;
 	return RC_OK;
@@ -207,7 +208,7 @@ file_body_remove(struct backend *base, const struct seg_id *id, struct err *e)
 
 	assert(id->kind == SEG_BODY);
 	piece_name(id, name);
-	if (unlinkat(file_backend_of(base)->logfd, name, 0) != 0 && errno != ENOENT)
+	if (fs->unlink(file_backend_of(base)->logfd, name) != 0 && errno != ENOENT)
 		return err_os(e, errno, "remove body %u-%llu", id->epoch, (unsigned long long)id->seq);
 	return RC_OK;
 }

@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include "store/backend_local.h"
 #include "store/fdcache.h"
+#include "store/fs.h"
 #include "store/piece.h"
 #include "store/space.h"
 
@@ -45,29 +46,29 @@ create_head(int volfd, const uint8_t volume_id[VOLUME_ID_LEN], struct err *e)
 {
 	struct root r = { .takeover_count = 0 };
 	uint64_t generation = 0;
-	int fd = openat(volfd, "head", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = fs->open(volfd, "head", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	enum rc rc;
 
 	if (fd < 0)
 		return err_os(e, errno, "make head");
 	memcpy(r.volume_id, volume_id, VOLUME_ID_LEN);
 	rc = space_reserve(fd, 0, HEAD_FILE_LEN, 0, e);
-	if (rc == RC_OK && fsync(fd) != 0)
+	if (rc == RC_OK && fs->fsync(fd) != 0)
 		rc = err_os(e, errno, "sync head");
 	if (rc == RC_OK)
 		rc = head_write(fd, &r, &generation, e);
 	if (rc == RC_OK)
 		rc = dir_sync(volfd, e);
-	close(fd);
+	fs->close(fd);
 	if (rc != RC_OK)
-		(void)unlinkat(volfd, "head", 0);
+		(void)fs->unlink(volfd, "head");
 	return rc;
 }
 
 static enum rc
 file_create(const char *path, const uint8_t volume_id[VOLUME_ID_LEN], struct err *e)
 {
-	int volfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int volfd = fs->open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	struct stat st;
 	enum rc rc = RC_OK;
 
@@ -75,11 +76,11 @@ file_create(const char *path, const uint8_t volume_id[VOLUME_ID_LEN], struct err
 		return err_os(e, errno, "open %s", path);
 	if (fstatat(volfd, "head", &st, AT_SYMLINK_NOFOLLOW) == 0)
 		rc = err_set(e, RC_EXISTS, "%s: there is a volume already", path);
-	else if (mkdirat(volfd, "log", 0700) != 0 && errno != EEXIST)
+	else if (fs->mkdir(volfd, "log", 0700) != 0 && errno != EEXIST)
 		rc = err_os(e, errno, "make %s/log", path);
 	if (rc == RC_OK)
 		rc = create_head(volfd, volume_id, e);  /* last: only a volume with a head is one */
-	close(volfd);
+	fs->close(volfd);
 	return rc;
 }
 
@@ -129,7 +130,7 @@ raise_epoch(struct file_backend *b, uint64_t takeover_id, struct err *e)
 
 	/* What a killed owner wrote to one slot may be in the page cache only: it must be on disk before the other slot,
 	 * perhaps the only one that is, is written over. */
-	if (fdatasync(b->headfd) != 0)
+	if (fs->fdatasync(b->headfd) != 0)
 		return err_os(e, errno, "sync head");
 	if (r->epoch >= LSN_EPOCH_MAX)
 		return err_set(e, RC_LIMIT, "the volume has used up its %u epochs", LSN_EPOCH_MAX);
@@ -171,7 +172,7 @@ make_reserve(struct file_backend *b, bool slack)
 
 	if (b->reservefd < 0)
 		b->reservefd =
-		    openat(b->volfd, "reserve", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+		    fs->open(b->volfd, "reserve", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (b->reservefd < 0 || fstat(b->reservefd, &st) != 0)
 		return errno;
 	if (measured) {
@@ -182,7 +183,7 @@ make_reserve(struct file_backend *b, bool slack)
 	}
 	if (space_reserve(b->reservefd, 0, size, size, &e) == RC_OK)
 		return 0;
-	if (!b->have_reserve && ftruncate(b->reservefd, 0) != 0)
+	if (!b->have_reserve && fs->ftruncate(b->reservefd, 0) != 0)
 		return errno;   /* what it got half-way is of no use, and stays until the next try */
 	return e.os;
 }
@@ -214,9 +215,9 @@ file_give_up_reserve(struct backend *base)
 		return false;
 	b->have_reserve = false;
 	atomic_store(&b->starved, true);
-	if (ftruncate(b->reservefd, 0) != 0)
+	if (fs->ftruncate(b->reservefd, 0) != 0)
 		return false;
-	(void)fsync(b->reservefd);      /* some file systems free blocks only then */
+	(void)fs->fsync(b->reservefd);      /* some file systems free blocks only then */
 	return true;
 }
 
@@ -237,15 +238,15 @@ file_release(struct backend **bp)
 	*bp = NULL;
 	fdcache_free(&b->readers);
 	if (b->segfd >= 0)
-		close(b->segfd);
+		fs->close(b->segfd);
 	if (b->reservefd >= 0)
-		close(b->reservefd);
+		fs->close(b->reservefd);
 	if (b->headfd >= 0)
-		close(b->headfd);       /* the lock goes with it */
+		fs->close(b->headfd);       /* the lock goes with it */
 	if (b->logfd >= 0)
-		close(b->logfd);
+		fs->close(b->logfd);
 	if (b->volfd >= 0)
-		close(b->volfd);
+		fs->close(b->volfd);
 	root_fini(&b->root);
 	pthread_mutex_destroy(&b->lock);
 	free(b);
@@ -267,14 +268,14 @@ file_new(void)
 static enum rc
 open_files(struct file_backend *b, const char *path, enum log_mode mode, struct err *e)
 {
-	b->volfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	b->volfd = fs->open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (b->volfd < 0)
 		return err_os(e, errno, "open volume %s", path);
-	b->headfd = openat(
-	    b->volfd, "head", (mode == LOG_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW);
+	b->headfd = fs->open(
+	    b->volfd, "head", (mode == LOG_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (b->headfd < 0)
 		return err_os(e, errno, "open %s/head", path);
-	b->logfd = openat(b->volfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	b->logfd = fs->open(b->volfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (b->logfd < 0)
 		return err_os(e, errno, "open %s/log", path);
 	b->readers = fdcache_new(b->logfd, piece_open);
@@ -320,7 +321,7 @@ file_reacquire(struct backend *base, uint64_t takeover_id, struct err *e)
 	enum rc rc;
 
 	if (b->segfd >= 0)
-		close(b->segfd);
+		fs->close(b->segfd);
 	b->segfd = -1;
 	/* What a failed head write left on disk decides, not what we meant to write, nor what is left of it in memory. */
 	space_drop_cache(b->headfd);
@@ -406,12 +407,12 @@ release_tail(struct file_backend *b, const struct root_segment *seg)
 	int fd;
 
 	piece_name(&seg->id, name);
-	fd = openat(b->logfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	fd = fs->open(b->logfd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) == 0 && (uint64_t)st.st_size > seg->len)
 		space_release(fd, seg->len, (uint64_t)st.st_size);
-	close(fd);
+	fs->close(fd);
 }
 
 static enum rc
@@ -426,7 +427,7 @@ file_segment_seal(struct backend *base, const struct root_segment *seg, struct e
 	rc = head_write(b->headfd, &b->root, &b->generation, e);
 	if (rc == RC_OK && b->segfd >= 0 && b->seg.seq == seg->id.seq &&
 	    b->seg.epoch == seg->id.epoch) {
-		close(b->segfd);
+		fs->close(b->segfd);
 		b->segfd = -1;
 	}
 	if (rc == RC_OK)
@@ -455,7 +456,7 @@ make_segment_file(struct file_backend *b, const struct seg_id *id, struct slice 
 	os = write_all(b->segfd, &iov, 1, 0);
 	if (os != 0)
 		return err_os(e, os, "write segment header");
-	if (fdatasync(b->segfd) != 0)
+	if (fs->fdatasync(b->segfd) != 0)
 		return err_os(e, errno, "sync segment header");
 	return dir_sync(b->logfd, e);
 }
@@ -491,7 +492,7 @@ file_segment_create(struct backend *base, const struct root_segment *seg, struct
 
 	if (make_segment_file(b, &seg->id, header, reserve_ok, e) != RC_OK) {
 		if (b->segfd >= 0) {
-			close(b->segfd);
+			fs->close(b->segfd);
 			piece_unlink(b->logfd, &seg->id);
 		}
 		b->segfd = old_fd;
@@ -500,7 +501,7 @@ file_segment_create(struct backend *base, const struct root_segment *seg, struct
 		return APPEND_REFUSED;
 	}
 	if (old_fd >= 0)
-		close(old_fd);
+		fs->close(old_fd);
 	if (register_segment(b, seg, sealed, e) != RC_OK)
 		return APPEND_DEAD;
 	if (sealed != NULL)
@@ -518,11 +519,11 @@ file_segment_settle(struct backend *base, const struct seg_id *id, bool sync, st
 	if (fd < 0)
 		return err_os(
 		    e, errno, "open segment %llu-%u", (unsigned long long)id->seq, id->epoch);
-	if (sync && fdatasync(fd) != 0)
+	if (sync && fs->fdatasync(fd) != 0)
 		rc = err_os(
 		    e, errno, "sync segment %llu-%u", (unsigned long long)id->seq, id->epoch);
 	space_drop_cache(fd);
-	close(fd);
+	fs->close(fd);
 	return rc;
 }
 
@@ -543,7 +544,7 @@ file_append(struct backend *base, struct backend_append *what, backend_done done
 	if (os != 0)
 		err_os(
 		    &e, os, "write segment %llu-%u", (unsigned long long)b->seg.seq, b->seg.epoch);
-	else if (!what->unsynced && fdatasync(b->segfd) != 0)
+	else if (!what->unsynced && fs->fdatasync(b->segfd) != 0)
 		err_os(&e, os = errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq,
 		    b->seg.epoch);
 	done(arg, os == 0 ? APPEND_DONE : APPEND_DEAD, &e);
@@ -554,7 +555,7 @@ file_sync(struct backend *base, backend_done done, void *arg)
 {
 	struct file_backend *b = file_backend_of(base);
 	struct err e = ERR_INIT;
-	bool ok = b->segfd < 0 || fdatasync(b->segfd) == 0;
+	bool ok = b->segfd < 0 || fs->fdatasync(b->segfd) == 0;
 
 	if (!ok)
 		err_os(&e, errno, "sync segment %llu-%u", (unsigned long long)b->seg.seq,
@@ -594,7 +595,7 @@ file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst
 	if (rc != RC_OK)
 		return rc;
 	while (*got < len && rc == RC_OK) {
-		ssize_t n = pread(fd, (uint8_t *)dst + *got, len - *got, (off_t)(off + *got));
+		ssize_t n = fs->pread(fd, (uint8_t *)dst + *got, len - *got, (off_t)(off + *got));
 
 		if (n == 0)
 			break;

@@ -1,11 +1,12 @@
 /* fdcache - least recently used of a few slots. See fdcache.h. A linear look through 32 slots is cheaper than any tree. */
 #include "store/fdcache.h"
 
+#include "store/fs.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct slot {
 	struct seg_id id;
@@ -42,7 +43,7 @@ drop_idle(struct fdcache *c)
 {
 	for (int i = 0; i < FDCACHE_SLOTS; i++) {
 		if (c->slots[i].fd >= 0 && c->slots[i].users == 0) {
-			close(c->slots[i].fd);
+			fs->close(c->slots[i].fd);
 			c->slots[i].fd = -1;
 		}
 	}
@@ -113,7 +114,7 @@ fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot, stru
 		os = errno;
 		if (*fd >= 0 && i >= 0) {
 			if (c->slots[i].fd >= 0)
-				close(c->slots[i].fd);
+				fs->close(c->slots[i].fd);
 			c->slots[i] = (struct slot){ .id = *id, .fd = *fd };
 		}
 	}
@@ -133,7 +134,7 @@ void
 fdcache_put(struct fdcache *c, int fd, int slot)
 {
 	if (slot < 0) {
-		close(fd);
+		fs->close(fd);
 		return;
 	}
 	pthread_mutex_lock(&c->lock);

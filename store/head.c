@@ -6,10 +6,11 @@
 
 #include "lib/bytes.h"
 #include "lib/siphash.h"
+#include "store/fs.h"
+#include "store/piece.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #define HEAD_MAGIC    "RSTHEAD1"
 #define HEAD_FIXED    64u
@@ -162,7 +163,7 @@ static enum rc
 read_slot(int fd, unsigned slot, uint8_t *dst, size_t *len, struct err *e)
 {
 	for (*len = 0; *len < HEAD_SLOT_LEN;) {
-		ssize_t n = pread(fd, dst + *len, HEAD_SLOT_LEN - *len,
+		ssize_t n = fs->pread(fd, dst + *len, HEAD_SLOT_LEN - *len,
 		    (off_t)(slot * (size_t)HEAD_SLOT_LEN + *len));
 
 		if (n < 0 && errno == EINTR)
@@ -215,23 +216,19 @@ head_read(int fd, struct root *r, uint64_t *generation, unsigned *bad_slots, str
 static enum rc
 write_slot(int fd, const struct root *r, uint64_t generation, struct buf *b, struct err *e)
 {
-	off_t at = (off_t)(generation % 2 * HEAD_SLOT_LEN);
+	struct iovec iov;
 	enum rc rc;
+	int os;
 
 	buf_reset(b);
 	rc = head_encode(r, generation, b, e);
 	if (rc != RC_OK)
 		return rc;
-	for (size_t done = 0; done < b->len;) {
-		ssize_t n = pwrite(fd, b->ptr + done, b->len - done, at + (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_os(e, errno, "write head");
-		done += (size_t)n;
-	}
-	if (fdatasync(fd) != 0)
+	iov = (struct iovec){ b->ptr, b->len };
+	os = write_all(fd, &iov, 1, generation % 2 * HEAD_SLOT_LEN);
+	if (os != 0)
+		return err_os(e, os, "write head");
+	if (fs->fdatasync(fd) != 0)
 		return err_os(e, errno, "sync head");
 	return RC_OK;
 }

@@ -2,11 +2,12 @@
 #define _GNU_SOURCE
 #include "store/piece.h"
 
+#include "store/fs.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <unistd.h>
 
 void
 piece_name(const struct seg_id *id, char name[PIECE_NAME_LEN])
@@ -23,7 +24,7 @@ piece_open(int dirfd, const struct seg_id *id)
 	char name[PIECE_NAME_LEN];
 
 	piece_name(id, name);
-	return openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fs->open(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0);
 }
 
 int
@@ -32,7 +33,7 @@ piece_create(int dirfd, const struct seg_id *id)
 	char name[PIECE_NAME_LEN];
 
 	piece_name(id, name);
-	return openat(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fs->open(dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
 void
@@ -41,13 +42,13 @@ piece_unlink(int dirfd, const struct seg_id *id)
 	char name[PIECE_NAME_LEN];
 
 	piece_name(id, name);
-	(void)unlinkat(dirfd, name, 0);         /* what stays is an orphan that nothing names */
+	(void)fs->unlink(dirfd, name);         /* what stays is an orphan that nothing names */
 }
 
 enum rc
 dir_sync(int fd, struct err *e)
 {
-	return fsync(fd) == 0 ? RC_OK : err_os(e, errno, "sync directory");
+	return fs->fsync(fd) == 0 ? RC_OK : err_os(e, errno, "sync directory");
 }
 
 /* All of the vectors at `offset`; uses them up. 0 or errno. */
@@ -55,7 +56,7 @@ int
 write_all(int fd, struct iovec *iov, size_t count, uint64_t offset)
 {
 	while (count > 0) {
-		ssize_t n = pwritev(fd, iov, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)offset);
+		ssize_t n = fs->pwritev(fd, iov, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -1,4 +1,4 @@
-/* space - disk space before it is needed: what differs between systems stands here. All on open descriptors. */
+/* space - disk space before it is needed: what is best effort stands here. All on open descriptors. */
 #ifndef RESTANTE_STORE_SPACE_H
 #define RESTANTE_STORE_SPACE_H
 
