@@ -18,45 +18,37 @@
 #define CALL_ARENA_MAX   (256u << 20)
 #define PROGRESS_STEP_MS 100u
 
-enum verb_option {
-	OPT_JSON = 1 << 0,
-	OPT_VOLUME = 1 << 1,
-	OPT_QUOTA = 1 << 2,
-	OPT_MESSAGES = 1 << 3,
-	OPT_ALL = 1 << 4,
-};
-
 struct admin_verb {
 	const char *words[2];           /* the second may be NULL */
 	int         min_args, max_args;
-	unsigned    options;            /* enum verb_option */
-	bool        writes;
+	const char *options;            /* see lib/options.h */
+	enum admin_access access;
 	enum admin_exit (*run)(struct admin_call *c);
 	const char *usage;
 };
 
 static const struct admin_verb verbs[] = {
-	{ { "user", "add" }, 2, 2, OPT_VOLUME | OPT_QUOTA, true, admin_user_add,
+	{ { "user", "add" }, 2, 2, "--volume= --quota=", ADMIN_WRITES, admin_user_add,
 	    "user add [--volume NAME] [--quota BYTES] NAME VERIFIER" },
-	{ { "user", "list" }, 0, 0, OPT_VOLUME | OPT_JSON, false, admin_user_list,
+	{ { "user", "list" }, 0, 0, "--volume= --json", ADMIN_READS, admin_user_list,
 	    "user list [--volume NAME] [--json]" },
-	{ { "user", "passwd" }, 2, 2, 0, true, admin_user_passwd, "user passwd NAME VERIFIER" },
-	{ { "user", "delete" }, 1, 1, 0, true, admin_user_delete, "user delete NAME" },
-	{ { "user", "show" }, 1, 1, OPT_JSON, false, admin_user_show, "user show [--json] NAME" },
-	{ { "user", "hide" }, 2, ADMIN_ARGS_MAX - 1, 0, true, admin_user_hide,
+	{ { "user", "passwd" }, 2, 2, "", ADMIN_WRITES, admin_user_passwd, "user passwd NAME VERIFIER" },
+	{ { "user", "delete" }, 1, 1, "", ADMIN_WRITES, admin_user_delete, "user delete NAME" },
+	{ { "user", "show" }, 1, 1, "--json", ADMIN_READS, admin_user_show, "user show [--json] NAME" },
+	{ { "user", "hide" }, 2, ADMIN_ARGS_MAX - 1, "", ADMIN_WRITES, admin_user_hide,
 	    "user hide NAME CAPABILITY..." },
-	{ { "user", "unhide" }, 1, ADMIN_ARGS_MAX - 1, OPT_ALL, true, admin_user_unhide,
+	{ { "user", "unhide" }, 1, ADMIN_ARGS_MAX - 1, "--all", ADMIN_WRITES, admin_user_unhide,
 	    "user unhide [--all] NAME [CAPABILITY...]" },
-	{ { "mailbox", "list" }, 1, 1, OPT_JSON, false, admin_mailbox_list,
+	{ { "mailbox", "list" }, 1, 1, "--json", ADMIN_READS, admin_mailbox_list,
 	    "mailbox list [--json] NAME" },
-	{ { "quota", "set" }, 1, 2, OPT_MESSAGES, true, admin_quota_set,
+	{ { "quota", "set" }, 1, 2, "--messages=", ADMIN_WRITES, admin_quota_set,
 	    "quota set [--messages N] NAME [BYTES]" },
-	{ { "quota", "show" }, 0, 1, OPT_JSON, false, admin_quota_show,
+	{ { "quota", "show" }, 0, 1, "--json", ADMIN_READS, admin_quota_show,
 	    "quota show [--json] [NAME]" },
-	{ { "check", NULL }, 0, 0, OPT_VOLUME, false, admin_check, "check [--volume NAME]" },
-	{ { "dump", NULL }, 0, 0, OPT_VOLUME | OPT_JSON, false, admin_dump,
+	{ { "check", NULL }, 0, 0, "--volume=", ADMIN_LOOKS, admin_check, "check [--volume NAME]" },
+	{ { "dump", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_dump,
 	    "dump [--volume NAME] [--json]" },
-	{ { "status", NULL }, 0, 0, OPT_JSON, false, admin_status, "status [--json]" },
+	{ { "status", NULL }, 0, 0, "--json", ADMIN_LOOKS, admin_status, "status [--json]" },
 };
 
 /* ---- lines ---- */
@@ -255,6 +247,19 @@ admin_worse(enum admin_exit a, enum admin_exit b)
 	return a > b ? a : b;
 }
 
+const char *
+admin_option(const struct admin_call *c, const char *name)
+{
+	assert(options_declared(c->verb->options, name));
+	return options_value(&c->options, name);
+}
+
+bool
+admin_flag(const struct admin_call *c, const char *name)
+{
+	return options_given(&c->options, name);
+}
+
 struct volume *
 admin_next_volume(const struct admin_call *c, size_t *i)
 {
@@ -318,15 +323,13 @@ find_verb(int argc, const char *const *argv)
 }
 
 bool
-admin_verb_info(int argc, const char *const *argv, bool *online_ok, bool *needs_write)
+admin_verb_access(int argc, const char *const *argv, enum admin_access *access)
 {
 	const struct admin_verb *v = find_verb(argc, argv);
 
-	if (v == NULL)
-		return false;
-	*online_ok = true;
-	*needs_write = v->writes;
-	return true;
+	if (v != NULL)
+		*access = v->access;
+	return v != NULL;
 }
 
 static bool
@@ -342,54 +345,43 @@ choose_volume(struct admin_call *c, const char *name)
 	return false;
 }
 
-/* One option at argv[*i]; *i is left on its last word. */
+/* What all verbs' options mean alike. */
 static enum admin_exit
-take_option(struct admin_call *c, int argc, const char *const *argv, int *i)
+use_options(struct admin_call *c)
 {
-	const char *name = argv[*i], *value = *i + 1 < argc ? argv[*i + 1] : NULL;
+	const char *volume = options_value(&c->options, "--volume");
 
-	if (strcmp(name, "--json") == 0 && (c->verb->options & OPT_JSON) != 0) {
-		c->json = true;
-		return ADMIN_OK;
-	}
-	if (strcmp(name, "--all") == 0 && (c->verb->options & OPT_ALL) != 0) {
-		c->all = true;
-		return ADMIN_OK;
-	}
-	if (value == NULL)
-		return ADMIN_USAGE;
-	(*i)++;
-	if (strcmp(name, "--volume") == 0 && (c->verb->options & OPT_VOLUME) != 0)
-		return choose_volume(c, value) ? ADMIN_OK : ADMIN_FAILED;
-	if (strcmp(name, "--quota") == 0 && (c->verb->options & OPT_QUOTA) != 0)
-		return admin_parse_size(slice_str(value), &c->quota) ? ADMIN_OK : ADMIN_USAGE;
-	if (strcmp(name, "--messages") == 0 && (c->verb->options & OPT_MESSAGES) != 0) {
-		c->messages_given = true;
-		return admin_parse_count(slice_str(value), &c->messages) ? ADMIN_OK : ADMIN_USAGE;
-	}
-	return ADMIN_USAGE;
+	c->json = admin_flag(c, "--json");
+	if (volume != NULL && !choose_volume(c, volume))
+		return ADMIN_FAILED;
+	return ADMIN_OK;
 }
 
 static enum admin_exit
 take_words(struct admin_call *c, int argc, const char *const *argv)
 {
+	struct err e = ERR_INIT;
 	bool options = true;
 
+	c->options.declared = c->verb->options;
 	for (int i = c->verb->words[1] != NULL ? 2 : 1; i < argc; i++) {
-		enum admin_exit status = ADMIN_OK;
+		const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+		bool took_next = false;
 
 		if (options && strcmp(argv[i], "--") == 0)
 			options = false;
-		else if (options && strncmp(argv[i], "--", 2) == 0)
-			status = take_option(c, argc, argv, &i);
-		else if (c->argc == c->verb->max_args)
-			status = ADMIN_USAGE;
+		else if (options && strncmp(argv[i], "--", 2) == 0) {
+			if (options_take(&c->options, argv[i], next, &took_next, &e) != RC_OK) {
+				admin_complain(c, "%s", e.text);
+				return ADMIN_USAGE;
+			}
+		} else if (c->argc == c->verb->max_args)
+			return ADMIN_USAGE;
 		else
 			c->args[c->argc++] = argv[i];
-		if (status != ADMIN_OK)
-			return status;
+		i += took_next ? 1 : 0;
 	}
-	return c->argc < c->verb->min_args ? ADMIN_USAGE : ADMIN_OK;
+	return c->argc < c->verb->min_args ? ADMIN_USAGE : use_options(c);
 }
 
 enum admin_exit

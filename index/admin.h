@@ -39,8 +39,14 @@ struct admin {
 /* argv: the verb's words. Options stand anywhere behind the verb, "--" ends them. */
 enum admin_exit admin_run(struct admin *ad, int argc, const char *const *argv);
 
-/* May this verb run inside a daemon, and does it need the volume writable. False: unknown verb. */
-bool admin_verb_info(int argc, const char *const *argv, bool *online_ok, bool *needs_write);
+/* What a verb needs of the volumes where no daemon has them. */
+enum admin_access {
+	ADMIN_LOOKS,            /* takes no lock and writes nothing: it may meet a volume that somebody else has open */
+	ADMIN_READS,            /* must tell what is true: takes the lock */
+	ADMIN_WRITES,
+};
+/* False: unknown verb. */
+bool admin_verb_access(int argc, const char *const *argv, enum admin_access *access);
 
 /* May an account be called so? RC_SYNTAX or RC_LIMIT, and e says why in words for whoever chose it. */
 MUST_USE enum rc admin_check_name(struct slice name, struct err *e);

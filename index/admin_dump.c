@@ -338,6 +338,10 @@ emit_mailbox(struct emit *em, const struct record_mailbox *r)
 	emit_u64(em, "uidvalidity", r->uidvalidity);
 	emit_u64(em, "uidnext", r->uidnext);
 	emit_u64(em, "highestmodseq", r->highestmodseq);
+	if (r->expunge_floor != 0)
+		emit_u64(em, "expunge_floor", r->expunge_floor);
+	if (r->change_floor != 0)
+		emit_u64(em, "change_floor", r->change_floor);
 	emit_bits(em, "special_use", r->special_use, use_names);
 	emit_bytes(em, "mailboxid", r->mailboxid, MAILBOXID_LEN);
 	emit_bool(em, "deleted", r->deleted);
@@ -398,7 +402,10 @@ emit_messages(struct emit *em, const struct record_messages *r)
 {
 	emit_lsn(em, "mailbox", r->mailbox);
 	emit_u64(em, "modseq", r->modseq);
-	emit_u64(em, "first_uid", r->first_uid);
+	if (r->uids != NULL)
+		emit_uids(em, r->uids, r->range_count);
+	else
+		emit_u64(em, "first_uid", r->first_uid);
 	emit_u64(em, "count", r->count);
 	emit_open(em, "messages", true);
 	for (uint32_t i = 0; i < r->count; i++) {
@@ -441,6 +448,7 @@ emit_fields(struct emit *em, const struct record *r)
 		emit_blob(em, &r->u.blob);
 		return;
 	case RECORD_MESSAGES:
+	case RECORD_SOME_MESSAGES:
 		emit_messages(em, &r->u.messages);
 		return;
 	case RECORD_FLAGS:
@@ -454,6 +462,18 @@ emit_fields(struct emit *em, const struct record *r)
 		emit_lsn(em, "mailbox", r->u.expunge.mailbox);
 		emit_u64(em, "modseq", r->u.expunge.modseq);
 		emit_uids(em, r->u.expunge.uids, r->u.expunge.range_count);
+		return;
+	case RECORD_GONE:
+		return;
+	case RECORD_PURGE:
+		emit_lsn(em, "blob", r->u.purge.blob);
+		emit_bytes(em, "sha256", r->u.purge.sha256, SHA256_LEN);
+		emit_text(em, "reason", r->u.purge.reason);
+		return;
+	case RECORD_UIDL:
+		emit_lsn(em, "mailbox", r->u.uidl.mailbox);
+		emit_u64(em, "uid", r->u.uidl.uid);
+		emit_text(em, "text", r->u.uidl.text);
 		return;
 	}
 }

@@ -75,7 +75,7 @@ change_list(struct admin_call *c, combine how)
 
 	if (status != ADMIN_OK)
 		return status;
-	if (!c->all && combine_names(c, info.hidden, how, &list, &e) != RC_OK)
+	if (!admin_flag(c, "--all") && combine_names(c, info.hidden, how, &list, &e) != RC_OK)
 		return admin_fail(c, &e);
 	return write_list(c, v, info.id, list);
 }
@@ -89,7 +89,7 @@ admin_user_hide(struct admin_call *c)
 enum admin_exit
 admin_user_unhide(struct admin_call *c)
 {
-	if (c->all != (c->argc == 1))
+	if (admin_flag(c, "--all") != (c->argc == 1))
 		return ADMIN_USAGE;
 	return change_list(c, keywords_remove);
 }

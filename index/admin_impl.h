@@ -4,6 +4,7 @@
 
 #include "index/admin.h"
 #include "lib/json.h"
+#include "lib/options.h"
 
 #define ADMIN_ARGS_MAX 64
 #define ADMIN_LINE_MAX (15u << 20)      /* bytes of one line; the control socket carries 16 MiB */
@@ -15,11 +16,8 @@ struct admin_call {
 	const struct admin_verb *verb;
 	const char              *args[ADMIN_ARGS_MAX];  /* the words that are no options; NULL behind them */
 	int                      argc;
-	bool                     json;
-	uint64_t                 quota;
-	uint64_t                 messages;
-	bool                     messages_given;
-	bool                     all;
+	struct options           options;
+	bool                     json;          /* --json */
 	struct volume           *only;          /* --volume; NULL: all */
 	struct arena             arena;         /* of the call */
 	struct buf               line;          /* the line that is being made */
@@ -36,6 +34,10 @@ void admin_complain(struct admin_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3
 enum admin_exit admin_fail(struct admin_call *c, const struct err *e);
 /* At most ten times a second, and at the end. False when nobody reads any more. */
 bool admin_progress(struct admin_call *c, const char *what, uint64_t done, uint64_t total);
+
+/* The value of an option that the verb declares; NULL: not given. */
+const char *admin_option(const struct admin_call *c, const char *name);
+bool admin_flag(const struct admin_call *c, const char *name);
 
 /* The volumes that the call is about: `*i` runs from 0; NULL behind the last. */
 struct volume *admin_next_volume(const struct admin_call *c, size_t *i);

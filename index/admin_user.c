@@ -86,10 +86,14 @@ enum admin_exit
 admin_user_add(struct admin_call *c)
 {
 	struct volume *v = c->only != NULL ? c->only : c->ad->volumes[0];
+	const char *quota = admin_option(c, "--quota");
+	uint64_t bytes = 0;
 	struct change *ch;
 	char done[80];
 	enum admin_exit status = check_free(c, c->args[0]);
 
+	if (quota != NULL && !admin_parse_size(slice_str(quota), &bytes))
+		return ADMIN_USAGE;
 	if (status != ADMIN_OK)
 		return status;
 	if (!check_verifier(c, c->args[1]))
@@ -98,7 +102,7 @@ admin_user_add(struct admin_call *c)
 	if (ch == NULL)
 		return ADMIN_FAILED;
 	ch->u.account.name = arena_dup(&ch->arena, slice_str(c->args[0]));
-	ch->u.account.quota_bytes = c->quota;
+	ch->u.account.quota_bytes = bytes;
 	if (ch->u.account.name.ptr == NULL || !put_password(ch, c->args[1])) {
 		admin_complain(c, "out of memory");
 		change_free(&ch);
@@ -166,10 +170,13 @@ admin_quota_set(struct admin_call *c)
 	struct account_info info;
 	struct change *ch;
 	struct volume *v;
-	uint64_t bytes = 0;
+	const char *limit = admin_option(c, "--messages");
+	uint64_t bytes = 0, messages = 0;
 	enum admin_exit status;
 
-	if (c->argc == 2 ? !admin_parse_size(slice_str(c->args[1]), &bytes) : !c->messages_given)
+	if (c->argc == 2 ? !admin_parse_size(slice_str(c->args[1]), &bytes) : limit == NULL)
+		return ADMIN_USAGE;
+	if (limit != NULL && !admin_parse_count(slice_str(limit), &messages))
 		return ADMIN_USAGE;
 	status = admin_find(c, c->args[0], &v, &info);
 	if (status != ADMIN_OK)
@@ -180,7 +187,7 @@ admin_quota_set(struct admin_call *c)
 	if (c->argc < 2)
 		bytes = info.quota_bytes;
 	ch->u.account.quota_bytes = bytes;
-	ch->u.account.quota_messages = c->messages_given ? c->messages : info.quota_messages;
+	ch->u.account.quota_messages = limit != NULL ? messages : info.quota_messages;
 	info.quota_messages = ch->u.account.quota_messages;
 	status = admin_change(c, v, &ch, c->args[0]);
 	if (status != ADMIN_OK)

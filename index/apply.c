@@ -109,7 +109,7 @@ update_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct er
 static enum rc
 make_stub(struct apply *ap, mailbox_id id, struct err *e)
 {
-	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'')",
+	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'', 0, 0)",
 	              DB_ARGS(DB_NUM(id)), e);
 }
 
@@ -197,6 +197,8 @@ delete_mailbox_rows(struct apply *ap, mailbox_id id, struct err *e)
 		rc = db_run(ap->db, "DELETE FROM mailbox_keyword WHERE mailbox=?1",
 		            DB_ARGS(DB_NUM(id)), e);
 	}
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM mailbox WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
 	return rc;
@@ -569,14 +571,16 @@ apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
 		return rc;
 	return db_run(ap->db,
-	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8)"
+	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8, ?9, ?10)"
 	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
 	              "uidnext=max(uidnext, ?5),"
-	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8",
+	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8,"
+	              " expunge_floor=max(expunge_floor, ?9), change_floor=max(change_floor, ?10)",
 	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name),
 	                      DB_NUM(r->uidvalidity), DB_NUM(r->uidnext), DB_NUM(r->highestmodseq),
 	                      DB_NUM(r->special_use),
-	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid))),
+	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid)),
+	                      DB_NUM(r->expunge_floor), DB_NUM(r->change_floor)),
 	              e);
 }
 
@@ -616,35 +620,52 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 /* A record that is older than threads gets the thread that a new one would: equal bytes may come again. Of a stub's
  * messages nobody knows the account; they stay without. */
 static enum rc
-apply_message(struct apply *ap, const struct record_messages *r, uint32_t i, account_id account, struct delta *d,
-              struct err *e)
+apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid, const struct record_message *message,
+              account_id account, struct delta *d, struct err *e)
 {
-	struct record_message m = r->messages[i];
+	struct record_message m = *message;
 	enum rc rc = RC_OK;
 
 	if (m.threadid == 0 && account != 0)
 		rc = apply_find_thread(ap, account, m.blob, &m.threadid, e);
 	if (rc == RC_OK)
-		rc = insert_message(ap, r, r->first_uid + i, &m, d, e);
+		rc = insert_message(ap, r, uid, &m, d, e);
 	return rc == RC_OK ? apply_note_thread(ap, account, m.blob, m.threadid, e) : rc;
+}
+
+/* The messages of one range of UIDs, from the record's `i`-th on. */
+static enum rc
+apply_range(struct apply *ap, const struct record_messages *r, struct uid_range range, uint32_t i,
+            account_id account, struct delta *d, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (mail_uid uid = range.first; rc == RC_OK && uid <= range.last; uid++) {
+		rc = apply_message(ap, r, uid, &r->messages[i++], account, d, e);
+		arena_reset(&ap->scratch);
+	}
+	return rc;
 }
 
 static enum rc
 apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 {
+	struct uid_range all = { r->first_uid, r->first_uid + r->count - 1 };
+	const struct uid_range *uids = r->uids != NULL ? r->uids : &all;
+	uint32_t ranges = r->uids != NULL ? r->range_count : 1, done = 0;
 	struct delta d = { .modseq = r->modseq, .first_new = r->first_uid };
 	account_id account;
 	enum rc rc;
 
 	if (r->count == 0)
 		return RC_OK;
-	if (r->first_uid == 0 || r->count > UINT32_MAX - r->first_uid)
+	if (r->first_uid == 0 || r->count > UINT32_MAX - r->first_uid || uids[ranges - 1].last == UINT32_MAX)
 		return err_set(e, RC_SYNTAX, "messages record with UIDs out of range");
-	d.uidnext = r->first_uid + r->count;
+	d.uidnext = uids[ranges - 1].last + 1;
 	rc = account_of(ap, r->mailbox, &account, e);
-	for (uint32_t i = 0; rc == RC_OK && i < r->count; i++) {
-		rc = apply_message(ap, r, i, account, &d, e);
-		arena_reset(&ap->scratch);
+	for (uint32_t i = 0; rc == RC_OK && i < ranges; i++) {
+		rc = apply_range(ap, r, uids[i], done, account, &d, e);
+		done += uids[i].last - uids[i].first + 1;
 	}
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }
@@ -722,8 +743,12 @@ expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range
 	if (rc != RC_OK)
 		return rc;
 	ap->meta.expunged += db_changes(ap->db);
-	return db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
-	              args, 3, e);
+	rc = db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3,
+	            e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3,
+		            e);
+	return rc;
 }
 
 static enum rc
@@ -747,6 +772,24 @@ apply_expunge(struct apply *ap, const struct record_expunge *r, struct err *e)
 		d.deleted_size -= old.deleted_size;
 	}
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
+}
+
+/* The content goes at once; who still shows the message is told that it is gone. */
+static enum rc
+apply_purge(struct apply *ap, const struct record_purge *r, struct err *e)
+{
+	enum rc rc = db_run(ap->db, "DELETE FROM blob WHERE id=?1", DB_ARGS(DB_NUM(r->blob)), e);
+
+	if (rc == RC_OK)
+		ap->meta.blobs -= db_changes(ap->db);
+	return rc;
+}
+
+static enum rc
+apply_uidl(struct apply *ap, const struct record_uidl *r, struct err *e)
+{
+	return db_run(ap->db, "INSERT OR REPLACE INTO uidl VALUES(?1, ?2, ?3)",
+	              DB_ARGS(DB_NUM(r->mailbox), DB_NUM(r->uid), DB_BYTES(r->text)), e);
 }
 
 /* ---- the dispatcher ---- */
@@ -785,11 +828,18 @@ apply_any(struct apply *ap, const struct record *r, const struct log_addr *data,
 	case RECORD_BLOB:
 		return apply_blob(ap, r, data, e);
 	case RECORD_MESSAGES:
+	case RECORD_SOME_MESSAGES:
 		return apply_messages(ap, &r->u.messages, e);
 	case RECORD_FLAGS:
 		return apply_flags(ap, &r->u.flags, e);
 	case RECORD_EXPUNGE:
 		return apply_expunge(ap, &r->u.expunge, e);
+	case RECORD_GONE:
+		return RC_OK;
+	case RECORD_PURGE:
+		return apply_purge(ap, &r->u.purge, e);
+	case RECORD_UIDL:
+		return apply_uidl(ap, &r->u.uidl, e);
 	}
 	return err_set(e, RC_SYNTAX, "record of unknown type %d", (int)r->type);
 }

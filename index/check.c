@@ -166,7 +166,7 @@ static const struct table tables[] = {
 	  "SELECT account, name, value FROM credential ORDER BY account, name" },
 	{ "mailbox", MAILBOX_NAME, 1,
 	  "SELECT id, account, name, uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted,"
-	  " size, deleted_size, special_use, mailboxid FROM mailbox ORDER BY id" },
+	  " size, deleted_size, special_use, mailboxid, expunge_floor, change_floor FROM mailbox ORDER BY id" },
 	{ "subscription", ACCOUNT_NAME, 2,
 	  "SELECT account, name FROM subscription ORDER BY account, name" },
 	{ "keyword", MAILBOX_NAME, 2,
@@ -177,6 +177,7 @@ static const struct table tables[] = {
 	{ "expunged", MAILBOX_NAME, 2,
 	  "SELECT m.mailbox, m.uid, m.modseq, m.seenmodseq, " MESSAGE_FIELDS
 	  " FROM expunged m" MESSAGE_KEYWORDS " ORDER BY m.mailbox, m.uid" },
+	{ "uidl", MAILBOX_NAME, 2, "SELECT mailbox, uid, text FROM uidl ORDER BY mailbox, uid" },
 	{ "thread", ACCOUNT_NAME, 2,
 	  "SELECT account, key, thread, own FROM thread ORDER BY account, key" },
 	{ "blob", NULL, 1,

@@ -14,6 +14,7 @@ static const char tidy[] =
 	"DELETE FROM mailbox WHERE account NOT IN (SELECT id FROM account);"
 	"DELETE FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM expunged WHERE mailbox NOT IN (SELECT id FROM mailbox);"
+	"DELETE FROM uidl WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM mailbox_keyword WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM credential WHERE account NOT IN (SELECT id FROM account);"
 	"DELETE FROM subscription WHERE account NOT IN (SELECT id FROM account);"

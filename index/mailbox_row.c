@@ -20,6 +20,8 @@ mailbox_from_row(sqlite3_stmt *q, struct arena *a, struct mailbox_info *out, str
 		.recent_from = (mail_uid)db_u64(q, 4),
 		.special_use = (uint32_t)db_u64(q, 10),
 		.deleted_size = db_u64(q, 12),
+		.expunge_floor = db_u64(q, 13),
+		.change_floor = db_u64(q, 14),
 	};
 	if (out->name.ptr == NULL)
 		return err_nomem(e);

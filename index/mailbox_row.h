@@ -7,12 +7,13 @@
 
 /* The columns that mailbox_from_row takes, in its order, of a table or alias m. */
 #define MAILBOX_COLUMNS "m.id, m.account, m.name, m.uidvalidity, m.uidnext, m.highestmodseq, m.exists_, m.unseen," \
-                        " m.deleted, m.size, m.special_use, m.mailboxid, m.deleted_size"
+                        " m.deleted, m.size, m.special_use, m.mailboxid, m.deleted_size," \
+                        " m.expunge_floor, m.change_floor"
 /* The two more that the public queries want: subscribed, has_children. '0' is the byte after '/'. */
 #define MAILBOX_EXTRA   ", EXISTS(SELECT 1 FROM subscription s WHERE s.account=m.account AND s.name=m.name)," \
                         " EXISTS(SELECT 1 FROM mailbox c WHERE c.account=m.account" \
                         " AND c.name > CAST(m.name || X'2f' AS BLOB) AND c.name < CAST(m.name || X'30' AS BLOB))"
-#define MAILBOX_EXTRA_COLUMN 13
+#define MAILBOX_EXTRA_COLUMN 15
 
 /* recent_from is set to uidnext. RC_NOMEM: arena full. RC_CORRUPT: numbers that no mailbox has; they must not get into
  * the log. */

@@ -213,7 +213,9 @@ add_reference(struct resolver *rs, const struct append_message *m, blob_id blob,
 	t->uidvalidity = box.uidvalidity;
 	t->uid = box.uidnext;
 	t->modseq = resolve_next_modseq(rs, &box);
-	r.u.messages = (struct record_messages){ box.id, t->modseq, t->uid, &rm, 1 };
+	r.u.messages = (struct record_messages){
+		.mailbox = box.id, .modseq = t->modseq, .first_uid = t->uid, .messages = &rm, .count = 1
+	};
 	return resolve_add(rs, &r, e);
 }
 

@@ -106,8 +106,13 @@ transfer_copy(struct resolver *rs, struct transfer *t, const struct record_messa
 	struct record r = { .type = RECORD_MESSAGES };
 
 	t->first_uid = t->target->uidnext;
-	r.u.messages = (struct record_messages){ t->target->id, resolve_next_modseq(rs, t->target),
-		                                 t->first_uid, messages, t->count };
+	r.u.messages = (struct record_messages){
+		.mailbox = t->target->id,
+		.modseq = resolve_next_modseq(rs, t->target),
+		.first_uid = t->first_uid,
+		.messages = messages,
+		.count = t->count,
+	};
 	return resolve_add(rs, &r, e);
 }
 

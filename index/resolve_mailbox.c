@@ -105,6 +105,8 @@ record_of(const struct mailbox_info *m)
 		.uidnext = m->uidnext,
 		.highestmodseq = m->highestmodseq,
 		.special_use = m->special_use,
+		.expunge_floor = m->expunge_floor,
+		.change_floor = m->change_floor,
 	};
 	memcpy(r.u.mailbox.mailboxid, m->mailboxid, sizeof m->mailboxid);
 	return r;

@@ -6,7 +6,7 @@
 static const char tables[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER,"
 	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER,"
-	" damaged INTEGER);"
+	" damaged INTEGER, compactions INTEGER);"
 
 	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER,"
 	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER,"
@@ -19,7 +19,7 @@ static const char tables[] =
 	"CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account INTEGER, name BLOB,"
 	" uidvalidity INTEGER, uidnext INTEGER, highestmodseq INTEGER, exists_ INTEGER,"
 	" unseen INTEGER, deleted INTEGER, size INTEGER, deleted_size INTEGER,"
-	" special_use INTEGER, mailboxid BLOB);"
+	" special_use INTEGER, mailboxid BLOB, expunge_floor INTEGER, change_floor INTEGER);"
 	"CREATE INDEX mailbox_name ON mailbox(account, name);"
 
 	"CREATE TABLE subscription(account INTEGER, name BLOB,"
@@ -38,6 +38,9 @@ static const char tables[] =
 	"CREATE TABLE expunged(mailbox INTEGER, uid INTEGER, modseq INTEGER, seenmodseq INTEGER,"
 	" flags INTEGER, kw INTEGER, blob INTEGER, internaldate INTEGER, zone INTEGER,"
 	" savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER,"
+	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
+
+	"CREATE TABLE uidl(mailbox INTEGER, uid INTEGER, text BLOB,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
 
 	"CREATE TABLE thread(account INTEGER, key INTEGER, thread INTEGER, own INTEGER,"
@@ -66,7 +69,7 @@ schema_finish(struct db *db, struct err *e)
 	return db_exec(db, indexes, e);
 }
 
-#define SCHEMA_OBJECTS 16u      /* in the two texts above */
+#define SCHEMA_OBJECTS 17u      /* in the two texts above */
 
 enum rc
 schema_verify(struct db *db, struct err *e)
@@ -106,7 +109,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 
 	rc = db_first(db, &q,
 	              "SELECT schema, volume, takeover, applied, synced, uidvalidity, blobs, "
-	              "expunged, damaged FROM meta",
+	              "expunged, damaged, compactions FROM meta",
 	              DB_NO_ARGS, e);
 	if (rc != RC_OK)
 		return rc;
@@ -119,6 +122,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 		.blobs = db_u64(q, 6),
 		.expunged = db_u64(q, 7),
 		.damaged = db_u64(q, 8),
+		.compactions = db_u64(q, 9),
 	};
 	volume = db_bytes(q, 1);
 	if (volume.len == sizeof out->volume)
@@ -131,10 +135,10 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 enum rc
 schema_write_meta(struct db *db, const struct index_meta *m, struct err *e)
 {
-	return db_run(db, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	return db_run(db, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
 	              DB_ARGS(DB_NUM(m->schema), DB_BYTES(slice_of(m->volume, sizeof m->volume)),
 	                      DB_NUM(m->takeover), DB_NUM(m->applied), DB_NUM(m->synced),
 	                      DB_NUM(m->uidvalidity), DB_NUM(m->blobs), DB_NUM(m->expunged),
-	                      DB_NUM(m->damaged)),
+	                      DB_NUM(m->damaged), DB_NUM(m->compactions)),
 	              e);
 }

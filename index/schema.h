@@ -11,7 +11,7 @@
 #include "index/db.h"
 #include "store/types.h"
 
-#define SCHEMA_VERSION 4u
+#define SCHEMA_VERSION 5u
 
 struct index_meta {
 	uint32_t schema;
@@ -24,6 +24,7 @@ struct index_meta {
 	uint64_t expunged;
 	uint64_t damaged;               /* not 0: records are missing here, as the log was damaged when it was applied; in
 	                                 * which segment (its seq), or INDEX_DAMAGED_FOR_GOOD */
+	uint64_t compactions;           /* the rows know the places of blobs as of this count of the root's */
 };
 
 #define INDEX_DAMAGED_FOR_GOOD ((uint64_t)INT64_MAX)    /* no file put back can mend it: until a reindex */

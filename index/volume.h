@@ -99,6 +99,8 @@ struct mailbox_info {
 	uint64_t     deleted_size;      /* of those with \Deleted [RFC 9208 s5.3] */
 	mail_uid     recent_from;       /* UIDs from here on are \Recent for the next read-write SELECT [RFC 3501 s2.3.2];
 	                                 * kept in memory only; uidnext if none is */
+	mail_modseq  expunge_floor;     /* as in struct record_mailbox */
+	mail_modseq  change_floor;
 	uint32_t     special_use;
 	uint8_t      mailboxid[MAILBOXID_LEN];
 	bool         subscribed;

@@ -83,6 +83,8 @@ put_mailbox(struct buf *b, const struct record_mailbox *r)
 	put_varint(b, r->special_use);
 	(void)buf_append(b, r->mailboxid, sizeof r->mailboxid);
 	(void)buf_append_byte(b, r->deleted);
+	put_varint(b, r->expunge_floor);
+	put_varint(b, r->change_floor);
 }
 
 static void
@@ -151,17 +153,6 @@ put_message(struct buf *b, const struct record_message *m)
 	put_varint(b, m->threadid);
 }
 
-static void
-put_messages(struct buf *b, const struct record_messages *r)
-{
-	put_varint(b, r->mailbox);
-	put_varint(b, r->modseq);
-	put_varint(b, r->first_uid);
-	put_varint(b, r->count);
-	for (uint32_t i = 0; i < r->count; i++)
-		put_message(b, &r->messages[i]);
-}
-
 /* Ascending ranges: the gap before each (from the last one's end, 0 at first) and how many members follow its first. */
 static void
 put_ranges(struct buf *b, const struct uid_range *uids, uint32_t count)
@@ -174,6 +165,21 @@ put_ranges(struct buf *b, const struct uid_range *uids, uint32_t count)
 		put_varint(b, uids[i].last - uids[i].first);
 		last = uids[i].last;
 	}
+}
+
+static void
+put_messages(struct buf *b, const struct record_messages *r)
+{
+	put_varint(b, r->mailbox);
+	put_varint(b, r->modseq);
+	if (r->uids != NULL) {
+		put_ranges(b, r->uids, r->range_count);
+	} else {
+		put_varint(b, r->first_uid);
+		put_varint(b, r->count);
+	}
+	for (uint32_t i = 0; i < r->count; i++)
+		put_message(b, &r->messages[i]);
 }
 
 bool
@@ -203,6 +209,7 @@ record_encode(const struct record *r, struct buf *out)
 		put_blob(out, &r->u.blob);
 		break;
 	case RECORD_MESSAGES:
+	case RECORD_SOME_MESSAGES:
 		put_messages(out, &r->u.messages);
 		break;
 	case RECORD_FLAGS:
@@ -216,6 +223,18 @@ record_encode(const struct record *r, struct buf *out)
 		put_varint(out, r->u.expunge.mailbox);
 		put_varint(out, r->u.expunge.modseq);
 		put_ranges(out, r->u.expunge.uids, r->u.expunge.range_count);
+		break;
+	case RECORD_GONE:
+		break;
+	case RECORD_PURGE:
+		put_varint(out, r->u.purge.blob);
+		(void)buf_append(out, r->u.purge.sha256, sizeof r->u.purge.sha256);
+		put_text(out, r->u.purge.reason);
+		break;
+	case RECORD_UIDL:
+		put_varint(out, r->u.uidl.mailbox);
+		put_varint(out, r->u.uidl.uid);
+		put_text(out, r->u.uidl.text);
 		break;
 	}
 	return !out->failed;
@@ -371,6 +390,10 @@ take_mailbox(struct cursor *c, log_lsn lsn, struct record_mailbox *r)
 	r->special_use = take_u32(c, "special use");
 	take_raw(c, r->mailboxid, sizeof r->mailboxid, "mailboxid");
 	r->deleted = take_byte(c, 1, "deleted") != 0;
+	if (left(c) == 0)
+		return;                 /* written before these were */
+	r->expunge_floor = take_varint(c, INT64_MAX, "expunge floor");
+	r->change_floor = take_varint(c, INT64_MAX, "change floor");
 }
 
 static struct blob_chunk *
@@ -487,23 +510,6 @@ take_message(struct cursor *c, struct record_message *m)
 	m->threadid = take_varint(c, UINT64_MAX, "threadid");
 }
 
-static void
-take_messages(struct cursor *c, struct record_messages *r)
-{
-	struct record_message *m;
-
-	r->mailbox = take_varint(c, INT64_MAX, "mailbox");
-	r->modseq = take_varint(c, INT64_MAX, "modseq");
-	r->first_uid = take_u32(c, "uid");
-	r->count = take_u32(c, "message count");
-	if (r->first_uid == 0 || r->count == 0 || r->count - 1 > UINT32_MAX - r->first_uid)
-		fail(c, "uid");
-	m = take_array(c, r->count, 8, sizeof *m, "messages");
-	for (uint32_t i = 0; i < r->count && c->bad == NULL; i++)
-		take_message(c, &m[i]);
-	r->messages = m;
-}
-
 static struct uid_range *
 take_ranges(struct cursor *c, uint32_t *count)
 {
@@ -521,6 +527,47 @@ take_ranges(struct cursor *c, uint32_t *count)
 		uids[i] = (struct uid_range){ (mail_uid)first, (mail_uid)last };
 	}
 	return uids;
+}
+
+static void
+take_each_message(struct cursor *c, struct record_messages *r)
+{
+	struct record_message *m = take_array(c, r->count, 8, sizeof *m, "messages");
+
+	for (uint32_t i = 0; i < r->count && c->bad == NULL; i++)
+		take_message(c, &m[i]);
+	r->messages = m;
+}
+
+static void
+take_messages(struct cursor *c, struct record_messages *r)
+{
+	r->mailbox = take_varint(c, INT64_MAX, "mailbox");
+	r->modseq = take_varint(c, INT64_MAX, "modseq");
+	r->first_uid = take_u32(c, "uid");
+	r->count = take_u32(c, "message count");
+	if (r->first_uid == 0 || r->count == 0 || r->count - 1 > UINT32_MAX - r->first_uid)
+		fail(c, "uid");
+	take_each_message(c, r);
+}
+
+static void
+take_some_messages(struct cursor *c, struct record_messages *r)
+{
+	uint64_t count = 0;
+
+	r->mailbox = take_varint(c, INT64_MAX, "mailbox");
+	r->modseq = take_varint(c, INT64_MAX, "modseq");
+	r->uids = take_ranges(c, &r->range_count);
+	for (uint32_t i = 0; i < r->range_count && c->bad == NULL; i++)
+		count += (uint64_t)r->uids[i].last - r->uids[i].first + 1;
+	if (c->bad != NULL || count == 0 || count > UINT32_MAX) {
+		fail(c, "ranges");
+		return;
+	}
+	r->first_uid = r->uids[0].first;
+	r->count = (uint32_t)count;
+	take_each_message(c, r);
 }
 
 static void
@@ -563,6 +610,9 @@ take_record(struct cursor *c, enum record_type type, log_lsn lsn, struct record 
 	case RECORD_MESSAGES:
 		take_messages(c, &out->u.messages);
 		return true;
+	case RECORD_SOME_MESSAGES:
+		take_some_messages(c, &out->u.messages);
+		return true;
 	case RECORD_FLAGS:
 		take_flags(c, &out->u.flags);
 		return true;
@@ -570,6 +620,18 @@ take_record(struct cursor *c, enum record_type type, log_lsn lsn, struct record 
 		out->u.expunge.mailbox = take_varint(c, INT64_MAX, "mailbox");
 		out->u.expunge.modseq = take_varint(c, INT64_MAX, "modseq");
 		out->u.expunge.uids = take_ranges(c, &out->u.expunge.range_count);
+		return true;
+	case RECORD_GONE:
+		return true;
+	case RECORD_PURGE:
+		out->u.purge.blob = take_varint(c, INT64_MAX, "blob");
+		take_raw(c, out->u.purge.sha256, sizeof out->u.purge.sha256, "sha256");
+		out->u.purge.reason = take_text(c, PURGE_REASON_MAX, "reason");
+		return true;
+	case RECORD_UIDL:
+		out->u.uidl.mailbox = take_varint(c, INT64_MAX, "mailbox");
+		out->u.uidl.uid = take_u32(c, "uid");
+		out->u.uidl.text = take_text(c, UIDL_MAX, "unique-id");
 		return true;
 	}
 	return false;
@@ -617,6 +679,14 @@ record_type_name(enum record_type type)
 		return "flags";
 	case RECORD_EXPUNGE:
 		return "expunge";
+	case RECORD_GONE:
+		return "gone";
+	case RECORD_SOME_MESSAGES:
+		return "some messages";
+	case RECORD_PURGE:
+		return "purge";
+	case RECORD_UIDL:
+		return "uidl";
 	}
 	return NULL;
 }

@@ -24,6 +24,10 @@ enum record_type {
 	RECORD_MESSAGES = 7,
 	RECORD_FLAGS = 8,
 	RECORD_EXPUNGE = 9,
+	RECORD_GONE = 10,
+	RECORD_SOME_MESSAGES = 11,
+	RECORD_PURGE = 12,
+	RECORD_UIDL = 13,
 };
 
 /* System flags; keywords stand beside them as text. */
@@ -56,6 +60,8 @@ enum special_use {
 #define MAILBOX_NAME_MAX 1000           /* bytes of UTF-8, the whole path */
 #define KEYWORDS_MAX     4096           /* bytes of one message's keywords, separators included */
 #define HIDDEN_MAX       1024           /* bytes of an account's hidden capabilities, separators included */
+#define PURGE_REASON_MAX 1000           /* bytes of UTF-8 */
+#define UIDL_MAX         70             /* bytes of a POP3 unique-id [RFC 1939 s7] */
 
 /* Seconds since 1970-01-01 UTC and the zone it was written in: INTERNALDATE keeps both. */
 struct mail_date {
@@ -97,6 +103,9 @@ struct record_mailbox {
 	uint32_t     special_use;       /* enum special_use */
 	uint8_t      mailboxid[MAILBOXID_LEN];
 	bool         deleted;
+	/* Behind the others, since they came later; 0: none. Both only grow. */
+	mail_modseq  expunge_floor;     /* expunges up to here are not remembered one by one */
+	mail_modseq  change_floor;      /* a MODSEQ told below this counts as 0: the volume was put back since */
 };
 
 struct record_subscription {
@@ -142,13 +151,17 @@ struct record_message {
 	uint64_t         threadid;      /* 0: none given */
 };
 
-/* Messages appear in a mailbox, with consecutive UIDs. */
+/* Messages appear in a mailbox. A messages record has consecutive UIDs; of some messages, it has those of the ranges:
+ * what compaction has left of a messages record. */
 struct record_messages {
 	mailbox_id  mailbox;
 	mail_modseq modseq;
 	mail_uid    first_uid;
 	const struct record_message *messages;
 	uint32_t    count;
+	const struct uid_range *uids;           /* NULL: consecutive from first_uid; else with `count` members, of which
+	                                         * first_uid is the first */
+	uint32_t    range_count;
 };
 
 /* These messages have exactly these flags and keywords. */
@@ -169,6 +182,20 @@ struct record_expunge {
 	uint32_t    range_count;
 };
 
+/* This content is removed for good, whatever names it. */
+struct record_purge {
+	blob_id      blob;
+	uint8_t      sha256[SHA256_LEN];
+	struct slice reason;    /* UTF-8, for people */
+};
+
+/* A message's POP3 unique-id, taken over from another server. */
+struct record_uidl {
+	mailbox_id   mailbox;
+	mail_uid     uid;
+	struct slice text;
+};
+
 struct record {
 	enum record_type type;
 	log_lsn          lsn;
@@ -182,7 +209,9 @@ struct record {
 		struct record_messages     messages;
 		struct record_flags        flags;
 		struct record_expunge      expunge;
-	} u;
+		struct record_purge        purge;
+		struct record_uidl         uidl;
+	} u;           /* nothing of a gone record */
 };
 
 /* Append the record's body (without type and length: the frame adds them). r->lsn is not written: it follows from the

@@ -11,29 +11,18 @@
 
 #include "index/admin.h"
 #include "lib/conf.h"
+#include "lib/options.h"
 #include "lib/secret.h"
 
 #define CTL_ARGS_MAX 63
 
 struct ctl;
 
-enum ctl_option {
-	CTL_JSON = 1 << 0,
-	CTL_VOLUME = 1 << 1,
-	CTL_QUOTA = 1 << 2,
-	CTL_YES = 1 << 3,
-	CTL_BASE_PORT = 1 << 4,
-	CTL_USER = 1 << 5,
-	CTL_FORCE = 1 << 7,
-	CTL_MESSAGES = 1 << 8,
-	CTL_ALL = 1 << 9,
-	CTL_NO_CONF = 1 << 6,           /* not an option: this verb needs no configuration */
-};
-
 struct ctl_verb {
 	const char *words[2];           /* the second may be NULL */
 	int         min_args, max_args;
-	unsigned    options;            /* enum ctl_option */
+	const char *options;            /* see lib/options.h; what the admin verb of these words declares, and its own */
+	bool        no_conf;            /* needs no configuration */
 	enum admin_exit (*run)(struct ctl *ctl);
 	const char *usage;              /* what stands behind "restantectl [-c FILE] " */
 	const char *help;
@@ -46,13 +35,8 @@ struct ctl {
 	const struct ctl_verb *verb;
 	const char            *args[CTL_ARGS_MAX + 1];  /* NULL behind the last */
 	int                    argc;
-	bool                   json, yes, force, all;
+	struct options         options;
 	bool                   quiet;           /* what was done is not told line by line */
-	const char            *volume;          /* --volume, or NULL */
-	const char            *quota;           /* --quota, or NULL */
-	const char            *messages;        /* --messages, or NULL */
-	const char            *user;            /* --user, or NULL */
-	const char            *base_port;       /* --base-port, or NULL */
 	const char            *prefix;          /* of error lines of this call: "line 3: "; "" for none */
 	struct volume         *volumes[CONF_VOLUMES_MAX];       /* opened here: the daemon is not running */
 	size_t                 volume_count;
@@ -64,7 +48,7 @@ struct ctl {
 MUST_USE bool ctl_prepare(struct ctl *ctl);
 /* Run an admin verb, in the daemon or here. Volumes opened here stay open for the next call. */
 enum admin_exit ctl_run(struct ctl *ctl, int argc, const char *const *argv);
-/* The verb as it was typed. */
+/* The verb as it was typed, with all its options. */
 enum admin_exit ctl_forward(struct ctl *ctl);
 enum admin_exit ctl_reindex(struct ctl *ctl);
 enum admin_exit ctl_volume_create(struct ctl *ctl);

@@ -126,7 +126,7 @@ make_dir(struct init *in, const char *dir, struct err *e)
 static enum rc
 choose_user(struct init *in, struct err *e)
 {
-	const char *wanted = in->ctl->user;
+	const char *wanted = options_value(&in->ctl->options, "--user");
 	const struct passwd *me;
 
 	if (geteuid() != 0 && wanted != NULL) {
@@ -141,7 +141,7 @@ choose_user(struct init *in, struct err *e)
 		wanted = USER_DEFAULT;
 	if (!slice_to_cstr(slice_str(wanted), in->user, sizeof in->user) || wanted[0] == '\0')
 		return err_set(e, RC_SYNTAX, "--user %.64s: not the name of a user", wanted);
-	if (in->ctl->user != NULL && getpwnam(wanted) == NULL)
+	if (options_value(&in->ctl->options, "--user") != NULL && getpwnam(wanted) == NULL)
 		return err_set(e, RC_NOT_FOUND, "--user %s: there is no such user", wanted);
 	return ctl_owner_ensure(wanted, &in->made_user, e);
 }
@@ -346,15 +346,16 @@ tell(const struct init *in)
 enum admin_exit
 ctl_init(struct ctl *ctl)
 {
+	const char *base_port = options_value(&ctl->options, "--base-port");
 	struct init in = { .ctl = ctl, .base = BASE_DEFAULT };
 	struct err e = ERR_INIT;
 	uint64_t n;
 	enum rc rc;
 
-	if (ctl->base_port != NULL) {
-		if (!slice_to_u64(slice_str(ctl->base_port), PORT_MAX - OFFSET_MAX, &n)) {
+	if (base_port != NULL) {
+		if (!slice_to_u64(slice_str(base_port), PORT_MAX - OFFSET_MAX, &n)) {
 			ctl_error(ctl, "--base-port %s: allowed: 0 to %u\nusage: restantectl %s",
-			    ctl->base_port, PORT_MAX - OFFSET_MAX, ctl->verb->usage);
+			    base_port, PORT_MAX - OFFSET_MAX, ctl->verb->usage);
 			return ADMIN_USAGE;
 		}
 		in.base = (unsigned)n;

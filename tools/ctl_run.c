@@ -158,11 +158,10 @@ run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_
 static enum volume_mode
 mode_of(int argc, const char *const *argv)
 {
-	static const char *const lookers[] = { "check", "dump", "status" };
+	enum admin_access access;
 
-	for (size_t i = 0; i < sizeof lookers / sizeof lookers[0]; i++)
-		if (argc > 0 && strcmp(argv[0], lookers[i]) == 0)
-			return VOLUME_READ;
+	if (admin_verb_access(argc, argv, &access) && access == ADMIN_LOOKS)
+		return VOLUME_READ;
 	return VOLUME_WRITE;
 }
 
@@ -227,22 +226,17 @@ ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 enum admin_exit
 ctl_forward(struct ctl *ctl)
 {
-	const char *argv[12 + CTL_ARGS_MAX];
+	const char *argv[3 + 2 * OPTIONS_MAX + CTL_ARGS_MAX];
 	int n = 0;
 
 	for (int i = 0; i < 2 && ctl->verb->words[i] != NULL; i++)
 		argv[n++] = ctl->verb->words[i];
-	if (ctl->json)
-		argv[n++] = "--json";
-	if (ctl->all)
-		argv[n++] = "--all";
-	if (ctl->messages != NULL) {
-		argv[n++] = "--messages";
-		argv[n++] = ctl->messages;
-	}
-	if (ctl->volume != NULL) {
-		argv[n++] = "--volume";
-		argv[n++] = ctl->volume;
+	for (int i = 0; i < ctl->options.count; i++) {
+		const struct option_given *g = &ctl->options.given[i];
+
+		argv[n++] = g->name;
+		if (g->value != NULL && g->name[g->name_len] == '\0')
+			argv[n++] = g->value;
 	}
 	argv[n++] = "--";
 	for (int i = 0; i < ctl->argc; i++)
@@ -258,7 +252,7 @@ reindex_volume(struct ctl *ctl, const struct conf_volume *cv, struct output *o)
 	struct volume_params p = params_of(cv, VOLUME_WRITE, o);
 	struct err e = ERR_INIT;
 	struct reindex_result r;
-	enum rc rc = volume_reindex(&p, ctl->force, &r, &e);
+	enum rc rc = volume_reindex(&p, options_given(&ctl->options, "--force"), &r, &e);
 
 	ctl_progress_clear(&o->progress);
 	if (rc != RC_OK) {
@@ -276,6 +270,7 @@ reindex_volume(struct ctl *ctl, const struct conf_volume *cv, struct output *o)
 enum admin_exit
 ctl_reindex(struct ctl *ctl)
 {
+	const char *volume = options_value(&ctl->options, "--volume");
 	struct output o = { .ctl = ctl };
 	enum admin_exit status = ADMIN_OK;
 	bool found = false;
@@ -298,14 +293,14 @@ ctl_reindex(struct ctl *ctl)
 	for (size_t i = 0; i < ctl->conf->n_volumes; i++) {
 		enum admin_exit one;
 
-		if (ctl->volume != NULL && strcmp(ctl->volume, ctl->conf->volumes[i].name) != 0)
+		if (volume != NULL && strcmp(volume, ctl->conf->volumes[i].name) != 0)
 			continue;
 		found = true;
 		one = reindex_volume(ctl, &ctl->conf->volumes[i], &o);
 		status = one > status ? one : status;
 	}
 	if (!found) {
-		ctl_error(ctl, "there is no volume %s", ctl->volume);
+		ctl_error(ctl, "there is no volume %s", volume);
 		return ADMIN_FAILED;
 	}
 	return status;

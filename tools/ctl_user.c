@@ -13,19 +13,21 @@
 static enum admin_exit
 add(struct ctl *ctl, const char *name, const char *verifier)
 {
+	const char *volume = options_value(&ctl->options, "--volume");
+	const char *given = options_value(&ctl->options, "--quota");
 	const char *argv[10];
 	char quota[24];
 	int n = 0;
 
 	argv[n++] = "user";
 	argv[n++] = "add";
-	if (ctl->volume != NULL) {
+	if (volume != NULL) {
 		argv[n++] = "--volume";
-		argv[n++] = ctl->volume;
+		argv[n++] = volume;
 	}
 	snprintf(quota, sizeof quota, "%llu", (unsigned long long)ctl->conf->server.account_quota);
 	argv[n++] = "--quota";
-	argv[n++] = ctl->quota != NULL ? ctl->quota : quota;
+	argv[n++] = given != NULL ? given : quota;
 	argv[n++] = "--";
 	argv[n++] = name;
 	argv[n++] = verifier;
@@ -94,9 +96,10 @@ enum admin_exit
 ctl_user_delete(struct ctl *ctl)
 {
 	const char *const argv[] = { "user", "delete", "--", ctl->args[0] };
+	bool sure = options_given(&ctl->options, "--yes");
 	bool asks = isatty(STDIN_FILENO) == 1;
 
-	if (!ctl->yes && !asks) {
+	if (!sure && !asks) {
 		ctl_error(ctl,
 		    "user delete deletes all mail of %s; without a terminal to ask on it wants --yes\n"
 		    "usage: restantectl [-c FILE] %s",
@@ -105,7 +108,7 @@ ctl_user_delete(struct ctl *ctl)
 	}
 	if (!ctl_prepare(ctl))
 		return ADMIN_FAILED;
-	if (!ctl->yes && !confirm(ctl->args[0])) {
+	if (!sure && !confirm(ctl->args[0])) {
 		ctl_error(ctl, "nothing was deleted");
 		return ADMIN_FAILED;
 	}

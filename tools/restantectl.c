@@ -10,55 +10,55 @@
 #define CONF_DEFAULT RESTANTE_SYSCONFDIR "/restante/restante.conf"
 
 static const struct ctl_verb verbs[] = {
-	{ { "init", NULL }, 1, 1, CTL_BASE_PORT | CTL_USER | CTL_NO_CONF, ctl_init,
+	{ { "init", NULL }, 1, 1, "--base-port= --user=", true, ctl_init,
 	  "init [--base-port N] [--user USER] DIR",
 	  "Make DIR with a configuration, a self-signed certificate and a volume, to be started.\n"
 	  "  --base-port N  listeners on 127.0.0.1: imap N+143, imaps N+993, pop3 N+110,\n"
 	  "                 pop3s N+995, lmtp N+24 (10000)\n"
 	  "  --user USER    as root: who the server becomes (restante, made if missing)\n" },
-	{ { "user", "add" }, 1, 1, CTL_VOLUME | CTL_QUOTA, ctl_user_add,
+	{ { "user", "add" }, 1, 1, "--volume= --quota=", false, ctl_user_add,
 	  "user add [--volume V] [--quota BYTES] NAME",
 	  "Add an account. The password is typed, or is one line of standard input.\n"
 	  "  --volume V     in this volume (the first of the configuration)\n"
 	  "  --quota BYTES  as quota set; otherwise account_quota of the configuration\n" },
-	{ { "user", "import" }, 0, 0, CTL_VOLUME | CTL_QUOTA, ctl_user_import,
+	{ { "user", "import" }, 0, 0, "--volume= --quota=", false, ctl_user_import,
 	  "user import [--volume V] [--quota BYTES]",
 	  "Add accounts from lines name:password on standard input. Lines that cannot be used are\n"
 	  "told with their numbers, the others are added.\n" },
-	{ { "user", "list" }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward,
+	{ { "user", "list" }, 0, 0, "--volume= --json", false, ctl_forward,
 	  "user list [--volume V] [--json]",
 	  "List the accounts, a line each: name, volume, messages, bytes, quota; tabs between.\n" },
-	{ { "user", "passwd" }, 1, 1, 0, ctl_user_passwd, "user passwd NAME",
+	{ { "user", "passwd" }, 1, 1, "", false, ctl_user_passwd, "user passwd NAME",
 	  "Set an account's password: typed, or one line of standard input.\n" },
-	{ { "user", "delete" }, 1, 1, CTL_YES, ctl_user_delete, "user delete [--yes] NAME",
+	{ { "user", "delete" }, 1, 1, "--yes", false, ctl_user_delete, "user delete [--yes] NAME",
 	  "Delete an account and its mail. Asks first on a terminal; elsewhere --yes must be given.\n" },
-	{ { "user", "show" }, 1, 1, CTL_JSON, ctl_forward, "user show [--json] NAME",
+	{ { "user", "show" }, 1, 1, "--json", false, ctl_forward, "user show [--json] NAME",
 	  "Show an account: its row of user list.\n" },
-	{ { "user", "hide" }, 2, CTL_ARGS_MAX, 0, ctl_forward, "user hide NAME CAPABILITY...",
+	{ { "user", "hide" }, 2, CTL_ARGS_MAX, "", false, ctl_forward, "user hide NAME CAPABILITY...",
 	  "Do not show these IMAP capabilities to the account, for a client that trips over one.\n" },
-	{ { "user", "unhide" }, 1, CTL_ARGS_MAX, CTL_ALL, ctl_forward,
+	{ { "user", "unhide" }, 1, CTL_ARGS_MAX, "--all", false, ctl_forward,
 	  "user unhide [--all] NAME [CAPABILITY...]",
 	  "Show them again.\n  --all          whatever is hidden\n" },
-	{ { "mailbox", "list" }, 1, 1, CTL_JSON, ctl_forward, "mailbox list [--json] NAME",
+	{ { "mailbox", "list" }, 1, 1, "--json", false, ctl_forward, "mailbox list [--json] NAME",
 	  "List the mailboxes of an account.\n" },
-	{ { "quota", "set" }, 1, 2, CTL_MESSAGES, ctl_forward, "quota set [--messages N] NAME [BYTES]",
+	{ { "quota", "set" }, 1, 2, "--messages=", false, ctl_forward, "quota set [--messages N] NAME [BYTES]",
 	  "Limit an account's mail; BYTES may end with K, M, G or T, 0 is no limit.\n"
 	  "  --messages N   the number of messages, 0 is no limit. What is not given stays.\n" },
-	{ { "quota", "show" }, 0, 1, CTL_JSON, ctl_forward, "quota show [--json] [NAME]",
+	{ { "quota", "show" }, 0, 1, "--json", false, ctl_forward, "quota show [--json] [NAME]",
 	  "Show the quota and use of an account, or of all.\n" },
-	{ { "check", NULL }, 0, 0, CTL_VOLUME, ctl_forward, "check [--volume V]",
+	{ { "check", NULL }, 0, 0, "--volume=", false, ctl_forward, "check [--volume V]",
 	  "Verify every frame, record and chunk of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
-	{ { "reindex", NULL }, 0, 0, CTL_VOLUME | CTL_FORCE, ctl_reindex,
+	{ { "reindex", NULL }, 0, 0, "--volume= --force", false, ctl_reindex,
 	  "reindex [--volume V] [--force]",
 	  "Make the index anew from the log. The server must be stopped.\n"
 	  "  --force        of a damaged log too: what is lost there is lost then; the old index is\n"
 	  "                 kept as index.db.old. Exit status 3.\n" },
-	{ { "volume", "create" }, 1, 1, 0, ctl_volume_create, "volume create NAME",
+	{ { "volume", "create" }, 1, 1, "", false, ctl_volume_create, "volume create NAME",
 	  "Make the empty volume of a section [volume NAME] that the configuration has.\n" },
-	{ { "dump", NULL }, 0, 0, CTL_VOLUME | CTL_JSON, ctl_forward, "dump [--volume V] [--json]",
+	{ { "dump", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "dump [--volume V] [--json]",
 	  "Print every record of the log, a line each, without messages. Writes nothing.\n" },
-	{ { "status", NULL }, 0, 0, CTL_JSON, ctl_forward, "status [--json]",
+	{ { "status", NULL }, 0, 0, "--json", false, ctl_forward, "status [--json]",
 	  "What the server and its volumes are doing.\n" },
 };
 
@@ -69,7 +69,7 @@ static const struct ctl_verb verbs[] = {
 static const char *
 conf_option(const struct ctl_verb *verb)
 {
-	return (verb->options & CTL_NO_CONF) != 0 ? "" : "[-c FILE] ";
+	return verb->no_conf ? "" : "[-c FILE] ";
 }
 
 /* All verbs, or those that begin with `word`. False: there is none. */
@@ -126,7 +126,7 @@ static void
 print_verb_help(const struct ctl_verb *verb)
 {
 	printf("usage: restantectl %s%s\n\n%s", conf_option(verb), verb->usage, verb->help);
-	if ((verb->options & CTL_JSON) != 0)
+	if (options_declared(verb->options, "--json"))
 		puts("  --json         one JSON object per line");
 }
 
@@ -153,55 +153,14 @@ find_verb(int argc, char **argv, int *used)
 	return NULL;
 }
 
-/* The option's number, 0 if there is none of that name. *value: where its value goes, NULL if it
- * takes none. */
-static unsigned
-find_option(struct ctl *ctl, const char *name, const char ***value, bool **flag)
-{
-	const struct {
-		const char  *name;
-		unsigned     option;
-		const char **value;
-		bool        *flag;
-	} options[] = {
-		{ "--json", CTL_JSON, NULL, &ctl->json },
-		{ "--yes", CTL_YES, NULL, &ctl->yes },
-		{ "--force", CTL_FORCE, NULL, &ctl->force },
-		{ "--volume", CTL_VOLUME, &ctl->volume, NULL },
-		{ "--quota", CTL_QUOTA, &ctl->quota, NULL },
-		{ "--messages", CTL_MESSAGES, &ctl->messages, NULL },
-		{ "--all", CTL_ALL, NULL, &ctl->all },
-		{ "--user", CTL_USER, &ctl->user, NULL },
-		{ "--base-port", CTL_BASE_PORT, &ctl->base_port, NULL },
-	};
-
-	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
-		if (strcmp(name, options[i].name) != 0)
-			continue;
-		*value = options[i].value;
-		*flag = options[i].flag;
-		return options[i].option;
-	}
-	return 0;
-}
-
 static enum admin_exit
 take_option(struct ctl *ctl, const char *word, const char *next, bool *took_next)
 {
-	const char **value;
-	bool *flag;
+	struct err e = ERR_INIT;
 
-	if ((find_option(ctl, word, &value, &flag) & ctl->verb->options) == 0)
-		return usage_error("unknown option", word, ctl->verb);
-	*took_next = value != NULL;
-	if (flag != NULL) {
-		*flag = true;
+	if (options_take(&ctl->options, word, next, took_next, &e) == RC_OK)
 		return ADMIN_OK;
-	}
-	if (next == NULL)
-		return usage_error("a value is missing behind", word, ctl->verb);
-	*value = next;
-	return ADMIN_OK;
+	return usage_error(e.text, "", ctl->verb);
 }
 
 /* The words that a verb must have end its usage, but for those in brackets. */
@@ -230,6 +189,7 @@ take_words(struct ctl *ctl, int argc, char **argv)
 {
 	bool options = true;
 
+	ctl->options.declared = ctl->verb->options;
 	for (int i = 0; i < argc; i++) {
 		enum admin_exit status = ADMIN_OK;
 		bool took_next = false;
@@ -255,20 +215,22 @@ take_words(struct ctl *ctl, int argc, char **argv)
 static enum admin_exit
 check_words(const struct ctl *ctl)
 {
+	const char *messages = options_value(&ctl->options, "--messages");
+	const char *quota = options_value(&ctl->options, "--quota");
+	bool limits = options_declared(ctl->verb->options, "--messages");
 	uint64_t n;
 
-	if (strcmp(ctl->verb->words[0], "quota") == 0 && ctl->argc == 2 &&
-	    !admin_parse_size(slice_str(ctl->args[1]), &n))
+	if (limits && ctl->argc == 2 && !admin_parse_size(slice_str(ctl->args[1]), &n))
 		return usage_error("not a number of bytes", ctl->args[1], ctl->verb);
-	if (strcmp(ctl->verb->words[0], "quota") == 0 && (ctl->verb->options & CTL_MESSAGES) != 0 && ctl->argc == 1 &&
-	    ctl->messages == NULL)
+	if (limits && ctl->argc == 1 && messages == NULL)
 		return usage_error("missing", "BYTES or --messages", ctl->verb);
-	if (ctl->messages != NULL && !admin_parse_count(slice_str(ctl->messages), &n))
-		return usage_error("not a number of messages", ctl->messages, ctl->verb);
-	if (ctl->verb->run == ctl_forward && (ctl->verb->options & CTL_ALL) != 0 && ctl->all != (ctl->argc == 1))
+	if (messages != NULL && !admin_parse_count(slice_str(messages), &n))
+		return usage_error("not a number of messages", messages, ctl->verb);
+	if (strcmp(ctl->verb->words[0], "user") == 0 && options_declared(ctl->verb->options, "--all") &&
+	    options_given(&ctl->options, "--all") != (ctl->argc == 1))
 		return usage_error("either capabilities or --all", "", ctl->verb);
-	if (ctl->quota != NULL && !admin_parse_size(slice_str(ctl->quota), &n))
-		return usage_error("not a number of bytes", ctl->quota, ctl->verb);
+	if (quota != NULL && !admin_parse_size(slice_str(quota), &n))
+		return usage_error("not a number of bytes", quota, ctl->verb);
 	return ADMIN_OK;
 }
 

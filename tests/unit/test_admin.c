@@ -163,19 +163,22 @@ test_usage(void **state)
 }
 
 static void
-test_verb_info(void **state)
+test_verb_access(void **state)
 {
-	static const char *const add[] = { "user", "add" }, *const check[] = { "check" }, *const frob[] = { "frob" };
-	bool online, writes;
+	static const char *const add[] = { "user", "add" }, *const list[] = { "user", "list" }, *const check[] = { "check" };
+	static const char *const frob[] = { "frob" };
+	enum admin_access access;
 
 	(void)state;
-	assert_true(admin_verb_info(2, add, &online, &writes));
-	assert_true(online && writes);
-	assert_true(admin_verb_info(1, check, &online, &writes));
-	assert_true(online && !writes);
-	assert_false(admin_verb_info(1, add, &online, &writes));
-	assert_false(admin_verb_info(1, frob, &online, &writes));
-	assert_false(admin_verb_info(0, frob, &online, &writes));
+	assert_true(admin_verb_access(2, add, &access));
+	assert_int_equal(access, ADMIN_WRITES);
+	assert_true(admin_verb_access(2, list, &access));
+	assert_int_equal(access, ADMIN_READS);
+	assert_true(admin_verb_access(1, check, &access));
+	assert_int_equal(access, ADMIN_LOOKS);
+	assert_false(admin_verb_access(1, add, &access));
+	assert_false(admin_verb_access(1, frob, &access));
+	assert_false(admin_verb_access(0, frob, &access));
 }
 
 static const struct name_case {
@@ -564,7 +567,7 @@ int
 main(void)
 {
 	struct CMUnitTest tests[FIXED + UNIT_COUNT(usages) + UNIT_COUNT(names)] = {
-		cmocka_unit_test(test_verb_info),
+		cmocka_unit_test(test_verb_access),
 		cmocka_unit_test(test_name_length),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_accounts),

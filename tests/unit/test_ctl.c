@@ -438,10 +438,16 @@ static const struct {
 static enum admin_exit
 init(const char *where, const char *base_port)
 {
-	static const struct ctl_verb verb = { .usage = "init DIR" };
-	struct ctl ctl = { .verb = &verb, .args = { where }, .argc = 1, .base_port = base_port, .prefix = "" };
+	static const struct ctl_verb verb = { .usage = "init DIR", .options = "--base-port= --user=" };
+	struct ctl ctl = { .verb = &verb, .args = { where }, .argc = 1, .prefix = "" };
+	struct err e = ERR_INIT;
+	bool took_next;
 
-	ctl.user = geteuid() == 0 ? "root" : NULL;
+	ctl.options.declared = verb.options;
+	if (base_port != NULL)
+		assert_int_equal(options_take(&ctl.options, "--base-port", base_port, &took_next, &e), RC_OK);
+	if (geteuid() == 0)
+		assert_int_equal(options_take(&ctl.options, "--user", "root", &took_next, &e), RC_OK);
 	return ctl_init(&ctl);
 }
 

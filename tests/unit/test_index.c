@@ -89,7 +89,7 @@ messages(mailbox_id id, mail_uid uid, const struct record_message *m)
 {
 	struct record r = { .type = RECORD_MESSAGES };
 
-	r.u.messages = (struct record_messages){ id, 100 + uid, uid, m, 1 };
+	r.u.messages = (struct record_messages){ id, 100 + uid, uid, m, 1, NULL, 0 };
 	return r;
 }
 

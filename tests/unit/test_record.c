@@ -10,6 +10,7 @@ static const struct record_message messages[] = {
 	{ .blob = LSN_MAKE(LSN_EPOCH_MAX, 1), .internaldate = { INT64_MIN, INT16_MIN }, .savedate = { INT64_MAX, INT16_MAX } },
 };
 static const struct uid_range uids[] = { { 1, 1 }, { 3, 9 }, { 4294967290u, 4294967295u } };
+static const struct uid_range two[] = { { 5, 5 }, { 9, 9 } };
 static uint8_t data[65836];
 
 static struct record cases[] = {
@@ -32,7 +33,13 @@ static struct record cases[] = {
 	                                   .body = { { 4, 2, SEG_BODY }, 0, 65836 } } },
 	{ .type = RECORD_MESSAGES, .u.messages = { 78, INT64_MAX, 4294967294u, messages, 2 } },
 	{ .type = RECORD_FLAGS, .u.flags = { 78, 5, FLAG_DELETED, SLICE_INIT("$Forwarded"), uids, 3 } },
+	{ .type = RECORD_MAILBOX, .u.mailbox = { .id = 78, .account = 77, .name = SLICE_INIT("Sent"), .uidvalidity = 1, .uidnext = 1,
+	                                         .highestmodseq = 1, .expunge_floor = INT64_MAX, .change_floor = 200 } },
 	{ .type = RECORD_EXPUNGE, .u.expunge = { 78, 6, uids, 3 } },
+	{ .type = RECORD_GONE },
+	{ .type = RECORD_SOME_MESSAGES, .u.messages = { 78, 7, 5, messages, 2, two, 2 } },
+	{ .type = RECORD_PURGE, .u.purge = { LSN_MAKE(2, 9), { 1, 2, 3 }, SLICE_INIT("asked for by its author") } },
+	{ .type = RECORD_UIDL, .u.uidl = { 78, 4294967295u, SLICE_INIT("0000001a4f") } },
 };
 
 static void
@@ -78,11 +85,16 @@ varint_len(uint64_t v)
 	return n;
 }
 
-/* Where an account record ended before it had limits of messages and hidden capabilities. */
+/* Where a record ended before it had the fields that came later: limits of messages and hidden capabilities of an
+ * account, floors of a mailbox. */
 static size_t
-first_form(const struct record_account *a, size_t len)
+first_form(const struct record *r, size_t len)
 {
-	return len - varint_len(a->quota_messages) - 1 - a->hidden.len;
+	if (r->type == RECORD_ACCOUNT)
+		return len - varint_len(r->u.account.quota_messages) - 1 - r->u.account.hidden.len;
+	if (r->type == RECORD_MAILBOX)
+		return len - varint_len(r->u.mailbox.expunge_floor) - varint_len(r->u.mailbox.change_floor);
+	return len;
 }
 
 /* Such a one means no limit and nothing hidden. */
@@ -135,7 +147,7 @@ test_round_trip(void **state)
 	free(copy);
 	b.len--;
 	for (size_t cut = 0; cut < b.len; cut = cut < 400 ? cut + 1 : cut + 997) {
-		if (r->type == RECORD_ACCOUNT && cut == first_form(&r->u.account, b.len))
+		if (cut == first_form(r, b.len))
 			continue;
 		assert_int_equal(decode_copy(r->type, slice_sub(buf_slice(&b), 0, cut), &a, &out, &copy), RC_CORRUPT);
 		free(copy);
@@ -164,6 +176,7 @@ static const struct reject_case {
 	  "counters record: bad uidvalidity at byte 10" },
 	{ "name beyond the end", RECORD_SUBSCRIPTION, SLICE_INIT("\x01\x05" "abcd"), "subscription record: bad name at byte 2" },
 	{ "bool of 2", RECORD_SUBSCRIPTION, SLICE_INIT("\x01\x01" "a\x02"), "subscription record: bad subscribed at byte 4" },
+	{ "some messages without a UID", RECORD_SOME_MESSAGES, SLICE_INIT("\x01\x01\x00"), "some messages record: bad ranges at byte 3" },
 	{ "count beyond the bytes", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\xff\xff\xff\xff\x0f"), "expunge record: bad ranges at byte 7" },
 	{ "uid 0", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x00\x00"), "expunge record: bad uid at byte 5" },
 	{ "uid beyond 2^32", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x02\xff\xff\xff\xff\x0f"), "expunge record: bad uid at byte 9" },
