@@ -1,6 +1,7 @@
 /* apply - one record into the index. See apply.h. */
 #include "index/apply.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "index/keywords.h"
@@ -347,6 +348,23 @@ insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const str
 	return rc;
 }
 
+/* They lie in the order of their ids, as LSNs only rise. NULL: not one of them. */
+static const struct pending_blob *
+find_pending(const struct apply *ap, blob_id id)
+{
+	size_t lo = 0, hi = ap->pending_count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (ap->pending[mid].id < id)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < ap->pending_count && ap->pending[lo].id == id ? &ap->pending[lo] : NULL;
+}
+
 static enum rc
 keep_pending(struct apply *ap, blob_id id, const struct record_blob *b, struct err *e)
 {
@@ -354,6 +372,7 @@ keep_pending(struct apply *ap, blob_id id, const struct record_blob *b, struct e
 
 	if (p == NULL)
 		return err_nomem(e);
+	assert(ap->pending_count == 0 || p[ap->pending_count - 1].id < id);
 	ap->pending = p;
 	p[ap->pending_count] = (struct pending_blob){ .id = id, .blob = *b };
 	return threads_make_keys(ap->meta.volume, b->summary, b->sha256, &ap->scratch,
@@ -384,16 +403,13 @@ apply_place_blobs(struct apply *ap, const struct log_batch *b, struct err *e)
 static enum rc
 blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
 {
+	const struct pending_blob *p = find_pending(ap, id);
 	sqlite3_stmt *q;
 	enum rc rc;
 
-	*size = 0;
-	for (size_t i = ap->pending_count; i > 0; i--) {
-		if (ap->pending[i - 1].id == id) {
-			*size = ap->pending[i - 1].blob.size;
-			return RC_OK;
-		}
-	}
+	*size = p != NULL ? p->blob.size : 0;
+	if (p != NULL)
+		return RC_OK;
 	rc = db_first(ap->db, &q, "SELECT size FROM blob WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_NOT_FOUND)
 		return RC_OK; /* its frame is damaged: the message stays, its bytes are lost */
@@ -410,10 +426,10 @@ blob_size(struct apply *ap, blob_id id, uint64_t *size, struct err *e)
 static const struct thread_keys *
 keys_at_hand(const struct apply *ap, blob_id id)
 {
-	for (size_t i = ap->pending_count; i > 0; i--) {
-		if (ap->pending[i - 1].id == id)
-			return &ap->pending[i - 1].keys;
-	}
+	const struct pending_blob *p = find_pending(ap, id);
+
+	if (p != NULL)
+		return &p->keys;
 	return id != 0 && ap->keys_of == id ? &ap->keys : NULL;
 }
 
