@@ -175,7 +175,7 @@ report_blob(struct volume *v, const struct blob_place *p, const struct err *e)
 static enum rc
 check_place(const struct blob_place *place, struct err *e)
 {
-	if (place->chunk_count == 0 && place->size > 0)
+	if (place->addr.seg.seq == 0)
 		return err_set(e, RC_CORRUPT, "the message's blob is not in the log");
 	return RC_OK;
 }

@@ -356,7 +356,7 @@ skip_message(struct fetch *f, enum fetch_trouble t)
 static bool
 is_lost(const struct message_row *row)
 {
-	return row->place.chunk_count == 0 && row->size > 0;
+	return row->place.addr.seg.seq == 0;
 }
 
 /* Decode what the index keeps of the message, then look at each section. */
@@ -527,7 +527,7 @@ finish(struct imap *im, const struct fetch *f)
 		break;
 	case FETCH_DAMAGED:
 		imap_reply(im, IMAP_NO,
-		           "[UNAVAILABLE] The message with UID %u is damaged in storage; "
+		           "[CORRUPTION] The message with UID %u is damaged in storage; "
 		           "others were sent", f->trouble_uid);
 		break;
 	case FETCH_UNKNOWN_CTE:

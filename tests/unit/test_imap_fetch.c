@@ -521,11 +521,11 @@ test_damage_before_announcement(void **state)
 	s = rig_selected();
 	assert_int_equal(damage_told(), 0);
 	rig_expect(s, "1 FETCH 1:2 (UID BODY.PEEK[TEXT])", "* 2 FETCH (UID 2 BODY[TEXT] {10}\r\nAt five?\r\n)\r\n"
-	           "1 NO [UNAVAILABLE] The message with UID 1 is damaged in storage; others were sent\r\n");
+	           "1 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
 	rig_expect(s, "2 FETCH 1 (UID BODY.PEEK[HEADER])",
 	           "* 1 FETCH (UID 1 BODY[HEADER] {14}\r\nSubject: x\r\n\r\n)\r\n2 OK FETCH completed\r\n");
 	rig_expect(s, "3 FETCH 1 (BODY.PEEK[TEXT])",
-	           "3 NO [UNAVAILABLE] The message with UID 1 is damaged in storage; others were sent\r\n");
+	           "3 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
 	assert_int_equal(damage_told(), 1);
 	assert_false(imap_is_closed(s));
 	rig_end(s);
