@@ -92,6 +92,7 @@ struct replay_run {
 	uint32_t       frames;
 	const char    *what;
 	uint64_t       began_ms;
+	uint64_t       records;
 };
 
 static enum rc
@@ -107,6 +108,7 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
 		return RC_OK;
 	if (r->type == RECORD_BLOB)
 		data = apply_blob_data(r, addr);
+	run->records++;
 	rc = apply_record(run->ap, r, &data, e);
 	if (rc != RC_SYNTAX)
 		return rc;
@@ -155,7 +157,7 @@ enum rc
 index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every,
              const char *what, struct err *e)
 {
-	struct replay_run run = { v, ap, last, commit_every, 0, what, clock_mono_ms() };
+	struct replay_run run = { v, ap, last, commit_every, 0, what, clock_mono_ms(), 0 };
 	struct replay rp = {
 		.arg = &run,
 		.after = ap->meta.applied,
@@ -166,6 +168,8 @@ index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_e
 	enum rc rc = log_replay(v->log, &rp, false, &v->report, e);
 
 	note_damage(&run);
+	if (v->writer == NULL)
+		v->start.replayed += run.records;
 	return rc;
 }
 
@@ -299,6 +303,8 @@ rebuild(struct volume *v, struct err *e)
 {
 	enum rc rc = index_make(v, e);
 
+	if (v->writer == NULL)
+		v->start.rebuilt = true;
 	return rc == RC_OK ? index_install(v, e) : rc;
 }
 

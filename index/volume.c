@@ -200,9 +200,11 @@ start_writing(struct volume *v, struct err *e)
 	v->resolver.db = v->db;
 	v->resolver.epoch = log_epoch(v->log);
 	rc = writer_start(&wp, &v->writer, e);
-	if (rc == RC_OK)
-		db_pool_watch(v->pool, ask_to_mend, v);
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	db_pool_watch(v->pool, ask_to_mend, v);
+	inboxes_mend(v);
+	return RC_OK;
 }
 
 /* The usual mistake: a section of the configuration whose volume was never made, or is not mounted. */
@@ -310,6 +312,16 @@ volume_close(struct volume **vp)
 	free(v->path);
 	free(v->name);
 	free(v);
+}
+
+void
+volume_get_start(const struct volume *v, struct volume_start *out)
+{
+	struct log_stats stats;
+
+	log_get_stats(v->log, &stats);
+	*out = v->start;
+	out->clean = stats.clean;
 }
 
 const char *

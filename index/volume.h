@@ -47,6 +47,13 @@ MUST_USE enum rc volume_create(const char *path, struct err *e);
 MUST_USE enum rc volume_open(const struct volume_params *p, struct volume **out, struct err *e);
 /* Finish queued changes, sync, checkpoint, let go. No call may be under way. */
 void volume_close(struct volume **v);
+/* What the open met. */
+struct volume_start {
+	bool     clean;                 /* the owner before closed the volume, or had changed nothing */
+	bool     rebuilt;               /* the index was made anew */
+	uint64_t replayed;              /* records that were applied to the index */
+};
+void volume_get_start(const struct volume *v, struct volume_start *out);
 const char *volume_name(const struct volume *v);
 struct log *volume_log(struct volume *v);
 /* Records may be missing from the index, accounts too: damage was found in the log, now or when the index was made.

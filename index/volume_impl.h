@@ -41,6 +41,8 @@ struct volume {
 	struct told          told[TOLD_MAX];    /* findings told, the latest */
 	size_t               told_count;
 
+	struct volume_start  start;     /* of the index, until the writer runs */
+
 	struct db           *db;        /* the writer's connection */
 	struct apply         apply;
 	struct resolver      resolver;
@@ -100,6 +102,11 @@ MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last, 
 /* Recompute counters; drop what belongs to no account or mailbox; rename the older of two mailboxes of one name. Dropped
  * and renamed mailboxes are reported. A name whose parent does not exist is left as it is: LIST shows such parents. */
 MUST_USE enum rc index_tidy(struct volume *v, struct db *db, struct err *e);
+
+/* ---- inboxes.c ---- */
+
+/* Of a damaged volume: make an INBOX for each account that lost its own. The writer runs, nothing is served yet. */
+void inboxes_mend(struct volume *v);
 
 /* ---- volume_writer.c ---- */
 

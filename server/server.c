@@ -309,14 +309,19 @@ static void
 log_opened(const char *name, struct volume *v, uint64_t ms)
 {
 	struct log_stats stats = { 0 };
+	struct volume_start start;
 	struct logline l;
 
 	log_get_stats(volume_log(v), &stats);
+	volume_get_start(v, &start);
 	log_begin(&l, LOGLEVEL_INFO, "volume.opened");
 	log_cstr(&l, "volume", name);
 	log_u64(&l, "epoch", log_epoch(volume_log(v)));
 	log_u64(&l, "segments", stats.segments);
 	log_u64(&l, "log_bytes", stats.bytes);
+	log_cstr(&l, "stop", start.clean ? "clean" : "unclean");
+	log_cstr(&l, "index", start.rebuilt ? "rebuilt" : "kept");
+	log_u64(&l, "replayed", start.replayed);
 	log_cstr(&l, "damaged", volume_is_damaged(v) ? "yes" : "no");
 	log_u64(&l, "ms", ms);
 	log_end(&l);

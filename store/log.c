@@ -70,6 +70,7 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 
 		if (seg->state != SEGMENT_OPEN)
 			continue;
+		log->was_open = log->was_open || ours == NULL;
 		if (LSN_EPOCH(synced) != seg->id.epoch)
 			synced = 0;
 		if (log->mode == LOG_WRITE)
@@ -354,6 +355,7 @@ log_get_stats(struct log *log, struct log_stats *out)
 				  : log->root.segments[i].len;
 	out->appends = log->appends;
 	out->syncs = log->syncs;
+	out->clean = !log->was_open;
 	pthread_mutex_unlock(&log->lock);
 }
 

@@ -173,6 +173,7 @@ struct log_stats {
 	uint64_t bytes;                 /* of frames, in all segments */
 	uint64_t bodies;                /* out-of-line objects */
 	uint64_t appends, syncs;        /* since open */
+	bool     clean;                 /* the owner before closed the log: no segment was left open */
 };
 void log_get_stats(struct log *log, struct log_stats *out);
 

@@ -27,6 +27,7 @@ struct log {
 	uint64_t            tail;           /* of the open segment: written so far */
 	log_lsn             last_lsn;       /* written */
 	bool                dead;
+	bool                was_open;       /* the root named an open segment when the log was opened: see log_stats */
 	uint64_t            appends, syncs;
 
 	/* The writer's thread alone. */

@@ -148,7 +148,7 @@ def test_a_start_is_silent_but_for_facts(server):
     assert not [x for x in server.log().splitlines() if "level=warn" in x and "server.root" not in x
                 and "server.files" not in x]
     line, = logged(server, "volume.opened")
-    assert re.search(r" volume=v1 epoch=[0-9]+ segments=[0-9]+ log_bytes=[0-9]+ damaged=no ms=[0-9]+$", line), line
+    assert re.search(r" volume=v1 epoch=[0-9]+ segments=[0-9]+ log_bytes=[0-9]+ stop=clean index=(kept|rebuilt) replayed=[0-9]+ damaged=no ms=[0-9]+$", line), line
 
 
 def test_requests_are_logged_with_their_object(server):

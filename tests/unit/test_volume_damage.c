@@ -339,6 +339,16 @@ damage(void)
 	return st.damage;
 }
 
+static account_id
+find_account(const char *name)
+{
+	struct account_info a;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_find_account(fx_v, slice_str(name), &fx_arena, &a, &e), RC_OK);
+	return a.id;
+}
+
 enum loss { LOSE, SHORTEN, SPOIL };
 
 /* The segment's file is taken away, cut, or spoilt; and put back. */
@@ -458,12 +468,55 @@ test_reindex_of_damage(void **state)
 	fx_open();
 }
 
+/* The account is known by a later record than the one that made its mailboxes: it gets an INBOX at the start, once. */
+static void
+test_lost_inbox(void **state)
+{
+	account_id anna = fx_account("anna"), ben = fx_account("ben");
+	mailbox_id bens = fx_box(ben, "INBOX"), made;
+	struct volume_start start;
+	struct frame_info f;
+	struct change *c;
+	size_t count;
+	struct slice *subscribed;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	(void)fx_account("cara");
+	f = last_frame();
+	c = fx_change(CHANGE_ACCOUNT_QUOTA);
+	c->u.account.id = anna;
+	assert_int_equal(fx_run(c), RC_OK);
+	c = fx_change(CHANGE_ACCOUNT_QUOTA);
+	c->u.account.id = find_account("cara");
+	assert_int_equal(fx_run(c), RC_OK);
+	crash();
+	fx_open();
+	volume_get_start(fx_v, &start);
+	assert_true(!start.clean && !start.rebuilt);
+	volume_close(&fx_v);
+	spoil(&f, FLIP_BODY);
+	remove_index();
+	fx_open();
+	volume_get_start(fx_v, &start);
+	assert_true(start.clean && start.rebuilt && start.replayed > 0);
+	made = fx_box(find_account("cara"), "INBOX");
+	assert_int_equal(fx_append(made, SLICE(TEST_MAIL), 0, ""), 1);
+	assert_int_equal(volume_list_subscriptions(fx_v, find_account("cara"), &fx_arena, &subscribed, &count, &e), RC_OK);
+	assert_int_equal(count, 1);
+	assert_int_equal(fx_box(ben, "INBOX"), bens);
+	fx_reopen();
+	assert_int_equal(fx_box(find_account("cara"), "INBOX"), made);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_last_frame),
 		cmocka_unit_test(test_damage_is_known),
+		cmocka_unit_test_setup_teardown(test_lost_inbox, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_reindex_of_damage, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_index, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_orphan_body_goes, fx_setup, fx_teardown),
