@@ -26,6 +26,17 @@ struct admin_output {
 	void (*error)(void *arg, struct slice text);
 	/* Progress of long work: a bar on a terminal, plain lines in a pipe; may be NULL. */
 	void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
+	/* Bytes of a result that is no text, as they are; may be NULL: then such a verb is refused. False: stop. */
+	bool (*data)(void *arg, struct slice bytes);
+};
+
+/* Bytes that a verb takes from its caller. Both sides use it: in the daemon it is the control socket, elsewhere what
+ * makes the bytes. */
+struct admin_input {
+	void *arg;
+	/* The next bytes: at least one and at most `size`; *got is 0 at their end. Blocks. Not RC_OK: there are no more,
+	 * and they are incomplete. */
+	enum rc (*read)(void *arg, uint8_t *to, size_t size, size_t *got, struct err *e);
 };
 
 struct admin {
@@ -34,6 +45,7 @@ struct admin {
 	bool                  online;           /* inside the daemon */
 	uint64_t              started_ms;       /* online: clock_mono_ms() when the daemon started; 0: not told */
 	const struct admin_output *out;
+	const struct admin_input  *input;       /* may be NULL: then a verb that takes bytes is refused */
 };
 
 /* argv: the verb's words. Options stand anywhere behind the verb, "--" ends them. */

@@ -1,7 +1,7 @@
 /* control - the unix socket by which restantectl reaches the running daemon. See control.h.
  *
  * Blocking threads, as requests are few and their work blocks. Closing shuts the sockets of requests under way down, so
- * that their output fails and they end; a request that does not look at that is waited for.
+ * that their output and input fail and they end; a request that does not look at that is waited for.
  */
 #define _GNU_SOURCE
 #include "server/control.h"
@@ -23,6 +23,13 @@
 #define REQUEST_TIMEOUT_S 30
 #define LINE_OUT_MAX      (16u << 20)
 #define REQUEST_INVALID   2             /* exit status: usage */
+#define PIECE_LINE_MAX    24u           /* "data 65536" */
+
+enum input_state {
+	INPUT_UNASKED,
+	INPUT_ASKED,
+	INPUT_ENDED,
+};
 
 struct control_call {
 	struct control_call *next;
@@ -31,6 +38,10 @@ struct control_call {
 	bool                 gone;      /* nobody reads any more */
 	pthread_t            thread;
 	bool                 done;      /* under the control's lock: to be joined */
+	enum input_state     input;
+	size_t               piece;     /* bytes of the piece that were not handed on yet */
+	size_t               at, len;   /* of `in`: where unread bytes begin and end */
+	char                 in[CONTROL_LINE_MAX];
 };
 
 struct control {
@@ -160,6 +171,35 @@ call_exit(struct control_call *call, int status)
 	(void)call_line(call, "exit", slice_str(text));
 }
 
+/* ---- bytes of the result ---- */
+
+/* Bulk data goes at the other end's pace: an export into a slow pipe is not given up. */
+static void
+call_be_patient(struct control_call *call)
+{
+	static const struct timeval never = { 0, 0 };
+
+	(void)setsockopt(call->fd, SOL_SOCKET, SO_RCVTIMEO, &never, sizeof never);
+	(void)setsockopt(call->fd, SOL_SOCKET, SO_SNDTIMEO, &never, sizeof never);
+}
+
+bool
+control_data(struct control_call *call, struct slice bytes)
+{
+	char line[PIECE_LINE_MAX];
+
+	call_be_patient(call);
+	while (!call->gone && bytes.len > 0) {
+		struct slice piece = slice_sub(bytes, 0, CONTROL_DATA_MAX);
+
+		snprintf(line, sizeof line, "data %zu\n", piece.len);
+		if (!call_send(call, slice_str(line)) || !call_send(call, piece))
+			return false;
+		bytes = slice_sub(bytes, piece.len, bytes.len);
+	}
+	return !call->gone;
+}
+
 /* ---- requests ---- */
 
 /* Only the daemon's own user and root. The socket's mode says the same, but not on every system. */
@@ -183,29 +223,108 @@ peer_allowed(int fd)
 	return uid == 0 || uid == geteuid();
 }
 
-/* One line without its LF into `line` of CONTROL_LINE_MAX + 1 bytes. */
+/* More bytes behind those of `in`, which moves to its front first. False: there is no room, or nobody to send any. */
 static bool
-read_line(int fd, char *line)
+call_fill(struct control_call *call)
 {
-	size_t len = 0;
+	ssize_t n;
 
-	while (len < CONTROL_LINE_MAX) {
-		ssize_t n = recv(fd, line + len, CONTROL_LINE_MAX - len, 0);
-		char *end;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		end = memchr(line + len, '\n', (size_t)n);
-		len += (size_t)n;
-		if (end != NULL) {
-			*end = '\0';
-			return memchr(line, '\0', (size_t)(end - line)) == NULL;
-		}
-	}
-	return false;
+	memmove(call->in, call->in + call->at, call->len - call->at);
+	call->len -= call->at;
+	call->at = 0;
+	if (call->len == sizeof call->in)
+		return false;
+	do
+		n = recv(call->fd, call->in + call->len, sizeof call->in - call->len, 0);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return false;
+	call->len += (size_t)n;
+	return true;
 }
+
+/* One line without its LF and with a NUL into `line` of `size` bytes. What came behind it stays in `in`. */
+static bool
+call_line_in(struct control_call *call, char *line, size_t size)
+{
+	size_t seen = 0, n;
+
+	for (;;) {
+		const char *from = call->in + call->at;
+		const char *end = memchr(from + seen, '\n', call->len - call->at - seen);
+
+		if (end != NULL) {
+			n = (size_t)(end - from);
+			break;
+		}
+		seen = call->len - call->at;
+		if (seen >= size || !call_fill(call))
+			return false;
+	}
+	if (n >= size || memchr(call->in + call->at, '\0', n) != NULL)
+		return false;
+	memcpy(line, call->in + call->at, n);
+	line[n] = '\0';
+	call->at += n + 1;
+	return true;
+}
+
+/* ---- what the caller sends ---- */
+
+/* The line before a piece, or behind the last. */
+static enum rc
+call_piece(struct control_call *call, struct err *e)
+{
+	char line[PIECE_LINE_MAX];
+	uint64_t n;
+
+	if (!call_line_in(call, line, sizeof line))
+		return err_set(e, RC_CANCELLED, "restantectl has gone away");
+	if (strcmp(line, "end") == 0) {
+		call->input = INPUT_ENDED;
+		return RC_OK;
+	}
+	if (strcmp(line, "abort") == 0)
+		return err_set(e, RC_CANCELLED, "restantectl gave up");
+	if (strncmp(line, "data ", 5) != 0 || !slice_to_u64(slice_str(line + 5), CONTROL_DATA_MAX, &n) || n == 0)
+		return err_set(e, RC_SYNTAX, "restantectl sent what restanted does not understand");
+	call->piece = (size_t)n;
+	return RC_OK;
+}
+
+enum rc
+control_read(struct control_call *call, uint8_t *to, size_t size, size_t *got, struct err *e)
+{
+	size_t have;
+
+	*got = 0;
+	if (call->input == INPUT_UNASKED) {
+		call_be_patient(call);
+		call->input = INPUT_ASKED;
+		if (!call_send(call, SLICE("input\n")))
+			return err_set(e, RC_CANCELLED, "restantectl has gone away");
+	}
+	if (call->input == INPUT_ASKED && call->piece == 0) {
+		enum rc rc = call_piece(call, e);
+
+		if (rc != RC_OK)
+			return rc;
+	}
+	if (call->input == INPUT_ENDED)
+		return RC_OK;
+	if (call->at == call->len && !call_fill(call))
+		return err_set(e, RC_CANCELLED, "restantectl has gone away");
+	have = call->len - call->at;
+	have = have < call->piece ? have : call->piece;
+	have = have < size ? have : size;
+	memcpy(to, call->in + call->at, have);
+	call->at += have;
+	call->piece -= have;
+	*got = have;
+	return RC_OK;
+}
+
+/* ---- serving ---- */
 
 static bool
 is_group(const char *word)
@@ -250,10 +369,10 @@ static void
 call_serve(struct control_call *call)
 {
 	const char *argv[CONTROL_WORDS_MAX + 1];
-	char *line = malloc(CONTROL_LINE_MAX + 1);
+	char *line = malloc(CONTROL_LINE_MAX);
 	int argc, status;
 
-	if (line == NULL || !read_line(call->fd, line)) {
+	if (line == NULL || !call_line_in(call, line, CONTROL_LINE_MAX)) {
 		free(line);
 		return;
 	}

@@ -218,11 +218,24 @@ admin_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 	(void)control_progress(arg, what, done, total);
 }
 
+static bool
+admin_data(void *arg, struct slice bytes)
+{
+	return control_data(arg, bytes);
+}
+
+static enum rc
+admin_read(void *arg, uint8_t *to, size_t size, size_t *got, struct err *e)
+{
+	return control_read(arg, to, size, got, e);
+}
+
 static int
 on_request(void *arg, struct control_call *call, int argc, const char *const *argv)
 {
-	struct admin_output out = { call, admin_line, admin_error, admin_progress };
-	struct admin ad = { .online = true, .started_ms = shared.started_ms, .out = &out };
+	struct admin_output out = { call, admin_line, admin_error, admin_progress, admin_data };
+	struct admin_input input = { call, admin_read };
+	struct admin ad = { .online = true, .started_ms = shared.started_ms, .out = &out, .input = &input };
 
 	ad.volumes = server_volumes(arg, &ad.volume_count);
 	return (int)admin_run(&ad, argc, argv);

@@ -64,8 +64,10 @@ int  ctl_connect(const char *path);
 long ctl_peer_pid(int fd);
 /* The request as one line with its LF. */
 bool ctl_encode(int argc, const char *const *argv, struct buf *out);
-/* Send the request, pass the answer on to `out`. Closes fd. */
-enum admin_exit ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output *out);
+/* Send the request, pass the answer on to `out`, and what `input` gives (may be NULL) when the verb asks for it. Closes
+ * fd. */
+enum admin_exit ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output *out,
+                           const struct admin_input *input);
 
 /* ---- ctl_progress.c ---- */
 

@@ -1,4 +1,8 @@
-/* ctl_remote - a verb run by the daemon. See server/control.h for the lines. */
+/* ctl_remote - a verb run by the daemon. See server/control.h for the lines.
+ *
+ * While there is something to send, both directions are waited for at once and nothing blocks: the daemon may answer at
+ * length before it takes more. At most one piece is held for sending, and of the answer one line or what one read gave.
+ */
 #define _GNU_SOURCE
 #include "tools/ctl.h"
 
@@ -13,6 +17,8 @@
 #define REQUEST_MAX     65536u
 #define NOT_UNDERSTOOD  "restanted answered in a way that this restantectl does not understand"
 #define PATIENCE_MS     10000           /* of silence until we say whom we wait for */
+#define PIECE_MAX       65536u          /* bytes sent at once */
+#define PIECE_HEAD_MAX  24u             /* of the line before them */
 
 int
 ctl_connect(const char *path)
@@ -98,7 +104,12 @@ send_all(int fd, struct slice bytes)
 struct answer {
 	int                        fd;
 	const struct admin_output *out;
+	const struct admin_input  *input;
 	struct buf                 have;
+	size_t                     data;        /* bytes of a piece that are still to come */
+	bool                       sending;     /* the verb asked for `input`, and its end is not sent yet */
+	bool                       last;        /* what stands in `give` is the end */
+	struct buf                 give;        /* to be sent */
 	bool                       done;        /* exit line read, or nobody reads us */
 	enum admin_exit            status;
 };
@@ -140,6 +151,11 @@ take_line(struct answer *a, struct slice line)
 		a->out->error(a->out->arg, rest);
 	} else if (slice_eq(kind, SLICE("progress"))) {
 		take_progress(a, rest);
+	} else if (slice_eq(kind, SLICE("data")) && a->out->data != NULL &&
+	    slice_to_u64(rest, PIECE_MAX, &status)) {
+		a->data = (size_t)status;
+	} else if (slice_eq(line, SLICE("input")) && a->input != NULL) {
+		a->sending = true;
 	} else if (slice_eq(kind, SLICE("exit")) && slice_to_u64(rest, ADMIN_DAMAGE, &status)) {
 		a->status = (enum admin_exit)status;
 		a->done = true;
@@ -149,7 +165,19 @@ take_line(struct answer *a, struct slice line)
 	return true;
 }
 
-/* All whole lines that are there. */
+/* Bytes of the piece that are there; how many. */
+static size_t
+take_data(struct answer *a, struct slice have)
+{
+	struct slice part = slice_sub(have, 0, a->data);
+
+	a->data -= part.len;
+	if (part.len > 0)
+		a->done = !a->out->data(a->out->arg, part);
+	return part.len;
+}
+
+/* All whole lines that are there, and pieces as far as they are. */
 static bool
 take_lines(struct answer *a)
 {
@@ -157,7 +185,13 @@ take_lines(struct answer *a)
 
 	while (!a->done) {
 		struct slice left = slice_sub(buf_slice(&a->have), used, a->have.len);
-		size_t end = slice_find_byte(left, '\n');
+		size_t end;
+
+		if (a->data > 0 && left.len > 0) {
+			used += take_data(a, left);
+			continue;
+		}
+		end = slice_find_byte(left, '\n');
 
 		if (end == left.len)
 			break;
@@ -183,6 +217,67 @@ wait_for_bytes(const struct answer *a, bool *told)
 	complain(a, text);
 }
 
+/* ---- what the verb takes ---- */
+
+/* The next piece into `give`. */
+static void
+next_piece(struct answer *a)
+{
+	uint8_t bytes[PIECE_MAX];
+	struct err e = ERR_INIT;
+	size_t n = 0;
+	enum rc rc = a->input->read(a->input->arg, bytes, sizeof bytes, &n, &e);
+
+	buf_reset(&a->give);
+	a->last = rc != RC_OK || n == 0;
+	if (rc != RC_OK) {
+		complain(a, e.text[0] != '\0' ? e.text : rc_name(rc));
+		buf_append_str(&a->give, "abort\n");
+	} else if (n == 0) {
+		buf_append_str(&a->give, "end\n");
+	} else {
+		buf_printf(&a->give, "data %zu\n", n);
+		buf_append(&a->give, bytes, n);
+	}
+}
+
+/* As much as the socket takes now. A daemon that reads no more has an answer under way that says why. */
+static void
+send_some(struct answer *a)
+{
+	ssize_t n = send(a->fd, a->give.ptr, a->give.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n > 0) {
+		buf_consume(&a->give, (size_t)n);
+		a->sending = !(a->last && a->give.len == 0);
+	} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		a->sending = false;
+	}
+}
+
+/* Wait until something can be read, sending meanwhile. */
+static void
+exchange(struct answer *a)
+{
+	while (a->sending) {
+		struct pollfd p = { a->fd, POLLIN | POLLOUT, 0 };
+
+		if (a->give.len == 0)
+			next_piece(a);
+		if (a->give.failed) {
+			complain(a, "no memory");
+			a->sending = false;
+			return;
+		}
+		if (poll(&p, 1, -1) < 0)
+			continue;
+		if ((p.revents & POLLOUT) != 0)
+			send_some(a);
+		if ((p.revents & ~POLLOUT) != 0)
+			return;
+	}
+}
+
 static void
 read_answer(struct answer *a)
 {
@@ -196,6 +291,7 @@ read_answer(struct answer *a)
 			complain(a, "restanted sent a line that is too long");
 			return;
 		}
+		exchange(a);
 		wait_for_bytes(a, &told);
 		n = recv(a->fd, to, 65536, 0);
 		if (n < 0 && errno == EINTR)
@@ -213,13 +309,15 @@ read_answer(struct answer *a)
 }
 
 enum admin_exit
-ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output *out)
+ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output *out,
+    const struct admin_input *input)
 {
-	struct answer a = { .fd = fd, .out = out, .status = ADMIN_FAILED };
+	struct answer a = { .fd = fd, .out = out, .input = input, .status = ADMIN_FAILED };
 	struct buf request;
 
 	buf_init(&request, REQUEST_MAX);
 	buf_init(&a.have, ANSWER_LINE_MAX + 65536);
+	buf_init(&a.give, PIECE_MAX + PIECE_HEAD_MAX);
 	if (!ctl_encode(argc, argv, &request))
 		complain(&a, "the request is too long");
 	else if (!send_all(fd, buf_slice(&request)))
@@ -229,6 +327,7 @@ ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output 
 	secret_wipe_buf(&request);
 	buf_fini(&request);
 	buf_fini(&a.have);
+	buf_fini(&a.give);
 	close(fd);
 	return a.status;
 }

@@ -195,7 +195,9 @@ enum admin_exit
 ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 {
 	struct output o = { .ctl = ctl };
-	const struct admin_output out = { &o, print_line, print_error, print_progress };
+	const struct admin_output out = {
+		.arg = &o, .line = print_line, .error = print_error, .progress = print_progress
+	};
 	struct err e = ERR_INIT;
 	enum admin_exit status = ADMIN_FAILED;
 	enum place place = PLACE_HERE;
@@ -216,7 +218,7 @@ ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 		}
 	}
 	if (place == PLACE_DAEMON)
-		status = ctl_remote(fd, argc, argv, &out);
+		status = ctl_remote(fd, argc, argv, &out, NULL);
 	else if (place == PLACE_HERE)
 		status = run_here(ctl, argc, argv, &out);
 	ctl_progress_clear(&o.progress);

@@ -42,7 +42,7 @@ take_error(void *arg, struct slice text)
 static enum admin_exit
 run_words(bool online, const char *command)
 {
-	static const struct admin_output out = { NULL, take_line, take_error, NULL };
+	static const struct admin_output out = { NULL, take_line, take_error, NULL, NULL };
 	struct admin ad = { .volumes = volumes, .volume_count = 2, .online = online, .started_ms = 1, .out = &out };
 	const char *argv[ARGV_MAX];
 	char words[1024];

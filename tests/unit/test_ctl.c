@@ -153,7 +153,7 @@ serve(void *arg)
 static enum admin_exit
 ask(const char *answer, size_t cut)
 {
-	static const struct admin_output out = { NULL, hear_line, hear_error, hear_progress };
+	static const struct admin_output out = { NULL, hear_line, hear_error, hear_progress, NULL };
 	static const char *const argv[] = { "status", "--json" };
 	struct daemon d = { .answer = answer, .cut = cut };
 	enum admin_exit status;
@@ -164,7 +164,7 @@ ask(const char *answer, size_t cut)
 	d.fd = fds[1];
 	buf_reset(&heard);
 	assert_int_equal(pthread_create(&thread, NULL, serve, &d), 0);
-	status = ctl_remote(fds[0], 2, argv, &out);
+	status = ctl_remote(fds[0], 2, argv, &out, NULL);
 	pthread_join(thread, NULL);
 	assert_string_equal(d.request, "status --json\n");
 	return status;
