@@ -26,6 +26,7 @@
 #include <sys/uio.h>
 
 #define VOLUME_ID_LEN   16
+#define LOG_FORMAT      1               /* major version: others are refused; stands in the head and in every segment */
 #define SEGMENT_KEY_LEN 16
 #define TAKEOVERS_MAX   1024
 

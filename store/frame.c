@@ -5,6 +5,9 @@
 #include "lib/siphash.h"
 
 #define SEGMENT_MAGIC "RSTSEG1\n"
+#define MAGIC_DIGIT   6         /* where the version stands in it */
+
+_Static_assert(LOG_FORMAT == 1, "the magic names it");
 
 static const uint8_t no_key[SIPHASH_KEY_LEN];
 
@@ -18,6 +21,18 @@ segment_hdr_encode(const struct segment_hdr *h, uint8_t out[SEGMENT_HDR_LEN])
 	memcpy(out + 24, h->volume_id, VOLUME_ID_LEN);
 	memcpy(out + 40, h->key, SEGMENT_KEY_LEN);
 	put_le64(out + 56, siphash(no_key, out, 56));
+}
+
+uint32_t
+segment_hdr_version(struct slice in)
+{
+	uint8_t digit;
+
+	if (in.len < SEGMENT_HDR_LEN || memcmp(in.ptr, SEGMENT_MAGIC, MAGIC_DIGIT) != 0 ||
+	    get_le64(in.ptr + 56) != siphash(no_key, in.ptr, 56))
+		return 0;
+	digit = in.ptr[MAGIC_DIGIT];
+	return digit >= '1' && digit <= '9' ? digit - '0' : 0;
 }
 
 bool

@@ -23,6 +23,9 @@ struct segment_hdr {
 };
 
 void segment_hdr_encode(const struct segment_hdr *h, uint8_t out[SEGMENT_HDR_LEN]);
+/* The major version of the log's format that the header tells of, which it does in this place and with this sum in every
+ * version. 0: the header does not hold. */
+uint32_t segment_hdr_version(struct slice in);
 bool segment_hdr_decode(struct slice in, struct segment_hdr *out);
 
 struct frame_hdr {

@@ -108,6 +108,22 @@ head_encode(const struct root *r, uint64_t generation, struct buf *out, struct e
 	return RC_OK;
 }
 
+/* A slot whose sum holds, of this format or a newer one: these fields stay where they are. 0: it does not hold. */
+static uint32_t
+slot_version(struct slice slot)
+{
+	const size_t name = sizeof HEAD_MAGIC - 2;
+	uint32_t len;
+
+	if (slot.len < HEAD_FIXED + SUM_BYTES || memcmp(slot.ptr, HEAD_MAGIC, name) != 0)
+		return 0;
+	len = get_le32(slot.ptr + 8);
+	if (len > slot.len || len < HEAD_FIXED + SUM_BYTES ||
+	    get_le64(slot.ptr + len - SUM_BYTES) != siphash(no_key, slot.ptr, len - SUM_BYTES))
+		return 0;
+	return slot.ptr[name] >= '1' && slot.ptr[name] <= '9' ? slot.ptr[name] - (uint32_t)'0' : 0;
+}
+
 static bool
 slot_is_good(struct slice slot)
 {
@@ -130,6 +146,10 @@ head_decode(struct slice slot, struct root *r, uint64_t *generation, struct err 
 {
 	const uint8_t *p = slot.ptr;
 
+	if (slot_version(slot) > LOG_FORMAT)
+		return err_set(e, RC_DENIED,
+		    "the volume is of format %u, of a newer version of Restante; this one reads format %u",
+		    slot_version(slot), LOG_FORMAT);
 	if (!slot_is_good(slot))
 		return err_set(e, RC_CORRUPT, "a slot of the head does not hold");
 	memset(r, 0, sizeof *r);
@@ -194,6 +214,12 @@ head_read(int fd, struct root *r, uint64_t *generation, unsigned *bad_slots, str
 		rc = read_slot(fd, slot, bytes, &len, e);
 		if (rc == RC_OK)
 			rc = head_decode(slice_of(bytes, len), &found, &gen, e);
+		if (rc == RC_DENIED) {
+			if (any)
+				root_fini(r);
+			free(bytes);
+			return rc;
+		}
 		if (rc !=
 		    RC_OK) { /* an unreadable sector is as bad as a wrong sum: the other slot decides */
 			++*bad_slots;

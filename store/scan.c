@@ -85,6 +85,13 @@ scan_init(
 		scan_fini(s);
 		return rc;
 	}
+	if (segment_hdr_version(got) > LOG_FORMAT) {
+		rc = err_set(e, RC_DENIED,
+		    "segment s-%llu-%u is of format %u, written by a newer version of Restante; this one reads format %u",
+		    (unsigned long long)seg->id.seq, seg->id.epoch, segment_hdr_version(got), LOG_FORMAT);
+		scan_fini(s);
+		return rc;
+	}
 	s->header_bad = !segment_hdr_decode(got, &hdr) || hdr.seq != seg->id.seq ||
 			hdr.epoch != seg->id.epoch ||
 			memcmp(hdr.key, seg->key, SEGMENT_KEY_LEN) != 0;
