@@ -45,7 +45,7 @@ ask_index(struct suspects *s)
 	return true;
 }
 
-/* A body is made before its record: no earlier epoch can name it. */
+/* A body is made before its record: no segment of an earlier epoch can name it. */
 static enum rc
 see_record(void *arg, const struct frame_info *f, const struct record *r,
            const struct log_addr *addr, struct err *e)
@@ -104,7 +104,7 @@ orphans_drop(struct volume *v)
 	if (v->apply.meta.damaged || atomic_load(&v->damage) > 0)
 		return;
 	if (log_list_bodies(v->log, &s.ids, &s.count, &e) == RC_OK && ask_index(&s) && s.count > 0) {
-		rp.after = LSN_MAKE(s.oldest, 0);
+		rp.made_since = s.oldest;
 		rc = log_replay(v->log, &rp, false, &rep, &e);
 		if (rc == RC_CANCELLED)
 			tell(&s);

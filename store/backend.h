@@ -12,10 +12,10 @@
  * The "sim" of SCALEOUT section 10 is no table beside `file`, but a simulated disk under it (store/fs.h): so the head's
  * slots, the syncs of directories and the reservation are themselves under test.
  *
- * Threads: read, body_* and body_count may be called from any thread; all else by one thread at a time (the writer's).
+ * Threads: read, body_*, segment_put, reap and room may be called from any thread; all else by one thread at a time (the
+ * writer's).
  *
- * Not here yet, as nothing uses it: root_cas and reap (compaction), lease and watch (a remote backend). They add
- * entries and change no caller.
+ * Not here yet, as nothing uses it: lease and watch (a remote backend). They add entries and change no caller.
  */
 #ifndef RESTANTE_STORE_BACKEND_H
 #define RESTANTE_STORE_BACKEND_H
@@ -33,7 +33,11 @@
 enum segment_state {
 	SEGMENT_OPEN = 1,       /* its epoch may append; after a crash its end is unknown */
 	SEGMENT_SEALED = 2,
+	SEGMENT_COMPACTED = 3,  /* sealed; made by compaction out of others: its frames have gaps between their LSNs and may
+	                         * be of several epochs */
 };
+
+#define ROOT_COPY 1u            /* flag: this volume is a copy of another one, see restante-log(5) */
 
 /* What the root says of a segment. */
 struct root_segment {
@@ -56,11 +60,36 @@ struct root {
 	uint32_t  takeover_count;
 	struct root_segment *segments;  /* in LSN order; heap */
 	uint32_t  segment_count;
+	uint32_t  flags;                /* ROOT_COPY */
+	uint64_t  compactions;          /* seq of the latest compacted segment that was listed; 0: none ever was */
+	uint64_t  compacted_us;         /* when that was */
+	struct seg_id *dropped;         /* pieces that count no more and are still on disk; heap */
+	uint32_t  dropped_count;
 	unsigned  bad_slots;            /* not stored: how many copies of the root did not hold when it was read */
 };
 
 void root_fini(struct root *r);
+static inline bool
+seg_id_same(const struct seg_id *a, const struct seg_id *b)
+{
+	return a->seq == b->seq && a->epoch == b->epoch && a->kind == b->kind;
+}
 MUST_USE enum rc root_copy(struct root *dst, const struct root *src, struct err *e);  /* dst: fini'd or all zero */
+
+/* A change of the root by compaction: all of it or none. */
+struct root_change {
+	const struct root_segment *add; /* takes the place of the dropped segments; NULL: none does */
+	const struct seg_id *drop;      /* segments (neighbours in the list) and bodies that are only dropped from now on */
+	uint32_t             drop_count;
+	const struct seg_id *forget;    /* of the dropped ones: reaped */
+	uint32_t             forget_count;
+	log_lsn              floor;     /* the root's is raised to it */
+	uint64_t             time_us;   /* of `add`'s listing */
+	bool                 clear_copy;        /* ROOT_COPY goes */
+};
+
+/* Make r as the change makes it. RC_BUSY: it is not as the change expects it. */
+MUST_USE enum rc root_apply(struct root *r, const struct root_change *c, struct err *e);
 
 struct backend_caps {
 	uint32_t max_append;            /* bytes of one frame with its header */
@@ -140,6 +169,17 @@ struct backend_ops {
 	enum rc (*body_finish)(struct backend_body **body, struct log_addr *addr, struct err *e);
 	void (*body_abort)(struct backend_body **body);
 	uint64_t (*body_count)(struct backend *b);
+	/* A compacted segment with these first bytes, to be written with body_write, ended with body_finish or body_abort:
+	 * durable then, and listed nowhere until root_change names it. Any thread. */
+	enum rc (*segment_put)(struct backend *b, const struct seg_id *id, struct slice header, struct backend_body **out,
+	                       struct err *e);
+	/* APPEND_REFUSED: the root is not as the change expects it, or the head has no room; nothing changed. APPEND_DEAD:
+	 * the old root or the new one counts. */
+	enum append_outcome (*root_change)(struct backend *b, const struct root_change *c, struct err *e);
+	/* Delete pieces that root() shows as dropped; what is gone already is none the worse. Durable. Any thread. */
+	enum rc (*reap)(struct backend *b, const struct seg_id *ids, uint32_t count, struct err *e);
+	/* Bytes that may be written before the disk is full, the reserve not counted. False: not known. */
+	bool (*room)(struct backend *b, uint64_t *bytes);
 	/* Every body there is, in any order; heap. */
 	enum rc (*body_list)(struct backend *b, struct seg_id **ids, size_t *count, struct err *e);
 	enum rc (*body_remove)(struct backend *b, const struct seg_id *id, struct err *e);

@@ -9,12 +9,8 @@
 #include "store/piece.h"
 #include "store/space.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 struct backend_body {
 	struct file_backend *b;
@@ -24,28 +20,37 @@ struct backend_body {
 };
 
 enum rc
-file_body_begin(struct backend *base, struct backend_body **out, struct err *e)
+file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend_body **out, struct err *e)
 {
-	struct file_backend *b = file_backend_of(base);
 	struct backend_body *body = calloc(1, sizeof *body);
 
 	*out = NULL;
 	if (body == NULL)
 		return err_nomem(e);
 	body->b = b;
-	pthread_mutex_lock(&b->lock);
-	body->id = (struct seg_id){ ++b->body_next, b->body_epoch, SEG_BODY };
-	pthread_mutex_unlock(&b->lock);
-	body->fd = piece_create(b->logfd, &body->id);
+	body->id = *id;
+	body->fd = piece_create(b->logfd, id);
 	if (body->fd < 0) {
-		enum rc rc = err_os(e, errno, "make body %u-%llu", body->id.epoch,
-		    (unsigned long long)body->id.seq);
+		enum rc rc = err_os(e, errno, "make piece %llu-%u", (unsigned long long)id->seq, id->epoch);
 
 		free(body);
 		return rc;
 	}
 	*out = body;
 	return RC_OK;
+}
+
+enum rc
+file_body_begin(struct backend *base, struct backend_body **out, struct err *e)
+{
+	struct file_backend *b = file_backend_of(base);
+	struct seg_id id = { 0, 0, SEG_BODY };
+
+	pthread_mutex_lock(&b->lock);
+	id.seq = ++b->body_next;
+	id.epoch = b->body_epoch;
+	pthread_mutex_unlock(&b->lock);
+	return file_piece_begin(b, &id, out, e);
 }
 
 enum rc
@@ -105,110 +110,32 @@ file_body_finish(struct backend_body **bodyp, struct log_addr *addr, struct err 
 	return RC_OK;
 }
 
-/* b-EPOCH-N.blob, written as piece_name writes it. */
-static bool
-parse_body_name(const char *name, struct seg_id *id)
-{
-	char again[PIECE_NAME_LEN];
-	unsigned long long n;
-	unsigned epoch;
-
-	if (sscanf(name, "b-%9u-%19llu.", &epoch, &n) != 2)
-		return false;
-	*id = (struct seg_id){ n, epoch, SEG_BODY };
-	piece_name(id, again);
-	return strcmp(name, again) == 0;
-}
-
-/* Calls back for each body until that fails. */
-static enum rc
-each_body(struct file_backend *b, bool (*body)(void *arg, const struct seg_id *id), void *arg,
-    struct err *e)
-{
-	int fd = openat(b->logfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *d;
-	enum rc rc = RC_OK;
-	struct seg_id id;
-
-	if (dir == NULL) {
-		rc = err_os(e, errno, "list the log's directory");
-		if (fd >= 0)
-			close(fd);
-		return rc;
-	}
-	while (rc == RC_OK && (errno = 0, d = readdir(dir)) != NULL)
-		if (parse_body_name(d->d_name, &id) && !body(arg, &id))
-			rc = err_nomem(e);
-	if (rc == RC_OK && errno != 0)
-		rc = err_os(e, errno, "list the log's directory");
-	closedir(dir);
-	return rc;
-}
-
-static bool
-count_body(void *arg, const struct seg_id *id)
-{
-	(void)id;
-	++*(uint64_t *)arg;
-	return true;
-}
-
 uint64_t
 file_body_count(struct backend *base)
 {
-	uint64_t count = 0;
+	struct seg_id *ids;
+	size_t count;
 	struct err e;
 
-	return each_body(file_backend_of(base), count_body, &count, &e) == RC_OK ? count : 0;
-}
-
-struct body_ids {
-	struct seg_id *ids;
-	size_t         count, cap;
-};
-
-static bool
-keep_body(void *arg, const struct seg_id *id)
-{
-	struct body_ids *l = arg;
-
-	if (l->count == l->cap) {
-		size_t cap = l->cap > 0 ? l->cap * 2 : 64;
-		struct seg_id *p = realloc(l->ids, cap * sizeof *p);
-
-		if (p == NULL)
-			return false;
-		l->ids = p;
-		l->cap = cap;
-	}
-	l->ids[l->count++] = *id;
-	return true;
+	if (piece_list(file_backend_of(base)->logfd, SEG_BODY, &ids, &count, &e) != RC_OK)
+		return 0;
+	free(ids);
+	return count;
 }
 
 enum rc
 file_body_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e)
 {
-	struct body_ids l = { NULL, 0, 0 };
-	enum rc rc = each_body(file_backend_of(base), keep_body, &l, e);
-
-	if (rc != RC_OK) {
-		free(l.ids);
-		return rc;
-	}
-	*ids = l.ids;
-	*count = l.count;
-	return RC_OK;
+	return piece_list(file_backend_of(base)->logfd, SEG_BODY, ids, count, e);
 }
 
 enum rc
 file_body_remove(struct backend *base, const struct seg_id *id, struct err *e)
 {
-	char name[PIECE_NAME_LEN];
+	int os = piece_remove(file_backend_of(base)->logfd, id);
 
 	assert(id->kind == SEG_BODY);
-	piece_name(id, name);
-	if (fs->unlink(file_backend_of(base)->logfd, name) != 0 && errno != ENOENT)
-		return err_os(e, errno, "remove body %u-%llu", id->epoch, (unsigned long long)id->seq);
+	if (os != 0 && os != ENOENT)
+		return err_os(e, os, "remove body %u-%llu", id->epoch, (unsigned long long)id->seq);
 	return RC_OK;
 }

@@ -304,8 +304,10 @@ file_acquire(
 		file_release(&base);
 		return err_add(e, "%s", path);
 	}
-	if (how->mode == LOG_WRITE)
+	if (how->mode == LOG_WRITE) {
+		file_drop_orphans(b);
 		(void)refill_reserve(b);
+	}
 	b->body_epoch = b->root.epoch;
 	*out = base;
 	return RC_OK;
@@ -649,6 +651,10 @@ const struct backend_ops backend_file = {
 	.body_finish = file_body_finish,
 	.body_abort = file_body_abort,
 	.body_count = file_body_count,
+	.segment_put = file_segment_put,
+	.root_change = file_root_change,
+	.reap = file_reap,
+	.room = file_room,
 	.body_list = file_body_list,
 	.body_remove = file_body_remove,
 };

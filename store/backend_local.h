@@ -1,4 +1,4 @@
-/* backend_local - what backend_file.c and backend_body.c share: one volume in a local directory. */
+/* backend_local - what backend_file.c, backend_body.c and backend_compact.c share: one volume in a local directory. */
 #ifndef RESTANTE_STORE_BACKEND_LOCAL_H
 #define RESTANTE_STORE_BACKEND_LOCAL_H
 
@@ -38,6 +38,8 @@ file_backend_of(struct backend *b)
 }
 
 /* backend_body.c: see struct backend_ops. */
+/* As file_body_begin, for a piece of this name. */
+enum rc file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend_body **out, struct err *e);
 enum rc file_body_begin(struct backend *base, struct backend_body **out, struct err *e);
 enum rc file_body_write(struct backend_body *body, struct slice bytes, struct err *e);
 void    file_body_abort(struct backend_body **body);
@@ -45,5 +47,14 @@ enum rc file_body_finish(struct backend_body **bodyp, struct log_addr *addr, str
 uint64_t file_body_count(struct backend *base);
 enum rc file_body_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e);
 enum rc file_body_remove(struct backend *base, const struct seg_id *id, struct err *e);
+
+/* backend_compact.c: the same. */
+enum rc file_segment_put(struct backend *base, const struct seg_id *id, struct slice header, struct backend_body **out,
+                         struct err *e);
+enum append_outcome file_root_change(struct backend *base, const struct root_change *c, struct err *e);
+enum rc file_reap(struct backend *base, const struct seg_id *ids, uint32_t count, struct err *e);
+bool    file_room(struct backend *base, uint64_t *bytes);
+/* Remove segments that the root does not name. For an owner who has just taken over. */
+void    file_drop_orphans(struct file_backend *b);
 
 #endif

@@ -12,6 +12,7 @@ struct slot {
 	struct seg_id id;
 	int           fd;               /* -1: empty */
 	unsigned      users;
+	bool          doomed;           /* closed by its last user */
 	uint64_t      used;             /* the clock when last taken */
 };
 
@@ -130,6 +131,30 @@ fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot, stru
 	    (unsigned long long)id->seq, id->epoch);
 }
 
+static void
+close_slot(struct slot *s)
+{
+	fs->close(s->fd);
+	*s = (struct slot){ .fd = -1 };
+}
+
+void
+fdcache_forget(struct fdcache *c, const struct seg_id *id)
+{
+	pthread_mutex_lock(&c->lock);
+	for (int i = 0; i < FDCACHE_SLOTS; i++) {
+		struct slot *s = &c->slots[i];
+
+		if (s->fd < 0 || !same_piece(&s->id, id))
+			continue;
+		if (s->users == 0)
+			close_slot(s);
+		else
+			s->doomed = true;
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
 void
 fdcache_put(struct fdcache *c, int fd, int slot)
 {
@@ -139,6 +164,7 @@ fdcache_put(struct fdcache *c, int fd, int slot)
 	}
 	pthread_mutex_lock(&c->lock);
 	assert(c->slots[slot].users > 0 && c->slots[slot].fd == fd);
-	c->slots[slot].users--;
+	if (--c->slots[slot].users == 0 && c->slots[slot].doomed)
+		close_slot(&c->slots[slot]);
 	pthread_mutex_unlock(&c->lock);
 }

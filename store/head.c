@@ -16,34 +16,11 @@
 #define HEAD_FIXED    64u
 #define SEGMENT_BYTES 64u
 #define SUM_BYTES     8u
+#define MORE_FIXED    32u       /* of what stands behind the segments, if anything does */
+#define DROPPED_BYTES 16u
 
 /* The head's sum guards against accidents only: its key is no secret. */
 static const uint8_t no_key[SIPHASH_KEY_LEN];
-
-void
-root_fini(struct root *r)
-{
-	free(r->segments);
-	r->segments = NULL;
-	r->segment_count = 0;
-}
-
-enum rc
-root_copy(struct root *dst, const struct root *src, struct err *e)
-{
-	size_t len = src->segment_count * sizeof *src->segments;
-	struct root_segment *segs = NULL;
-
-	if (len > 0) {
-		segs = malloc(len);
-		if (segs == NULL)
-			return err_nomem(e);
-		memcpy(segs, src->segments, len);
-	}
-	*dst = *src;
-	dst->segments = segs;
-	return RC_OK;
-}
 
 static void
 encode_segment(uint8_t *p, const struct root_segment *s)
@@ -63,10 +40,10 @@ decode_segment(const uint8_t *p, struct root_segment *s)
 {
 	uint32_t state = get_le32(p + 12);
 
-	if (state != SEGMENT_OPEN && state != SEGMENT_SEALED)
+	if (state < SEGMENT_OPEN || state > SEGMENT_COMPACTED)
 		return false;
 	s->id = (struct seg_id){ get_le64(p), get_le32(p + 8), SEG_LOG };
-	s->state = state == SEGMENT_OPEN ? SEGMENT_OPEN : SEGMENT_SEALED;
+	s->state = (enum segment_state)state;
 	s->len = get_le64(p + 16);
 	s->first_lsn = get_le64(p + 24);
 	s->last_lsn = get_le64(p + 32);
@@ -75,16 +52,65 @@ decode_segment(const uint8_t *p, struct root_segment *s)
 	return true;
 }
 
+/* How many bytes stand behind the segments: none in a volume that was never compacted. */
+static size_t
+more_len(const struct root *r)
+{
+	if (r->flags == 0 && r->compactions == 0 && r->dropped_count == 0)
+		return 0;
+	return MORE_FIXED + (size_t)r->dropped_count * DROPPED_BYTES;
+}
+
+static void
+encode_more(uint8_t *p, const struct root *r)
+{
+	put_le64(p, r->compactions);
+	put_le64(p + 8, r->compacted_us);
+	put_le32(p + 16, r->flags);
+	put_le32(p + 20, r->dropped_count);
+	memset(p + 24, 0, MORE_FIXED - 24);
+	p += MORE_FIXED;
+	for (uint32_t i = 0; i < r->dropped_count; i++, p += DROPPED_BYTES) {
+		put_le64(p, r->dropped[i].seq);
+		put_le32(p + 8, r->dropped[i].epoch);
+		put_le32(p + 12, r->dropped[i].kind);
+	}
+}
+
+static enum rc
+decode_more(const uint8_t *p, size_t len, struct root *r, struct err *e)
+{
+	if (len == 0)
+		return RC_OK;
+	r->compactions = get_le64(p);
+	r->compacted_us = get_le64(p + 8);
+	r->flags = get_le32(p + 16);
+	r->dropped_count = get_le32(p + 20);
+	p += MORE_FIXED;
+	r->dropped = calloc(r->dropped_count > 0 ? r->dropped_count : 1, sizeof *r->dropped);
+	if (r->dropped == NULL)
+		return err_nomem(e);
+	for (uint32_t i = 0; i < r->dropped_count; i++, p += DROPPED_BYTES) {
+		uint32_t kind = get_le32(p + 12);
+
+		if (kind != SEG_LOG && kind != SEG_BODY)
+			return err_set(e, RC_CORRUPT, "the head lists a dropped piece of an unknown kind");
+		r->dropped[i] = (struct seg_id){ get_le64(p), get_le32(p + 8), kind };
+	}
+	return RC_OK;
+}
+
 enum rc
 head_encode(const struct root *r, uint64_t generation, struct buf *out, struct err *e)
 {
+	size_t more = more_len(r);
 	size_t len = HEAD_FIXED + r->takeover_count * 8u +
-		     (size_t)r->segment_count * SEGMENT_BYTES + SUM_BYTES;
+		     (size_t)r->segment_count * SEGMENT_BYTES + more + SUM_BYTES;
 	uint8_t *p, *start;
 
 	if (len > HEAD_SLOT_LEN)
-		return err_set(
-		    e, RC_LIMIT, "the head has no room for %u segments", r->segment_count);
+		return err_set(e, RC_LIMIT, "the head has no room for %u segments and %u dropped pieces",
+		    r->segment_count, r->dropped_count);
 	p = start = buf_reserve(out, len);
 	if (p == NULL)
 		return err_nomem(e);
@@ -98,11 +124,15 @@ head_encode(const struct root *r, uint64_t generation, struct buf *out, struct e
 	put_le32(p + 48, r->pid);
 	put_le32(p + 52, r->takeover_count);
 	put_le32(p + 56, r->segment_count);
+	put_le32(p + 60, (uint32_t)more);
 	p += HEAD_FIXED;
 	for (uint32_t i = 0; i < r->takeover_count; i++, p += 8)
 		put_le64(p, r->takeovers[i]);
 	for (uint32_t i = 0; i < r->segment_count; i++, p += SEGMENT_BYTES)
 		encode_segment(p, &r->segments[i]);
+	if (more > 0)
+		encode_more(p, r);
+	p += more;
 	put_le64(p, siphash(no_key, start, len - SUM_BYTES));
 	buf_commit(out, len);
 	return RC_OK;
@@ -127,24 +157,45 @@ slot_version(struct slice slot)
 static bool
 slot_is_good(struct slice slot)
 {
-	uint32_t len, takeovers, segments;
+	uint32_t len, takeovers, segments, more;
 
 	if (slot.len < HEAD_FIXED + SUM_BYTES || memcmp(slot.ptr, HEAD_MAGIC, 8) != 0)
 		return false;
 	len = get_le32(slot.ptr + 8);
 	takeovers = get_le32(slot.ptr + 52);
 	segments = get_le32(slot.ptr + 56);
-	if (len > slot.len || takeovers > TAKEOVERS_MAX || segments > HEAD_SLOT_LEN / SEGMENT_BYTES)
+	more = get_le32(slot.ptr + 60);
+	if (len > slot.len || takeovers > TAKEOVERS_MAX || segments > HEAD_SLOT_LEN / SEGMENT_BYTES ||
+	    more > HEAD_SLOT_LEN || (more > 0 && more < MORE_FIXED))
 		return false;
-	if (len != HEAD_FIXED + takeovers * 8 + segments * SEGMENT_BYTES + SUM_BYTES)
+	if (len != HEAD_FIXED + takeovers * 8 + segments * SEGMENT_BYTES + more + SUM_BYTES)
+		return false;
+	if (more > 0 && get_le32(slot.ptr + len - SUM_BYTES - more + 20) > (more - MORE_FIXED) / DROPPED_BYTES)
 		return false;
 	return get_le64(slot.ptr + len - SUM_BYTES) == siphash(no_key, slot.ptr, len - SUM_BYTES);
+}
+
+static enum rc
+decode_segments(const uint8_t *p, uint32_t count, struct root *r, struct err *e)
+{
+	if (count == 0)
+		return RC_OK;
+	r->segments = calloc(count, sizeof *r->segments);
+	if (r->segments == NULL)
+		return err_nomem(e);
+	r->segment_count = count;
+	for (uint32_t i = 0; i < count; i++, p += SEGMENT_BYTES)
+		if (!decode_segment(p, &r->segments[i]))
+			return err_set(e, RC_CORRUPT, "the head lists a segment in an unknown state");
+	return RC_OK;
 }
 
 enum rc
 head_decode(struct slice slot, struct root *r, uint64_t *generation, struct err *e)
 {
 	const uint8_t *p = slot.ptr;
+	uint32_t segments, more;
+	enum rc rc;
 
 	if (slot_version(slot) > LOG_FORMAT)
 		return err_set(e, RC_DENIED,
@@ -159,23 +210,17 @@ head_decode(struct slice slot, struct root *r, uint64_t *generation, struct err 
 	r->floor = get_le64(p + 40);
 	r->pid = get_le32(p + 48);
 	r->takeover_count = get_le32(p + 52);
-	r->segment_count = get_le32(p + 56);
+	segments = get_le32(p + 56);
+	more = get_le32(p + 60);
 	p += HEAD_FIXED;
 	for (uint32_t i = 0; i < r->takeover_count; i++, p += 8)
 		r->takeovers[i] = get_le64(p);
-	if (r->segment_count == 0)
-		return RC_OK;
-	r->segments = calloc(r->segment_count, sizeof *r->segments);
-	if (r->segments == NULL)
-		return err_nomem(e);
-	for (uint32_t i = 0; i < r->segment_count; i++, p += SEGMENT_BYTES) {
-		if (!decode_segment(p, &r->segments[i])) {
-			root_fini(r);
-			return err_set(
-			    e, RC_CORRUPT, "the head lists a segment in an unknown state");
-		}
-	}
-	return RC_OK;
+	rc = decode_segments(p, segments, r, e);
+	if (rc == RC_OK)
+		rc = decode_more(p + (size_t)segments * SEGMENT_BYTES, more, r, e);
+	if (rc != RC_OK)
+		root_fini(r);
+	return rc;
 }
 
 /* The slot's bytes, as many as the file has. */

@@ -4,6 +4,7 @@
  * in memory is what the backend has durably. A failed write or sync makes the log dead: nothing is retried as if
  * nothing had happened. log_reopen goes through the same sealing as a start.
  */
+#include "store/compact.h"
 #include "store/log_impl.h"
 
 #include <assert.h>
@@ -103,7 +104,7 @@ look_at_segments(struct log *log, const struct root *root, const struct log_repo
 		uint64_t len;
 		enum rc rc;
 
-		if (seg->state != SEGMENT_SEALED)
+		if (seg->state == SEGMENT_OPEN)
 			continue;       /* its end is judged, not known */
 		rc = log->b->ops->size(log->b, &seg->id, &len, &e);
 		if (rc == RC_NOT_FOUND)
@@ -125,6 +126,11 @@ continue_from(struct log *log, struct root *root)
 	root_fini(&log->root);
 	log->root = *root;
 	*root = (struct root){ .segments = NULL };
+	if (log->root.compactions >= log->next_seq)
+		log->next_seq = log->root.compactions + 1;
+	for (uint32_t i = 0; i < log->root.dropped_count; i++)
+		if (log->root.dropped[i].kind == SEG_LOG && log->root.dropped[i].seq >= log->next_seq)
+			log->next_seq = log->root.dropped[i].seq + 1;
 	log->has_open = false;
 	log->tail = log->synced_tail = 0;
 	log->last_lsn = log->synced_lsn;
@@ -163,6 +169,7 @@ log_free(struct log *log)
 	root_fini(&log->root);
 	free_kept(log->kept);
 	pthread_mutex_destroy(&log->lock);
+	pthread_mutex_destroy(&log->reaping);
 	free(log);
 }
 
@@ -175,6 +182,8 @@ ask_synced(struct log *log, const struct root *root, const struct log_params *p)
 	log->root = *root;
 	log->root.segments = NULL;
 	log->root.segment_count = 0;
+	log->root.dropped = NULL;
+	log->root.dropped_count = 0;
 	return p->ask_synced(p->ask_arg, log);
 }
 
@@ -219,6 +228,7 @@ log_open(const struct log_params *p, const struct log_report *rep, struct log **
 	if (log == NULL)
 		return err_nomem(e);
 	pthread_mutex_init(&log->lock, NULL);
+	pthread_mutex_init(&log->reaping, NULL);
 	log->mode = p->mode;
 	log->kept_end = &log->kept;
 	log->next_seq = 1;
@@ -232,8 +242,8 @@ log_open(const struct log_params *p, const struct log_report *rep, struct log **
 }
 
 /* The last segment as it stands in memory, sealed at the tail. */
-static struct root_segment
-sealed_tail(const struct log *log)
+struct root_segment
+log_sealed_tail(const struct log *log)
 {
 	struct root_segment seg = log->root.segments[log->root.segment_count - 1];
 
@@ -353,10 +363,13 @@ log_get_stats(struct log *log, struct log_stats *out)
 		out->bytes += log->root.segments[i].state == SEGMENT_OPEN
 				  ? log->tail
 				  : log->root.segments[i].len;
+	out->dropped = log->root.dropped_count;
+	out->compacted_us = log->root.compacted_us;
 	out->appends = log->appends;
 	out->syncs = log->syncs;
 	out->clean = !log->was_open;
 	pthread_mutex_unlock(&log->lock);
+	out->dropped_bytes = log_dropped_bytes(log);
 }
 
 /* ---- appending ---- */
@@ -416,8 +429,8 @@ waiter_wait(struct waiter *w)
 	return w->outcome;
 }
 
-static void
-set_dead(struct log *log)
+void
+log_set_dead(struct log *log)
 {
 	pthread_mutex_lock(&log->lock);
 	log->dead = true;
@@ -451,23 +464,33 @@ log_sync(struct log *log, struct err *e)
 	waiter_init(&w, e);
 	log->b->ops->sync(log->b, waiter_answer, &w);
 	if (waiter_wait(&w) != APPEND_DONE) {
-		set_dead(log);
+		log_set_dead(log);
 		return e->code;
 	}
 	note_synced(log);
 	return RC_OK;
 }
 
+uint64_t
+log_take_seq(struct log *log)
+{
+	uint64_t seq;
+
+	pthread_mutex_lock(&log->lock);
+	seq = log->next_seq++;  /* also if nothing comes of it: a name is never tried twice */
+	pthread_mutex_unlock(&log->lock);
+	return seq;
+}
+
 static enum rc
 new_segment(
     struct log *log, struct root_segment *seg, uint8_t header[SEGMENT_HDR_LEN], struct err *e)
 {
-	struct segment_hdr hdr = { .seq = log->next_seq, .epoch = log->root.epoch };
+	struct segment_hdr hdr = { .seq = log_take_seq(log), .epoch = log->root.epoch };
 	enum rc rc = draw_random(hdr.key, sizeof hdr.key, e);
 
 	if (rc != RC_OK)
 		return rc;
-	log->next_seq++;        /* also when it fails: a name is never tried twice */
 	memcpy(hdr.volume_id, log->root.volume_id, sizeof hdr.volume_id);
 	segment_hdr_encode(&hdr, header);
 	*seg = (struct root_segment){
@@ -516,7 +539,7 @@ roll(struct log *log, bool reserve_ok, struct err *e)
 
 	if (log->has_open) {
 		rc = log_sync(log, e);
-		sealed = sealed_tail(log);
+		sealed = log_sealed_tail(log);
 	}
 	if (rc == RC_OK)
 		rc = new_segment(log, &seg, header, e);
@@ -527,7 +550,7 @@ roll(struct log *log, bool reserve_ok, struct err *e)
 	if (outcome == APPEND_DONE)
 		return add_segment(log, &seg, log->has_open ? &sealed : NULL, e);
 	if (outcome == APPEND_DEAD)
-		set_dead(log);
+		log_set_dead(log);
 	return e->code;
 }
 
@@ -589,7 +612,7 @@ write_batch(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok
 	log->b->ops->append(log->b, &what, waiter_answer, &w);
 	outcome = waiter_wait(&w);
 	if (outcome == APPEND_DEAD)
-		set_dead(log);
+		log_set_dead(log);
 	if (outcome != APPEND_DONE)
 		return e->code;
 	note_written(log, b, time_us);
@@ -670,7 +693,7 @@ log_reopen(struct log *log, const struct log_report *rep, struct err *e)
 	enum rc rc;
 
 	assert(log->mode == LOG_WRITE);
-	set_dead(log);
+	log_set_dead(log);
 	if (log->has_open)
 		ours = log->root.segments[log->root.segment_count - 1].id;
 	rc = draw_takeover(&takeover, e);
@@ -684,7 +707,7 @@ log_reopen(struct log *log, const struct log_report *rep, struct err *e)
 		continue_from(log, &root);
 		rc = append_kept(log, e);
 		if (rc != RC_OK)
-			set_dead(log);
+			log_set_dead(log);
 	}
 	root_fini(&root);
 	return rc;
@@ -707,7 +730,7 @@ log_close(struct log **logp)
 		log->dead = true;
 	/* Sealing now spares the next start a scan; when it fails, that start does it. */
 	if (log->mode == LOG_WRITE && log->has_open && !log->dead && log_sync(log, &e) == RC_OK) {
-		seg = sealed_tail(log);
+		seg = log_sealed_tail(log);
 		if (log->b->ops->segment_seal(log->b, &seg, &e) != RC_OK)
 			log->dead = true;
 	}

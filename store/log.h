@@ -155,6 +155,7 @@ struct replay {
 	void   *arg;
 	log_lsn after;                  /* frames whose last LSN is <= after are skipped (by header, if possible) */
 	uint64_t only;                  /* the segment of this seq alone; 0: all */
+	uint32_t made_since;            /* segments that were made by this epoch or a later one; 0: all */
 	/* One record of a valid frame, in LSN order. addr is the record body's place, so that a blob's chunks can be found
 	 * at addr.offset + u.blob.data_offset. Any result but RC_OK ends the replay and is returned. */
 	enum rc (*record)(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr,
@@ -168,11 +169,21 @@ struct replay {
 MUST_USE enum rc log_replay(struct log *log, const struct replay *rp, bool verify_chunks, const struct log_report *rep,
                             struct err *e);
 
+/* ---- dropped pieces: see compact.h for how they come about ---- */
+
+/* While somebody holds reaping, no dropped piece is deleted: what a list of segments named can be read. Waits for a reap
+ * that is under way. Counted; any thread. */
+void log_hold(struct log *log);
+void log_unhold(struct log *log);
+
 struct log_stats {
 	uint64_t segments;
 	uint64_t bytes;                 /* of frames, in all segments */
 	uint64_t bodies;                /* out-of-line objects */
 	uint64_t appends, syncs;        /* since open */
+	uint64_t dropped;               /* pieces that count no more and wait to be deleted */
+	uint64_t dropped_bytes;
+	uint64_t compacted_us;          /* when compaction last listed a segment; 0: never */
 	bool     clean;                 /* the owner before closed the log: no segment was left open */
 };
 void log_get_stats(struct log *log, struct log_stats *out);

@@ -1,4 +1,5 @@
-/* log_impl - what the log's files share: log.c (open, append), batch.c, recover.c, replay.c. Nobody else includes it. */
+/* log_impl - what the log's files share: log.c (open, append), batch.c, recover.c, replay.c,
+ * log_root.c, survey.c, rewrite.c. Nobody else includes it. */
 #ifndef RESTANTE_STORE_LOG_IMPL_H
 #define RESTANTE_STORE_LOG_IMPL_H
 
@@ -29,9 +30,11 @@ struct log {
 	bool                dead;
 	bool                was_open;       /* the root named an open segment when the log was opened: see log_stats */
 	uint64_t            appends, syncs;
+	uint64_t            next_seq;       /* any thread, under the lock */
+	pthread_mutex_t     reaping;        /* over `holds`; held while files are deleted */
+	uint32_t            holds;
 
 	/* The writer's thread alone. */
-	uint64_t            next_seq;
 	log_lsn             next_lsn;
 	log_lsn             synced_lsn;
 	uint64_t            synced_tail;    /* of the open segment */
@@ -94,6 +97,17 @@ MUST_USE enum rc batch_seal(struct log_batch *b, const struct root_segment *seg,
 /* A frame whose body is known: kept ones, appended anew. */
 MUST_USE enum rc batch_add_raw(struct log_batch *b, const struct kept_frame *k, struct err *e);
 struct kept_frame *batch_keep(const struct log_batch *b, const struct batch_frame *f);  /* a copy, NULL: no memory */
+
+/* ---- log.c ---- */
+
+/* A number for a new segment, never given again. Any thread. */
+uint64_t log_take_seq(struct log *log);
+/* The log as it is now: the open segment ends at the tail. Any thread. */
+MUST_USE enum rc log_snapshot(struct log *log, struct root *out, struct err *e);
+/* The last segment as it stands in memory, sealed at the tail. The writer's thread. */
+struct root_segment log_sealed_tail(const struct log *log);
+/* The handle is dead from here on. The writer's thread. */
+void log_set_dead(struct log *log);
 
 /* ---- recover.c ---- */
 

@@ -4,10 +4,14 @@
 
 #include "store/fs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 void
 piece_name(const struct seg_id *id, char name[PIECE_NAME_LEN])
@@ -43,6 +47,79 @@ piece_unlink(int dirfd, const struct seg_id *id)
 
 	piece_name(id, name);
 	(void)fs->unlink(dirfd, name);         /* what stays is an orphan that nothing names */
+}
+
+int
+piece_remove(int dirfd, const struct seg_id *id)
+{
+	char name[PIECE_NAME_LEN];
+
+	piece_name(id, name);
+	return fs->unlink(dirfd, name) == 0 ? 0 : errno;
+}
+
+/* A name as piece_name writes it. */
+static bool
+parse_name(const char *name, enum seg_kind kind, struct seg_id *id)
+{
+	char again[PIECE_NAME_LEN];
+	unsigned long long seq;
+	unsigned epoch;
+	int got;
+
+	got = kind == SEG_LOG ? sscanf(name, "s-%19llu-%9u.", &seq, &epoch) : sscanf(name, "b-%9u-%19llu.", &epoch, &seq);
+	if (got != 2)
+		return false;
+	*id = (struct seg_id){ seq, epoch, kind };
+	piece_name(id, again);
+	return strcmp(name, again) == 0;
+}
+
+static bool
+add_id(struct seg_id **ids, size_t *count, size_t *cap, const struct seg_id *id)
+{
+	if (*count == *cap) {
+		size_t want = *cap > 0 ? *cap * 2 : 64;
+		struct seg_id *p = realloc(*ids, want * sizeof *p);
+
+		if (p == NULL)
+			return false;
+		*ids = p;
+		*cap = want;
+	}
+	(*ids)[(*count)++] = *id;
+	return true;
+}
+
+enum rc
+piece_list(int dirfd, enum seg_kind kind, struct seg_id **ids, size_t *count, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *d;
+	struct seg_id id;
+	size_t cap = 0;
+	enum rc rc = RC_OK;
+
+	*ids = NULL;
+	*count = 0;
+	if (dir == NULL) {
+		rc = err_os(e, errno, "list the log's directory");
+		if (fd >= 0)
+			close(fd);
+		return rc;
+	}
+	while (rc == RC_OK && (errno = 0, d = readdir(dir)) != NULL)
+		if (parse_name(d->d_name, kind, &id) && !add_id(ids, count, &cap, &id))
+			rc = err_nomem(e);
+	if (rc == RC_OK && errno != 0)
+		rc = err_os(e, errno, "list the log's directory");
+	closedir(dir);
+	if (rc != RC_OK) {
+		free(*ids);
+		*ids = NULL;
+	}
+	return rc;
 }
 
 enum rc

@@ -19,6 +19,10 @@ int  piece_create(int dirfd, const struct seg_id *id);
 /* A failure leaves an orphan that nothing names. */
 void piece_unlink(int dirfd, const struct seg_id *id);
 
+int  piece_remove(int dirfd, const struct seg_id *id);          /* 0 or errno */
+/* Every piece of this kind, in any order; heap. */
+MUST_USE enum rc piece_list(int dirfd, enum seg_kind kind, struct seg_id **ids, size_t *count, struct err *e);
+
 MUST_USE enum rc dir_sync(int fd, struct err *e);
 /* All of the vectors at `offset`; uses them up. 0 or errno. */
 int write_all(int fd, struct iovec *iov, size_t count, uint64_t offset);

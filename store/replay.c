@@ -151,9 +151,8 @@ one_segment(struct run *r, const struct root_segment *seg, struct err *e)
 	return rc;
 }
 
-/* The log as it is now; the open segment ends at the tail. */
-static enum rc
-snapshot(struct log *log, struct root *out, struct err *e)
+enum rc
+log_snapshot(struct log *log, struct root *out, struct err *e)
 {
 	enum rc rc;
 
@@ -182,7 +181,8 @@ lost_segment(struct run *r, const struct root_segment *seg, struct err *e)
 static bool
 is_wanted(const struct replay *rp, const struct root_segment *seg)
 {
-	return seg->last_lsn > rp->after && (rp->only == 0 || seg->id.seq == rp->only);
+	return seg->last_lsn > rp->after && (rp->only == 0 || seg->id.seq == rp->only) &&
+	       seg->id.epoch >= rp->made_since;
 }
 
 enum rc
@@ -191,10 +191,14 @@ log_replay(struct log *log, const struct replay *rp, bool verify, const struct l
 {
 	struct run r = { .log = log, .rp = rp, .rep = rep, .verify_chunks = verify };
 	struct root root;
-	enum rc rc = snapshot(log, &root, e);
+	enum rc rc;
 
-	if (rc != RC_OK)
+	log_hold(log);          /* what the list names stays until it has been read */
+	rc = log_snapshot(log, &root, e);
+	if (rc != RC_OK) {
+		log_unhold(log);
 		return rc;
+	}
 	arena_init(&r.arena, DECODE_MAX);
 	for (uint32_t i = 0; i < root.segment_count; i++)
 		if (is_wanted(rp, &root.segments[i]))
@@ -210,5 +214,6 @@ log_replay(struct log *log, const struct replay *rp, bool verify, const struct l
 	}
 	arena_fini(&r.arena);
 	root_fini(&root);
+	log_unhold(log);
 	return rc;
 }

@@ -111,8 +111,11 @@ header_here(const struct scan *s, struct slice at_pos, uint64_t pos, struct fram
 {
 	if (at_pos.len < FRAME_HDR_LEN || !frame_hdr_decode(at_pos.ptr, s->seg.key, pos, h))
 		return false;
-	return h->body_len <= s->max_frame - FRAME_HDR_LEN && h->first_lsn > s->last_lsn &&
-	       LSN_EPOCH(h->first_lsn) == s->seg.id.epoch;
+	if (h->body_len > s->max_frame - FRAME_HDR_LEN || h->first_lsn <= s->last_lsn)
+		return false;
+	/* A compacted segment has frames of those it was made of. */
+	return s->seg.state == SEGMENT_COMPACTED ? frame_last_lsn(h) <= s->seg.last_lsn
+						 : LSN_EPOCH(h->first_lsn) == s->seg.id.epoch;
 }
 
 static bool

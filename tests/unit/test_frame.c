@@ -51,10 +51,11 @@ hex_lines(struct slice bytes, struct buf *out)
 	}
 }
 
-/* Lines of the manual that look like "0000  xx xx ...", as bytes. */
+/* Lines of the manual that look like "0000  xx xx ...", as bytes: of the which-th example from 1. */
 static void
-read_manual(struct buf *out)
+read_manual(unsigned which, struct buf *out)
 {
+	unsigned block = 0;
 	FILE *f = fopen(UNIT_SRCDIR "/doc/restante-log.5", "r");
 	char line[256];
 
@@ -64,7 +65,10 @@ read_manual(struct buf *out)
 		unsigned at, value;
 		int n = 0, used;
 
-		if (sscanf(line, "%4x %n", &at, &n) != 1 || n != 6 || at != out->len)
+		if (sscanf(line, "%4x %n", &at, &n) != 1 || n != 6)
+			continue;
+		block += at == 0;
+		if (block != which || at != out->len)
 			continue;
 		while (sscanf(line + n, "%2x%n", &value, &used) == 1) {
 			assert_true(buf_append_byte(out, (uint8_t)value));
@@ -75,16 +79,15 @@ read_manual(struct buf *out)
 }
 
 static void
-test_worked_example(void **state)
+compare_example(unsigned which, void (*make)(struct buf *out))
 {
 	struct buf want, got, text;
 
-	(void)state;
 	buf_init(&want, 1000);
 	buf_init(&got, 1000);
 	buf_init(&text, 4000);
-	example(&want);
-	read_manual(&got);
+	make(&want);
+	read_manual(which, &got);
 	if (!slice_eq(buf_slice(&want), buf_slice(&got))) {
 		hex_lines(buf_slice(&want), &text);
 		fail_msg("the manual shows other bytes; the code writes\n%.*s", SLICE_ARG(buf_slice(&text)));
@@ -92,6 +95,31 @@ test_worked_example(void **state)
 	buf_fini(&want);
 	buf_fini(&got);
 	buf_fini(&text);
+}
+
+/* The manual's head. */
+static void
+example_head(struct buf *out)
+{
+	struct root_segment seg = { { 4, 3, SEG_LOG }, SEGMENT_COMPACTED, 1000, LSN_MAKE(1, 1), LSN_MAKE(2, 20),
+		                    UINT64_C(1700000000000000), { 0 } };
+	struct seg_id dropped[] = { { 1, 1, SEG_LOG }, { 7, 2, SEG_BODY } };
+	struct root r = { .epoch = 3, .pid = 42, .floor = LSN_MAKE(1, 9), .takeovers = { 11 }, .takeover_count = 1,
+		          .segments = &seg, .segment_count = 1, .compactions = 4, .compacted_us = UINT64_C(1700000500000000),
+		          .dropped = dropped, .dropped_count = 2 };
+	struct err e = ERR_INIT;
+
+	memset(r.volume_id, 0xaa, sizeof r.volume_id);
+	memcpy(seg.key, key, sizeof key);
+	assert_int_equal(head_encode(&r, 9, out, &e), RC_OK);
+}
+
+static void
+test_worked_example(void **state)
+{
+	(void)state;
+	compare_example(1, example);
+	compare_example(2, example_head);
 }
 
 static void
@@ -143,6 +171,69 @@ test_segment_header(void **state)
 		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		assert_false(segment_hdr_decode(slice_of(bytes, sizeof bytes), &out));
 		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+}
+
+/* What stands behind the segments: as it was, and never believed when a bit or the end is lost. */
+static void
+test_head_more(void **state)
+{
+	struct seg_id dropped[] = { { 1, 1, SEG_LOG }, { 7, 2, SEG_BODY } };
+	struct root in = { .epoch = 3, .flags = ROOT_COPY, .compactions = 4, .compacted_us = 5, .dropped = dropped,
+		           .dropped_count = 2 }, out;
+	struct err e = ERR_INIT;
+	uint64_t generation;
+	struct buf b;
+
+	(void)state;
+	buf_init(&b, HEAD_SLOT_LEN);
+	assert_int_equal(head_encode(&in, 17, &b, &e), RC_OK);
+	assert_int_equal(head_decode(buf_slice(&b), &out, &generation, &e), RC_OK);
+	assert_true(out.flags == ROOT_COPY && out.compactions == 4 && out.compacted_us == 5 && out.dropped_count == 2);
+	assert_true(seg_id_same(&out.dropped[0], &dropped[0]) && seg_id_same(&out.dropped[1], &dropped[1]));
+	root_fini(&out);
+	for (size_t cut = 0; cut < b.len; cut++)
+		assert_int_equal(head_decode(slice_of(b.ptr, cut), &out, &generation, &e), RC_CORRUPT);
+	for (size_t bit = 0; bit < 8 * b.len; bit++) {
+		b.ptr[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		assert_int_equal(head_decode(buf_slice(&b), &out, &generation, &e), RC_CORRUPT);
+		b.ptr[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	buf_fini(&b);
+}
+
+#define SEGMENT(n) { { n, 1, SEG_LOG }, SEGMENT_SEALED, 100, LSN_MAKE(1, n), LSN_MAKE(1, n), 7, { 0 } }
+
+/* Neighbours give their place to one segment, wait in the list of what was dropped, and are forgotten; what does not fit
+ * changes nothing. */
+static void
+test_root_change(void **state)
+{
+	struct root_segment segs[4] = { SEGMENT(1), SEGMENT(2), SEGMENT(3), SEGMENT(4) }, add = SEGMENT(9);
+	struct root first = { .segments = segs, .segment_count = 4, .floor = 2 }, r;
+	struct seg_id drop[] = { { 2, 1, SEG_LOG }, { 3, 1, SEG_LOG }, { 5, 1, SEG_BODY } };
+	struct seg_id apart[] = { { 1, 1, SEG_LOG }, { 3, 1, SEG_LOG } }, none = { 8, 1, SEG_LOG }, open = { 4, 1, SEG_LOG };
+	struct root_change c = { .add = &add, .drop = drop, .drop_count = 3, .floor = 1, .time_us = 5 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	segs[3].state = SEGMENT_OPEN;
+	assert_int_equal(root_copy(&r, &first, &e), RC_OK);
+	assert_int_equal(root_apply(&r, &c, &e), RC_OK);
+	assert_true(r.segment_count == 3 && r.segments[0].id.seq == 1 && r.segments[1].id.seq == 9 && r.segments[2].id.seq == 4);
+	assert_true(r.dropped_count == 3 && r.compactions == 9 && r.compacted_us == 5 && r.floor == 2);
+	c = (struct root_change){ .forget = drop, .forget_count = 2, .floor = 3 };
+	assert_int_equal(root_apply(&r, &c, &e), RC_OK);
+	assert_true(r.dropped_count == 1 && r.dropped[0].seq == 5 && r.compactions == 9 && r.floor == 3);
+	root_fini(&r);
+	for (unsigned i = 0; i < 4; i++) {
+		const struct root_change bad[] = { { .add = &add, .drop = apart, .drop_count = 2 },
+			                           { .add = &add, .drop = &none, .drop_count = 1 },
+			                           { .add = &add, .drop = &open, .drop_count = 1 }, { .add = &add } };
+
+		assert_int_equal(root_copy(&r, &first, &e), RC_OK);
+		assert_int_equal(root_apply(&r, &bad[i], &e), RC_BUSY);
+		root_fini(&r);
 	}
 }
 
@@ -214,7 +305,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_worked_example), cmocka_unit_test(test_frame_header),
-		cmocka_unit_test(test_segment_header), cmocka_unit_test(test_head_slot), cmocka_unit_test(test_record_take),
+		cmocka_unit_test(test_segment_header), cmocka_unit_test(test_head_slot),
+		cmocka_unit_test(test_head_more), cmocka_unit_test(test_root_change), cmocka_unit_test(test_record_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
