@@ -574,6 +574,22 @@ adopt_stub(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	return rc == RC_OK ? note_threads_of(ap, r->id, r->account, e) : rc;
 }
 
+/* Expunges up to the floor are not remembered one by one. Of a rebuild index_tidy does it, once: here there is no index
+ * by MODSEQ then. */
+static enum rc
+drop_below_floor(struct apply *ap, const struct record_mailbox *r, struct err *e)
+{
+	enum rc rc;
+
+	if (r->expunge_floor == 0 || ap->bulk)
+		return RC_OK;
+	rc = db_run(ap->db, "DELETE FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
+	            DB_ARGS(DB_NUM(r->id), DB_NUM(r->expunge_floor)), e);
+	if (rc == RC_OK)
+		ap->meta.expunged -= db_changes(ap->db);
+	return rc;
+}
+
 static enum rc
 apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 {
@@ -586,18 +602,19 @@ apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 		rc = adopt_stub(ap, r, e);
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
 		return rc;
-	return db_run(ap->db,
-	              "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8, ?9, ?10)"
-	              " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
-	              "uidnext=max(uidnext, ?5),"
-	              " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8,"
-	              " expunge_floor=max(expunge_floor, ?9), change_floor=max(change_floor, ?10)",
-	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name),
-	                      DB_NUM(r->uidvalidity), DB_NUM(r->uidnext), DB_NUM(r->highestmodseq),
-	                      DB_NUM(r->special_use),
-	                      DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid)),
-	                      DB_NUM(r->expunge_floor), DB_NUM(r->change_floor)),
-	              e);
+	rc = db_run(ap->db,
+	            "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8, ?9, ?10)"
+	            " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
+	            "uidnext=max(uidnext, ?5),"
+	            " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8,"
+	            " expunge_floor=max(expunge_floor, ?9), change_floor=max(change_floor, ?10)",
+	            DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name),
+	                    DB_NUM(r->uidvalidity), DB_NUM(r->uidnext), DB_NUM(r->highestmodseq),
+	                    DB_NUM(r->special_use),
+	                    DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid)),
+	                    DB_NUM(r->expunge_floor), DB_NUM(r->change_floor)),
+	            e);
+	return rc == RC_OK ? drop_below_floor(ap, r, e) : rc;
 }
 
 /* ---- messages ---- */
@@ -742,25 +759,47 @@ apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }
 
+/* The messages of these UIDs are not in the log any more, only that they are gone: tombstones that say no more. */
+static enum rc
+insert_bare(struct apply *ap, const struct record_expunge *r, struct uid_range range, struct err *e)
+{
+	enum rc rc = db_run(ap->db,
+	                    "INSERT OR IGNORE INTO expunged WITH RECURSIVE u(uid) AS"
+	                    " (SELECT ?2 UNION ALL SELECT uid + 1 FROM u WHERE uid < ?3)"
+	                    " SELECT ?1, uid, ?4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ?5 FROM u",
+	                    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
+	                            DB_NUM(r->modseq), DB_NUM(ap->time_us / 1000000u)),
+	                    e);
+
+	if (rc == RC_OK)
+		ap->meta.expunged += db_changes(ap->db);
+	return rc;
+}
+
 static enum rc
 expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range range,
               struct err *e)
 {
 	const struct db_arg args[] = { DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
-		                       DB_NUM(r->modseq) };
+		                       DB_NUM(r->modseq), DB_NUM(ap->time_us / 1000000u) };
+	uint64_t found;
 	enum rc rc;
 
 	rc = db_run(ap->db,
 	            "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, "
 	            "blob, internaldate,"
-	            " zone, savedate, savezone, threadid, size FROM message WHERE mailbox=?1 AND "
+	            " zone, savedate, savezone, threadid, size, ?5 FROM message WHERE mailbox=?1 AND "
 	            "uid BETWEEN ?2 AND ?3",
-	            args, 4, e);
+	            args, 5, e);
 	if (rc != RC_OK)
 		return rc;
-	ap->meta.expunged += db_changes(ap->db);
-	rc = db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3,
-	            e);
+	found = db_changes(ap->db);
+	ap->meta.expunged += found;
+	if (found < (uint64_t)range.last - range.first + 1)
+		rc = insert_bare(ap, r, range, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+		            args, 3, e);
 	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3,
 		            e);
@@ -773,9 +812,12 @@ apply_expunge(struct apply *ap, const struct record_expunge *r, struct err *e)
 	struct delta d = { .modseq = r->modseq };
 	enum rc rc = RC_OK;
 
+	if (r->range_count > 0 && r->uids[r->range_count - 1].last == UINT32_MAX)
+		return err_set(e, RC_SYNTAX, "expunge record with UIDs out of range");
 	for (uint32_t i = 0; rc == RC_OK && i < r->range_count; i++) {
 		struct delta old;
 
+		d.uidnext = r->uids[i].last + 1;
 		rc = sum_range(ap, r->mailbox, r->uids[i], &old, e);
 		if (rc == RC_OK)
 			rc = expunge_range(ap, r, r->uids[i], e);

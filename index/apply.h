@@ -40,6 +40,8 @@ struct apply {
 	struct touched_mailbox *touched;
 	size_t                  touched_count, touched_cap;
 	bool                    track;  /* fill `touched` */
+	bool                    bulk;   /* a rebuild: what falls below a floor is dropped by index_tidy */
+	uint64_t                time_us;        /* of the record's frame; of a frame that is being made, about */
 	blob_id                 keys_of;        /* the blob applied last, 0: none, and */
 	struct thread_keys      keys;           /* its keys: its message mostly comes next */
 };

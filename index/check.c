@@ -97,6 +97,7 @@ check_record(void *arg, const struct frame_info *f, const struct record *r,
 		c->behind++;
 	if (rc != RC_OK || r->lsn > c->until)
 		return rc;
+	c->ap.time_us = f->time_us;
 	rc = apply_record(&c->ap, r, &data, e);
 	if (rc != RC_SYNTAX)
 		return rc;
@@ -349,7 +350,7 @@ compare_index(struct check *c, struct err *e)
 
 	if (c->behind > 0)
 		check_behind(c);
-	rc = index_tidy(c->v, c->temp, e);
+	rc = index_tidy(c->v, c->temp, &c->ap.meta, e);
 	if (rc == RC_OK)
 		rc = schema_write_meta(c->temp, &c->ap.meta, e);
 	if (rc == RC_OK)
@@ -382,7 +383,10 @@ open_temp(struct check *c, struct err *e)
 		rc = db_exec(c->temp, "BEGIN", e);
 	if (rc == RC_OK)
 		rc = schema_write_meta(c->temp, &m, e);
-	return rc == RC_OK ? apply_init(&c->ap, c->temp, e) : rc;
+	if (rc == RC_OK)
+		rc = apply_init(&c->ap, c->temp, e);
+	c->ap.bulk = true;
+	return rc;
 }
 
 static enum rc

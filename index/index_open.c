@@ -109,6 +109,7 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
 	if (r->type == RECORD_BLOB)
 		data = apply_blob_data(r, addr);
 	run->records++;
+	run->ap->time_us = f->time_us;
 	rc = apply_record(run->ap, r, &data, e);
 	if (rc != RC_SYNTAX)
 		return rc;
@@ -220,10 +221,11 @@ fill_index(struct volume *v, struct db *db, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	rc = apply_init(&ap, db, e);
+	ap.bulk = true;
 	if (rc == RC_OK)
 		rc = index_replay(v, &ap, UINT64_MAX, 0, "rebuild", e);
 	if (rc == RC_OK)
-		rc = index_tidy(v, db, e);
+		rc = index_tidy(v, db, &ap.meta, e);
 	if (rc == RC_OK)
 		rc = schema_finish(db, e);
 	if (rc == RC_OK) {

@@ -14,6 +14,8 @@ static const char tidy[] =
 	"DELETE FROM mailbox WHERE account NOT IN (SELECT id FROM account);"
 	"DELETE FROM message WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM expunged WHERE mailbox NOT IN (SELECT id FROM mailbox);"
+	"DELETE FROM expunged WHERE modseq <="
+	" (SELECT expunge_floor FROM mailbox WHERE mailbox.id = expunged.mailbox);"
 	"DELETE FROM uidl WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM mailbox_keyword WHERE mailbox NOT IN (SELECT id FROM mailbox);"
 	"DELETE FROM credential WHERE account NOT IN (SELECT id FROM account);"
@@ -76,8 +78,22 @@ report_rows(struct volume *v, struct db *db, sqlite3_stmt *q, const char *what, 
 	return step == DB_DONE ? RC_OK : e->code;
 }
 
+/* Tombstones below a floor or of no mailbox were counted when they came. */
+static enum rc
+count_expunged(struct db *db, struct index_meta *m, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(db, &q, "SELECT count(*) FROM expunged", DB_NO_ARGS, e);
+
+	if (rc != RC_OK)
+		return rc;
+	m->expunged = db_u64(q, 0);
+	db_end(q);
+	return RC_OK;
+}
+
 enum rc
-index_tidy(struct volume *v, struct db *db, struct err *e)
+index_tidy(struct volume *v, struct db *db, struct index_meta *m, struct err *e)
 {
 	enum rc rc;
 
@@ -88,5 +104,5 @@ index_tidy(struct volume *v, struct db *db, struct err *e)
 		                 "a newer one has this name, renamed", e);
 	if (rc == RC_OK)
 		rc = db_exec(db, tidy, e);
-	return rc;
+	return rc == RC_OK ? count_expunged(db, m, e) : rc;
 }

@@ -125,7 +125,24 @@ uid_from_row(sqlite3_stmt *q, int column, mail_uid *out, struct err *e)
 }
 
 enum rc
-message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, struct err *e)
+mailbox_change_floor(struct db *db, mailbox_id mailbox, mail_modseq *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(db, &q, "SELECT change_floor FROM mailbox WHERE id=?1",
+	                      DB_ARGS(DB_NUM(mailbox)), e);
+
+	*out = 0;
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;
+	if (rc != RC_OK)
+		return rc;
+	*out = db_u64(q, 0);
+	db_end(q);
+	return RC_OK;
+}
+
+enum rc
+message_from_row(sqlite3_stmt *q, mail_modseq floor, struct arena *a, struct message_row *out, struct err *e)
 {
 	struct slice kw = db_bytes(q, 3);
 	mail_uid uid = 0;
@@ -144,6 +161,8 @@ message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, stru
 		.threadid = db_u64(q, 9),
 		.size = db_u64(q, 10),
 	};
+	if (out->modseq < floor)
+		out->modseq = floor;
 	if (kw.len == 0)
 		return RC_OK;
 	out->keywords = arena_dup(a, kw);

@@ -37,6 +37,11 @@ MUST_USE enum rc account_find(struct db *db, struct slice key, struct arena *a, 
 #define MESSAGE_KEYWORDS " LEFT JOIN kwset k ON m.kw != 0 AND k.id = m.kw"
 /* A UID; RC_CORRUPT if it is none. SQLite's pages have no sums: damage may read as any number. */
 MUST_USE enum rc uid_from_row(sqlite3_stmt *q, int column, mail_uid *out, struct err *e);
-MUST_USE enum rc message_from_row(sqlite3_stmt *q, struct arena *a, struct message_row *out, struct err *e);
+/* `floor`: the mailbox's change_floor. No message has a MODSEQ below it: so what was told of a state that was lost later
+ * counts as changed, and no MODSEQ goes back. */
+MUST_USE enum rc message_from_row(sqlite3_stmt *q, mail_modseq floor, struct arena *a, struct message_row *out,
+                                  struct err *e);
+/* 0 of a mailbox that is not there. */
+MUST_USE enum rc mailbox_change_floor(struct db *db, mailbox_id mailbox, mail_modseq *out, struct err *e);
 
 #endif

@@ -44,6 +44,7 @@ struct read_run {
 	const char         *sql;
 	uint32_t            want;
 	uint32_t            limit;
+	mail_modseq         floor;
 	struct arena       *a;
 	struct message_row *rows;
 	size_t              count, cap;
@@ -90,7 +91,7 @@ read_row(struct read_run *run, sqlite3_stmt *q, struct err *e)
 		run->cap = cap;
 	}
 	m = &run->rows[run->count];
-	rc = message_from_row(q, run->a, m, e);
+	rc = message_from_row(q, run->floor, run->a, m, e);
 	if (rc != RC_OK)
 		return rc;
 	run->count++;
@@ -152,6 +153,7 @@ volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set 
 	rc = db_pool_borrow(v->pool, &run.db, e);
 	if (rc != RC_OK)
 		return rc;
+	rc = mailbox_change_floor(run.db, mailbox, &run.floor, e);
 	for (size_t i = 0; rc == RC_OK && i < uids->count && run.count < limit; i++) {
 		struct uid_range r = uids->ranges[i];
 

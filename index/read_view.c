@@ -28,7 +28,7 @@ add_uids(struct db *db, sqlite3_stmt *q, struct uid_set *out, struct err *e)
 
 /* What a mailbox row and its ends say. */
 struct extent {
-	uint64_t exists, uidnext, first, last;
+	uint64_t exists, uidnext, first, last, change_floor;
 };
 
 static enum rc
@@ -39,11 +39,11 @@ read_extent(struct db *db, mailbox_id mailbox, struct extent *x, struct err *e)
 
 	rc = db_first(db, &q,
 	              "SELECT exists_, uidnext, (SELECT min(uid) FROM message WHERE mailbox=?1),"
-	              " (SELECT max(uid) FROM message WHERE mailbox=?1) FROM mailbox WHERE id=?1",
+	              " (SELECT max(uid) FROM message WHERE mailbox=?1), change_floor FROM mailbox WHERE id=?1",
 	              DB_ARGS(DB_NUM(mailbox)), e);
 	if (rc != RC_OK)
 		return rc;
-	*x = (struct extent){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3) };
+	*x = (struct extent){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3), db_u64(q, 4) };
 	db_end(q);
 	if (x->exists > 0 && (x->first == 0 || x->first > x->last || x->last >= x->uidnext))
 		return err_set(e, RC_CORRUPT, "index: impossible UIDs in mailbox %llu",
@@ -177,7 +177,8 @@ read_changed(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid uidn
 			out->changed = bigger;
 		}
 		if (rc == RC_OK)
-			rc = message_from_row(q, a, &out->changed[out->changed_count++], e);
+			rc = message_from_row(q, out->now.change_floor, a,
+			                      &out->changed[out->changed_count++], e);
 		if (rc != RC_OK) {
 			db_end(q);
 			return rc;
@@ -192,6 +193,41 @@ struct since {
 	mail_uid    uidnext;
 	uint32_t    limit;
 };
+
+/* Expunges that are not remembered one by one: all that was there once, and is not now. */
+static enum rc
+read_absent(struct db *db, mailbox_id mailbox, mail_uid uidnext, struct uid_set *out, struct err *e)
+{
+	struct uid_set all, here;
+	enum rc rc;
+
+	if (uidnext <= 1)
+		return RC_OK;
+	uid_set_init(&all, 1);
+	uid_set_init(&here, CHANGED_RANGES_MAX);
+	rc = add_existing(db, mailbox, uidnext, &here, e);
+	if (rc == RC_OK && !uid_set_add(&all, 1, uidnext - 1))
+		rc = err_nomem(e);
+	if (rc == RC_OK && !uid_set_subtract(out, &all, &here))
+		rc = err_set(e, RC_LIMIT, "more than %zu ranges of UIDs", out->max);
+	uid_set_fini(&all);
+	uid_set_fini(&here);
+	return rc;
+}
+
+static enum rc
+read_vanished(struct db *db, mailbox_id mailbox, const struct since *s, struct view_changes *out, struct err *e)
+{
+	mail_uid uidnext = out->now.uidnext < s->uidnext ? out->now.uidnext : s->uidnext;
+
+	if (s->expunged < out->now.expunge_floor)
+		return read_absent(db, mailbox, uidnext, &out->vanished, e);
+	return add_uids(db,
+	                db_query(db,
+	                         "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
+	                         DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)), e),
+	                &out->vanished, e);
+}
 
 static enum rc
 read_changes(struct db *db, mailbox_id mailbox, const struct since *s, struct arena *a,
@@ -213,16 +249,10 @@ read_changes(struct db *db, mailbox_id mailbox, const struct since *s, struct ar
 		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(s->uidnext)), e),
 		              &out->added, e);
 	if (rc == RC_OK && out->now.highestmodseq > s->expunged)
-		rc = add_uids(
-			db,
-			db_query(db,
-		                 "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND "
-		                 "uid < ?3",
-		                 DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)),
-		                 e),
-			&out->vanished, e);
+		rc = read_vanished(db, mailbox, s, out, e);
 	if (rc == RC_OK && out->now.highestmodseq > s->changed)
-		rc = read_changed(db, mailbox, s->changed, s->uidnext, s->limit, a, out, e);
+		rc = read_changed(db, mailbox, s->changed < out->now.change_floor ? 0 : s->changed,
+		                  s->uidnext, s->limit, a, out, e);
 	return rc;
 }
 
@@ -376,6 +406,8 @@ volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *
 	if (rc != RC_OK)
 		return rc;
 	rc = read_extent(db, mailbox, &x, e);
+	if (rc == RC_OK && since < x.change_floor)
+		since = 0;
 	/* What changed must be sorted: it has to be much less to be worth it. */
 	enough = rc == RC_OK ? count_members(uids, (mail_uid)x.uidnext) / 4 + 1 : 0;
 	if (rc == RC_OK && *from == 1)

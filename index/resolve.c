@@ -195,6 +195,26 @@ resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name,
 	return rc;
 }
 
+struct record
+resolve_mailbox_record(const struct mailbox_info *m)
+{
+	struct record r = { .type = RECORD_MAILBOX };
+
+	r.u.mailbox = (struct record_mailbox){
+		.id = m->id,
+		.account = m->account,
+		.name = m->name,
+		.uidvalidity = m->uidvalidity,
+		.uidnext = m->uidnext,
+		.highestmodseq = m->highestmodseq,
+		.special_use = m->special_use,
+		.expunge_floor = m->expunge_floor,
+		.change_floor = m->change_floor,
+	};
+	memcpy(r.u.mailbox.mailboxid, m->mailboxid, sizeof m->mailboxid);
+	return r;
+}
+
 /* ---- the dispatcher ---- */
 
 static enum rc
@@ -229,6 +249,10 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_account_hide(rs, e);
 	case CHANGE_CREDENTIAL:
 		return resolve_credential(rs, e);
+	case CHANGE_PRUNE:
+		return resolve_prune(rs, e);
+	case CHANGE_RENEW:
+		return resolve_renew(rs, e);
 	}
 	return resolve_refuse(rs, RC_DENIED, e, "no such kind of change");
 }
@@ -240,6 +264,7 @@ resolve_change(struct resolver *rs, struct change *c, struct err *e)
 	enum rc rc;
 
 	rs->c = c;
+	rs->ap->time_us = resolve_now_us();
 	rs->refused = false;
 	rc = dispatch(rs, &sub);
 	if (rs->in_frame) {

@@ -48,6 +48,8 @@ MUST_USE enum rc resolve_keywords(struct resolver *rs, mailbox_id mailbox, struc
 /* A mailbox record with a new UIDVALIDITY and MAILBOXID; the counters record goes before it. */
 MUST_USE enum rc resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use,
                                      mailbox_id *id, struct err *e);
+/* The mailbox's record as it stands. */
+struct record resolve_mailbox_record(const struct mailbox_info *m);
 uint64_t resolve_now_us(void);
 
 MUST_USE enum rc resolve_append(struct resolver *rs, struct err *e);
@@ -63,6 +65,8 @@ MUST_USE enum rc resolve_account_delete(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_quota(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_hide(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_credential(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_prune(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_renew(struct resolver *rs, struct err *e);
 
 /* Move or copy messages (COPY, MOVE, RENAME of INBOX), inside an open frame: rows of `uids` go to the end of `target`. */
 struct transfer {

@@ -16,7 +16,7 @@ read_row(struct resolver *rs, sqlite3_stmt *q, const struct transfer *t, struct 
 	struct message_row row;
 	enum rc rc;
 
-	rc = message_from_row(q, &rs->scratch, &row, e);
+	rc = message_from_row(q, 0, &rs->scratch, &row, e);
 	if (rc != RC_OK)
 		return rc;
 	if (!uid_set_add(t->source_uids, row.uid, row.uid))

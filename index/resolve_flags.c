@@ -197,7 +197,7 @@ store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struc
 	rc = find_group(rs, s, (uint32_t)row[2], row[3], &g, e);
 	if (rc != RC_OK)
 		return rc;
-	if (fails_condition(s->c, row[1], g))
+	if (fails_condition(s->c, row[1] > s->box.change_floor ? row[1] : s->box.change_floor, g))
 		return uid_set_add(&s->c->modified, uid, uid) ?
 		               RC_OK :
 		               resolve_refuse(rs, RC_LIMIT, e, "too many ranges");

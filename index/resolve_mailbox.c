@@ -92,26 +92,6 @@ resolve_mailbox_create(struct resolver *rs, struct err *e)
 	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
 }
 
-static struct record
-record_of(const struct mailbox_info *m)
-{
-	struct record r = { .type = RECORD_MAILBOX };
-
-	r.u.mailbox = (struct record_mailbox){
-		.id = m->id,
-		.account = m->account,
-		.name = m->name,
-		.uidvalidity = m->uidvalidity,
-		.uidnext = m->uidnext,
-		.highestmodseq = m->highestmodseq,
-		.special_use = m->special_use,
-		.expunge_floor = m->expunge_floor,
-		.change_floor = m->change_floor,
-	};
-	memcpy(r.u.mailbox.mailboxid, m->mailboxid, sizeof m->mailboxid);
-	return r;
-}
-
 /* Mailboxes below `top`, in the order of names. */
 static enum rc
 list_below(struct resolver *rs, const struct mailbox_info *top, struct mailbox_info **out,
@@ -174,7 +154,7 @@ resolve_mailbox_delete(struct resolver *rs, struct err *e)
 	if (count > 0)
 		return resolve_refuse(rs, RC_DENIED, e, "mailbox has children");
 	rs->c->u.mailbox.id = m.id;
-	r = record_of(&m);
+	r = resolve_mailbox_record(&m);
 	r.u.mailbox.deleted = true;
 	rc = resolve_frame_begin(rs, e);
 	if (rc == RC_OK)
@@ -188,7 +168,7 @@ static enum rc
 rename_one(struct resolver *rs, const struct mailbox_info *m, struct slice old_top,
            struct slice new_top, struct err *e)
 {
-	struct record r = record_of(m);
+	struct record r = resolve_mailbox_record(m);
 	struct slice name;
 	struct mailbox_info there;
 	enum rc rc;

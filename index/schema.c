@@ -2,7 +2,7 @@
 #include "index/schema.h"
 
 /* kw is a kwset id, 0 for none. An expunged row's modseq is that of its expunge, seenmodseq the one
- * it had before. The summary stands last in its row: it alone may need overflow pages. */
+ * it had before, `at` when it was expunged (seconds since 1970). The summary stands last in its row: it alone may need overflow pages. */
 static const char tables[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER,"
 	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER,"
@@ -37,7 +37,7 @@ static const char tables[] =
 
 	"CREATE TABLE expunged(mailbox INTEGER, uid INTEGER, modseq INTEGER, seenmodseq INTEGER,"
 	" flags INTEGER, kw INTEGER, blob INTEGER, internaldate INTEGER, zone INTEGER,"
-	" savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER,"
+	" savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER, at INTEGER,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
 
 	"CREATE TABLE uidl(mailbox INTEGER, uid INTEGER, text BLOB,"

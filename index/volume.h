@@ -141,7 +141,7 @@ struct message_row {
 	mail_uid         uid;
 	uint32_t         flags;
 	struct slice     keywords;      /* as in record_message */
-	mail_modseq      modseq;
+	mail_modseq      modseq;        /* never below the mailbox's change_floor */
 	struct mail_date internaldate;
 	struct mail_date savedate;
 	uint64_t         threadid;
@@ -156,9 +156,11 @@ struct message_row {
 struct view_changes {
 	struct mailbox_info now;        /* of the same snapshot; name is in the arena */
 	struct uid_set      added;      /* UIDs >= uidnext asked with, that exist now */
-	struct uid_set      vanished;   /* expunged with a modseq > expunged_since, of those below the uidnext asked with */
+	struct uid_set      vanished;   /* expunged with a modseq > expunged_since, of those below the uidnext asked with;
+	                                 * all UIDs that are not there, if expunged_since is below expunge_floor */
 	struct message_row *changed;    /* flags or keywords changed: modseq > changed_since, not expunged, uid < uidnext
-	                                 * asked with; in the order of modseq; no summary, no place */
+	                                 * asked with; in the order of modseq; no summary, no place. A changed_since
+	                                 * below change_floor counts as 0 */
 	size_t              changed_count;
 	bool                more;       /* `limit` was reached: ask again with changed_since = the last one's modseq - 1, or a
 	                                 * higher limit */
@@ -186,7 +188,7 @@ MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox, cons
                                       size_t *count, struct err *e);
 
 /* The members of `uids` from *from on that exist and came or changed later than `since` (modseq > since), added to *out:
- * FETCH CHANGEDSINCE, QRESYNC. Their rows are then read with volume_read_messages. Looks at no more than some 20,000 rows
+ * FETCH CHANGEDSINCE, QRESYNC; a `since` below the mailbox's change_floor counts as 0. Their rows are then read with volume_read_messages. Looks at no more than some 20,000 rows
  * (about 20 ms): *from is then where to go on, and 0 when all were looked at. Begin with 1. Where little has changed all
  * is found at once. RC_LIMIT: more ranges than fit. RC_NOT_FOUND: no such mailbox. */
 MUST_USE enum rc volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
@@ -231,6 +233,8 @@ enum change_kind {
 	CHANGE_ACCOUNT_QUOTA,
 	CHANGE_ACCOUNT_HIDE,
 	CHANGE_CREDENTIAL,
+	CHANGE_PRUNE,
+	CHANGE_RENEW,
 };
 
 enum store_op {
@@ -335,6 +339,19 @@ struct change_account {
 	struct slice credential_value;
 };
 
+/* Expunges up to this MODSEQ are no longer remembered one by one. Below the present floor: nothing happens. */
+struct change_prune {
+	mailbox_id  mailbox;
+	mail_modseq floor;
+};
+
+/* The first start of a copy: what the original may have told since the copy was made is not told again. For volume_open
+ * only: no view of a mailbox outlives it. Some hundred mailboxes at a time. */
+struct change_renew {
+	mailbox_id after;                       /* 0: from the first mailbox on, and the volume's counters */
+	mailbox_id last;                        /* result: go on behind it; 0: all are done */
+};
+
 /* One write. Made by change_new, filled by the caller (what it points to lies in `arena`, or is owned as said), handed
  * over by volume_submit, handed back to `done` on the writer's thread, freed by change_free. */
 struct change {
@@ -353,6 +370,8 @@ struct change {
 		struct change_mailbox   mailbox;
 		struct change_subscribe subscribe;
 		struct change_account   account;
+		struct change_prune     prune;
+		struct change_renew     renew;
 	} u;
 	/* Results: RC_OK done and durable; RC_NOT_FOUND, RC_EXISTS, RC_LIMIT (quota, sizes), RC_DENIED (INBOX and the
 	 * like): refused, nothing happened; RC_IO: nothing happened (err.os says ENOSPC ...); RC_BUSY: the volume takes
@@ -384,6 +403,11 @@ struct volume_status {
 	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
 };
 MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, struct err *e);
+
+/* Of mailboxes that remember more than `keep` expunges forget the oldest, as far as they happened before this time (seconds
+ * since 1970): whoever comes with a MODSEQ from before is told all UIDs that are not there. No session may still have to
+ * tell one of them. *dropped: about how many. Any thread; waits for the writer. */
+MUST_USE enum rc volume_prune(struct volume *v, uint64_t keep, uint64_t before_s, uint64_t *dropped, struct err *e);
 
 /* What the log was compared with. The latter two are no differences, as the next start makes the index anew: of a volume
  * that was restored, or whose server was upgraded, and has not been started since. */

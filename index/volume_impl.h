@@ -101,7 +101,7 @@ MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last, 
                               struct err *e);
 /* Recompute counters; drop what belongs to no account or mailbox; rename the older of two mailboxes of one name. Dropped
  * and renamed mailboxes are reported. A name whose parent does not exist is left as it is: LIST shows such parents. */
-MUST_USE enum rc index_tidy(struct volume *v, struct db *db, struct err *e);
+MUST_USE enum rc index_tidy(struct volume *v, struct db *db, struct index_meta *m, struct err *e);
 
 /* ---- inboxes.c ---- */
 

@@ -140,7 +140,7 @@ test_messages_before_their_mailbox(void **state)
 	assert_int_equal(number("SELECT deleted FROM mailbox"), 1);
 	assert_int_equal(number("SELECT unseen FROM mailbox"), 1);
 	assert_int_equal(number("SELECT count(*) FROM thread WHERE account=1 AND thread=3"), 1);
-	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &ap.meta, &e), RC_OK);
 	assert_int_equal(findings, 0);
 	assert_int_equal(number("SELECT count(*) FROM message"), 1);
 }
@@ -192,7 +192,7 @@ test_messages_without_mailbox(void **state)
 	(void)state;
 	assert_int_equal(apply(1, account(1, "a")), RC_OK);
 	assert_int_equal(apply(4, messages(2, 7, &one)), RC_OK);
-	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &ap.meta, &e), RC_OK);
 	assert_int_equal(findings, 1);
 	assert_string_equal(told, "mailbox 0.2 \"\" of account 0.0: no such account, dropped");
 	assert_int_equal(number("SELECT count(*) FROM mailbox"), 0);
@@ -210,7 +210,7 @@ test_names_that_clash(void **state)
 	assert_int_equal(apply(1, account(1, "a")), RC_OK);
 	assert_int_equal(apply(2, mailbox(2, 1, "x")), RC_OK);
 	assert_int_equal(apply(3, mailbox(3, 1, "x")), RC_OK);
-	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &ap.meta, &e), RC_OK);
 	assert_int_equal(findings, 1);
 	assert_string_equal(told, "mailbox 0.2 \"x\" of account 0.1 a: a newer one has this name, renamed");
 	assert_int_equal(number("SELECT id FROM mailbox WHERE name = X'78'"), 3);
@@ -230,9 +230,33 @@ test_lost_blob_and_wrong_counters(void **state)
 	assert_int_equal(number("SELECT size FROM mailbox"), 0);
 	assert_int_equal(db_exec(db, "UPDATE mailbox SET exists_=9, unseen=9, deleted=9, size=9;"
 	                         "UPDATE account SET used_bytes=9, used_messages=9", &e), RC_OK);
-	assert_int_equal(index_tidy(&volume, db, &e), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &ap.meta, &e), RC_OK);
 	assert_int_equal(number("SELECT exists_ + 10 * unseen + 100 * deleted + 1000 * size FROM mailbox"), 111);
 	assert_int_equal(number("SELECT used_bytes * 10 + used_messages FROM account"), 1);
+}
+
+/* Of messages that compaction dropped the log says only that they are gone. */
+static void
+test_expunged_without_their_messages(void **state)
+{
+	static const struct uid_range gone[] = { { 2, 2 }, { 7, 9 } }, huge[] = { { 5, UINT32_MAX } };
+	struct record r = { .type = RECORD_EXPUNGE, .u.expunge = { 2, 500, gone, 2 } };
+
+	(void)state;
+	ap.time_us = 77000000;
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(2, mailbox(2, 1, "INBOX")), RC_OK);
+	assert_int_equal(apply(4, messages(2, 8, &one)), RC_OK);
+	assert_int_equal(apply(5, r), RC_OK);
+	assert_int_equal(ap.meta.expunged, 4);
+	assert_int_equal(number("SELECT count(*) FROM expunged WHERE modseq = 500 AND at = 77"), 4);
+	assert_int_equal(number("SELECT count(*) FROM expunged WHERE blob = 0"), 3);
+	assert_int_equal(number("SELECT blob FROM expunged WHERE uid = 8"), 3);
+	assert_int_equal(number("SELECT uidnext * 1000 + highestmodseq FROM mailbox"), 10500);
+	assert_int_equal(number("SELECT exists_ FROM mailbox"), 0);
+	r.u.expunge.uids = huge;
+	r.u.expunge.range_count = 1;
+	assert_int_equal(apply(6, r), RC_SYNTAX);
 }
 
 /* Records that none of ours would be: named, skipped by a replay. */
@@ -264,7 +288,7 @@ main(void)
 		CASE(test_messages_older_than_threads),
 		CASE(test_stub_older_than_threads),
 		CASE(test_messages_without_mailbox), CASE(test_names_that_clash), CASE(test_lost_blob_and_wrong_counters),
-		CASE(test_nonsense_is_refused),
+		CASE(test_expunged_without_their_messages), CASE(test_nonsense_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
