@@ -56,6 +56,9 @@ void admin_json_lsn(struct json *j, const char *key, log_lsn lsn);
 void admin_append_quoted(struct buf *out, struct slice s);
 /* The name of a piece's file. */
 void admin_append_piece(struct buf *out, struct seg_id seg);
+/* A finding of a check in one line, or as members of an object. */
+void admin_append_damage(struct buf *line, struct volume *v, const struct check_finding *f);
+void admin_add_damage(struct json *j, const struct check_finding *f);
 /* A finding of log_report in one line. */
 void admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
                           log_lsn first, log_lsn last, const char *what);

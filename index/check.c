@@ -11,14 +11,26 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "index/concern.h"
 #include "index/volume_impl.h"
+
+#define KEPT_MAX 1000u          /* findings that wait for names */
+
+/* A finding of the log before it is told. */
+struct kept {
+	struct seg_id seg;
+	uint64_t      offset, len;
+	log_lsn       first, last;
+	char          what[160];
+};
 
 struct check {
 	struct volume           *v;
-	const struct log_report *rep;
+	const struct check_report *rep;
 	bool                   (*progress)(void *arg, uint64_t done, uint64_t total);
 	void                    *progress_arg;
 	struct check_result     *out;
@@ -27,55 +39,175 @@ struct check {
 	struct db               *temp;
 	struct apply             ap;
 	struct index_meta        meta;          /* of the real one */
+	struct concern           concern;
+	struct kept             *opened;        /* what the open found: most of it comes again with the replay */
+	size_t                   opened_count;
+	struct kept             *waiting;       /* for names, while there is no index to ask */
+	size_t                   waiting_count;
 	log_lsn                  until;         /* records up to here are applied */
 	log_lsn                  begin;         /* the log's end when the check began */
 	uint64_t                 behind;        /* records up to it that the real one has not applied */
 	uint64_t                 alike;         /* differences told of the present table */
 };
 
+/* ---- telling ---- */
+
+static void
+tell(struct check *c, const struct check_finding *f)
+{
+	if (c->rep != NULL && c->rep->found != NULL)
+		c->rep->found(c->rep->arg, f);
+}
+
+static void
+tell_named(struct check *c, struct check_finding *f)
+{
+	f->first = c->concern.first;
+	f->last = c->concern.last;
+	f->records = c->concern.records;
+	f->mended = c->concern.mended;
+	f->named = c->concern.named;
+	f->named_count = c->concern.count;
+	f->more = c->concern.more;
+	tell(c, f);
+}
+
+/* A stretch of a segment: no frame that could be read there. */
+static void
+tell_stretch(struct check *c, const struct kept *k)
+{
+	const struct log_addr stretch = { k->seg, k->offset, k->len };
+	struct check_finding f = {
+		.what = k->what, .seg = k->seg, .offset = k->offset, .len = k->len, .has_frame = k->len > 0 &&
+		k->offset > 0 && k->seg.kind == SEG_LOG, .frame_seg = k->seg, .frame = k->offset
+	};
+
+	concern_find(&c->concern, &stretch, k->first, k->last);
+	tell_named(c, &f);
+}
+
+static bool
+keep(struct kept **list, size_t *count, const struct kept *k)
+{
+	if (*list == NULL)
+		*list = calloc(KEPT_MAX, sizeof **list);
+	if (*list == NULL || *count == KEPT_MAX)
+		return false;
+	(*list)[(*count)++] = *k;
+	return true;
+}
+
+static struct kept
+make_kept(struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+{
+	struct kept k = { seg, offset, len, first, last, "" };
+
+	(void)snprintf(k.what, sizeof k.what, "%s", what);
+	return k;
+}
+
+static bool
+same_stretch(const struct kept *a, const struct kept *b)
+{
+	return a->seg.seq == b->seg.seq && a->seg.epoch == b->seg.epoch && a->seg.kind == b->seg.kind &&
+	       (a->offset == b->offset || (a->offset < b->offset + b->len && b->offset < a->offset + a->len));
+}
+
 static void
 found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
       const char *what)
 {
 	struct check *c = arg;
+	struct kept k = make_kept(seg, offset, len, first, last, what);
 
+	for (size_t i = c->opened_count; i-- > 0;)
+		if (same_stretch(&c->opened[i], &k))
+			c->opened[i] = c->opened[--c->opened_count];
 	c->out->damage++;
-	if (c->rep != NULL && c->rep->found != NULL)
-		c->rep->found(c->rep->arg, seg, offset, len, first, last, what);
+	if (c->real != NULL || !keep(&c->waiting, &c->waiting_count, &k))
+		tell_stretch(c, &k);
 }
 
-/* Of what the open finds, all but the head comes again with the replay. */
+/* Of what the open finds, most comes again with the replay, with more of its place. */
 static void
-found_head(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+found_open(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
            const char *what)
 {
+	struct check *c = arg;
+	struct kept k = make_kept(seg, offset, len, first, last, what);
+
 	if (seg.seq == 0)
-		found(arg, (struct seg_id){ 0, 0, 0 }, offset, len, first, last, what);
+		k.seg = (struct seg_id){ 0, 0, 0 };     /* about the head, of which there is one */
+	(void)keep(&c->opened, &c->opened_count, &k);
+}
+
+/* What did not come again: a copy of the head, an end that came too soon. */
+static void
+tell_opened(struct check *c)
+{
+	for (size_t i = 0; i < c->opened_count; i++) {
+		c->out->damage++;
+		tell_stretch(c, &c->opened[i]);
+	}
+	c->opened_count = 0;
+}
+
+static void
+tell_waiting(struct check *c)
+{
+	for (size_t i = 0; i < c->waiting_count; i++)
+		tell_stretch(c, &c->waiting[i]);
+	c->waiting_count = 0;
 }
 
 static void
 differs(struct check *c, const char *what)
 {
-	struct seg_id none = { 0, 0, 0 };
+	const struct check_finding f = { .what = what, .difference = true, .records = "", .mended = "" };
 
 	c->out->differences++;
-	if (c->rep != NULL && c->rep->found != NULL)
-		c->rep->found(c->rep->arg, none, 0, 0, 0, 0, what);
+	tell(c, &f);
 }
 
 /* ---- the log ---- */
 
+/* A blob record under examination. */
+struct examined {
+	struct check            *c;
+	const struct frame_info *f;
+	const struct record     *r;
+	struct log_addr          data;
+};
+
+static void
+found_in_blob(void *arg, uint64_t at, uint64_t len, const char *what)
+{
+	const struct examined *x = arg;
+	struct check *c = x->c;
+	struct check_finding f = {
+		.what = what, .seg = x->data.seg, .offset = x->data.offset + at, .len = len, .has_frame = true,
+		.frame_seg = x->f->seg, .frame = x->f->offset
+	};
+
+	c->out->damage++;
+	concern_find_record(&c->concern, x->r->type, x->r->lsn);
+	tell_named(c, &f);
+}
+
 static enum rc
-check_body(struct check *c, const struct record *r, struct err *e)
+check_blob(struct check *c, const struct frame_info *f, const struct record *r, const struct log_addr *data,
+           struct err *e)
 {
 	const struct record_blob *b = &r->u.blob;
-	struct blob_place place = { b->body, b->chunks, b->chunk_count, b->size };
-	enum rc rc = blob_verify(c->log, &place, 0, b->size, e);
+	struct examined x = { c, f, r, *data };
+	const struct blob_examine how = {
+		.addr = *data, .chunks = b->chunks, .chunk_count = b->chunk_count, .data = b->data,
+		.sha256 = b->sha256, .arg = &x, .found = found_in_blob
+	};
 
-	if (rc == RC_OK || (rc != RC_CORRUPT && rc != RC_NOT_FOUND))
-		return rc;
-	found(c, b->body.seg, b->body.offset, b->body.len, r->lsn, r->lsn, e->text);
-	return RC_OK;
+	c->out->blobs++;
+	c->out->blob_bytes += b->size;
+	return blob_examine(c->log, &how, e);
 }
 
 static enum rc
@@ -88,10 +220,8 @@ check_record(void *arg, const struct frame_info *f, const struct record *r,
 
 	c->out->records++;
 	if (r->type == RECORD_BLOB) {
-		c->out->blobs++;
 		data = apply_blob_data(r, addr);
-		if (r->u.blob.body.len > 0)
-			rc = check_body(c, r, e);
+		rc = check_blob(c, f, r, &data, e);
 	}
 	if (c->real != NULL && r->lsn > c->meta.applied && r->lsn <= c->begin)
 		c->behind++;
@@ -135,7 +265,7 @@ check_log(struct check *c, struct err *e)
 		.progress = check_progress,
 	};
 
-	return log_replay(c->log, &rp, true, &rep, e);
+	return log_replay(c->log, &rp, false, &rep, e);     /* chunks are examined with their blob */
 }
 
 /* ---- the index ---- */
@@ -269,12 +399,12 @@ static void
 report_rest(struct check *c, const struct table *t)
 {
 	char text[80];
-	struct seg_id none = { 0, 0, 0 };
+	const struct check_finding f = { .what = text, .difference = true, .records = "", .mended = "" };
 
-	if (c->alike > ALIKE_MAX && c->rep != NULL && c->rep->found != NULL) {
+	if (c->alike > ALIKE_MAX) {
 		(void)snprintf(text, sizeof text, "%s: and %llu more", t->name,
 		               (unsigned long long)(c->alike - ALIKE_MAX));
-		c->rep->found(c->rep->arg, none, 0, 0, 0, 0, text);
+		tell(c, &f);
 	}
 	c->alike = 0;
 }
@@ -453,7 +583,7 @@ check_belongs(struct check *c)
 }
 
 enum rc
-volume_check(struct volume *v, const struct log_report *rep,
+volume_check(struct volume *v, const struct check_report *rep,
              bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
              struct check_result *out, struct err *e)
 {
@@ -463,22 +593,31 @@ volume_check(struct volume *v, const struct log_report *rep,
 	struct log_params lp = {
 		.path = v->path, .mode = LOG_READ, .ask_synced = index_synced, .ask_arg = &c.meta
 	};
-	const struct log_report head_rep = { &c, found_head };
+	const struct log_report open_rep = { &c, found_open };
 	enum rc rc;
 
 	*out = (struct check_result){ 0 };
 	open_real(&c);
 	/* A handle of its own, opened after the snapshot: it reaches at least as far. */
-	rc = log_open(&lp, &head_rep, &c.log, e);
+	rc = log_open(&lp, &open_rep, &c.log, e);
 	if (rc == RC_OK && c.real != NULL)
 		check_belongs(&c);
 	c.until = c.real != NULL ? c.meta.applied : UINT64_MAX;
 	if (rc == RC_OK)
 		rc = open_temp(&c, e);
+	concern_init(&c.concern, c.log, c.real);
 	if (rc == RC_OK)
 		rc = check_log(&c, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		if (c.real == NULL)
+			c.concern.db = c.temp;
+		tell_waiting(&c);
+		tell_opened(&c);
 		rc = compare_index(&c, e);
+	}
+	concern_fini(&c.concern);
+	free(c.opened);
+	free(c.waiting);
 	log_close(&c.log);
 	if (c.ap.db != NULL)
 		apply_fini(&c.ap);

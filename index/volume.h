@@ -420,11 +420,40 @@ struct check_result {
 	uint64_t frames, records, blobs, messages, mailboxes, accounts;
 	uint64_t damage;                /* findings in the log */
 	uint64_t differences;           /* between log and index */
+	uint64_t blob_bytes;            /* of messages that were inflated and hashed */
 	enum check_index index;
 };
-/* Verify every frame, record and chunk, then compare what the log says with what the index says. Writes nothing. Works
- * on an open volume (online) of either mode. */
-MUST_USE enum rc volume_check(struct volume *v, const struct log_report *rep,
+/* Whom a finding concerns: an account, one of its mailboxes, messages there; as far as each is known. */
+struct check_named {
+	account_id     account;
+	struct slice   account_name;    /* empty: not known */
+	mailbox_id     mailbox;         /* 0: the account as a whole */
+	struct slice   mailbox_name;
+	struct uid_set uids;            /* of the mailbox; expunged ones too */
+};
+/* One thing that is wrong; valid during the call. */
+struct check_finding {
+	const char    *what;
+	bool           difference;      /* between log and index; else damage of the log */
+	struct seg_id  seg;             /* seq 0: no place in the log */
+	uint64_t       offset, len;     /* in it; len 0: unknown */
+	bool           has_frame;
+	struct seg_id  frame_seg;       /* the frame concerned, and */
+	uint64_t       frame;           /* its offset */
+	log_lsn        first, last;     /* of the records, 0: unknown */
+	const char    *records;         /* "blob, messages": what they are; "" unknown */
+	const char    *mended;          /* "byte 1234 is 0x41 and was 0x61"; "" unknown */
+	const struct check_named *named;
+	size_t         named_count;
+	bool           more;            /* there are others than those named */
+};
+struct check_report {
+	void  *arg;
+	void (*found)(void *arg, const struct check_finding *f);
+};
+/* Verify every frame, record and chunk, that every message inflates to the bytes of its SHA-256, then compare what the log
+ * says with what the index says. Writes nothing. Works on an open volume (online) of either mode. `rep` may be NULL. */
+MUST_USE enum rc volume_check(struct volume *v, const struct check_report *rep,
                               bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
                               struct check_result *out, struct err *e);
 struct reindex_result {

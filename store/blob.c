@@ -357,3 +357,67 @@ blob_verify(struct log *log, const struct blob_place *p, uint64_t from, uint64_t
 {
 	return read_range(log, p, from, len, NULL, e);
 }
+
+/* ---- examining ---- */
+
+/* The chunk into r->raw. False: what is wrong was told. */
+static bool
+examine_chunk(struct reader *r, const struct blob_examine *x, const struct blob_chunk *c, uint64_t at)
+{
+	struct err e = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	if (x->data.len == 0)
+		rc = fetch_chunk(r, c, at, &e);
+	else if (at > x->data.len || c->stored_len > x->data.len - at || c->stored_len > BLOB_CHUNK_MAX)
+		rc = err_set(&e, RC_CORRUPT, "a chunk ends behind the record");
+	else if (codec_crc(slice_sub(x->data, at, at + c->stored_len)) != c->crc)
+		rc = err_set(&e, RC_CORRUPT, "a chunk does not match its CRC");
+	else
+		memcpy(r->stored, x->data.ptr + at, c->stored_len);
+	if (rc == RC_OK)
+		rc = unpack_chunk(r, c, r->raw, &e);
+	if (rc != RC_OK)
+		x->found(x->arg, at, c->stored_len, e.text);
+	return rc == RC_OK;
+}
+
+static enum rc
+examine_chunks(struct reader *r, const struct blob_examine *x, EVP_MD_CTX *sha, struct err *e)
+{
+	uint8_t sum[EVP_MAX_MD_SIZE];
+	unsigned len = sizeof sum;
+	uint64_t at = 0;
+	bool whole = true;
+
+	if (EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1)
+		return err_set(e, RC_NOMEM, "SHA-256 failed");
+	for (uint32_t i = 0; i < x->chunk_count; i++) {
+		whole = examine_chunk(r, x, &x->chunks[i], at) && whole;
+		if (whole && EVP_DigestUpdate(sha, r->raw, x->chunks[i].raw_len) != 1)
+			return err_set(e, RC_NOMEM, "SHA-256 failed");
+		at += x->chunks[i].stored_len;
+	}
+	if (EVP_DigestFinal_ex(sha, sum, &len) != 1)
+		return err_set(e, RC_NOMEM, "SHA-256 failed");
+	if (whole && memcmp(sum, x->sha256, SHA256_LEN) != 0)
+		x->found(x->arg, 0, at, "the message does not match its SHA-256");
+	return RC_OK;
+}
+
+enum rc
+blob_examine(struct log *log, const struct blob_examine *x, struct err *e)
+{
+	struct blob_place place = { .addr = x->addr, .chunks = x->chunks, .chunk_count = x->chunk_count };
+	EVP_MD_CTX *sha = EVP_MD_CTX_new();
+	struct reader r;
+	enum rc rc = reader_init(&r, log, &place, e);
+
+	if (rc == RC_OK && sha == NULL)
+		rc = err_nomem(e);
+	if (rc == RC_OK)
+		rc = examine_chunks(&r, x, sha, e);
+	reader_fini(&r);
+	EVP_MD_CTX_free(sha);
+	return rc;
+}

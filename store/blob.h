@@ -50,6 +50,20 @@ MUST_USE enum rc blob_read(struct log *log, const struct blob_place *p, uint64_t
 /* Check the CRCs of the chunks that hold [from, from+len) without inflating. */
 MUST_USE enum rc blob_verify(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len, struct err *e);
 
+struct blob_examine {
+	struct log_addr          addr;          /* as in blob_place */
+	const struct blob_chunk *chunks;
+	uint32_t                 chunk_count;
+	struct slice             data;          /* the chunks' bytes if they are at hand; else they are read from the log */
+	const uint8_t           *sha256;
+	void                    *arg;
+	/* Bytes [at, at + len) of those that addr begins: what is wrong with them. */
+	void                   (*found)(void *arg, uint64_t at, uint64_t len, const char *what);
+};
+/* Every chunk's CRC, what it inflates to, and the SHA-256 of the whole, without stopping at what is wrong. RC_OK whatever
+ * was found; only memory can fail it. Any thread. */
+MUST_USE enum rc blob_examine(struct log *log, const struct blob_examine *x, struct err *e);
+
 /* The chunk table as bytes for the index, and back (array from the arena). */
 bool blob_chunks_encode(const struct blob_chunk *chunks, uint32_t count, struct buf *out);
 MUST_USE enum rc blob_chunks_decode(struct slice bytes, struct arena *a, struct blob_chunk **chunks, uint32_t *count,

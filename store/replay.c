@@ -116,10 +116,19 @@ one_frame(
 	return r->rp->frame != NULL ? r->rp->frame(r->rp->arg, &f, e) : RC_OK;
 }
 
+/* What was lost ends before the first LSN behind it. */
+static void
+tell_gap(struct run *r, const struct root_segment *seg, const struct scan_item *gap, log_lsn before, log_lsn next)
+{
+	if (gap->kind == SCAN_GAP)
+		report_found(r->rep, seg->id, gap->offset, gap->len, before + 1, next - 1, gap->what);
+}
+
 static enum rc
 one_segment(struct run *r, const struct root_segment *seg, struct err *e)
 {
-	struct scan_item item;
+	struct scan_item item, gap = { .kind = SCAN_END };
+	log_lsn gap_before = 0;
 	struct scan s;
 	enum rc rc = scan_init(&s, r->log->b, seg, seg->len, e);
 
@@ -133,11 +142,14 @@ one_segment(struct run *r, const struct root_segment *seg, struct err *e)
 		log_lsn before = s.last_lsn;
 
 		rc = scan_next(&s, &item, e);
-		if (rc != RC_OK || item.kind == SCAN_END)
+		if (rc != RC_OK)
 			break;
-		if (item.kind == SCAN_GAP)
-			report_found(
-			    r->rep, seg->id, item.offset, item.len, before + 1, 0, item.what);
+		tell_gap(r, seg, &gap, gap_before,
+		    item.hdr.record_count > 0 ? item.hdr.first_lsn : seg->last_lsn + 1);
+		if (item.kind == SCAN_END)
+			break;
+		gap = item;
+		gap_before = before;
 		if (item.kind == SCAN_FRAME)
 			rc = one_frame(r, seg, &item, e);
 		r->done += item.len;

@@ -46,8 +46,8 @@ static const struct ctl_verb verbs[] = {
 	  "  --messages N   the number of messages, 0 is no limit. What is not given stays.\n" },
 	{ { "quota", "show" }, 0, 1, "--json", false, ctl_forward, "quota show [--json] [NAME]",
 	  "Show the quota and use of an account, or of all.\n" },
-	{ { "check", NULL }, 0, 0, "--volume=", false, ctl_forward, "check [--volume V]",
-	  "Verify every frame, record and chunk of the log and compare log and index.\n"
+	{ { "check", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "check [--volume V] [--json]",
+	  "Verify every frame, record and message of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
 	{ { "reindex", NULL }, 0, 0, "--volume= --force", false, ctl_reindex,
 	  "reindex [--volume V] [--force]",

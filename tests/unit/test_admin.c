@@ -137,7 +137,7 @@ static const struct usage_case {
 	{ "word missing",       "user add anna",                  ADMIN_USAGE,  "usage: user add" },
 	{ "word too many",      "user delete anna boris",         ADMIN_USAGE,  "usage: user delete" },
 	{ "unknown option",     "check --frob",                   ADMIN_USAGE,  "usage: check" },
-	{ "option of another",  "check --json",                   ADMIN_USAGE,  "usage: check" },
+	{ "option of another",  "check --all",                    ADMIN_USAGE,  "usage: check" },
 	{ "value missing",      "user list --volume",             ADMIN_USAGE,  "usage: user list" },
 	{ "no such volume",     "user list --volume v3",          ADMIN_FAILED, "no volume v3" },
 	{ "bytes not a number", "quota set anna many",            ADMIN_USAGE,  "usage: quota set" },

@@ -20,7 +20,7 @@ setup(void **state)
 static void
 check_sound(void)
 {
-	struct log_report rep = { NULL, fx_found };
+	struct check_report rep = { NULL, fx_check_found };
 	struct check_result r;
 	struct err e = ERR_INIT;
 

@@ -139,7 +139,7 @@ assert_same(const struct buf *was, const struct buf *now, const char *what)
 static void
 assert_check_is_clean(void)
 {
-	struct log_report rep = { NULL, fx_found };
+	struct check_report rep = { NULL, fx_check_found };
 	struct check_result r;
 	struct err e = ERR_INIT;
 
@@ -435,11 +435,10 @@ test_foreign_index_is_refused(void **state)
 }
 
 static void
-keep_text(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+keep_text(void *arg, const struct check_finding *f)
 {
-	(void)offset, (void)len, (void)last;
-	assert_int_equal(seg.seq + seg.epoch + first, 0);
-	assert_true(buf_printf(arg, "%s\n", what));
+	assert_int_equal(f->seg.seq + f->seg.epoch + f->first, 0);
+	assert_true(buf_printf(arg, "%s\n", f->what));
 }
 
 /* The findings of a check that are about no place in the log. */
@@ -447,7 +446,7 @@ static const char *
 check_text(struct check_result *r)
 {
 	static struct buf text;
-	const struct log_report rep = { &text, keep_text };
+	const struct check_report rep = { &text, keep_text };
 	struct err e = ERR_INIT;
 	char *copy;
 

@@ -164,7 +164,7 @@ test_long_references(void **state)
 static void
 test_same_after_rebuild(void **state)
 {
-	struct log_report rep = { NULL, fx_found };
+	struct check_report rep = { NULL, fx_check_found };
 	struct check_result r;
 	struct err e = ERR_INIT;
 	uint64_t a, late;

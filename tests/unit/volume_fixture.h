@@ -37,6 +37,15 @@ fx_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn fi
 }
 
 static inline void
+fx_check_found(void *arg, const struct check_finding *f)
+{
+	(void)arg;
+	fx_findings++;
+	if (getenv("UNIT_VERBOSE") != NULL)
+		(void)fprintf(stderr, "found: %s\n", f->what);
+}
+
+static inline void
 fx_open_as(enum volume_mode mode)
 {
 	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = mode, .report = { NULL, fx_found } };
