@@ -30,6 +30,10 @@ MUST_USE enum rc account_get(struct db *db, account_id id, struct arena *a, stru
 MUST_USE enum rc account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out,
                               struct err *e);
 
+/* Those of an account, in the order of names. */
+MUST_USE enum rc account_list_credentials(struct db *db, account_id id, struct arena *a, struct credential_info **out,
+                                          size_t *count, struct err *e);
+
 /* The columns of a message, of a table m joined with kwset k. */
 #define MESSAGE_COLUMNS "m.uid, m.modseq, m.flags, coalesce(k.text, X''), m.blob, m.internaldate, m.zone, m.savedate," \
                         " m.savezone, m.threadid, m.size"

@@ -93,9 +93,9 @@ volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struc
 	return rc;
 }
 
-static enum rc
-list_credentials(struct db *db, account_id id, struct arena *a, struct credential_info **out,
-                 size_t *count, struct err *e)
+enum rc
+account_list_credentials(struct db *db, account_id id, struct arena *a, struct credential_info **out,
+                         size_t *count, struct err *e)
 {
 	sqlite3_stmt *q;
 	uint64_t rows;
@@ -140,7 +140,7 @@ volume_list_credentials(struct volume *v, account_id id, struct arena *a,
 	rc = db_pool_borrow(v->pool, &db, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = list_credentials(db, id, a, out, count, e);
+	rc = account_list_credentials(db, id, a, out, count, e);
 	db_pool_return(v->pool, &db);
 	return rc;
 }

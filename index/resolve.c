@@ -253,6 +253,10 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_prune(rs, e);
 	case CHANGE_RENEW:
 		return resolve_renew(rs, e);
+	case CHANGE_RESTORE:
+		return resolve_restore(rs, e);
+	case CHANGE_ACCOUNT_RESTORE:
+		return resolve_account_restore(rs, e);
 	}
 	return resolve_refuse(rs, RC_DENIED, e, "no such kind of change");
 }

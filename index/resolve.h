@@ -67,6 +67,10 @@ MUST_USE enum rc resolve_account_hide(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_credential(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_prune(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_renew(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_restore(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_account_restore(struct resolver *rs, struct err *e);
+/* A name for a new account: NFC; refused if it is not allowed or taken. */
+MUST_USE enum rc resolve_account_name(struct resolver *rs, struct slice name, struct slice *nfc, struct err *e);
 
 /* Move or copy messages (COPY, MOVE, RENAME of INBOX), inside an open frame: rows of `uids` go to the end of `target`. */
 struct transfer {

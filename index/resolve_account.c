@@ -52,14 +52,14 @@ add_credential(struct resolver *rs, account_id account, struct err *e)
 	return resolve_add(rs, &r, e);
 }
 
-static enum rc
-new_account_name(struct resolver *rs, struct slice *name, struct err *e)
+enum rc
+resolve_account_name(struct resolver *rs, struct slice name, struct slice *nfc, struct err *e)
 {
 	struct account_info there;
 	struct slice key;
 	enum rc rc;
 
-	rc = name_account(rs->c->u.account.name, &rs->scratch, name, &key, e);
+	rc = name_account(name, &rs->scratch, nfc, &key, e);
 	if (rc == RC_DENIED || rc == RC_LIMIT)
 		rs->refused = true;
 	if (rc != RC_OK)
@@ -97,7 +97,7 @@ resolve_account_create(struct resolver *rs, struct err *e)
 	};
 	rc = check_limits(rs, e);
 	if (rc == RC_OK)
-		rc = new_account_name(rs, &r.u.account.name, e);
+		rc = resolve_account_name(rs, c->name, &r.u.account.name, e);
 	if (rc == RC_OK)
 		rc = resolve_frame_begin(rs, e);
 	if (rc == RC_OK)

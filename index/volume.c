@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "index/past.h"
 #include "index/volume_impl.h"
 #include "store/fs.h"
 #include "store/space.h"
@@ -190,8 +191,10 @@ start_writing(struct volume *v, struct err *e)
 	rc = index_open(v, e);
 	if (rc != RC_OK && space_is_full(e->os) && log_give_up_reserve(v->log))
 		rc = index_open(v, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		orphans_drop(v);
+		past_drop_scratch(v->path);
+	}
 	if (rc == RC_OK)
 		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
 	if (rc != RC_OK)
@@ -367,6 +370,8 @@ frees_space(const struct change *c)
 	case CHANGE_ACCOUNT_QUOTA:
 	case CHANGE_ACCOUNT_HIDE:
 	case CHANGE_CREDENTIAL:
+	case CHANGE_RESTORE:
+	case CHANGE_ACCOUNT_RESTORE:
 		return false;
 	}
 	return false;

@@ -235,6 +235,8 @@ enum change_kind {
 	CHANGE_CREDENTIAL,
 	CHANGE_PRUNE,
 	CHANGE_RENEW,
+	CHANGE_RESTORE,         /* messages of the past come back */
+	CHANGE_ACCOUNT_RESTORE, /* a deleted account comes back, with empty mailboxes */
 };
 
 enum store_op {
@@ -352,6 +354,50 @@ struct change_renew {
 	mailbox_id last;                        /* result: go on behind it; 0: all are done */
 };
 
+/* A message of the past: a reference to bytes that the volume still has, or the bytes themselves. */
+struct restore_message {
+	blob_id          blob;                  /* 0: `content` */
+	struct ingested *content;               /* a reference of the change's own; NULL: `blob` */
+	uint32_t         flags;
+	struct slice     keywords;
+	struct mail_date internaldate;
+	uint64_t         threadid;              /* 0: as a new message of these bytes would have */
+	mail_uid         uid;                   /* Result; 0: the blob is gone, it was purged or compacted away */
+};
+
+/* All that can be are put behind the last message of the mailbox, in this order, as new messages; quotas are not asked.
+ * At most RESTORE_MAX at a time, so that nobody waits long for the writer. */
+struct change_restore {
+	mailbox_id              mailbox;
+	struct restore_message *messages;
+	uint32_t                count;
+	/* Results: */
+	uint32_t                lost;           /* messages that got no UID */
+	mail_modseq             modseq;         /* 0: all are lost */
+};
+#define RESTORE_MAX 1000u
+
+struct restore_mailbox {
+	struct slice name;
+	uint32_t     special_use;
+	mailbox_id   id;                        /* Result */
+};
+
+/* One frame: all of it comes back or nothing. RC_EXISTS: somebody has the name. Mailboxes get new UIDVALIDITYs. */
+struct change_account_restore {
+	struct slice                  name;
+	uint64_t                      created_us;       /* as it was */
+	uint64_t                      quota_bytes, quota_messages;
+	struct slice                  hidden;
+	const struct credential_info *credentials;
+	size_t                        credential_count;
+	const struct slice           *subscriptions;
+	size_t                        subscription_count;
+	struct restore_mailbox       *mailboxes;
+	size_t                        mailbox_count;
+	account_id                    id;               /* Result */
+};
+
 /* One write. Made by change_new, filled by the caller (what it points to lies in `arena`, or is owned as said), handed
  * over by volume_submit, handed back to `done` on the writer's thread, freed by change_free. */
 struct change {
@@ -372,6 +418,8 @@ struct change {
 		struct change_account   account;
 		struct change_prune     prune;
 		struct change_renew     renew;
+		struct change_restore   restore;
+		struct change_account_restore account_restore;
 	} u;
 	/* Results: RC_OK done and durable; RC_NOT_FOUND, RC_EXISTS, RC_LIMIT (quota, sizes), RC_DENIED (INBOX and the
 	 * like): refused, nothing happened; RC_IO: nothing happened (err.os says ENOSPC ...); RC_BUSY: the volume takes

@@ -1,0 +1,479 @@
+/* restore - from a past into the volume, piece by piece. See restore.h.
+ *
+ * Which messages the target has is noted once, in the past's scratch database, with their number: a mailbox that had two
+ * copies of one message gets two. Of the volume's own log a message is known by its blob; of another one by its sum, as
+ * bytes that were taken over have another id here.
+ */
+#include "index/restore.h"
+
+#include <stdlib.h>
+
+#include "lib/header.h"
+#include "lib/mime.h"
+
+#define PIECE_BYTES (8u << 20)          /* of messages taken over at a time */
+#define READ_STEP   (256u << 10)
+#define HEADER_MAX  (4u << 20)
+
+/* One mailbox under way. */
+struct run {
+	struct restore              *r;
+	const struct restore_target *to;
+	struct restore_counts       *counts;
+	bool                         once;      /* a content that the target has at all is not wanted */
+	mailbox_id                   mailbox;   /* 0: not made yet */
+	struct arena                 page;      /* of the messages read at a time */
+	struct arena                 scratch;   /* of one message */
+	struct change               *piece;     /* being filled; NULL: none */
+	uint64_t                     piece_bytes;
+};
+
+/* What is known of a message's bytes; borrowed from run.scratch. */
+struct content {
+	struct slice      sha256, summary;      /* empty: not known */
+	struct blob_place place;
+	uint32_t          header_len;
+	bool              here;                 /* in this volume, under the same id */
+};
+
+/* ---- Message-IDs ---- */
+
+static struct slice
+without_brackets(struct slice id)
+{
+	id = slice_trim(id);
+	if (id.len >= 2 && id.ptr[0] == '<' && id.ptr[id.len - 1] == '>')
+		return slice_sub(id, 1, id.len - 1);
+	return id;
+}
+
+bool
+restore_has_message_id(struct slice summary, struct slice id, struct arena *a, bool *sure)
+{
+	struct err e = ERR_INIT;
+	struct mime_summary s;
+	bool same;
+
+	*sure = false;
+	if (mime_summary_decode(summary, a, &s, &e) != RC_OK) {
+		arena_reset(a);
+		return false;
+	}
+	same = slice_eq(without_brackets(s.keys.message_id), without_brackets(id));
+	*sure = same || (s.keys.message_id.len < MIME_KEY_MAX && (s.flags & MIME_CUT) == 0);
+	arena_reset(a);
+	return same;
+}
+
+bool
+restore_header_has_id(struct slice header, struct slice id)
+{
+	struct header_field f;
+
+	while (header_next(&header, &f))
+		if (slice_eq_nocase(f.name, SLICE("Message-ID")) && slice_eq(without_brackets(f.value), without_brackets(id)))
+			return true;
+	return false;
+}
+
+/* The header block itself, where the summary has not kept all of it. */
+static bool
+search_header(const struct run *g, const struct content *c)
+{
+	struct log *log = c->here ? g->r->volume->log : past_log(g->r->past);
+	struct err e = ERR_INIT;
+	struct buf header;
+	bool same;
+
+	buf_init(&header, HEADER_MAX + BLOB_CHUNK_MAX);
+	same = c->header_len <= HEADER_MAX && blob_read(log, &c->place, 0, c->header_len, &header, &e) == RC_OK &&
+	       restore_header_has_id(buf_slice(&header), g->r->message_id);
+	buf_fini(&header);
+	return same;
+}
+
+static bool
+is_asked_for(struct run *g, const struct content *c)
+{
+	struct arena a;
+	bool sure, same;
+
+	if (g->r->message_id.len == 0)
+		return true;
+	if (c->summary.len == 0)
+		return false;
+	arena_init(&a, 16u << 20);
+	same = restore_has_message_id(c->summary, g->r->message_id, &a, &sure);
+	arena_fini(&a);
+	return same || (!sure && search_header(g, c));
+}
+
+/* ---- bytes ---- */
+
+#define BLOB_ROW "SELECT sha256, summary, seg, epoch, kind, offset, len, chunks, size, header_len FROM blob WHERE id=?1"
+
+static enum rc
+read_content(struct run *g, struct db *db, blob_id id, struct content *out, struct err *e)
+{
+	struct blob_chunk *chunks;
+	sqlite3_stmt *q;
+	enum rc rc = db_first(db, &q, BLOB_ROW, DB_ARGS(DB_NUM(id)), e);
+
+	*out = (struct content){ .here = false };
+	if (rc != RC_OK)
+		return rc == RC_NOT_FOUND ? RC_OK : rc;
+	out->sha256 = arena_dup(&g->scratch, db_bytes(q, 0));
+	out->summary = arena_dup(&g->scratch, db_bytes(q, 1));
+	out->place.addr.seg = (struct seg_id){ db_u64(q, 2), (uint32_t)db_u64(q, 3), (uint32_t)db_u64(q, 4) };
+	out->place.addr.offset = db_u64(q, 5);
+	out->place.addr.len = db_u64(q, 6);
+	out->place.size = db_u64(q, 8);
+	out->header_len = (uint32_t)db_u64(q, 9);
+	rc = blob_chunks_decode(db_bytes(q, 7), &g->scratch, &chunks, &out->place.chunk_count, e);
+	out->place.chunks = chunks;
+	db_end(q);
+	if (rc == RC_OK && (out->sha256.ptr == NULL || out->summary.ptr == NULL))
+		return err_nomem(e);
+	return rc;
+}
+
+/* `own`: a reader of this volume's index. */
+static enum rc
+find_content(struct run *g, struct db *own, blob_id id, struct content *out, struct err *e)
+{
+	struct content there;
+	enum rc rc = read_content(g, own, id, out, e);
+
+	out->here = out->sha256.len == SHA256_LEN;
+	if (rc != RC_OK || !g->r->foreign)
+		return rc;
+	rc = read_content(g, past_db(g->r->past), id, &there, e);
+	if (rc != RC_OK || (out->here && slice_eq(out->sha256, there.sha256)))
+		return rc;
+	*out = there;
+	out->here = false;
+	return RC_OK;
+}
+
+/* Through the same ingest as a delivery. *out is NULL if the other log cannot give the bytes. */
+static enum rc
+take_over(struct run *g, const struct content *c, struct ingested **out, struct err *e)
+{
+	struct log *log = past_log(g->r->past);
+	struct err bad = ERR_INIT;
+	struct ingest *in;
+	struct buf bytes;
+	enum rc rc;
+
+	*out = NULL;
+	if (blob_verify(log, &c->place, 0, c->place.size, &bad) != RC_OK)
+		return RC_OK;
+	rc = ingest_new(g->r->volume, 0, &in, e);
+	if (rc != RC_OK)
+		return rc;
+	buf_init(&bytes, READ_STEP + BLOB_CHUNK_MAX);
+	for (uint64_t at = 0; rc == RC_OK && at < c->place.size; at += READ_STEP) {
+		buf_reset(&bytes);
+		rc = blob_read(log, &c->place, at, READ_STEP, &bytes, e);
+		if (rc == RC_OK)
+			rc = ingest_feed(in, buf_slice(&bytes), e);
+	}
+	buf_fini(&bytes);
+	if (rc == RC_OK)
+		return ingest_finish(&in, out, e);
+	ingest_abort(&in);
+	return rc;
+}
+
+/* ---- what the target has ---- */
+
+static const char own_blobs[] = "SELECT blob, count(*) FROM message WHERE mailbox=?1 GROUP BY blob";
+static const char own_sums[] =
+	"SELECT b.sha256, count(*) FROM message m JOIN blob b ON b.id = m.blob WHERE m.mailbox=?1 GROUP BY b.sha256";
+
+static enum rc
+note_present(struct run *g, struct db *own, struct err *e)
+{
+	struct db *scratch = past_db(g->r->past);
+	enum db_step step = DB_DONE;
+	sqlite3_stmt *q;
+	enum rc rc = db_exec(scratch, "CREATE TABLE IF NOT EXISTS present(key PRIMARY KEY, n INTEGER); DELETE FROM present",
+	                     e);
+
+	if (rc != RC_OK || g->mailbox == 0)
+		return rc;
+	q = db_query(own, g->r->foreign ? own_sums : own_blobs, DB_ARGS(DB_NUM(g->mailbox)), e);
+	while (q != NULL && rc == RC_OK && (step = db_next(own, q, e)) == DB_ROW) {
+		struct db_arg key = g->r->foreign ? DB_BYTES(db_bytes(q, 0)) : DB_NUM(db_u64(q, 0));
+
+		rc = db_run(scratch, "INSERT INTO present VALUES(?1, ?2)", DB_ARGS(key, DB_NUM(db_u64(q, 1))), e);
+	}
+	if (q != NULL && rc != RC_OK)
+		db_end(q);
+	return q == NULL || step == DB_FAIL ? e->code : rc;
+}
+
+/* One of those that are there stands for this one. */
+static enum rc
+is_present(struct run *g, blob_id id, const struct content *c, bool *present, struct err *e)
+{
+	struct db *scratch = past_db(g->r->past);
+	struct db_arg key = g->r->foreign ? DB_BYTES(c->sha256) : DB_NUM(id);
+	enum rc rc = db_run(scratch, "UPDATE present SET n = n - ?2 WHERE key = ?1 AND n > 0",
+	                    DB_ARGS(key, DB_NUM(g->once ? 0 : 1)), e);
+
+	*present = rc == RC_OK && db_changes(scratch) > 0;
+	return rc;
+}
+
+/* ---- pieces ---- */
+
+/* An admin's change, waited for. The change is the caller's still. */
+static enum rc
+submit(struct volume *v, struct change *c, struct err *e)
+{
+	enum rc rc;
+
+	c->who = (struct frame_who){ .protocol = PROTO_ADMIN };
+	rc = volume_submit_wait(v, c);
+	if (rc == RC_OK || c->durable)
+		return RC_OK;
+	*e = c->err;
+	return e->text[0] != '\0' ? rc : err_set(e, rc, "%s", rc_name(rc));
+}
+
+static enum rc
+subscribe(struct run *g, struct err *e)
+{
+	struct change *c = change_new(CHANGE_SUBSCRIBE);
+	enum rc rc;
+
+	if (c == NULL)
+		return err_nomem(e);
+	c->u.subscribe = (struct change_subscribe){ g->r->account, g->to->name, true };
+	rc = submit(g->r->volume, c, e);
+	change_free(&c);
+	return rc;
+}
+
+static enum rc
+make_target(struct run *g, struct err *e)
+{
+	struct change *c;
+	enum rc rc;
+
+	if (g->mailbox != 0 || g->r->dry_run)
+		return RC_OK;
+	c = change_new(CHANGE_MAILBOX_CREATE);
+	if (c == NULL)
+		return err_nomem(e);
+	c->u.mailbox.account = g->r->account;
+	c->u.mailbox.name = g->to->name;
+	c->u.mailbox.special_use = g->to->special_use;
+	rc = submit(g->r->volume, c, e);
+	g->mailbox = c->u.mailbox.id;
+	change_free(&c);
+	if (rc != RC_OK)
+		return err_add(e, "mailbox \"%.*s\"", SLICE_ARG(g->to->name));
+	g->counts->made = true;
+	return g->to->subscribe ? subscribe(g, e) : RC_OK;
+}
+
+static enum rc
+send_piece(struct run *g, struct err *e)
+{
+	struct change *c = g->piece;
+	enum rc rc;
+
+	g->piece = NULL;
+	g->piece_bytes = 0;
+	if (c == NULL)
+		return RC_OK;
+	rc = c->u.restore.count > 0 ? make_target(g, e) : RC_OK;
+	c->u.restore.mailbox = g->mailbox;
+	if (rc == RC_OK && c->u.restore.count > 0)
+		rc = submit(g->r->volume, c, e);
+	if (rc == RC_OK) {
+		g->counts->lost += c->u.restore.lost;
+		g->counts->restored += c->u.restore.count - c->u.restore.lost;
+	}
+	change_free(&c);
+	return rc;
+}
+
+static struct restore_message *
+next_in_piece(struct run *g)
+{
+	struct change_restore *cr;
+
+	if (g->piece == NULL) {
+		g->piece = change_new(CHANGE_RESTORE);
+		if (g->piece == NULL)
+			return NULL;
+		cr = &g->piece->u.restore;
+		cr->messages = arena_array(&g->piece->arena, RESTORE_MAX, sizeof *cr->messages);
+		if (cr->messages == NULL)
+			return NULL;
+	}
+	cr = &g->piece->u.restore;
+	return &cr->messages[cr->count];
+}
+
+static enum rc
+add_to_piece(struct run *g, const struct past_message *m, const struct content *c, struct err *e)
+{
+	struct restore_message *rm = next_in_piece(g);
+	struct ingested *content = NULL;
+	enum rc rc = RC_OK;
+
+	if (rm == NULL)
+		return err_nomem(e);
+	if (!c->here)
+		rc = take_over(g, c, &content, e);
+	if (rc != RC_OK)
+		return rc;
+	if (!c->here && content == NULL) {
+		g->counts->lost++;
+		return RC_OK;
+	}
+	*rm = (struct restore_message){
+		.blob = c->here ? m->blob : 0,
+		.content = content,
+		.flags = m->flags & ~(uint32_t)FLAG_DELETED,
+		.keywords = arena_dup(&g->piece->arena, m->keywords),
+		.internaldate = m->internaldate,
+		.threadid = g->r->foreign ? 0 : m->threadid,
+	};
+	g->piece->u.restore.count++;
+	g->piece_bytes += content != NULL ? ingested_size(content) : 0;
+	return rm->keywords.ptr != NULL ? RC_OK : err_nomem(e);
+}
+
+static bool
+is_full(const struct run *g)
+{
+	return g->piece != NULL && (g->piece->u.restore.count == RESTORE_MAX || g->piece_bytes >= PIECE_BYTES);
+}
+
+static enum rc
+restore_one(struct run *g, struct db *own, const struct past_message *m, struct err *e)
+{
+	struct content c;
+	bool present;
+	enum rc rc = find_content(g, own, m->blob, &c, e);
+
+	if (rc != RC_OK || !is_asked_for(g, &c))
+		return rc;
+	if (c.sha256.len == 0) {
+		g->counts->lost += g->r->message_id.len == 0;
+		return RC_OK;
+	}
+	rc = is_present(g, m->blob, &c, &present, e);
+	if (rc != RC_OK)
+		return rc;
+	if (present)
+		g->counts->present++;
+	else if (g->r->dry_run)
+		g->counts->restored++;
+	else
+		rc = add_to_piece(g, m, &c, e);
+	return rc;
+}
+
+/* Some of a page: until the piece is full. No reader of the index is held while the writer is waited for, as the writer may
+ * wait for readers itself. */
+static enum rc
+restore_some(struct run *g, const struct past_message *m, size_t count, size_t *done, struct err *e)
+{
+	struct db *own;
+	enum rc rc = db_pool_borrow(g->r->volume->pool, &own, e);
+
+	if (rc != RC_OK)
+		return rc;
+	while (rc == RC_OK && *done < count && !is_full(g)) {
+		rc = restore_one(g, own, &m[(*done)++], e);
+		arena_reset(&g->scratch);
+	}
+	db_pool_return(g->r->volume->pool, &own);
+	return rc;
+}
+
+static enum rc
+restore_page(struct run *g, const struct past_message *m, size_t count, struct err *e)
+{
+	size_t done = 0;
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && done < count) {
+		rc = restore_some(g, m, count, &done, e);
+		if (rc == RC_OK && is_full(g))
+			rc = send_piece(g, e);
+	}
+	return rc;
+}
+
+static enum rc
+restore_all(struct run *g, uint64_t total, struct err *e)
+{
+	struct past_message *m;
+	size_t count;
+	enum rc rc = RC_OK;
+
+	for (uint64_t from = 1; rc == RC_OK && from <= total; from += RESTORE_MAX) {
+		rc = past_read(g->r->past, from, RESTORE_MAX, &g->page, &m, &count, e);
+		if (rc == RC_OK)
+			rc = restore_page(g, m, count, e);
+		arena_reset(&g->page);
+		if (rc == RC_OK && g->r->progress != NULL &&
+		    !g->r->progress(g->r->progress_arg, from - 1 + count < total ? from - 1 + count : total, total))
+			rc = err_set(e, RC_CANCELLED, "cancelled");
+	}
+	if (rc == RC_OK)
+		rc = send_piece(g, e);
+	if (rc == RC_OK && g->to->make_empty)
+		rc = make_target(g, e);
+	return rc;
+}
+
+static enum rc
+find_target(struct run *g, struct err *e)
+{
+	struct mailbox_info m;
+	struct db *own;
+	enum rc rc = volume_find_mailbox(g->r->volume, g->r->account, g->to->name, &g->scratch, &m, e);
+
+	g->mailbox = rc == RC_OK ? m.id : 0;
+	arena_reset(&g->scratch);
+	if (rc != RC_OK && rc != RC_NOT_FOUND)
+		return rc;
+	rc = db_pool_borrow(g->r->volume->pool, &own, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = note_present(g, own, e);
+	db_pool_return(g->r->volume->pool, &own);
+	return rc;
+}
+
+enum rc
+restore_messages(struct restore *r, const struct past_select *s, const struct restore_target *to,
+                 struct restore_counts *out, struct err *e)
+{
+	struct run g = { .r = r, .to = to, .counts = out, .once = s->choice == PAST_EXPUNGED };
+	struct past_chosen chosen;
+	enum rc rc;
+
+	*out = (struct restore_counts){ .restored = 0 };
+	arena_init(&g.page, 64u << 20);
+	arena_init(&g.scratch, 64u << 20);
+	rc = past_choose(r->past, s, &chosen, e);
+	if (rc == RC_OK)
+		rc = find_target(&g, e);
+	out->moved = chosen.moved;
+	out->bare = chosen.bare;
+	if (rc == RC_OK)
+		rc = restore_all(&g, chosen.messages, e);
+	change_free(&g.piece);
+	arena_fini(&g.scratch);
+	arena_fini(&g.page);
+	return rc;
+}
