@@ -506,7 +506,7 @@ open_temp(struct check *c, struct err *e)
 	enum rc rc;
 
 	log_volume_id(c->log, m.volume);        /* sums of ids are keyed with it */
-	rc = db_open("", DB_BUILD, NULL, &c->temp, e);
+	rc = db_open("", DB_TEMP, NULL, &c->temp, e);
 	if (rc == RC_OK)
 		rc = schema_create(c->temp, e);
 	if (rc == RC_OK)

@@ -86,8 +86,10 @@ pragmas_of(enum db_mode mode)
 	case DB_READ:
 		return "PRAGMA query_only=1; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY";
 	case DB_BUILD:
-		return "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA "
-		       "locking_mode=EXCLUSIVE;"
+		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
+		       "PRAGMA wal_autocheckpoint=16384; PRAGMA cache_size=-65536; PRAGMA temp_store=FILE";
+	case DB_TEMP:
+		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
 		       "PRAGMA cache_size=-65536; PRAGMA temp_store=FILE";
 	}
 	return "";

@@ -18,7 +18,8 @@ struct db;
 enum db_mode {
 	DB_WRITE,               /* the volume's writer: WAL, made if missing */
 	DB_READ,                /* query only; a database nobody has open is opened immutable */
-	DB_BUILD,               /* no journal, no sync: a file that is synced as a whole when done; "" is a temporary one */
+	DB_BUILD,               /* a rebuild: WAL without syncs, few checkpoints, nobody else looks */
+	DB_TEMP,                /* "": a temporary one that goes with its connection; no journal, no sync */
 };
 
 enum db_step {

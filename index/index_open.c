@@ -7,10 +7,6 @@
  *
  * Before that the log itself asks what the index knows as synced: an acknowledged frame that no
  * longer holds is damage then, not a torn tail.
- *
- * A rebuild goes to a file of its own, without journal and syncs, is checked at its end, synced as
- * a whole and renamed into place while nobody has the index open: cut at any step, either the old
- * state or none is there, and none means rebuild.
  */
 #include "index/volume_impl.h"
 #include "lib/clock.h"
@@ -25,7 +21,7 @@
 #include "lib/logging.h"
 #include "store/fs.h"
 
-#define REPLAY_FRAMES 1000u     /* per transaction when catching up */
+#define REPLAY_RECORDS 2000u    /* per transaction when catching up */
 #define PROGRESS_AFTER_MS 2000u /* what takes less is not told */
 
 /* What the log tells as soon as its head is read. */
@@ -89,7 +85,7 @@ struct replay_run {
 	struct apply  *ap;
 	log_lsn        last;            /* stop behind this record */
 	uint32_t       commit_every;
-	uint32_t       frames;
+	uint32_t       uncommitted;     /* records of the transaction */
 	const char    *what;
 	uint64_t       began_ms;
 	uint64_t       records;
@@ -106,6 +102,7 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
 
 	if (r->lsn > run->last)
 		return RC_OK;
+	run->uncommitted++;
 	if (r->type == RECORD_BLOB)
 		data = apply_blob_data(r, addr);
 	run->records++;
@@ -135,9 +132,9 @@ replay_frame(void *arg, const struct frame_info *f, struct err *e)
 	enum rc rc;
 
 	(void)f;
-	if (run->commit_every == 0 || ++run->frames < run->commit_every)
+	if (run->commit_every == 0 || run->uncommitted < run->commit_every)
 		return RC_OK;
-	run->frames = 0;
+	run->uncommitted = 0;
 	note_damage(run);
 	rc = schema_write_meta(run->ap->db, &run->ap->meta, e);
 	return rc == RC_OK ? db_exec(run->ap->db, "COMMIT; BEGIN IMMEDIATE", e) : rc;
@@ -174,130 +171,7 @@ index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_e
 	return rc;
 }
 
-/* ---- rebuild ---- */
-
-/* Nobody else's: it holds credentials. What SQLite makes beside it gets the same mode. */
-static enum rc
-make_file(const char *path, struct err *e)
-{
-	int fd = fs->open(AT_FDCWD, path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-
-	if (fd < 0)
-		return err_os(e, errno, "make %s", path);
-	(void)fs->close(fd);
-	return RC_OK;
-}
-
-static enum rc
-sync_file(const char *path, struct err *e)
-{
-	int fd = fs->open(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
-	int bad;
-
-	if (fd < 0)
-		return err_os(e, errno, "open %s", path);
-	bad = fs->fsync(fd) != 0 ? errno : 0;
-	(void)fs->close(fd);
-	return bad != 0 ? err_os(e, bad, "sync %s", path) : RC_OK;
-}
-
-static enum rc
-fill_index(struct volume *v, struct db *db, struct err *e)
-{
-	struct index_meta m = {
-		.schema = SCHEMA_VERSION,
-		.takeover = log_takeover_id(v->log),
-		.damaged = atomic_load(&v->damaged),            /* found when the log was opened */
-	};
-	struct apply ap;
-	enum rc rc;
-
-	log_volume_id(v->log, m.volume);
-	rc = schema_create(db, e);
-	if (rc == RC_OK)
-		rc = db_exec(db, "BEGIN", e);
-	if (rc == RC_OK)
-		rc = schema_write_meta(db, &m, e);
-	if (rc != RC_OK)
-		return rc;
-	rc = apply_init(&ap, db, e);
-	ap.bulk = true;
-	if (rc == RC_OK)
-		rc = index_replay(v, &ap, UINT64_MAX, 0, "rebuild", e);
-	if (rc == RC_OK)
-		rc = index_tidy(v, db, &ap.meta, e);
-	if (rc == RC_OK)
-		rc = schema_finish(db, e);
-	if (rc == RC_OK) {
-		ap.meta.synced = ap.meta.applied;
-		rc = schema_write_meta(db, &ap.meta, e);
-	}
-	apply_fini(&ap);
-	return rc == RC_OK ? db_exec(db, "COMMIT", e) : rc;
-}
-
-#define NEW_PATH_LEN 4096u
-
-static const char *
-new_path(const struct volume *v, char *dst)
-{
-	(void)snprintf(dst, NEW_PATH_LEN, "%s.new", v->index_path);
-	return dst;
-}
-
-/* Half an index is worth nothing and may be what fills the disk. */
-void
-index_discard(struct volume *v, struct err *e)
-{
-	struct err also = ERR_INIT;
-	char path[NEW_PATH_LEN];
-
-	if (db_unlink(new_path(v, path), &also) != RC_OK)
-		(void)err_add(e, "%s", also.text);
-}
-
-enum rc
-index_make(struct volume *v, struct err *e)
-{
-	struct db *db = NULL;
-	char path[NEW_PATH_LEN];
-	enum rc rc;
-
-	rc = db_unlink(new_path(v, path), e);
-	if (rc == RC_OK)
-		rc = make_file(path, e);
-	if (rc == RC_OK)
-		rc = db_open(path, DB_BUILD, NULL, &db, e);
-	if (rc == RC_OK)
-		rc = fill_index(v, db, e);
-	db_close(&db);
-	if (rc == RC_OK)
-		rc = sync_file(path, e);
-	if (rc == RC_OK)
-		return RC_OK;
-	index_discard(v, e);
-	return err_add(e, "rebuild of the index");
-}
-
-enum rc
-index_install(struct volume *v, struct err *e)
-{
-	char path[NEW_PATH_LEN];
-	enum rc rc;
-
-	(void)new_path(v, path);
-	rc = db_unlink(v->index_path, e);
-	if (rc == RC_OK && fs->rename(AT_FDCWD, path, AT_FDCWD, v->index_path) != 0)
-		rc = err_os(e, errno, "rename %s", path);
-	if (rc == RC_OK)
-		rc = db_sync_dir(v->index_path, e);
-	if (rc != RC_OK) {
-		index_discard(v, e);
-		return err_add(e, "rebuild of the index");
-	}
-	atomic_store(&v->suspect, false);
-	return RC_OK;
-}
+/* ---- open ---- */
 
 /* Make an index of the log and put it in the old one's place. */
 static enum rc
@@ -309,8 +183,6 @@ rebuild(struct volume *v, struct err *e)
 		v->start.rebuilt = true;
 	return rc == RC_OK ? index_install(v, e) : rc;
 }
-
-/* ---- open ---- */
 
 static enum rc
 ignore_record(void *arg, const struct frame_info *f, const struct record *r,
@@ -362,7 +234,7 @@ try_open(struct volume *v, struct err *e)
 	if (rc == RC_OK)
 		rc = examine_damage(v, e);
 	if (rc == RC_OK)
-		rc = index_replay(v, &v->apply, UINT64_MAX, REPLAY_FRAMES, "replay", e);
+		rc = index_replay(v, &v->apply, UINT64_MAX, REPLAY_RECORDS, "replay", e);
 	if (rc == RC_OK) {
 		v->apply.meta.takeover = log_takeover_id(v->log);
 		v->apply.meta.synced = v->apply.meta.applied;
@@ -396,8 +268,10 @@ index_open(struct volume *v, struct err *e)
 	assert(v->db == NULL);
 	rc = atomic_load(&v->suspect) ? err_set(&why, RC_CORRUPT, "index is damaged") :
 	                                try_open(v, &why);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
+		index_discard(v, &why);         /* what a reindex that was given up may have left */
 		return RC_OK;
+	}
 	index_close(v);
 	if (rc != RC_CORRUPT && rc != RC_NOT_FOUND && !atomic_load(&v->suspect)) {
 		*e = why;

@@ -54,8 +54,8 @@ static const char tables[] =
 _Static_assert(SEG_BODY == 1, "the SQL above names it");
 
 static const char indexes[] =
-	"CREATE INDEX message_modseq ON message(mailbox, modseq);"
-	"CREATE INDEX expunged_modseq ON expunged(mailbox, modseq);";
+	"CREATE INDEX IF NOT EXISTS message_modseq ON message(mailbox, modseq);"
+	"CREATE INDEX IF NOT EXISTS expunged_modseq ON expunged(mailbox, modseq);";
 
 enum rc
 schema_create(struct db *db, struct err *e)

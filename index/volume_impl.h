@@ -81,8 +81,10 @@ MUST_USE enum rc index_open(struct volume *v, struct err *e);
 void index_close(struct volume *v);
 /* RC_OK if what the index says of itself fits this log; RC_CORRUPT says why not. */
 MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
-/* A rebuild in two steps: an index of the log into a file beside the index, and from there into its place. index_discard
- * removes that file instead. */
+/* ---- rebuild.c ---- */
+
+/* In two steps: an index of the log into a file beside the index (going on with one that was cut), and from there into
+ * its place. index_discard removes that file instead. */
 MUST_USE enum rc index_make(struct volume *v, struct err *e);
 MUST_USE enum rc index_install(struct volume *v, struct err *e);
 void index_discard(struct volume *v, struct err *e);
@@ -96,7 +98,8 @@ log_lsn index_synced(void *arg, const struct log *log);
 
 /* Remove out-of-line bodies that no record names. For an owner that has just opened, before any message comes in. */
 void orphans_drop(struct volume *v);
-/* Apply the log's records after ap->meta.applied and up to `last` to ap. commit_every: frames per transaction, 0: none */
+/* Apply the log's records after ap->meta.applied and up to `last` to ap. commit_every: a transaction ends behind the frame in which it
+ * has so many records; 0: never */
 MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every, const char *what,
                               struct err *e);
 /* Recompute counters; drop what belongs to no account or mailbox; rename the older of two mailboxes of one name. Dropped

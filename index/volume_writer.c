@@ -15,7 +15,7 @@
 #include "store/space.h"
 
 #define HEAL_PAUSE    600       /* seconds */
-#define REPLAY_FRAMES 1000u     /* per transaction when catching up */
+#define REPLAY_RECORDS 2000u    /* per transaction when catching up */
 
 static time_t
 seconds(void)
@@ -238,7 +238,7 @@ replay_tail(struct volume *v, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	v->in_batch = true;
-	rc = index_replay(v, &v->apply, UINT64_MAX, REPLAY_FRAMES, "replay", e);
+	rc = index_replay(v, &v->apply, UINT64_MAX, REPLAY_RECORDS, "replay", e);
 	if (rc == RC_OK) {
 		m->synced = m->applied;
 		rc = schema_write_meta(v->db, m, e);

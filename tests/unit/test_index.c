@@ -29,7 +29,7 @@ setup(void **state)
 	(void)state;
 	findings = 0;
 	volume.p.report.found = found;
-	assert_int_equal(db_open("", DB_BUILD, NULL, &db, &e), RC_OK);
+	assert_int_equal(db_open("", DB_TEMP, NULL, &db, &e), RC_OK);
 	assert_int_equal(schema_create(db, &e), RC_OK);
 	assert_int_equal(schema_verify(db, &e), RC_CORRUPT);
 	assert_int_equal(schema_finish(db, &e), RC_OK);
