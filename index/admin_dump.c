@@ -5,6 +5,7 @@
  * the scheme: a dump may be sent to somebody who helps. Addresses, names and keywords are shown.
  */
 #include "index/admin_impl.h"
+#include "index/special_use.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -255,21 +256,6 @@ static const struct bit_name flag_names[] = {
 	{ 0, NULL },
 };
 
-static const struct bit_name use_names[] = {
-	{ USE_ALL, "\\All" },
-	{ USE_ARCHIVE, "\\Archive" },
-	{ USE_DRAFTS, "\\Drafts" },
-	{ USE_FLAGGED, "\\Flagged" },
-	{ USE_JUNK, "\\Junk" },
-	{ USE_SENT, "\\Sent" },
-	{ USE_TRASH, "\\Trash" },
-	{ USE_IMPORTANT, "\\Important" },
-	{ USE_SNOOZED, "\\Snoozed" },
-	{ USE_SCHEDULED, "\\Scheduled" },
-	{ USE_MEMOS, "\\Memos" },
-	{ 0, NULL },
-};
-
 static void
 emit_bits(struct emit *em, const char *key, uint32_t bits, const struct bit_name *names)
 {
@@ -282,6 +268,21 @@ emit_bits(struct emit *em, const char *key, uint32_t bits, const struct bit_name
 	}
 	if (bits != 0)
 		emit_hex64(em, NULL, bits);     /* of a later version */
+	emit_close(em, true);
+}
+
+static void
+emit_uses(struct emit *em, uint32_t uses)
+{
+	emit_open(em, "special_use", true);
+	for (uint32_t use = 1; use != 0; use <<= 1) {
+		const char *name = special_use_name(use);
+
+		if ((uses & use) != 0 && name != NULL)
+			emit_word(em, NULL, name);
+		else if ((uses & use) != 0)
+			emit_hex64(em, NULL, use);      /* of a later version */
+	}
 	emit_close(em, true);
 }
 
@@ -342,7 +343,7 @@ emit_mailbox(struct emit *em, const struct record_mailbox *r)
 		emit_u64(em, "expunge_floor", r->expunge_floor);
 	if (r->change_floor != 0)
 		emit_u64(em, "change_floor", r->change_floor);
-	emit_bits(em, "special_use", r->special_use, use_names);
+	emit_uses(em, r->special_use);
 	emit_bytes(em, "mailboxid", r->mailboxid, MAILBOXID_LEN);
 	emit_bool(em, "deleted", r->deleted);
 }

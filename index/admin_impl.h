@@ -63,6 +63,12 @@ void admin_add_damage(struct json *j, const struct check_finding *f);
 void admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
                           log_lsn first, log_lsn last, const char *what);
 
+/* Every account of a volume, in the order of names; the worst of what `one` returns. What is in the call's arena is gone
+ * between pages. */
+enum admin_exit admin_each_account(struct admin_call *c, struct volume *v,
+                                   enum admin_exit (*one)(struct admin_call *c, struct volume *v,
+                                                          const struct account_info *a));
+
 enum admin_exit admin_user_add(struct admin_call *c);
 enum admin_exit admin_user_list(struct admin_call *c);
 enum admin_exit admin_user_passwd(struct admin_call *c);
@@ -71,6 +77,13 @@ enum admin_exit admin_user_show(struct admin_call *c);
 enum admin_exit admin_user_hide(struct admin_call *c);
 enum admin_exit admin_user_unhide(struct admin_call *c);
 enum admin_exit admin_mailbox_list(struct admin_call *c);
+enum admin_exit admin_mailbox_create(struct admin_call *c);
+enum admin_exit admin_mailbox_delete(struct admin_call *c);
+enum admin_exit admin_mailbox_rename(struct admin_call *c);
+enum admin_exit admin_mailbox_subscribe(struct admin_call *c);
+enum admin_exit admin_mailbox_unsubscribe(struct admin_call *c);
+enum admin_exit admin_user_rename(struct admin_call *c);
+enum admin_exit admin_quota_recount(struct admin_call *c);
 enum admin_exit admin_quota_set(struct admin_call *c);
 enum admin_exit admin_quota_show(struct admin_call *c);
 enum admin_exit admin_check(struct admin_call *c);

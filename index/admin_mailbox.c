@@ -1,17 +1,6 @@
 /* admin_mailbox - the mailboxes of an account. See admin.h. */
 #include "index/admin_impl.h"
-
-static const struct {
-	uint32_t    bit;
-	const char *name;
-} uses[] = {
-	{ USE_ALL, "\\All" },         { USE_ARCHIVE, "\\Archive" }, { USE_DRAFTS, "\\Drafts" },
-	{ USE_FLAGGED, "\\Flagged" }, { USE_JUNK, "\\Junk" },       { USE_SENT, "\\Sent" },
-	{ USE_TRASH, "\\Trash" },     { USE_IMPORTANT, "\\Important" },
-	{ USE_SNOOZED, "\\Snoozed" }, { USE_SCHEDULED, "\\Scheduled" }, { USE_MEMOS, "\\Memos" },
-};
-
-#define USES (sizeof uses / sizeof uses[0])
+#include "index/special_use.h"
 
 /* The name comes last: it may hold spaces. */
 static bool
@@ -20,9 +9,9 @@ send_text(struct admin_call *c, const struct mailbox_info *m)
 	buf_printf(&c->line, "%8u messages %8u unseen %12llu bytes  ", m->exists, m->unseen,
 	    (unsigned long long)m->size);
 	buf_append_slice(&c->line, m->name);
-	for (size_t i = 0; i < USES; i++)
-		if ((m->special_use & uses[i].bit) != 0)
-			buf_printf(&c->line, " (%s)", uses[i].name);
+	for (uint32_t use = 1; use != 0; use <<= 1)
+		if ((m->special_use & use) != 0 && special_use_name(use) != NULL)
+			buf_printf(&c->line, " (%s)", special_use_name(use));
 	return admin_send(c);
 }
 
@@ -44,9 +33,9 @@ send_json(struct admin_call *c, const struct mailbox_info *m)
 	json_u64(&j, "highestmodseq", m->highestmodseq);
 	json_bool(&j, "subscribed", m->subscribed);
 	json_array(&j, "special_use");
-	for (size_t i = 0; i < USES; i++)
-		if ((m->special_use & uses[i].bit) != 0)
-			json_cstr(&j, NULL, uses[i].name);
+	for (uint32_t use = 1; use != 0; use <<= 1)
+		if ((m->special_use & use) != 0 && special_use_name(use) != NULL)
+			json_cstr(&j, NULL, special_use_name(use));
 	json_end(&j);
 	json_end(&j);
 	return admin_send(c);

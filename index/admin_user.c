@@ -201,7 +201,7 @@ admin_quota_set(struct admin_call *c)
 /* ---- lists ---- */
 
 /* One account's row. The columns of text are parted by tabs: no name holds one. */
-static bool
+static enum admin_exit
 send_account(struct admin_call *c, struct volume *v, const struct account_info *a)
 {
 	struct json j;
@@ -213,7 +213,7 @@ send_account(struct admin_call *c, struct volume *v, const struct account_info *
 		append_limits(&c->line, a->quota_bytes, a->quota_messages, "");
 		if (a->hidden.len > 0)
 			buf_printf(&c->line, "\thides %.*s", SLICE_ARG(a->hidden));
-		return admin_send(c);
+		return admin_send(c) ? ADMIN_OK : ADMIN_FAILED;
 	}
 	json_init(&j, &c->line);
 	json_object(&j, NULL);
@@ -234,12 +234,14 @@ send_account(struct admin_call *c, struct volume *v, const struct account_info *
 	}
 	json_end(&j);
 	json_end(&j);
-	return admin_send(c);
+	return admin_send(c) ? ADMIN_OK : ADMIN_FAILED;
 }
 
-static enum admin_exit
-list_volume(struct admin_call *c, struct volume *v)
+enum admin_exit
+admin_each_account(struct admin_call *c, struct volume *v,
+    enum admin_exit (*one)(struct admin_call *c, struct volume *v, const struct account_info *a))
 {
+	enum admin_exit status = ADMIN_OK;
 	char last[ACCOUNT_NAME_MAX + 1] = "";
 	struct account_info *list;
 	struct err e = ERR_INIT;
@@ -250,16 +252,15 @@ list_volume(struct admin_call *c, struct volume *v)
 		if (volume_list_accounts(v, slice_str(last), LIST_PAGE, &c->arena, &list, &n, &e) !=
 		    RC_OK)
 			return admin_fail(c, &e);
-		for (size_t i = 0; i < n; i++)
-			if (!send_account(c, v, &list[i]))
-				return ADMIN_FAILED;
+		for (size_t i = 0; i < n && !c->stopped; i++)
+			status = admin_worse(status, one(c, v, &list[i]));
 		if (n > 0 && !slice_to_cstr(list[n - 1].name, last, sizeof last)) {
 			admin_complain(c, "%s: an account's name is damaged; the list ends here",
 			    volume_name(v));
 			return ADMIN_DAMAGE;
 		}
-	} while (n == LIST_PAGE);
-	return ADMIN_OK;
+	} while (n == LIST_PAGE && !c->stopped);
+	return status;
 }
 
 enum admin_exit
@@ -270,7 +271,7 @@ admin_user_list(struct admin_call *c)
 	size_t i = 0;
 
 	while ((v = admin_next_volume(c, &i)) != NULL && !c->stopped)
-		status = admin_worse(status, list_volume(c, v));
+		status = admin_worse(status, admin_each_account(c, v, send_account));
 	return status;
 }
 
@@ -288,7 +289,5 @@ admin_user_show(struct admin_call *c)
 	enum admin_exit status;
 
 	status = admin_find(c, c->args[0], &v, &info);
-	if (status == ADMIN_OK)
-		send_account(c, v, &info);
-	return status;
+	return status == ADMIN_OK ? send_account(c, v, &info) : status;
 }

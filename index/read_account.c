@@ -144,3 +144,29 @@ volume_list_credentials(struct volume *v, account_id id, struct arena *a,
 	db_pool_return(v->pool, &db);
 	return rc;
 }
+
+enum rc
+volume_recount(struct volume *v, account_id id, uint64_t *bytes, uint64_t *messages, uint64_t *counted_bytes,
+               uint64_t *counted_messages, struct err *e)
+{
+	sqlite3_stmt *q;
+	struct db *db;
+	enum rc rc = db_pool_borrow(v->pool, &db, e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = db_first(db, &q,
+	              "SELECT a.used_bytes, a.used_messages, coalesce(sum(m.size), 0), count(m.uid) FROM account a"
+	              " LEFT JOIN mailbox b ON b.account = a.id LEFT JOIN message m ON m.mailbox = b.id"
+	              " WHERE a.id = ?1 GROUP BY a.id",
+	              DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_OK) {
+		*bytes = db_u64(q, 0);
+		*messages = db_u64(q, 1);
+		*counted_bytes = db_u64(q, 2);
+		*counted_messages = db_u64(q, 3);
+		db_end(q);
+	}
+	db_pool_return(v->pool, &db);
+	return rc;
+}

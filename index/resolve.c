@@ -245,6 +245,8 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_account_delete(rs, e);
 	case CHANGE_ACCOUNT_QUOTA:
 		return resolve_account_quota(rs, e);
+	case CHANGE_ACCOUNT_RENAME:
+		return resolve_account_rename(rs, e);
 	case CHANGE_ACCOUNT_HIDE:
 		return resolve_account_hide(rs, e);
 	case CHANGE_CREDENTIAL:

@@ -64,6 +64,7 @@ MUST_USE enum rc resolve_account_create(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_delete(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_quota(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_hide(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_account_rename(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_credential(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_prune(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_renew(struct resolver *rs, struct err *e);

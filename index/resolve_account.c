@@ -173,6 +173,28 @@ resolve_account_quota(struct resolver *rs, struct err *e)
 	return write_account(rs, &r, e);
 }
 
+/* A name that differs in case only from its own is free too. */
+enum rc
+resolve_account_rename(struct resolver *rs, struct err *e)
+{
+	struct account_info there;
+	struct record r;
+	struct slice key;
+	enum rc rc = restate_account(rs, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = name_account(rs->c->u.account.name, &rs->scratch, &r.u.account.name, &key, e);
+	if (rc == RC_DENIED || rc == RC_LIMIT)
+		rs->refused = true;
+	if (rc != RC_OK)
+		return rc;
+	rc = account_find(rs->db, key, &rs->scratch, &there, e);
+	if (rc == RC_OK && there.id != r.u.account.id)
+		return resolve_refuse(rs, RC_EXISTS, e, "account exists");
+	return rc == RC_OK || rc == RC_NOT_FOUND ? write_account(rs, &r, e) : rc;
+}
+
 enum rc
 resolve_account_hide(struct resolver *rs, struct err *e)
 {

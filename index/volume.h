@@ -87,6 +87,9 @@ MUST_USE enum rc volume_get_account(struct volume *v, account_id id, struct aren
 /* Up to `limit` accounts with names after `after` (empty: from the first), in the order of folded names. */
 MUST_USE enum rc volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struct arena *a,
                                       struct account_info **out, size_t *count, struct err *e);
+/* What the account's counters say, and its messages counted one by one, of the same snapshot. The two never differ. */
+MUST_USE enum rc volume_recount(struct volume *v, account_id id, uint64_t *bytes, uint64_t *messages,
+                                uint64_t *counted_bytes, uint64_t *counted_messages, struct err *e);
 MUST_USE enum rc volume_list_credentials(struct volume *v, account_id id, struct arena *a,
                                          struct credential_info **out, size_t *count, struct err *e);
 
@@ -232,6 +235,7 @@ enum change_kind {
 	CHANGE_ACCOUNT_DELETE,
 	CHANGE_ACCOUNT_QUOTA,
 	CHANGE_ACCOUNT_HIDE,
+	CHANGE_ACCOUNT_RENAME,
 	CHANGE_CREDENTIAL,
 	CHANGE_PRUNE,
 	CHANGE_RENEW,
@@ -331,8 +335,8 @@ struct change_subscribe {
 };
 
 struct change_account {
-	account_id   id;                        /* DELETE, QUOTA, HIDE, CREDENTIAL; result of CREATE */
-	struct slice name;                      /* CREATE: makes INBOX and the special-use mailboxes, subscribed */
+	account_id   id;                        /* all but CREATE, whose result it is */
+	struct slice name;                      /* CREATE: makes INBOX and the special-use mailboxes, subscribed. RENAME */
 	uint64_t     quota_bytes;               /* CREATE, QUOTA (both: absolute); RC_LIMIT above 2^63-1 */
 	uint64_t     quota_messages;            /* the same */
 	struct slice hidden;                    /* HIDE: the whole list, any order and case, one space between; normalised by

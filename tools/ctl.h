@@ -112,6 +112,7 @@ enum admin_exit ctl_user_add(struct ctl *ctl);
 enum admin_exit ctl_user_import(struct ctl *ctl);
 enum admin_exit ctl_user_passwd(struct ctl *ctl);
 enum admin_exit ctl_user_delete(struct ctl *ctl);
+enum admin_exit ctl_mailbox_delete(struct ctl *ctl);
 /* Parts of an import line; the password may hold colons. RC_SYNTAX says what is wrong. */
 MUST_USE enum rc ctl_split_import(struct slice line, struct slice *name, struct slice *password, struct err *e);
 

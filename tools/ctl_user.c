@@ -84,35 +84,59 @@ ctl_user_passwd(struct ctl *ctl)
 /* ---- delete ---- */
 
 static bool
-confirm(const char *name)
+confirm(const char *question)
 {
 	char answer[16];
 
-	fprintf(stderr, "Delete the account %s with all its mail? Type yes: ", name);
+	fprintf(stderr, "%s Type yes: ", question);
 	return fgets(answer, sizeof answer, stdin) != NULL && strcmp(answer, "yes\n") == 0;
+}
+
+/* What cannot be undone by its opposite is asked about, or wants --yes. */
+static enum admin_exit
+ask(struct ctl *ctl, const char *question)
+{
+	if (options_given(&ctl->options, "--yes"))
+		return ctl_prepare(ctl) ? ADMIN_OK : ADMIN_FAILED;
+	if (isatty(STDIN_FILENO) != 1) {
+		ctl_error(ctl,
+		    "%s Without a terminal to ask on this wants --yes\n"
+		    "usage: restantectl [-c FILE] %s",
+		    question, ctl->verb->usage);
+		return ADMIN_USAGE;
+	}
+	if (!ctl_prepare(ctl))
+		return ADMIN_FAILED;
+	if (confirm(question))
+		return ADMIN_OK;
+	ctl_error(ctl, "nothing was deleted");
+	return ADMIN_FAILED;
 }
 
 enum admin_exit
 ctl_user_delete(struct ctl *ctl)
 {
 	const char *const argv[] = { "user", "delete", "--", ctl->args[0] };
-	bool sure = options_given(&ctl->options, "--yes");
-	bool asks = isatty(STDIN_FILENO) == 1;
+	char question[ACCOUNT_NAME_MAX + 64];
+	enum admin_exit status;
 
-	if (!sure && !asks) {
-		ctl_error(ctl,
-		    "user delete deletes all mail of %s; without a terminal to ask on it wants --yes\n"
-		    "usage: restantectl [-c FILE] %s",
-		    ctl->args[0], ctl->verb->usage);
-		return ADMIN_USAGE;
-	}
-	if (!ctl_prepare(ctl))
-		return ADMIN_FAILED;
-	if (!sure && !confirm(ctl->args[0])) {
-		ctl_error(ctl, "nothing was deleted");
-		return ADMIN_FAILED;
-	}
-	return ctl_run(ctl, 4, argv);
+	snprintf(question, sizeof question, "Delete the account %.*s with all its mail?", ACCOUNT_NAME_MAX,
+	    ctl->args[0]);
+	status = ask(ctl, question);
+	return status == ADMIN_OK ? ctl_run(ctl, 4, argv) : status;
+}
+
+enum admin_exit
+ctl_mailbox_delete(struct ctl *ctl)
+{
+	const char *const argv[] = { "mailbox", "delete", "--", ctl->args[0], ctl->args[1] };
+	char question[ACCOUNT_NAME_MAX + MAILBOX_NAME_MAX + 64];
+	enum admin_exit status;
+
+	snprintf(question, sizeof question, "Delete the mailbox %.*s of %.*s with all its mail?", MAILBOX_NAME_MAX,
+	    ctl->args[1], ACCOUNT_NAME_MAX, ctl->args[0]);
+	status = ask(ctl, question);
+	return status == ADMIN_OK ? ctl_run(ctl, 5, argv) : status;
 }
 
 /* ---- import ---- */

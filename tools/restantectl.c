@@ -34,6 +34,8 @@ static const struct ctl_verb verbs[] = {
 	  "Delete an account and its mail. Asks first on a terminal; elsewhere --yes must be given.\n" },
 	{ { "user", "show" }, 1, 1, "--json", false, ctl_forward, "user show [--json] NAME",
 	  "Show an account: its row of user list.\n" },
+	{ { "user", "rename" }, 2, 2, "", false, ctl_forward, "user rename NAME NEW",
+	  "Give an account another name. Its mail, password and sessions stay.\n" },
 	{ { "user", "hide" }, 2, CTL_ARGS_MAX, "", false, ctl_forward, "user hide NAME CAPABILITY...",
 	  "Do not show these IMAP capabilities to the account, for a client that trips over one.\n" },
 	{ { "user", "unhide" }, 1, CTL_ARGS_MAX, "--all", false, ctl_forward,
@@ -41,11 +43,29 @@ static const struct ctl_verb verbs[] = {
 	  "Show them again.\n  --all          whatever is hidden\n" },
 	{ { "mailbox", "list" }, 1, 1, "--json", false, ctl_forward, "mailbox list [--json] NAME",
 	  "List the mailboxes of an account.\n" },
+	{ { "mailbox", "create" }, 2, 2, "--special-use=", false, ctl_forward,
+	  "mailbox create [--special-use USE] NAME MAILBOX",
+	  "Make a mailbox in an account, and its parents if they are missing.\n"
+	  "  --special-use USE  Archive, Drafts, Junk, Sent, Trash, Important, Snoozed,\n"
+	  "                     Scheduled or Memos\n" },
+	{ { "mailbox", "delete" }, 2, 2, "--yes", false, ctl_mailbox_delete, "mailbox delete [--yes] NAME MAILBOX",
+	  "Delete a mailbox and its mail; undelete brings it back. Asks first on a terminal;\n"
+	  "elsewhere --yes must be given. One with others below it is not deleted.\n" },
+	{ { "mailbox", "rename" }, 3, 3, "", false, ctl_forward, "mailbox rename NAME MAILBOX NEW",
+	  "Rename a mailbox, with all below it. Renaming INBOX moves its mail.\n" },
+	{ { "mailbox", "subscribe" }, 2, 2, "", false, ctl_forward, "mailbox subscribe NAME MAILBOX",
+	  "Subscribe an account to a mailbox.\n" },
+	{ { "mailbox", "unsubscribe" }, 2, 2, "", false, ctl_forward, "mailbox unsubscribe NAME MAILBOX",
+	  "Undo that.\n" },
 	{ { "quota", "set" }, 1, 2, "--messages=", false, ctl_forward, "quota set [--messages N] NAME [BYTES]",
 	  "Limit an account's mail; BYTES may end with K, M, G or T, 0 is no limit.\n"
 	  "  --messages N   the number of messages, 0 is no limit. What is not given stays.\n" },
 	{ { "quota", "show" }, 0, 1, "--json", false, ctl_forward, "quota show [--json] [NAME]",
 	  "Show the quota and use of an account, or of all.\n" },
+	{ { "quota", "recount" }, 0, 1, "--json", false, ctl_forward, "quota recount [--json] [NAME]",
+	  "Count the messages of an account, or of all, one by one and compare with the counters that\n"
+	  "quotas use. They are changed with what they count, so the difference is 0; exit status 3\n"
+	  "if it is not.\n" },
 	{ { "check", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "check [--volume V] [--json]",
 	  "Verify every frame, record and message of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },

@@ -8,7 +8,7 @@
  */
 #include "server/imap/commands.h"
 #include "server/imap/list_out.h"
-#include "server/imap/special_use.h"
+#include "index/special_use.h"
 
 struct mailbox_args {
 	struct slice name, new_name;

@@ -7,7 +7,7 @@
  */
 #include "server/imap/list_out.h"
 
-#include "server/imap/special_use.h"
+#include "index/special_use.h"
 
 static void
 out_word(struct buf *out, const char **gap, const char *word)
