@@ -371,6 +371,8 @@ class Client(threading.Thread):
                         if not self.run_.killed:
                             raise
                 self.quiet()
+                if self.run_.over:
+                    break
         except Exception as e:                  # pylint: disable=broad-except
             self.error = e
             self.run_.barrier.abort()
@@ -411,6 +413,7 @@ class Run:
         self.server, self.rounds, self.operations, self.kill = server, rounds, operations, kill
         self.seed, self.rng = seed, random.Random(seed)
         self.shared, self.truth, self.killed = Shared(), {}, False
+        self.over = False                               # set while all wait: this round was the last one
         self.up = threading.Event()
 
     def look(self):
@@ -462,7 +465,11 @@ class Run:
         self.up.clear()
         self.server.kill()
         self.server.start()
+        self.restarted()
         self.up.set()
+
+    def restarted(self):
+        """Nobody is connected yet."""
 
     def finish(self):
         self.start()
@@ -470,6 +477,9 @@ class Run:
             if self.kill and self.rng.random() < 0.2:
                 self.restart()
             time.sleep(0.3)
+        self.tell_errors()
+
+    def tell_errors(self):
         errors = [(c.name, c.error, c.conn.transcript[-12:] if c.conn else []) for c in self.clients
                   if c.error and not isinstance(c.error, threading.BrokenBarrierError)]
         assert not errors, "seed %d: %s" % (self.seed, "\n".join("%s: %s: %s\n%s" % (
