@@ -275,3 +275,35 @@ uid_set_format(const struct uid_set *s, struct buf *out)
 	}
 	return ok;
 }
+
+/* n or n:m or n:* */
+static bool
+parse_range(struct slice text, struct uid_set *s)
+{
+	size_t colon = slice_find_byte(text, ':');
+	struct slice end = slice_sub(text, colon + 1, text.len);
+	uint64_t first, last;
+
+	if (!slice_to_u64(slice_sub(text, 0, colon), UINT32_MAX, &first) || first == 0)
+		return false;
+	last = first;
+	if (colon < text.len && slice_eq(end, SLICE("*")))
+		last = UINT32_MAX;
+	else if (colon < text.len && !slice_to_u64(end, UINT32_MAX, &last))
+		return false;
+	return last >= first && uid_set_add(s, (mail_uid)first, (mail_uid)last);
+}
+
+bool
+uid_set_parse(struct slice text, struct uid_set *s)
+{
+	for (;;) {
+		size_t n = slice_find_byte(text, ',');
+
+		if (!parse_range(slice_sub(text, 0, n), s))
+			return false;
+		if (n == text.len)
+			return true;
+		text = slice_sub(text, n + 1, text.len);
+	}
+}

@@ -49,5 +49,8 @@ mail_uid uid_set_next(const struct uid_set *s, mail_uid n);
 mail_uid uid_set_max(const struct uid_set *s);                  /* 0 if empty */
 /* "1:3,7" in IMAP's form; false if the buffer is full. */
 bool uid_set_format(const struct uid_set *s, struct buf *out);
+/* What an admin writes: "4,7:9,12:*", the star as the end of a range only. Added to *s; false, and *s is not to be used,
+ * when it is something else or too much. */
+bool uid_set_parse(struct slice text, struct uid_set *s);
 
 #endif

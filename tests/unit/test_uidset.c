@@ -1,12 +1,7 @@
 /* uidset: ranges against a table of numbers kept beside them, and the edges by hand. */
 #include "lib/uidset.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "unit.h"
 
 struct op {
 	char     what;          /* + add, - remove, 0 ends */
@@ -162,14 +157,49 @@ test_maximum(void **state)
 	uid_set_fini(&s);
 }
 
+static const struct parse_case {
+	const char  *in;
+	const char  *want;      /* NULL: refused */
+} parse_cases[] = {
+	{ "1", "1" }, { "4,7:9,12:*", "4,7:9,12:4294967295" }, { "3:3,1", "1,3" }, { "4294967295", "4294967295" },
+	{ "1:2,2:5", "1:5" }, { "", NULL }, { "0", NULL }, { "*", NULL }, { "1:*:2", NULL }, { "5:4", NULL },
+	{ "1,", NULL }, { ",1", NULL }, { "4294967296", NULL }, { "1 2", NULL }, { "1:", NULL }, { ":1", NULL },
+	{ "1,2,4,6,8,10,12,14,16", NULL },      /* more ranges than the set's maximum */
+};
+
+static void
+test_parse(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(parse_cases); i++) {
+		const struct parse_case *k = &parse_cases[i];
+		struct slice in = unit_copy(slice_str(k->in));
+		struct uid_set s;
+		struct buf out;
+
+		uid_set_init(&s, 6);
+		buf_init(&out, 100);
+		if (uid_set_parse(in, &s) != (k->want != NULL))
+			fail_msg("%s", k->in);
+		if (k->want != NULL) {
+			assert_true(uid_set_format(&s, &out));
+			assert_true(slice_eq(buf_slice(&out), slice_str(k->want)));
+		}
+		buf_fini(&out);
+		uid_set_fini(&s);
+		unit_drop(in);
+	}
+}
+
 int
 main(void)
 {
-	struct CMUnitTest tests[sizeof cases / sizeof *cases + 2];
+	struct CMUnitTest tests[sizeof cases / sizeof *cases + 3];
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		tests[n++] = (struct CMUnitTest){ cases[i].name, test_ops, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_parse);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_model);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_maximum);
 	return _cmocka_run_group_tests("uidset", tests, n, NULL, NULL);
