@@ -51,6 +51,8 @@ static const struct admin_verb verbs[] = {
 	    "mailbox unsubscribe NAME MAILBOX" },
 	{ { "mailbox", "list" }, 1, 1, "--json", ADMIN_READS, admin_mailbox_list,
 	    "mailbox list [--json] NAME" },
+	{ { "lint", NULL }, 1, 1, "--mailbox= --uid= --json", ADMIN_READS, admin_lint,
+	    "lint --mailbox MAILBOX [--uid SET] [--json] NAME" },
 	{ { "quota", "set" }, 1, 2, "--messages=", ADMIN_WRITES, admin_quota_set,
 	    "quota set [--messages N] NAME [BYTES]" },
 	{ { "quota", "show" }, 0, 1, "--json", ADMIN_READS, admin_quota_show,

@@ -84,6 +84,7 @@ enum admin_exit admin_mailbox_subscribe(struct admin_call *c);
 enum admin_exit admin_mailbox_unsubscribe(struct admin_call *c);
 enum admin_exit admin_user_rename(struct admin_call *c);
 enum admin_exit admin_quota_recount(struct admin_call *c);
+enum admin_exit admin_lint(struct admin_call *c);
 enum admin_exit admin_quota_set(struct admin_call *c);
 enum admin_exit admin_quota_show(struct admin_call *c);
 enum admin_exit admin_check(struct admin_call *c);

@@ -116,6 +116,10 @@ enum admin_exit ctl_mailbox_delete(struct ctl *ctl);
 /* Parts of an import line; the password may hold colons. RC_SYNTAX says what is wrong. */
 MUST_USE enum rc ctl_split_import(struct slice line, struct slice *name, struct slice *password, struct err *e);
 
+/* ---- ctl_lint.c ---- */
+
+enum admin_exit ctl_lint(struct ctl *ctl);
+
 /* ---- ctl_init.c and its helpers ---- */
 
 enum admin_exit ctl_init(struct ctl *ctl);

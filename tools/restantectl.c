@@ -78,6 +78,12 @@ static const struct ctl_verb verbs[] = {
 	  "Make the empty volume of a section [volume NAME] that the configuration has.\n" },
 	{ { "dump", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "dump [--volume V] [--json]",
 	  "Print every record of the log, a line each, without messages. Writes nothing.\n" },
+	{ { "lint", NULL }, 1, CTL_ARGS_MAX, "--mailbox= --uid= --json", false, ctl_lint,
+	  "lint [--json] FILE... | lint --mailbox M [--uid SET] [--json] NAME",
+	  "Say what in messages is against the standards, a line each, with line numbers.\n"
+	  "FILE is one message, - is standard input. Exit status 3 if there are errors.\n"
+	  "  --mailbox M    the messages of this mailbox of the account NAME\n"
+	  "  --uid SET      only these, such as 4,7:9,12:*\n" },
 	{ { "status", NULL }, 0, 0, "--json", false, ctl_forward, "status [--json]",
 	  "What the server and its volumes are doing.\n" },
 };
@@ -246,6 +252,11 @@ check_words(const struct ctl *ctl)
 		return usage_error("missing", "BYTES or --messages", ctl->verb);
 	if (messages != NULL && !admin_parse_count(slice_str(messages), &n))
 		return usage_error("not a number of messages", messages, ctl->verb);
+	if (strcmp(ctl->verb->words[0], "lint") == 0 && options_given(&ctl->options, "--mailbox") && ctl->argc > 1)
+		return usage_error("too many words", ctl->args[1], ctl->verb);
+	if (strcmp(ctl->verb->words[0], "lint") == 0 && options_given(&ctl->options, "--uid") &&
+	    !options_given(&ctl->options, "--mailbox"))
+		return usage_error("--uid goes with --mailbox", "", ctl->verb);
 	if (strcmp(ctl->verb->words[0], "user") == 0 && options_declared(ctl->verb->options, "--all") &&
 	    options_given(&ctl->options, "--all") != (ctl->argc == 1))
 		return usage_error("either capabilities or --all", "", ctl->verb);
