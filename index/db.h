@@ -19,7 +19,7 @@ enum db_mode {
 	DB_WRITE,               /* the volume's writer: WAL, made if missing */
 	DB_READ,                /* query only; a database nobody has open is opened immutable */
 	DB_BUILD,               /* a rebuild: WAL without syncs, few checkpoints, nobody else looks */
-	DB_TEMP,                /* "": a temporary one that goes with its connection; no journal, no sync */
+	DB_TEMP,                /* nobody else's and never kept: no journal, no sync; "" has no file and goes with its connection */
 };
 
 enum db_step {

@@ -99,7 +99,7 @@ open_in(const char *dir, struct db **out, struct err *e)
 	if (fd < 0)
 		return err_os(e, errno, "make %s", path);
 	(void)close(fd);
-	rc = db_open(path, DB_BUILD, NULL, out, e);
+	rc = db_open(path, DB_TEMP, NULL, out, e);
 	if (rc == RC_OK)
 		rc = db_exec(*out, "BEGIN", e);         /* opens the file */
 	(void)unlink(path);
@@ -114,7 +114,7 @@ open_scratch(struct past *p, struct err *e)
 	if (p->pp.volume->owner && open_in(p->pp.volume->path, &p->db, e) == RC_OK)
 		return RC_OK;
 	db_close(&p->db);
-	rc = db_open("", DB_BUILD, NULL, &p->db, e);
+	rc = db_open("", DB_TEMP, NULL, &p->db, e);
 	return rc == RC_OK ? db_exec(p->db, "BEGIN", e) : rc;
 }
 
