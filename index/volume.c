@@ -206,8 +206,10 @@ start_writing(struct volume *v, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	db_pool_watch(v->pool, ask_to_mend, v);
-	inboxes_mend(v);
-	return RC_OK;
+	rc = volume_renew(v, e);
+	if (rc == RC_OK)
+		inboxes_mend(v);
+	return rc;
 }
 
 /* The usual mistake: a section of the configuration whose volume was never made, or is not mounted. */

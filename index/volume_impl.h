@@ -94,6 +94,11 @@ void index_peek(const struct volume *v, struct index_meta *m);
 /* For log_params.ask_synced, with the index_meta read before: 0 if that index is not of this log. */
 log_lsn index_synced(void *arg, const struct log *log);
 
+/* ---- renew.c ---- */
+
+/* If the log is a copy: make a volume of it. The writer runs, nobody else knows the volume yet. */
+MUST_USE enum rc volume_renew(struct volume *v, struct err *e);
+
 /* ---- orphans.c ---- */
 
 /* Remove out-of-line bodies that no record names. For an owner that has just opened, before any message comes in. */

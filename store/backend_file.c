@@ -13,6 +13,7 @@
  */
 #define _GNU_SOURCE
 #include "store/backend_local.h"
+#include "store/copy.h"
 #include "store/fdcache.h"
 #include "store/fs.h"
 #include "store/piece.h"
@@ -102,14 +103,21 @@ load_root(struct file_backend *b, enum log_mode mode, struct err *e)
 	}
 }
 
+bool
+head_try_lock(int fd)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, LOCK_COMMAND, &fl) == 0;
+}
+
 static enum rc
 lock_head(struct file_backend *b, uint32_t wait_ms, struct err *e)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
 
 	for (uint32_t waited = 0;; waited += LOCK_PAUSE_MS) {
-		if (fcntl(b->headfd, LOCK_COMMAND, &fl) == 0)
+		if (head_try_lock(b->headfd))
 			return RC_OK;
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return err_os(e, errno, "lock head");
@@ -127,17 +135,19 @@ static enum rc
 raise_epoch(struct file_backend *b, uint64_t takeover_id, struct err *e)
 {
 	struct root *r = &b->root;
+	/* The original went on after a copy was made: its epochs are passed over. */
+	uint32_t step = (r->flags & ROOT_COPY) != 0 ? COPY_EPOCHS : 0;
 
 	/* What a killed owner wrote to one slot may be in the page cache only: it must be on disk before the other slot,
 	 * perhaps the only one that is, is written over. */
 	if (fs->fdatasync(b->headfd) != 0)
 		return err_os(e, errno, "sync head");
-	if (r->epoch >= LSN_EPOCH_MAX)
+	if (r->epoch >= LSN_EPOCH_MAX - step)
 		return err_set(e, RC_LIMIT, "the volume has used up its %u epochs", LSN_EPOCH_MAX);
 	if (r->takeover_count == TAKEOVERS_MAX)
 		memmove(r->takeovers, r->takeovers + 1, --r->takeover_count * sizeof *r->takeovers);
 	r->takeovers[r->takeover_count++] = takeover_id;
-	r->epoch++;
+	r->epoch += step + 1;
 	r->pid = (uint32_t)getpid();
 	return head_write(b->headfd, r, &b->generation, e);
 }

@@ -37,6 +37,9 @@ file_backend_of(struct backend *b)
 	return (struct file_backend *)b;
 }
 
+/* The lock of an owner; it goes with the descriptor. False with errno: EAGAIN or EACCES if somebody has it. */
+bool head_try_lock(int fd);
+
 /* backend_body.c: see struct backend_ops. */
 /* As file_body_begin, for a piece of this name. */
 enum rc file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend_body **out, struct err *e);

@@ -441,13 +441,13 @@ log_set_dead(struct log *log)
 static void
 note_synced(struct log *log)
 {
-	log->synced_lsn = log->last_lsn;
-	log->synced_tail = log->tail;
 	free_kept(log->kept);
 	log->kept = NULL;
 	log->kept_end = &log->kept;
 	log->kept_bytes = 0;
 	pthread_mutex_lock(&log->lock);
+	log->synced_lsn = log->last_lsn;
+	log->synced_tail = log->tail;
 	log->syncs++;
 	pthread_mutex_unlock(&log->lock);
 }
@@ -578,8 +578,8 @@ note_written(struct log *log, struct log_batch *b, uint64_t time_us)
 {
 	b->appended = true;
 	log->next_lsn = b->next_lsn;
-	log->last_time_us = time_us;
 	pthread_mutex_lock(&log->lock);
+	log->last_time_us = time_us;
 	log->tail += b->total;
 	log->last_lsn = b->next_lsn - 1;
 	log->appends++;

@@ -61,6 +61,9 @@ void     log_volume_id(const struct log *log, uint8_t id[16]);
  * that is not, or that has applied less than log_floor(), is discarded. */
 uint64_t log_takeover_id(const struct log *log);
 bool     log_knows_takeover(const struct log *log, uint64_t id);
+/* This volume is a copy that nobody has served yet: what the original may have told since is not to be told again, and
+ * before anything is (log_settle_copy says that this is seen to). */
+bool     log_is_copy(const struct log *log);
 log_lsn  log_floor(const struct log *log);         /* below this LSN history has been dropped */
 log_lsn  log_last(const struct log *log);          /* last LSN in the log, written and synced; 0: none */
 /* Whether this LSN was given and is in the log (or was, and is damaged): an index that has applied one that was lost is
@@ -82,6 +85,9 @@ enum frame_protocol {
 	PROTO_POP3,
 	PROTO_ADMIN,
 };
+
+/* The copy is a volume of its own now, durably. The writer's thread, or before there is one. */
+MUST_USE enum rc log_settle_copy(struct log *log, struct err *e);
 
 /* ---- appending: the writer's thread ---- */
 

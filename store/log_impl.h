@@ -31,14 +31,14 @@ struct log {
 	bool                was_open;       /* the root named an open segment when the log was opened: see log_stats */
 	uint64_t            appends, syncs;
 	uint64_t            next_seq;       /* any thread, under the lock */
+	log_lsn             synced_lsn;
+	uint64_t            synced_tail;    /* of the open segment */
+	uint64_t            last_time_us;
 	pthread_mutex_t     reaping;        /* over `holds`; held while files are deleted */
 	uint32_t            holds;
 
 	/* The writer's thread alone. */
 	log_lsn             next_lsn;
-	log_lsn             synced_lsn;
-	uint64_t            synced_tail;    /* of the open segment */
-	uint64_t            last_time_us;
 	struct kept_frame  *kept, **kept_end;       /* appended, not yet synced */
 	size_t              kept_bytes;
 };
