@@ -8,6 +8,9 @@
 
 #include "index/keywords.h"
 
+/* How many UIDVALIDITYs a mailbox taken over from elsewhere must leave to the volume's counter. */
+#define UIDVALIDITY_RESERVE (1u << 24)
+
 uint64_t
 resolve_now_us(void)
 {
@@ -174,8 +177,28 @@ next_uidvalidity(struct resolver *rs, uint32_t *out, struct err *e)
 }
 
 enum rc
+resolve_take_uidvalidity(struct resolver *rs, uint32_t wanted, struct err *e)
+{
+	struct record r = { .type = RECORD_COUNTERS };
+
+	if (wanted > UINT32_MAX - UIDVALIDITY_RESERVE)
+		return resolve_refuse(rs, RC_LIMIT, e, "this UIDVALIDITY leaves too few for the volume's other mailboxes");
+	if (wanted <= rs->ap->meta.uidvalidity)
+		return RC_OK;
+	r.u.counters.uidvalidity = wanted;
+	return resolve_add(rs, &r, e);
+}
+
+enum rc
 resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name,
                     uint32_t special_use, mailbox_id *id, struct err *e)
+{
+	return resolve_take_mailbox(rs, account, name, special_use, 0, id, e);
+}
+
+enum rc
+resolve_take_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use,
+                     uint32_t uidvalidity, mailbox_id *id, struct err *e)
 {
 	struct record r = { .type = RECORD_MAILBOX };
 	struct record_mailbox *m = &r.u.mailbox;
@@ -188,7 +211,8 @@ resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name,
 	m->special_use = special_use;
 	if (getrandom(m->mailboxid, sizeof m->mailboxid, 0) != (ssize_t)sizeof m->mailboxid)
 		return err_os(e, errno, "getrandom");
-	rc = next_uidvalidity(rs, &m->uidvalidity, e);
+	m->uidvalidity = uidvalidity;
+	rc = uidvalidity != 0 ? resolve_take_uidvalidity(rs, uidvalidity, e) : next_uidvalidity(rs, &m->uidvalidity, e);
 	if (rc == RC_OK)
 		rc = resolve_add(rs, &r, e);
 	*id = m->id;
@@ -237,6 +261,8 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_mailbox_delete(rs, e);
 	case CHANGE_MAILBOX_RENAME:
 		return resolve_mailbox_rename(rs, e);
+	case CHANGE_MAILBOX_ADOPT:
+		return resolve_mailbox_adopt(rs, e);
 	case CHANGE_SUBSCRIBE:
 		return resolve_subscribe(rs, e);
 	case CHANGE_ACCOUNT_CREATE:

@@ -50,6 +50,11 @@ MUST_USE enum rc resolve_new_mailbox(struct resolver *rs, account_id account, st
                                      mailbox_id *id, struct err *e);
 /* The mailbox's record as it stands. */
 struct record resolve_mailbox_record(const struct mailbox_info *m);
+/* The same with a UIDVALIDITY that is wanted; 0: the next. */
+MUST_USE enum rc resolve_take_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use,
+                                      uint32_t uidvalidity, mailbox_id *id, struct err *e);
+/* The counters record that a wanted UIDVALIDITY needs, if any; refuses what would leave the volume too few. */
+MUST_USE enum rc resolve_take_uidvalidity(struct resolver *rs, uint32_t wanted, struct err *e);
 uint64_t resolve_now_us(void);
 
 MUST_USE enum rc resolve_append(struct resolver *rs, struct err *e);
@@ -59,6 +64,7 @@ MUST_USE enum rc resolve_copy(struct resolver *rs, bool move, struct err *e);
 MUST_USE enum rc resolve_mailbox_create(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_mailbox_delete(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_mailbox_rename(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_mailbox_adopt(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_subscribe(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_create(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_delete(struct resolver *rs, struct err *e);

@@ -24,9 +24,17 @@ struct plan_account {
 	uint64_t   seats;       /* messages left; UINT64_MAX: unlimited */
 };
 
+/* The lowest UID that is free in a mailbox, as the messages of this change take them. */
+struct plan_mailbox {
+	mailbox_id id;
+	uint64_t   next;
+};
+
 struct plan {
 	struct plan_account *accounts;
 	size_t               count;
+	struct plan_mailbox *mailboxes; /* NULL: no message wants a UID */
+	size_t               mailbox_count;
 	account_id           freed_of;  /* REPLACE: this account gets back, */
 	uint64_t             freed;     /* bytes, of one message; 0 and no account otherwise */
 };
@@ -65,9 +73,29 @@ plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_acc
 	return RC_OK;
 }
 
+/* A wanted UID is given if it and all above it are free. */
+static bool
+uid_fits(struct plan *p, const struct mailbox_info *m, mail_uid wanted)
+{
+	struct plan_mailbox *pm = NULL;
+
+	if (p->mailboxes == NULL)
+		return true;
+	for (size_t i = 0; i < p->mailbox_count && pm == NULL; i++)
+		pm = p->mailboxes[i].id == m->id ? &p->mailboxes[i] : NULL;
+	if (pm == NULL) {
+		pm = &p->mailboxes[p->mailbox_count++];
+		*pm = (struct plan_mailbox){ m->id, m->uidnext };
+	}
+	if (wanted != 0 && wanted < pm->next)
+		return false;
+	pm->next = (wanted != 0 ? wanted : pm->next) + 1;
+	return true;
+}
+
 /* Sets t->rc; any other result is the index's failure. */
 static enum rc
-decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint64_t size,
+decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint64_t size, mail_uid wanted,
               struct err *e)
 {
 	struct plan_account *pa = NULL;
@@ -82,8 +110,12 @@ decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint
 		return RC_OK;
 	if (rc != RC_OK)
 		return rc;
-	if (m.uidnext == UINT32_MAX || size > pa->room || pa->seats == 0) {
+	if (m.uidnext == UINT32_MAX || wanted == UINT32_MAX || size > pa->room || pa->seats == 0) {
 		t->rc = RC_LIMIT;
+		return RC_OK;
+	}
+	if (!uid_fits(p, &m, wanted)) {
+		t->rc = RC_EXISTS;
 		return RC_OK;
 	}
 	if (pa->room != UINT64_MAX)
@@ -118,35 +150,63 @@ decide_replaced(struct resolver *rs, const struct change_append *ca, struct plan
 }
 
 static enum rc
+make_plan(struct resolver *rs, const struct change_append *ca, struct plan *p, struct err *e)
+{
+	size_t targets = 0;
+	bool uids = false;
+
+	for (uint32_t i = 0; i < ca->message_count; i++) {
+		targets += ca->messages[i].target_count;
+		uids = uids || ca->messages[i].uid != 0;
+	}
+	p->accounts = arena_array(&rs->scratch, targets + 1, sizeof *p->accounts);
+	if (uids)
+		p->mailboxes = arena_array(&rs->scratch, targets + 1, sizeof *p->mailboxes);
+	return p->accounts == NULL || (uids && p->mailboxes == NULL) ? err_nomem(e) : RC_OK;
+}
+
+static const char *
+why_refused(enum rc rc)
+{
+	if (rc == RC_LIMIT)
+		return "over quota";
+	return rc == RC_EXISTS ? "the wanted UID is taken" : "no such mailbox";
+}
+
+/* What cannot be in a record is our callers' mistake, but they have it from outside. */
+static bool
+is_uidl(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] < 0x21 || s.ptr[i] > 0x7E)
+			return false;
+	return s.len <= UIDL_MAX;
+}
+
+static enum rc
 decide(struct resolver *rs, struct change_append *ca, struct err *e)
 {
 	struct plan p = { .accounts = NULL };
-	size_t targets = 0;
 	enum rc rc = decide_replaced(rs, ca, &p, e);
 
+	if (rc == RC_OK)
+		rc = make_plan(rs, ca, &p, e);
 	if (rc != RC_OK)
 		return rc;
-
-	for (uint32_t i = 0; i < ca->message_count; i++)
-		targets += ca->messages[i].target_count;
-	p.accounts = arena_array(&rs->scratch, targets + 1, sizeof *p.accounts);
-	if (p.accounts == NULL)
-		return err_nomem(e);
 	for (uint32_t i = 0; i < ca->message_count; i++) {
 		struct append_message *m = &ca->messages[i];
 		struct keyword_list words;
 
 		if (keywords_split(m->keywords, &rs->scratch, &words, e) != RC_OK)
 			return resolve_refuse(rs, e->code, e, "bad keywords");
+		if (!is_uidl(m->uidl))
+			return resolve_refuse(rs, RC_SYNTAX, e, "bad unique-id");
 		for (uint32_t k = 0; k < m->target_count; k++) {
-			rc = decide_target(rs, &p, &m->targets[k], ingested_size(m->content), e);
+			rc = decide_target(rs, &p, &m->targets[k], ingested_size(m->content), m->uid, e);
 			if (rc != RC_OK)
 				return rc;
 			if (m->targets[k].rc != RC_OK && !ca->each_target)
-				return resolve_refuse(rs, m->targets[k].rc, e,
-				                      m->targets[k].rc == RC_LIMIT ?
-				                              "over quota" :
-				                              "no such mailbox");
+				return resolve_refuse(rs, m->targets[k].rc, e, why_refused(m->targets[k].rc));
 		}
 	}
 	return RC_OK;
@@ -188,6 +248,14 @@ add_blob(struct resolver *rs, const struct append_message *m, blob_id *id, struc
 }
 
 static enum rc
+add_uidl(struct resolver *rs, const struct append_target *t, struct slice text, struct err *e)
+{
+	struct record r = { .type = RECORD_UIDL, .u.uidl = { t->mailbox, t->uid, text } };
+
+	return resolve_add(rs, &r, e);
+}
+
+static enum rc
 add_reference(struct resolver *rs, const struct append_message *m, blob_id blob,
               struct append_target *t, struct err *e)
 {
@@ -208,15 +276,16 @@ add_reference(struct resolver *rs, const struct append_message *m, blob_id blob,
 		rc = resolve_keywords(rs, t->mailbox, m->keywords, &rm.keywords, e);
 	if (rc != RC_OK)
 		return rc;
-	if (box.uidnext == UINT32_MAX)
-		return resolve_refuse(rs, RC_LIMIT, e, "no UID is left in this mailbox");
 	t->uidvalidity = box.uidvalidity;
-	t->uid = box.uidnext;
+	t->uid = m->uid > box.uidnext ? m->uid : box.uidnext;
+	if (t->uid == UINT32_MAX)
+		return resolve_refuse(rs, RC_LIMIT, e, "no UID is left in this mailbox");
 	t->modseq = resolve_next_modseq(rs, &box);
 	r.u.messages = (struct record_messages){
 		.mailbox = box.id, .modseq = t->modseq, .first_uid = t->uid, .messages = &rm, .count = 1
 	};
-	return resolve_add(rs, &r, e);
+	rc = resolve_add(rs, &r, e);
+	return rc == RC_OK && m->uidl.len > 0 ? add_uidl(rs, t, m->uidl, e) : rc;
 }
 
 static enum rc

@@ -1,4 +1,4 @@
-/* resolve_mailbox - CREATE, DELETE, RENAME, SUBSCRIBE.
+/* resolve_mailbox - CREATE, DELETE, RENAME, SUBSCRIBE, and what an import takes over.
  *
  * Every name on the way to a mailbox is a mailbox itself: there are no \Noselect names. So CREATE
  * and RENAME make the missing parents, and a mailbox with children cannot be deleted: that would
@@ -88,7 +88,38 @@ resolve_mailbox_create(struct resolver *rs, struct err *e)
 	if (rc == RC_OK)
 		rc = make_parents(rs, c->account, name, e);
 	if (rc == RC_OK)
-		rc = resolve_new_mailbox(rs, c->account, name, c->special_use, &c->id, e);
+		rc = resolve_take_mailbox(rs, c->account, name, c->special_use, c->uidvalidity, &c->id, e);
+	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
+}
+
+/* A client that saw this mailbox while it was empty has nothing that a new UIDVALIDITY could confuse
+ * [RFC 9051 s2.3.1.1]. One that ever held a message keeps its own. */
+enum rc
+resolve_mailbox_adopt(struct resolver *rs, struct err *e)
+{
+	struct change_mailbox *c = &rs->c->u.mailbox;
+	struct mailbox_info m;
+	struct record r;
+	enum rc rc;
+
+	rc = old_name(rs, c->name, &m, e);
+	if (rc != RC_OK)
+		return rc;
+	c->id = m.id;
+	r = resolve_mailbox_record(&m);
+	if (c->uidvalidity != 0 && c->uidvalidity != m.uidvalidity && m.uidnext > 1)
+		return resolve_refuse(rs, RC_EXISTS, e, "the mailbox has had messages: its UIDVALIDITY stays");
+	if (c->uidvalidity != 0)
+		r.u.mailbox.uidvalidity = c->uidvalidity;
+	if (c->uidnext > m.uidnext)
+		r.u.mailbox.uidnext = c->uidnext;
+	if (r.u.mailbox.uidvalidity == m.uidvalidity && r.u.mailbox.uidnext == m.uidnext)
+		return RC_OK;
+	rc = resolve_frame_begin(rs, e);
+	if (rc == RC_OK && r.u.mailbox.uidvalidity != m.uidvalidity)
+		rc = resolve_take_uidvalidity(rs, c->uidvalidity, e);
+	if (rc == RC_OK)
+		rc = resolve_add(rs, &r, e);
 	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
 }
 

@@ -197,6 +197,25 @@ MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox, cons
 MUST_USE enum rc volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
                                      mail_uid *from, struct uid_set *out, struct err *e);
 
+/* What a message is known by when it comes again: for import. */
+struct message_content {
+	mail_uid uid;
+	int64_t  internaldate;          /* seconds */
+	uint8_t  sha256[SHA256_LEN];    /* all zero if its blob is lost */
+};
+/* Of the messages from UID `from` on, at most `limit`, in the order of UIDs. */
+MUST_USE enum rc volume_list_contents(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit, struct arena *a,
+                                      struct message_content **out, size_t *count, struct err *e);
+
+/* A unique-id of POP3 that was taken over. */
+struct message_uidl {
+	mail_uid     uid;
+	struct slice text;
+};
+/* Those of messages from UID `from` on, at most `limit`, in the order of UIDs. Most mailboxes have none. */
+MUST_USE enum rc volume_list_uidls(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit, struct arena *a,
+                                   struct message_uidl **out, size_t *count, struct err *e);
+
 /* Message bytes [from, from+len) of a place, appended to out. RC_CORRUPT: damaged (logged once). */
 MUST_USE enum rc volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
                                   struct buf *out, struct err *e);
@@ -230,6 +249,7 @@ enum change_kind {
 	CHANGE_MAILBOX_CREATE,
 	CHANGE_MAILBOX_DELETE,
 	CHANGE_MAILBOX_RENAME,
+	CHANGE_MAILBOX_ADOPT,
 	CHANGE_SUBSCRIBE,
 	CHANGE_ACCOUNT_CREATE,
 	CHANGE_ACCOUNT_DELETE,
@@ -254,7 +274,7 @@ struct append_target {
 	mailbox_id   mailbox;
 	/* Results: */
 	enum rc      rc;                /* RC_OK, RC_LIMIT (over quota of bytes or messages), RC_NOT_FOUND (mailbox deleted
-	                                 * meanwhile) */
+	                                 * meanwhile), RC_EXISTS (see append_message.uid) */
 	uint32_t     uidvalidity;
 	mail_uid     uid;
 	mail_modseq  modseq;
@@ -267,6 +287,10 @@ struct append_message {
 	struct mail_date      internaldate;
 	struct append_target *targets;          /* LMTP: one per recipient; APPEND: one */
 	uint32_t              target_count;
+	/* Taken over from another server: */
+	mail_uid              uid;              /* wanted; 0: the next. RC_EXISTS for a target whose UIDNEXT is above it */
+	struct slice          uidl;             /* POP3's unique-id, up to UIDL_MAX octets of %x21-7E [RFC 1939 s7]; empty:
+	                                         * our own */
 };
 
 struct change_append {
@@ -324,6 +348,11 @@ struct change_mailbox {
 	struct slice name;                      /* CREATE makes missing parents [RFC 9051 s6.3.4] */
 	struct slice new_name;                  /* RENAME: with all below; of INBOX: its messages move [s6.3.6] */
 	uint32_t     special_use;
+	/* Taken over from another server; 0: not. CREATE: the mailbox's own instead of the volume's next, which it raises;
+	 * RC_LIMIT if that left the volume few. ADOPT, of the mailbox `name`: the same for one that never had a message,
+	 * else RC_EXISTS, unless it is its UIDVALIDITY already. */
+	uint32_t     uidvalidity;
+	mail_uid     uidnext;                   /* ADOPT: raise UIDNEXT to this; 0: not */
 	/* Results: */
 	mailbox_id   id;
 };

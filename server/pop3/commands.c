@@ -2,14 +2,25 @@
  * NOOP. */
 #include "server/pop3/pop3.h"
 
+#include <stdio.h>
+
 /* The unique-id of a message: UIDVALIDITY and UID, both of which live in the log, so that it
  * survives restarts and rebuilds and is never given to another message [RFC 1939 s7]. */
+void
+pop3_uidl_own(const struct pop3_maildrop *drop, mail_uid uid, char out[POP3_UIDL_SIZE])
+{
+	(void)snprintf(out, POP3_UIDL_SIZE, "%08x%08x", drop->uidvalidity, uid);
+}
+
+/* What a message brought from the server it was on before is told instead. */
 static void
 put_uidl(struct pop3 *p, struct buf *out, uint32_t index)
 {
 	const struct pop3_message *m = &p->drop.messages[index];
+	char own[POP3_UIDL_SIZE];
 
-	buf_printf(out, "%u %08x%08x\r\n", index + 1, p->drop.uidvalidity, m->uid);
+	pop3_uidl_own(&p->drop, m->uid, own);
+	buf_printf(out, "%u %s\r\n", index + 1, m->uidl != NULL ? m->uidl : own);
 }
 
 static void

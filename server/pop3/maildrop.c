@@ -1,4 +1,5 @@
 /* maildrop - INBOX as it was at login, and what QUIT does to it. */
+#define _GNU_SOURCE
 #include "server/pop3/pop3.h"
 
 #include <stdlib.h>
@@ -8,6 +9,8 @@
 void
 pop3_maildrop_free(struct pop3_maildrop *drop)
 {
+	for (uint32_t i = 0; i < drop->count; i++)
+		free(drop->messages[i].uidl);
 	free(drop->messages);
 	*drop = (struct pop3_maildrop){ 0 };
 }
@@ -47,6 +50,89 @@ maildrop_begin(struct pop3 *p, struct err *e)
 	return RC_OK;
 }
 
+/* ---- unique-ids ---- */
+
+/* Does it look like one that we make for this maildrop? Judged without a look at the messages, so that an answer told
+ * once stays. */
+static bool
+is_ours(const struct pop3_maildrop *drop, struct slice text)
+{
+	char own[POP3_UIDL_SIZE];
+
+	pop3_uidl_own(drop, 0, own);
+	return text.len == POP3_UIDL_SIZE - 1 && slice_starts_nocase(text, slice_sub(slice_str(own), 0, 8));
+}
+
+static int
+compare_uidls(const void *a, const void *b)
+{
+	const struct pop3_message *const *x = a, *const *y = b;
+	int by_text = slice_cmp(slice_str((*x)->uidl), slice_str((*y)->uidl));
+
+	return by_text != 0 ? by_text : (*x)->uid < (*y)->uid ? -1 : 1;
+}
+
+/* Of two messages with one unique-id the second falls back to our own: they must differ [RFC 1939 s7]. */
+static enum rc
+make_unique(struct pop3_maildrop *drop, struct err *e)
+{
+	struct pop3_message **given = malloc((drop->count + 1) * sizeof *given);
+	uint32_t n = 0, kept = 0;
+
+	if (given == NULL)
+		return err_nomem(e);
+	for (uint32_t i = 0; i < drop->count; i++)
+		if (drop->messages[i].uidl != NULL)
+			given[n++] = &drop->messages[i];
+	if (n > 0)
+		qsort(given, n, sizeof *given, compare_uidls);
+	for (uint32_t i = 0; i < n; i++) {
+		bool again = kept > 0 && strcmp(given[kept - 1]->uidl, given[i]->uidl) == 0;
+
+		if (again || is_ours(drop, slice_str(given[i]->uidl))) {
+			free(given[i]->uidl);
+			given[i]->uidl = NULL;
+		} else {
+			given[kept++] = given[i];
+		}
+	}
+	free(given);
+	return RC_OK;
+}
+
+/* A page of those that were taken over; the messages are loaded, both are in the order of UIDs. */
+static enum rc
+uidl_page(struct pop3 *p, bool *more, struct err *e)
+{
+	struct message_uidl *rows;
+	uint32_t k = 0;
+	size_t n = 0;
+	enum rc rc;
+
+	arena_reset(&p->arena);
+	rc = volume_list_uidls(p->volume, p->drop.mailbox, p->drop.uidl_from, ROWS_PER_STEP, &p->arena, &rows, &n, e);
+	if (rc != RC_OK)
+		return rc;
+	for (size_t i = 0; i < n; i++) {
+		while (k < p->drop.count && p->drop.messages[k].uid < rows[i].uid)
+			k++;
+		if (k == p->drop.count || p->drop.messages[k].uid != rows[i].uid || rows[i].text.len == 0)
+			continue;
+		free(p->drop.messages[k].uidl);
+		p->drop.messages[k].uidl = strndup((const char *)rows[i].text.ptr, rows[i].text.len);
+		if (p->drop.messages[k].uidl == NULL)
+			return err_nomem(e);
+	}
+	*more = n == ROWS_PER_STEP;
+	if (*more)
+		p->drop.uidl_from = rows[n - 1].uid + 1;
+	else
+		p->drop.uidl_done = true;
+	return *more ? RC_OK : make_unique(&p->drop, e);
+}
+
+/* ---- loading ---- */
+
 /* The next page of rows; *more tells if there may be others. */
 static enum rc
 maildrop_page(struct pop3 *p, bool *more, struct err *e)
@@ -59,8 +145,10 @@ maildrop_page(struct pop3 *p, bool *more, struct err *e)
 	enum rc rc;
 
 	*more = false;
-	if (from >= p->drop.uidnext)
+	if (p->drop.loaded || from >= p->drop.uidnext) {
+		p->drop.loaded = true;
 		return RC_OK;
+	}
 	arena_reset(&p->arena);
 	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, from, ROWS_PER_STEP, 0,
 	                          &p->arena, &rows, &n, e);
@@ -70,6 +158,7 @@ maildrop_page(struct pop3 *p, bool *more, struct err *e)
 		if (!maildrop_push(&p->drop, &rows[i]))
 			return err_nomem(e);
 	*more = n == ROWS_PER_STEP;
+	p->drop.loaded = !*more;
 	return RC_OK;
 }
 
@@ -84,6 +173,8 @@ pop3_maildrop_load(struct pop3 *p)
 		rc = maildrop_begin(p, &e);
 	if (rc == RC_OK)
 		rc = maildrop_page(p, &more, &e);
+	if (rc == RC_OK && !more && !p->drop.uidl_done)
+		rc = uidl_page(p, &more, &e);
 	if (rc != RC_OK) {
 		pop3_internal_error(p, "pop3.maildrop.error", &e);
 		return STEP_CLOSE;

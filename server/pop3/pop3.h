@@ -15,6 +15,7 @@
 
 #define POP3_LINE_MAX     255u          /* octets of a command with its CRLF [RFC 2449 s4] */
 #define POP3_RESPONSE_MAX 12288u        /* of a line before login: base64 of a SASL message [RFC 5034 s4] */
+#define POP3_UIDL_SIZE    17u           /* of a unique-id of our own, with its NUL */
 #define POP3_ARENA_MAX    (4u << 20)    /* a page of rows, or one message's chunk table */
 
 enum pop3_state {               /* [RFC 1939 s3]; bits, so that the table can name both */
@@ -27,6 +28,7 @@ struct pop3_message {
 	uint64_t size;
 	mail_uid uid;
 	bool     deleted;
+	char    *uidl;                  /* taken over from another server; NULL: our own. Heap */
 };
 
 struct pop3_maildrop {
@@ -38,6 +40,9 @@ struct pop3_maildrop {
 	uint32_t             deleted;
 	uint64_t             size;      /* of those not deleted */
 	mailbox_id           mailbox;
+	bool                 loaded;    /* all messages are; then come the unique-ids, */
+	mail_uid             uidl_from; /* from this UID on */
+	bool                 uidl_done;
 };
 
 /* RETR and TOP: where the message being sent stands. */
@@ -116,6 +121,8 @@ struct sasl_setup pop3_sasl_setup(struct pop3 *p);
 enum step_result pop3_maildrop_load(struct pop3 *p);
 /* Message `number` (from 1) that is not deleted, or NULL with -ERR written. */
 struct pop3_message *pop3_maildrop_get(struct pop3 *p, struct slice number);
+/* commands.c: the unique-id that a message has unless it brought one along. */
+void pop3_uidl_own(const struct pop3_maildrop *drop, mail_uid uid, char out[POP3_UIDL_SIZE]);
 void pop3_maildrop_free(struct pop3_maildrop *drop);
 enum session_next pop3_start_quit(struct pop3 *p, struct slice arg, bool has_arg);
 enum step_result  pop3_step_quit(struct pop3 *p);
