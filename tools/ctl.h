@@ -17,6 +17,7 @@
 #define CTL_ARGS_MAX 63
 
 struct ctl;
+struct ctl_progress;
 
 struct ctl_verb {
 	const char *words[2];           /* the second may be NULL */
@@ -48,6 +49,16 @@ struct ctl {
 MUST_USE bool ctl_prepare(struct ctl *ctl);
 /* Run an admin verb, in the daemon or here. Volumes opened here stay open for the next call. */
 enum admin_exit ctl_run(struct ctl *ctl, int argc, const char *const *argv);
+/* A verb with bytes of its own to take or give. As root it stays root while the daemon does the work, so that it can read
+ * and write files of others. */
+struct ctl_bulk {
+	void *arg;
+	bool (*line)(void *arg, struct slice text);     /* instead of printing */
+	bool (*data)(void *arg, struct slice bytes);    /* NULL: the verb gives none */
+	enum rc (*read)(void *arg, uint8_t *to, size_t size, size_t *got, struct err *e);       /* NULL: it takes none */
+	struct ctl_progress *progress;                  /* cleared before something else is told */
+};
+enum admin_exit ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ctl_bulk *bulk);
 /* The verb as it was typed, with all its options. */
 enum admin_exit ctl_forward(struct ctl *ctl);
 enum admin_exit ctl_reindex(struct ctl *ctl);
@@ -119,6 +130,10 @@ MUST_USE enum rc ctl_split_import(struct slice line, struct slice *name, struct 
 /* ---- ctl_lint.c ---- */
 
 enum admin_exit ctl_lint(struct ctl *ctl);
+/* ---- ctl_import.c, ctl_export.c ---- */
+
+enum admin_exit ctl_import(struct ctl *ctl);
+enum admin_exit ctl_export(struct ctl *ctl);
 
 /* ---- ctl_init.c and its helpers ---- */
 

@@ -29,15 +29,14 @@ ctl_error(const struct ctl *ctl, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-bool
-ctl_prepare(struct ctl *ctl)
+/* With `become`, its user too. */
+static bool
+load_conf(struct ctl *ctl, bool become)
 {
 	struct err e = ERR_INIT;
 
-	if (ctl->conf != NULL)
-		return true;
-	if (conf_load(ctl->conf_path, &ctl->conf, &e) == RC_OK &&
-	    ctl_owner_become(ctl->conf->server.user, &e) == RC_OK)
+	if ((ctl->conf != NULL || conf_load(ctl->conf_path, &ctl->conf, &e) == RC_OK) &&
+	    (!become || ctl_owner_become(ctl->conf->server.user, &e) == RC_OK))
 		return true;
 	ctl_error(ctl, "%s", e.text);
 	if (ctl->conf == NULL && !ctl->conf_given && access(ctl->conf_path, F_OK) != 0)
@@ -45,10 +44,17 @@ ctl_prepare(struct ctl *ctl)
 	return false;
 }
 
+bool
+ctl_prepare(struct ctl *ctl)
+{
+	return ctl->conf != NULL || load_conf(ctl, true);
+}
+
 /* ---- output ---- */
 
 struct output {
 	const struct ctl   *ctl;
+	const struct ctl_bulk *bulk;    /* NULL: lines are printed */
 	struct ctl_progress progress;
 };
 
@@ -57,6 +63,8 @@ print_line(void *arg, struct slice text)
 {
 	struct output *o = arg;
 
+	if (o->bulk != NULL)
+		return o->bulk->line(o->bulk->arg, text);
 	if (o->ctl->quiet)
 		return true;
 	ctl_progress_clear(&o->progress);
@@ -70,6 +78,8 @@ print_error(void *arg, struct slice text)
 	struct output *o = arg;
 
 	ctl_progress_clear(&o->progress);
+	if (o->bulk != NULL)
+		ctl_progress_clear(o->bulk->progress);
 	fflush(stdout);
 	ctl_error(o->ctl, "%.*s", SLICE_ARG(text));
 }
@@ -145,10 +155,11 @@ ctl_close(struct ctl *ctl)
 }
 
 static enum admin_exit
-run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_output *out)
+run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_output *out,
+    const struct admin_input *input)
 {
 	struct admin ad = {
-		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out
+		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out, .input = input
 	};
 
 	return admin_run(&ad, argc, argv);
@@ -191,23 +202,42 @@ find_daemon(const struct ctl *ctl, int *fd)
 	return PLACE_NOWHERE;
 }
 
+static bool
+give_data(void *arg, struct slice bytes)
+{
+	struct output *o = arg;
+
+	return o->bulk->data(o->bulk->arg, bytes);
+}
+
 enum admin_exit
 ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 {
-	struct output o = { .ctl = ctl };
+	return ctl_run_bulk(ctl, argc, argv, NULL);
+}
+
+enum admin_exit
+ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ctl_bulk *bulk)
+{
+	struct output o = { .ctl = ctl, .bulk = bulk };
 	const struct admin_output out = {
-		.arg = &o, .line = print_line, .error = print_error, .progress = print_progress
+		.arg = &o, .line = print_line, .error = print_error, .progress = print_progress,
+		.data = bulk != NULL && bulk->data != NULL ? give_data : NULL,
 	};
+	const struct admin_input in = { bulk != NULL ? bulk->arg : NULL, bulk != NULL ? bulk->read : NULL };
+	const struct admin_input *input = in.read != NULL ? &in : NULL;
 	struct err e = ERR_INIT;
 	enum admin_exit status = ADMIN_FAILED;
 	enum place place = PLACE_HERE;
 	int fd = -1;
 
 	ctl_progress_init(&o.progress);
-	if (!ctl_prepare(ctl))
+	if (bulk != NULL ? !load_conf(ctl, false) : !ctl_prepare(ctl))
 		return ADMIN_FAILED;
 	if (ctl->volume_count == 0)
 		place = find_daemon(ctl, &fd);
+	if (bulk != NULL && place == PLACE_HERE && !load_conf(ctl, true))
+		return ADMIN_FAILED;
 	if (place == PLACE_HERE && ctl->volume_count == 0 &&
 	    open_volumes(ctl, mode_of(argc, argv), &o, &e) != RC_OK) {
 		place = e.code == RC_BUSY ? find_daemon(ctl, &fd) : PLACE_HERE;
@@ -218,9 +248,9 @@ ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 		}
 	}
 	if (place == PLACE_DAEMON)
-		status = ctl_remote(fd, argc, argv, &out, NULL);
+		status = ctl_remote(fd, argc, argv, &out, input);
 	else if (place == PLACE_HERE)
-		status = run_here(ctl, argc, argv, &out);
+		status = run_here(ctl, argc, argv, &out, input);
 	ctl_progress_clear(&o.progress);
 	return status;
 }

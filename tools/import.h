@@ -77,9 +77,26 @@ struct import_source {
 	void (*close)(void *state);
 };
 
-/* Open a source by what the admin called it: import_maildir.c, import_mbox.c, import_eml.c. `options` and `path` outlive
- * the source. RC_SYNTAX: it is none of these. */
-MUST_USE enum rc import_open_files(const char *path, const struct import_options *options, struct import_source *out,
-                                   struct err *e);
+/* Open a source by what the admin called it: a URL, or files. `options` and `source` outlive it. RC_SYNTAX: it is nothing
+ * that can be imported, and e says what to do. */
+MUST_USE enum rc import_open(const char *source, const struct import_options *options, struct import_source *out,
+                             struct err *e);
+
+/* ---- its parts: import_maildir.c, import_mbox.c, import_eml.c ---- */
+
+/* Maildir, Maildir++ and Dovecot's layout "fs": a tree of Maildirs. */
+MUST_USE enum rc import_open_maildir(const char *path, const struct import_options *options, struct import_source *out,
+                                     struct err *e);
+/* A file, or a tree of files. */
+MUST_USE enum rc import_open_mbox(const char *path, const struct import_options *options, struct import_source *out,
+                                  struct err *e);
+/* A file, or a tree of files *.eml. */
+MUST_USE enum rc import_open_eml(const char *path, const struct import_options *options, struct import_source *out,
+                                 struct err *e);
+
+/* Tell of something passed over. */
+void import_complain(const struct import_options *options, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A file's modification time in the local zone: INTERNALDATE where nothing better is known. */
+struct mail_date import_date_of(int64_t sec);
 
 #endif

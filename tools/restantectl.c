@@ -66,6 +66,20 @@ static const struct ctl_verb verbs[] = {
 	  "Count the messages of an account, or of all, one by one and compare with the counters that\n"
 	  "quotas use. They are changed with what they count, so the difference is 0; exit status 3\n"
 	  "if it is not.\n" },
+	{ { "import", NULL }, 2, CTL_ARGS_MAX,
+	  "--mailbox= --into= --format= --keep-uids --keep-uidl --since= --resume= --dry-run --json", false, ctl_import,
+	  "import [--mailbox M] [--into FOLDER] [--format maildir|mbox|eml] [--keep-uids] [--keep-uidl] [--since TIME]"
+	  " [--resume FILE] [--dry-run] [--json] NAME SOURCE...",
+	  "Take messages into an account: Maildirs with their folders, mbox files, files *.eml, or trees of them.\n"
+	  "What a mailbox has already is passed over, so an import that was cut is run again as it was.\n"
+	  "  --mailbox M    what a source that is one mailbox is called; of many mailboxes, take this one only\n"
+	  "  --into FOLDER  make the source's mailboxes below FOLDER\n"
+	  "  --format F     what the files are, if that is not found out\n"
+	  "  --keep-uids    keep UIDs and UIDVALIDITYs, where the source says them\n"
+	  "  --keep-uidl    keep the unique-ids of POP3, where the source says them\n"
+	  "  --since TIME   messages that came in at TIME or later: 2026-11-21, \"2026-11-21 10:00\", 30d\n"
+	  "  --resume FILE  keep in FILE what is done, for sources where looking again is dear\n"
+	  "  --dry-run      change nothing, say what would be done\n" },
 	{ { "check", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "check [--volume V] [--json]",
 	  "Verify every frame, record and message of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
