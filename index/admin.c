@@ -63,6 +63,8 @@ static const struct admin_verb verbs[] = {
 	    "check [--volume NAME] [--json]" },
 	{ { "dump", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_dump,
 	    "dump [--volume NAME] [--json]" },
+	{ { "export", NULL }, 1, 1, "--mailbox= --uid= --dry-run", ADMIN_READS, admin_export,
+	    "export [--mailbox M] [--uid SET] [--dry-run] NAME" },
 	{ { "import", NULL }, 1, 1, "--dry-run --keep-uids --keep-uidl", ADMIN_WRITES, admin_import,
 	    "import [--keep-uids] [--keep-uidl] [--dry-run] NAME" },
 	{ { "status", NULL }, 0, 0, "--json", ADMIN_LOOKS, admin_status, "status [--json]" },

@@ -80,6 +80,13 @@ static const struct ctl_verb verbs[] = {
 	  "  --since TIME   messages that came in at TIME or later: 2026-11-21, \"2026-11-21 10:00\", 30d\n"
 	  "  --resume FILE  keep in FILE what is done, for sources where looking again is dear\n"
 	  "  --dry-run      change nothing, say what would be done\n" },
+	{ { "export", NULL }, 2, 2, "--format= --mailbox= --uid= --dry-run --json", false, ctl_export,
+	  "export --format maildir|mbox|eml [--mailbox M] [--uid SET] [--dry-run] [--json] NAME TARGET",
+	  "Write an account's messages to TARGET, which must not exist: a Maildir with folders, a directory of mbox files\n"
+	  "or of files *.eml. With --mailbox an mbox is one file, and TARGET - is standard output.\n"
+	  "  --mailbox M    this mailbox only\n"
+	  "  --uid SET      these UIDs only: 4,7:9,12:*\n"
+	  "  --dry-run      write nothing, count the messages\n" },
 	{ { "check", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "check [--volume V] [--json]",
 	  "Verify every frame, record and message of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
