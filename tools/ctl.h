@@ -113,6 +113,8 @@ void ctl_reader_fini(struct ctl_reader *r);
 /* The next line without its LF or CR LF into `out`, emptied first. RC_NOT_FOUND: the end; RC_LIMIT: longer than fits,
  * the line was skipped; RC_IO. */
 MUST_USE enum rc ctl_reader_line(struct ctl_reader *r, struct secret *out, struct err *e);
+/* The password that `name` has elsewhere: typed when stdin is a terminal, else one line of stdin. RC_NOT_FOUND: none. */
+MUST_USE enum rc ctl_password_ask(const char *name, struct secret *out, struct err *e);
 /* A new password for `name` and its verifier into `out`: typed twice when stdin is a terminal, else
  * one line of stdin. */
 MUST_USE enum rc ctl_password_verifier(const char *name, struct buf *out, struct err *e);

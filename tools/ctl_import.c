@@ -19,6 +19,7 @@
 #include "lib/json.h"
 #include "lib/when.h"
 #include "tools/ctl.h"
+#include "tools/import_remote.h"
 
 #define STREAM_MAX (PARCEL_BODY_MAX + PARCEL_DATA_MAX)
 #define RESUME_MAX (1u << 30)
@@ -33,6 +34,7 @@ struct driver {
 	struct ctl            *ctl;
 	struct ctl_progress    progress;
 	struct import_options  options;
+	struct import_login   *login;           /* where a source is a URL */
 	const char            *into;
 	int64_t                since;           /* seconds; INT64_MIN: all */
 	bool                   dry_run, json;
@@ -270,6 +272,8 @@ open_source(struct driver *d, struct err *e)
 	enum rc rc;
 
 	d->source_count--;
+	if (remote_url_is(slice_str(name)))
+		return import_login_open(d->login, name, &d->options, &d->source, e);
 	rc = import_open(name, &d->options, &d->source, e);
 	return rc == RC_OK ? RC_OK : err_add(e, "%s", name);
 }
@@ -556,6 +560,8 @@ ctl_import(struct ctl *ctl)
 	const char *format = options_value(&ctl->options, "--format");
 	enum admin_exit status = ADMIN_FAILED;
 	bool known = format == NULL;
+	struct import_login login;
+	struct err e = ERR_INIT;
 	struct driver d;
 
 	for (size_t i = 0; !known && i < sizeof formats / sizeof formats[0]; i++)
@@ -564,8 +570,16 @@ ctl_import(struct ctl *ctl)
 		ctl_error(ctl, "--format: maildir, mbox or eml, not %s", format);
 		return ADMIN_USAGE;
 	}
-	if (driver_init(&d, ctl))
+	if (import_login_init(&login, ctl, ctl->args + 1, ctl->argc - 1, &e) != RC_OK) {
+		ctl_error(ctl, "%s", e.text);
+		import_login_fini(&login);
+		return e.code == RC_SYNTAX ? ADMIN_USAGE : ADMIN_FAILED;
+	}
+	if (driver_init(&d, ctl)) {
+		d.login = &login;
 		status = run(&d);
+	}
+	import_login_fini(&login);
 	if (!driver_fini(&d)) {
 		ctl_error(ctl, "the file of --resume could not be written");
 		status = ADMIN_FAILED;

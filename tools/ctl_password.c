@@ -142,6 +142,22 @@ type_twice(const char *name, struct secret *out, struct err *e)
 }
 
 enum rc
+ctl_password_ask(const char *name, struct secret *out, struct err *e)
+{
+	struct ctl_reader r;
+	enum rc rc;
+
+	if (isatty(STDIN_FILENO) == 1) {
+		fprintf(stderr, "Password for %s: ", name);
+		return type_line(out, e);
+	}
+	ctl_reader_init(&r, STDIN_FILENO);
+	rc = ctl_reader_line(&r, out, e);
+	ctl_reader_fini(&r);
+	return rc;
+}
+
+enum rc
 ctl_password_verifier(const char *name, struct buf *out, struct err *e)
 {
 	struct secret password;

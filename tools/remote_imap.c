@@ -324,7 +324,9 @@ remote_open_imap(const struct remote_options *remote, const struct import_option
 	rc = buf_reserve(&i->out, COMMAND_MAX) == NULL ? err_nomem(e) : imap_connect(i, e);
 	if (rc == RC_OK && imap_list(i, e) != RC_OK)
 		rc = err_add(e, "%s", i->server);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
 		imap_source_close(i);
+		*out = (struct import_source){ NULL, NULL, NULL, NULL };
+	}
 	return rc;
 }

@@ -860,7 +860,9 @@ remote_open_pop3(const struct remote_options *remote, const struct import_option
 	rc = pop3_connect(p, e);
 	if (rc == RC_OK)
 		rc = first_list(p, e);
-	if (rc != RC_OK)
+	if (rc != RC_OK) {
 		pop3_source_close(p);
+		*out = (struct import_source){ NULL, NULL, NULL, NULL };
+	}
 	return rc;
 }

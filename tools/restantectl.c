@@ -1,5 +1,6 @@
 /* restantectl - the admin's tool: the table of verbs and the command line. See tools/ctl.h. */
 #include "tools/ctl.h"
+#include "tools/import_remote.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -67,10 +68,14 @@ static const struct ctl_verb verbs[] = {
 	  "quotas use. They are changed with what they count, so the difference is 0; exit status 3\n"
 	  "if it is not.\n" },
 	{ { "import", NULL }, 2, CTL_ARGS_MAX,
-	  "--mailbox= --into= --format= --keep-uids --keep-uidl --since= --resume= --dry-run --json", false, ctl_import,
+	  "--mailbox= --into= --format= --keep-uids --keep-uidl --since= --resume= --dry-run --json " IMPORT_REMOTE_OPTIONS,
+	  false, ctl_import,
 	  "import [--mailbox M] [--into FOLDER] [--format maildir|mbox|eml] [--keep-uids] [--keep-uidl] [--since TIME]"
-	  " [--resume FILE] [--dry-run] [--json] NAME SOURCE...",
-	  "Take messages into an account: Maildirs with their folders, mbox files, files *.eml, or trees of them.\n"
+	  " [--resume FILE] [--password-file FILE] [--auth-user ADMIN] [--ca-file FILE] [--insecure] [--starttls]"
+	  " [--no-tls] [--dry-run] [--json] NAME SOURCE...",
+	  "Take messages into an account: Maildirs with their folders, mbox files, files *.eml, or trees of them;\n"
+	  "or what another server has, as imaps://USER@HOST[/MAILBOX], imap://..., pops://USER@HOST or pop://...\n"
+	  "The password there is typed, or is one line of standard input.\n"
 	  "What a mailbox has already is passed over, so an import that was cut is run again as it was.\n"
 	  "  --mailbox M    what a source that is one mailbox is called; of many mailboxes, take this one only\n"
 	  "  --into FOLDER  make the source's mailboxes below FOLDER\n"
@@ -79,6 +84,12 @@ static const struct ctl_verb verbs[] = {
 	  "  --keep-uidl    keep the unique-ids of POP3, where the source says them\n"
 	  "  --since TIME   messages that came in at TIME or later: 2026-11-21, \"2026-11-21 10:00\", 30d\n"
 	  "  --resume FILE  keep in FILE what is done, for sources where looking again is dear\n"
+	  "  --password-file FILE  the password of another server is the first line of FILE\n"
+	  "  --auth-user ADMIN     log in there as ADMIN, with ADMIN's password, for the URL's user\n"
+	  "  --ca-file FILE        trust these certificates instead of the system's\n"
+	  "  --insecure            trust any certificate\n"
+	  "  --starttls            with imap:// and pop:// of this machine, too\n"
+	  "  --no-tls              go on in the clear where the server has no TLS\n"
 	  "  --dry-run      change nothing, say what would be done\n" },
 	{ { "export", NULL }, 2, 2, "--format= --mailbox= --uid= --dry-run --json", false, ctl_export,
 	  "export --format maildir|mbox|eml [--mailbox M] [--uid SET] [--dry-run] [--json] NAME TARGET",

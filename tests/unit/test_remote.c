@@ -179,7 +179,7 @@ run_case(const struct remote_case *k, struct notes *r, const char *path)
 	if (remote_open(&remote, &options, &source, &e) == RC_OK)
 		note_all(k, r, &source);
 	else
-		buf_printf(&r->out, "%s: %s\n", rc_name(e.code), e.text);
+		buf_printf(&r->out, "%s: %s\n%s", rc_name(e.code), e.text, source.close != NULL ? "closed twice" : "");
 	secret_fini(&password);
 }
 

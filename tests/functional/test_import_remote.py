@@ -1,0 +1,336 @@
+"""restantectl import from imap:// and pop:// URLs: another server's mail, its certificate, cuts in the middle."""
+
+import imaplib
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+import dovecot
+from harness import PATIENCE_S, RESTANTECTL, Server, message, wrap
+
+DATE = '"%02d-Jul-1996 02:44:25 -0700"'
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """An authority, and what it signed: for this machine, for another name, and with nothing but a common name."""
+    top = tmp_path_factory.mktemp("certificates")
+    os.chmod(top, 0o755)
+
+    def openssl(*argv):
+        subprocess.run(["openssl"] + list(argv), check=True, capture_output=True, cwd=top)
+
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "ca.key",
+            "-out", "ca.pem", "-subj", "/CN=Test authority", "-days", "3650")
+    for name, subject, san in [("good", "/CN=x", "DNS:localhost,IP:127.0.0.1"), ("wrong", "/CN=localhost", "DNS:mail.example.org"),
+                               ("common", "/CN=localhost", None)]:
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", name + ".key",
+                "-out", name + ".csr", "-subj", subject)
+        with open(top / "ext", "w") as f:
+            f.write("basicConstraints = CA:FALSE\n" + ("subjectAltName = %s\n" % san if san else ""))
+        openssl("x509", "-req", "-in", name + ".csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days",
+                "3650", "-extfile", "ext", "-out", name + ".pem")
+    return top
+
+
+@pytest.fixture(scope="module")
+def there(certificates):
+    """The server that mail comes from."""
+    users = {"anna": "her secret", "bert": "his \"secret\""}
+    tls = (str(certificates / "good.pem"), str(certificates / "good.key"))
+    with dovecot.Dovecot(users, {"admin": "master key"}, tls) as d:
+        fill(d)
+        yield d
+
+
+@pytest.fixture
+def here():
+    with Server({"anna": "x", "bert": "x"}) as s:
+        yield s.start()
+
+
+def fill(d):
+    c = d.imap("anna")
+    for box in ["INBOX.Sent", "INBOX.Entw&APw-rfe", "INBOX.a.b"]:
+        c.create(box)
+        c.subscribe(box)
+    c.unsubscribe("INBOX.a.b")
+    for n in range(1, 31):
+        flags = ["\\Seen", "\\Flagged \\Answered $Work", "Junk", ""][n % 4]
+        c.append("INBOX", "(%s)" % flags, DATE % n, message("message %d" % n, "..\r\n.\r\n" * n).encode())
+    c.append("INBOX.Sent", "(\\Seen)", DATE % 3, message("sent", size=3 << 20).encode())
+    c.append("INBOX.a.b", "", DATE % 4, message("deep", "bare\nline\r\n\0 nul").encode().replace(b"\0 ", b""))
+    c.append("INBOX.Entw&APw-rfe", "(\\Draft)", DATE % 5, b"Subject: no text\r\n\r\n")
+    c.select("INBOX")
+    c.store("3:5,9", "+FLAGS", "\\Deleted")
+    c.expunge()
+    c.logout()
+
+
+def fetched(c, box):
+    """{uid: (flags, day, date, text)} of a mailbox, and its UIDVALIDITY and UIDNEXT."""
+    assert c.select('"%s"' % box, readonly=True)[0] == "OK", box
+    status = c.status('"%s"' % box, "(UIDVALIDITY UIDNEXT)")[1][0]
+    out = {}
+    for part in c.uid("fetch", "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")[1] or []:
+        if not isinstance(part, tuple):
+            continue
+        uid = int(re.search(rb"UID (\d+)", part[0]).group(1))
+        flags = re.search(rb"FLAGS \((.*?)\)", part[0]).group(1).split()
+        date = re.search(rb'INTERNALDATE " ?(\d+)(.*?)"', part[0])
+        out[uid] = (sorted(f for f in flags if f != b"\\Recent"), int(date.group(1)), date.group(2), part[1])
+    return out, dict(re.findall(rb"(UID\w+) (\d+)", status))
+
+
+def url(d, scheme, user, path=""):
+    return "%s://%s@127.0.0.1:%d%s" % (scheme, user, d.ports[{"pop": "pop3", "pops": "pop3s"}.get(scheme, scheme)], path)
+
+
+def run(here, *argv, password="her secret", expect=0):
+    """stdout and stderr of restantectl import."""
+    code, out, err = here.ctl_raw(["-c", here.conf, "import"] + list(argv), password + "\n", expect)
+    return out, err
+
+
+def same(there, here, names, keep_uids=True):
+    a, b = there.imap("anna"), here.imap("anna")
+    for theirs, ours in names:
+        want, have = fetched(a, theirs), fetched(b, ours)
+        if keep_uids:
+            assert want == have, theirs
+        else:
+            assert list(want[0].values()) == list(have[0].values()), theirs
+    a.logout()
+    b.logout()
+
+
+NAMES = [("INBOX", "INBOX"), ("INBOX.Sent", "Sent"), ("INBOX.Entw&APw-rfe", "Entw&APw-rfe"), ("INBOX.a.b", "a/b")]
+
+
+def test_all_of_dovecot_with_its_uids(there, here, certificates):
+    out, err = run(here, "--keep-uids", "--ca-file", str(certificates / "ca.pem"), "anna", url(there, "imaps", "anna"))
+    assert "29 messages imported" in out, out + err
+    same(there, here, NAMES)
+    c = here.imap("anna")
+    listed = c.lsub()[1]
+    assert any(b"Entw&APw-rfe" in line for line in listed) and not any(b"a/b" in line for line in listed)
+    # Again: nothing comes twice.
+    out, err = run(here, "--keep-uids", "--ca-file", str(certificates / "ca.pem"), "anna", url(there, "imaps", "anna"))
+    assert "0 messages imported" in out and "29 were there" in out, out + err
+    same(there, here, NAMES)
+    c.logout()
+
+
+def test_one_mailbox_into_a_folder(there, here):
+    run(here, "--into", "Old", "anna", url(there, "imap", "anna", "/a/b"))
+    same(there, here, [("INBOX.a.b", "Old/a/b")], keep_uids=False)
+    out, err = run(here, "anna", url(there, "imap", "anna", "/none"), expect=1)
+    assert "has no mailbox none" in err
+
+
+def test_dry_run_changes_nothing(there, here):
+    out, err = run(here, "--dry-run", "anna", url(there, "imap", "anna"))
+    assert "29 messages" in out
+    c = here.imap("anna")
+    assert c.select("INBOX")[1] == [b"0"]
+    c.logout()
+
+
+def test_since(there, here):
+    out, err = run(here, "--since", "1996-07-20", "anna", url(there, "imap", "anna"))
+    assert "11 messages imported" in out, out
+
+
+def test_the_source_is_not_changed(there, here):
+    c = there.imap("anna")
+    before = [fetched(c, box) for box, _ in NAMES]
+    run(here, "anna", url(there, "imap", "anna"))
+    assert before == [fetched(c, box) for box, _ in NAMES]
+    c.logout()
+
+
+def test_for_another_user(there, here):
+    """An administrator's name and password, as for moving many accounts."""
+    out, err = run(here, "--auth-user", "admin", "anna", url(there, "imap", "anna", "/INBOX"), password="master key")
+    assert "26 messages imported" in out, out + err
+    same(there, here, NAMES[:1], keep_uids=False)
+
+
+def test_scram(there, here):
+    out, err = run(here, "bert", url(there, "imap", "bert;AUTH=SCRAM-SHA-256"), password='his "secret"')
+    assert "0 messages imported" in out
+    for scheme in ["imap", "pop"]:
+        out, err = run(here, "bert", url(there, scheme, "bert;AUTH=SCRAM-SHA-256"), expect=1)
+        assert "refused" in err, err
+
+
+def test_wrong_password(there, here):
+    for scheme in ["imap", "pop"]:
+        out, err = run(here, "anna", url(there, scheme, "anna"), password="no", expect=1)
+        assert "login as anna refused" in err, err
+        assert '"no"' not in err
+
+
+def test_pop_with_uidls(there, here):
+    out, err = run(here, "--keep-uidl", "anna", url(there, "pop", "anna"))
+    assert "26 messages imported" in out, out + err
+    import poplib
+    theirs = poplib.POP3("127.0.0.1", there.ports["pop3"], timeout=PATIENCE_S)
+    theirs.user("anna")
+    theirs.pass_("her secret")
+    ours = here.pop("anna")
+    assert [line.split()[1] for line in theirs.uidl()[1]] == [line.split()[1] for line in ours.uidl()[1]]
+    for n in range(1, 27):
+        assert theirs.retr(n)[1] == ours.retr(n)[1]
+    theirs.quit()
+    ours.quit()
+    # The date is that of the message's Date field: these have no Received.
+    c = here.imap("anna")
+    assert all(m[1:3] == (3, b"-Nov-2026 10:00:00 +0100") for m in fetched(c, "INBOX")[0].values())
+    c.logout()
+
+
+# ---- certificates ----
+
+def tls_error(here, certificates, name, scheme="imaps", *options):
+    """What is said about a server that shows this certificate; it must not get to see a password."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ctx.load_cert_chain(certificates / (name + ".pem"), certificates / (name + ".key"))
+    seen = []
+
+    def serve(listener):
+        with listener.accept()[0] as plain:
+            try:
+                with ctx.wrap_socket(plain, server_side=True) as s:
+                    s.sendall(b"* BYE go away\r\n" if scheme == "imaps" else b"-ERR go away\r\n")
+                    seen.append(s.recv(1000))
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=[listener])
+        thread.start()
+        err = run(here, *options, "anna", "%s://anna@localhost:%d/" % (scheme, listener.getsockname()[1]), expect=1)[1]
+        thread.join()
+    assert b"secret" not in b"".join(seen)
+    return err
+
+
+def test_certificates(here, certificates):
+    ca = str(certificates / "ca.pem")
+    for scheme in ["imaps", "pops"]:
+        assert "go away" in tls_error(here, certificates, "good", scheme, "--ca-file", ca)
+        assert "not to be trusted" in tls_error(here, certificates, "good", scheme)
+        assert "hostname mismatch" in tls_error(here, certificates, "wrong", scheme, "--ca-file", ca)
+        assert "hostname mismatch" in tls_error(here, certificates, "common", scheme, "--ca-file", ca)
+        err = tls_error(here, certificates, "wrong", scheme, "--ca-file", ca, "--insecure")
+        assert "warning: the server's certificate is taken" in err and "go away" in err
+
+
+def test_starttls(there, here, certificates):
+    ca = str(certificates / "ca.pem")
+    for scheme in ["imap", "pop"]:
+        assert "not to be trusted" in run(here, "--starttls", "anna", url(there, scheme, "anna"), expect=1)[1]
+        run(here, "--starttls", "--ca-file", ca, "--dry-run", "anna", url(there, scheme, "anna"))
+
+
+SAY = {"imap": (b"* OK [CAPABILITY IMAP4rev1%s] hello\r\n", b" STARTTLS", b"r1 OK go\r\n"),
+       "pop": (b"+OK hello\r\n", b"STLS\r\n", b"+OK go\r\n")}
+
+
+@pytest.mark.parametrize("scheme", ["imap", "pop"])
+@pytest.mark.parametrize("injected", [False, True])
+def test_no_tls_to_be_had(here, scheme, injected):
+    """A server without TLS, and one with text behind its yes, get nothing."""
+    got = []
+
+    def serve(listener):
+        greeting, offer, yes = SAY[scheme]
+        offer = offer if injected else b""
+        with listener.accept()[0] as s:
+            s.sendall(greeting % offer if scheme == "imap" else greeting)
+            if scheme == "pop":
+                s.recv(100)
+                s.sendall(b"+OK\r\nUSER\r\n" + offer + b".\r\n")
+            got.append(s.recv(1000))
+            if injected:
+                s.sendall(yes + (b"* CAPABILITY X\r\n" if scheme == "imap" else b"+OK X\r\n"))
+                got.append(s.recv(1000))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=[listener])
+        thread.start()
+        err = run(here, "--starttls", "anna", "%s://anna@localhost:%d" % (scheme, listener.getsockname()[1]), expect=1)[1]
+        thread.join()
+    assert ("somebody has put it there" if injected else "so all would go in the clear") in err, err
+    assert b"secret" not in b"".join(got)
+
+
+def test_the_password_does_not_belong_into_the_url(here):
+    out, err = run(here, "anna", "imap://anna:hidden@localhost", expect=2)
+    assert "no password may stand there" in err and "hidden" not in err
+
+
+# ---- our own server as source, cut in the middle ----
+
+def test_killed_and_run_again(here):
+    with Server({"anna": "old"}) as old:
+        old.start()
+        with old.lmtp() as c:
+            for n in range(400):
+                c.sendmail("sender@example.org", ["anna"], message("message %d" % n, size=20000))
+        source = "imaps://anna@localhost:%d/" % old.port("imaps")
+        ca = os.path.join(old.dir, "cert.pem")
+        resume = os.path.join(here.top, "resume")
+        argv = wrap([RESTANTECTL, "-c", here.conf, "import", "--keep-uids", "--resume", resume, "--ca-file", ca, "anna", source])
+        c = here.imap("anna")
+        cuts = 0
+        for at in [20, 120, 250]:
+            p = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            p.stdin.write(b"old\n")
+            p.stdin.close()
+            deadline = time.monotonic() + PATIENCE_S
+            while p.poll() is None and count(c) < at and time.monotonic() < deadline:
+                time.sleep(0.005)
+            cuts += p.poll() is None
+            p.send_signal(signal.SIGKILL)
+            p.wait()
+        assert cuts > 0
+        out, err = run(here, *argv[len(wrap([])) + 4:], password="old")
+        want, have = fetched(old.imap("anna"), "INBOX"), fetched(c, "INBOX")
+        assert len(want[0]) == 400 and want == have
+        c.logout()
+
+
+def count(c):
+    return int(re.search(rb"MESSAGES (\d+)", c.status("INBOX", "(MESSAGES)")[1][0]).group(1))
+
+
+def test_the_source_is_restarted_in_the_middle(here):
+    """The client finds it again and goes on."""
+    with Server({"anna": "old"}) as old:
+        old.start()
+        with old.lmtp() as c:
+            for n in range(300):
+                c.sendmail("sender@example.org", ["anna"], message("message %d" % n, size=40000))
+        p = subprocess.Popen(wrap([RESTANTECTL, "-c", here.conf, "import", "anna", "imap://anna@localhost:%d" % old.port("imap")]),
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        p.stdin.write(b"old\n")
+        p.stdin.close()
+        c = here.imap("anna")
+        while p.poll() is None and count(c) < 30:
+            time.sleep(0.005)
+        old.kill()
+        old.start()
+        out = p.stdout.read().decode()
+        assert p.wait(PATIENCE_S) == 0 and "300 messages imported" in out, out
+        want, have = fetched(old.imap("anna"), "INBOX"), fetched(c, "INBOX")
+        assert list(want[0].values()) == list(have[0].values())
+        c.logout()
