@@ -22,6 +22,7 @@ struct admin_call {
 	struct arena             arena;         /* of the call */
 	struct buf               line;          /* the line that is being made */
 	bool                     stopped;       /* nobody reads any more */
+	void                    *arg;           /* the handler's own */
 	uint64_t                 told_ms;       /* of the last progress */
 };
 
@@ -85,6 +86,9 @@ enum admin_exit admin_mailbox_unsubscribe(struct admin_call *c);
 enum admin_exit admin_user_rename(struct admin_call *c);
 enum admin_exit admin_quota_recount(struct admin_call *c);
 enum admin_exit admin_lint(struct admin_call *c);
+enum admin_exit admin_expunge(struct admin_call *c);
+enum admin_exit admin_purge(struct admin_call *c);
+enum admin_exit admin_dedup(struct admin_call *c);
 enum admin_exit admin_quota_set(struct admin_call *c);
 enum admin_exit admin_quota_show(struct admin_call *c);
 enum admin_exit admin_check(struct admin_call *c);

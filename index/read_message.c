@@ -14,6 +14,8 @@
 	"SELECT mailbox, uid, seenmodseq, flags, kw, blob, internaldate, zone, savedate," \
 	" savezone, threadid, size, 1 AS gone FROM expunged"                                 \
 	" WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+/* A tombstone whose content was purged has nothing left to read: as if it were gone too. */
+#define DEAD_BLOB DEAD " AND EXISTS(SELECT 1 FROM blob WHERE id=expunged.blob)"
 #define PLACE   ", b.seg, b.epoch, b.kind, b.offset, b.len, b.sha256, b.chunks, b.summary"
 #define BLOB    " LEFT JOIN blob b ON b.id = m.blob"
 #define COLUMN_GONE    MESSAGE_COLUMN_COUNT
@@ -35,7 +37,7 @@ static const char blob_live[] =
 static const char plain_all[] = "SELECT " MESSAGE_COLUMNS ", m.gone FROM (" LIVE " UNION ALL " DEAD
 				" ORDER BY uid LIMIT ?4) m" MESSAGE_KEYWORDS " ORDER BY m.uid";
 static const char blob_all[] =
-	"SELECT " MESSAGE_COLUMNS ", m.gone" PLACE " FROM (" LIVE " UNION ALL " DEAD
+	"SELECT " MESSAGE_COLUMNS ", m.gone" PLACE " FROM (" LIVE " UNION ALL " DEAD_BLOB
 	" ORDER BY uid LIMIT ?4) m" MESSAGE_KEYWORDS BLOB " ORDER BY m.uid";
 
 struct read_run {

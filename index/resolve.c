@@ -281,6 +281,8 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_prune(rs, e);
 	case CHANGE_RENEW:
 		return resolve_renew(rs, e);
+	case CHANGE_PURGE:
+		return resolve_purge(rs, e);
 	case CHANGE_RESTORE:
 		return resolve_restore(rs, e);
 	case CHANGE_ACCOUNT_RESTORE:

@@ -74,6 +74,7 @@ MUST_USE enum rc resolve_account_rename(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_credential(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_prune(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_renew(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_purge(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_restore(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_restore(struct resolver *rs, struct err *e);
 /* A name for a new account: NFC; refused if it is not allowed or taken. */

@@ -49,6 +49,12 @@ add_refs(const uint8_t secret[16], struct slice refs, struct thread_keys *out)
 		add_ref(secret, slice_sub(refs, 0, slice_find_byte(refs, ' ')), out);
 }
 
+uint64_t
+threads_id_key(const uint8_t secret[16], struct slice message_id)
+{
+	return sum(secret, 'M', message_id.ptr, message_id.len);
+}
+
 enum rc
 threads_make_keys(const uint8_t secret[16], struct slice summary, const uint8_t *sha256, struct arena *a,
                   struct thread_keys *out, struct err *e)
@@ -60,7 +66,7 @@ threads_make_keys(const uint8_t secret[16], struct slice summary, const uint8_t 
 	if (rc == RC_NOMEM)
 		return rc;
 	if (rc == RC_OK && is_id(s.keys.message_id))
-		out->own = sum(secret, 'M', s.keys.message_id.ptr, s.keys.message_id.len);
+		out->own = threads_id_key(secret, s.keys.message_id);
 	else
 		out->own = sum(secret, 'S', sha256, SHA256_LEN);
 	if (rc == RC_OK)

@@ -31,6 +31,8 @@ struct thread_keys {
 /* `summary` is the encoded one; one that cannot be read says nothing. `secret`: the volume's id. RC_NOMEM. */
 MUST_USE enum rc threads_make_keys(const uint8_t secret[16], struct slice summary, const uint8_t *sha256,
                                    struct arena *a, struct thread_keys *out, struct err *e);
+/* The own key of a message with this Message-ID, brackets included. */
+uint64_t threads_id_key(const uint8_t secret[16], struct slice message_id);
 /* *thread is 0 if no key is known. */
 MUST_USE enum rc threads_find(struct db *db, account_id account, const struct thread_keys *k, uint64_t *thread,
                               struct err *e);

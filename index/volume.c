@@ -360,6 +360,8 @@ frees_space(const struct change *c)
 	case CHANGE_PRUNE:
 	case CHANGE_RENEW:              /* without it the volume cannot be served at all */
 		return true;
+	case CHANGE_PURGE:
+		return true;
 	case CHANGE_STORE:
 		return c->u.store.op != STORE_REMOVE && (c->u.store.flags & FLAG_DELETED) != 0;
 	case CHANGE_APPEND:

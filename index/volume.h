@@ -222,6 +222,43 @@ MUST_USE enum rc volume_read_blob(struct volume *v, const struct blob_place *pla
 MUST_USE enum rc volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
                                     struct err *e);
 
+/* ---- by age and by content ---- */
+
+/* Messages from UID *from on that came into the mailbox before `before` (seconds since 1970; their SAVEDATE, or INTERNALDATE
+ * where there is none), the first `limit` of them: added to *out, their sizes to *bytes. *from is then where to go on, and
+ * 0 at the end. Begin with 1. */
+MUST_USE enum rc volume_find_old(struct volume *v, mailbox_id mailbox, int64_t before, uint32_t limit, mail_uid *from,
+                                 struct uid_set *out, uint64_t *bytes, struct err *e);
+
+struct found_content {
+	blob_id  blob;
+	uint64_t size;
+	uint8_t  sha256[SHA256_LEN];
+};
+/* Contents with this SHA-256, or when it is NULL with this Message-ID (brackets included). Looks at all that are stored:
+ * slow in a large volume. None is no error. */
+MUST_USE enum rc volume_find_contents(struct volume *v, const uint8_t *sha256, struct slice message_id, struct arena *a,
+                                      struct found_content **out, size_t *count, struct err *e);
+struct found_copy {
+	account_id account;
+	mailbox_id mailbox;
+	mail_uid   uid;
+};
+/* The messages that have it, in the order of mailboxes and UIDs; not the expunged ones. Looks at all messages. */
+MUST_USE enum rc volume_find_copies(struct volume *v, blob_id blob, struct arena *a, struct found_copy **out,
+                                    size_t *count, struct err *e);
+
+struct content_totals {
+	uint64_t blobs;                 /* stored */
+	uint64_t contents;              /* different ones, by SHA-256 */
+	uint64_t doubled;               /* of these, stored more than once */
+	uint64_t copies;                /* blobs that one would do without */
+	uint64_t log_bytes;             /* their bytes in the log */
+	uint64_t bytes;                 /* and before compression */
+};
+/* Of the volume, or of what is in the mailboxes of one account (0: all). Looks at all that are stored. */
+MUST_USE enum rc volume_count_contents(struct volume *v, account_id account, struct content_totals *out, struct err *e);
+
 /* ---- ingest: a message on its way in ---- */
 
 struct ingest;
@@ -259,6 +296,7 @@ enum change_kind {
 	CHANGE_CREDENTIAL,
 	CHANGE_PRUNE,
 	CHANGE_RENEW,
+	CHANGE_PURGE,
 	CHANGE_RESTORE,         /* messages of the past come back */
 	CHANGE_ACCOUNT_RESTORE, /* a deleted account comes back, with empty mailboxes */
 };
@@ -328,6 +366,13 @@ struct change_expunge {
 	/* Results: */
 	mail_modseq    modseq;
 	struct uid_set expunged;
+};
+
+/* A content goes for good, at once from the index, from the log when its segment is compacted. RC_EXISTS: a message has it;
+ * expunge those first. RC_NOT_FOUND: it is gone. */
+struct change_purge {
+	blob_id      blob;
+	struct slice reason;                    /* UTF-8, for people; RC_LIMIT above PURGE_REASON_MAX */
 };
 
 /* COPY and MOVE, within one volume. */
@@ -451,6 +496,7 @@ struct change {
 		struct change_account   account;
 		struct change_prune     prune;
 		struct change_renew     renew;
+		struct change_purge     purge;
 		struct change_restore   restore;
 		struct change_account_restore account_restore;
 	} u;

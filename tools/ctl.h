@@ -121,6 +121,9 @@ MUST_USE enum rc ctl_password_verifier(const char *name, struct buf *out, struct
 
 /* ---- ctl_user.c ---- */
 
+/* Something that cannot be undone: ask on a terminal; without one --yes must be given. ADMIN_OK: go on. */
+enum admin_exit ctl_ask(struct ctl *ctl, const char *question);
+enum admin_exit ctl_purge(struct ctl *ctl);
 enum admin_exit ctl_user_add(struct ctl *ctl);
 enum admin_exit ctl_user_import(struct ctl *ctl);
 enum admin_exit ctl_user_passwd(struct ctl *ctl);

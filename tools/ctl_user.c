@@ -93,8 +93,8 @@ confirm(const char *question)
 }
 
 /* What cannot be undone by its opposite is asked about, or wants --yes. */
-static enum admin_exit
-ask(struct ctl *ctl, const char *question)
+enum admin_exit
+ctl_ask(struct ctl *ctl, const char *question)
 {
 	if (options_given(&ctl->options, "--yes"))
 		return ctl_prepare(ctl) ? ADMIN_OK : ADMIN_FAILED;
@@ -122,7 +122,7 @@ ctl_user_delete(struct ctl *ctl)
 
 	snprintf(question, sizeof question, "Delete the account %.*s with all its mail?", ACCOUNT_NAME_MAX,
 	    ctl->args[0]);
-	status = ask(ctl, question);
+	status = ctl_ask(ctl, question);
 	return status == ADMIN_OK ? ctl_run(ctl, 4, argv) : status;
 }
 
@@ -135,7 +135,7 @@ ctl_mailbox_delete(struct ctl *ctl)
 
 	snprintf(question, sizeof question, "Delete the mailbox %.*s of %.*s with all its mail?", MAILBOX_NAME_MAX,
 	    ctl->args[1], ACCOUNT_NAME_MAX, ctl->args[0]);
-	status = ask(ctl, question);
+	status = ctl_ask(ctl, question);
 	return status == ADMIN_OK ? ctl_run(ctl, 5, argv) : status;
 }
 
@@ -256,4 +256,15 @@ ctl_user_import(struct ctl *ctl)
 		printf(", %llu line%s failed", (unsigned long long)im.failed, im.failed == 1 ? "" : "s");
 	putchar('\n');
 	return im.failed > 0 ? ADMIN_FAILED : ADMIN_OK;
+}
+
+enum admin_exit
+ctl_purge(struct ctl *ctl)
+{
+	enum admin_exit status = ADMIN_OK;
+
+	if (!options_given(&ctl->options, "--dry-run"))
+		status = ctl_ask(ctl, ctl->argc > 0 ? "Remove the message from this account, for good?"
+		                                    : "Remove the message from all accounts, for good?");
+	return status == ADMIN_OK ? ctl_forward(ctl) : status;
 }

@@ -116,6 +116,22 @@ static const struct ctl_verb verbs[] = {
 	  "FILE is one message, - is standard input. Exit status 3 if there are errors.\n"
 	  "  --mailbox M    the messages of this mailbox of the account NAME\n"
 	  "  --uid SET      only these, such as 4,7:9,12:*\n" },
+	{ { "expunge", NULL }, 0, 1, "--older-than= --mailbox= --all --volume= --dry-run --json", false, ctl_forward,
+	  "expunge --older-than AGE [--mailbox M] [--dry-run] [--json] NAME|--all",
+	  "Expunge the messages that came into a mailbox longer ago than AGE, such as 30d or 12h.\n"
+	  "undelete brings them back as long as the log remembers.\n"
+	  "  --mailbox M    a name, or a special use such as Trash (those for trash and junk)\n"
+	  "  --all          of all accounts\n"
+	  "  --dry-run      tell only how many there are\n" },
+	{ { "purge", NULL }, 0, 1, "--message-id= --sha256= --reason= --volume= --dry-run --json --yes", false, ctl_purge,
+	  "purge --message-id ID|--sha256 HEX [--reason TEXT] [--dry-run] [--json] [--yes] [NAME]",
+	  "Remove a message from all mailboxes, for good: nothing brings it back. Asks first on a\n"
+	  "terminal; elsewhere --yes must be given. Its bytes leave the log with the next compaction.\n"
+	  "  --reason TEXT  kept in the log beside who and when\n"
+	  "  --dry-run      tell only what would go\n" },
+	{ { "dedup", NULL }, 0, 1, "--volume= --json", false, ctl_forward,
+	  "dedup [--volume V] [--json] [NAME]",
+	  "Tell how many contents are stored more than once. Changes nothing.\n" },
 	{ { "status", NULL }, 0, 0, "--json", false, ctl_forward, "status [--json]",
 	  "What the server and its volumes are doing.\n" },
 };

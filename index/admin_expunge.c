@@ -1,0 +1,161 @@
+/* admin_expunge - old messages out of mailboxes. See volume_find_old.
+ *
+ * In pieces, each an expunge of its own, so that deliveries and sessions go on between, and a stop in the midst leaves
+ * what was done done. They stay in the log for the retention, as whatever is expunged: undelete brings them back.
+ */
+#include "index/admin_impl.h"
+
+#include "index/special_use.h"
+#include "lib/when.h"
+
+#include <time.h>
+
+#define PIECE 2000u             /* messages of one expunge */
+
+struct run {
+	struct admin_call *c;
+	int64_t            before;      /* seconds since 1970 */
+	bool               dry, json;
+	uint64_t           messages, bytes;     /* of all mailboxes */
+};
+
+/* Its name; or a special use, with or without the backslash. Without a word: Trash and Junk. */
+static bool
+is_meant(const struct mailbox_info *m, const char *word)
+{
+	struct slice name = slice_str(word);
+
+	if (word == NULL)
+		return (m->special_use & (USE_TRASH | USE_JUNK)) != 0;
+	if (slice_eq(m->name, name) || (slice_eq_nocase(m->name, SLICE("INBOX")) && slice_eq_nocase(name, m->name)))
+		return true;
+	if (name.len > 0 && name.ptr[0] == '\\')
+		name = slice_sub(name, 1, name.len);
+	return (m->special_use & special_use_named(name)) != 0;
+}
+
+static enum admin_exit
+expunge_piece(struct admin_call *c, struct volume *v, mailbox_id mailbox, const struct uid_set *uids)
+{
+	struct change *ch = change_new(CHANGE_EXPUNGE);
+
+	if (ch == NULL || !uid_set_copy(&ch->u.expunge.uids, uids)) {
+		change_free(&ch);
+		admin_complain(c, "out of memory");
+		return ADMIN_FAILED;
+	}
+	ch->u.expunge.mailbox = mailbox;
+	ch->u.expunge.any = true;
+	return admin_change(c, v, &ch, "expunge");
+}
+
+static enum admin_exit
+expunge_mailbox(struct run *r, struct volume *v, const struct mailbox_info *m, uint64_t *messages, uint64_t *bytes)
+{
+	enum admin_exit status = ADMIN_OK;
+	struct err e = ERR_INIT;
+	struct uid_set uids;
+	mail_uid from = 1;
+
+	uid_set_init(&uids, PIECE);
+	while (status == ADMIN_OK && from != 0) {
+		uid_set_reset(&uids);
+		if (volume_find_old(v, m->id, r->before, PIECE, &from, &uids, bytes, &e) != RC_OK)
+			status = admin_fail(r->c, &e);
+		else if (uids.count > 0 && !r->dry)
+			status = expunge_piece(r->c, v, m->id, &uids);
+		*messages += status == ADMIN_OK ? uid_set_size(&uids) : 0;
+		if (!admin_progress(r->c, "messages expunged", r->messages + *messages, 0))
+			status = ADMIN_FAILED;
+	}
+	uid_set_fini(&uids);
+	return status;
+}
+
+static bool
+tell_mailbox(struct run *r, const struct account_info *a, const struct mailbox_info *m, uint64_t messages,
+             uint64_t bytes)
+{
+	struct json j;
+
+	if (!r->json)
+		return admin_printf(r->c, "%.*s: %.*s: %s %llu messages, %llu bytes", SLICE_ARG(a->name),
+		    SLICE_ARG(m->name), r->dry ? "would expunge" : "expunged", (unsigned long long)messages,
+		    (unsigned long long)bytes);
+	json_init(&j, &r->c->line);
+	json_object(&j, NULL);
+	json_str(&j, "account", a->name);
+	json_str(&j, "mailbox", m->name);
+	json_u64(&j, "messages", messages);
+	json_u64(&j, "bytes", bytes);
+	json_bool(&j, "dry_run", r->dry);
+	json_end(&j);
+	return admin_send(r->c);
+}
+
+static enum admin_exit
+expunge_account(struct run *r, struct volume *v, const struct account_info *a)
+{
+	const char *word = admin_option(r->c, "--mailbox");
+	enum admin_exit status = ADMIN_OK;
+	struct mailbox_info *list;
+	struct err e = ERR_INIT;
+	bool any = false;
+	size_t n;
+
+	if (volume_list_mailboxes(v, a->id, &r->c->arena, &list, &n, &e) != RC_OK)
+		return admin_fail(r->c, &e);
+	for (size_t i = 0; i < n && status == ADMIN_OK; i++) {
+		uint64_t messages = 0, bytes = 0;
+
+		if (!is_meant(&list[i], word))
+			continue;
+		any = true;
+		status = expunge_mailbox(r, v, &list[i], &messages, &bytes);
+		r->messages += messages;
+		r->bytes += bytes;
+		if (status == ADMIN_OK && !tell_mailbox(r, a, &list[i], messages, bytes))
+			status = ADMIN_FAILED;
+	}
+	if (any || admin_flag(r->c, "--all"))
+		return status;
+	admin_complain(r->c, "%.*s has no mailbox %s", SLICE_ARG(a->name), word != NULL ? word : "\\Trash or \\Junk");
+	return ADMIN_FAILED;
+}
+
+static enum admin_exit
+expunge_one(struct admin_call *c, struct volume *v, const struct account_info *a)
+{
+	struct run *r = c->arg;
+
+	return expunge_account(r, v, a);
+}
+
+enum admin_exit
+admin_expunge(struct admin_call *c)
+{
+	const char *age = admin_option(c, "--older-than");
+	struct run r = { .c = c, .dry = admin_flag(c, "--dry-run"), .json = admin_flag(c, "--json") };
+	enum admin_exit status = ADMIN_OK;
+	struct account_info account;
+	struct err e = ERR_INIT;
+	struct volume *v;
+	uint64_t us;
+	size_t i = 0;
+
+	if (age == NULL || admin_flag(c, "--all") != (c->argc == 0))
+		return ADMIN_USAGE;
+	if (when_parse_age(slice_str(age), &us, &e) != RC_OK) {
+		admin_complain(c, "%s", e.text);
+		return ADMIN_USAGE;
+	}
+	r.before = (int64_t)time(NULL) - (int64_t)(us / 1000000u);
+	c->arg = &r;
+	if (c->argc == 0) {
+		while ((v = admin_next_volume(c, &i)) != NULL && !c->stopped)
+			status = admin_worse(status, admin_each_account(c, v, expunge_one));
+		return status;
+	}
+	status = admin_find(c, c->args[0], &v, &account);
+	return status == ADMIN_OK ? expunge_account(&r, v, &account) : status;
+}
