@@ -49,6 +49,19 @@ parse(const struct import_login *l, const char *text, struct remote_url *url, st
 }
 
 static enum rc
+check_uidl_format(const char *format, struct err *e)
+{
+	struct buf uidl;
+	bool ok;
+
+	buf_init(&uidl, 200);
+	ok = format == NULL || remote_uidl_make(format, UINT32_MAX, UINT32_MAX, &uidl);
+	buf_fini(&uidl);
+	return ok ? RC_OK : err_set(e, RC_SYNTAX,
+	    "--uidl-format: like %%08Xu%%08Xv, with the UID as u and the UIDVALIDITY as v, and at most %d characters", UIDL_MAX);
+}
+
+static enum rc
 get_password(struct import_login *l, const char *path, const char *user, struct err *e)
 {
 	enum rc rc = path != NULL ? password_from_file(l, path, e) : ctl_password_ask(user, &l->password, e);
@@ -79,6 +92,7 @@ import_login_init(struct import_login *l, struct ctl *ctl, const char *const *so
 		return RC_OK;
 	l->remote.password = &l->password;
 	l->remote.admin = options_value(o, "--auth-user");
+	l->remote.uidl_format = options_value(o, "--uidl-format");
 	l->remote.ca_file = options_value(o, "--ca-file");
 	l->remote.insecure = options_given(o, "--insecure");
 	l->remote.starttls = options_given(o, "--starttls");
@@ -86,7 +100,8 @@ import_login_init(struct import_login *l, struct ctl *ctl, const char *const *so
 	l->remote.timeout_ms = REMOTE_TIMEOUT_MS;
 	l->remote.warn = warn;
 	l->remote.warn_arg = ctl;
-	if (secret_init(&l->password, REMOTE_PASSWORD_MAX, e) != RC_OK)
+	if (check_uidl_format(l->remote.uidl_format, e) != RC_OK ||
+	    secret_init(&l->password, REMOTE_PASSWORD_MAX, e) != RC_OK)
 		return e->code;
 	return get_password(l, path, l->remote.admin != NULL ? l->remote.admin : l->remote.url.user, e);
 }

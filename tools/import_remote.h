@@ -7,7 +7,7 @@
 #include "tools/remote.h"
 
 /* The options that go with a URL, see lib/options.h. */
-#define IMPORT_REMOTE_OPTIONS "--password-file= --auth-user= --ca-file= --insecure --starttls --no-tls"
+#define IMPORT_REMOTE_OPTIONS "--password-file= --auth-user= --uidl-format= --ca-file= --insecure --starttls --no-tls"
 
 struct import_login {
 	struct ctl           *ctl;

@@ -18,6 +18,7 @@ struct remote_options {
 	const struct secret *password;
 	const char          *admin;             /* who logs in for url.user, NULL: the user */
 	const char          *ca_file;           /* certificates to trust, NULL: the system's */
+	const char          *uidl_format;       /* of IMAP's INBOX: what POP3 calls a message there, NULL: not known */
 	bool                 insecure;          /* take any certificate */
 	bool                 starttls;          /* TLS also where the host is this machine */
 	bool                 cleartext;         /* no TLS where the server has none */
@@ -30,5 +31,9 @@ struct remote_options {
  * RC_DENIED: the certificate, the name or the password was refused. */
 MUST_USE enum rc remote_open(const struct remote_options *remote, const struct import_options *options,
                              struct import_source *out, struct err *e);
+
+/* Append the UIDL that a server makes of UID and UIDVALIDITY by Dovecot's pop3_uidl_format: "%u" and "%v", "%08Xu" in
+ * hexadecimal of 8 digits, "%%". False: the format is none, has no "%u", or the UIDL is none. */
+bool remote_uidl_make(const char *format, mail_uid uid, uint32_t uidvalidity, struct buf *out);
 
 #endif

@@ -487,6 +487,23 @@ make_key(struct imap *i, mail_uid uid)
 	return i->walk.sticky && i->walk.uidvalidity != 0 ? out : SLICE_NONE;
 }
 
+/* What POP3 calls a message there: it shows INBOX only. */
+static struct slice
+make_uidl(struct imap *i, mail_uid uid)
+{
+	const char *format = i->remote->uidl_format;
+	struct slice out = SLICE_NONE;
+	struct buf b;
+
+	if (format == NULL || !i->walk.sticky || !slice_eq_nocase(i->walk.box->wire, SLICE("INBOX")))
+		return out;
+	buf_init(&b, 200);
+	if (remote_uidl_make(format, uid, i->walk.uidvalidity, &b))
+		out = arena_dup(&i->told, buf_slice(&b));
+	buf_fini(&b);
+	return out;
+}
+
 static void
 tell_message(struct imap *i, struct import_item *out)
 {
@@ -503,6 +520,7 @@ tell_message(struct imap *i, struct import_item *out)
 		.keywords = entry->keywords,
 		.internaldate = entry->date,
 		.uid = w->sticky ? entry->uid : 0,
+		.uidl = make_uidl(i, entry->uid),
 		.size = entry->size,
 	};
 }

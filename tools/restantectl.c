@@ -71,7 +71,7 @@ static const struct ctl_verb verbs[] = {
 	  "--mailbox= --into= --format= --keep-uids --keep-uidl --since= --resume= --dry-run --json " IMPORT_REMOTE_OPTIONS,
 	  false, ctl_import,
 	  "import [--mailbox M] [--into FOLDER] [--format maildir|mbox|eml] [--keep-uids] [--keep-uidl] [--since TIME]"
-	  " [--resume FILE] [--password-file FILE] [--auth-user ADMIN] [--ca-file FILE] [--insecure] [--starttls]"
+	  " [--resume FILE] [--password-file FILE] [--auth-user ADMIN] [--uidl-format FORMAT] [--ca-file FILE] [--insecure] [--starttls]"
 	  " [--no-tls] [--dry-run] [--json] NAME SOURCE...",
 	  "Take messages into an account: Maildirs with their folders, mbox files, files *.eml, or trees of them;\n"
 	  "or what another server has, as imaps://USER@HOST[/MAILBOX], imap://..., pops://USER@HOST or pop://...\n"
@@ -86,6 +86,7 @@ static const struct ctl_verb verbs[] = {
 	  "  --resume FILE  keep in FILE what is done, for sources where looking again is dear\n"
 	  "  --password-file FILE  the password of another server is the first line of FILE\n"
 	  "  --auth-user ADMIN     log in there as ADMIN, with ADMIN's password, for the URL's user\n"
+	  "  --uidl-format FORMAT  what an IMAP server's POP3 calls its messages, for --keep-uidl: %08Xu%08Xv\n"
 	  "  --ca-file FILE        trust these certificates instead of the system's\n"
 	  "  --insecure            trust any certificate\n"
 	  "  --starttls            with imap:// and pop:// of this machine, too\n"

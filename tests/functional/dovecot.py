@@ -7,6 +7,7 @@ the users of its package) and by others.
 import grp
 import imaplib
 import os
+import poplib
 import pwd
 import shutil
 import signal
@@ -163,4 +164,10 @@ class Dovecot:
     def imap(self, user):
         c = imaplib.IMAP4("127.0.0.1", self.ports["imap"], timeout=PATIENCE_S)
         c.login(user, self.users[user])
+        return c
+
+    def pop(self, user):
+        c = poplib.POP3("127.0.0.1", self.ports["pop3"], timeout=PATIENCE_S)
+        c.user(user)
+        c.pass_(self.users[user])
         return c

@@ -1,6 +1,5 @@
 """restantectl import from imap:// and pop:// URLs: another server's mail, its certificate, cuts in the middle."""
 
-import imaplib
 import os
 import re
 import signal
@@ -181,11 +180,7 @@ def test_wrong_password(there, here):
 def test_pop_with_uidls(there, here):
     out, err = run(here, "--keep-uidl", "anna", url(there, "pop", "anna"))
     assert "26 messages imported" in out, out + err
-    import poplib
-    theirs = poplib.POP3("127.0.0.1", there.ports["pop3"], timeout=PATIENCE_S)
-    theirs.user("anna")
-    theirs.pass_("her secret")
-    ours = here.pop("anna")
+    theirs, ours = there.pop("anna"), here.pop("anna")
     assert [line.split()[1] for line in theirs.uidl()[1]] == [line.split()[1] for line in ours.uidl()[1]]
     for n in range(1, 27):
         assert theirs.retr(n)[1] == ours.retr(n)[1]
@@ -195,6 +190,18 @@ def test_pop_with_uidls(there, here):
     c = here.imap("anna")
     assert all(m[1:3] == (3, b"-Nov-2026 10:00:00 +0100") for m in fetched(c, "INBOX")[0].values())
     c.logout()
+
+
+def test_imap_with_uidls(there, here):
+    """UIDs and UIDLs of one mailbox, whose POP3 makes these of those."""
+    out, err = run(here, "--keep-uids", "--keep-uidl", "--uidl-format", "%08Xu%08Xv", "anna", url(there, "imap", "anna"))
+    same(there, here, NAMES)
+    theirs, ours = there.pop("anna"), here.pop("anna")
+    assert theirs.uidl()[1] == ours.uidl()[1]
+    theirs.quit()
+    ours.quit()
+    for wrong in ["%v", "%", "%u %v", "%99u", "x%u" + 70 * "x"]:
+        assert "like %08Xu%08Xv" in run(here, "--uidl-format", wrong, "anna", url(there, "imap", "anna"), expect=2)[1]
 
 
 # ---- certificates ----
