@@ -49,8 +49,8 @@ struct ctl {
 MUST_USE bool ctl_prepare(struct ctl *ctl);
 /* Run an admin verb, in the daemon or here. Volumes opened here stay open for the next call. */
 enum admin_exit ctl_run(struct ctl *ctl, int argc, const char *const *argv);
-/* A verb with bytes of its own to take or give. As root it stays root while the daemon does the work, so that it can read
- * and write files of others. */
+/* A verb with bytes of its own to take or give. As root it keeps root's rights over the files that they come from or go
+ * to. */
 struct ctl_bulk {
 	void *arg;
 	bool (*line)(void *arg, struct slice text);     /* instead of printing */
@@ -151,6 +151,11 @@ MUST_USE enum rc ctl_certificate_make(const char *hostname, const char *cert_pat
 
 /* As root: become this user for good, with its groups. Otherwise, and for "" and root: nothing. */
 MUST_USE enum rc ctl_owner_become(const char *user, struct err *e);
+/* As root: act as this user from now on, but for what ctl_owner_own covers. */
+MUST_USE enum rc ctl_owner_lend(const char *user, struct err *e);
+/* After ctl_owner_lend: files are root's to open and make for this thread (true), or the user's again (false). Threads of
+ * the volume never notice. Only on Linux; elsewhere nothing: files of others are then reached through the daemon only. */
+void ctl_owner_own(bool own);
 /* Make the system user if it is missing. RC_NOT_FOUND: could not, and e says what to do. *made: it was missing. */
 MUST_USE enum rc ctl_owner_ensure(const char *user, bool *made, struct err *e);
 /* The topmost directory above `path` (absolute, without links) that the user may not pass, into dst; "" if there is

@@ -6,8 +6,44 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
+#ifdef __linux__
+#include <sys/fsuid.h>
+#endif
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Who root acts as for the time being; 0: nobody else. */
+static uid_t lent_to;
+
+enum rc
+ctl_owner_lend(const char *user, struct err *e)
+{
+	const struct passwd *pw;
+
+	if (geteuid() != 0 || user[0] == '\0')
+		return RC_OK;
+	errno = 0;
+	pw = getpwnam(user);
+	if (pw == NULL)
+		return err_set(e, RC_NOT_FOUND, "there is no user %s on this system ([server] user)", user);
+	if (pw->pw_uid == 0)
+		return RC_OK;
+	if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setegid(pw->pw_gid) != 0 || seteuid(pw->pw_uid) != 0)
+		return err_os(e, errno, "acting as user %s", user);
+	lent_to = pw->pw_uid;
+	return RC_OK;
+}
+
+void
+ctl_owner_own(bool own)
+{
+#ifdef __linux__
+	if (lent_to != 0)
+		(void)setfsuid(own ? 0 : lent_to);
+#else
+	(void)own;
+#endif
+}
 
 enum rc
 ctl_owner_become(const char *user, struct err *e)

@@ -29,14 +29,14 @@ ctl_error(const struct ctl *ctl, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-/* With `become`, its user too. */
+/* With `become`, its user too: for good, or as ctl_owner_lend. */
 static bool
-load_conf(struct ctl *ctl, bool become)
+load_conf(struct ctl *ctl, enum rc (*become)(const char *user, struct err *e))
 {
 	struct err e = ERR_INIT;
 
 	if ((ctl->conf != NULL || conf_load(ctl->conf_path, &ctl->conf, &e) == RC_OK) &&
-	    (!become || ctl_owner_become(ctl->conf->server.user, &e) == RC_OK))
+	    (become == NULL || become(ctl->conf->server.user, &e) == RC_OK))
 		return true;
 	ctl_error(ctl, "%s", e.text);
 	if (ctl->conf == NULL && !ctl->conf_given && access(ctl->conf_path, F_OK) != 0)
@@ -47,7 +47,7 @@ load_conf(struct ctl *ctl, bool become)
 bool
 ctl_prepare(struct ctl *ctl)
 {
-	return ctl->conf != NULL || load_conf(ctl, true);
+	return ctl->conf != NULL || load_conf(ctl, ctl_owner_become);
 }
 
 /* ---- output ---- */
@@ -63,8 +63,14 @@ print_line(void *arg, struct slice text)
 {
 	struct output *o = arg;
 
-	if (o->bulk != NULL)
-		return o->bulk->line(o->bulk->arg, text);
+	if (o->bulk != NULL) {
+		bool more;
+
+		ctl_owner_own(true);
+		more = o->bulk->line(o->bulk->arg, text);
+		ctl_owner_own(false);
+		return more;
+	}
 	if (o->ctl->quiet)
 		return true;
 	ctl_progress_clear(&o->progress);
@@ -149,6 +155,7 @@ open_volumes(struct ctl *ctl, enum volume_mode mode, struct output *o, struct er
 void
 ctl_close(struct ctl *ctl)
 {
+	ctl_owner_own(false);
 	for (size_t i = 0; i < ctl->volume_count; i++)
 		volume_close(&ctl->volumes[i]);
 	ctl->volume_count = 0;
@@ -206,8 +213,24 @@ static bool
 give_data(void *arg, struct slice bytes)
 {
 	struct output *o = arg;
+	bool more;
 
-	return o->bulk->data(o->bulk->arg, bytes);
+	ctl_owner_own(true);
+	more = o->bulk->data(o->bulk->arg, bytes);
+	ctl_owner_own(false);
+	return more;
+}
+
+static enum rc
+take_bytes(void *arg, uint8_t *to, size_t size, size_t *got, struct err *e)
+{
+	struct output *o = arg;
+	enum rc rc;
+
+	ctl_owner_own(true);
+	rc = o->bulk->read(o->bulk->arg, to, size, got, e);
+	ctl_owner_own(false);
+	return rc;
 }
 
 enum admin_exit
@@ -224,19 +247,19 @@ ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ct
 		.arg = &o, .line = print_line, .error = print_error, .progress = print_progress,
 		.data = bulk != NULL && bulk->data != NULL ? give_data : NULL,
 	};
-	const struct admin_input in = { bulk != NULL ? bulk->arg : NULL, bulk != NULL ? bulk->read : NULL };
-	const struct admin_input *input = in.read != NULL ? &in : NULL;
+	const struct admin_input in = { &o, take_bytes };
+	const struct admin_input *input = bulk != NULL && bulk->read != NULL ? &in : NULL;
 	struct err e = ERR_INIT;
 	enum admin_exit status = ADMIN_FAILED;
 	enum place place = PLACE_HERE;
 	int fd = -1;
 
 	ctl_progress_init(&o.progress);
-	if (bulk != NULL ? !load_conf(ctl, false) : !ctl_prepare(ctl))
+	if (bulk != NULL ? !load_conf(ctl, NULL) : !ctl_prepare(ctl))
 		return ADMIN_FAILED;
 	if (ctl->volume_count == 0)
 		place = find_daemon(ctl, &fd);
-	if (bulk != NULL && place == PLACE_HERE && !load_conf(ctl, true))
+	if (bulk != NULL && place == PLACE_HERE && !load_conf(ctl, ctl_owner_lend))
 		return ADMIN_FAILED;
 	if (place == PLACE_HERE && ctl->volume_count == 0 &&
 	    open_volumes(ctl, mode_of(argc, argv), &o, &e) != RC_OK) {
@@ -252,6 +275,8 @@ ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ct
 	else if (place == PLACE_HERE)
 		status = run_here(ctl, argc, argv, &out, input);
 	ctl_progress_clear(&o.progress);
+	if (bulk != NULL)
+		ctl_owner_own(true);    /* what the verb does behind its bytes, up to ctl_close */
 	return status;
 }
 

@@ -146,19 +146,35 @@ emit_eol(struct mbox *m, bool crlf)
 	m->held[m->held_count++] = crlf ? SLICE("\r\n") : SLICE("\n");
 }
 
-/* The empty line before the next From line is not the message's; a line end that it did not have goes too. */
+/* The empty line before the next From line is not the message's; a line end that it did not have goes too. One that had
+ * a last CR got the LF alone. */
 static void
 end_message(struct mbox *m)
 {
+	uint64_t size;
+
 	m->in_message = false;
 	if (m->left == NO_LENGTH && m->held_count > 0 && m->last_empty)
 		m->held_count--;
-	if (m->held_count > 0 && m->size + 2 * m->held_count == m->want_size + 2 && m->want_size > 0)
+	size = m->size + 2u * m->held_count;
+	if (m->held_count > 0 && m->want_size > 0 && size == m->want_size + 2)
 		m->held_count--;
+	else if (m->held_count > 0 && m->want_size > 0 && size == m->want_size + 1)
+		m->held[m->held_count - 1] = SLICE("\r");
 	let_go(m, m->held_count);
 }
 
 /* ---- lines of the body ---- */
+
+static bool
+is_quoted(struct slice line)
+{
+	size_t n = 0;
+
+	while (n < line.len && line.ptr[n] == '>')
+		n++;
+	return n > 0 && slice_starts(slice_sub(line, n, line.len), SLICE("From "));
+}
 
 /* At a line's begin: is the message over, is there a ">" to be dropped? */
 static bool
@@ -166,14 +182,11 @@ begin_line(struct mbox *m)
 {
 	struct slice text = ahead(m);
 	struct date date;
-	size_t quotes = 0;
 
 	m->line_start = false;
 	if (text.len == 0 || (m->last_empty && is_from_line(text, &date)))
 		return false;
-	while (quotes < text.len && text.ptr[quotes] == '>')
-		quotes++;
-	if (quotes > 0 && slice_starts(slice_sub(text, quotes, text.len), SLICE("From ")))
+	if (is_quoted(text))
 		m->at++;
 	m->last_empty = true;           /* until something is in it */
 	return true;
@@ -360,8 +373,9 @@ take_header(struct mbox *m, struct slice *length, struct err *e)
 		dropped = folded ? dropped : read_field(m, line);
 		if (slice_starts_nocase(line, SLICE("Content-Length:")) && slice_to_cstr(slice_trim(line), kept, sizeof kept))
 			*length = slice_str(kept + 15);
+		/* Of others ">From " in a header is what a mail program of old put there. */
 		if (!dropped)
-			emit_line(m, line);
+			emit_line(m, slice_sub(line, m->meta != NULL && is_quoted(line) ? 1 : 0, line.len));
 		bytes += line.len;
 		if (bytes > HEADER_MAX - WINDOW)
 			return RC_OK;
