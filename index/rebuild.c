@@ -63,11 +63,11 @@ boot_number(void)
 {
 	static const uint8_t no_key[SIPHASH_KEY_LEN];
 	char id[64];
-	int fd = open(BOOT_ID_FILE, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd >= 0 ? read(fd, id, sizeof id) : 0;
+	int fd = fs->open(AT_FDCWD, BOOT_ID_FILE, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = fd >= 0 ? fs->pread(fd, id, sizeof id, 0) : 0;
 
 	if (fd >= 0)
-		(void)close(fd);
+		(void)fs->close(fd);
 	return n > 0 ? ((uint32_t)siphash(no_key, id, (size_t)n) & INT32_MAX) | 1 : 0;
 }
 

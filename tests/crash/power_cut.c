@@ -65,7 +65,8 @@ static struct {
 static struct {
 	uint64_t seed, cuts_wanted, only_n;
 	const char *only, *fault;
-	bool one;
+	bool one;               /* a trial again, and tell more */
+	bool first;             /* end at the first failure */
 } args = { .cuts_wanted = 2000 };
 
 static char     replay[256];            /* how to run the present trial again */
@@ -110,7 +111,8 @@ wrong(const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\n      again: tests/crash/power_cut %s\n", replay);
+	(void)fprintf(stderr, "\n      again: tests/crash/power_cut %s (after %llu cuts)\n", replay,
+	              (unsigned long long)cuts);
 	return false;
 }
 
@@ -757,12 +759,12 @@ loop_row(size_t r, uint64_t pass)
 {
 	uint64_t before = failures;
 
-	for (unsigned f = 0; f < SIM_FAULTS && failures < before + 3; f++) {
+	for (unsigned f = 0; f < SIM_FAULTS && failures < before + (args.first ? 1 : 3); f++) {
 		/* A short run cuts at every call, but lets only some fail with errors. */
 		uint64_t step = f <= SIM_CUT_IN || args.cuts_wanted >= LONG_RUN ? 1 : 12;
 		bool hit = true;
 
-		for (uint64_t n = 1 + args.seed % step; hit && failures < before + 3; n += step) {
+		for (uint64_t n = 1 + args.seed % step; hit && failures < before + (args.first ? 1 : 3); n += step) {
 			if (n > CALLS_MAX)
 				return wrong("the operation does not end");
 			(void)trial(r, (enum sim_fault)f, n, seed_of(pass, r, (enum sim_fault)f, n), &hit);
@@ -810,6 +812,8 @@ run_all(void)
 			passed++;
 		else
 			rows_failed++;
+		if (args.first && rows_failed > 0)
+			break;
 	}
 	while ((cuts < args.cuts_wanted || pass == 0) && rows_failed == 0) {
 		uint64_t at = ++pass;
@@ -906,7 +910,7 @@ make_template(void)
 static void
 usage(void)
 {
-	(void)fprintf(stderr, "usage: power_cut [--cuts N] [--seed N] [--only ROW [--fault NAME --n K]]\n");
+	(void)fprintf(stderr, "usage: power_cut [--cuts N] [--seed N] [--first] [--only ROW [--fault NAME --n K]]\n");
 	exit(2);
 }
 
@@ -917,7 +921,12 @@ read_args(int argc, char **argv)
 
 	(void)clock_gettime(CLOCK_REALTIME, &t);
 	args.seed = (uint64_t)t.tv_nsec / 1000 + (uint64_t)t.tv_sec % 1000 * 1000000;
-	for (int i = 1; i + 1 < argc || i < argc; i += 2) {
+	for (int i = 1; i < argc; i += 2) {
+		if (strcmp(argv[i], "--first") == 0) {
+			args.first = true;
+			i--;
+			continue;
+		}
 		if (i + 1 == argc)
 			usage();
 		if (strcmp(argv[i], "--cuts") == 0)

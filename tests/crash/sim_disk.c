@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@
 #define FDS_MAX   4096
 #define PAGE      4096u
 #define SECTOR    512u
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
 #define DISK_SIZE (UINT64_C(64) << 20)  /* what the disk tells of itself: a reserve of 8 MiB, never written in full */
 
 const char *const sim_fault_names[SIM_FAULTS] = { "cut-before", "cut-in", "eio", "enospc", "short", "torn", "sync" };
@@ -84,7 +86,7 @@ static struct {
 	struct entry    *now, *durable;
 	struct entry_op *ops, **ops_end;
 	struct sim_file *fds[FDS_MAX];
-	uint64_t         random, seq, graves;
+	uint64_t         random, seq, graves, boots;
 	uint64_t         count, armed;
 	enum sim_fault   fault;
 	enum sim_phase   hit_phase;
@@ -724,6 +726,19 @@ file_of(int fd)
 	return fd >= 0 && fd < FDS_MAX ? d.fds[fd] : NULL;
 }
 
+/* A power cut starts the system anew. */
+static int
+open_boot_id(void)
+{
+	char text[24];
+	int n = snprintf(text, sizeof text, "%llu", (unsigned long long)d.boots);
+	int fd = memfd_create("boot_id", 0);
+
+	if (fd < 0 || pwrite(fd, text, (size_t)n, 0) != n)
+		abort();
+	return fd;
+}
+
 static int
 sim_open(int dirfd, const char *path, int flags, mode_t mode)
 {
@@ -733,6 +748,8 @@ sim_open(int dirfd, const char *path, int flags, mode_t mode)
 	int fd;
 
 	lock();
+	if (strcmp(path, BOOT_ID_FILE) == 0)
+		return unlock(open_boot_id());
 	ours = relative(dirfd, path, rel);
 	e = ours ? find_entry(d.now, rel) : NULL;
 	makes = ours && e == NULL && rel[0] != '\0' && (flags & O_CREAT) != 0;
@@ -1290,6 +1307,7 @@ sim_restore(void)
 
 	lock();
 	d.cut = true;
+	d.boots++;
 	t.mood = (enum mood)draw(MOODS);
 	t.up_to = d.seq > 40 ? d.seq - draw(40) : draw(d.seq + 1);
 	for (struct sim_file *f = d.files; f != NULL; f = f->next)
