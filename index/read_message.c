@@ -40,6 +40,8 @@ static const char blob_all[] =
 	"SELECT " MESSAGE_COLUMNS ", m.gone" PLACE " FROM (" LIVE " UNION ALL " DEAD_BLOB
 	" ORDER BY uid LIMIT ?4) m" MESSAGE_KEYWORDS BLOB " ORDER BY m.uid";
 
+#define PLACE_MAX      (64u << 20)      /* memory for one blob's chunk table */
+
 struct read_run {
 	struct db          *db;
 	mailbox_id          mailbox;
@@ -63,6 +65,7 @@ read_place(struct read_run *run, sqlite3_stmt *q, struct message_row *m, struct 
 	if (sha.len != sizeof m->sha256)
 		return RC_OK;
 	memcpy(m->sha256, sha.ptr, sha.len);
+	m->place.id = m->blob;
 	m->place.addr.seg =
 		(struct seg_id){ db_u64(q, COLUMN_SEG), (uint32_t)db_u64(q, COLUMN_EPOCH),
 		                 (uint32_t)db_u64(q, COLUMN_KIND) };
@@ -184,15 +187,64 @@ check_place(const struct blob_place *place, struct err *e)
 	return RC_OK;
 }
 
+/* Where the blob lies now. RC_NOT_FOUND: it is gone. */
+static enum rc
+find_place(struct volume *v, const struct blob_place *old, struct arena *a, struct blob_place *out, struct err *e)
+{
+	struct blob_chunk *chunks;
+	sqlite3_stmt *q;
+	struct db *db;
+	enum rc rc = db_pool_borrow(v->pool, &db, e);
+
+	if (rc != RC_OK)
+		return rc;
+	*out = *old;
+	rc = db_first(db, &q, "SELECT seg, epoch, kind, offset, len, chunks FROM blob WHERE id=?1",
+	              DB_ARGS(DB_NUM(old->id)), e);
+	if (rc == RC_OK) {
+		out->addr.seg = (struct seg_id){ db_u64(q, 0), (uint32_t)db_u64(q, 1), (uint32_t)db_u64(q, 2) };
+		out->addr.offset = db_u64(q, 3);
+		out->addr.len = db_u64(q, 4);
+		rc = blob_chunks_decode(db_bytes(q, 5), a, &chunks, &out->chunk_count, e);
+		out->chunks = chunks;
+		db_end(q);
+	}
+	db_pool_return(v->pool, &db);
+	return rc;
+}
+
+/* The piece was there when the place was read, and has been compacted since: once more with the place of now. */
+static enum rc
+read_again(struct volume *v, const struct blob_place *old, uint64_t from, uint64_t len, struct buf *out, struct err *e)
+{
+	struct blob_place now;
+	struct arena a;
+	enum rc rc;
+
+	if (old->id == 0)
+		return e->code;
+	arena_init(&a, PLACE_MAX);
+	rc = find_place(v, old, &a, &now, e);
+	if (rc == RC_OK)
+		rc = out != NULL ? blob_read(v->log, &now, from, len, out, e) : blob_verify(v->log, &now, from, len, e);
+	arena_fini(&a);
+	return rc;
+}
+
 enum rc
 volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
                  struct buf *out, struct err *e)
 {
+	size_t had = out->len;
 	enum rc rc;
 
 	rc = check_place(place, e);
 	if (rc == RC_OK)
 		rc = blob_read(v->log, place, from, len, out, e);
+	if (rc == RC_NOT_FOUND) {
+		out->len = had;
+		rc = read_again(v, place, from, len, out, e);
+	}
 	if (rc == RC_CORRUPT)
 		report_blob(v, place, e);
 	return rc;
@@ -207,6 +259,8 @@ volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t fr
 	rc = check_place(place, e);
 	if (rc == RC_OK)
 		rc = blob_verify(v->log, place, from, len, e);
+	if (rc == RC_NOT_FOUND)
+		rc = read_again(v, place, from, len, NULL, e);
 	if (rc == RC_CORRUPT)
 		report_blob(v, place, e);
 	return rc;

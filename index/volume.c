@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "index/past.h"
+#include "index/relocate.h"
 #include "index/volume_impl.h"
 #include "store/fs.h"
 #include "store/space.h"
@@ -138,6 +139,8 @@ volume_new(const struct volume_params *p)
 	v->p = *p;
 	v->report = (struct log_report){ v, count_damage };
 	(void)pthread_mutex_init(&v->told_lock, NULL);
+	(void)pthread_mutex_init(&v->maintenance.lock, NULL);
+	(void)pthread_cond_init(&v->maintenance.free, NULL);
 	v->name = strdup(p->name != NULL ? p->name : "");
 	v->path = strdup(p->path);
 	v->index_path = join(p->path, "index.db");
@@ -186,11 +189,17 @@ start_writing(struct volume *v, struct err *e)
 	struct writer_params wp = {
 		.log = v->log, .ops = &volume_writer_ops, .owner = v, .relaxed = v->p.relaxed
 	};
+	struct err why = ERR_INIT;
 	enum rc rc;
 
 	rc = index_open(v, e);
 	if (rc != RC_OK && space_is_full(e->os) && log_give_up_reserve(v->log))
 		rc = index_open(v, e);
+	/* What a compaction did not come to. If it fails now, maintenance does it: the old places can be read until then. */
+	if (rc == RC_OK && index_relocate(v, &why) != RC_OK && why.code != RC_IO) {
+		*e = why;
+		rc = why.code;
+	}
 	if (rc == RC_OK) {
 		orphans_drop(v);
 		past_drop_scratch(v->path);
@@ -312,6 +321,8 @@ volume_close(struct volume **vp)
 	recent_free(&v->recent);
 	arena_fini(&v->resolver.scratch);
 	(void)pthread_mutex_destroy(&v->told_lock);
+	(void)pthread_mutex_destroy(&v->maintenance.lock);
+	(void)pthread_cond_destroy(&v->maintenance.free);
 	free(v->owed);
 	free(v->index_path);
 	free(v->path);

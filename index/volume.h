@@ -13,6 +13,8 @@
 #ifndef RESTANTE_INDEX_VOLUME_H
 #define RESTANTE_INDEX_VOLUME_H
 
+#include <stdatomic.h>
+
 #include "store/blob.h"
 #include "store/record.h"
 
@@ -535,6 +537,43 @@ MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, 
  * since 1970): whoever comes with a MODSEQ from before is told all UIDs that are not there. No session may still have to
  * tell one of them. *dropped: about how many. Any thread; waits for the writer. */
 MUST_USE enum rc volume_prune(struct volume *v, uint64_t keep, uint64_t before_s, uint64_t *dropped, struct err *e);
+
+/* One piece of maintenance at a time: check, scrub, compaction, backup. RC_BUSY, with what is under way in the text, unless
+ * `wait`. `what` is a literal. Any thread. */
+MUST_USE enum rc volume_maintain_begin(struct volume *v, const char *what, bool wait, struct err *e);
+void volume_maintain_end(struct volume *v);
+/* Somebody waits for his turn: who can go on later should end soon. */
+bool volume_maintain_wanted(struct volume *v);
+
+struct compact_params {
+	uint64_t     retention_us;      /* a record dies when what supersedes it is older than this */
+	unsigned     threshold;         /* percent of a segment that must be dead; 0: only small segments are merged */
+	bool         all;               /* every segment, the open one too */
+	int          level;             /* 1 to 9: blobs are deflated anew at this zlib level, in every segment; 0: not */
+	uint64_t     rate;              /* bytes read and written per second; 0: as fast as it goes */
+	bool         dry_run;           /* tell what would be done */
+	bool         wait;              /* for other maintenance that is under way; else RC_BUSY */
+	atomic_bool *stop;              /* may be NULL; set by any thread: end soon, RC_CANCELLED */
+	/* May be NULL; false cancels. */
+	bool       (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
+	void        *arg;
+};
+
+struct compact_result {
+	uint64_t segments, records, dead_records;       /* of the survey */
+	uint64_t bytes, dead_bytes;     /* of segments and bodies */
+	uint64_t chosen, chosen_dead;   /* segments to be rewritten, and bytes in them that were dead */
+	uint64_t rewritten;             /* segments made */
+	uint64_t written;               /* bytes of these and of bodies */
+	uint64_t left_alone;            /* not replaced, as something in them came to life again meanwhile */
+	uint64_t no_room;               /* not rewritten for lack of space */
+	uint64_t reclaimed;             /* bytes of the log that went */
+	uint64_t damage;                /* findings: with any, no message's content is given up */
+};
+/* Give back the space of what is dead: survey, rewrite, swap; see store/compact.h. What it has done stays done when it is
+ * cut. The volume is open for writing. Any thread but the writer's; takes long. */
+MUST_USE enum rc volume_compact(struct volume *v, const struct compact_params *p, struct compact_result *out,
+                                struct err *e);
 
 /* What the log was compared with. The latter two are no differences, as the next start makes the index anew: of a volume
  * that was restored, or whose server was upgraded, and has not been started since. */

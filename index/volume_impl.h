@@ -26,6 +26,16 @@ struct told {
 	uint64_t      offset, end;
 };
 
+/* What is done beside the daily work, one thing at a time. */
+struct maintenance {
+	pthread_mutex_t lock;           /* over all of it */
+	pthread_cond_t  free;
+	const char     *what;           /* under way; NULL: nothing */
+	unsigned        waiting;
+	uint64_t        surveyed_us;    /* the last survey of the log: when, and what it found */
+	uint64_t        surveyed_bytes, dead_bytes;
+};
+
 struct volume {
 	struct volume_params p;
 	char                *name;
@@ -62,6 +72,7 @@ struct volume {
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
 	_Atomic int64_t      mend_asked;        /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;
+	struct maintenance   maintenance;
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
 };
 

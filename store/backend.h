@@ -12,8 +12,8 @@
  * The "sim" of SCALEOUT section 10 is no table beside `file`, but a simulated disk under it (store/fs.h): so the head's
  * slots, the syncs of directories and the reservation are themselves under test.
  *
- * Threads: read, body_*, segment_put, reap and room may be called from any thread; all else by one thread at a time (the
- * writer's).
+ * Threads: read, size, body_*, segment_put, segment_settle, reap and room may be called from any thread; all else by one
+ * thread at a time (the writer's).
  *
  * Not here yet, as nothing uses it: lease and watch (a remote backend). They add entries and change no caller.
  */

@@ -37,6 +37,7 @@ MUST_USE enum rc blob_writer_finish(struct blob_writer *w, struct record_blob *o
 
 /* Where a blob lies and how it is cut: what the index keeps per blob. */
 struct blob_place {
+	blob_id                  id;            /* to find it again when compaction has moved it; 0: not known */
 	struct log_addr          addr;          /* of the bytes of the first chunk; len covers all chunks */
 	const struct blob_chunk *chunks;
 	uint32_t                 chunk_count;

@@ -16,6 +16,8 @@
 struct codec {
 	z_stream deflate[HOW_COUNT];
 	bool     deflate_ready[HOW_COUNT];
+	z_stream again;
+	int      again_level;           /* 0: not ready */
 	z_stream inflate;
 	bool     inflate_ready;
 };
@@ -44,6 +46,8 @@ codec_free(struct codec *c)
 	for (size_t i = 0; i < HOW_COUNT; i++)
 		if (c->deflate_ready[i])
 			deflateEnd(&c->deflate[i]);
+	if (c->again_level != 0)
+		deflateEnd(&c->again);
 	if (c->inflate_ready)
 		inflateEnd(&c->inflate);
 	free(c);
@@ -107,14 +111,10 @@ deflate_stream(struct codec *c, enum codec_how how)
 	return z;
 }
 
-size_t
-codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out, size_t room)
+static size_t
+run_deflate(z_stream *z, struct slice in, uint8_t *out, size_t room)
 {
-	z_stream *z = deflate_stream(c, how);
-
 	assert(in.len <= UINT32_MAX && room <= UINT32_MAX);
-	if (z == NULL)
-		return 0;
 	z->next_in = (Bytef *)(uintptr_t)in.ptr;
 	z->avail_in = (uInt)in.len;
 	z->next_out = out;
@@ -123,6 +123,36 @@ codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out
 	if (deflate(z, Z_FULL_FLUSH) != Z_OK || z->avail_in > 0 || z->avail_out == 0)
 		return 0;
 	return room - z->avail_out;
+}
+
+size_t
+codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out, size_t room)
+{
+	z_stream *z = deflate_stream(c, how);
+
+	return z != NULL ? run_deflate(z, in, out, room) : 0;
+}
+
+size_t
+codec_deflate_again(struct codec *c, int level, uint8_t dictionary, struct slice in, uint8_t *out, size_t room)
+{
+	struct slice dict = dictionary_get(dictionary);
+
+	assert(level >= 1 && level <= 9);
+	if (c->again_level == level) {
+		if (deflateReset(&c->again) != Z_OK)
+			return 0;
+	} else {
+		if (c->again_level != 0)
+			deflateEnd(&c->again);
+		c->again_level = 0;
+		if (deflateInit2(&c->again, level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+			return 0;
+		c->again_level = level;
+	}
+	if (dict.len > 0 && deflateSetDictionary(&c->again, dict.ptr, (uInt)dict.len) != Z_OK)
+		return 0;
+	return run_deflate(&c->again, in, out, room);
 }
 
 bool

@@ -34,6 +34,8 @@ void          codec_put(struct codec *c);
 
 /* Deflate `in` into at most `room` bytes; the length written, or 0 if it does not fit (then store it as it is). */
 size_t codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out, size_t room);
+/* The same at any zlib level (1 to 9) with that preset dictionary: what is compressed anew. */
+size_t codec_deflate_again(struct codec *c, int level, uint8_t dictionary, struct slice in, uint8_t *out, size_t room);
 /* Inflate into exactly raw_len bytes. False: not deflate data, another length, unknown dictionary, or no memory. */
 bool   codec_inflate(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out, size_t raw_len);
 

@@ -27,7 +27,20 @@ MUST_USE enum rc log_list_dropped(struct log *log, struct seg_id **ids, uint32_t
 uint64_t log_dropped_bytes(struct log *log);
 /* Delete the files of dropped pieces; then log_change_root forgets them. RC_BUSY: somebody holds reaping. Any thread. */
 MUST_USE enum rc log_delete_pieces(struct log *log, const struct seg_id *ids, uint32_t count, struct err *e);
+/* The segments as the root lists them; heap. Any thread. */
+MUST_USE enum rc log_list_segments(struct log *log, struct root_segment **out, uint32_t *count, struct err *e);
+uint64_t log_max_segment(const struct log *log);
 /* Bytes that may be written before the disk is full, without the reserve. False: not known. Any thread. */
 bool log_room(struct log *log, uint64_t *bytes);
+
+/* Where compact_find_reference goes on. */
+struct compact_tail {
+	log_lsn  upto;          /* all up to here was looked at */
+	uint64_t seq, offset;   /* the segment of its last frame, and where that ends */
+};
+/* Has any of these blobs (falling ids) been given a reference by the log's records after `tail`? *found says so; the tail
+ * moves to the log's end. Damage there counts as one. Any thread; for certainty on the writer's, between two batches. */
+MUST_USE enum rc compact_find_reference(struct log *log, const blob_id *const *dying, const size_t *counts, size_t lists,
+                                        struct compact_tail *tail, bool *found, struct err *e);
 
 #endif

@@ -160,6 +160,7 @@ struct frame_info {
 struct replay {
 	void   *arg;
 	log_lsn after;                  /* frames whose last LSN is <= after are skipped (by header, if possible) */
+	struct { uint64_t seq, offset; } from;  /* in the segment of this seq, begin at this frame; seq 0: nowhere */
 	uint64_t only;                  /* the segment of this seq alone; 0: all */
 	uint32_t made_since;            /* segments that were made by this epoch or a later one; 0: all */
 	/* One record of a valid frame, in LSN order. addr is the record body's place, so that a blob's chunks can be found

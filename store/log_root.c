@@ -146,6 +146,27 @@ log_dropped_bytes(struct log *log)
 	return bytes;
 }
 
+enum rc
+log_list_segments(struct log *log, struct root_segment **out, uint32_t *count, struct err *e)
+{
+	struct root root;
+	enum rc rc = log_snapshot(log, &root, e);
+
+	if (rc != RC_OK)
+		return rc;
+	*out = root.segments;
+	*count = root.segment_count;
+	root.segments = NULL;
+	root_fini(&root);
+	return RC_OK;
+}
+
+uint64_t
+log_max_segment(const struct log *log)
+{
+	return log->caps.max_segment;
+}
+
 bool
 log_room(struct log *log, uint64_t *bytes)
 {

@@ -138,6 +138,8 @@ one_segment(struct run *r, const struct root_segment *seg, struct err *e)
 		report_found(r->rep, seg->id, 0, SEGMENT_HDR_LEN, 0, 0,
 		    "the segment's header does not hold");
 	s.skip_upto = r->rp->after;
+	if (r->rp->from.seq == seg->id.seq && r->rp->from.offset > s.pos && r->rp->from.offset <= s.end)
+		s.pos = r->rp->from.offset;
 	for (;;) {
 		log_lsn before = s.last_lsn;
 

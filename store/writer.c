@@ -22,6 +22,16 @@
 #define PAUSE_LAST_MS  30000u
 #define PAUSE_FULL_MS  1000u    /* looking whether there is room costs little */
 
+/* Lives on the stack of who waits. */
+struct call {
+	struct call    *next;
+	enum rc       (*f)(void *arg, struct err *e);
+	void           *arg;
+	struct err     *e;
+	enum rc         rc;
+	bool            done;
+};
+
 struct writer {
 	struct writer_params    p;
 	pthread_t               thread;
@@ -41,6 +51,8 @@ struct writer {
 	pthread_cond_t          wake;
 	struct writer_request  *head, **tail;
 	bool                    stop;
+	struct call            *calls;
+	pthread_cond_t          called;         /* one is done */
 	struct writer_stats     stats;
 };
 
@@ -331,6 +343,8 @@ pause_refusing(struct writer *w)
 	while (!w->stop && os != ETIMEDOUT) {
 		uint32_t n = take_queued(w);
 
+		if (w->calls != NULL)
+			break;
 		if (n == 0) {
 			os = pthread_cond_timedwait(&w->wake, &w->lock, &until);
 			continue;
@@ -389,6 +403,51 @@ run_recover(struct writer *w, bool stop)
 		pause_refusing(w);
 }
 
+/* What is asked of us beside requests; while the volume is broken it is refused. */
+static void
+run_calls(struct writer *w)
+{
+	struct call *c;
+
+	pthread_mutex_lock(&w->lock);
+	while ((c = w->calls) != NULL) {
+		w->calls = c->next;
+		pthread_mutex_unlock(&w->lock);
+		if (w->broken) {
+			*c->e = w->broken_by;
+			c->rc = c->e->code;
+		} else {
+			c->rc = c->f(c->arg, c->e);
+		}
+		if (!w->broken && log_is_dead(w->p.log)) {
+			count_failure(w);
+			set_broken(w, c->e);
+		}
+		pthread_mutex_lock(&w->lock);
+		c->done = true;
+		pthread_cond_broadcast(&w->called);
+	}
+	pthread_mutex_unlock(&w->lock);
+}
+
+enum rc
+writer_run(struct writer *w, enum rc (*f)(void *arg, struct err *e), void *arg, struct err *e)
+{
+	struct call c = { .f = f, .arg = arg, .e = e };
+	struct call **end;
+
+	pthread_mutex_lock(&w->lock);
+	assert(!w->stop);
+	for (end = &w->calls; *end != NULL; end = &(*end)->next)
+		;
+	*end = &c;
+	pthread_cond_signal(&w->wake);
+	while (!c.done)
+		pthread_cond_wait(&w->called, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	return c.rc;
+}
+
 /* Until there is something to do. Returns how many requests were taken; *stop: none will come any more. */
 static uint32_t
 wait_for_work(struct writer *w, bool *stop)
@@ -397,7 +456,7 @@ wait_for_work(struct writer *w, bool *stop)
 	int os = 0;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->broken && w->head == NULL && !w->stop && os != ETIMEDOUT) {
+	while (!w->broken && w->head == NULL && w->calls == NULL && !w->stop && os != ETIMEDOUT) {
 		if (w->unsynced)
 			os = pthread_cond_timedwait(&w->wake, &w->lock, &w->sync_at);
 		else
@@ -429,6 +488,7 @@ writer_main(void *arg)
 	for (;;) {
 		uint32_t n = wait_for_work(w, &stop);
 
+		run_calls(w);
 		if (w->broken)
 			run_recover(w, stop);
 		else if (n > 0)
@@ -451,6 +511,7 @@ writer_free(struct writer *w)
 	log_batch_free(&w->batch);
 	free(w->taken);
 	pthread_cond_destroy(&w->wake);
+	pthread_cond_destroy(&w->called);
 	pthread_mutex_destroy(&w->lock);
 	free(w);
 }
@@ -473,6 +534,7 @@ writer_start(const struct writer_params *p, struct writer **out, struct err *e)
 		w->p.max_bytes = MAX_BYTES;
 	w->tail = &w->head;
 	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->called, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);

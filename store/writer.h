@@ -65,6 +65,10 @@ struct writer_params {
 MUST_USE enum rc writer_start(const struct writer_params *p, struct writer **out, struct err *e);
 /* Any thread. Takes the request; it is always answered, also during a stop. */
 void writer_submit(struct writer *w, struct writer_request *req);
+/* Run `f` on the writer's thread between two batches, and wait for it: for what changes log or index beside requests. It
+ * must be short. Returns what f returns, or, without calling it, why the volume takes no changes now. Not from the writer's
+ * thread itself. */
+MUST_USE enum rc writer_run(struct writer *w, enum rc (*f)(void *arg, struct err *e), void *arg, struct err *e);
 /* Finish what is queued, sync, end the thread. No submit may come after. */
 void writer_stop(struct writer **w);
 

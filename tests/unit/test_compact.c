@@ -1,0 +1,457 @@
+/* compact: what dies and what does not, that space comes back, and that an index made anew afterwards says what the one
+ * that lived through it says. */
+#include "tests/unit/volume_fixture.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "index/compact.h"
+#include "store/compact.h"
+
+#define HOUR_US UINT64_C(3600000000)
+
+static void
+on_finding(void *arg, const struct check_finding *f)
+{
+	unsigned *count = arg;
+
+	++*count;
+	fprintf(stderr, "check: %s\n", f->what);
+}
+
+static void
+check_clean(void)
+{
+	unsigned findings = 0;
+	const struct check_report rep = { .arg = &findings, .found = on_finding };
+	struct check_result r;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
+	assert_int_equal(findings, 0);
+	assert_int_equal(r.damage + r.differences, 0);
+}
+
+/* Every row of the tables that must come out the same, as text. */
+static void
+dump_tables(struct buf *out)
+{
+	static const char *const sql[] = {
+		"SELECT id, hex(name), generation, quota, used_bytes, used_messages FROM account ORDER BY 1",
+		"SELECT account, hex(name), hex(value) FROM credential ORDER BY 1, 2",
+		"SELECT id, account, hex(name), uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted, size FROM mailbox ORDER BY 1",
+		"SELECT account, hex(name) FROM subscription ORDER BY 1, 2",
+		"SELECT mailbox, hex(key), hex(keyword) FROM mailbox_keyword ORDER BY 1, 2",
+		"SELECT mailbox, uid, modseq, flags, hex(text), blob, internaldate, savedate, threadid, size FROM message m"
+		" LEFT JOIN kwset k ON k.id = m.kw ORDER BY 1, 2",
+		"SELECT mailbox, uid, modseq FROM expunged ORDER BY 1, 2",
+		"SELECT id, seg, epoch, kind, offset, len, hex(sha256), hex(chunks) FROM blob ORDER BY 1",
+		"SELECT uidvalidity, blobs, expunged, compactions FROM meta",
+	};
+	struct err e = ERR_INIT;
+	struct db *db;
+
+	assert_int_equal(db_pool_borrow(fx_v->pool, &db, &e), RC_OK);
+	for (size_t i = 0; i < sizeof sql / sizeof sql[0]; i++) {
+		sqlite3_stmt *q = db_query(db, sql[i], DB_NO_ARGS, &e);
+
+		assert_non_null(q);
+		buf_printf(out, "table %zu\n", i);
+		while (db_next(db, q, &e) == DB_ROW) {
+			for (int k = 0; k < sqlite3_column_count(q); k++) {
+				const unsigned char *text = sqlite3_column_text(q, k);
+
+				buf_printf(out, "%s|", text != NULL ? (const char *)text : "-");
+			}
+			buf_append_str(out, "\n");
+		}
+	}
+	db_pool_return(fx_v->pool, &db);
+	assert_false(out->failed);
+}
+
+static void
+remove_index(void)
+{
+	char path[300];
+
+	volume_close(&fx_v);
+	for (int i = 0; i < 3; i++) {
+		(void)snprintf(path, sizeof path, "%s/index.db%s", fx_dir, i == 0 ? "" : i == 1 ? "-wal" : "-shm");
+		(void)unlink(path);
+	}
+	fx_open();
+}
+
+/* The living index, the same after a restart, and one made anew: all say the same. */
+static void
+assert_same_rebuilt(void)
+{
+	struct buf live, after;
+
+	buf_init(&live, 64u << 20);
+	buf_init(&after, 64u << 20);
+	check_clean();
+	dump_tables(&live);
+	remove_index();
+	dump_tables(&after);
+	if (!slice_eq(buf_slice(&live), buf_slice(&after))) {
+		FILE *a = fopen("/tmp/compact-live.txt", "w"), *b = fopen("/tmp/compact-rebuilt.txt", "w");
+
+		fwrite(live.ptr, 1, live.len, a);
+		fwrite(after.ptr, 1, after.len, b);
+		fclose(a);
+		fclose(b);
+		fail_msg("an index made anew says something else: compare /tmp/compact-live.txt and -rebuilt.txt");
+	}
+	check_clean();
+	assert_int_equal(fx_findings, 0);
+	buf_fini(&live);
+	buf_fini(&after);
+}
+
+static struct compact_result
+compact_as(struct compact_params p)
+{
+	struct compact_result r;
+	struct err e = ERR_INIT;
+
+	if (volume_compact(fx_v, &p, &r, &e) != RC_OK)
+		fail_msg("compact: %s", e.text);
+	return r;
+}
+
+/* All segments, nothing kept back. */
+static struct compact_result
+compact_all(void)
+{
+	return compact_as((struct compact_params){ .all = true });
+}
+
+static uint64_t
+log_dir_bytes(void)
+{
+	char path[600];
+	uint64_t bytes = 0;
+	struct dirent *d;
+	struct stat st;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof path, "%s/log", fx_dir);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while ((d = readdir(dir)) != NULL) {
+		(void)snprintf(path, sizeof path, "%s/log/%s", fx_dir, d->d_name);
+		if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+			bytes += (uint64_t)st.st_size;
+	}
+	closedir(dir);
+	return bytes;
+}
+
+/* A mail of about `kib` KiB that does not compress; `n` makes it another one. */
+static struct slice
+big_mail(uint32_t n, size_t kib)
+{
+	static char mail[4u << 20];
+	size_t len = (size_t)snprintf(mail, sizeof mail, "From: a@example.org\r\nSubject: %u\r\nMessage-ID: <%u@example.org>\r\n\r\n",
+	                              n, n);
+	uint32_t x = n * 2654435761u + 1;
+
+	for (size_t i = 0; i < kib * 1024; i++) {
+		x = x * 1664525u + 1013904223u;
+		mail[len++] = i % 70 == 69 ? '\n' : (char)(33 + (x >> 16) % 90);
+	}
+	return slice_of((const uint8_t *)mail, len);
+}
+
+/* ---- the tests ---- */
+
+/* Most of the mail is gone for good: so is its space, and the rest can be read as before. */
+static void
+test_space_comes_back(void **state)
+{
+	account_id a = fx_account("anna");
+	mailbox_id box = fx_box(a, "INBOX");
+	struct message_row *rows;
+	struct compact_result r;
+	struct err e = ERR_INIT;
+	uint64_t before;
+	struct buf b;
+	size_t n;
+
+	(void)state;
+	for (uint32_t i = 0; i < 40; i++)
+		(void)fx_append(box, big_mail(i, 50), 0, "");
+	(void)fx_expunge(box, 1, 36);
+	before = log_dir_bytes();
+	r = compact_all();
+	assert_int_equal(r.rewritten, 1);
+	assert_true(r.reclaimed > 36 * 40 * 1024);
+	assert_true(log_dir_bytes() + 36 * 40 * 1024 < before + (2u << 20));
+	rows = fx_rows(box, WANT_PLACE, &n);
+	assert_int_equal(n, 4);
+	buf_init(&b, 1u << 20);
+	for (size_t i = 0; i < n; i++) {
+		buf_reset(&b);
+		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e), RC_OK);
+		assert_int_equal(b.len, rows[i].size);
+	}
+	buf_fini(&b);
+	assert_same_rebuilt();
+	assert_int_equal(fx_append(box, SLICE(TEST_MAIL), 0, ""), 41);
+	assert_same_rebuilt();
+}
+
+/* Out-of-line bodies go too, and stay as long as anything names them. */
+static void
+test_bodies(void **state)
+{
+	account_id a = fx_account("anna");
+	mailbox_id box = fx_box(a, "INBOX"), trash = fx_box(a, "Trash");
+	struct change *c;
+	uint64_t before;
+
+	(void)state;
+	(void)fx_append(box, big_mail(1, 3000), 0, "");
+	(void)fx_append(box, big_mail(2, 3000), 0, "");
+	c = fx_make_copy(CHANGE_COPY, box, 1, 1, trash);
+	assert_int_equal(fx_run(c), RC_OK);
+	(void)fx_expunge(box, 1, 2);
+	before = log_dir_bytes();
+	(void)compact_all();
+	assert_true(log_dir_bytes() + 2000 * 1024 < before);
+	assert_true(log_dir_bytes() > 2000 * 1024);
+	assert_same_rebuilt();
+	(void)fx_expunge(trash, 1, 1);
+	(void)compact_all();
+	assert_true(log_dir_bytes() < 1000 * 1024);
+	assert_same_rebuilt();
+}
+
+/* Within the retention nothing dies, at its edge all that is older does. */
+static void
+test_retention(void **state)
+{
+	account_id a = fx_account("anna");
+	mailbox_id box = fx_box(a, "INBOX");
+	struct compact_result r;
+
+	(void)state;
+	fx_append_n(box, 3);
+	(void)fx_store(box, 1, 3, STORE_ADD, FLAG_SEEN, "");
+	(void)fx_store(box, 1, 3, STORE_ADD, FLAG_FLAGGED, "");
+	(void)fx_expunge(box, 2, 2);
+	r = compact_as((struct compact_params){ .all = true, .retention_us = HOUR_US });
+	assert_int_equal(r.dead_records, 0);
+	assert_int_equal(r.rewritten, 1);
+	assert_same_rebuilt();
+	r = compact_all();
+	/* A message and its blob; flags of three, stated anew; those of one of three, in part; and counters of mailboxes. */
+	assert_true(r.dead_records > 4);
+	assert_same_rebuilt();
+}
+
+/* ---- random histories ---- */
+
+#define BOXES 4
+
+static uint32_t
+pick(uint32_t *seed, uint32_t n)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return (*seed >> 8) % n;
+}
+
+static const char *const names[BOXES] = { "INBOX", "Work", "Trash", "Old" };
+static const char *const keywords[] = { "", "$Junk", "$Label1 Tea", "$Forwarded", "later" };
+
+struct history {
+	uint32_t   seed;
+	uint32_t   mails;
+	account_id accounts[2];
+};
+
+static mailbox_id
+some_box(struct history *h)
+{
+	struct mailbox_info m;
+	struct err e = ERR_INIT;
+
+	if (volume_find_mailbox(fx_v, h->accounts[pick(&h->seed, 2)], slice_str(names[pick(&h->seed, BOXES)]), &fx_arena,
+	                        &m, &e) != RC_OK)
+		return 0;
+	return m.id;
+}
+
+static void
+random_mailbox(struct history *h)
+{
+	account_id a = h->accounts[pick(&h->seed, 2)];
+	const char *name = names[1 + pick(&h->seed, BOXES - 1)];
+	struct change *c;
+
+	switch (pick(&h->seed, 6)) {
+	case 0:
+		(void)fx_name_change(CHANGE_MAILBOX_DELETE, a, name, "");
+		break;
+	case 1:
+		(void)fx_name_change(CHANGE_MAILBOX_RENAME, a, name, names[1 + pick(&h->seed, BOXES - 1)]);
+		break;
+	case 2:
+	case 3:
+		(void)fx_name_change(CHANGE_MAILBOX_CREATE, a, name, "");
+		break;
+	default:
+		c = fx_change(CHANGE_SUBSCRIBE);
+		c->u.subscribe.account = a;
+		c->u.subscribe.name = slice_str(name);
+		c->u.subscribe.subscribed = pick(&h->seed, 2) == 0;
+		(void)fx_run(c);
+		break;
+	}
+}
+
+static void
+random_account(struct history *h)
+{
+	uint32_t k = pick(&h->seed, 2);
+	struct change *c;
+	char name[16];
+
+	if (pick(&h->seed, 4) > 0) {
+		c = fx_change(pick(&h->seed, 2) == 0 ? CHANGE_ACCOUNT_QUOTA : CHANGE_CREDENTIAL);
+		c->u.account.id = h->accounts[k];
+		c->u.account.quota_bytes = UINT64_C(1) << (30 + pick(&h->seed, 4));
+		c->u.account.credential_name = pick(&h->seed, 2) == 0 ? SLICE("password") : SLICE("phone");
+		c->u.account.credential_value = pick(&h->seed, 3) == 0 ? SLICE_NONE : SLICE("SCRAM-SHA-256$y");
+		(void)fx_run(c);
+		return;
+	}
+	c = fx_change(CHANGE_ACCOUNT_DELETE);
+	c->u.account.id = h->accounts[k];
+	assert_int_equal(fx_run(c), RC_OK);
+	(void)snprintf(name, sizeof name, "u%u", h->seed);
+	h->accounts[k] = fx_account(name);
+}
+
+static void
+random_messages(struct history *h, mailbox_id box)
+{
+	mail_uid first = 1 + pick(&h->seed, 40), last = first + pick(&h->seed, 5);
+	mailbox_id to = some_box(h);
+
+	switch (pick(&h->seed, 8)) {
+	case 0:
+	case 1:
+		(void)fx_expunge(box, first, last);
+		break;
+	case 2:
+	case 3:
+	case 4:
+		(void)fx_store(box, first, last, (enum store_op)pick(&h->seed, 3), 1u << pick(&h->seed, 5),
+		               keywords[pick(&h->seed, 5)]);
+		break;
+	case 5:
+		if (to != 0)
+			(void)fx_run(fx_make_copy(CHANGE_MOVE, box, first, last, to));
+		break;
+	default:
+		if (to != 0)
+			(void)fx_run(fx_make_copy(CHANGE_COPY, box, first, last, to));
+		break;
+	}
+}
+
+static void
+random_step(struct history *h)
+{
+	uint32_t what = pick(&h->seed, 40);
+	mailbox_id box = some_box(h);
+
+	if (what == 0)
+		random_account(h);
+	else if (what < 5)
+		random_mailbox(h);
+	else if (what < 20 && box != 0)
+		(void)fx_append(box, big_mail(pick(&h->seed, 3) == 0 ? 7 : ++h->mails, 1 + pick(&h->seed, 3)), 0,
+		                keywords[pick(&h->seed, 5)]);
+	else if (what == 20 && box != 0 && pick(&h->seed, 8) == 0)
+		(void)fx_append(box, big_mail(++h->mails, 1800), 0, "");
+	else if (box != 0)
+		random_messages(h, box);
+}
+
+static void
+open_small_segments(void)
+{
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .max_segment = 60000,
+		                   .report = { NULL, fx_found } };
+	struct err e = ERR_INIT;
+
+	volume_close(&fx_v);
+	if (volume_open(&p, &fx_v, &e) != RC_OK)
+		fail_msg("open: %s", e.text);
+}
+
+static void
+random_compaction(struct history *h)
+{
+	static const uint64_t retentions[] = { 0, 0, 20000, 100000, HOUR_US };
+	struct compact_params p = { .retention_us = retentions[pick(&h->seed, 5)], .threshold = 1 + pick(&h->seed, 60) };
+
+	p.all = pick(&h->seed, 3) == 0;
+	p.level = pick(&h->seed, 4) == 0 ? 1 + (int)pick(&h->seed, 9) : 0;
+	(void)compact_as(p);
+}
+
+/* What users see is the same before and after, and the same from an index made anew. */
+static void
+run_history(uint32_t seed)
+{
+	struct history h = { .seed = seed };
+
+	h.accounts[0] = fx_account("anna");
+	h.accounts[1] = fx_account("ben");
+	open_small_segments();
+	for (uint32_t round = 0; round < 6; round++) {
+		for (uint32_t i = 0; i < 120; i++)
+			random_step(&h);
+		if (pick(&h.seed, 3) == 0)
+			open_small_segments();
+		random_compaction(&h);
+		assert_same_rebuilt();
+		open_small_segments();
+		arena_reset(&fx_arena);
+	}
+}
+
+static void
+test_random_histories(void **state)
+{
+	const char *given = getenv("COMPACT_SEED"), *rounds = getenv("COMPACT_ROUNDS");
+	uint32_t count = rounds != NULL ? (uint32_t)strtoul(rounds, NULL, 10) : 4;
+	uint32_t seed = given != NULL ? (uint32_t)strtoul(given, NULL, 10) : 1;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (i > 0) {
+			(void)fx_teardown(state);
+			(void)fx_setup(state);
+		}
+		fprintf(stderr, "COMPACT_SEED=%u\n", seed + i);
+		run_history(seed + i);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_space_comes_back, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_bodies, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_retention, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_random_histories, fx_setup, fx_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
