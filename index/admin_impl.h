@@ -94,6 +94,7 @@ enum admin_exit admin_quota_show(struct admin_call *c);
 enum admin_exit admin_check(struct admin_call *c);
 enum admin_exit admin_dump(struct admin_call *c);
 enum admin_exit admin_status(struct admin_call *c);
+enum admin_exit admin_compact(struct admin_call *c);
 enum admin_exit admin_import(struct admin_call *c);
 enum admin_exit admin_export(struct admin_call *c);
 

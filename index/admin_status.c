@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/when.h"
 
 #define LOG_ROWS 2u             /* of send_volume_text: those that need no index */
 
@@ -80,6 +81,31 @@ send_volume_text(struct admin_call *c, const struct volume_status *s, bool index
 }
 
 static void
+send_time(struct admin_call *c, const char *what, uint64_t us)
+{
+	char text[WHEN_TEXT_MAX];
+
+	if (us == 0)
+		return;
+	when_format(us, text);
+	admin_printf(c, "  %-16s %s", what, text);
+}
+
+static void
+send_compaction(struct admin_call *c, const struct volume_status *s)
+{
+	if (s->maintenance != NULL)
+		admin_printf(c, "  %-16s %s", "under way", s->maintenance);
+	send_time(c, "surveyed", s->surveyed_us);
+	if (s->surveyed_us != 0)
+		admin_printf(c, "  %-16s %llu", "dead bytes", (unsigned long long)s->dead_bytes);
+	send_time(c, "compacted", s->compacted_us);
+	if (s->dropped > 0)
+		admin_printf(c, "  %-16s %llu, %llu bytes", "to be deleted", (unsigned long long)s->dropped,
+		    (unsigned long long)s->dropped_bytes);
+}
+
+static void
 add_volume_json(struct json *j, const struct volume_status *s, bool indexed)
 {
 	json_object(j, NULL);
@@ -104,6 +130,13 @@ add_volume_json(struct json *j, const struct volume_status *s, bool indexed)
 	json_u64(j, "batches", s->batches);
 	json_u64(j, "syncs", s->syncs);
 	json_u64(j, "queued", s->queued);
+	json_u64(j, "dead_bytes", s->dead_bytes);
+	json_u64(j, "surveyed_us", s->surveyed_us);
+	json_u64(j, "compacted_us", s->compacted_us);
+	json_u64(j, "dropped_pieces", s->dropped);
+	json_u64(j, "dropped_bytes", s->dropped_bytes);
+	if (s->maintenance != NULL)
+		json_cstr(j, "under_way", s->maintenance);
 	json_bool(j, "stalled", s->stalled);
 	json_end(j);
 }
@@ -145,10 +178,12 @@ admin_status(struct admin_call *c)
 			status = admin_worse(status, admin_fail(c, &e));
 			continue;
 		}
-		if (c->json)
+		if (c->json) {
 			add_volume_json(&j, &s, indexed);
-		else
-			send_volume_text(c, &s, indexed);
+			continue;
+		}
+		send_volume_text(c, &s, indexed);
+		send_compaction(c, &s);
 	}
 	if (c->json) {
 		json_end(&j);

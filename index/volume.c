@@ -510,6 +510,14 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	out->last_lsn = atomic_load(&v->last_lsn);
 	out->log_bytes = ls.bytes;
 	out->segments = ls.segments;
+	out->dropped = ls.dropped;
+	out->dropped_bytes = ls.dropped_bytes;
+	out->compacted_us = ls.compacted_us;
+	(void)pthread_mutex_lock(&v->maintenance.lock);
+	out->dead_bytes = v->maintenance.dead_bytes;
+	out->surveyed_us = v->maintenance.surveyed_us;
+	out->maintenance = v->maintenance.what;
+	(void)pthread_mutex_unlock(&v->maintenance.lock);
 	out->index_bytes = file_size(v->index_path, "") + file_size(v->index_path, "-wal");
 	out->changes = atomic_load(&v->changes);
 	out->batches = ws.batches;

@@ -529,6 +529,11 @@ struct volume_status {
 	uint64_t    log_bytes, index_bytes, segments;
 	uint64_t    damage;             /* findings in the log since the open; at least 1 while volume_is_damaged */
 	uint64_t    changes, batches, syncs, queued;
+	uint64_t    dead_bytes;         /* of the log at the last survey, */
+	uint64_t    surveyed_us;        /* when that was; 0: none since the open */
+	uint64_t    dropped, dropped_bytes;     /* pieces that compaction has replaced, not deleted yet */
+	uint64_t    compacted_us;       /* when compaction last replaced something; 0: never */
+	const char *maintenance;        /* what is under way; NULL: nothing */
 	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
 };
 MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, struct err *e);

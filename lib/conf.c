@@ -337,6 +337,8 @@ section_object(struct conf *c, enum section_id section)
 		return &c->tls;
 	case SEC_LIMITS:
 		return &c->limits;
+	case SEC_MAINTENANCE:
+		return &c->maintenance;
 	case SEC_VOLUME:
 	case SEC_LISTEN:
 		return NULL;
@@ -507,7 +509,7 @@ check_whole(struct reader *r)
 static bool
 parse_text(struct reader *r)
 {
-	static const enum section_id single[] = { SEC_SERVER, SEC_TLS, SEC_LIMITS };
+	static const enum section_id single[] = { SEC_SERVER, SEC_TLS, SEC_LIMITS, SEC_MAINTENANCE };
 	int bad;
 
 	for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {

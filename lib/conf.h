@@ -75,6 +75,15 @@ struct conf_limits {
 	uint64_t progress_interval;             /* milliseconds between two INPROGRESS [RFC 9585] */
 };
 
+struct conf_maintenance {
+	uint64_t retention;                     /* seconds */
+	uint64_t compact_threshold;             /* percent; 0: off */
+	uint64_t compact_rate;                  /* bytes per second; 0: no limit */
+	uint64_t compact_interval;              /* seconds */
+	uint64_t scrub_rate;                    /* bytes per second; 0: off */
+	uint64_t tombstones;                    /* of one mailbox */
+};
+
 struct conf_volume {
 	const char          *name;
 	unsigned             line;              /* of the section's header */
@@ -99,6 +108,7 @@ struct conf {
 	struct conf_server  server;
 	struct conf_tls     tls;
 	struct conf_limits  limits;
+	struct conf_maintenance maintenance;
 	struct conf_volume *volumes;            /* in the order of the file; at least one */
 	size_t              n_volumes;
 	struct conf_listen *listens;            /* likewise */

@@ -15,6 +15,7 @@ const struct section_def conf_sections[] = {
 	                 "Where connections are accepted: address and port, or a unix socket. "
 	                 "At least one." },
 	[SEC_LIMITS] = { "limits", false, "How much one client may ask for." },
+	[SEC_MAINTENANCE] = { "maintenance", false, "What the server does with its volumes by itself." },
 };
 
 const struct key_def conf_keys[] = {
@@ -94,6 +95,19 @@ const struct key_def conf_keys[] = {
 	{ SEC_LIMITS, "progress_interval", KEY_NUMBER, AT(conf_limits, progress_interval), "10000",
 	  1, 600000, { NULL },
 	  "Milliseconds between two messages that an IMAP command still runs." },
+
+	{ SEC_MAINTENANCE, "retention", KEY_DURATION, AT(conf_maintenance, retention), "7d", 0, 3650 * DAY, { NULL },
+	  "What was expunged or deleted can be brought back for so long." },
+	{ SEC_MAINTENANCE, "compact_threshold", KEY_NUMBER, AT(conf_maintenance, compact_threshold), "30", 0, 100,
+	  { NULL }, "Percent of a segment that must be dead before it is compacted; 0: never by itself." },
+	{ SEC_MAINTENANCE, "compact_rate", KEY_SIZE, AT(conf_maintenance, compact_rate), "16M", 0, UINT64_MAX / 2,
+	  { NULL }, "Bytes that a compaction reads and writes in a second; 0: as fast as it goes." },
+	{ SEC_MAINTENANCE, "compact_interval", KEY_DURATION, AT(conf_maintenance, compact_interval), "1d", 1, 365 * DAY,
+	  { NULL }, "How often a changed log is surveyed for what is dead." },
+	{ SEC_MAINTENANCE, "scrub_rate", KEY_SIZE, AT(conf_maintenance, scrub_rate), "1M", 0, UINT64_MAX / 2, { NULL },
+	  "Bytes of the log that are read and verified in a second; 0: none." },
+	{ SEC_MAINTENANCE, "tombstones", KEY_NUMBER, AT(conf_maintenance, tombstones), "100000", 100, 1000000000,
+	  { NULL }, "Expunges that a mailbox remembers one by one." },
 #undef AT
 };
 

@@ -15,6 +15,7 @@ enum section_id {
 	SEC_VOLUME,
 	SEC_LISTEN,
 	SEC_LIMITS,
+	SEC_MAINTENANCE,
 };
 
 struct section_def {
@@ -48,7 +49,7 @@ struct key_def {
 	const char     *help;
 };
 
-#define CONF_SECTION_COUNT 5u
+#define CONF_SECTION_COUNT 6u
 
 /* By enum section_id. */
 extern const struct section_def conf_sections[CONF_SECTION_COUNT];

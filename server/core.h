@@ -28,6 +28,8 @@ MUST_USE enum rc server_new(struct settings **settings, struct server **out, str
 /* All sessions and reactors are gone. Closes the volumes. */
 void server_free(struct server **srv);
 MUST_USE enum rc server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e);
+/* Compaction and the like, from now on. */
+MUST_USE enum rc server_start_maintenance(struct server *srv, struct err *e);
 struct volume *const *server_volumes(const struct server *srv, size_t *count);
 /* The number of event loops, chosen from the configuration. */
 unsigned server_reactor_count(const struct server *srv);

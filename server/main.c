@@ -237,7 +237,12 @@ on_request(void *arg, struct control_call *call, int argc, const char *const *ar
 	struct admin_input input = { call, admin_read };
 	struct admin ad = { .online = true, .started_ms = shared.started_ms, .out = &out, .input = &input };
 
+	struct settings *settings = server_settings(arg);
+
 	ad.volumes = server_volumes(arg, &ad.volume_count);
+	ad.retention_us = settings->conf->maintenance.retention * 1000000u;
+	ad.compact_rate = settings->conf->maintenance.compact_rate;
+	settings_unref(&settings);
 	return (int)admin_run(&ad, argc, argv);
 }
 
@@ -375,6 +380,8 @@ serve(struct settings **settings, struct err *e)
 		rc = start_reactors(srv, &ls, e);
 	if (rc == RC_OK)
 		rc = control_start(control, e);
+	if (rc == RC_OK)
+		rc = server_start_maintenance(srv, e);
 	if (rc == RC_OK) {
 		enter_phase(READY);
 		announce(&ls);

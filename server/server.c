@@ -1,4 +1,5 @@
 /* server - what all sessions share. See server.h and core.h. */
+#include "index/maintenance.h"
 #include "server/core.h"
 
 #include <pthread.h>
@@ -25,6 +26,7 @@ struct server {
 	struct hub          *hub;
 	struct peers        *peers;
 	struct volume       *volumes[CONF_VOLUMES_MAX];
+	struct maintainer   *maintainers[CONF_VOLUMES_MAX];     /* of them; NULL: not begun */
 	struct open_progress progress[CONF_VOLUMES_MAX];        /* as long as the volumes: they may rebuild later */
 	size_t               volume_count;
 	struct reactor     **reactors;
@@ -83,10 +85,26 @@ server_settings(struct server *srv)
 	return s;
 }
 
+static struct maintenance_params
+maintenance_of(const struct conf *conf)
+{
+	const struct conf_maintenance *m = &conf->maintenance;
+
+	return (struct maintenance_params){
+		.retention_s = m->retention,
+		.compact_threshold = m->compact_threshold,
+		.compact_rate = m->compact_rate,
+		.compact_interval_s = m->compact_interval,
+		.scrub_rate = m->scrub_rate,
+		.tombstones = m->tombstones,
+	};
+}
+
 enum rc
 server_reload(struct server *srv, struct err *e)
 {
 	struct settings *old = server_settings(srv), *new = NULL;
+	struct maintenance_params maintenance;
 	struct conf *conf = NULL;
 	enum rc rc = conf_load(old->conf->path, &conf, e);
 
@@ -98,6 +116,10 @@ server_reload(struct server *srv, struct err *e)
 		return rc;
 	log_set_level(new->conf->server.log_level);
 	(void)restart_tell(srv->first->conf, new->conf);
+	maintenance = maintenance_of(new->conf);
+	for (size_t i = 0; i < srv->volume_count; i++)
+		if (srv->maintainers[i] != NULL)
+			maintainer_configure(srv->maintainers[i], &maintenance);
 	pthread_mutex_lock(&srv->lock);
 	old = srv->settings;
 	srv->settings = new;
@@ -165,8 +187,10 @@ server_free(struct server **sp)
 	for (unsigned i = 0; i < srv->reactor_count; i++)
 		reactor_free(&srv->reactors[i]);
 	free(srv->reactors);
-	for (size_t i = srv->volume_count; i > 0; i--)
+	for (size_t i = srv->volume_count; i > 0; i--) {
+		maintainer_stop(&srv->maintainers[i - 1]);
 		volume_close(&srv->volumes[i - 1]);
+	}
 	peers_free(&srv->peers);
 	hub_free(&srv->hub);
 	settings_unref(&srv->settings);
@@ -361,6 +385,17 @@ open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_
 	log_opened(c->name, srv->volumes[srv->volume_count], clock_mono_ms() - began);
 	srv->volume_count++;
 	return RC_OK;
+}
+
+enum rc
+server_start_maintenance(struct server *srv, struct err *e)
+{
+	struct maintenance_params p = maintenance_of(srv->settings->conf);
+	enum rc rc = RC_OK;
+
+	for (size_t i = 0; i < srv->volume_count && rc == RC_OK; i++)
+		rc = maintainer_start(srv->volumes[i], &p, &srv->maintainers[i], e);
+	return rc;
 }
 
 enum rc

@@ -166,7 +166,8 @@ run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_
     const struct admin_input *input)
 {
 	struct admin ad = {
-		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out, .input = input
+		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out, .input = input,
+		.retention_us = ctl->conf->maintenance.retention * 1000000u
 	};
 
 	return admin_run(&ad, argc, argv);

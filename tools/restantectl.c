@@ -109,6 +109,16 @@ static const struct ctl_verb verbs[] = {
 	  "                 kept as index.db.old. Exit status 3.\n" },
 	{ { "volume", "create" }, 1, 1, "", false, ctl_volume_create, "volume create NAME",
 	  "Make the empty volume of a section [volume NAME] that the configuration has.\n" },
+	{ { "compact", NULL }, 0, 0, "--volume= --all --recompress= --rate= --retention= --dry-run --json", false,
+	  ctl_forward,
+	  "compact [--volume V] [--all] [--recompress LEVEL] [--rate BYTES] [--retention AGE]\n"
+	  "                       [--dry-run] [--json]",
+	  "Give back the space of what was expunged, deleted or stated anew longer ago than the retention.\n"
+	  "  --all          every segment, not only those of which enough is dead\n"
+	  "  --recompress L compress every message anew, at zlib level 1 to 9\n"
+	  "  --rate BYTES   read and write no more in a second, 0 is no limit\n"
+	  "  --retention A  another age than that of the configuration: 12h, 3d, 0s\n"
+	  "  --dry-run      tell what would be done\n" },
 	{ { "dump", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "dump [--volume V] [--json]",
 	  "Print every record of the log, a line each, without messages. Writes nothing.\n" },
 	{ { "lint", NULL }, 1, CTL_ARGS_MAX, "--mailbox= --uid= --json", false, ctl_lint,
