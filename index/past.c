@@ -32,6 +32,15 @@ static const char more_tables[] =
 	" internaldate INTEGER, zone INTEGER, threadid INTEGER, time INTEGER);"
 	"CREATE INDEX message_blob ON message(blob);";
 
+#define RETENTION_US (UINT64_C(7) * 86400 * 1000000)
+
+uint64_t
+volume_retention_us(const struct volume *v)
+{
+	(void)v;
+	return RETENTION_US;
+}
+
 /* ---- ids in ascending order ---- */
 
 static size_t
@@ -291,7 +300,9 @@ take_record(struct past *p, const struct frame_info *f, const struct record *r, 
 	struct log_addr data = *addr;
 	enum rc rc;
 
-	if ((r->type == RECORD_BLOB || r->type == RECORD_PURGE) && !p->foreign_log)
+	if (r->type == RECORD_PURGE)
+		return add_id(&p->purged, r->u.purge.blob, e);
+	if (r->type == RECORD_BLOB && !p->foreign_log)
 		return RC_OK;           /* the present index knows better */
 	if (r->type == RECORD_BLOB)
 		data = apply_blob_data(r, addr);
@@ -322,7 +333,7 @@ on_record(void *arg, const struct frame_info *f, const struct record *r, const s
 	if (!is_ours(p, r))
 		return RC_OK;
 	if (p->pp.event != NULL)
-		rc = p->pp.event(p->pp.event_arg, p, f, r, e);
+		rc = p->pp.event(p->pp.event_arg, p, f, r, addr, e);
 	return rc == RC_OK ? take_record(p, f, r, addr, e) : rc;
 }
 
@@ -401,10 +412,9 @@ past_open(const struct past_params *pp, struct past **out, struct err *e)
 	p->log = pp->log != NULL ? pp->log : pp->volume->log;
 	arena_init(&p->scratch, 1u << 20);
 	rc = make_past(p, e);
-	if (rc == RC_OK)
-		*out = p;
-	else
+	if (rc != RC_OK)
 		past_close(&p);
+	*out = p;
 	return rc;
 }
 
@@ -421,6 +431,7 @@ past_close(struct past **pp)
 	db_close(&p->db);
 	arena_fini(&p->scratch);
 	free(p->foreign.ids);
+	free(p->purged.ids);
 	free(p->frame_blobs.ids);
 	free(p);
 }
@@ -441,6 +452,12 @@ uint64_t
 past_deleted_us(const struct past *p)
 {
 	return p->deleted_us;
+}
+
+bool
+past_is_purged(const struct past *p, blob_id id)
+{
+	return has_id(&p->purged, id);
 }
 
 bool

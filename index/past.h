@@ -18,6 +18,9 @@
 
 #define PAST_END UINT64_MAX             /* all that the log has */
 
+/* How long a superseded record stays in the log at least, in microseconds. */
+uint64_t volume_retention_us(const struct volume *v);
+
 struct past;
 
 struct past_params {
@@ -28,8 +31,10 @@ struct past_params {
 	struct log_report report;       /* damage met; found may be NULL */
 	bool         (*progress)(void *arg, uint64_t done, uint64_t total);     /* false cancels; may be NULL */
 	void          *progress_arg;
-	/* May be NULL: each record that is about this account or could be (blobs, purges), before it is applied. */
-	enum rc      (*event)(void *arg, struct past *p, const struct frame_info *f, const struct record *r, struct err *e);
+	/* May be NULL: each record that is about this account or could be (blobs, purges), before it is applied; `addr` as
+	 * in struct replay. *out of past_open is not set yet. */
+	enum rc      (*event)(void *arg, struct past *p, const struct frame_info *f, const struct record *r,
+	                      const struct log_addr *addr, struct err *e);
 	void          *event_arg;
 };
 
@@ -42,6 +47,7 @@ struct db *past_db(struct past *p);
 struct log *past_log(struct past *p);
 uint64_t past_deleted_us(const struct past *p);         /* when the account was deleted, 0: it was not */
 bool past_is_damaged(const struct past *p);             /* records may be missing */
+bool past_is_purged(const struct past *p, blob_id id);  /* this content was removed for good */
 
 /* The account as it was last: name, quota, dates. */
 MUST_USE enum rc past_account(struct past *p, struct arena *a, struct account_info *out, struct err *e);
@@ -106,10 +112,10 @@ struct past_owner {
 	uint64_t     created_us;
 	uint64_t     deleted_us;        /* 0: it was there */
 };
-/* The account that had this name at `at_us`; if there was none, the one of that name that was deleted last before it.
- * RC_NOT_FOUND. One pass over the log. */
-MUST_USE enum rc past_find_owner(struct log *log, struct slice name, uint64_t at_us, const struct past_params *how,
-                                 struct arena *a, struct past_owner *out, struct err *e);
+/* The account that had this name at `at_us`; if there was none, or only those are wanted, the one of that name that was
+ * deleted last before it. Of `how` only report and progress count. RC_NOT_FOUND. One pass over the log. */
+MUST_USE enum rc past_find_owner(struct log *log, struct slice name, uint64_t at_us, bool deleted_only,
+                                 const struct past_params *how, struct arena *a, struct past_owner *out, struct err *e);
 
 /* The moment of the log's first frame, 0 if it has none. */
 MUST_USE enum rc past_begin_us(struct log *log, uint64_t *out, struct err *e);

@@ -24,7 +24,7 @@ struct finding {
 	struct owner             *owners;
 	size_t                    count, cap;
 	struct arena              scratch;
-	bool                      enough;
+	bool                      deleted_only, enough;
 };
 
 static struct owner *
@@ -107,7 +107,7 @@ best_owner(const struct finding *f)
 		uint64_t end = o->deleted_us > 0 ? o->deleted_us : UINT64_MAX;
 		uint64_t best_end = best == NULL ? 0 : best->deleted_us > 0 ? best->deleted_us : UINT64_MAX;
 
-		if (o->has_name && end >= best_end)
+		if (o->has_name && end >= best_end && (o->deleted_us > 0 || !f->deleted_only))
 			best = o;
 	}
 	return best;
@@ -133,10 +133,10 @@ tell_owner(const struct finding *f, struct arena *a, struct past_owner *out, str
 }
 
 enum rc
-past_find_owner(struct log *log, struct slice name, uint64_t at_us, const struct past_params *how, struct arena *a,
-                struct past_owner *out, struct err *e)
+past_find_owner(struct log *log, struct slice name, uint64_t at_us, bool deleted_only, const struct past_params *how,
+                struct arena *a, struct past_owner *out, struct err *e)
 {
-	struct finding f = { .how = how, .at_us = at_us };
+	struct finding f = { .how = how, .at_us = at_us, .deleted_only = deleted_only };
 	const struct replay rp = {
 		.arg = &f,
 		.record = on_record,

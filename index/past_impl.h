@@ -17,6 +17,7 @@ struct past {
 	struct apply       ap;
 	struct arena       scratch;
 	struct id_list     foreign;             /* mailboxes of other accounts */
+	struct id_list     purged;              /* blobs */
 	struct id_list     frame_blobs;         /* that the frame being read has put somewhere */
 	uint64_t           deleted_us;
 	bool               enough;              /* the moment was reached */

@@ -47,65 +47,62 @@ without_brackets(struct slice id)
 	return id;
 }
 
-bool
-restore_has_message_id(struct slice summary, struct slice id, struct arena *a, bool *sure)
+/* *sure is false if the summary does not tell. */
+static bool
+summary_has_id(struct slice summary, struct slice id, bool *sure)
 {
 	struct err e = ERR_INIT;
 	struct mime_summary s;
-	bool same;
+	struct arena a;
+	bool same = false;
 
 	*sure = false;
-	if (mime_summary_decode(summary, a, &s, &e) != RC_OK) {
-		arena_reset(a);
-		return false;
+	arena_init(&a, 16u << 20);
+	if (mime_summary_decode(summary, &a, &s, &e) == RC_OK) {
+		same = slice_eq(without_brackets(s.keys.message_id), id);
+		*sure = s.keys.message_id.len < MIME_KEY_MAX && (s.flags & MIME_CUT) == 0;
 	}
-	same = slice_eq(without_brackets(s.keys.message_id), without_brackets(id));
-	*sure = same || (s.keys.message_id.len < MIME_KEY_MAX && (s.flags & MIME_CUT) == 0);
-	arena_reset(a);
+	arena_fini(&a);
 	return same;
 }
 
-bool
-restore_header_has_id(struct slice header, struct slice id)
+static bool
+header_has_id(struct slice header, struct slice id)
 {
 	struct header_field f;
 
 	while (header_next(&header, &f))
-		if (slice_eq_nocase(f.name, SLICE("Message-ID")) && slice_eq(without_brackets(f.value), without_brackets(id)))
+		if (slice_eq_nocase(f.name, SLICE("Message-ID")) && slice_eq(without_brackets(f.value), id))
 			return true;
 	return false;
 }
 
-/* The header block itself, where the summary has not kept all of it. */
-static bool
-search_header(const struct run *g, const struct content *c)
+bool
+restore_has_message_id(const struct restore_content *c, struct slice id)
 {
-	struct log *log = c->here ? g->r->volume->log : past_log(g->r->past);
 	struct err e = ERR_INIT;
 	struct buf header;
-	bool same;
+	bool sure;
 
+	id = without_brackets(id);
+	if (summary_has_id(c->summary, id, &sure))
+		return true;
+	if (sure || c->header_len > HEADER_MAX)
+		return false;
 	buf_init(&header, HEADER_MAX + BLOB_CHUNK_MAX);
-	same = c->header_len <= HEADER_MAX && blob_read(log, &c->place, 0, c->header_len, &header, &e) == RC_OK &&
-	       restore_header_has_id(buf_slice(&header), g->r->message_id);
+	sure = blob_read(c->log, &c->place, 0, c->header_len, &header, &e) == RC_OK && header_has_id(buf_slice(&header), id);
 	buf_fini(&header);
-	return same;
+	return sure;
 }
 
 static bool
-is_asked_for(struct run *g, const struct content *c)
+is_asked_for(const struct run *g, const struct content *c)
 {
-	struct arena a;
-	bool sure, same;
+	const struct restore_content rc = {
+		c->here ? g->r->volume->log : past_log(g->r->past), c->place, c->header_len, c->summary
+	};
 
-	if (g->r->message_id.len == 0)
-		return true;
-	if (c->summary.len == 0)
-		return false;
-	arena_init(&a, 16u << 20);
-	same = restore_has_message_id(c->summary, g->r->message_id, &a, &sure);
-	arena_fini(&a);
-	return same || (!sure && search_header(g, c));
+	return g->r->message_id.len == 0 || (c->sha256.len > 0 && restore_has_message_id(&rc, g->r->message_id));
 }
 
 /* ---- bytes ---- */
@@ -355,6 +352,15 @@ is_full(const struct run *g)
 	return g->piece != NULL && (g->piece->u.restore.count == RESTORE_MAX || g->piece_bytes >= PIECE_BYTES);
 }
 
+static void
+note_lost(struct run *g, blob_id id)
+{
+	if (past_is_purged(g->r->past, id))
+		g->counts->purged++;
+	else
+		g->counts->lost++;
+}
+
 static enum rc
 restore_one(struct run *g, struct db *own, const struct past_message *m, struct err *e)
 {
@@ -365,7 +371,7 @@ restore_one(struct run *g, struct db *own, const struct past_message *m, struct 
 	if (rc != RC_OK || !is_asked_for(g, &c))
 		return rc;
 	if (c.sha256.len == 0) {
-		g->counts->lost += g->r->message_id.len == 0;
+		note_lost(g, m->blob);
 		return RC_OK;
 	}
 	rc = is_present(g, m->blob, &c, &present, e);

@@ -32,7 +32,8 @@ struct restore_target {
 struct restore_counts {
 	uint64_t restored;
 	uint64_t present;       /* were there already */
-	uint64_t lost;          /* their bytes are gone: purged, compacted away, or damaged */
+	uint64_t purged;        /* their content was removed for good */
+	uint64_t lost;          /* their content is gone: compacted away, or damaged */
 	uint64_t moved;         /* left out: not deleted but moved to another mailbox */
 	uint64_t bare;          /* left out: only their UIDs are remembered */
 	bool     made;          /* the mailbox was made */
@@ -42,9 +43,14 @@ struct restore_counts {
 MUST_USE enum rc restore_messages(struct restore *r, const struct past_select *s, const struct restore_target *to,
                                   struct restore_counts *out, struct err *e);
 
-/* Has the message with this encoded summary this Message-ID? *sure is false if the summary does not tell. `a` is reset. */
-bool restore_has_message_id(struct slice summary, struct slice id, struct arena *a, bool *sure);
-/* The same of a header block. */
-bool restore_header_has_id(struct slice header, struct slice id);
+/* A message's bytes and what tells of its header. */
+struct restore_content {
+	struct log       *log;          /* in which the bytes are */
+	struct blob_place place;
+	uint32_t          header_len;
+	struct slice      summary;      /* encoded */
+};
+/* Has it this Message-ID, with or without <>? By its summary, or by its header where the summary has not kept all. */
+bool restore_has_message_id(const struct restore_content *c, struct slice id);
 
 #endif

@@ -62,6 +62,7 @@ enum admin_exit ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv,
 /* The verb as it was typed, with all its options. */
 enum admin_exit ctl_forward(struct ctl *ctl);
 enum admin_exit ctl_reindex(struct ctl *ctl);
+enum admin_exit ctl_restore(struct ctl *ctl);
 enum admin_exit ctl_volume_create(struct ctl *ctl);
 void ctl_close(struct ctl *ctl);
 /* "restantectl: ..." on stderr. */

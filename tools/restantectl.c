@@ -99,6 +99,39 @@ static const struct ctl_verb verbs[] = {
 	  "  --mailbox M    this mailbox only\n"
 	  "  --uid SET      these UIDs only: 4,7:9,12:*\n"
 	  "  --dry-run      write nothing, count the messages\n" },
+	{ { "undelete", NULL }, 1, 1,
+	  "--volume= --mailbox= --since= --message-id= --uid= --into= --moved --account --merge --dry-run --json",
+	  false, ctl_forward,
+	  "undelete [OPTION...] NAME | undelete --account [--merge] [--dry-run] NAME",
+	  "Bring deleted messages of an account back, as new messages behind the others; or a\n"
+	  "deleted mailbox, by its name; or with --account a deleted account with its password,\n"
+	  "subscriptions, quota and mail. Run it again if it was cut: what is back is skipped.\n"
+	  "  --mailbox M    of this mailbox only; if it was deleted, what was in it then\n"
+	  "  --since TIME   deleted then or later (as long ago as the retention): 3d, 12h,\n"
+	  "                 2026-11-21, \"2026-11-21 10:00\"\n"
+	  "  --message-id ID  the message with this Message-ID\n"
+	  "  --uid SET      these UIDs of the mailbox: 4, 1:3,7\n"
+	  "  --into FOLDER  not where they were, but here\n"
+	  "  --moved        those too that were moved to another mailbox\n"
+	  "  --merge        with --account: into an account of this name that was made since\n"
+	  "  --dry-run      tell only what would be done\n" },
+	{ { "restore", NULL }, 1, 1, "--volume= --at= --from= --mailbox= --into= --dry-run --json", false, ctl_restore,
+	  "restore [--at TIME] [--from DIR] [--mailbox M] [--into FOLDER] [--dry-run] [--json] NAME",
+	  "Put an account's mailboxes, or one, as they were at a moment into new folders beside what\n"
+	  "is there: \"Restored TIME/...\". Nothing that is there is changed.\n"
+	  "  --at TIME      as of then: 3d, 12h, 2026-11-21, \"2026-11-21 10:00\"\n"
+	  "  --from DIR     out of a backup; without --at as of its end\n"
+	  "  --mailbox M    this mailbox only\n"
+	  "  --into FOLDER  below this folder; of one mailbox into it\n"
+	  "  --dry-run      tell only what would be done\n" },
+	{ { "history", NULL }, 1, 1, "--volume= --mailbox= --uid= --message-id= --since= --json", false, ctl_forward,
+	  "history [--mailbox M] [--uid SET] [--message-id ID] [--since TIME] [--json] NAME",
+	  "What happened to an account, a mailbox or a message, in order: when, by which protocol and\n"
+	  "session, what. Mailboxes have the names that they had then.\n"
+	  "  --mailbox M    of the mailbox of this name, from when it had the name\n"
+	  "  --uid SET      of these messages of it\n"
+	  "  --message-id ID  of the message with this Message-ID, in all mailboxes\n"
+	  "  --since TIME   what happened then or later\n" },
 	{ { "check", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "check [--volume V] [--json]",
 	  "Verify every frame, record and message of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },

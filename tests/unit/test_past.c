@@ -347,7 +347,7 @@ test_deleted_account(void **state)
 	c = fx_change(CHANGE_ACCOUNT_DELETE);
 	c->u.account.id = anna;
 	assert_int_equal(fx_run(c), RC_OK);
-	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ANNA"), PAST_END, &pp, &fx_arena, &owner, &e), RC_OK);
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ANNA"), PAST_END, false, &pp, &fx_arena, &owner, &e), RC_OK);
 	assert_int_equal(owner.id, anna);
 	assert_int_not_equal(owner.deleted_us, 0);
 	p = open_past(owner.id, PAST_END);
@@ -362,9 +362,12 @@ test_deleted_account(void **state)
 	past_close(&p);
 	/* One that is there comes before one that was deleted. */
 	again = fx_account("anna");
-	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("anna"), PAST_END, &pp, &fx_arena, &owner, &e), RC_OK);
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("anna"), PAST_END, false, &pp, &fx_arena, &owner, &e), RC_OK);
 	assert_int_equal(owner.id, again);
-	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ben"), PAST_END, &pp, &fx_arena, &owner, &e),
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("anna"), PAST_END, true, &pp, &fx_arena, &owner, &e),
+	                 RC_OK);
+	assert_int_equal(owner.id, anna);
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ben"), PAST_END, false, &pp, &fx_arena, &owner, &e),
 	                 RC_NOT_FOUND);
 }
 
