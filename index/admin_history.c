@@ -523,7 +523,10 @@ on_blob(struct history *h, const struct record *r, const struct log_addr *addr, 
 {
 	const struct record_blob *b = &r->u.blob;
 	const struct restore_content c = {
-		past_log(h->lb.past), { apply_blob_data(r, addr), b->chunks, b->chunk_count, b->size }, b->header_len, b->summary
+		.log = past_log(h->lb.past),
+		.place = { .addr = apply_blob_data(r, addr), .chunks = b->chunks, .chunk_count = b->chunk_count, .size = b->size },
+		.header_len = b->header_len,
+		.summary = b->summary,
 	};
 
 	if (h->message_id.len == 0 || !restore_has_message_id(&c, h->message_id))

@@ -121,6 +121,7 @@ read_content(struct run *g, struct db *db, blob_id id, struct content *out, stru
 		return rc == RC_NOT_FOUND ? RC_OK : rc;
 	out->sha256 = arena_dup(&g->scratch, db_bytes(q, 0));
 	out->summary = arena_dup(&g->scratch, db_bytes(q, 1));
+	out->place.id = id;
 	out->place.addr.seg = (struct seg_id){ db_u64(q, 2), (uint32_t)db_u64(q, 3), (uint32_t)db_u64(q, 4) };
 	out->place.addr.offset = db_u64(q, 5);
 	out->place.addr.len = db_u64(q, 6);
