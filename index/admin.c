@@ -81,6 +81,8 @@ static const struct admin_verb verbs[] = {
 	{ { "compact", NULL }, 0, 0, "--volume= --all --recompress= --rate= --retention= --dry-run --json", ADMIN_WRITES,
 	    admin_compact,
 	    "compact [--volume NAME] [--all] [--recompress LEVEL] [--rate BYTES] [--retention AGE] [--dry-run] [--json]" },
+	{ { "backup", NULL }, 1, 1, "--volume= --rate= --dry-run --json", ADMIN_LOOKS, admin_backup,
+	    "backup [--volume NAME] [--rate BYTES] [--dry-run] [--json] DIR" },
 	{ { "dump", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_dump,
 	    "dump [--volume NAME] [--json]" },
 	{ { "export", NULL }, 1, 1, "--mailbox= --uid= --dry-run", ADMIN_READS, admin_export,

@@ -9,6 +9,7 @@
 #define RESTANTE_INDEX_ADMIN_H
 
 #include "index/volume.h"
+#include "store/copy.h"
 
 /* Exit statuses of restantectl [design, section 7]. */
 enum admin_exit {
@@ -61,6 +62,13 @@ enum admin_access {
 };
 /* False: unknown verb. */
 bool admin_verb_access(int argc, const char *const *argv, enum admin_access *access);
+
+/* What a copy of a volume came to, in one line, of text or JSON. */
+struct admin_copy {
+	const char *volume, *path;
+	bool        dry_run, json;
+};
+void admin_append_copy(struct buf *line, const struct admin_copy *k, const struct copy_result *r);
 
 /* May an account be called so? RC_SYNTAX or RC_LIMIT, and e says why in words for whoever chose it. */
 MUST_USE enum rc admin_check_name(struct slice name, struct err *e);

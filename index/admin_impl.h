@@ -95,6 +95,7 @@ enum admin_exit admin_undelete(struct admin_call *c);
 enum admin_exit admin_undelete_account(struct admin_call *c);
 enum admin_exit admin_restore(struct admin_call *c);
 enum admin_exit admin_history(struct admin_call *c);
+enum admin_exit admin_backup(struct admin_call *c);
 enum admin_exit admin_check(struct admin_call *c);
 enum admin_exit admin_dump(struct admin_call *c);
 enum admin_exit admin_status(struct admin_call *c);

@@ -205,7 +205,8 @@ open_backend(
 	if (p->max_segment > 0)
 		log->caps.max_segment = p->max_segment;
 	rc = log->b->ops->root(log->b, &root, e);
-	if (rc == RC_OK && root.bad_slots > 0)
+	/* A backup that was cut leaves one; the next makes it whole. */
+	if (rc == RC_OK && root.bad_slots > 0 && (root.flags & ROOT_COPY) == 0)
 		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0,
 		    "a copy of the head does not hold");
 	if (rc == RC_OK)

@@ -61,12 +61,21 @@ struct ctl_bulk {
 enum admin_exit ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ctl_bulk *bulk);
 /* The verb as it was typed, with all its options. */
 enum admin_exit ctl_forward(struct ctl *ctl);
+/* Over the volumes that are open in `ctl`, wherever they lie; no configuration is looked at. */
+enum admin_exit ctl_run_opened(struct ctl *ctl, int argc, const char *const *argv);
 enum admin_exit ctl_reindex(struct ctl *ctl);
 enum admin_exit ctl_restore(struct ctl *ctl);
 enum admin_exit ctl_volume_create(struct ctl *ctl);
 void ctl_close(struct ctl *ctl);
 /* "restantectl: ..." on stderr. */
 void ctl_error(const struct ctl *ctl, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* ---- ctl_backup.c ---- */
+
+enum admin_exit ctl_backup(struct ctl *ctl);
+enum admin_exit ctl_verify(struct ctl *ctl);
+/* restore without a NAME: a whole volume, into the empty place that the configuration names. */
+enum admin_exit ctl_restore_volume(struct ctl *ctl);
 
 /* ---- ctl_remote.c: the control socket, see server/control.h ---- */
 

@@ -14,6 +14,8 @@ ctl_restore(struct ctl *ctl)
 {
 	char path[PATH_MAX];
 
+	if (ctl->argc == 0)
+		return ctl_restore_volume(ctl);
 	for (int i = 0; i < ctl->options.count; i++) {
 		struct option_given *g = &ctl->options.given[i];
 

@@ -167,7 +167,7 @@ run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_
 {
 	struct admin ad = {
 		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out, .input = input,
-		.retention_us = ctl->conf->maintenance.retention * 1000000u
+		.retention_us = ctl->conf != NULL ? ctl->conf->maintenance.retention * 1000000u : 0
 	};
 
 	return admin_run(&ad, argc, argv);
@@ -278,6 +278,21 @@ ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ct
 	ctl_progress_clear(&o.progress);
 	if (bulk != NULL)
 		ctl_owner_own(true);    /* what the verb does behind its bytes, up to ctl_close */
+	return status;
+}
+
+enum admin_exit
+ctl_run_opened(struct ctl *ctl, int argc, const char *const *argv)
+{
+	struct output o = { .ctl = ctl };
+	const struct admin_output out = {
+		.arg = &o, .line = print_line, .error = print_error, .progress = print_progress
+	};
+	enum admin_exit status;
+
+	ctl_progress_init(&o.progress);
+	status = run_here(ctl, argc, argv, &out, NULL);
+	ctl_progress_clear(&o.progress);
 	return status;
 }
 

@@ -115,15 +115,21 @@ static const struct ctl_verb verbs[] = {
 	  "  --moved        those too that were moved to another mailbox\n"
 	  "  --merge        with --account: into an account of this name that was made since\n"
 	  "  --dry-run      tell only what would be done\n" },
-	{ { "restore", NULL }, 1, 1, "--volume= --at= --from= --mailbox= --into= --dry-run --json", false, ctl_restore,
-	  "restore [--at TIME] [--from DIR] [--mailbox M] [--into FOLDER] [--dry-run] [--json] NAME",
+	{ { "restore", NULL }, 0, 1, "--volume= --at= --from= --mailbox= --into= --rate= --dry-run --json", false,
+	  ctl_restore,
+	  "restore [--at TIME] [--from DIR] [--mailbox M] [--into FOLDER] [--dry-run] [--json] NAME |"
+	  " restore --from DIR [--volume V] [--rate BYTES] [--dry-run] [--json]",
 	  "Put an account's mailboxes, or one, as they were at a moment into new folders beside what\n"
 	  "is there: \"Restored TIME/...\". Nothing that is there is changed.\n"
 	  "  --at TIME      as of then: 3d, 12h, 2026-11-21, \"2026-11-21 10:00\"\n"
 	  "  --from DIR     out of a backup; without --at as of its end\n"
 	  "  --mailbox M    this mailbox only\n"
 	  "  --into FOLDER  below this folder; of one mailbox into it\n"
-	  "  --dry-run      tell only what would be done\n" },
+	  "  --dry-run      tell only what would be done\n"
+	  "Without NAME: put a whole volume back from a backup, into the place that the configuration\n"
+	  "names, which must be empty. At the next start clients are told anew what is there.\n"
+	  "  --volume V     which one, if there are several\n"
+	  "  --rate BYTES   not more of them in a second\n" },
 	{ { "history", NULL }, 1, 1, "--volume= --mailbox= --uid= --message-id= --since= --json", false, ctl_forward,
 	  "history [--mailbox M] [--uid SET] [--message-id ID] [--since TIME] [--json] NAME",
 	  "What happened to an account, a mailbox or a message, in order: when, by which protocol and\n"
@@ -135,6 +141,16 @@ static const struct ctl_verb verbs[] = {
 	{ { "check", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "check [--volume V] [--json]",
 	  "Verify every frame, record and message of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
+	{ { "backup", NULL }, 1, 1, "--volume= --rate= --dry-run --json", false, ctl_backup,
+	  "backup [--volume V] [--rate BYTES] [--dry-run] [--json] DIR",
+	  "Copy each volume to DIR/NAME: all of it at first, later only what is new. The server may\n"
+	  "run. What is cut is taken up by the next call, and the copy before it counts until then.\n"
+	  "Exit status 3 if damage was met in what was copied; it is copied as it is.\n"
+	  "  --rate BYTES   not more of them in a second\n"
+	  "  --dry-run      say how much it would be\n" },
+	{ { "verify", NULL }, 1, 1, "--json", true, ctl_verify, "verify [--json] DIR",
+	  "Check the backup in DIR, or all those in it, as check does. Needs no configuration, writes\n"
+	  "nothing. Exit status 3 if anything is wrong.\n" },
 	{ { "reindex", NULL }, 0, 0, "--volume= --force", false, ctl_reindex,
 	  "reindex [--volume V] [--force]",
 	  "Make the index anew from the log. The server must be stopped.\n"

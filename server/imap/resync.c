@@ -3,8 +3,8 @@
  * Everything is told relative to the view that SELECT has just announced, and nothing of later: what
  * was expunged since then is still in the view, is told as any expunge later, and so is not in
  * VANISHED (EARLIER). The index remembers each expunge, so VANISHED is exact; where it cannot say (a
- * MODSEQ from before a state that was lost, more gaps than are worth reading) all UIDs that the
- * client may know and that are not there are told, as the RFC allows [s3.2.6, s5.1].
+ * MODSEQ below the mailbox's expunge_floor or from a state that was lost, more gaps than are worth
+ * reading) all UIDs that the client may know and that are not there are told, as the RFC allows [s3.2.6, s5.1].
  *
  * Message sequence match data shortens VANISHED in either case: up to the last pair that fits, the
  * client knows what is gone [s3.2.5.2].

@@ -480,6 +480,60 @@ test_resync(void **state)
 	rig_end(s);
 }
 
+static void
+raise_floor(int above_mark)
+{
+	struct change *c = fx_change(CHANGE_PRUNE);
+
+	c->u.prune = (struct change_prune){ rig_inbox(), marked + (mail_modseq)above_mark };
+	assert_int_equal(fx_run(c), RC_OK);
+}
+
+/* Below the floor all that is not there is told, of what the client may know; never a UID that exists. */
+static void
+test_resync_below_the_floor(void **state)
+{
+	struct session *s = away();
+
+	(void)state;
+	(void)rig_send(s, "1 SELECT INBOX");
+	raise_floor(3);
+	resync(s, "<v> <0>", "* VANISHED (EARLIER) 2,5:7\r\n" CHANGED_3 CHANGED_9 NEW_11);
+	resync(s, "<v> <2> 1:10", "* VANISHED (EARLIER) 2,5:7\r\n" CHANGED_3);
+	resync(s, "<v> <3> 1:10", CHANGED_3);
+	resync(s, "<v> <0> 6,9", "* VANISHED (EARLIER) 6\r\n" CHANGED_9);
+	resync(s, "<v> <0> 20:4000000000", "");
+	resync(s, "<v> <0> 1:10 (1:2,7 1,3,12)", "* VANISHED (EARLIER) 5:7\r\n" CHANGED_3 CHANGED_9);
+	expect(s, "2 UID FETCH 1:6 (FLAGS) (CHANGEDSINCE <0> VANISHED)", "* VANISHED (EARLIER) 2,5:6\r\n" CHANGED_3
+	       "2 OK UID FETCH completed\r\n");
+	rig_end(s);
+}
+
+/* A volume that was put back: who was there before is told all, and no message has an older MODSEQ. */
+static void
+test_resync_after_put_back(void **state)
+{
+	struct session *s = away();
+	struct change *c = fx_change(CHANGE_RENEW);
+
+	(void)state;
+	(void)rig_send(s, "1 SELECT INBOX");
+	(void)rig_send(s, "2 UNSELECT");
+	fx_reopen();
+	assert_int_equal(fx_run(c), RC_OK);
+	mark();
+	rig_end(s);
+	s = rig_session();
+	(void)rig_send(s, "e ENABLE QRESYNC");
+	resync(s, "<v> <-1> 1:12", "* VANISHED (EARLIER) 2,5:7,12\r\n"
+	       "* 1 FETCH (UID 1 MODSEQ (<0>) FLAGS ())\r\n* 2 FETCH (UID 3 MODSEQ (<0>) FLAGS (\\Flagged))\r\n"
+	       "* 3 FETCH (UID 4 MODSEQ (<0>) FLAGS ())\r\n* 4 FETCH (UID 8 MODSEQ (<0>) FLAGS ())\r\n"
+	       "* 5 FETCH (UID 9 MODSEQ (<0>) FLAGS (\\Seen $x))\r\n* 6 FETCH (UID 10 MODSEQ (<0>) FLAGS ())\r\n"
+	       "* 7 FETCH (UID 11 MODSEQ (<0>) FLAGS ())\r\n");
+	resync(s, "<v> <0>", "");
+	rig_end(s);
+}
+
 /* What goes on while the answer is on its way comes later, as news. */
 static void
 test_resync_then_news(void **state)
@@ -571,6 +625,8 @@ main(void)
 		WITH_RIG(test_vanished_when),
 		WITH_RIG(test_long_vanished),
 		WITH_RIG(test_resync),
+		WITH_RIG(test_resync_below_the_floor),
+		WITH_RIG(test_resync_after_put_back),
 		WITH_RIG(test_resync_then_news),
 		WITH_RIG(test_resync_long),
 		WITH_RIG(test_uidonly),

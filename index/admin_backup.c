@@ -1,0 +1,147 @@
+/* admin_backup - copies of volumes. See admin.h and store/copy.h.
+ *
+ * DIR holds a directory for each volume, by its name: so a second volume finds its place later, and what stands there says
+ * whose it is.
+ */
+#include "index/admin_impl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PATH_LEN 4096u
+
+struct backing_up {
+	struct admin_call *c;
+	struct volume     *v;
+	char               what[80];
+};
+
+static bool
+on_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct backing_up *b = arg;
+
+	return admin_progress(b->c, b->what, done, total);
+}
+
+static void
+on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+{
+	struct backing_up *b = arg;
+
+	if (seg.seq == 0)
+		return;
+	admin_append_finding(&b->c->line, b->v, seg, offset, len, first, last, what);
+	admin_complain(b->c, "%.*s", SLICE_ARG(buf_slice(&b->c->line)));
+	buf_reset(&b->c->line);
+}
+
+static void
+add_json(struct buf *line, const struct admin_copy *k, const struct copy_result *r)
+{
+	struct json j;
+
+	json_init(&j, line);
+	json_object(&j, NULL);
+	json_cstr(&j, "volume", k->volume);
+	json_cstr(&j, "path", k->path);
+	json_bool(&j, "dry_run", k->dry_run);
+	json_bool(&j, "fresh", r->fresh);
+	json_u64(&j, "segments", r->segments);
+	json_u64(&j, "bodies", r->bodies);
+	json_u64(&j, "bytes", r->bytes);
+	json_u64(&j, "pieces_copied", r->pieces_copied);
+	json_u64(&j, "bytes_copied", r->bytes_copied);
+	json_u64(&j, "removed", r->removed);
+	json_u64(&j, "damage", r->damage);
+	admin_json_lsn(&j, "last_lsn", r->last_lsn);
+	json_end(&j);
+}
+
+void
+admin_append_copy(struct buf *line, const struct admin_copy *k, const struct copy_result *r)
+{
+	if (k->json) {
+		add_json(line, k, r);
+		return;
+	}
+	buf_printf(line, "%s: %s %s: %llu of %llu bytes %s, %llu of %llu files", k->volume,
+	           k->dry_run ? "would be copied to" : "copied to", k->path, (unsigned long long)r->bytes_copied,
+	           (unsigned long long)r->bytes, r->fresh ? "(all)" : "(what is new)",
+	           (unsigned long long)r->pieces_copied, (unsigned long long)(r->segments + r->bodies));
+	if (r->removed > 0)
+		buf_printf(line, ", %llu removed", (unsigned long long)r->removed);
+	buf_append_str(line, "; up to LSN ");
+	admin_append_lsn(line, r->last_lsn);
+	if (r->damage > 0)
+		buf_printf(line, "; DAMAGE in what was copied: %llu", (unsigned long long)r->damage);
+}
+
+static enum admin_exit
+back_up_volume(struct admin_call *c, struct volume *v, const char *dir, uint64_t rate)
+{
+	struct backing_up b = { .c = c, .v = v };
+	char path[PATH_LEN];
+	const struct log_report rep = { &b, on_found };
+	const struct copy_params p = {
+		.path = path, .dry_run = admin_flag(c, "--dry-run"), .rate = rate, .progress = on_progress, .progress_arg = &b
+	};
+	const struct admin_copy k = { volume_name(v), path, p.dry_run, c->json };
+	struct copy_result r;
+	struct err e = ERR_INIT;
+
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", dir, volume_name(v)) >= sizeof path) {
+		admin_complain(c, "%s: the name is too long", dir);
+		return ADMIN_FAILED;
+	}
+	snprintf(b.what, sizeof b.what, "copying %.60s", volume_name(v));
+	if (log_copy(volume_log(v), &p, &rep, &r, &e) != RC_OK) {
+		err_add(&e, "backup of %s", volume_name(v));
+		return admin_fail(c, &e);
+	}
+	admin_append_copy(&c->line, &k, &r);
+	admin_send(c);
+	return r.damage > 0 ? ADMIN_DAMAGE : ADMIN_OK;
+}
+
+/* The directory of all copies. It is none itself: a volume's own would be a mistake. */
+static enum admin_exit
+want_directory(struct admin_call *c, const char *dir)
+{
+	char head[PATH_LEN];
+
+	if (dir[0] != '/') {
+		admin_complain(c, "%s: the directory must be given from the root on", dir);
+		return ADMIN_USAGE;
+	}
+	snprintf(head, sizeof head, "%s/head", dir);
+	if (access(head, F_OK) == 0) {
+		admin_complain(c, "%s is a volume; name the directory that holds the backups of volumes", dir);
+		return ADMIN_FAILED;
+	}
+	if (!admin_flag(c, "--dry-run") && mkdir(dir, 0700) != 0 && errno != EEXIST) {
+		admin_complain(c, "make directory %s: %s", dir, strerror(errno));
+		return ADMIN_FAILED;
+	}
+	return ADMIN_OK;
+}
+
+enum admin_exit
+admin_backup(struct admin_call *c)
+{
+	const char *text = admin_option(c, "--rate");
+	enum admin_exit status = want_directory(c, c->args[0]);
+	uint64_t rate = 0;
+	struct volume *v;
+	size_t i = 0;
+
+	if (text != NULL && !admin_parse_size(slice_str(text), &rate))
+		return ADMIN_USAGE;
+	if (status != ADMIN_OK)
+		return status;
+	while ((v = admin_next_volume(c, &i)) != NULL && !c->stopped)
+		status = admin_worse(status, back_up_volume(c, v, c->args[0], rate));
+	return status;
+}
