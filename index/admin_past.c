@@ -53,7 +53,7 @@ admin_look_back(struct admin_call *c, struct volume *v, struct looking_back *out
 {
 	struct log_stats stats = { .segments = 0 };
 	struct err e = ERR_INIT;
-	uint64_t retention = volume_retention_us(v), begin = 0;
+	uint64_t retention = c->ad->retention_us, begin = 0;
 
 	*out = (struct looking_back){ .c = c, .v = v, .what = "reading the log", .now_us = clock_wall_us() };
 	if (past_begin_us(volume_log(v), &begin, &e) != RC_OK)

@@ -197,7 +197,7 @@ undelete_messages(struct admin_call *c)
 		status = admin_look_back(c, v, &u.lb);
 	if (status == ADMIN_OK) {
 		u.picky = u.uids_given || u.message_id.len > 0;
-		u.since_us = volume_retention_us(v) > 0 ? u.lb.now_us - volume_retention_us(v) : u.lb.remembers_us;
+		u.since_us = c->ad->retention_us > 0 ? u.lb.now_us - c->ad->retention_us : u.lb.remembers_us;
 		status = admin_moment(c, "--since", &u.since_us);
 	}
 	if (status == ADMIN_OK)

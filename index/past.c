@@ -32,15 +32,6 @@ static const char more_tables[] =
 	" internaldate INTEGER, zone INTEGER, threadid INTEGER, time INTEGER);"
 	"CREATE INDEX message_blob ON message(blob);";
 
-#define RETENTION_US (UINT64_C(7) * 86400 * 1000000)
-
-uint64_t
-volume_retention_us(const struct volume *v)
-{
-	(void)v;
-	return RETENTION_US;
-}
-
 /* ---- ids in ascending order ---- */
 
 static size_t

@@ -18,9 +18,6 @@
 
 #define PAST_END UINT64_MAX             /* all that the log has */
 
-/* How long a superseded record stays in the log at least, in microseconds. */
-uint64_t volume_retention_us(const struct volume *v);
-
 struct past;
 
 struct past_params {
