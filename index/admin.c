@@ -39,6 +39,9 @@ static const struct admin_verb verbs[] = {
 	    "user hide NAME CAPABILITY..." },
 	{ { "user", "unhide" }, 1, ADMIN_ARGS_MAX - 1, "--all", ADMIN_WRITES, admin_user_unhide,
 	    "user unhide [--all] NAME [CAPABILITY...]" },
+	{ { "user", "move" }, 2, 2, "--json", ADMIN_WRITES, admin_user_move, "user move [--json] NAME VOLUME" },
+	{ { "volume", "retire" }, 1, 1, "--to= --json", ADMIN_WRITES, admin_volume_retire,
+	    "volume retire --to VOLUME [--json] VOLUME" },
 	{ { "user", "rename" }, 2, 2, "", ADMIN_WRITES, admin_user_rename, "user rename NAME NEW" },
 	{ { "mailbox", "create" }, 2, 2, "--special-use=", ADMIN_WRITES, admin_mailbox_create,
 	    "mailbox create [--special-use USE] NAME MAILBOX" },
@@ -312,17 +315,24 @@ admin_next_volume(const struct admin_call *c, size_t *i)
 enum admin_exit
 admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out)
 {
+	struct account_info found;
 	struct err e = ERR_INIT;
+	struct volume *in;
 	size_t i = 0;
 
-	while ((*v = admin_next_volume(c, &i)) != NULL) {
-		enum rc rc = volume_find_account(*v, slice_str(name), &c->arena, out, &e);
+	*v = NULL;
+	while ((in = admin_next_volume(c, &i)) != NULL) {
+		enum rc rc = volume_find_account(in, slice_str(name), &c->arena, &found, &e);
 
-		if (rc == RC_OK)
-			return ADMIN_OK;
-		if (rc != RC_NOT_FOUND)
+		if (rc != RC_OK && rc != RC_NOT_FOUND)
 			return admin_fail(c, &e);
+		if (rc == RC_NOT_FOUND || (*v != NULL && found.generation <= out->generation))
+			continue;
+		*out = found;
+		*v = in;
 	}
+	if (*v != NULL)
+		return ADMIN_OK;
 	admin_complain(c, "%s: there is no such account", name);
 	return ADMIN_FAILED;
 }

@@ -42,7 +42,7 @@ bool admin_flag(const struct admin_call *c, const char *name);
 
 /* The volumes that the call is about: `*i` runs from 0; NULL behind the last. */
 struct volume *admin_next_volume(const struct admin_call *c, size_t *i);
-/* The account of that name, wherever it is. ADMIN_FAILED: told already. */
+/* The account of that name, wherever it is; of two, which a move leaves for a moment, the owner. ADMIN_FAILED: told already. */
 enum admin_exit admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out);
 /* Submit, wait, tell what went wrong, free. `what` says what was tried. */
 enum admin_exit admin_change(struct admin_call *c, struct volume *v, struct change **change, const char *what);
@@ -84,6 +84,8 @@ enum admin_exit admin_mailbox_rename(struct admin_call *c);
 enum admin_exit admin_mailbox_subscribe(struct admin_call *c);
 enum admin_exit admin_mailbox_unsubscribe(struct admin_call *c);
 enum admin_exit admin_user_rename(struct admin_call *c);
+enum admin_exit admin_user_move(struct admin_call *c);
+enum admin_exit admin_volume_retire(struct admin_call *c);
 enum admin_exit admin_quota_recount(struct admin_call *c);
 enum admin_exit admin_lint(struct admin_call *c);
 enum admin_exit admin_expunge(struct admin_call *c);

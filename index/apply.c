@@ -250,12 +250,12 @@ apply_account(struct apply *ap, const struct record_account *r, struct err *e)
 		return rc == RC_NOMEM ? rc :
 		                        err_set(e, RC_SYNTAX, "account record with a bad name");
 	return db_run(ap->db,
-	              "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8) ON CONFLICT(id)"
+	              "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9) ON CONFLICT(id)"
 	              " DO UPDATE SET name=?2, name_key=?3, generation=?4, created=?5, quota=?6,"
-	              " quota_messages=?7, hidden=?8",
+	              " quota_messages=?7, hidden=?8, arriving=?9",
 	              DB_ARGS(DB_NUM(r->id), DB_BYTES(r->name), DB_BYTES(key),
 	                      DB_NUM(r->generation), DB_NUM(r->created_us), DB_NUM(r->quota_bytes),
-	                      DB_NUM(r->quota_messages), DB_BYTES(r->hidden)),
+	                      DB_NUM(r->quota_messages), DB_BYTES(r->hidden), DB_NUM(r->arriving)),
 	              e);
 }
 
@@ -456,6 +456,23 @@ blob_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e)
 
 _Static_assert(SHA256_LEN == 32, "the SQL above names it");
 
+#define THREAD_AWAY (UINT64_C(1) << 62) /* a bit that no blob's id has, as epochs do not come that far */
+
+/* Threads that came with an account from another volume are called by blobs of that one: RC_OK, one has this name. */
+static enum rc
+thread_is_taken(struct apply *ap, account_id account, uint64_t thread, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(ap->db, &q,
+	                      "SELECT 1 FROM account a JOIN thread t ON t.account = a.id WHERE a.id = ?1"
+	                      " AND a.generation > 1 AND t.thread = ?2 LIMIT 1",
+	                      DB_ARGS(DB_NUM(account), DB_NUM(thread)), e);
+
+	if (rc == RC_OK)
+		db_end(q);
+	return rc;
+}
+
 enum rc
 apply_find_thread(struct apply *ap, account_id account, blob_id id, uint64_t *thread, struct err *e)
 {
@@ -468,9 +485,13 @@ apply_find_thread(struct apply *ap, account_id account, blob_id id, uint64_t *th
 		rc = threads_find(ap->db, account, &k, thread, e);
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
 		return rc;
-	if (*thread == 0)
-		*thread = id;
-	return RC_OK;
+	if (*thread != 0)
+		return RC_OK;
+	*thread = id;
+	rc = thread_is_taken(ap, account, id, e);
+	if (rc == RC_OK)
+		*thread |= THREAD_AWAY;
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 /* A copy of what the account has already: its own key alone says so. */

@@ -51,6 +51,9 @@ free_parts(struct change *c)
 	} else if (c->kind == CHANGE_APPEND) {
 		for (uint32_t i = 0; i < c->u.append.message_count; i++)
 			ingested_unref(&c->u.append.messages[i].content);
+	} else if (c->kind == CHANGE_ADOPT) {
+		for (uint32_t i = 0; i < c->u.adopt.message_count; i++)
+			ingested_unref(&c->u.adopt.messages[i].content);
 	} else if (c->kind == CHANGE_RESTORE) {
 		for (uint32_t i = 0; i < c->u.restore.count; i++)
 			ingested_unref(&c->u.restore.messages[i].content);

@@ -295,7 +295,7 @@ struct table {
 static const struct table tables[] = {
 	{ "account", ACCOUNT_NAME, 1,
 	  "SELECT id, name, name_key, generation, created, quota, used_bytes, used_messages,"
-	  " quota_messages, hidden FROM account ORDER BY id" },
+	  " quota_messages, hidden, arriving FROM account ORDER BY id" },
 	{ "credential", ACCOUNT_NAME, 2,
 	  "SELECT account, name, value FROM credential ORDER BY account, name" },
 	{ "mailbox", MAILBOX_NAME, 1,

@@ -109,7 +109,7 @@ enum rc
 account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out,
              struct err *e)
 {
-	return first_account(db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1",
+	return first_account(db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1 AND arriving=0",
 	                     DB_ARGS(DB_BYTES(key)), a, out, e);
 }
 

@@ -47,7 +47,7 @@ list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a,
 	enum rc rc;
 
 	rc = db_first(db, &q,
-	              "SELECT count(*) FROM (SELECT 1 FROM account WHERE name_key > ?1 LIMIT ?2)",
+	              "SELECT count(*) FROM (SELECT 1 FROM account WHERE name_key > ?1 AND arriving=0 LIMIT ?2)",
 	              DB_ARGS(DB_BYTES(key), DB_NUM(limit)), e);
 	if (rc != RC_OK)
 		return rc;
@@ -58,7 +58,7 @@ list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a,
 		return err_nomem(e);
 	q = db_query(db,
 	             "SELECT " ACCOUNT_COLUMNS
-	             " FROM account WHERE name_key > ?1 ORDER BY name_key LIMIT ?2",
+	             " FROM account WHERE name_key > ?1 AND arriving=0 ORDER BY name_key LIMIT ?2",
 	             DB_ARGS(DB_BYTES(key), DB_NUM(rows)), e);
 	if (q == NULL)
 		return e->code;

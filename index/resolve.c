@@ -103,11 +103,21 @@ resolve_next_modseq(const struct resolver *rs, const struct mailbox_info *m)
 }
 
 enum rc
+resolve_frozen(struct resolver *rs, account_id account, struct err *e)
+{
+	if (account != rs->frozen || account == 0 || rs->c->of_move)
+		return RC_OK;
+	return resolve_refuse(rs, RC_BUSY, e, "the account is being moved to another volume; try again in a while");
+}
+
+enum rc
 resolve_mailbox(struct resolver *rs, mailbox_id id, struct mailbox_info *out, struct err *e)
 {
 	enum rc rc = mailbox_get(rs->db, id, &rs->scratch, out, e);
 
-	return rc == RC_NOT_FOUND ? resolve_refuse(rs, rc, e, "no such mailbox") : rc;
+	if (rc == RC_NOT_FOUND)
+		return resolve_refuse(rs, rc, e, "no such mailbox");
+	return rc == RC_OK ? resolve_frozen(rs, out->account, e) : rc;
 }
 
 enum rc
@@ -115,7 +125,9 @@ resolve_account(struct resolver *rs, account_id id, struct account_info *out, st
 {
 	enum rc rc = account_get(rs->db, id, &rs->scratch, out, e);
 
-	return rc == RC_NOT_FOUND ? resolve_refuse(rs, rc, e, "no such account") : rc;
+	if (rc == RC_NOT_FOUND)
+		return resolve_refuse(rs, rc, e, "no such account");
+	return rc == RC_OK ? resolve_frozen(rs, id, e) : rc;
 }
 
 /* The spelling that the mailbox has for this keyword, or the one given. */
@@ -271,6 +283,8 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_account_delete(rs, e);
 	case CHANGE_ACCOUNT_QUOTA:
 		return resolve_account_quota(rs, e);
+	case CHANGE_ADOPT:
+		return resolve_adopt(rs, e);
 	case CHANGE_ACCOUNT_RENAME:
 		return resolve_account_rename(rs, e);
 	case CHANGE_ACCOUNT_HIDE:

@@ -19,6 +19,7 @@ struct resolver {
 	struct log_batch *batch;
 	struct change    *c;
 	uint32_t          epoch;
+	account_id        frozen;       /* changes of this account are refused; 0: of none */
 	struct arena      scratch;      /* of one change */
 	bool              refused;
 	bool              in_frame;
@@ -56,6 +57,8 @@ MUST_USE enum rc resolve_take_mailbox(struct resolver *rs, account_id account, s
 /* The counters record that a wanted UIDVALIDITY needs, if any; refuses what would leave the volume too few. */
 MUST_USE enum rc resolve_take_uidvalidity(struct resolver *rs, uint32_t wanted, struct err *e);
 uint64_t resolve_now_us(void);
+/* RC_BUSY, refusing: the account is being moved to another volume. */
+MUST_USE enum rc resolve_frozen(struct resolver *rs, account_id account, struct err *e);
 
 MUST_USE enum rc resolve_append(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_store(struct resolver *rs, struct err *e);
@@ -77,6 +80,7 @@ MUST_USE enum rc resolve_renew(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_purge(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_restore(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_restore(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_adopt(struct resolver *rs, struct err *e);
 /* A name for a new account: NFC; refused if it is not allowed or taken. */
 MUST_USE enum rc resolve_account_name(struct resolver *rs, struct slice name, struct slice *nfc, struct err *e);
 

@@ -110,6 +110,10 @@ decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint
 		return RC_OK;
 	if (rc != RC_OK)
 		return rc;
+	if (m.account == rs->frozen && !rs->c->of_move) {
+		t->rc = RC_BUSY;
+		return RC_OK;
+	}
 	if (m.uidnext == UINT32_MAX || wanted == UINT32_MAX || size > pa->room || pa->seats == 0) {
 		t->rc = RC_LIMIT;
 		return RC_OK;
@@ -170,6 +174,8 @@ why_refused(enum rc rc)
 {
 	if (rc == RC_LIMIT)
 		return "over quota";
+	if (rc == RC_BUSY)
+		return "the account is being moved to another volume; try again in a while";
 	return rc == RC_EXISTS ? "the wanted UID is taken" : "no such mailbox";
 }
 

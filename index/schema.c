@@ -10,7 +10,7 @@ static const char tables[] =
 
 	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER,"
 	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER,"
-	" quota_messages INTEGER, hidden BLOB);"
+	" quota_messages INTEGER, hidden BLOB, arriving INTEGER);"
 	"CREATE INDEX account_name ON account(name_key);"
 
 	"CREATE TABLE credential(account INTEGER, name BLOB, value BLOB,"

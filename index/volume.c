@@ -386,6 +386,7 @@ frees_space(const struct change *c)
 	case CHANGE_ACCOUNT_QUOTA:
 	case CHANGE_ACCOUNT_HIDE:
 	case CHANGE_ACCOUNT_RENAME:
+	case CHANGE_ADOPT:
 	case CHANGE_CREDENTIAL:
 	case CHANGE_RESTORE:
 	case CHANGE_ACCOUNT_RESTORE:

@@ -300,6 +300,7 @@ enum change_kind {
 	CHANGE_RENEW,
 	CHANGE_PURGE,
 	CHANGE_RESTORE,         /* messages of the past come back */
+	CHANGE_ADOPT,           /* a part of an account that comes from another volume: index/move.h */
 	CHANGE_ACCOUNT_RESTORE, /* a deleted account comes back, with empty mailboxes */
 };
 
@@ -478,6 +479,31 @@ struct change_account_restore {
 	account_id                    id;               /* Result */
 };
 
+enum adopt_step {
+	ADOPT_BEGIN,            /* the account of `from`, arriving; gives its id here */
+	ADOPT_MAILBOX,          /* `box`, empty */
+	ADOPT_MESSAGES,
+	ADOPT_END,              /* it is the owner now */
+};
+
+struct adopt_message {
+	const struct message_row *row;          /* as it is where it comes from */
+	struct ingested          *content;      /* a reference of the change's own; NULL: `blob` */
+	blob_id                   blob;         /* of this volume; a result where `content` is given */
+	struct slice              uidl;         /* empty: none */
+};
+
+struct change_adopt {
+	enum adopt_step            step;
+	const struct account_info *from;        /* BEGIN, END */
+	account_id                 account;     /* its id here: result of BEGIN */
+	const struct mailbox_info *box;         /* MAILBOX */
+	mailbox_id                 mailbox;     /* its id here: result of MAILBOX */
+	struct adopt_message      *messages;    /* MESSAGES; a frame each */
+	uint32_t                   message_count;
+	uint32_t                   uidvalidity; /* END: the highest that came with it */
+};
+
 /* One write. Made by change_new, filled by the caller (what it points to lies in `arena`, or is owned as said), handed
  * over by volume_submit, handed back to `done` on the writer's thread, freed by change_free. */
 struct change {
@@ -485,6 +511,7 @@ struct change {
 	enum change_kind  kind;
 	struct arena      arena;
 	struct frame_who  who;
+	bool              of_move;      /* goes through though its account is being moved */
 	/* Called once, on the writer's thread; must not block; the change is the caller's again. */
 	void            (*done)(struct change *c, void *arg);
 	void             *done_arg;
@@ -501,6 +528,7 @@ struct change {
 		struct change_purge     purge;
 		struct change_restore   restore;
 		struct change_account_restore account_restore;
+		struct change_adopt     adopt;
 	} u;
 	/* Results: RC_OK done and durable; RC_NOT_FOUND, RC_EXISTS, RC_LIMIT (quota, sizes), RC_DENIED (INBOX and the
 	 * like): refused, nothing happened; RC_IO: nothing happened (err.os says ENOSPC ...); RC_BUSY: the volume takes

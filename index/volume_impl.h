@@ -73,6 +73,7 @@ struct volume {
 	_Atomic int64_t      mend_asked;        /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;
 	struct maintenance   maintenance;
+	_Atomic account_id   frozen;    /* is being moved away: its changes are refused; 0: none */
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
 };
 

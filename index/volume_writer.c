@@ -82,6 +82,7 @@ volume_resolve(void *owner, struct writer_request *req, struct log_batch *b, str
 	enum rc rc;
 
 	v->resolver.batch = b;
+	v->resolver.frozen = atomic_load(&v->frozen);
 	if (!req->relaxed_ok)
 		v->unsynced = false;
 	rc = resolve_change(&v->resolver, (struct change *)req, e);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "index/move.h"
 #include "lib/clock.h"
 #include "server/restart.h"
 #include "store/piece.h"
@@ -387,6 +388,24 @@ open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_
 	return RC_OK;
 }
 
+/* No reason not to start: accounts are found by their generation, and a copy that is not finished not at all. */
+static void
+settle_moves(struct server *srv)
+{
+	struct err e = ERR_INIT;
+	struct logline l;
+	uint32_t removed;
+	enum rc rc = move_settle(srv->volumes, srv->volume_count, &removed, &e);
+
+	if (rc == RC_OK && removed == 0)
+		return;
+	log_begin(&l, rc == RC_OK ? LOGLEVEL_INFO : LOGLEVEL_WARN, "server.move_settled");
+	log_u64(&l, "removed", removed);
+	if (rc != RC_OK)
+		log_err(&l, &e);
+	log_end(&l);
+}
+
 enum rc
 server_start_maintenance(struct server *srv, struct err *e)
 {
@@ -407,6 +426,8 @@ server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e)
 	srv->first = server_settings(srv);
 	for (size_t i = 0; i < conf->n_volumes && rc == RC_OK; i++)
 		rc = open_volume(srv, &conf->volumes[i], lock_wait_ms, e);
+	if (rc == RC_OK)
+		settle_moves(srv);
 	return rc;
 }
 

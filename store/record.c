@@ -69,6 +69,7 @@ put_account(struct buf *b, const struct record_account *r)
 	(void)buf_append_byte(b, r->deleted);
 	put_varint(b, r->quota_messages);
 	put_text(b, r->hidden);
+	(void)buf_append_byte(b, r->arriving);
 }
 
 static void
@@ -374,6 +375,8 @@ take_account(struct cursor *c, log_lsn lsn, struct record_account *r)
 		return;                 /* written before these were */
 	r->quota_messages = take_varint(c, INT64_MAX, "message quota");
 	r->hidden = take_text(c, HIDDEN_MAX, "hidden capabilities");
+	if (left(c) > 0)
+		r->arriving = take_byte(c, 1, "arriving") != 0;
 }
 
 static void

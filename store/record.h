@@ -84,6 +84,7 @@ struct record_account {
 	/* Behind the others, since they came later: a record without them means 0 and "". */
 	uint64_t     quota_messages;    /* 0: unlimited */
 	struct slice hidden;    /* IMAP capabilities not shown: upper case, in ASCII order, one space between */
+	bool         arriving;  /* a copy that a move is making: owns nothing yet, and is not found by its name */
 };
 
 /* One named credential of an account; an empty value takes it away. */

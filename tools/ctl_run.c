@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "index/move.h"
 #include "store/piece.h"
 
 #define LOCK_WAIT_MS 3000u
@@ -135,6 +136,18 @@ params_of(const struct conf_volume *cv, enum volume_mode mode, struct output *o)
 	};
 }
 
+/* What a move that was cut has left. */
+static enum rc
+settle_moves(struct ctl *ctl, struct err *e)
+{
+	uint32_t removed;
+	enum rc rc = move_settle(ctl->volumes, ctl->volume_count, &removed, e);
+
+	if (rc != RC_OK)
+		ctl_close(ctl);
+	return rc;
+}
+
 static enum rc
 open_volumes(struct ctl *ctl, enum volume_mode mode, struct output *o, struct err *e)
 {
@@ -149,7 +162,7 @@ open_volumes(struct ctl *ctl, enum volume_mode mode, struct output *o, struct er
 		ctl->volume_count = i + 1;
 	}
 	ctl_progress_clear(&o->progress);
-	return RC_OK;
+	return mode == VOLUME_WRITE ? settle_moves(ctl, e) : RC_OK;
 }
 
 void

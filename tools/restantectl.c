@@ -35,6 +35,12 @@ static const struct ctl_verb verbs[] = {
 	  "Delete an account and its mail. Asks first on a terminal; elsewhere --yes must be given.\n" },
 	{ { "user", "show" }, 1, 1, "--json", false, ctl_forward, "user show [--json] NAME",
 	  "Show an account: its row of user list.\n" },
+	{ { "user", "move" }, 2, 2, "--json", false, ctl_forward, "user move [--json] NAME VOLUME",
+	  "Move an account to another volume, with UIDs and all that clients know. Its changes and\n"
+	  "deliveries are put off meanwhile; its sessions end when it is done.\n" },
+	{ { "volume", "retire" }, 1, 1, "--to= --json", false, ctl_forward, "volume retire --to VOLUME [--json] VOLUME",
+	  "Move every account of a volume to another one.\n"
+	  "  --to VOLUME    where they go\n" },
 	{ { "user", "rename" }, 2, 2, "", false, ctl_forward, "user rename NAME NEW",
 	  "Give an account another name. Its mail, password and sessions stay.\n" },
 	{ { "user", "hide" }, 2, CTL_ARGS_MAX, "", false, ctl_forward, "user hide NAME CAPABILITY...",

@@ -90,3 +90,64 @@ def test_recount():
         s.ctl("quota", "recount", expect=3)
         s.ctl("reindex")
         assert "difference 0" in s.ctl("quota", "recount", "anna")
+
+
+def two_volumes(s):
+    with open(s.conf, "a") as f:
+        f.write("\n[volume v2]\npath = %s\n" % os.path.join(s.dir, "volumes", "v2"))
+    s.ctl("volume", "create", "v2")
+
+
+def contents(c):
+    """All of the selected mailbox, but for what is of a session."""
+    text = repr(c.fetch("1:*", "(UID FLAGS INTERNALDATE EMAILID THREADID BODY.PEEK[])"))
+    return text.replace(" \\\\Recent", "").replace("\\\\Recent", "")
+
+
+@pytest.mark.parametrize("online", [True, False], ids=["online", "offline"])
+def test_move_account(online):
+    with Server({"anna": "secret", "boris": "secret"}) as s:
+        two_volumes(s)
+        s.start()
+        for i in range(20):
+            s.deliver("anna", message("mail %d" % i))
+        c = s.imap("anna", "secret")
+        c.select("INBOX")
+        c.store("3", "+FLAGS", "(\\Seen $Label1)")
+        seen = contents(c)
+        validity = c.response("UIDVALIDITY")
+        if not online:
+            c.logout()
+            s.stop()
+        s.ctl("user", "move", "anna", "v3", expect=1)
+        s.ctl("user", "move", "nobody", "v2", expect=1)
+        row = json.loads(s.ctl("user", "move", "--json", "anna", "v2"))
+        assert row["from"] == "v1" and row["to"] == "v2" and row["messages"] == 20
+        assert "already" in s.ctl("user", "move", "anna", "v2")
+        assert json.loads(s.ctl("user", "show", "--json", "anna"))["volume"] == "v2"
+        if online:
+            with pytest.raises(Exception):      # the old session is ended, not left with an empty mailbox
+                c.fetch("1:*", "(FLAGS)")
+        else:
+            s.start()
+        c = s.imap("anna", "secret")
+        c.select("INBOX")
+        assert c.response("UIDVALIDITY") == validity
+        assert contents(c) == seen
+        s.deliver("anna", message("after"))
+        assert c.noop()[0] == "OK" and len(c.fetch("21", "(UID)")[1]) == 1
+        s.ctl("check")
+
+
+def test_retire():
+    with Server({"anna": "a", "boris": "b", "clara": "c"}) as s:
+        two_volumes(s)
+        s.start()
+        s.deliver("boris", message("kept"))
+        s.ctl("volume", "retire", "v1", expect=2)
+        s.ctl("volume", "retire", "--to", "v1", "v1", expect=2)
+        out = s.ctl("volume", "retire", "--to", "v2", "v1")
+        assert "3 accounts moved" in out
+        rows = [json.loads(line) for line in s.ctl("user", "list", "--json").splitlines()]
+        assert [(r["name"], r["volume"]) for r in rows] == [("anna", "v2"), ("boris", "v2"), ("clara", "v2")]
+        assert s.imap("boris", "b").select("INBOX")[1] == [b"1"]

@@ -18,7 +18,7 @@ static struct record cases[] = {
 	{ .type = RECORD_ACCOUNT, .u.account = { .id = 77, .generation = 3, .name = SLICE_INIT("anna@example.org"),
 	                                         .created_us = 1700000000000000, .quota_bytes = UINT64_MAX, .deleted = true } },
 	{ .type = RECORD_ACCOUNT, .u.account = { .name = SLICE_INIT(""), .hidden = SLICE_INIT("") } },
-	{ .type = RECORD_ACCOUNT, .u.account = { .id = 9, .name = SLICE_INIT("b"), .quota_messages = INT64_MAX,
+	{ .type = RECORD_ACCOUNT, .u.account = { .id = 9, .name = SLICE_INIT("b"), .quota_messages = INT64_MAX, .arriving = true,
 	                                         .hidden = SLICE_INIT("CONDSTORE IMAP4REV2") } },
 	{ .type = RECORD_CREDENTIAL, .u.credential = { 77, SLICE_INIT("password"), SLICE_INIT("SCRAM-SHA-256$4096:x") } },
 	{ .type = RECORD_MAILBOX, .u.mailbox = { .id = 78, .account = 77, .name = SLICE_INIT("INBOX/a"), .uidvalidity = 9,
@@ -91,7 +91,7 @@ static size_t
 first_form(const struct record *r, size_t len)
 {
 	if (r->type == RECORD_ACCOUNT)
-		return len - varint_len(r->u.account.quota_messages) - 1 - r->u.account.hidden.len;
+		return len - varint_len(r->u.account.quota_messages) - 2 - r->u.account.hidden.len;
 	if (r->type == RECORD_MAILBOX)
 		return len - varint_len(r->u.mailbox.expunge_floor) - varint_len(r->u.mailbox.change_floor);
 	return len;
@@ -147,7 +147,7 @@ test_round_trip(void **state)
 	free(copy);
 	b.len--;
 	for (size_t cut = 0; cut < b.len; cut = cut < 400 ? cut + 1 : cut + 997) {
-		if (cut == first_form(r, b.len))
+		if (cut == first_form(r, b.len) || (r->type == RECORD_ACCOUNT && cut == b.len - 1))
 			continue;
 		assert_int_equal(decode_copy(r->type, slice_sub(buf_slice(&b), 0, cut), &a, &out, &copy), RC_CORRUPT);
 		free(copy);
