@@ -68,8 +68,8 @@ append_named(struct buf *line, const struct check_named *n)
 	}
 }
 
-void
-admin_append_damage(struct buf *line, struct volume *v, const struct check_finding *f)
+static void
+append_damage(struct buf *line, struct volume *v, const struct check_finding *f)
 {
 	admin_append_finding(line, v, f->seg, f->offset, f->len, f->first, f->last, f->what);
 	if (f->mended[0] != '\0')
@@ -138,8 +138,8 @@ add_place(struct json *j, const struct check_finding *f)
 	json_u64(j, "frame", f->frame);
 }
 
-void
-admin_add_damage(struct json *j, const struct check_finding *f)
+static void
+add_damage(struct json *j, const struct check_finding *f)
 {
 	json_cstr(j, "what", f->what);
 	if (f->seg.seq != 0)
@@ -161,23 +161,30 @@ admin_add_damage(struct json *j, const struct check_finding *f)
 	json_bool(j, "others", f->more);
 }
 
+void
+admin_send_damage(struct admin_call *c, struct volume *v, const struct check_finding *f)
+{
+	struct json j;
+
+	if (c->json) {
+		json_init(&j, &c->line);
+		json_object(&j, NULL);
+		json_cstr(&j, "volume", volume_name(v));
+		json_cstr(&j, "finding", f->difference ? "difference" : "damage");
+		add_damage(&j, f);
+		json_end(&j);
+	} else {
+		append_damage(&c->line, v, f);
+	}
+	admin_send(c);
+}
+
 static void
 on_found(void *arg, const struct check_finding *f)
 {
 	struct checking *k = arg;
-	struct json j;
 
-	if (k->c->json) {
-		json_init(&j, &k->c->line);
-		json_object(&j, NULL);
-		json_cstr(&j, "volume", volume_name(k->v));
-		json_cstr(&j, "finding", f->difference ? "difference" : "damage");
-		admin_add_damage(&j, f);
-		json_end(&j);
-	} else {
-		admin_append_damage(&k->c->line, k->v, f);
-	}
-	admin_send(k->c);
+	admin_send_damage(k->c, k->v, f);
 }
 
 /* ---- the check ---- */

@@ -57,9 +57,8 @@ void admin_json_lsn(struct json *j, const char *key, log_lsn lsn);
 void admin_append_quoted(struct buf *out, struct slice s);
 /* The name of a piece's file. */
 void admin_append_piece(struct buf *out, struct seg_id seg);
-/* A finding of a check in one line, or as members of an object. */
-void admin_append_damage(struct buf *line, struct volume *v, const struct check_finding *f);
-void admin_add_damage(struct json *j, const struct check_finding *f);
+/* Send a finding of a check or scrub: a line, or with --json an object. */
+void admin_send_damage(struct admin_call *c, struct volume *v, const struct check_finding *f);
 /* A finding of log_report in one line. */
 void admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
                           log_lsn first, log_lsn last, const char *what);
@@ -100,6 +99,7 @@ enum admin_exit admin_history(struct admin_call *c);
 enum admin_exit admin_backup(struct admin_call *c);
 enum admin_exit admin_check(struct admin_call *c);
 enum admin_exit admin_dump(struct admin_call *c);
+enum admin_exit admin_scrub(struct admin_call *c);
 enum admin_exit admin_status(struct admin_call *c);
 enum admin_exit admin_compact(struct admin_call *c);
 enum admin_exit admin_import(struct admin_call *c);

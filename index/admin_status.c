@@ -1,6 +1,7 @@
 /* admin_status - what the server and its volumes are doing. See admin.h. */
 #include "index/admin_impl.h"
 
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -45,6 +46,29 @@ send_lsn(struct admin_call *c, const char *what, log_lsn lsn)
 }
 
 static void
+send_scrub_text(struct admin_call *c, const struct scrub_status *s)
+{
+	uint64_t part = s->total == 0 ? 100 : s->done >= s->total ? 99 : s->done * 100 / s->total;
+
+	if (s->rate == 0) {
+		admin_printf(c, "  %-16s off", "scrub");
+		return;
+	}
+	buf_printf(&c->line, "  %-16s round %llu: %llu %%, %llu findings", "scrub", (unsigned long long)(s->rounds + 1),
+	           (unsigned long long)part, (unsigned long long)s->findings);
+	if (s->rounds > 0) {
+		time_t sec = (time_t)(s->ended_us / 1000000u);
+		char text[40];
+		struct tm tm;
+
+		if (gmtime_r(&sec, &tm) != NULL && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+			buf_printf(&c->line, "; the last one ended %s with %llu", text,
+			           (unsigned long long)s->last_findings);
+	}
+	admin_send(c);
+}
+
+static void
 send_volume_text(struct admin_call *c, const struct volume_status *s, bool indexed)
 {
 	const struct {
@@ -78,6 +102,22 @@ send_volume_text(struct admin_call *c, const struct volume_status *s, bool index
 		admin_printf(c, "  no index that can be read; the next start makes one");
 	for (size_t i = 0; i < (indexed ? sizeof rows / sizeof rows[0] : LOG_ROWS); i++)
 		admin_printf(c, "  %-16s %llu", rows[i].what, (unsigned long long)rows[i].value);
+	if (c->ad->online)
+		send_scrub_text(c, &s->scrub);
+}
+
+static void
+add_scrub_json(struct json *j, const struct scrub_status *s)
+{
+	json_object(j, "scrub");
+	json_u64(j, "rate", s->rate);
+	json_u64(j, "done", s->done);
+	json_u64(j, "total", s->total);
+	json_u64(j, "findings", s->findings);
+	json_u64(j, "rounds", s->rounds);
+	json_u64(j, "ended", s->ended_us / 1000000u);
+	json_u64(j, "last_findings", s->last_findings);
+	json_end(j);
 }
 
 static void
@@ -138,6 +178,7 @@ add_volume_json(struct json *j, const struct volume_status *s, bool indexed)
 	if (s->maintenance != NULL)
 		json_cstr(j, "under_way", s->maintenance);
 	json_bool(j, "stalled", s->stalled);
+	add_scrub_json(j, &s->scrub);
 	json_end(j);
 }
 

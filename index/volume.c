@@ -12,6 +12,7 @@
 
 #include "index/past.h"
 #include "index/relocate.h"
+#include "index/scrubber.h"
 #include "index/volume_impl.h"
 #include "store/fs.h"
 #include "store/space.h"
@@ -119,12 +120,20 @@ count_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_ls
 		v->p.report.found(v->p.report.arg, seg, offset, len, first, last, what);
 }
 
+bool
+volume_note_found(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len)
+{
+	if (was_told(v, &seg, offset, len))
+		return false;
+	atomic_fetch_add(&v->damage, 1);
+	return true;
+}
+
 void
 volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len, const char *what)
 {
-	if (was_told(v, &seg, offset, len))
+	if (!volume_note_found(v, seg, offset, len))
 		return;
-	atomic_fetch_add(&v->damage, 1);
 	if (v->p.report.found != NULL)
 		v->p.report.found(v->p.report.arg, seg, offset, len, 0, 0, what);
 }
@@ -309,10 +318,13 @@ void
 volume_close(struct volume **vp)
 {
 	struct volume *v = *vp;
+	struct scrubber *scrubber;
 
 	*vp = NULL;
 	if (v == NULL)
 		return;
+	scrubber = atomic_exchange(&v->scrubber, NULL);
+	scrubber_stop(&scrubber);
 	if (v->writer != NULL)
 		writer_stop(&v->writer);
 	finish_index(v);
@@ -449,6 +461,19 @@ volume_submit_wait(struct volume *v, struct change *c)
 
 /* ---- maintenance ---- */
 
+void
+volume_set_scrub_rate(struct volume *v, uint64_t bytes_per_s)
+{
+	struct scrubber *s = atomic_load(&v->scrubber);
+
+	if (s == NULL && bytes_per_s > 0) {
+		s = scrubber_start(v);
+		atomic_store(&v->scrubber, s);
+	}
+	if (s != NULL)
+		scrubber_set_rate(s, bytes_per_s);
+}
+
 static uint64_t
 file_size(const char *path, const char *end)
 {
@@ -525,5 +550,7 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	out->syncs = ws.syncs;
 	out->queued = ws.queued;
 	out->stalled = ws.stalled;
+	if (atomic_load(&v->scrubber) != NULL)
+		scrubber_get_status(atomic_load(&v->scrubber), &out->scrub);
 	return rc;
 }

@@ -548,8 +548,19 @@ enum rc volume_submit_wait(struct volume *v, struct change *c);
 
 /* ---- maintenance ---- */
 
+/* Of the scrub in the background. */
+struct scrub_status {
+	uint64_t rate;                  /* bytes per second, 0: off */
+	uint64_t done, total;           /* bytes of this round; bodies are in the first alone */
+	uint64_t findings;              /* of this round */
+	uint64_t rounds;                /* that ended */
+	uint64_t ended_us;              /* when the last one did; 0: none */
+	uint64_t last_findings;         /* of it */
+};
+
 struct volume_status {
 	const char *name;
+	struct scrub_status scrub;
 	uint32_t    epoch;
 	log_lsn     last_lsn, applied_lsn;
 	uint64_t    accounts, mailboxes, messages, expunged, blobs;
@@ -655,6 +666,17 @@ struct check_report {
 MUST_USE enum rc volume_check(struct volume *v, const struct check_report *rep,
                               bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
                               struct check_result *out, struct err *e);
+struct scrub_result {
+	uint64_t segments, bytes, blobs, findings;
+};
+/* One round over sealed segments and bodies at once, past the page cache: frame sums, chunk CRCs, SHA-256. Findings are told
+ * as check tells them. Writes nothing; works on an open volume of either mode. */
+MUST_USE enum rc volume_scrub(struct volume *v, const struct check_report *rep,
+                              bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
+                              struct scrub_result *out, struct err *e);
+/* The same in the background, round and round, at this rate; 0: not (as after the open). Of a volume that is open for
+ * writing; one thread at a time. */
+void volume_set_scrub_rate(struct volume *v, uint64_t bytes_per_s);
 struct reindex_result {
 	uint64_t damage;                /* findings in the log */
 	char     kept[32];              /* the old index's file now, "index.db.old" or with a number; "" if none is */

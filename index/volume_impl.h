@@ -65,6 +65,7 @@ struct volume {
 	size_t               owed_count;
 	bool                 unsynced;  /* the batch holds nothing but relaxed changes */
 	struct writer       *writer;
+	_Atomic(struct scrubber *) scrubber;    /* NULL: never asked for */
 
 	struct db_pool      *pool;
 	struct checkpointer *checkpointer;
@@ -84,6 +85,9 @@ struct volume *volume_new(const struct volume_params *p);
 /* A message's bytes are damaged: counted and told once per place. No record is lost by it, so the volume is not damaged
  * as volume_is_damaged means it. Any thread. */
 void volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len, const char *what);
+
+/* For who tells it in his own words: counts the place, false if it was told before. Any thread. */
+bool volume_note_found(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len);
 
 /* ---- index_open.c ---- */
 

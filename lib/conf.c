@@ -414,7 +414,7 @@ section_open(struct reader *r, struct slice line)
 		r->in_section = section_start(r, r->section, name);
 		return r->in_section;
 	}
-	return fail_at(r, r->line, "unknown section [%.*s]: there are server, tls, limits, volume NAME, listen NAME",
+	return fail_at(r, r->line, "unknown section [%.*s]: there are server, tls, limits, maintenance, volume NAME, listen NAME",
 	    (int)(inside.len < 60 ? inside.len : 60), (const char *)inside.ptr);
 }
 

@@ -101,6 +101,17 @@ maintenance_of(const struct conf *conf)
 	};
 }
 
+/* What volumes do in the background follows the present settings. */
+static void
+maintain(struct server *srv)
+{
+	struct settings *s = server_settings(srv);
+
+	for (size_t i = 0; i < srv->volume_count; i++)
+		volume_set_scrub_rate(srv->volumes[i], s->conf->maintenance.scrub_rate);
+	settings_unref(&s);
+}
+
 enum rc
 server_reload(struct server *srv, struct err *e)
 {
@@ -126,6 +137,7 @@ server_reload(struct server *srv, struct err *e)
 	srv->settings = new;
 	pthread_mutex_unlock(&srv->lock);
 	settings_unref(&old);
+	maintain(srv);
 	return RC_OK;
 }
 
@@ -426,8 +438,10 @@ server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e)
 	srv->first = server_settings(srv);
 	for (size_t i = 0; i < conf->n_volumes && rc == RC_OK; i++)
 		rc = open_volume(srv, &conf->volumes[i], lock_wait_ms, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK) {
 		settle_moves(srv);
+		maintain(srv);
+	}
 	return rc;
 }
 

@@ -157,6 +157,9 @@ static const struct ctl_verb verbs[] = {
 	{ { "verify", NULL }, 1, 1, "--json", true, ctl_verify, "verify [--json] DIR",
 	  "Check the backup in DIR, or all those in it, as check does. Needs no configuration, writes\n"
 	  "nothing. Exit status 3 if anything is wrong.\n" },
+	{ { "scrub", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "scrub [--volume V] [--json]",
+	  "Read what does not change any more, past the page cache: frames, chunks and messages.\n"
+	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
 	{ { "reindex", NULL }, 0, 0, "--volume= --force", false, ctl_reindex,
 	  "reindex [--volume V] [--force]",
 	  "Make the index anew from the log. The server must be stopped.\n"

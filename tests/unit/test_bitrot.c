@@ -514,12 +514,96 @@ test_every_byte_of_the_head(void **state)
 	(void)close(fd);
 }
 
+/* ---- scrub ---- */
+
+/* What does not change any more: the sealed segment and the body; every 7th byte. */
+static void
+scrub_bytes(const struct seg_id *seg, uint64_t end, const struct step *want)
+{
+	open_piece(seg);
+	for (uint64_t at = 0; at < end; at += 7) {
+		const struct step *step = want != NULL ? want : step_at(seg, at);
+		struct seen s = { .want = step, .seg = *seg };
+		const struct check_report rep = { &s, on_found };
+		struct scrub_result r;
+		struct err e = ERR_INIT;
+
+		flip(at, 0x20);
+		assert_int_equal(volume_scrub(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
+		if (r.findings == 0 || !s.hit)
+			fail_msg("byte %llu (%s): %u findings, the last: %s", (unsigned long long)at,
+			         step != NULL ? step->name : "no frame", (unsigned)r.findings, s.last);
+		flip(at, 0x20);
+	}
+	(void)close(fd);
+}
+
+static void
+test_scrub_finds_it_too(void **state)
+{
+	const struct step *away = NULL, *last = &steps[0];
+	struct scrub_result r;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < step_count; i++) {
+		away = strcmp(steps[i].name, "out of line") == 0 ? &steps[i] : away;
+		last = steps[i].f.seg.seq == steps[0].f.seg.seq ? &steps[i] : last;
+	}
+	assert_int_equal(volume_scrub(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
+	assert_true(r.findings == 0 && r.segments >= 2 && r.blobs >= 3);
+	scrub_bytes(&steps[0].f.seg, last->f.offset + last->f.len, NULL);
+	scrub_bytes(&box.body, box.body_len, away);
+}
+
+static struct scrub_status
+scrub_status(void)
+{
+	struct volume_status st;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_get_status(fx_v, &st, &e), RC_OK);
+	return st.scrub;
+}
+
+/* In the background: a round ends, the next one does not begin at once, and where it was is known to the next start. */
+static void
+test_scrub_in_the_background(void **state)
+{
+	const struct timespec pause = { 0, 10 * 1000000L };
+	uint64_t damage;
+
+	(void)state;
+	volume_close(&fx_v);
+	fx_open();
+	open_piece(&steps[2].f.seg);
+	flip(steps[2].f.offset + 100, 1);
+	assert_int_equal(scrub_status().rate, 0);
+	volume_set_scrub_rate(fx_v, 100u << 20);
+	for (int i = 0; i < 3000 && scrub_status().rounds == 0; i++)
+		(void)nanosleep(&pause, NULL);
+	assert_int_equal(scrub_status().rounds, 1);
+	assert_int_equal(scrub_status().last_findings, 1);
+	assert_true(scrub_status().ended_us > 0);
+	damage = fx_findings;
+	flip(steps[2].f.offset + 100, 1);
+	fx_reopen();
+	volume_set_scrub_rate(fx_v, 1);
+	assert_int_equal(scrub_status().rounds, 1);
+	volume_set_scrub_rate(fx_v, 0);
+	assert_int_equal(scrub_status().rate, 0);
+	assert_int_equal(fx_findings, damage);  /* told by itself, not as a finding of the open */
+	(void)close(fd);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_every_byte_of_the_log, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_every_byte_of_the_head, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_scrub_finds_it_too, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_scrub_in_the_background, setup, fx_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

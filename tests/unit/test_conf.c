@@ -136,7 +136,7 @@ static const struct bad_case {
 	const char  *want;      /* what follows "FILE:" */
 } bad_cases[] = {
 	{ "unknown section", SLICE_INIT("\n[servers]\n"),
-	  "2: unknown section [servers]: there are server, tls, limits, volume NAME, listen NAME" },
+	  "2: unknown section [servers]: there are server, tls, limits, maintenance, volume NAME, listen NAME" },
 	{ "unknown key", SLICE_INIT("[server]\nusr = x\n"), "2: [server] has no key usr" },
 	{ "key of another section", SLICE_INIT("[server]\npath = x\n"), "2: [server] has no key path" },
 	{ "key twice", SLICE_INIT("[server]\nuser=a\nuser=a\n"), "3: [server] user appears twice" },
