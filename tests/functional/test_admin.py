@@ -285,3 +285,24 @@ def test_a_second_volume(server):
             assert len(fetch_all(c)) == 1
     server.ctl("user", "add", "--volume", "v2", "anna", stdin="x\n", expect=1)
     server.ctl("check")
+
+
+def test_check_and_scrub_name_whom_damage_concerns(server):
+    server.deliver("anna", message("whose"))
+    server.stop()
+    log = os.path.join(server.dir, "volumes", "v1", "log")
+    server.start()
+    sound = server.ctl("scrub")
+    assert ": sound: " in sound and sound.endswith("damage 0\n")
+    for name in os.listdir(log):
+        with open(os.path.join(log, name), "r+b") as f:
+            data = f.read()
+            at = data.rfind(b"RFR1") + 100          # in the last frame of each
+            f.seek(at)
+            f.write(bytes([data[at] ^ 1]))
+    for verb in ("scrub", "check"):
+        lines = [json.loads(x) for x in server.ctl(verb, "--json", expect=3).splitlines()]
+        whom = [(c["account"], c["mailbox"], c["uids"]) for x in lines for c in x.get("concerns", []) if "uids" in c]
+        assert ("anna", "INBOX", "1") in whom, lines
+        assert lines[-1]["sound"] is False
+    assert "; anna/INBOX UID 1\n" in server.ctl("scrub", expect=3)
