@@ -89,7 +89,7 @@ file_create(const char *path, const uint8_t volume_id[VOLUME_ID_LEN], struct err
 static enum rc
 load_root(struct file_backend *b, enum log_mode mode, struct err *e)
 {
-	struct timespec pause = { 0, 10 * 1000000L };
+	struct timespec pause = { 0, 2 * 1000000L };
 	unsigned bad_slots;
 	enum rc rc;
 
