@@ -51,7 +51,7 @@ sleep_ms(uint64_t ms)
 static bool
 is_stopped(const struct compaction *c)
 {
-	return c->p->stop != NULL && atomic_load(c->p->stop);
+	return atomic_load(&c->v->ending) || (c->p->stop != NULL && atomic_load(c->p->stop));
 }
 
 /* These bytes were read or written: sleep until the rate allows it. False: stop. */

@@ -30,6 +30,12 @@ volume_maintain_end(struct volume *v)
 	(void)pthread_mutex_unlock(&v->maintenance.lock);
 }
 
+void
+volume_stop_maintenance(struct volume *v)
+{
+	atomic_store(&v->ending, true);
+}
+
 bool
 volume_maintain_wanted(struct volume *v)
 {

@@ -589,6 +589,9 @@ void volume_maintain_end(struct volume *v);
 /* Somebody waits for his turn: who can go on later should end soon. */
 bool volume_maintain_wanted(struct volume *v);
 
+/* The end is near: a compaction that is under way, whoever began it, ends soon (RC_CANCELLED), and none begins. */
+void volume_stop_maintenance(struct volume *v);
+
 struct compact_params {
 	uint64_t     retention_us;      /* a record dies when what supersedes it is older than this */
 	unsigned     threshold;         /* percent of a segment that must be dead; 0: only small segments are merged */

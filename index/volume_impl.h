@@ -75,6 +75,7 @@ struct volume {
 	_Atomic uint64_t     changes;
 	struct maintenance   maintenance;
 	_Atomic account_id   frozen;    /* is being moved away: its changes are refused; 0: none */
+	atomic_bool          ending;    /* no long maintenance any more */
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
 };
 

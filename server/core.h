@@ -30,6 +30,8 @@ void server_free(struct server **srv);
 MUST_USE enum rc server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e);
 /* Compaction and the like, from now on. */
 MUST_USE enum rc server_start_maintenance(struct server *srv, struct err *e);
+/* End it, also what the admin has begun: before the control socket is closed, which waits for its calls. */
+void server_stop_maintenance(struct server *srv);
 struct volume *const *server_volumes(const struct server *srv, size_t *count);
 /* The number of event loops, chosen from the configuration. */
 unsigned server_reactor_count(const struct server *srv);

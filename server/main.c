@@ -389,6 +389,7 @@ serve(struct settings **settings, struct err *e)
 	}
 	listeners_unlink(&ls);
 	stop_reactors(srv);
+	server_stop_maintenance(srv);
 	control_close(&control);
 	server_free(&srv);
 	listeners_close(&ls);

@@ -429,6 +429,15 @@ server_start_maintenance(struct server *srv, struct err *e)
 	return rc;
 }
 
+void
+server_stop_maintenance(struct server *srv)
+{
+	for (size_t i = 0; i < srv->volume_count; i++) {
+		volume_stop_maintenance(srv->volumes[i]);
+		maintainer_stop(&srv->maintainers[i]);
+	}
+}
+
 enum rc
 server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e)
 {

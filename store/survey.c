@@ -242,6 +242,7 @@ keep_verdict(struct run *r, struct survey_segment *seg, uint32_t index, const st
 		seg->dead += len + body;
 		return keep_dying(seg, rec->lsn, e);
 	case FATE_GONE:
+		r->out->gone += rec->type == RECORD_GONE;
 		seg->dead += len + body;
 		return rec->type == RECORD_BLOB ? keep_dying(seg, rec->lsn, e) : RC_OK;
 	case FATE_PART:
@@ -379,6 +380,7 @@ take(struct run *r, struct err *e)
 		fates_settle(r->fates, tombstone_dies, r);
 	for (uint32_t i = 0; i < s->count; i++)
 		count_dead(r, &s->segments[i]);
+	s->dying -= s->gone;
 	return RC_OK;
 }
 

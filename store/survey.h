@@ -44,6 +44,7 @@ struct survey {
 	uint64_t               damage;          /* findings; not 0: no content is given up */
 	uint64_t               bytes, dead;     /* of all */
 	uint64_t               records, dying;
+	uint64_t               gone;            /* of the records: that were gone before */
 	log_lsn                last;            /* the log's end when it began */
 	uint32_t               max_frame;
 };
