@@ -1,5 +1,6 @@
 /* move: an account in another volume is what it was, and a cut at any step leaves one owner. */
 #include "index/move.h"
+#include "tests/unit/describe.h"
 #include "tests/unit/volume_fixture.h"
 
 static struct volume *other;
@@ -32,50 +33,6 @@ teardown(void **state)
 {
 	volume_close(&other);
 	return fx_teardown(state);
-}
-
-/* All that a client can see of the account, as text. */
-static void
-describe(struct volume *v, const char *name, struct buf *out)
-{
-	struct account_info account;
-	struct mailbox_info *list;
-	struct err e = ERR_INIT;
-	struct uid_set all;
-	size_t count;
-
-	uid_set_init(&all, 1);
-	assert_true(uid_set_add(&all, 1, UINT32_MAX));
-	assert_int_equal(volume_find_account(v, slice_str(name), &fx_arena, &account, &e), RC_OK);
-	assert_true(buf_printf(out, "%.*s quota %llu used %llu %llu hides %.*s\n", SLICE_ARG(account.name),
-	                       (unsigned long long)account.quota_bytes, (unsigned long long)account.used_bytes,
-	                       (unsigned long long)account.used_messages, SLICE_ARG(account.hidden)));
-	assert_int_equal(volume_list_mailboxes(v, account.id, &fx_arena, &list, &count, &e), RC_OK);
-	for (size_t i = 0; i < count; i++) {
-		const struct mailbox_info *m = &list[i];
-		struct message_row *rows;
-		size_t n;
-
-		assert_true(buf_printf(out, "%.*s %u %u %llu %u/%u/%u use %u sub %d id %02x%02x\n", SLICE_ARG(m->name),
-		                       m->uidvalidity, m->uidnext, (unsigned long long)m->highestmodseq, m->exists,
-		                       m->unseen, m->deleted, m->special_use, m->subscribed, m->mailboxid[0],
-		                       m->mailboxid[15]));
-		assert_int_equal(volume_read_messages(v, m->id, &all, 1, 1000, WANT_PLACE | WANT_SUMMARY, &fx_arena, &rows, &n,
-		                                      &e), RC_OK);
-		for (size_t k = 0; k < n; k++) {
-			const struct message_row *r = &rows[k];
-
-			assert_true(buf_printf(out, " %u %llu %u [%.*s] %lld %d %lld t%llu %llu", r->uid,
-			                       (unsigned long long)r->modseq, r->flags, SLICE_ARG(r->keywords),
-			                       (long long)r->internaldate.sec, r->internaldate.zone_min,
-			                       (long long)r->savedate.sec, (unsigned long long)r->threadid,
-			                       (unsigned long long)r->size));
-			assert_true(buf_append(out, r->sha256, sizeof r->sha256));
-			assert_true(buf_append_slice(out, r->summary));
-			assert_int_equal(volume_read_blob(v, &r->place, 0, r->size, out, &e), RC_OK);
-		}
-	}
-	uid_set_fini(&all);
 }
 
 static account_id
@@ -123,12 +80,12 @@ test_moves(void **state)
 	(void)state;
 	buf_init(&before, 8u << 20);
 	buf_init(&after, 8u << 20);
-	describe(fx_v, "anna", &before);
+	describe_account(fx_v, SLICE("anna"), false, &before);
 	if (move_account(fx_v, other, anna, NULL, NULL, &r, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	assert_int_equal(r.mailboxes, 6);
 	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_NOT_FOUND);
-	describe(other, "anna", &after);
+	describe_account(other, SLICE("anna"), false, &after);
 	assert_true(slice_eq(buf_slice(&before), buf_slice(&after)));
 	assert_int_equal(differences(fx_v) + differences(other), 0);
 	{
@@ -142,7 +99,7 @@ test_moves(void **state)
 	assert_int_equal(info.generation, 2);
 	assert_int_equal(move_account(other, fx_v, info.id, NULL, NULL, &r, &e), RC_OK);
 	buf_reset(&after);
-	describe(fx_v, "anna", &after);
+	describe_account(fx_v, SLICE("anna"), false, &after);
 	assert_true(slice_eq(buf_slice(&before), buf_slice(&after)));
 	buf_fini(&before);
 	buf_fini(&after);
