@@ -1,75 +1,49 @@
-/* admin_expunge - old messages out of mailboxes. See volume_find_old.
- *
- * In pieces, each an expunge of its own, so that deliveries and sessions go on between, and a stop in the midst leaves
- * what was done done. They stay in the log for the retention, as whatever is expunged: undelete brings them back.
- */
+/* admin_expunge - old messages out of mailboxes. See autoexpunge.h for how. */
 #include "index/admin_impl.h"
 
-#include "index/special_use.h"
+#include "index/autoexpunge.h"
 #include "lib/when.h"
 
 #include <time.h>
-
-#define PIECE 2000u             /* messages of one expunge */
 
 struct run {
 	struct admin_call *c;
 	int64_t            before;      /* seconds since 1970 */
 	bool               dry, json;
-	uint64_t           messages, bytes;     /* of all mailboxes */
+	uint64_t           messages;    /* of the mailboxes that are done */
 };
 
-/* Its name; or a special use, with or without the backslash. Without a word: Trash and Junk. */
+/* Without a word: Trash and Junk. */
 static bool
 is_meant(const struct mailbox_info *m, const char *word)
 {
-	struct slice name = slice_str(word);
-
-	if (word == NULL)
-		return (m->special_use & (USE_TRASH | USE_JUNK)) != 0;
-	if (slice_eq(m->name, name) || (slice_eq_nocase(m->name, SLICE("INBOX")) && slice_eq_nocase(name, m->name)))
-		return true;
-	if (name.len > 0 && name.ptr[0] == '\\')
-		name = slice_sub(name, 1, name.len);
-	return (m->special_use & special_use_named(name)) != 0;
+	return word == NULL ? (m->special_use & (USE_TRASH | USE_JUNK)) != 0 : mailbox_is_called(m, word);
 }
 
-static enum admin_exit
-expunge_piece(struct admin_call *c, struct volume *v, mailbox_id mailbox, const struct uid_set *uids)
+static bool
+on_progress(void *arg, uint64_t messages)
 {
-	struct change *ch = change_new(CHANGE_EXPUNGE);
+	struct run *r = arg;
 
-	if (ch == NULL || !uid_set_copy(&ch->u.expunge.uids, uids)) {
-		change_free(&ch);
-		admin_complain(c, "out of memory");
-		return ADMIN_FAILED;
-	}
-	ch->u.expunge.mailbox = mailbox;
-	ch->u.expunge.any = true;
-	return admin_change(c, v, &ch, "expunge");
+	return admin_progress(r->c, "messages expunged", r->messages + messages, 0);
 }
 
 static enum admin_exit
 expunge_mailbox(struct run *r, struct volume *v, const struct mailbox_info *m, uint64_t *messages, uint64_t *bytes)
 {
-	enum admin_exit status = ADMIN_OK;
+	struct expunge_old x = {
+		.v = v, .who = { .protocol = PROTO_ADMIN }, .before = r->before, .dry_run = r->dry,
+		.progress = on_progress, .arg = r,
+	};
 	struct err e = ERR_INIT;
-	struct uid_set uids;
-	mail_uid from = 1;
+	enum rc rc = expunge_old(&x, m->id, &e);
 
-	uid_set_init(&uids, PIECE);
-	while (status == ADMIN_OK && from != 0) {
-		uid_set_reset(&uids);
-		if (volume_find_old(v, m->id, r->before, PIECE, &from, &uids, bytes, &e) != RC_OK)
-			status = admin_fail(r->c, &e);
-		else if (uids.count > 0 && !r->dry)
-			status = expunge_piece(r->c, v, m->id, &uids);
-		*messages += status == ADMIN_OK ? uid_set_size(&uids) : 0;
-		if (!admin_progress(r->c, "messages expunged", r->messages + *messages, 0))
-			status = ADMIN_FAILED;
-	}
-	uid_set_fini(&uids);
-	return status;
+	*messages = x.messages;
+	*bytes = x.bytes;
+	if (rc == RC_OK)
+		return ADMIN_OK;
+	err_add(&e, "expunge");
+	return admin_fail(r->c, &e);
 }
 
 static bool
@@ -113,7 +87,6 @@ expunge_account(struct run *r, struct volume *v, const struct account_info *a)
 		any = true;
 		status = expunge_mailbox(r, v, &list[i], &messages, &bytes);
 		r->messages += messages;
-		r->bytes += bytes;
 		if (status == ADMIN_OK && !tell_mailbox(r, a, &list[i], messages, bytes))
 			status = ADMIN_FAILED;
 	}

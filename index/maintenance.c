@@ -15,9 +15,10 @@
 #include "index/compact.h"
 #include "lib/logging.h"
 
-#define FIRST_LOOK_S 5u
-#define LOOK_S       60u
-#define NICE         10         /* nearer to idle than the rest of the process */
+#define FIRST_LOOK_S  5u
+#define LOOK_S        60u
+#define AUTOEXPUNGE_S 3600u
+#define NICE          10        /* nearer to idle than the rest of the process */
 
 struct maintainer {
 	struct volume            *v;
@@ -40,6 +41,15 @@ wall_us(void)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
+/* A clock that was set back must not put it off. */
+static bool
+is_due(uint64_t last_us, uint64_t interval_s)
+{
+	uint64_t now = wall_us();
+
+	return now < last_us || now - last_us >= interval_s * 1000000u;
+}
+
 /* ---- the tasks ---- */
 
 static enum rc
@@ -59,9 +69,31 @@ static enum rc
 run_prune(struct volume *v, const struct maintenance_params *p, atomic_bool *stop, struct err *e)
 {
 	uint64_t now_s = wall_us() / 1000000u, dropped;
+	uint64_t age_s = p->retention_s > p->session_s ? p->retention_s : p->session_s;
+	struct logline l;
+	enum rc rc = volume_prune(v, p->tombstones, now_s > age_s ? now_s - age_s : 0, &dropped, e);
 
 	(void)stop;
-	return volume_prune(v, p->tombstones, now_s > p->retention_s ? now_s - p->retention_s : 0, &dropped, e);
+	if (dropped == 0)
+		return rc;
+	log_begin(&l, LOGLEVEL_INFO, "volume.pruned");
+	log_cstr(&l, "volume", volume_name(v));
+	log_u64(&l, "tombstones", dropped);
+	log_end(&l);
+	return rc;
+}
+
+static enum rc
+run_autoexpunge(struct volume *v, const struct maintenance_params *p, atomic_bool *stop, struct err *e)
+{
+	bool due;
+
+	(void)pthread_mutex_lock(&v->maintenance.lock);
+	due = is_due(v->maintenance.autoexpunged_us, AUTOEXPUNGE_S);
+	if (due)
+		v->maintenance.autoexpunged_us = wall_us();
+	(void)pthread_mutex_unlock(&v->maintenance.lock);
+	return due ? autoexpunge_run(v, &p->autoexpunge, stop, e) : RC_OK;
 }
 
 /* A log that has not grown since its last survey has nothing new to give, until the retention lets go of more. */
@@ -73,7 +105,7 @@ is_survey_due(struct volume *v, const struct maintenance_params *p)
 	(void)pthread_mutex_lock(&v->maintenance.lock);
 	last = v->maintenance.surveyed_us;
 	(void)pthread_mutex_unlock(&v->maintenance.lock);
-	return wall_us() >= last + p->compact_interval_s * 1000000u;
+	return is_due(last, p->compact_interval_s);
 }
 
 static void
@@ -114,6 +146,7 @@ run_compact(struct volume *v, const struct maintenance_params *p, atomic_bool *s
 
 static const struct maintenance_task tasks[] = {
 	{ "settle", run_settle },
+	{ "autoexpunge", run_autoexpunge },
 	{ "prune", run_prune },
 	{ "compact", run_compact },
 };
@@ -217,6 +250,9 @@ maintainer_start(struct volume *v, const struct maintenance_params *p, struct ma
 void
 maintainer_configure(struct maintainer *m, const struct maintenance_params *p)
 {
+	(void)pthread_mutex_lock(&m->v->maintenance.lock);
+	m->v->maintenance.autoexpunged_us = 0;          /* there may be new rules */
+	(void)pthread_mutex_unlock(&m->v->maintenance.lock);
 	(void)pthread_mutex_lock(&m->lock);
 	m->p = *p;
 	m->changed = true;

@@ -3,6 +3,7 @@
 #ifndef RESTANTE_INDEX_MAINTENANCE_H
 #define RESTANTE_INDEX_MAINTENANCE_H
 
+#include "index/autoexpunge.h"
 #include "index/volume.h"
 
 /* As in [maintenance] of restante.conf(5). */
@@ -13,6 +14,8 @@ struct maintenance_params {
 	uint64_t compact_interval_s;
 	uint64_t scrub_rate;            /* bytes per second; 0: off */
 	uint64_t tombstones;
+	uint64_t session_s;             /* how long a session may be silent: it is told expunges that are not older */
+	struct autoexpunge autoexpunge;
 };
 
 struct maintainer;

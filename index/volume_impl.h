@@ -34,6 +34,7 @@ struct maintenance {
 	unsigned        waiting;
 	uint64_t        surveyed_us;    /* the last survey of the log: when, and what it found */
 	uint64_t        surveyed_bytes, dead_bytes;
+	uint64_t        autoexpunged_us;        /* when that last began; 0: at once */
 };
 
 struct volume {

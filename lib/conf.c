@@ -139,6 +139,50 @@ parse_number(const struct key_def *k, const char *value, uint64_t *out)
 	return ok && *out >= k->min && *out <= k->max;
 }
 
+/* "Deleted Items 30d": the age is the last word. A bare number is refused: days that were meant and seconds that are done
+ * would empty a folder. */
+static bool
+parse_age(struct reader *r, const struct key_def *k, struct slice item, struct conf_age *out)
+{
+	struct key_def duration = *k;
+	size_t cut = item.len;
+	char age[24];
+
+	duration.type = KEY_DURATION;
+	while (cut > 0 && item.ptr[cut - 1] != ' ' && item.ptr[cut - 1] != '\t')
+		cut--;
+	if (!slice_to_cstr(slice_sub(item, cut, item.len), age, sizeof age) || age[0] == '\0' ||
+	    strchr("smhd", age[strlen(age) - 1]) == NULL || !parse_number(&duration, age, &out->age))
+		return false;
+	item = slice_trim(slice_sub(item, 0, cut));
+	if (item.len == 0 || item.len > CONF_MAILBOX_MAX)
+		return false;
+	out->mailbox = arena_cstr(&r->c->arena, item);
+	return out->mailbox != NULL;
+}
+
+static bool
+store_ages(struct reader *r, const struct key_def *k, const char *value, void *field)
+{
+	struct conf_age *list = arena_array(&r->c->arena, CONF_AGES_MAX, sizeof *list);
+	struct conf_ages ages = { list, 0 };
+	struct slice rest = slice_str(value);
+
+	if (list == NULL)
+		return fail_nomem(r);
+	while (rest.len > 0) {
+		size_t comma = slice_find_byte(rest, ',');
+
+		if (ages.count == CONF_AGES_MAX ||
+		    !parse_age(r, k, slice_trim(slice_sub(rest, 0, comma)), &list[ages.count]))
+			return fail_value(r, k, value);
+		ages.count++;
+		rest = slice_sub(rest, comma + 1, rest.len);
+	}
+	memcpy(field, &ages, sizeof ages);
+	return true;
+}
+
 static bool
 is_address(const char *value)
 {
@@ -211,6 +255,8 @@ set_value(struct reader *r, const struct key_def *k, const char *value, bool pre
 			return fail_value(r, k, value);
 		memcpy(field, &number, sizeof number);
 		return true;
+	case KEY_AGES:
+		return store_ages(r, k, value, field);
 	case KEY_WORD:
 		if (!parse_word(k, value, &word))
 			return fail_value(r, k, value);

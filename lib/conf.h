@@ -17,6 +17,8 @@
 #define CONF_FILE_MAX     (1024u * 1024u)       /* bytes */
 #define CONF_VOLUMES_MAX  64u
 #define CONF_LISTENS_MAX  64u
+#define CONF_AGES_MAX     16u
+#define CONF_MAILBOX_MAX  255u                  /* bytes of a name */
 
 enum conf_protocol {
 	CONF_IMAP,
@@ -75,6 +77,17 @@ struct conf_limits {
 	uint64_t progress_interval;             /* milliseconds between two INPROGRESS [RFC 9585] */
 };
 
+/* "Trash 30d": a mailbox, by its name or special use, and how long messages stay in it. */
+struct conf_age {
+	const char *mailbox;
+	uint64_t    age;                        /* seconds */
+};
+
+struct conf_ages {
+	const struct conf_age *list;
+	size_t                 count;
+};
+
 struct conf_maintenance {
 	uint64_t retention;                     /* seconds */
 	uint64_t compact_threshold;             /* percent; 0: off */
@@ -82,6 +95,7 @@ struct conf_maintenance {
 	uint64_t compact_interval;              /* seconds */
 	uint64_t scrub_rate;                    /* bytes per second; 0: off */
 	uint64_t tombstones;                    /* of one mailbox */
+	struct conf_ages autoexpunge;
 };
 
 struct conf_volume {

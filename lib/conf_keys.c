@@ -108,6 +108,8 @@ const struct key_def conf_keys[] = {
 	  "Bytes of the log that are read and verified in a second; 0: none." },
 	{ SEC_MAINTENANCE, "tombstones", KEY_NUMBER, AT(conf_maintenance, tombstones), "100000", 100, 1000000000,
 	  { NULL }, "Expunges that a mailbox remembers one by one." },
+	{ SEC_MAINTENANCE, "autoexpunge", KEY_AGES, AT(conf_maintenance, autoexpunge), "", 1, 3650 * DAY, { NULL },
+	  "Messages that have been in these mailboxes (names or special uses) for so long are expunged." },
 #undef AT
 };
 
@@ -147,6 +149,10 @@ conf_key_allowed(const struct key_def *k, char *out, size_t size)
 		return;
 	case KEY_MODE:
 		snprintf(out, size, "an octal number from 0 to %04llo", max);
+		return;
+	case KEY_AGES:
+		snprintf(out, size, "mailboxes with ages (with s, m, h or d), as in \"Trash 30d, Junk 30d\"; at most %u",
+		         CONF_AGES_MAX);
 		return;
 	case KEY_WORD:
 		out[0] = '\0';

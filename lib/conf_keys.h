@@ -34,6 +34,7 @@ enum key_type {
 	KEY_DURATION,           /* uint64_t seconds, suffix s, m, h, d */
 	KEY_MODE,               /* uint64_t, octal */
 	KEY_WORD,               /* enum, the index in words[] */
+	KEY_AGES,               /* struct conf_ages; min and max are of an age */
 };
 
 #define WORDS_MAX 7

@@ -90,16 +90,27 @@ static struct maintenance_params
 maintenance_of(const struct conf *conf)
 {
 	const struct conf_maintenance *m = &conf->maintenance;
-
-	return (struct maintenance_params){
+	struct maintenance_params p = {
 		.retention_s = m->retention,
 		.compact_threshold = m->compact_threshold,
 		.compact_rate = m->compact_rate,
 		.compact_interval_s = m->compact_interval,
 		.scrub_rate = m->scrub_rate,
 		.tombstones = m->tombstones,
+		.session_s = conf->server.idle_timeout,
 	};
+
+	for (size_t i = 0; i < m->autoexpunge.count; i++) {
+		const struct conf_age *a = &m->autoexpunge.list[i];
+		struct autoexpunge_rule *rule = &p.autoexpunge.rules[p.autoexpunge.count++];
+
+		rule->age_s = a->age;
+		(void)snprintf(rule->mailbox, sizeof rule->mailbox, "%s", a->mailbox);
+	}
+	return p;
 }
+
+_Static_assert(CONF_AGES_MAX == AUTOEXPUNGE_MAX && CONF_MAILBOX_MAX < AUTOEXPUNGE_NAME, "what is configured fits");
 
 /* What volumes do in the background follows the present settings. */
 static void
