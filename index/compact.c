@@ -178,6 +178,10 @@ run_swap(void *arg, struct err *e)
 
 	if (rc != RC_OK || s->referenced)
 		return rc;
+	/* What justified each death must outlive a power cut as the death does: relaxed changes too. */
+	rc = log_sync(c->v->log, e);
+	if (rc != RC_OK)
+		return rc;
 	return log_change_root(c->v->log, &change, e);
 }
 

@@ -20,6 +20,7 @@ struct resolver {
 	struct change    *c;
 	uint32_t          epoch;
 	account_id        frozen;       /* changes of this account are refused; 0: of none */
+	bool              relocating;   /* compaction has replaced a segment, and blob rows may still name what died in it */
 	struct arena      scratch;      /* of one change */
 	bool              refused;
 	bool              in_frame;

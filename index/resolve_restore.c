@@ -3,7 +3,7 @@
  * A restored message is a new message, with a new UID behind all others: an old UID was told to be gone and can never mean
  * anything again. The same holds for mailboxes and accounts: they come back under their old names with new ids and new
  * UIDVALIDITYs. A blob that is not in the index any more is in no segment that we may rely on, so its message is refused;
- * the others come back.
+ * the others come back. While the index does not know yet what a compaction has dropped, a row says nothing: RC_BUSY.
  *
  * Bytes that come from another log go first, each blob in a frame of its own, unreferenced; then one frame of references,
  * as APPEND does it. What is refused is known before the first of them.
@@ -42,6 +42,8 @@ plan_message(struct resolver *rs, struct restoring *g, uint32_t i, struct err *e
 	bool there = m->content != NULL;
 	enum rc rc = RC_OK;
 
+	if (!there && rs->relocating)
+		return resolve_refuse(rs, RC_BUSY, e, "compaction is replacing segments; try again in a moment");
 	if (!there)
 		rc = blob_is_there(rs, m->blob, &there, e);
 	if (rc != RC_OK || !there)

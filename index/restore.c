@@ -7,6 +7,7 @@
 #include "index/restore.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 #include "lib/header.h"
 #include "lib/mime.h"
@@ -14,6 +15,8 @@
 #define PIECE_BYTES (8u << 20)          /* of messages taken over at a time */
 #define READ_STEP   (256u << 10)
 #define HEADER_MAX  (4u << 20)
+#define BUSY_TRIES  100u                /* a compaction is about to end its step */
+#define BUSY_MS     100
 
 /* One mailbox under way. */
 struct run {
@@ -240,6 +243,21 @@ submit(struct volume *v, struct change *c, struct err *e)
 	return e->text[0] != '\0' ? rc : err_set(e, rc, "%s", rc_name(rc));
 }
 
+/* The same again while the volume says that it is busy for a moment. */
+static enum rc
+submit_patiently(struct volume *v, struct change *c, struct err *e)
+{
+	const struct timespec pause = { 0, BUSY_MS * 1000000L };
+	enum rc rc = submit(v, c, e);
+
+	for (unsigned i = 0; rc == RC_BUSY && i < BUSY_TRIES; i++) {
+		(void)nanosleep(&pause, NULL);
+		*e = (struct err)ERR_INIT;
+		rc = submit(v, c, e);
+	}
+	return rc;
+}
+
 static enum rc
 subscribe(struct run *g, struct err *e)
 {
@@ -290,7 +308,7 @@ send_piece(struct run *g, struct err *e)
 	rc = c->u.restore.count > 0 ? make_target(g, e) : RC_OK;
 	c->u.restore.mailbox = g->mailbox;
 	if (rc == RC_OK && c->u.restore.count > 0)
-		rc = submit(g->r->volume, c, e);
+		rc = submit_patiently(g->r->volume, c, e);
 	if (rc == RC_OK) {
 		g->counts->lost += c->u.restore.lost;
 		g->counts->restored += c->u.restore.count - c->u.restore.lost;

@@ -12,6 +12,7 @@
 
 #include "index/volume_impl.h"
 #include "lib/logging.h"
+#include "store/compact.h"
 #include "store/space.h"
 
 #define HEAL_PAUSE    600       /* seconds */
@@ -83,6 +84,7 @@ volume_resolve(void *owner, struct writer_request *req, struct log_batch *b, str
 
 	v->resolver.batch = b;
 	v->resolver.frozen = atomic_load(&v->frozen);
+	v->resolver.relocating = v->apply.meta.compactions < log_compactions(v->log);
 	if (!req->relaxed_ok)
 		v->unsynced = false;
 	rc = resolve_change(&v->resolver, (struct change *)req, e);
