@@ -61,7 +61,7 @@ struct model {
 };
 
 /* Everything that was ever told to a client. */
-struct told {
+struct heard {
 	uint32_t uidvalidity;
 	unsigned count;
 	struct {
@@ -89,11 +89,18 @@ enum op_kind {
 	OP_QUOTA,
 	OP_HIDE,
 	OP_CREDENTIAL,
+	OP_IMPORT,                      /* a delivery that wants the UID `first` */
+	OP_UNDELETE,                    /* the expunged message `first` of `box` comes back into targets[0] */
+	OP_PURGE,                       /* the content of the expunged message `first` of `box` goes for good */
+	OP_ACCOUNT_RESTORE,             /* with INBOX and Work */
 	OP_CHANGES,                     /* how many change something; those that follow do not */
 	OP_CHECKPOINT = OP_CHANGES,     /* of the index */
 	OP_CLOSE,                       /* seal, checkpoint, let go */
 	OP_REINDEX,
 	OP_OPEN,                        /* the volume after a cut: recovery */
+	OP_RENEW,                       /* the first start of a copy */
+	OP_MOVE_ACCOUNT,                /* to another volume */
+	OP_KEEP,                        /* what shows no change: compaction, reaping, pruning, copying */
 };
 
 struct op {
@@ -134,8 +141,8 @@ const char *model_apply(struct model *m, const struct op *op, const struct model
 /* False: the volume could not be read, or tells nonsense; `why` says. */
 bool model_read(struct volume *v, struct model *out, char *why, size_t size);
 /* False: they are equal, where `want` knows; `got` was read. */
-bool model_differs(const struct model *want, const struct model *got, const struct told *told, char *why, size_t size);
-void model_tell(const struct model *m, struct told *told);
+bool model_differs(const struct model *want, const struct model *got, const struct heard *told, char *why, size_t size);
+void model_tell(const struct model *m, struct heard *told);
 /* What a client that was away since `then` is told now, against the difference of the two pictures. */
 bool model_resync_is_wrong(struct volume *v, const struct model *then, const struct model *now, char *why, size_t size);
 

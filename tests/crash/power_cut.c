@@ -14,7 +14,6 @@
  */
 #define _GNU_SOURCE
 #include <assert.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,8 +26,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "index/compact.h"
+#include "index/move.h"
 #include "lib/clock.h"
 #include "lib/logging.h"
+#include "store/copy.h"
+#include "tests/crash/files.h"
 #include "tests/crash/sim_disk.h"
 #include "tests/crash/sim_vfs.h"
 #include "tests/crash/steps.h"
@@ -40,10 +43,24 @@
 #define HISTORIES    10         /* at least */
 #define IDLE_WAIT_MS 20000
 #define SMALL_SEGMENT 8192
+#define DAY_US       UINT64_C(86400000000)
+#define IDS_OF_OTHER (UINT64_C(1) << 40)        /* what the model adds to the ids of the second volume */
+
+/* What a trial begins with. */
+enum templ {
+	TEMPL_PLAIN,
+	TEMPL_WORN,             /* much of it is dead */
+	TEMPL_DROPPED,          /* compacted, and what was replaced is still there */
+	TEMPL_COPIED,           /* with a copy of what it was some changes before */
+	TEMPL_PAIR,             /* with a second volume, empty */
+	TEMPLS,
+};
 
 static struct {
-	char          root[256], path[280], templ[280];
-	struct volume *v;
+	char          root[256], disk[270], path[280], other_path[280], copy[280], back[280], outside[280];
+	struct volume *v, *other;       /* other: of a pair */
+	bool          pair;
+	const struct model *long_ago;   /* may be NULL: some client has seen this last */
 	bool          relaxed;
 	uint64_t      max_segment;
 	uint64_t      damage;
@@ -54,13 +71,19 @@ static struct {
 	struct op     ops[HISTORY_MAX];
 	unsigned      count;            /* of ops that happened, or may have */
 	unsigned      durable;          /* of those, which must be there */
-	struct told   told;             /* up to `base` */
-	struct told   told_since;       /* and up to now */
+	struct heard   told;             /* up to `base` */
+	struct heard   told_since;       /* and up to now */
 
-	struct model  templ_model;
-	struct told   templ_told;
 	struct model_account fresh;     /* what a new account has */
 } rig;
+
+static struct {
+	char         path[280];
+	struct model model, long_ago, copied;
+	struct heard  told;
+} templs[TEMPLS];
+
+static blob_id purged;                  /* the content that OP_PURGE takes away in TEMPL_WORN */
 
 static struct {
 	uint64_t seed, cuts_wanted, only_n;
@@ -166,80 +189,15 @@ show_progress(void)
 /* ---- files ---- */
 
 static void
-copy_file(const char *from, const char *to)
-{
-	static uint8_t block[256 << 10];
-	struct stat st;
-	ssize_t n;
-	int in = open(from, O_RDONLY | O_CLOEXEC), out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-
-	if (in < 0 || out < 0 || fstat(in, &st) != 0 || ftruncate(out, st.st_size) != 0)
-		abort();
-	/* The reserve is a hole and stays one. */
-	while (strstr(from, "/reserve") == NULL && (n = read(in, block, sizeof block)) > 0)
-		if (write(out, block, (size_t)n) != n)
-			abort();
-	(void)close(in);
-	(void)close(out);
-}
-
-static void
-copy_dir(const char *from, const char *to)
-{
-	struct dirent *de;
-	DIR *dir = opendir(from);
-
-	if (dir == NULL || (mkdir(to, 0700) != 0 && access(to, F_OK) != 0))
-		abort();
-	while ((de = readdir(dir)) != NULL) {
-		char a[600], b[600];
-
-		if (de->d_name[0] == '.')
-			continue;
-		(void)snprintf(a, sizeof a, "%s/%s", from, de->d_name);
-		(void)snprintf(b, sizeof b, "%s/%s", to, de->d_name);
-		if (de->d_type == DT_DIR)
-			copy_dir(a, b);
-		else
-			copy_file(a, b);
-	}
-	(void)closedir(dir);
-}
-
-static void
-empty_dir(const char *path)
-{
-	struct dirent *de;
-	DIR *dir = opendir(path);
-
-	while (dir != NULL && (de = readdir(dir)) != NULL) {
-		char sub[600];
-
-		if (strcmp(de->d_name, ".") == 0 || strcmp(de->d_name, "..") == 0)
-			continue;
-		(void)snprintf(sub, sizeof sub, "%s/%s", path, de->d_name);
-		if (de->d_type == DT_DIR) {
-			empty_dir(sub);
-			(void)rmdir(sub);
-		} else {
-			(void)unlink(sub);
-		}
-	}
-	if (dir != NULL)
-		(void)closedir(dir);
-}
-
-static void
-delete_index(void)
+delete_index(const char *volume_path)
 {
 	static const char *const ends[] = { "", "-wal", "-shm", ".new" };
 	char path[512];
 
 	for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++) {
-		(void)snprintf(path, sizeof path, "%s/index.db%s", rig.path, ends[i]);
+		(void)snprintf(path, sizeof path, "%s/index.db%s", volume_path, ends[i]);
 		(void)unlink(path);
 	}
-	sim_reset();
 }
 
 /* ---- the volume ---- */
@@ -252,15 +210,37 @@ params(void)
 }
 
 static bool
+open_pair(struct volume_params p, struct err *e)
+{
+	struct volume *both[2];
+	uint32_t removed;
+
+	p.path = rig.other_path;
+	p.name = "v2";
+	if (volume_open(&p, &rig.other, e) != RC_OK)
+		return false;
+	both[0] = rig.v;
+	both[1] = rig.other;
+	return move_settle(both, 2, &removed, e) == RC_OK;
+}
+
+static bool
 open_volume(struct err *e)
 {
 	struct volume_params p = params();
 	bool ok;
 
 	sim_in_takeover(true);
-	ok = volume_open(&p, &rig.v, e) == RC_OK;
+	ok = volume_open(&p, &rig.v, e) == RC_OK && (!rig.pair || open_pair(p, e));
 	sim_in_takeover(false);
 	return ok;
+}
+
+static void
+close_volume(void)
+{
+	volume_close(&rig.v);
+	volume_close(&rig.other);
 }
 
 /* The power fails, if it has not, and what the disk kept is there. */
@@ -268,7 +248,7 @@ static void
 cut_power(void)
 {
 	sim_cut();
-	volume_close(&rig.v);
+	close_volume();
 	sim_restore();
 	cuts++;
 	show_progress();
@@ -283,34 +263,66 @@ forget_history(const struct model *base)
 }
 
 static void
-start_from_template(void)
+start_from_template(enum templ t)
 {
-	empty_dir(rig.path);
-	copy_dir(rig.templ, rig.path);
+	files_empty(rig.disk);
+	files_copy(templs[t].path, rig.disk);
 	sim_reset();
 	sim_arm(SIM_EIO, 0);
+	(void)snprintf(rig.path, sizeof rig.path, "%s", rig.disk);
+	rig.pair = t == TEMPL_PAIR;
+	rig.long_ago = t == TEMPL_WORN || t == TEMPL_DROPPED ? &templs[t].long_ago : NULL;
 	rig.relaxed = false;
 	rig.max_segment = 0;
-	rig.told = rig.told_since = rig.templ_told;
-	forget_history(&rig.templ_model);
+	rig.told = rig.told_since = templs[t].told;
+	forget_history(&templs[t].model);
 }
 
 /* ---- looking ---- */
 
 static bool
-check(void)
+check_one(struct volume *v)
 {
 	struct check_result res;
 	struct err e = ERR_INIT;
 	struct check_report rep = { NULL, found_by_check };
 
 	rig.damage = 0;
-	if (volume_check(rig.v, &rep, NULL, NULL, &res, &e) != RC_OK)
+	if (volume_check(v, &rep, NULL, NULL, &res, &e) != RC_OK)
 		return wrong("check: %s", e.text);
 	if (res.damage == 0 && res.differences == 0 && rig.damage == 0)
 		return true;
 	return wrong("check finds %llu damages, %llu differences between log and index",
 	             (unsigned long long)res.damage, (unsigned long long)res.differences);
+}
+
+static bool
+check(void)
+{
+	return check_one(rig.v) && (rig.other == NULL || check_one(rig.other));
+}
+
+/* Of a pair both, as if they were one. */
+static bool
+read_all(struct model *out, char *why, size_t size)
+{
+	static struct model more;
+
+	if (!model_read(rig.v, out, why, size))
+		return false;
+	if (rig.other == NULL)
+		return true;
+	if (!model_read(rig.other, &more, why, size))
+		return false;
+	for (unsigned i = 0; i < more.count && out->count < ACCOUNTS; i++) {
+		struct model_account *a = &out->accounts[out->count++];
+
+		*a = more.accounts[i];
+		a->id += IDS_OF_OTHER;
+		for (unsigned k = 0; k < a->box_count; k++)
+			a->boxes[k].id += IDS_OF_OTHER;
+	}
+	return true;
 }
 
 /* Which of the histories that may be has come true: [from, count] of the operations. */
@@ -348,12 +360,14 @@ look(unsigned from, bool behind_cut)
 	static struct model got;
 	char why[WHY_LEN];
 
-	if (!model_read(rig.v, &got, why, sizeof why))
+	if (!read_all(&got, why, sizeof why))
 		return wrong("%s", why);
 	if (!match(from, &got))
 		return false;
 	if (model_resync_is_wrong(rig.v, &rig.base, &got, why, sizeof why))
 		return wrong("%s", why);
+	if (rig.long_ago != NULL && model_resync_is_wrong(rig.v, rig.long_ago, &got, why, sizeof why))
+		return wrong("since long ago: %s", why);
 	if (behind_cut || rig.durable == rig.count) {   /* else what was answered relaxed may still be lost */
 		model_tell(&got, &rig.told_since);
 		rig.told = rig.told_since;
@@ -369,11 +383,13 @@ look_at_rebuilt(void)
 	struct err e = ERR_INIT;
 	char why[WHY_LEN];
 
-	volume_close(&rig.v);
-	delete_index();
+	close_volume();
+	delete_index(rig.path);
+	delete_index(rig.other_path);
+	sim_reset();
 	if (!open_volume(&e))
 		return wrong("open without an index: %s", e.text);
-	if (!model_read(rig.v, &got, why, sizeof why))
+	if (!read_all(&got, why, sizeof why))
 		return wrong("rebuilt: %s", why);
 	if (model_differs(&rig.base, &got, &rig.told, why, sizeof why))
 		return wrong("rebuilt index: %s", why);
@@ -489,8 +505,25 @@ wait_idle(void)
 
 /* ---- rows: one operation each ---- */
 
+enum work {
+	WORK_NONE,
+	WORK_COMPACT,
+	WORK_COMPACT_BESIDE,            /* with changes under way */
+	WORK_PURGE,                     /* and compact */
+	WORK_REAP,
+	WORK_PRUNE,
+	WORK_BACKUP,
+	WORK_PUT_BACK,                  /* a copy into an empty place */
+	WORK_RENEW,                     /* the first start of one */
+	WORK_MOVE,
+};
+
 struct row {
 	const char   *name;
+	enum templ    templ;
+	enum work     work;
+	struct compact_params compact;
+	unsigned      step;             /* a short run cuts at each so many-th call only; 0: 1 */
 	struct op     op;
 	unsigned      before;           /* deliveries before it */
 	bool          relaxed;
@@ -500,11 +533,13 @@ struct row {
 };
 
 /* One letter per enum sim_phase. */
-static const char phase_letters[] = "bwmsyihtd";
+static const char phase_letters[] = "bwmsyihrtd";
 
 #define TO(a, b) .target_count = 1, .targets = { { .account = a, .box = b } }
 #define IN(a, b) .account = a, .box = b
 #define LOGGED "bwmsyihd"
+#define KEEP   .op = { .kind = OP_KEEP }
+#define COMPACTED LOGGED "r"
 
 static const struct row rows[] = {
 	{ .name = "delivery", .op = { OP_DELIVER, TO("anna", "INBOX"), .mail = 2 }, .phases = LOGGED },
@@ -542,6 +577,34 @@ static const struct row rows[] = {
 	{ .name = "rebuild", .op = { .kind = OP_REINDEX }, .before = 2, .phases = "ihd" },
 	{ .name = "recovery", .op = { .kind = OP_OPEN }, .before = 2, .phases = "td" },
 	{ .name = "recovery, relaxed", .op = { .kind = OP_OPEN }, .before = 2, .relaxed = true, .phases = "td" },
+
+	{ .name = "import of a UID", .phases = LOGGED,
+	  .op = { OP_IMPORT, TO("anna", "INBOX"), .first = 500, .flags = FLAG_ANSWERED, .mail = 2 } },
+	{ .name = "undelete", .templ = TEMPL_WORN, .phases = LOGGED,
+	  .op = { OP_UNDELETE, IN("anna", "Work"), TO("anna", "INBOX"), .first = 3, .flags = FLAG_SEEN, .mail = 2 } },
+	{ .name = "account restore", .phases = LOGGED, .op = { OP_ACCOUNT_RESTORE, .account = "carl", .number = 5 } },
+	{ .name = "compaction", .templ = TEMPL_WORN, .work = WORK_COMPACT, KEEP, .compact = { .all = true },
+	  .max_segment = SMALL_SEGMENT, .step = 3, .phases = COMPACTED },
+	{ .name = "compaction by threshold", .templ = TEMPL_WORN, .work = WORK_COMPACT, KEEP, .compact = { .threshold = 30 },
+	  .step = 3, .phases = "bwmsyihrd" },
+	{ .name = "compaction and changes", .templ = TEMPL_WORN, .work = WORK_COMPACT_BESIDE, KEEP,
+	  .compact = { .all = true }, .step = 3, .phases = COMPACTED },
+	{ .name = "recompression", .templ = TEMPL_WORN, .work = WORK_COMPACT, KEEP,
+	  .compact = { .retention_us = DAY_US, .level = 1 }, .step = 3, .phases = COMPACTED },
+	{ .name = "purge and compaction", .templ = TEMPL_WORN, .work = WORK_PURGE, .max_segment = SMALL_SEGMENT,
+	  .compact = { .retention_us = DAY_US, .all = true }, .step = 3, .phases = COMPACTED,
+	  .op = { OP_PURGE, IN("anna", "Work"), .first = 6 } },
+	{ .name = "reaping", .templ = TEMPL_DROPPED, .work = WORK_REAP, KEEP, .phases = "ird" },
+	{ .name = "recovery of a compaction", .templ = TEMPL_WORN, .work = WORK_COMPACT, .op = { .kind = OP_OPEN },
+	  .compact = { .all = true }, .max_segment = SMALL_SEGMENT, .step = 2, .phases = "td" },
+	{ .name = "pruning", .templ = TEMPL_WORN, .work = WORK_PRUNE, KEEP, .phases = LOGGED },
+	{ .name = "backup", .templ = TEMPL_COPIED, .work = WORK_BACKUP, KEEP, .step = 2, .phases = "bwmsyhd" },
+	{ .name = "restore of a volume", .templ = TEMPL_COPIED, .work = WORK_PUT_BACK, KEEP, .step = 2,
+	  .phases = "bwmsyhd" },
+	{ .name = "takeover of a copy", .templ = TEMPL_COPIED, .work = WORK_RENEW, .op = { .kind = OP_OPEN }, .step = 2,
+	  .phases = "td" },
+	{ .name = "account move", .templ = TEMPL_PAIR, .work = WORK_MOVE, .step = 2, .phases = LOGGED,
+	  .op = { OP_MOVE_ACCOUNT, .account = "ben" } },
 };
 
 #define ROWS (sizeof rows / sizeof *rows)
@@ -562,12 +625,340 @@ deliver_before(unsigned n)
 	return true;
 }
 
-/* Cut somewhere in one more delivery, so that there is something to recover. */
+/* ---- rows: what is no single change ---- */
+
+static struct {
+	bool     beside;
+	unsigned calls;
+	bool     ok;
+} course;
+
+static const struct op beside[] = {
+	{ OP_STORE, IN("anna", "Work"), .first = 7, .last = 9, .store = STORE_ADD, .flags = FLAG_DRAFT },
+	{ OP_DELIVER, TO("anna", "Work"), .mail = 1 },
+	{ OP_UNDELETE, IN("anna", "Work"), TO("anna", "INBOX"), .first = 2, .flags = FLAG_SEEN, .mail = 1 },
+	{ OP_EXPUNGE, IN("anna", "Work"), .first = 8, .last = 9 },
+	{ OP_DELETE, IN("anna", "Work/2026") },
+	{ OP_UNDELETE, IN("anna", "Work"), TO("anna", "INBOX"), .first = 4, .mail = 3 },
+	{ OP_CREATE, IN("anna", "Tea") },
+	{ OP_ACCOUNT_DELETE, .account = "ben" },
+};
+
+/* A cut can come here too; and changes, between any two steps. */
 static bool
-leave_wreck(void)
+on_progress(void *arg, const char *what, uint64_t done, uint64_t total)
+{
+	unsigned n = course.calls++;
+
+	(void)arg, (void)what, (void)done, (void)total;
+	sim_pause();
+	if (course.beside && n % 4 == 3 && n / 4 < sizeof beside / sizeof *beside && !sim_hit()) {
+		struct op op = beside[n / 4];
+
+		course.ok = run_one(&op) && course.ok;
+	}
+	return true;
+}
+
+static bool
+compact(const struct row *row)
+{
+	struct compact_params p = row->compact;
+	struct compact_result r;
+	struct err e = ERR_INIT;
+
+	course.beside = row->work == WORK_COMPACT_BESIDE;
+	course.calls = 0;
+	course.ok = true;
+	p.progress = on_progress;
+	if (volume_compact(rig.v, &p, &r, &e) != RC_OK)
+		return sim_hit() || wrong("compaction: %s", e.text);
+	if (args.one)
+		(void)fprintf(stderr, "  compaction: %llu segments, %llu made, %llu left alone, %llu of %llu bytes dead\n",
+		              (unsigned long long)r.segments, (unsigned long long)r.rewritten,
+		              (unsigned long long)r.left_alone, (unsigned long long)r.dead_bytes,
+		              (unsigned long long)r.bytes);
+	return course.ok;
+}
+
+static bool
+prune(void)
+{
+	uint64_t dropped;
+	struct err e = ERR_INIT;
+
+	return volume_prune(rig.v, 1, (uint64_t)time(NULL) + 10, &dropped, &e) == RC_OK ||
+	       sim_hit() || wrong("pruning: %s", e.text);
+}
+
+/* The present log into this directory. False: it did not work, and nothing had been broken. */
+static bool
+copy_to(const char *to, bool fresh, bool *done)
+{
+	struct copy_params p = { .path = to, .fresh_only = fresh };
+	struct copy_result r;
+	struct err e = ERR_INIT;
+
+	*done = log_copy(volume_log(rig.v), &p, NULL, &r, &e) == RC_OK;
+	if (*done && r.damage > 0)
+		return wrong("what was copied to %s is damaged", to);
+	return *done || sim_hit() || wrong("copy: %s", e.text);
+}
+
+static bool
+put_back(bool *done)
+{
+	struct log_params p = { .path = rig.copy, .mode = LOG_READ };
+	struct copy_params cp = { .path = rig.back, .fresh_only = true };
+	struct copy_result r;
+	struct err e = ERR_INIT;
+	struct log *log;
+
+	*done = log_open(&p, NULL, &log, &e) == RC_OK;
+	if (*done) {
+		*done = log_copy(log, &cp, NULL, &r, &e) == RC_OK;
+		log_close(&log);
+	}
+	return *done || sim_hit() || wrong("restore: %s", e.text);
+}
+
+/* Who is told that it went wrong does not know how far it came. */
+static bool
+move(struct op *op)
+{
+	struct move_result r;
+	struct account_info info;
+	struct err e = ERR_INIT;
+	struct arena a;
+	bool done;
+
+	arena_init(&a, 1u << 20);
+	done = volume_find_account(rig.v, slice_str(op->account), &a, &info, &e) == RC_OK &&
+	       move_account(rig.v, rig.other, info.id, NULL, NULL, &r, &e) == RC_OK;
+	arena_fini(&a);
+	if (!done && !sim_hit())
+		return wrong("move: %s", e.text);
+	op->logged = op->answered = done;
+	rig.ops[rig.count++] = *op;
+	if (done)
+		rig.durable = rig.count;
+	return model_apply(&rig.now, op, &rig.fresh) == NULL;
+}
+
+static bool copied;                     /* a copy was answered OK */
+
+static bool
+run_work(const struct row *row)
+{
+	struct op op = row->op;
+	struct err e = ERR_INIT;
+
+	copied = false;
+	switch (row->work) {
+	case WORK_PURGE:
+		return run_one(&op) && (sim_hit() || compact(row));
+	case WORK_COMPACT:
+	case WORK_COMPACT_BESIDE:
+		return compact(row);
+	case WORK_REAP:
+		return compact_settle(rig.v, &e) == RC_OK || sim_hit() || wrong("reaping: %s", e.text);
+	case WORK_PRUNE:
+		return prune();
+	case WORK_BACKUP:
+		return copy_to(rig.copy, false, &copied);
+	case WORK_PUT_BACK:
+		return put_back(&copied);
+	case WORK_MOVE:
+		return move(&op);
+	case WORK_RENEW:
+	case WORK_NONE:
+		break;
+	}
+	return true;
+}
+
+/* ---- and what must be so behind it ---- */
+
+static enum rc
+see_blob(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+{
+	bool *seen = arg;
+
+	(void)f, (void)addr, (void)e;
+	*seen = *seen || (r->type == RECORD_BLOB && r->lsn == purged);
+	return RC_OK;
+}
+
+/* What is dead goes, once a compaction is let through, and nothing that is not listed stays. */
+static bool
+look_at_space(uint64_t retention_us)
+{
+	struct compact_params p = { .all = true, .retention_us = retention_us };
+	struct compact_result r = { .dead_bytes = 1 };
+	struct volume_status st;
+	struct err e = ERR_INIT;
+
+	for (unsigned i = 0; i < 4 && r.dead_bytes > 0; i++) {
+		p.dry_run = false;
+		if (volume_compact(rig.v, &p, &r, &e) != RC_OK)
+			return wrong("compaction afterwards: %s", e.text);
+		p.dry_run = true;
+		if (volume_compact(rig.v, &p, &r, &e) != RC_OK)
+			return wrong("survey afterwards: %s", e.text);
+	}
+	if (volume_get_status(rig.v, &st, &e) != RC_OK)
+		return wrong("status: %s", e.text);
+	if (r.dead_bytes > 0 || st.dropped > 0)
+		return wrong("%llu dead bytes and %llu dropped pieces stay", (unsigned long long)r.dead_bytes,
+		             (unsigned long long)st.dropped);
+	if (files_count(rig.path, "s-") != st.segments)
+		return wrong("there are %u segments, and %llu are listed", files_count(rig.path, "s-"),
+		             (unsigned long long)st.segments);
+	return look(rig.count, false);
+}
+
+static unsigned
+count_big(const struct model *m)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->count; i++)
+		for (unsigned k = 0; k < m->accounts[i].box_count; k++)
+			for (unsigned j = 0; j < m->accounts[i].boxes[k].count; j++)
+				n += m->accounts[i].boxes[k].messages[j].mail == MAIL_BIG;
+	return n;
+}
+
+static bool
+look_at_compacted(const struct row *row, bool gone)
+{
+	struct replay rp = { .record = see_blob };
+	struct err e = ERR_INIT;
+	bool seen = false;
+
+	rp.arg = &seen;
+	if (gone && (!look_at_space(DAY_US) || log_replay(volume_log(rig.v), &rp, false, NULL, &e) != RC_OK || seen))
+		return wrong("a purged content is in the log");
+	if (!look_at_space(0))
+		return false;
+	if (files_count(rig.path, "b-") != count_big(&rig.base) && row->templ == TEMPL_WORN)
+		return wrong("there are %u bodies, and %u messages that have one", files_count(rig.path, "b-"),
+		             count_big(&rig.base));
+	return sim_random(4) != 0 || look_at_rebuilt();
+}
+
+/* A copy at `path` must be a volume that holds one of these. */
+static bool
+look_at_copy(const char *path, const struct model *one, const struct model *other)
+{
+	static struct model got, want;
+	const struct op renew = { .kind = OP_RENEW };
+	const struct heard nothing = { 0 };
+	char why[WHY_LEN], *at = rig.outside;
+	struct volume_params p = { .name = "copy", .path = at, .mode = VOLUME_READ, .report = { NULL, found } };
+	struct err e = ERR_INIT;
+	struct volume *v;
+	bool ok;
+
+	files_empty(at);
+	files_copy(path, at);
+	if (volume_open(&p, &v, &e) != RC_OK)
+		return wrong("open the copy: %s", e.text);
+	ok = check_one(v);
+	volume_close(&v);
+	p.mode = VOLUME_WRITE;
+	rig.damage = 0;
+	if (!ok || volume_open(&p, &v, &e) != RC_OK)
+		return wrong("serve the copy: %s", e.text);
+	ok = model_read(v, &got, why, sizeof why) || wrong("the copy: %s", why);
+	for (unsigned i = 0; ok && i < 2; i++) {
+		want = i == 0 ? *one : *other;
+		(void)model_apply(&want, &renew, NULL);
+		if (!model_differs(&want, &got, &nothing, why, sizeof why))
+			break;
+		ok = i == 0 || wrong("the copy: %s", why);
+	}
+	ok = ok && check_one(v) && (rig.damage == 0 || wrong("the copy is damaged"));
+	volume_close(&v);
+	return ok;
+}
+
+static bool
+look_at_backup(void)
+{
+	bool done;
+
+	if (!copy_to(rig.copy, false, &done) || !done)
+		return false;
+	return look_at_copy(rig.copy, &rig.base, &rig.base);
+}
+
+static bool
+look_at_put_back(const struct model *was)
+{
+	bool done;
+
+	if (files_exist(rig.back, "head"))
+		return look_at_copy(rig.back, was, was);
+	if (copied)
+		return wrong("what was restored is not there");
+	return put_back(&done) && done && look_at_copy(rig.back, was, was);
+}
+
+/* Behind the cut, before the volume is opened again. */
+static bool
+verify_copy(const struct row *row)
+{
+	const struct model *now = &templs[row->templ].model, *was = &templs[row->templ].copied;
+
+	sim_arm(SIM_EIO, 0);
+	return row->work != WORK_BACKUP || look_at_copy(rig.copy, copied ? now : was, now);
+}
+
+static bool
+verify_work(const struct row *row, bool happened)
+{
+	switch (row->work) {
+	case WORK_COMPACT:
+	case WORK_COMPACT_BESIDE:
+	case WORK_REAP:
+	case WORK_PURGE:
+		return look_at_compacted(row, row->work == WORK_PURGE && happened);
+	case WORK_BACKUP:
+		return look_at_backup();
+	case WORK_PUT_BACK:
+		return look_at_put_back(&templs[row->templ].copied);
+	case WORK_PRUNE:
+		return look_at_space(0);
+	case WORK_MOVE:
+	case WORK_RENEW:
+	case WORK_NONE:
+		break;
+	}
+	return true;
+}
+
+/* Cut somewhere in one more delivery, or in a compaction, so that there is something to recover. */
+static bool
+leave_wreck(const struct row *row)
 {
 	struct op op = { OP_DELIVER, TO("anna", "INBOX"), .mail = 1 };
 
+	if (row->work == WORK_RENEW) {          /* opening it is all */
+		close_volume();
+		(void)snprintf(rig.path, sizeof rig.path, "%s", rig.copy);
+		forget_history(&templs[row->templ].copied);
+		rig.ops[0] = (struct op){ .kind = OP_RENEW, .logged = true };
+		rig.count = rig.durable = 1;
+		return true;
+	}
+	if (row->work == WORK_COMPACT) {
+		sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(200));
+		if (!compact(row))
+			return false;
+		cut_power();
+		return true;
+	}
 	sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(24));
 	if (!run_one(&op))
 		return false;
@@ -605,10 +996,10 @@ run_row(const struct row *row, enum sim_fault fault, uint64_t n)
 
 	switch (op.kind) {
 	case OP_OPEN:
-		return leave_wreck() && recover_twice(fault, n);
+		return leave_wreck(row) && recover_twice(fault, n);
 	case OP_REINDEX:
 		p = params();
-		volume_close(&rig.v);
+		close_volume();
 		sim_arm(fault, n);
 		done = volume_reindex(&p, false, &res, &e) == RC_OK;
 		return done || sim_hit() || wrong("rebuild: %s", e.text);
@@ -636,17 +1027,25 @@ run_row(const struct row *row, enum sim_fault fault, uint64_t n)
 	case OP_QUOTA:
 	case OP_HIDE:
 	case OP_CREDENTIAL:
+	case OP_IMPORT:
+	case OP_UNDELETE:
+	case OP_PURGE:
+	case OP_ACCOUNT_RESTORE:
+	case OP_RENEW:
+	case OP_MOVE_ACCOUNT:
+	case OP_KEEP:
 		break;
 	}
 	sim_arm(fault, n);
-	return run_one(&op);
+	return row->work != WORK_NONE ? run_work(row) : run_one(&op);
 }
 
 /* Between an error and the cut: the volume lives, and what it says is so. */
 static bool
 live_on(void)
 {
-	if (rig.v == NULL || sim_is_cut())
+	/* A move that failed half way has its end at the next start. */
+	if (rig.v == NULL || sim_is_cut() || rig.other != NULL)
 		return true;
 	return wait_idle() && look(rig.recovering ? rig.durable : rig.count, rig.recovering);
 }
@@ -658,12 +1057,12 @@ trial(size_t r, enum sim_fault fault, uint64_t n, uint64_t seed, bool *hit)
 	const struct row *row = &rows[r];
 	struct err e = ERR_INIT;
 	enum sim_phase phase;
-	bool ok;
+	bool ok, happened;
 
 	(void)snprintf(replay, sizeof replay, "--seed %llu --only '%s' --fault %s --n %llu", (unsigned long long)seed,
 	               row->name, sim_fault_names[fault], (unsigned long long)n);
 	set_seed(seed);
-	start_from_template();
+	start_from_template(row->templ);
 	rig.relaxed = row->relaxed;
 	rig.max_segment = row->max_segment;
 	if (!open_volume(&e))
@@ -677,9 +1076,10 @@ trial(size_t r, enum sim_fault fault, uint64_t n, uint64_t seed, bool *hit)
 	cut_power();
 	if (fault <= SIM_CUT_IN)
 		table[r][phase]++;
-	ok = ok && verify();
+	happened = rig.durable > 0;
+	ok = ok && verify_copy(row) && verify() && verify_work(row, happened);
 	sim_cut();
-	volume_close(&rig.v);
+	close_volume();
 	return ok;
 }
 
@@ -724,7 +1124,7 @@ history(uint64_t seed)
 
 	(void)snprintf(replay, sizeof replay, "--seed %llu --only random", (unsigned long long)seed);
 	set_seed(seed);
-	start_from_template();
+	start_from_template(TEMPL_PLAIN);
 	rig.relaxed = sim_random(3) == 0;
 	rig.max_segment = sim_random(2) == 0 ? SMALL_SEGMENT : 0;
 	if (!open_volume(&e))
@@ -742,7 +1142,7 @@ history(uint64_t seed)
 		ok = ok && verify();
 	}
 	sim_cut();
-	volume_close(&rig.v);
+	close_volume();
 	return ok;
 }
 
@@ -764,7 +1164,9 @@ loop_row(size_t r, uint64_t pass)
 
 	for (unsigned f = 0; f < SIM_FAULTS && failures < before + (args.first ? 1 : 3); f++) {
 		/* A short run cuts at every call, but lets only some fail with errors. */
-		uint64_t step = f <= SIM_CUT_IN || rows[r].all_faults || args.cuts_wanted >= LONG_RUN ? 1 : 12;
+		bool cut = f <= SIM_CUT_IN, whole = args.cuts_wanted >= LONG_RUN || rows[r].all_faults;
+		uint64_t each = rows[r].step > 0 ? rows[r].step : 1;
+		uint64_t step = whole ? 1 : cut ? each : 12 * each;
 		bool hit = true;
 
 		for (uint64_t n = 1 + args.seed % step; hit && failures < before + (args.first ? 1 : 3); n += step) {
@@ -860,26 +1262,74 @@ run_again(void)
 
 /* ---- beginning and end ---- */
 
+/* One change of a template. */
 static bool
-make_template(void)
+make(struct op op)
 {
-	static const char *const accounts[] = { "anna", "ben" };
+	enum step_end end;
+
+	steps_run(rig.v, &op, 1, &end);
+	return end == STEP_DONE || wrong("an operation of kind %d does not make the first volume", (int)op.kind);
+}
+
+static bool
+make_all(const struct op *ops, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!make(ops[i]))
+			return false;
+	return true;
+}
+
+/* What stands on the disk is the template; it is closed. */
+static bool
+keep_template(enum templ t)
+{
+	char why[WHY_LEN];
+
+	if (!model_read(rig.v, &templs[t].model, why, sizeof why))
+		return wrong("%s", why);
+	model_tell(&templs[t].model, &templs[t].told);
+	if (t == TEMPL_WORN || t == TEMPL_DROPPED) {
+		templs[t].long_ago = templs[TEMPL_WORN].long_ago;
+		model_tell(&templs[t].long_ago, &templs[t].told);
+	}
+	close_volume();
+	files_copy(rig.disk, templs[t].path);
+	return true;
+}
+
+static bool
+begin_template(enum templ t)
+{
+	struct err e = ERR_INIT;
+
+	start_from_template(t);
+	rig.max_segment = SMALL_SEGMENT;
+	return open_volume(&e) || wrong("open: %s", e.text);
+}
+
+static bool
+make_plain(void)
+{
+	static const struct op ops[] = {
+		{ OP_ACCOUNT_CREATE, .account = "anna" }, { OP_ACCOUNT_CREATE, .account = "ben" },
+		{ OP_CREATE, IN("anna", "Work") }, { OP_CREATE, IN("ben", "Work") },
+		{ OP_CREATE, IN("anna", "Work/2026") }, { OP_CREATE, IN("ben", "Work/2026") },
+		{ OP_DELIVER, TO("anna", "INBOX"), .mail = 4 }, { OP_DELIVER, TO("anna", "INBOX"), .mail = 5 },
+		{ OP_DELIVER, TO("anna", "INBOX"), .mail = 0 }, { OP_DELIVER, TO("anna", "INBOX"), .mail = 1 },
+		{ OP_DELIVER, TO("anna", "INBOX"), .mail = 2 }, { OP_DELIVER, TO("ben", "INBOX"), .mail = 3 },
+		{ OP_DELIVER, TO("ben", "INBOX"), .mail = 4 }, { OP_DELIVER, TO("ben", "INBOX"), .mail = 5 },
+	};
+	static struct model got;
 	struct err e = ERR_INIT;
 	char why[WHY_LEN];
-	static struct model got;
 
-	(void)snprintf(replay, sizeof replay, "(making the first volume)");
+	(void)snprintf(rig.path, sizeof rig.path, "%s", rig.disk);
 	if (volume_create(rig.path, &e) != RC_OK || !open_volume(&e))
 		return wrong("%s", e.text);
-	for (unsigned i = 0; i < 2; i++) {
-		struct op op = { .kind = OP_ACCOUNT_CREATE };
-		enum step_end end;
-
-		(void)snprintf(op.account, sizeof op.account, "%s", accounts[i]);
-		steps_run(rig.v, &op, 1, &end);
-		if (end != STEP_DONE)
-			return wrong("no account");
-	}
+	if (!make_all(ops, 2))
+		return false;
 	if (!model_read(rig.v, &got, why, sizeof why))
 		return wrong("%s", why);
 	rig.fresh = got.accounts[0];
@@ -890,24 +1340,130 @@ make_template(void)
 		b->id = b->highest = 0;
 		b->uidvalidity = 0;
 	}
-	for (unsigned i = 0; i < 12; i++) {
-		struct op op = { .kind = i < 4 ? OP_CREATE : OP_DELIVER, .mail = i % MAIL_SMALL, .target_count = i >= 4 };
-		enum step_end end;
+	return make_all(ops + 2, sizeof ops / sizeof *ops - 2) && keep_template(TEMPL_PLAIN);
+}
 
-		(void)snprintf(op.account, sizeof op.account, "%s", accounts[i % 2]);
-		(void)snprintf(op.box, sizeof op.box, "%s", i < 2 ? "Work" : i < 4 ? "Work/2026" : "INBOX");
-		(void)snprintf(op.targets[0].account, NAME_LEN, "%s", i < 9 ? "anna" : "ben");
-		(void)snprintf(op.targets[0].box, NAME_LEN, "%s", "INBOX");
-		steps_run(rig.v, &op, 1, &end);
-		if (end != STEP_DONE)
-			return wrong("no mail");
-	}
-	if (!model_read(rig.v, &rig.templ_model, why, sizeof why))
+static bool
+find_purged(void)
+{
+	struct message_row *row;
+	struct uid_set uids;
+	struct err e = ERR_INIT;
+	struct arena a;
+	size_t count = 0;
+
+	uid_set_init(&uids, 1);
+	arena_init(&a, 1u << 20);
+	if (uid_set_add(&uids, 6, 6) &&
+	    volume_read_messages(rig.v, model_box(&templs[TEMPL_WORN].long_ago, "anna", "Work")->id, &uids, 1, 1,
+	                         WANT_EXPUNGED, &a, &row, &count, &e) == RC_OK && count == 1)
+		purged = row->blob;
+	arena_fini(&a);
+	uid_set_fini(&uids);
+	return purged != 0 || wrong("there is nothing to purge");
+}
+
+/* UIDs 1 to 15 of anna's Work: small mails, one of 60 KB, two that lie out of line. */
+static bool
+make_worn(void)
+{
+	static const struct op ops[] = {
+		{ OP_STORE, IN("anna", "Work"), .first = 1, .last = 9, .store = STORE_ADD, .flags = FLAG_SEEN },
+		{ OP_STORE, IN("anna", "Work"), .first = 5, .last = 12, .store = STORE_REPLACE, .flags = FLAG_FLAGGED,
+		  .keyword = 1 },
+		{ OP_EXPUNGE, IN("anna", "Work"), .first = 2, .last = 4 },
+		{ OP_EXPUNGE, IN("anna", "Work"), .first = 6, .last = 6 },
+		{ OP_CREATE, IN("anna", "Letters") },
+		{ OP_DELIVER, TO("anna", "Letters"), .mail = 3 }, { OP_DELIVER, TO("anna", "Letters"), .mail = 4 },
+		{ OP_COPY, IN("anna", "Work"), .to = "Letters", .first = 7, .last = 8 },
+		{ OP_DELETE, IN("anna", "Letters") },
+		{ OP_ACCOUNT_CREATE, .account = "carl" }, { OP_DELIVER, TO("carl", "INBOX"), .mail = 2 },
+		{ OP_ACCOUNT_DELETE, .account = "carl" },
+		{ OP_SUBSCRIBE, IN("anna", "Work"), .number = 1 }, { OP_SUBSCRIBE, IN("anna", "Work") },
+		{ OP_QUOTA, .account = "ben", .number = 70000 }, { OP_QUOTA, .account = "ben", .number = 80000 },
+		{ OP_HIDE, .account = "ben", .number = 1 }, { OP_CREDENTIAL, .account = "anna", .number = 3 },
+		{ OP_CREDENTIAL, .account = "anna", .number = 4 },
+		{ OP_MOVE, IN("anna", "Work"), .to = "Work/2026", .first = 10, .last = 10 },
+		{ OP_EXPUNGE, IN("anna", "Work"), .first = 13, .last = 14 },
+		{ OP_STORE, IN("anna", "Work"), .first = 1, .last = 9, .store = STORE_REMOVE, .flags = FLAG_SEEN },
+	};
+	struct err e = ERR_INIT;
+	char why[WHY_LEN];
+
+	if (!begin_template(TEMPL_PLAIN))
+		return false;
+	for (unsigned i = 0; i < 12; i++)
+		if (!make((struct op){ OP_DELIVER, TO("anna", "Work"), .mail = i % MAIL_SMALL }))
+			return false;
+	for (unsigned i = 0; i < 3; i++)
+		if (!make((struct op){ OP_DELIVER_BIG, TO("anna", "Work"), .mail = i == 0 ? MAIL_SMALL : MAIL_BIG }))
+			return false;
+	if (!model_read(rig.v, &templs[TEMPL_WORN].long_ago, why, sizeof why) || !find_purged())
 		return wrong("%s", why);
-	model_tell(&rig.templ_model, &rig.templ_told);
-	volume_close(&rig.v);
-	copy_dir(rig.path, rig.templ);
-	return true;
+	if (!make_all(ops, sizeof ops / sizeof *ops / 2))
+		return false;
+	close_volume();
+	return (open_volume(&e) || wrong("%s", e.text)) &&
+	       make_all(ops + sizeof ops / sizeof *ops / 2, sizeof ops / sizeof *ops - sizeof ops / sizeof *ops / 2) &&
+	       keep_template(TEMPL_WORN);
+}
+
+static bool
+make_dropped(void)
+{
+	const struct compact_params p = { .all = true };
+	struct compact_result r;
+	struct err e = ERR_INIT;
+
+	if (!begin_template(TEMPL_WORN))
+		return false;
+	log_hold(volume_log(rig.v));
+	if (volume_compact(rig.v, &p, &r, &e) != RC_OK || r.rewritten == 0)
+		return wrong("compaction: %s", e.text);
+	log_unhold(volume_log(rig.v));
+	return keep_template(TEMPL_DROPPED);
+}
+
+static bool
+make_copied(void)
+{
+	static const struct op ops[] = {
+		{ OP_DELIVER, TO("anna", "INBOX"), .mail = 3 }, { OP_EXPUNGE, IN("anna", "INBOX"), .first = 2, .last = 2 },
+		{ OP_DELIVER_BIG, TO("ben", "INBOX"), .mail = MAIL_BIG },
+		{ OP_DELIVER, TO("ben", "INBOX"), .mail = MAIL_SMALL },
+		{ OP_STORE, IN("ben", "INBOX"), .first = 1, .last = 3, .store = STORE_ADD, .flags = FLAG_SEEN },
+		{ OP_CREATE, IN("anna", "Tea") },
+	};
+	bool done;
+
+	if (!begin_template(TEMPL_PLAIN))
+		return false;
+	templs[TEMPL_COPIED].copied = templs[TEMPL_PLAIN].model;
+	return copy_to(rig.copy, false, &done) && done && make_all(ops, sizeof ops / sizeof *ops) &&
+	       keep_template(TEMPL_COPIED);
+}
+
+static bool
+make_pair(void)
+{
+	struct err e = ERR_INIT;
+
+	if (!begin_template(TEMPL_PLAIN))
+		return false;
+	if (!make((struct op){ OP_COPY, IN("ben", "INBOX"), .to = "Work", .first = 1, .last = 2 }) ||
+	    !make((struct op){ OP_EXPUNGE, IN("ben", "INBOX"), .first = 2, .last = 2 }) ||
+	    !make((struct op){ OP_QUOTA, .account = "ben", .number = 90000 }))
+		return false;
+	if (volume_create(rig.other_path, &e) != RC_OK)
+		return wrong("%s", e.text);
+	return keep_template(TEMPL_PAIR);
+}
+
+static bool
+make_templates(void)
+{
+	(void)snprintf(replay, sizeof replay, "(making the first volumes)");
+	return make_plain() && make_worn() && make_dropped() && make_copied() && make_pair();
 }
 
 static void
@@ -963,21 +1519,26 @@ main(int argc, char **argv)
 	(void)snprintf(rig.root, sizeof rig.root, "%s/restante-cut-XXXXXX", tmp);
 	if (mkdtemp(rig.root) == NULL)
 		return 1;
-	(void)snprintf(rig.templ, sizeof rig.templ, "%s/template", rig.root);
-	(void)snprintf(rig.path, sizeof rig.path, "%s/disk", rig.root);
-	if (mkdir(rig.path, 0700) != 0)
+	for (unsigned i = 0; i < TEMPLS; i++)
+		(void)snprintf(templs[i].path, sizeof templs[i].path, "%s/template%u", rig.root, i);
+	(void)snprintf(rig.disk, sizeof rig.disk, "%s/disk", rig.root);
+	(void)snprintf(rig.other_path, sizeof rig.other_path, "%s/two", rig.disk);
+	(void)snprintf(rig.copy, sizeof rig.copy, "%s/copy", rig.disk);
+	(void)snprintf(rig.back, sizeof rig.back, "%s/back", rig.disk);
+	(void)snprintf(rig.outside, sizeof rig.outside, "%s/outside", rig.root);
+	if (mkdir(rig.disk, 0700) != 0)
 		return 1;
 	sim_vfs_install();
-	sim_mount(rig.path);
+	sim_mount(rig.disk);
 	set_seed(args.seed);
 	model_init_mails();
 	began_ms = clock_mono_ms();
-	if (make_template())
+	if (make_templates())
 		status = args.one ? run_again() : run_all();
 	sim_unmount();
-	empty_dir(rig.root);
+	files_empty(rig.root);
 	(void)rmdir(rig.root);
-	(void)snprintf(lost, sizeof lost, "%s.lost", rig.path);
+	(void)snprintf(lost, sizeof lost, "%s.lost", rig.disk);
 	(void)rmdir(lost);
 	return status;
 }

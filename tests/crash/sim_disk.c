@@ -30,7 +30,7 @@
 
 const char *const sim_fault_names[SIM_FAULTS] = { "cut-before", "cut-in", "eio", "enospc", "short", "torn", "sync" };
 const char *const sim_phase_names[SIM_PHASES] = { "before", "write", "written", "sync", "synced", "index", "head",
-	                                          "takeover", "done" };
+	                                          "reap", "takeover", "done" };
 
 enum piece { PIECE_LOG, PIECE_HEAD, PIECE_INDEX, PIECE_OTHER };
 
@@ -91,7 +91,7 @@ static struct {
 	enum sim_fault   fault;
 	enum sim_phase   hit_phase;
 	bool             hit, cut, takeover;
-	bool             log_dirty, log_synced, index_touched;
+	bool             log_dirty, log_synced, index_touched, reaping;
 } d = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void
@@ -246,7 +246,9 @@ relative(int dirfd, const char *path, char out[PATH_LEN])
 	if (path[0] == '/') {
 		set_path(whole, sizeof whole, "", path);
 	} else if (dirfd >= 0 && dirfd < FDS_MAX && d.fds[dirfd] != NULL) {
-		set_path(whole, sizeof whole, d.fds[dirfd]->real, path);
+		set_path(whole, sizeof whole, d.fds[dirfd]->real, strcmp(path, "..") == 0 ? "" : path);
+		if (strcmp(path, "..") == 0)
+			*strrchr(whole, '/') = '\0';
 	} else {
 		return false;
 	}
@@ -600,6 +602,8 @@ phase_now(enum piece piece, bool is_write, bool is_sync, bool in)
 {
 	if (d.takeover)
 		return SIM_TAKEOVER;
+	if (d.reaping && piece != PIECE_INDEX)
+		return SIM_REAP;
 	if (piece == PIECE_HEAD)
 		return SIM_HEAD;
 	if (piece == PIECE_INDEX)
@@ -666,7 +670,7 @@ sim_arm(enum sim_fault fault, uint64_t n)
 	d.fault = fault;
 	d.armed = n;
 	d.count = 0;
-	d.hit = d.log_dirty = d.log_synced = d.index_touched = false;
+	d.hit = d.log_dirty = d.log_synced = d.index_touched = d.reaping = false;
 	d.hit_phase = SIM_DONE;
 	unlock(0);
 }
@@ -707,6 +711,14 @@ sim_in_takeover(bool yes)
 {
 	lock();
 	d.takeover = yes;
+	unlock(0);
+}
+
+void
+sim_pause(void)
+{
+	lock();
+	(void)admit(PIECE_OTHER, false, false);
 	unlock(0);
 }
 
@@ -994,6 +1006,7 @@ sim_unlink(int dirfd, const char *path)
 		errno = d.cut ? EIO : ENOENT;
 		return unlock(-1);
 	}
+	d.reaping = d.reaping || e->file->piece == PIECE_LOG;
 	if (admit(e->file->piece, false, false) == FAIL)
 		return unlock(-1);
 	bury(e->file);

@@ -32,13 +32,14 @@ enum sim_fault {
 
 /* Where in an operation a fault came, by what the disk was asked for since sim_arm. */
 enum sim_phase {
-	SIM_BEFORE,             /* nothing is written yet */
+	SIM_BEFORE,             /* nothing is written yet: a compaction's survey */
 	SIM_WRITE,              /* in a write to a segment or a body, */
 	SIM_WRITTEN,            /* behind it, before its sync, */
 	SIM_IN_SYNC,            /* in its sync, */
-	SIM_SYNCED,             /* behind that, before the index is written */
-	SIM_INDEX,              /* in the index: commit, checkpoint, rebuild */
-	SIM_HEAD,               /* in the head: takeover, roll, seal */
+	SIM_SYNCED,             /* behind that, before the index is written: a compaction reads back */
+	SIM_INDEX,              /* in the index: commit, checkpoint, rebuild, relocation */
+	SIM_HEAD,               /* in the head: takeover, roll, seal, swap */
+	SIM_REAP,               /* behind the first removal of a segment or body */
 	SIM_TAKEOVER,           /* anywhere while a volume is being opened */
 	SIM_DONE,               /* behind the answer */
 	SIM_PHASES,
@@ -61,6 +62,7 @@ bool sim_hit(void);                             /* whether the fault has come */
 bool sim_is_cut(void);
 enum sim_phase sim_hit_phase(void);             /* where it came */
 void sim_in_takeover(bool yes);                 /* what follows is one */
+void sim_pause(void);                           /* counts as an operation: so a cut can come where nothing is written */
 /* The power fails now, unless it has. From a cut on every operation fails with EIO. */
 void sim_cut(void);
 /* Behind a cut, when nobody has a file open any more: make the files what the disk kept, with the power back. */

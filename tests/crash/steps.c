@@ -68,9 +68,71 @@ make_append(struct volume *v, struct change *c, const struct op *op)
 		c->u.append.replaced_mailbox = m->targets[0].mailbox;
 		c->u.append.replaced_uid = op->first;
 	}
+	m->uid = op->kind == OP_IMPORT ? op->first : 0;
 	m->content = ingest(v, op->mail);
 	c->u.append.message_count = m->content != NULL;
 	return m->content != NULL;
+}
+
+/* The blob of a message that was expunged; 0: not known. */
+static blob_id
+find_expunged(struct volume *v, struct arena *a, const struct op *op)
+{
+	struct message_row *rows;
+	struct uid_set uids;
+	struct err e = ERR_INIT;
+	account_id owner;
+	mailbox_id box = find_id(v, a, op->account, op->box, &owner);
+	size_t count = 0;
+	blob_id id = 0;
+
+	uid_set_init(&uids, 1);
+	if (box != 0 && uid_set_add(&uids, op->first, op->first) &&
+	    volume_read_messages(v, box, &uids, 1, 1, WANT_EXPUNGED, a, &rows, &count, &e) == RC_OK && count == 1)
+		id = rows[0].blob;
+	uid_set_fini(&uids);
+	return id;
+}
+
+static bool
+make_of_expunged(struct volume *v, struct change *c, const struct op *op)
+{
+	blob_id blob = find_expunged(v, &c->arena, op);
+	struct restore_message *m = arena_zalloc(&c->arena, sizeof *m);
+	account_id owner;
+
+	if (op->kind == OP_PURGE) {
+		c->u.purge = (struct change_purge){ blob, SLICE("a letter sent in error") };
+		return blob != 0;
+	}
+	m->blob = blob;
+	m->flags = op->flags;
+	m->keywords = slice_str(model_keywords[op->keyword]);
+	m->internaldate = (struct mail_date){ model_date, 60 };
+	c->u.restore.mailbox = find_id(v, &c->arena, op->targets[0].account, op->targets[0].box, &owner);
+	c->u.restore.messages = m;
+	c->u.restore.count = 1;
+	return blob != 0 && c->u.restore.mailbox != 0;
+}
+
+static bool
+make_account_restore(struct change *c, const struct op *op)
+{
+	struct change_account_restore *r = &c->u.account_restore;
+	struct credential_info *cred = arena_zalloc(&c->arena, sizeof *cred);
+	struct slice *name = arena_zalloc(&c->arena, sizeof *name);
+
+	cred->name = SLICE("password");
+	cred->value = arena_printf(&c->arena, "SCRAM-SHA-256$%llu", (unsigned long long)op->number);
+	*name = SLICE("INBOX");
+	*r = (struct change_account_restore){
+		.name = slice_str(op->account), .created_us = 1000000, .quota_bytes = op->number * 1000,
+		.quota_messages = op->number, .credentials = cred, .credential_count = 1, .subscriptions = name,
+		.subscription_count = 1, .mailboxes = arena_zalloc(&c->arena, 2 * sizeof *r->mailboxes), .mailbox_count = 2,
+	};
+	r->mailboxes[0].name = SLICE("INBOX");
+	r->mailboxes[1].name = SLICE("Work");
+	return true;
 }
 
 static bool
@@ -140,7 +202,13 @@ make(struct volume *v, struct change *c, const struct op *op)
 	case OP_DELIVER_MANY:
 	case OP_DELIVER_BIG:
 	case OP_REPLACE:
+	case OP_IMPORT:
 		return make_append(v, c, op);
+	case OP_UNDELETE:
+	case OP_PURGE:
+		return make_of_expunged(v, c, op);
+	case OP_ACCOUNT_RESTORE:
+		return make_account_restore(c, op);
 	case OP_STORE:
 	case OP_COPY:
 	case OP_MOVE:
@@ -160,6 +228,9 @@ make(struct volume *v, struct change *c, const struct op *op)
 	case OP_CLOSE:
 	case OP_REINDEX:
 	case OP_OPEN:
+	case OP_RENEW:
+	case OP_MOVE_ACCOUNT:
+	case OP_KEEP:
 		break;
 	}
 	return false;
@@ -183,6 +254,10 @@ static const enum change_kind kinds[OP_CHANGES] = {
 	[OP_QUOTA] = CHANGE_ACCOUNT_QUOTA,
 	[OP_HIDE] = CHANGE_ACCOUNT_HIDE,
 	[OP_CREDENTIAL] = CHANGE_CREDENTIAL,
+	[OP_IMPORT] = CHANGE_APPEND,
+	[OP_UNDELETE] = CHANGE_RESTORE,
+	[OP_PURGE] = CHANGE_PURGE,
+	[OP_ACCOUNT_RESTORE] = CHANGE_ACCOUNT_RESTORE,
 };
 
 /* ---- running ---- */
@@ -197,6 +272,9 @@ take_results(const struct change *c, struct op *op)
 			op->targets[i].modseq = c->u.append.messages[0].targets[i].modseq;
 		}
 		op->modseq = c->u.append.replaced_modseq;
+	} else if (c->kind == CHANGE_RESTORE) {
+		op->targets[0].uid = c->u.restore.messages[0].uid;
+		op->targets[0].modseq = c->u.restore.modseq;
 	} else if (c->kind == CHANGE_STORE) {
 		op->modseq = c->u.store.modseq;
 	} else if (c->kind == CHANGE_EXPUNGE) {
@@ -211,6 +289,8 @@ take_results(const struct change *c, struct op *op)
 static bool
 targets_refused(const struct change *c)
 {
+	if (c->kind == CHANGE_RESTORE && c->u.restore.lost > 0)
+		return true;
 	for (uint32_t i = 0; c->kind == CHANGE_APPEND && i < c->u.append.messages[0].target_count; i++)
 		if (c->u.append.messages[0].targets[i].rc != RC_OK)
 			return true;
