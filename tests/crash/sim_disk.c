@@ -435,6 +435,7 @@ enum mood {
 	KEEP_FIRST,             /* up to one edit, which is torn */
 	KEEP_SOME,              /* each for itself; some torn */
 	KEEP_LENGTHS,           /* as KEEP_SOME, but bytes may be missing from what was made longer */
+	KEEP_FILES,             /* of some files all, of others nothing */
 	MOODS,
 };
 
@@ -460,6 +461,7 @@ keeps(const struct fate *t, uint64_t seq)
 		return seq <= t->up_to;
 	case KEEP_SOME:
 	case KEEP_LENGTHS:
+	case KEEP_FILES:
 		return draw(2) == 0;
 	case MOODS:
 		break;
@@ -1262,11 +1264,14 @@ sim_unmount(void)
 static void
 put_image(struct sim_file *f, const struct fate *t)
 {
+	struct fate whole = *t;
 	struct image im;
 
 	if (f->is_dir || (f->first == NULL && f->stale == NULL))
 		return;
-	develop(f, t, &im);
+	if (t->mood == KEEP_FILES)
+		whole.mood = draw(2) == 0 ? KEEP_ALL : KEEP_NONE;
+	develop(f, &whole, &im);
 	if (ftruncate(f->fd, 0) != 0 || ftruncate(f->fd, (off_t)im.size) != 0)
 		abort();
 	if (im.size > 0 && pwrite(f->fd, im.bytes, im.size, 0) != (ssize_t)im.size)
