@@ -586,7 +586,7 @@ static const struct row rows[] = {
 	{ .name = "compaction", .templ = TEMPL_WORN, .work = WORK_COMPACT, KEEP, .compact = { .all = true },
 	  .max_segment = SMALL_SEGMENT, .step = 8, .phases = COMPACTED },
 	{ .name = "compaction by threshold", .templ = TEMPL_WORN, .work = WORK_COMPACT, KEEP, .compact = { .threshold = 30 },
-	  .step = 8, .phases = "bwmsyihrd" },
+	  .max_segment = SMALL_SEGMENT, .step = 8, .phases = "bwmsyihrd" },
 	{ .name = "compaction and changes", .templ = TEMPL_WORN, .work = WORK_COMPACT_BESIDE, KEEP,
 	  .compact = { .all = true }, .step = 8, .phases = COMPACTED },
 	{ .name = "recompression", .templ = TEMPL_WORN, .work = WORK_COMPACT, KEEP,
@@ -1386,6 +1386,9 @@ make_worn(void)
 		{ OP_MOVE, IN("anna", "Work"), .to = "Work/2026", .first = 10, .last = 10 },
 		{ OP_EXPUNGE, IN("anna", "Work"), .first = 13, .last = 14 },
 		{ OP_STORE, IN("anna", "Work"), .first = 1, .last = 9, .store = STORE_REMOVE, .flags = FLAG_SEEN },
+		/* Tombstones where much is dead, of a mailbox and messages that began where little is. */
+		{ OP_DELIVER, TO("ben", "INBOX"), .mail = MAIL_SMALL },
+		{ OP_DELETE, IN("ben", "Work/2026") }, { OP_EXPUNGE, IN("ben", "INBOX"), .first = 2, .last = 4 },
 	};
 	struct err e = ERR_INIT;
 	char why[WHY_LEN];
