@@ -12,6 +12,7 @@
 #include "server/imap/imap.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,8 +108,10 @@ imap_continue(struct imap *im, struct slice text)
 
 /* The response code and sentence for a failure [RFC 5530]. */
 static const char *
-error_text(const struct imap *im, enum rc rc)
+error_text(const struct imap *im, enum rc rc, const struct err *e)
 {
+	if (rc == RC_IO && (e->os == ENOSPC || e->os == EDQUOT))
+		return "[LIMIT] The disk is full, try again later";
 	switch (rc) {
 	case RC_OK:
 	case RC_SYNTAX:
@@ -181,7 +184,7 @@ imap_reply_error(struct imap *im, enum rc rc, const struct err *e)
 	if (im->change != NULL && im->change->durable)
 		imap_bye(im, "[UNAVAILABLE] The change was made, but cannot be shown yet");
 	else
-		imap_reply(im, IMAP_NO, "%s", error_text(im, rc));
+		imap_reply(im, IMAP_NO, "%s", error_text(im, rc, e));
 }
 
 /* ---- input ---- */
