@@ -329,7 +329,23 @@ control_read(struct control_call *call, uint8_t *to, size_t size, size_t *got, s
 static bool
 is_group(const char *word)
 {
-	return strcmp(word, "user") == 0 || strcmp(word, "mailbox") == 0 || strcmp(word, "quota") == 0;
+	return strcmp(word, "user") == 0 || strcmp(word, "mailbox") == 0 || strcmp(word, "quota") == 0 ||
+	       strcmp(word, "volume") == 0;
+}
+
+/* The options whose values tell what was asked for; none of them is ever a secret. */
+static bool
+has_value(const char *option)
+{
+	static const char *const names[] = {
+		"at", "from", "into", "mailbox", "message-id", "messages", "older-than", "quota", "rate", "reason",
+		"recompress", "retention", "sha256", "since", "special-use", "to", "uid", "volume",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strncmp(option, "--", 2) == 0 && strcmp(option + 2, names[i]) == 0)
+			return true;
+	return false;
 }
 
 /* What was asked for, of whom, for the audit: the verb's words and the first argument, never a later one, as that may be
@@ -348,13 +364,11 @@ log_request(int argc, const char *const *argv, int status)
 	log_begin(&l, LOGLEVEL_INFO, "control.request");
 	log_cstr(&l, "verb", verb);
 	for (; at < argc && argv[at][0] == '-' && status != REQUEST_INVALID; at++) {
-		bool value = strcmp(argv[at], "--volume") == 0 || strcmp(argv[at], "--quota") == 0;
-
 		if (strcmp(argv[at], "--") == 0) {
 			at++;
 			break;
 		}
-		if (value && at + 1 < argc) {
+		if (has_value(argv[at]) && at + 1 < argc) {
 			log_cstr(&l, argv[at] + 2, argv[at + 1]);
 			at++;
 		}
