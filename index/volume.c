@@ -230,16 +230,20 @@ start_writing(struct volume *v, struct err *e)
 	return rc;
 }
 
-/* The usual mistake: a section of the configuration whose volume was never made, or is not mounted. */
+/* The usual mistakes: a volume that is not mounted or was never made; and one whose head is lost, where no new one may be
+ * made, as the log beside it is still of use. */
 static enum rc
 want_head(const struct volume *v, struct err *e)
 {
-	char name[4096];
+	char head[4096], logdir[4096];
 
-	(void)snprintf(name, sizeof name, "%s/head", v->path);
-	if (access(name, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+	(void)snprintf(head, sizeof head, "%s/head", v->path);
+	(void)snprintf(logdir, sizeof logdir, "%s/log", v->path);
+	if (access(head, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
 		return RC_OK;   /* or the log says what is wrong */
-	return err_os(e, errno, "there is no volume in %s (restantectl volume create %s makes one)",
+	if (access(logdir, F_OK) == 0)
+		return err_os(e, ENOENT, "the volume in %s has lost its head (restantectl restore puts a backup back)", v->path);
+	return err_os(e, ENOENT, "there is no volume in %s: is its disk mounted? (restantectl volume create %s makes a new one)",
 	              v->path, v->name);
 }
 
