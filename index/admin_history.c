@@ -88,7 +88,7 @@ send_text(struct history *h, const struct event *ev)
 	if (ev->other_uid != 0)
 		buf_printf(out, " UID %u", ev->other_uid);
 	if (ev->text.len > 0) {
-		buf_append_byte(out, ' ');
+		buf_append_str(out, ev->other.len > 0 ? ": " : " ");
 		buf_append_slice(out, ev->text);
 	}
 	return admin_send(h->lb.c);

@@ -1,9 +1,14 @@
 /* admin_restore - a mailbox or an account as it was at a moment, into new folders beside what is there. See admin.h.
  *
- * From the volume's own log, or from a backup's (any directory with a head and a log). Nothing that is there is changed; what a
+ * From the volume's own log, or from a backup's (any directory with a head and a log, or what `backup` made of all volumes). Nothing that is there is changed; what a
  * folder of the same name has already is not put there again, so that a run that was cut can be run again.
  */
 #include "index/admin_past.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 struct restoring {
 	struct looking_back  lb;
@@ -126,6 +131,18 @@ restore_from(struct restoring *r, const char *dir)
 	return status;
 }
 
+/* `backup DIR` makes DIR/VOLUME of each volume: both are taken. */
+static const char *
+find_backup(const char *dir, const struct volume *v, char path[PATH_MAX])
+{
+	int len = snprintf(path, PATH_MAX, "%s/%s/head", dir, volume_name(v));
+
+	if (len < 0 || len >= PATH_MAX || access(path, F_OK) != 0)
+		return dir;
+	path[len - (int)strlen("/head")] = '\0';
+	return path;
+}
+
 static enum admin_exit
 check_moment(const struct restoring *r)
 {
@@ -159,6 +176,7 @@ admin_restore(struct admin_call *c)
 {
 	struct restoring r = { .at_us = PAST_END, .dry_run = admin_flag(c, "--dry-run") };
 	const char *dir = admin_option(c, "--from");
+	char path[PATH_MAX];
 	struct volume *v;
 	enum admin_exit status = ADMIN_OK;
 
@@ -178,7 +196,7 @@ admin_restore(struct admin_call *c)
 	if (status == ADMIN_OK)
 		status = choose_folder(&r);
 	if (status != ADMIN_OK || dir != NULL)
-		return status == ADMIN_OK ? restore_from(&r, dir) : status;
+		return status == ADMIN_OK ? restore_from(&r, find_backup(dir, v, path)) : status;
 	status = check_moment(&r);
 	return status == ADMIN_OK ? run_restore(&r, r.account.id) : status;
 }
