@@ -157,6 +157,9 @@ finish(struct volume *v, struct db *db, struct apply *ap, struct err *e)
 	if (rc == RC_OK)
 		rc = schema_finish(db, e);
 	ap->meta.takeover = log_takeover_id(v->log);
+	/* The log's end may be gone, as it died or is damaged: all that is left of it is here. */
+	if (ap->meta.applied < log_floor(v->log))
+		ap->meta.applied = log_floor(v->log);
 	ap->meta.synced = ap->meta.applied;
 	if (rc == RC_OK)
 		rc = schema_write_meta(db, &ap->meta, e);

@@ -254,6 +254,33 @@ test_retention(void **state)
 }
 
 static void
+subscribe(account_id a, bool on)
+{
+	struct change *c = fx_change(CHANGE_SUBSCRIBE);
+
+	c->u.subscribe.account = a;
+	c->u.subscribe.name = SLICE("Work");
+	c->u.subscribe.subscribed = on;
+	assert_int_equal(fx_run(c), RC_OK);
+}
+
+/* The very last record of the log dies: an index made anew ends before the floor, and is one of all there is. */
+static void
+test_last_record_dies(void **state)
+{
+	account_id a = fx_account("anna");
+
+	(void)state;
+	subscribe(a, true);
+	subscribe(a, false);
+	(void)compact_all();
+	(void)compact_all();
+	assert_same_rebuilt();
+	fx_append_n(fx_box(a, "INBOX"), 1);
+	assert_same_rebuilt();
+}
+
+static void
 open_as(struct volume_params p)
 {
 	struct err e = ERR_INIT;
@@ -533,6 +560,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_space_comes_back, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_bodies, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_retention, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_last_record_dies, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_relaxed_changes_last, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_restore_waits_for_the_index, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_random_histories, fx_setup, fx_teardown),
