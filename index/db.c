@@ -84,7 +84,10 @@ pragmas_of(enum db_mode mode)
 		       "wal_autocheckpoint=0;"
 		       "PRAGMA cache_size=-16384; PRAGMA temp_store=MEMORY";
 	case DB_READ:
+	case DB_STILL:
 		return "PRAGMA query_only=1; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY";
+	case DB_ALONE:
+		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA query_only=1; PRAGMA temp_store=MEMORY";
 	case DB_BUILD:
 		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 		       "PRAGMA wal_autocheckpoint=16384; PRAGMA cache_size=-65536; PRAGMA temp_store=FILE";
@@ -127,14 +130,14 @@ open_handle(struct db *db, const char *path, enum db_mode mode, struct err *e)
 	char wal[PATH_LEN];
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
 
-	if (mode == DB_READ) {
+	if (mode == DB_READ || mode == DB_STILL) {
 		(void)snprintf(wal, sizeof wal, "%s-wal", path);
-		if (!make_uri(path, access(wal, F_OK) != 0, uri, sizeof uri))
+		if (!make_uri(path, mode == DB_STILL || access(wal, F_OK) != 0, uri, sizeof uri))
 			return err_set(e, RC_LIMIT, "path of the index is too long");
 		path = uri;
 		flags |= SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
 	} else {
-		flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+		flags |= SQLITE_OPEN_READWRITE | (mode == DB_ALONE ? 0 : SQLITE_OPEN_CREATE);
 	}
 	if (sqlite3_open_v2(path, &db->h, flags, NULL) != SQLITE_OK)
 		return db->h == NULL ? err_nomem(e) : db_fail(db, "open", e);

@@ -18,6 +18,8 @@ struct db;
 enum db_mode {
 	DB_WRITE,               /* the volume's writer: WAL, made if missing */
 	DB_READ,                /* query only; a database nobody has open is opened immutable */
+	DB_STILL,               /* query only, of a database with an empty WAL that nobody writes: needs no file beside it */
+	DB_ALONE,               /* query only, nobody else has it open: needs no shared memory, so no space on disk */
 	DB_BUILD,               /* a rebuild: WAL without syncs, few checkpoints, nobody else looks */
 	DB_TEMP,                /* nobody else's and never kept: no journal, no sync; "" has no file and goes with its connection */
 };
@@ -81,6 +83,8 @@ void db_pool_free(struct db_pool **p);
 /* A connection inside a read transaction; waits while all are in use or the pool is paused. */
 MUST_USE enum rc db_pool_borrow(struct db_pool *p, struct db **out, struct err *e);
 void db_pool_return(struct db_pool *p, struct db **db);
+/* How the next connections are opened (at first DB_READ); DB_ALONE: only one at a time. None may be open: paused, or none ever borrowed. */
+void db_pool_set_mode(struct db_pool *p, enum db_mode mode);
 /* Wait for what is borrowed, close all, hold new borrowers back until the resume: the file is about to be replaced. */
 void db_pool_pause(struct db_pool *p);
 void db_pool_resume(struct db_pool *p);

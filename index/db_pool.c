@@ -12,6 +12,7 @@
 
 struct db_pool {
 	char            *path;
+	enum db_mode     mode;
 	atomic_bool     *suspect;
 	void           (*alarm)(void *arg);
 	void            *alarm_arg;
@@ -41,6 +42,7 @@ db_pool_new(const char *path, uint32_t max, atomic_bool *suspect, struct db_pool
 		return err_nomem(e);
 	}
 	p->max = max;
+	p->mode = DB_READ;
 	p->suspect = suspect;
 	(void)pthread_mutex_init(&p->lock, NULL);
 	(void)pthread_cond_init(&p->changed, NULL);
@@ -53,6 +55,15 @@ db_pool_watch(struct db_pool *p, void (*alarm)(void *arg), void *arg)
 {
 	p->alarm = alarm;
 	p->alarm_arg = arg;
+}
+
+void
+db_pool_set_mode(struct db_pool *p, enum db_mode mode)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	assert(p->idle_count == 0);
+	p->mode = mode;
+	(void)pthread_mutex_unlock(&p->lock);
 }
 
 static void
@@ -95,18 +106,20 @@ enum rc
 db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 {
 	struct db *db = NULL;
+	enum db_mode mode;
 	enum rc rc = RC_OK;
 
 	*out = NULL;
 	(void)pthread_mutex_lock(&p->lock);
-	while (p->paused > 0 || p->borrowed == p->max)
+	while (p->paused > 0 || p->borrowed >= (p->mode == DB_ALONE ? 1 : p->max))
 		(void)pthread_cond_wait(&p->changed, &p->lock);
 	p->borrowed++;
 	if (p->idle_count > 0)
 		db = p->idle[--p->idle_count];
+	mode = p->mode;
 	(void)pthread_mutex_unlock(&p->lock);
 	if (db == NULL)
-		rc = db_open(p->path, DB_READ, p->suspect, &db, e);
+		rc = db_open(p->path, mode, p->suspect, &db, e);
 	if (rc == RC_OK)
 		rc = db_run(db, "BEGIN", DB_NO_ARGS, e);
 	if (rc != RC_OK) {

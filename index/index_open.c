@@ -20,6 +20,7 @@
 
 #include "lib/logging.h"
 #include "store/fs.h"
+#include "store/space.h"
 
 #define REPLAY_RECORDS 2000u    /* per transaction when catching up */
 #define PROGRESS_AFTER_MS 2000u /* what takes less is not told */
@@ -54,19 +55,32 @@ index_examine(const struct log *log, const struct index_meta *m, struct err *e)
 	return rc;
 }
 
+static bool
+peek_as(const struct volume *v, enum db_mode mode, struct index_meta *m, struct err *e)
+{
+	struct db *db;
+	enum rc rc = db_open(v->index_path, mode, NULL, &db, e);
+
+	if (rc != RC_OK)
+		return false;
+	rc = schema_read_meta(db, m, e);
+	if (rc != RC_OK)
+		*m = (struct index_meta){ .applied = 0 };
+	db_close(&db);
+	return rc == RC_OK;
+}
+
 void
 index_peek(const struct volume *v, struct index_meta *m)
 {
 	struct err e = ERR_INIT;
-	struct db *db;
 
 	*m = (struct index_meta){ .applied = 0 };
-	if (access(v->index_path, F_OK) != 0 ||
-	    db_open(v->index_path, DB_READ, NULL, &db, &e) != RC_OK)
+	if (access(v->index_path, F_OK) != 0)
 		return;
-	if (schema_read_meta(db, m, &e) != RC_OK)
-		*m = (struct index_meta){ .applied = 0 };
-	db_close(&db);
+	/* On a full disk there may be no room for the memory that connections share. */
+	if (!peek_as(v, DB_READ, m, &e) && space_is_full(e.os) && v->p.mode == VOLUME_WRITE)
+		(void)peek_as(v, DB_ALONE, m, &e);
 }
 
 log_lsn

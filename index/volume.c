@@ -192,29 +192,46 @@ ask_to_mend(void *arg)
 	volume_submit(v, c);
 }
 
+/* What else an index that can be written is opened for. */
+static enum rc
+start_index(struct volume *v, struct err *e)
+{
+	struct err why = ERR_INIT;
+
+	/* What a compaction did not come to. If it fails now, maintenance does it: the old places can be read until then. */
+	if (index_relocate(v, &why) != RC_OK && why.code != RC_IO) {
+		*e = why;
+		return why.code;
+	}
+	orphans_drop(v);
+	past_drop_scratch(v->path);
+	return checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+}
+
+/* With nothing left on the disk the volume can still be read; the writer begins with trying to recover. */
 static enum rc
 start_writing(struct volume *v, struct err *e)
 {
 	struct writer_params wp = {
 		.log = v->log, .ops = &volume_writer_ops, .owner = v, .relaxed = v->p.relaxed
 	};
-	struct err why = ERR_INIT;
+	struct err full = ERR_INIT;
 	enum rc rc;
 
 	rc = index_open(v, e);
 	if (rc != RC_OK && space_is_full(e->os) && log_give_up_reserve(v->log))
 		rc = index_open(v, e);
-	/* What a compaction did not come to. If it fails now, maintenance does it: the old places can be read until then. */
-	if (rc == RC_OK && index_relocate(v, &why) != RC_OK && why.code != RC_IO) {
-		*e = why;
-		rc = why.code;
-	}
-	if (rc == RC_OK) {
-		orphans_drop(v);
-		past_drop_scratch(v->path);
-	}
 	if (rc == RC_OK)
-		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+		rc = start_index(v, e);
+	if (rc != RC_OK && space_is_full(e->os)) {
+		checkpointer_stop(&v->checkpointer);
+		index_close(v);
+		if (!log_is_copy(v->log) && index_serve_still(v)) {
+			full = *e;
+			wp.broken_by = &full;
+			rc = RC_OK;
+		}
+	}
 	if (rc != RC_OK)
 		return rc;
 	v->resolver.ap = &v->apply;
@@ -225,7 +242,7 @@ start_writing(struct volume *v, struct err *e)
 		return rc;
 	db_pool_watch(v->pool, ask_to_mend, v);
 	rc = volume_renew(v, e);
-	if (rc == RC_OK)
+	if (rc == RC_OK && wp.broken_by == NULL)
 		inboxes_mend(v);
 	return rc;
 }

@@ -99,6 +99,14 @@ MUST_USE enum rc index_open(struct volume *v, struct err *e);
 void index_close(struct volume *v);
 /* RC_OK if what the index says of itself fits this log; RC_CORRUPT says why not. */
 MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
+/* ---- index_still.c ---- */
+
+/* The index cannot be opened for want of space: let readers have it as it stands. The pool is paused or unused, v->db is
+ * NULL. False: that is impossible, and the pool is as it was. */
+bool index_serve_still(struct volume *v);
+/* False while trying to open the index is vain. */
+bool index_has_room(struct volume *v);
+
 /* ---- rebuild.c ---- */
 
 /* In two steps: an index of the log into a file beside the index (going on with one that was cut), and from there into

@@ -7,6 +7,7 @@
  * it failed for lack of space, the reserve pays for the commit, from the log, before the answers.
  */
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -36,9 +37,12 @@ reopen_index(struct volume *v, struct err *e)
 	db_pool_pause(v->pool);
 	checkpointer_stop(&v->checkpointer);
 	index_close(v);
+	db_pool_set_mode(v->pool, DB_READ);
 	rc = index_open(v, e);
 	if (rc == RC_OK)
 		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+	else if (space_is_full(e->os))
+		(void)index_serve_still(v);     /* else each reader is told */
 	db_pool_resume(v->pool);
 	v->resolver.ap = &v->apply;
 	v->resolver.db = v->db;
@@ -313,6 +317,8 @@ volume_recover(void *owner, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	step_back(v);
+	if (v->db == NULL && !index_has_room(v))
+		return err_os(e, ENOSPC, "the volume's disk is full");  /* readers go on undisturbed */
 	/* A fresh connection once, in case ours has a part in it; then only the tail, which disturbs nobody. */
 	in_place = v->db != NULL && v->reopened && !atomic_load(&v->suspect);
 	rc = in_place ? replay_with_room(v, e) : reopen_index(v, e);

@@ -540,6 +540,8 @@ writer_start(const struct writer_params *p, struct writer **out, struct err *e)
 	pthread_cond_init(&w->wake, &attr);
 	pthread_condattr_destroy(&attr);
 	w->taken = calloc(w->p.max_requests, sizeof *w->taken);
+	if (p->broken_by != NULL)
+		set_broken(w, p->broken_by);
 	rc = w->taken != NULL ? log_batch_new(p->log, &w->batch, e) : err_nomem(e);
 	if (rc == RC_OK && (os = pthread_create(&w->thread, NULL, writer_main, w)) != 0)
 		rc = err_os(e, os, "start the writer");

@@ -58,6 +58,7 @@ struct writer_params {
 	const struct writer_ops *ops;
 	void                    *owner;
 	bool                     relaxed;
+	const struct err        *broken_by;     /* begin with recover; NULL: all is well. Copied */
 	uint32_t                 max_requests;  /* per batch; 0: 256 */
 	uint32_t                 max_bytes;     /* per batch; 0: 4 MiB */
 };

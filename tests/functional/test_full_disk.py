@@ -5,6 +5,7 @@ import os
 import random
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -217,3 +218,65 @@ def test_filled_by_mail(small_disk, lines):
     assert count(s) == have - 2
     expunge(s, [3])
     s.ctl("check")
+
+
+class Glutton:
+    """Another program, which takes every byte of the disk as soon as it is free."""
+
+    def __init__(self, mount):
+        self.name = os.path.join(mount, "glutton")
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        with open(self.name, "wb", buffering=0) as f:
+            while not self.over.is_set():
+                try:
+                    f.write(b"x" * 4096)
+                except OSError:
+                    time.sleep(0.0001)
+
+    def stop(self):
+        self.over.set()
+        self.thread.join()
+        os.unlink(self.name)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("have", [3, 300])              # the WAL's pages lie in the database, or behind its end
+def test_start_with_nothing_left(small_disk, killed, have):
+    """With the disk full to the last byte and the reserve spent it can be read, changes are refused at once, and it goes
+    on by itself when there is room."""
+    s = small_disk.start()
+    if have == 3:
+        for n in range(40):
+            s.deliver(["anna"], message("to go"))
+        expunge(s, range(1, 41))
+        s.stop()
+        s.start()
+    for n in range(have):
+        s.deliver(["anna"], message("before"))
+    (s.kill if killed else s.stop)()
+    os.truncate(os.path.join(s.mount, "v1", "reserve"), 0)
+    fill(os.path.join(s.mount, "rest"))
+    glutton = Glutton(s.mount)
+    try:
+        s.start()
+        refused_and_read(s, have)
+        assert [x.split()[0] for x in stalls(s)] == ["stalled"], s.log()
+        time.sleep(2.5)                 # it looks every second
+        refused_and_read(s, have)
+        s.ctl("status")
+        s.kill()
+        s.start()
+        refused_and_read(s, have)
+    finally:
+        glutton.stop()
+    os.unlink(os.path.join(s.mount, "rest"))
+    resumes(s)
+    assert count(s) == have + 1
+    s.ctl("check")
+    s.stop()
+    s.start()
+    assert count(s) == have + 1
