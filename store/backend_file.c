@@ -6,7 +6,8 @@
  * - Files are made with O_EXCL and O_NOFOLLOW, synced with their directory before anything names them.
  * - Space is reserved in steps before a byte of a batch is written, so a full disk refuses an append and does not break
  *   it. A `reserve` file is given up for batches that free space and for the index. From the first lack of space on no
- *   other batch is taken until there is room again: the disk counts as full while it can still be emptied.
+ *   other batch is taken until there is room again: the disk counts as full while it can still be emptied. What one
+ *   volume has given up no other takes (debt.h).
  *
  * Rejected: O_DIRECT for appends (alignment padding in a log of small frames), io_uring (one write and one sync are
  * under way at a time), mmap (an I/O error is a signal).
@@ -198,6 +199,26 @@ make_reserve(struct file_backend *b, bool slack)
 	return e.os;
 }
 
+/* The reserve was spent for lack of space: until it is whole again, other volumes leave that much alone. */
+static void
+note_debt(struct file_backend *b)
+{
+	uint64_t disk, avail, bytes = 0;
+
+	if (atomic_load(&b->starved) && !b->have_reserve)
+		bytes = space_measure(b->volfd, &disk, &avail) ? reserve_size(disk) : RESERVE_MAX;
+	debt_set(&b->debt, b->dev, bytes);
+}
+
+/* Is there nothing free but what other volumes gave up? */
+static bool
+is_owed(struct file_backend *b)
+{
+	uint64_t disk, avail, debt = debt_of_others(&b->debt, b->dev);
+
+	return debt > 0 && space_measure(b->volfd, &disk, &avail) && avail < debt + slack_size(disk);
+}
+
 /* True: ordinary changes may be written. A reserve that cannot be made for another reason than space (no permission, a
  * file size limit) stops nothing: the volume works without. */
 static bool
@@ -207,13 +228,14 @@ refill_reserve(struct file_backend *b)
 	int os;
 
 	if (b->have_reserve && !starved)
-		return true;
+		return !is_owed(b);
 	os = make_reserve(b, starved);
 	if (os == 0)
 		b->have_reserve = true;
 	starved = os == ENOSPC || os == EDQUOT;
 	atomic_store(&b->starved, starved);
-	return !starved;
+	note_debt(b);
+	return !starved && !is_owed(b);
 }
 
 static bool
@@ -225,6 +247,7 @@ file_give_up_reserve(struct backend *base)
 		return false;
 	b->have_reserve = false;
 	atomic_store(&b->starved, true);
+	note_debt(b);           /* before the space is there for others */
 	if (fs->ftruncate(b->reservefd, 0) != 0)
 		return false;
 	(void)fs->fsync(b->reservefd);      /* some file systems free blocks only then */
@@ -246,6 +269,7 @@ file_release(struct backend **bp)
 		return;
 	b = file_backend_of(*bp);
 	*bp = NULL;
+	debt_set(&b->debt, b->dev, 0);
 	fdcache_free(&b->readers);
 	if (b->segfd >= 0)
 		fs->close(b->segfd);
@@ -278,9 +302,13 @@ file_new(void)
 static enum rc
 open_files(struct file_backend *b, const char *path, enum log_mode mode, struct err *e)
 {
+	struct stat st;
+
 	b->volfd = fs->open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (b->volfd < 0)
 		return err_os(e, errno, "open volume %s", path);
+	if (fstat(b->volfd, &st) == 0)
+		b->dev = st.st_dev;
 	b->headfd = fs->open(
 	    b->volfd, "head", (mode == LOG_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (b->headfd < 0)
@@ -585,8 +613,9 @@ begin_body_with_room(struct backend *base, struct backend_body **out, struct err
 	struct file_backend *b = file_backend_of(base);
 	uint64_t disk, avail;
 
-	if (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
-	    avail < (b->have_reserve ? 0 : reserve_size(disk)) + slack_size(disk)) {
+	if (is_owed(b) ||
+	    (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
+	     avail < (b->have_reserve ? 0 : reserve_size(disk)) + slack_size(disk))) {
 		*out = NULL;
 		return err_os(e, ENOSPC, "the volume's disk is full");
 	}

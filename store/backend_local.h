@@ -3,6 +3,7 @@
 #define RESTANTE_STORE_BACKEND_LOCAL_H
 
 #include "store/backend.h"
+#include "store/debt.h"
 #include "store/head.h"
 
 #include <assert.h>
@@ -17,6 +18,8 @@ struct file_backend {
 	struct fdcache *readers;
 	struct root     root;
 	uint64_t        generation;     /* of the head */
+	dev_t           dev;            /* that it lies on */
+	struct debt     debt;           /* of the reserve that was given up */
 	atomic_bool     have_reserve;
 	atomic_bool     starved;        /* there was no space, for the log or the reserve: only what frees space is written */
 

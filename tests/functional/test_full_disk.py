@@ -66,14 +66,14 @@ def fill(path):
                 pass
 
 
-def offer(s, text):
-    """The reply to one message for anna, which must come at once."""
+def offer(s, text, to="anna"):
+    """The reply to one message, which must come at once."""
     begun = time.monotonic()
     with s.raw("lmtp") as c:
         c.reply()
         c.send("LHLO x\r\n")
         c.reply()
-        c.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<anna>\r\n")
+        c.send("MAIL FROM:<a@b.example>\r\nRCPT TO:<%s>\r\n" % to)
         r = [c.reply(), c.reply()][1]
         if r.startswith(b"250"):
             c.send("DATA\r\n")
@@ -280,3 +280,35 @@ def test_start_with_nothing_left(small_disk, killed, have):
     s.stop()
     s.start()
     assert count(s) == have + 1
+
+
+def test_two_volumes_on_one_disk(small_disk):
+    """What one gives up to be emptied with is not taken by deliveries into the other."""
+    s = small_disk
+    with open(s.conf, "a") as f:
+        f.write("\n[volume v2]\npath = %s\n" % os.path.join(s.mount, "v2"))
+    s.ctl("volume", "create", "v2")
+    s.ctl("user", "add", "--volume", "v2", "ben", stdin="x-secret\n")
+    s.start()
+    reserve = os.path.join(s.mount, "v1", "reserve")
+    assert offer(s, message("before"), "ben").startswith(b"250")
+    filler = os.path.join(s.mount, "fill")
+    for n in range(300):
+        s.deliver(["anna"], message("n %d" % n))
+    fill(filler)
+    have = deliver_until_full(s, 300, 100)
+    uid = 1
+    while os.stat(reserve).st_blocks > 0:
+        assert uid < have, "the reserve was never needed"
+        expunge(s, [uid])
+        uid += 1
+    free = os.statvfs(s.mount)
+    assert free.f_bavail * free.f_bsize > 1 << 20
+    for size in (4000, 100, 30000, 1):
+        assert offer(s, noise(7, size), "ben").startswith(b"452")
+    expunge(s, range(uid, have + 1))
+    os.unlink(filler)
+    for _ in range(2):              # ben's need not wait for anna's next one
+        assert offer(s, message("after"), "ben").startswith(b"250")
+    resumes(s)
+    assert count(s) == 1 and os.stat(reserve).st_blocks > 0
