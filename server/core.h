@@ -32,6 +32,7 @@ MUST_USE enum rc server_open_volumes(struct server *srv, uint32_t lock_wait_ms, 
 MUST_USE enum rc server_start_maintenance(struct server *srv, struct err *e);
 /* End it, also what the admin has begun: before the control socket is closed, which waits for its calls. */
 void server_stop_maintenance(struct server *srv);
+/* Those that are open now; they stay open. Any thread. */
 struct volume *const *server_volumes(const struct server *srv, size_t *count);
 /* The number of event loops, chosen from the configuration. */
 unsigned server_reactor_count(const struct server *srv);
@@ -42,7 +43,8 @@ struct reactor *server_next_reactor(struct server *srv);
 
 /* Any thread. The caller's reference. */
 struct settings *server_settings(struct server *srv);
-/* SIGHUP: read the file again. On failure everything stays as it was. */
+/* SIGHUP: read the file again, open volumes that are new in it. On failure everything stays as it was; that a volume cannot
+ * be opened is logged and no failure. One thread at a time. */
 MUST_USE enum rc server_reload(struct server *srv, struct err *e);
 struct hub *server_hub(struct server *srv);
 struct peers *server_peers(struct server *srv);

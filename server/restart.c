@@ -1,6 +1,8 @@
 /* restart - see restart.h. Everything that is not compared here is read anew for each connection, or by SIGHUP itself. */
 #include "server/restart.h"
 
+#include <stdio.h>
+
 static unsigned
 tell(bool same, const char *key)
 {
@@ -47,13 +49,21 @@ unsigned
 restart_tell(const struct conf *started, const struct conf *now)
 {
 	unsigned n = tell_server(&started->server, &now->server);
-	bool same = started->n_volumes == now->n_volumes;
+	bool same = started->n_listens == now->n_listens;
 
-	for (size_t i = 0; same && i < now->n_volumes; i++)
-		same = same_volume(&started->volumes[i], &now->volumes[i]);
-	n += tell(same, "[volume]");
-	same = started->n_listens == now->n_listens;
 	for (size_t i = 0; same && i < now->n_listens; i++)
 		same = same_listen(&started->listens[i], &now->listens[i]);
 	return n + tell(same, "[listen]");
+}
+
+unsigned
+restart_tell_volume(const struct conf_volume *opened, const struct conf *now)
+{
+	char key[80];
+	bool same = false;
+
+	for (size_t i = 0; i < now->n_volumes; i++)
+		same = same || same_volume(opened, &now->volumes[i]);
+	(void)snprintf(key, sizeof key, "[volume %s]", opened->name);
+	return tell(same, key);
 }

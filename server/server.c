@@ -14,22 +14,24 @@
 
 #define PROGRESS_MS 5000u
 
-struct open_progress {
-	const char *name;       /* of the volume */
-	uint64_t    told_ms;
+/* What a volume was opened with. */
+struct opened {
+	struct settings          *settings;     /* that `conf` is of */
+	const struct conf_volume *conf;
+	uint64_t                  told_ms;      /* of its progress: a volume may rebuild its index later too */
 };
 
 struct server {
 	pthread_mutex_t      lock;              /* of `settings` */
 	struct settings     *settings;
-	struct settings     *first;             /* as at the start: volumes use their names out of it */
+	struct settings     *first;             /* as at the start */
 	char                 hostname[256];
 	struct hub          *hub;
 	struct peers        *peers;
 	struct volume       *volumes[CONF_VOLUMES_MAX];
 	struct maintainer   *maintainers[CONF_VOLUMES_MAX];     /* of them; NULL: not begun */
-	struct open_progress progress[CONF_VOLUMES_MAX];        /* as long as the volumes: they may rebuild later */
-	size_t               volume_count;
+	struct opened        opened[CONF_VOLUMES_MAX];
+	_Atomic size_t       volume_count;      /* SIGHUP adds some; what is below stays until the end */
 	struct reactor     **reactors;
 	unsigned             reactor_count;
 	atomic_uint          turn;
@@ -123,35 +125,6 @@ maintain(struct server *srv)
 	settings_unref(&s);
 }
 
-enum rc
-server_reload(struct server *srv, struct err *e)
-{
-	struct settings *old = server_settings(srv), *new = NULL;
-	struct maintenance_params maintenance;
-	struct conf *conf = NULL;
-	enum rc rc = conf_load(old->conf->path, &conf, e);
-
-	settings_unref(&old);
-	if (rc != RC_OK)
-		return rc;
-	rc = settings_new(&conf, &new, e);
-	if (rc != RC_OK)
-		return rc;
-	log_set_level(new->conf->server.log_level);
-	(void)restart_tell(srv->first->conf, new->conf);
-	maintenance = maintenance_of(new->conf);
-	for (size_t i = 0; i < srv->volume_count; i++)
-		if (srv->maintainers[i] != NULL)
-			maintainer_configure(srv->maintainers[i], &maintenance);
-	pthread_mutex_lock(&srv->lock);
-	old = srv->settings;
-	srv->settings = new;
-	pthread_mutex_unlock(&srv->lock);
-	settings_unref(&old);
-	maintain(srv);
-	return RC_OK;
-}
-
 /* ---- the server ---- */
 
 static enum rc find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_account *out, struct err *e);
@@ -214,6 +187,7 @@ server_free(struct server **sp)
 	for (size_t i = srv->volume_count; i > 0; i--) {
 		maintainer_stop(&srv->maintainers[i - 1]);
 		volume_close(&srv->volumes[i - 1]);
+		settings_unref(&srv->opened[i - 1].settings);
 	}
 	peers_free(&srv->peers);
 	hub_free(&srv->hub);
@@ -322,7 +296,7 @@ on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn f
 static void
 on_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 {
-	struct open_progress *p = arg;
+	struct opened *p = arg;
 	uint64_t now = clock_mono_ms();
 	struct logline l;
 
@@ -330,7 +304,7 @@ on_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 		return;
 	p->told_ms = now;
 	log_begin(&l, LOGLEVEL_INFO, "volume.progress");
-	log_cstr(&l, "volume", p->name);
+	log_cstr(&l, "volume", p->conf->name);
 	log_cstr(&l, "what", what);
 	log_u64(&l, "done", done);
 	log_u64(&l, "total", total);
@@ -375,10 +349,12 @@ log_opened(const char *name, struct volume *v, uint64_t ms)
 	log_end(&l);
 }
 
+/* Into the next place, of which nobody knows before volume_count says so. */
 static enum rc
-open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_ms, struct err *e)
+open_volume(struct server *srv, struct settings *settings, const struct conf_volume *c, uint32_t lock_wait_ms,
+            struct err *e)
 {
-	struct open_progress *progress = &srv->progress[srv->volume_count];
+	size_t at = srv->volume_count;
 	struct volume_params p = {
 		.name = c->name,
 		.path = c->path,
@@ -387,38 +363,38 @@ open_volume(struct server *srv, const struct conf_volume *c, uint32_t lock_wait_
 		.lock_wait_ms = 0,
 		.report = { (void *)(uintptr_t)c->name, on_damage },
 		.progress = on_progress,
-		.progress_arg = progress,
 		.notify = hub_notify,
 		.notify_arg = srv->hub,
 	};
 	uint64_t began = clock_mono_ms();
 	enum rc rc;
 
-	*progress = (struct open_progress){ c->name, began };
-	rc = volume_open(&p, &srv->volumes[srv->volume_count], e);
+	if (at == CONF_VOLUMES_MAX)
+		return err_set(e, RC_LIMIT, "volume %s: more than %u volumes", c->name, CONF_VOLUMES_MAX);
+	srv->opened[at] = (struct opened){ settings, c, began };
+	p.progress_arg = &srv->opened[at];
+	rc = volume_open(&p, &srv->volumes[at], e);
 	if (rc == RC_BUSY && lock_wait_ms > 0) {
 		log_waiting(c->name, lock_wait_ms, e);
 		*e = (struct err)ERR_INIT;
 		p.lock_wait_ms = lock_wait_ms;
-		rc = volume_open(&p, &srv->volumes[srv->volume_count], e);
+		rc = volume_open(&p, &srv->volumes[at], e);
 	}
-	if (rc != RC_OK) {
-		err_add(e, "volume %s", c->name);
-		return rc;
-	}
-	log_opened(c->name, srv->volumes[srv->volume_count], clock_mono_ms() - began);
-	srv->volume_count++;
+	if (rc != RC_OK)
+		return err_add(e, "volume %s", c->name);
+	atomic_fetch_add(&settings->refs, 1);
+	log_opened(c->name, srv->volumes[at], clock_mono_ms() - began);
 	return RC_OK;
 }
 
 /* No reason not to start: accounts are found by their generation, and a copy that is not finished not at all. */
 static void
-settle_moves(struct server *srv)
+settle_moves(struct volume *const *volumes, size_t count)
 {
 	struct err e = ERR_INIT;
 	struct logline l;
 	uint32_t removed;
-	enum rc rc = move_settle(srv->volumes, srv->volume_count, &removed, &e);
+	enum rc rc = move_settle(volumes, count, &removed, &e);
 
 	if (rc == RC_OK && removed == 0)
 		return;
@@ -456,13 +432,102 @@ server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e)
 	enum rc rc = RC_OK;
 
 	srv->first = server_settings(srv);
-	for (size_t i = 0; i < conf->n_volumes && rc == RC_OK; i++)
-		rc = open_volume(srv, &conf->volumes[i], lock_wait_ms, e);
+	for (size_t i = 0; i < conf->n_volumes && rc == RC_OK; i++) {
+		rc = open_volume(srv, srv->first, &conf->volumes[i], lock_wait_ms, e);
+		srv->volume_count += rc == RC_OK;
+	}
 	if (rc == RC_OK) {
-		settle_moves(srv);
+		settle_moves(srv->volumes, srv->volume_count);
 		maintain(srv);
 	}
 	return rc;
+}
+
+/* ---- volumes that the configuration names anew ---- */
+
+/* Of its accounts that another volume has too the one with the higher generation is found, as after every move that was
+ * cut; the other goes at the next start, as moves may be under way now. */
+static enum rc
+add_volume(struct server *srv, struct settings *settings, const struct conf_volume *c, struct err *e)
+{
+	struct maintenance_params p = maintenance_of(settings->conf);
+	size_t at = srv->volume_count;
+	enum rc rc = open_volume(srv, settings, c, 0, e);
+
+	if (rc != RC_OK)
+		return rc;
+	settle_moves(&srv->volumes[at], 1);
+	rc = maintainer_start(srv->volumes[at], &p, &srv->maintainers[at], e);
+	if (rc != RC_OK) {
+		volume_close(&srv->volumes[at]);
+		settings_unref(&srv->opened[at].settings);
+		return rc;
+	}
+	srv->volume_count = at + 1;
+	return RC_OK;
+}
+
+static bool
+is_open(const struct server *srv, const char *name)
+{
+	for (size_t i = 0; i < srv->volume_count; i++)
+		if (strcmp(srv->opened[i].conf->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* On the thread of signals, which SIGTERM waits for: a volume whose index must be rebuilt takes its time. One that cannot be
+ * opened is told, and tried again at the next SIGHUP. */
+static void
+add_volumes(struct server *srv)
+{
+	struct settings *s = server_settings(srv);
+
+	for (size_t i = 0; i < srv->volume_count; i++)
+		(void)restart_tell_volume(srv->opened[i].conf, s->conf);
+	for (size_t i = 0; i < s->conf->n_volumes; i++) {
+		const struct conf_volume *c = &s->conf->volumes[i];
+		struct err e = ERR_INIT;
+		struct logline l;
+
+		if (is_open(srv, c->name) || add_volume(srv, s, c, &e) == RC_OK)
+			continue;
+		log_begin(&l, LOGLEVEL_ERROR, "volume.add_failed");
+		log_cstr(&l, "volume", c->name);
+		log_err(&l, &e);
+		log_end(&l);
+	}
+	settings_unref(&s);
+}
+
+enum rc
+server_reload(struct server *srv, struct err *e)
+{
+	struct settings *old = server_settings(srv), *new = NULL;
+	struct maintenance_params maintenance;
+	struct conf *conf = NULL;
+	enum rc rc = conf_load(old->conf->path, &conf, e);
+
+	settings_unref(&old);
+	if (rc != RC_OK)
+		return rc;
+	rc = settings_new(&conf, &new, e);
+	if (rc != RC_OK)
+		return rc;
+	log_set_level(new->conf->server.log_level);
+	(void)restart_tell(srv->first->conf, new->conf);
+	maintenance = maintenance_of(new->conf);
+	for (size_t i = 0; i < srv->volume_count; i++)
+		if (srv->maintainers[i] != NULL)
+			maintainer_configure(srv->maintainers[i], &maintenance);
+	pthread_mutex_lock(&srv->lock);
+	old = srv->settings;
+	srv->settings = new;
+	pthread_mutex_unlock(&srv->lock);
+	settings_unref(&old);
+	add_volumes(srv);
+	maintain(srv);
+	return RC_OK;
 }
 
 struct volume *const *

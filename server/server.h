@@ -1,6 +1,7 @@
 /* server - what all sessions share: configuration, volumes, who is an account, SASL.
  *
- * Made by main before the first reactor, unchanged afterwards except for the configuration, which SIGHUP replaces.
+ * Made by main before the first reactor, unchanged afterwards except for the configuration, which SIGHUP replaces,
+ * and volumes, which it adds: none is closed before the end, as sessions keep pointers to them.
  */
 #ifndef RESTANTE_SERVER_SERVER_H
 #define RESTANTE_SERVER_SERVER_H

@@ -1,6 +1,6 @@
 /* ctl_volume - volume create: an empty volume for a section that the admin has added to the configuration.
  *
- * The configuration says where it lies; the server takes it up at its next start. The index is made too, so that check
+ * The configuration says where it lies; the server takes it up at SIGHUP or its next start. The index is made too, so that check
  * finds nothing amiss before that.
  */
 #include "tools/ctl.h"
@@ -48,6 +48,6 @@ ctl_volume_create(struct ctl *ctl)
 		ctl_error(ctl, "%s", e.text);
 		return ADMIN_FAILED;
 	}
-	printf("%s: made in %s; restanted takes it up at its next start\n", cv->name, cv->path);
+	printf("%s: made in %s; restanted takes it up at SIGHUP, or its next start\n", cv->name, cv->path);
 	return ADMIN_OK;
 }
