@@ -359,6 +359,15 @@ admin_change(struct admin_call *c, struct volume *v, struct change **change, con
 	return status;
 }
 
+void
+admin_tell_wait(struct admin_call *c, struct volume *v)
+{
+	const char *what = volume_maintenance(v);
+
+	if (what != NULL)
+		admin_complain(c, "volume %s: %s is under way; waiting for its end", volume_name(v), what);
+}
+
 /* ---- the call ---- */
 
 static const struct admin_verb *

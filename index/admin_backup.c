@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PATH_LEN 4096u
@@ -79,6 +80,26 @@ admin_append_copy(struct buf *line, const struct admin_copy *k, const struct cop
 		buf_printf(line, "; DAMAGE in what was copied: %llu", (unsigned long long)r->damage);
 }
 
+/* Two into one directory would remove each other's files. */
+static enum rc
+copy_alone(struct admin_call *c, struct volume *v, const struct copy_params *p, const struct log_report *rep,
+           struct copy_result *r, struct err *e)
+{
+	struct timespec began;
+	enum rc rc;
+
+	admin_tell_wait(c, v);
+	rc = volume_maintain_begin(v, "a backup", true, e);
+	if (rc != RC_OK)
+		return rc;
+	(void)clock_gettime(CLOCK_REALTIME, &began);
+	rc = log_copy(volume_log(v), p, rep, r, e);
+	if (rc == RC_OK && !p->dry_run)
+		volume_note_backup(v, (uint64_t)began.tv_sec * 1000000u + (uint64_t)began.tv_nsec / 1000u, p->path);
+	volume_maintain_end(v);
+	return rc;
+}
+
 static enum admin_exit
 back_up_volume(struct admin_call *c, struct volume *v, const char *dir, uint64_t rate)
 {
@@ -97,7 +118,7 @@ back_up_volume(struct admin_call *c, struct volume *v, const char *dir, uint64_t
 		return ADMIN_FAILED;
 	}
 	snprintf(b.what, sizeof b.what, "copying %.60s", volume_name(v));
-	if (log_copy(volume_log(v), &p, &rep, &r, &e) != RC_OK) {
+	if (copy_alone(c, v, &p, &rep, &r, &e) != RC_OK) {
 		err_add(&e, "backup of %s", volume_name(v));
 		return admin_fail(c, &e);
 	}

@@ -275,6 +275,7 @@ check_volume(struct admin_call *c, struct volume *v)
 	struct err e = ERR_INIT;
 
 	snprintf(k.what, sizeof k.what, "checking %.60s", volume_name(v));
+	admin_tell_wait(c, v);
 	if (volume_check(v, &rep, on_progress, &k, &r, &e) != RC_OK) {
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);

@@ -83,6 +83,7 @@ compact_volume(struct admin_call *c, struct volume *v, struct compact_params *p)
 	struct err e = ERR_INIT;
 
 	p->arg = &k;
+	admin_tell_wait(c, v);
 	if (volume_compact(v, p, &r, &e) != RC_OK) {
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);

@@ -47,6 +47,8 @@ enum admin_exit admin_find(struct admin_call *c, const char *name, struct volume
 /* Submit, wait, tell what went wrong, free. `what` says what was tried. */
 enum admin_exit admin_change(struct admin_call *c, struct volume *v, struct change **change, const char *what);
 
+/* Before work that waits its turn in a volume: says on stderr what it waits for. */
+void admin_tell_wait(struct admin_call *c, struct volume *v);
 /* The worse of two. */
 enum admin_exit admin_worse(enum admin_exit a, enum admin_exit b);
 

@@ -148,7 +148,7 @@ launch(struct import_run *r)
 		return;
 	r->flying = r->filling;
 	r->filling = (struct batch){ .change = NULL };
-	r->flying.change->who = (struct frame_who){ .account = r->account.id, .protocol = PROTO_ADMIN };
+	r->flying.change->who = (struct frame_who){ .protocol = PROTO_ADMIN };
 	r->flying.change->done = on_landed;
 	r->flying.change->done_arg = r;
 	volume_submit(r->v, r->flying.change);
@@ -253,7 +253,7 @@ submit_box(struct import_run *r, enum change_kind kind, struct slice name, const
 
 	if (c == NULL)
 		return err_nomem(e);
-	c->who = (struct frame_who){ .account = r->account.id, .protocol = PROTO_ADMIN };
+	c->who = (struct frame_who){ .protocol = PROTO_ADMIN };
 	c->u.mailbox.account = r->account.id;
 	c->u.mailbox.name = arena_dup(&c->arena, name);
 	c->u.mailbox.uidvalidity = m != NULL && r->keep_uids ? m->uidvalidity : 0;
@@ -281,7 +281,7 @@ subscribe(struct import_run *r, struct slice name, struct err *e)
 	c = change_new(CHANGE_SUBSCRIBE);
 	if (c == NULL)
 		return err_nomem(e);
-	c->who = (struct frame_who){ .account = r->account.id, .protocol = PROTO_ADMIN };
+	c->who = (struct frame_who){ .protocol = PROTO_ADMIN };
 	c->u.subscribe = (struct change_subscribe){ r->account.id, arena_dup(&c->arena, name), true };
 	rc = c->u.subscribe.name.ptr == NULL ? err_nomem(e) : volume_submit_wait(r->v, c);
 	if (rc != RC_OK && c->durable)

@@ -21,6 +21,28 @@ progress(void *arg, uint64_t done, uint64_t total)
 	return admin_progress(arg, "moving", done, total);
 }
 
+/* A move changes both: neither may be at something else. */
+static bool
+begin_work(struct admin_call *c, struct volume *from, struct volume *to)
+{
+	struct err e = ERR_INIT;
+
+	if (volume_work_begin(from, "a move of accounts", &e) == RC_OK) {
+		if (volume_work_begin(to, "a move of accounts", &e) == RC_OK)
+			return true;
+		volume_work_end(from);
+	}
+	(void)admin_fail(c, &e);
+	return false;
+}
+
+static void
+end_work(struct volume *from, struct volume *to)
+{
+	volume_work_end(to);
+	volume_work_end(from);
+}
+
 /* `name` is the caller's: what is in the call's arena may go. */
 static enum admin_exit
 move_one(struct admin_call *c, struct volume *from, struct volume *to, account_id id, const char *name)
@@ -68,26 +90,22 @@ admin_user_move(struct admin_call *c)
 		admin_printf(c, "%s: is in %s already", c->args[0], volume_name(to));
 		return ADMIN_OK;
 	}
-	return slice_to_cstr(account.name, name, sizeof name) ? move_one(c, from, to, account.id, name) : ADMIN_FAILED;
+	if (!slice_to_cstr(account.name, name, sizeof name) || !begin_work(c, from, to))
+		return ADMIN_FAILED;
+	status = move_one(c, from, to, account.id, name);
+	end_work(from, to);
+	return status;
 }
 
 /* The first account that is left, until none is. */
-enum admin_exit
-admin_volume_retire(struct admin_call *c)
+static enum admin_exit
+move_all(struct admin_call *c, struct volume *from, struct volume *to, uint64_t *moved)
 {
-	const char *to_name = admin_option(c, "--to");
-	struct volume *from = find_volume(c, c->args[0]), *to = to_name != NULL ? find_volume(c, to_name) : NULL;
+	enum admin_exit status = ADMIN_OK;
 	struct account_info *list;
 	struct err e = ERR_INIT;
-	enum admin_exit status = ADMIN_OK;
-	uint64_t moved = 0;
 	size_t n;
 
-	if (to_name == NULL || from == NULL || to == NULL || from == to) {
-		if (to_name == NULL || (from != NULL && from == to))
-			return ADMIN_USAGE;
-		return ADMIN_FAILED;
-	}
 	while (status == ADMIN_OK) {
 		char name[ACCOUNT_NAME_MAX + 1];
 
@@ -99,8 +117,28 @@ admin_volume_retire(struct admin_call *c)
 		if (!slice_to_cstr(list[0].name, name, sizeof name))
 			return ADMIN_DAMAGE;
 		status = move_one(c, from, to, list[0].id, name);
-		moved += status == ADMIN_OK;
+		*moved += status == ADMIN_OK;
 	}
+	return status;
+}
+
+enum admin_exit
+admin_volume_retire(struct admin_call *c)
+{
+	const char *to_name = admin_option(c, "--to");
+	struct volume *from = find_volume(c, c->args[0]), *to = to_name != NULL ? find_volume(c, to_name) : NULL;
+	enum admin_exit status;
+	uint64_t moved = 0;
+
+	if (to_name == NULL || from == NULL || to == NULL || from == to) {
+		if (to_name == NULL || (from != NULL && from == to))
+			return ADMIN_USAGE;
+		return ADMIN_FAILED;
+	}
+	if (!begin_work(c, from, to))
+		return ADMIN_FAILED;
+	status = move_all(c, from, to, &moved);
+	end_work(from, to);
 	if (status == ADMIN_OK && !c->json)
 		admin_printf(c, "%s: %llu accounts moved, none is left; take its section out of the configuration and restart "
 		                "the server",

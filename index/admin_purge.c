@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "lib/logging.h"
+
 #define TRIES 10
 
 struct run {
@@ -112,14 +114,41 @@ write_record(struct run *r, blob_id blob, bool *done)
 	return status;
 }
 
+static void
+append_hex(const struct found_content *f, char out[2 * SHA256_LEN + 1])
+{
+	for (size_t i = 0; i < SHA256_LEN; i++)
+		snprintf(out + 2 * i, 3, "%02x", f->sha256[i]);
+}
+
+/* Where it runs in the server; the record is in the log either way. */
+static void
+log_content(struct run *r, const struct found_content *f, uint64_t expunged, uint64_t others)
+{
+	const char *reason = admin_option(r->c, "--reason");
+	char hex[2 * SHA256_LEN + 1];
+	struct logline l;
+
+	if (!r->c->ad->online)
+		return;
+	append_hex(f, hex);
+	log_begin(&l, LOGLEVEL_INFO, "volume.purged");
+	log_cstr(&l, "volume", volume_name(r->v));
+	log_cstr(&l, "sha256", hex);
+	log_u64(&l, "messages", expunged);
+	log_u64(&l, "kept", others);
+	if (reason != NULL)
+		log_cstr(&l, "reason", reason);
+	log_end(&l);
+}
+
 static bool
 tell_content(struct run *r, const struct found_content *f, uint64_t expunged, uint64_t others)
 {
 	char hex[2 * SHA256_LEN + 1];
 	struct json j;
 
-	for (size_t i = 0; i < SHA256_LEN; i++)
-		snprintf(hex + 2 * i, 3, "%02x", f->sha256[i]);
+	append_hex(f, hex);
 	if (!r->json)
 		return admin_printf(r->c, "%s: %s %s %llu messages, %llu bytes each%s", volume_name(r->v), hex,
 		    r->dry ? "would be removed from" : "removed from", (unsigned long long)expunged,
@@ -154,6 +183,8 @@ purge_content(struct run *r, const struct found_content *f)
 		admin_complain(r->c, "the message is copied again and again; nothing is purged yet");
 		status = ADMIN_FAILED;
 	}
+	if (status == ADMIN_OK && !r->dry)
+		log_content(r, f, expunged, others);
 	if (status == ADMIN_OK && !tell_content(r, f, expunged, others))
 		status = ADMIN_FAILED;
 	return status;
@@ -170,8 +201,11 @@ purge_volume(struct run *r, const uint8_t *sha256, struct slice message_id, size
 	if (volume_find_contents(r->v, sha256, message_id, &r->c->arena, &list, &n, &e) != RC_OK)
 		return admin_fail(r->c, &e);
 	*found += n;
+	if (volume_work_begin(r->v, "a purge", &e) != RC_OK)
+		return admin_fail(r->c, &e);
 	for (size_t i = 0; i < n && status == ADMIN_OK; i++)
 		status = purge_content(r, &list[i]);
+	volume_work_end(r->v);
 	return status;
 }
 

@@ -90,14 +90,20 @@ static enum admin_exit
 run_restore(struct restoring *r, account_id id)
 {
 	struct past_params pp = { .log = r->from, .account = id, .at_us = r->at_us };
-	enum admin_exit status = admin_open_past(&r->lb, &pp);
+	struct err e = ERR_INIT;
+	enum admin_exit status;
 
+	if (volume_work_begin(r->lb.v, "a restore", &e) != RC_OK)
+		return admin_fail(r->lb.c, &e);
+	status = admin_open_past(&r->lb, &pp);
 	r->lb.what = "restoring";
 	if (status == ADMIN_OK)
 		status = restore_boxes(r);
 	if (r->taken > 0)
 		status = admin_worse(status, admin_tell_sum(r->lb.c, &r->sum, r->dry_run));
-	return admin_worse(status, admin_close_past(&r->lb));
+	status = admin_worse(status, admin_close_past(&r->lb));
+	volume_work_end(r->lb.v);
+	return status;
 }
 
 /* ---- from where, and when ---- */

@@ -131,11 +131,32 @@ send_time(struct admin_call *c, const char *what, uint64_t us)
 	admin_printf(c, "  %-16s %s", what, text);
 }
 
-static void
-send_compaction(struct admin_call *c, const struct volume_status *s)
+/* The name of the account that is being moved away; empty: none, or it just came to its end. */
+static struct slice
+moving_name(struct admin_call *c, struct volume *v, const struct volume_status *s)
 {
+	struct account_info info;
+	struct err e = ERR_INIT;
+
+	if (s->moving == 0 || volume_get_account(v, s->moving, &c->arena, &info, &e) != RC_OK)
+		return SLICE_NONE;
+	return info.name;
+}
+
+static void
+send_maintenance(struct admin_call *c, struct volume *v, const struct volume_status *s)
+{
+	struct slice moving = moving_name(c, v, s);
+
 	if (s->maintenance != NULL)
 		admin_printf(c, "  %-16s %s", "under way", s->maintenance);
+	if (moving.len > 0)
+		admin_printf(c, "  %-16s %.*s, to another volume", "being moved", SLICE_ARG(moving));
+	else if (s->work != NULL)
+		admin_printf(c, "  %-16s %s", "under way", s->work);
+	send_time(c, "backed up", s->backed_up_us);
+	if (s->backed_up_us != 0)
+		admin_printf(c, "  %-16s %s", "backup in", s->backed_up_to);
 	send_time(c, "surveyed", s->surveyed_us);
 	if (s->surveyed_us != 0)
 		admin_printf(c, "  %-16s %llu", "dead bytes", (unsigned long long)s->dead_bytes);
@@ -146,7 +167,7 @@ send_compaction(struct admin_call *c, const struct volume_status *s)
 }
 
 static void
-add_volume_json(struct json *j, const struct volume_status *s, bool indexed)
+add_volume_json(struct json *j, const struct volume_status *s, struct slice moving, bool indexed)
 {
 	json_object(j, NULL);
 	json_cstr(j, "name", s->name);
@@ -177,6 +198,14 @@ add_volume_json(struct json *j, const struct volume_status *s, bool indexed)
 	json_u64(j, "dropped_bytes", s->dropped_bytes);
 	if (s->maintenance != NULL)
 		json_cstr(j, "under_way", s->maintenance);
+	if (s->work != NULL)
+		json_cstr(j, "work", s->work);
+	if (moving.len > 0)
+		json_str(j, "moving", moving);
+	if (s->backed_up_us != 0) {
+		json_u64(j, "backed_up_us", s->backed_up_us);
+		json_cstr(j, "backed_up_to", s->backed_up_to);
+	}
 	json_bool(j, "stalled", s->stalled);
 	add_scrub_json(j, &s->scrub);
 	json_end(j);
@@ -220,11 +249,11 @@ admin_status(struct admin_call *c)
 			continue;
 		}
 		if (c->json) {
-			add_volume_json(&j, &s, indexed);
+			add_volume_json(&j, &s, moving_name(c, v, &s), indexed);
 			continue;
 		}
 		send_volume_text(c, &s, indexed);
-		send_compaction(c, &s);
+		send_maintenance(c, v, &s);
 	}
 	if (c->json) {
 		json_end(&j);

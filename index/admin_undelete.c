@@ -162,8 +162,11 @@ run_undelete(struct undelete *u)
 	struct past_params pp = { .account = u->account.id, .at_us = PAST_END };
 	struct admin_call *c = u->lb.c;
 	struct err e = ERR_INIT;
-	enum admin_exit status = admin_open_past(&u->lb, &pp);
+	enum admin_exit status;
 
+	if (volume_work_begin(u->lb.v, "an undelete", &e) != RC_OK)
+		return admin_fail(c, &e);
+	status = admin_open_past(&u->lb, &pp);
 	if (status == ADMIN_OK &&
 	    past_mailboxes(u->lb.past, &c->arena, &u->boxes, &u->box_count, &e) != RC_OK)
 		status = admin_fail(c, &e);
@@ -172,7 +175,9 @@ run_undelete(struct undelete *u)
 		status = undelete_boxes(u);
 	if (status == ADMIN_OK)
 		status = tell_end(u);
-	return admin_worse(status, admin_close_past(&u->lb));
+	status = admin_worse(status, admin_close_past(&u->lb));
+	volume_work_end(u->lb.v);
+	return status;
 }
 
 static enum admin_exit

@@ -161,13 +161,18 @@ revive(struct revival *r)
 {
 	struct past_params pp = { .account = r->owner.id, .at_us = PAST_END };
 	struct err e = ERR_INIT;
-	enum admin_exit status = admin_open_past(&r->lb, &pp);
+	enum admin_exit status;
 
+	if (volume_work_begin(r->lb.v, "an undelete", &e) != RC_OK)
+		return admin_fail(r->lb.c, &e);
+	status = admin_open_past(&r->lb, &pp);
 	if (status == ADMIN_OK && read_belongings(r, &e) != RC_OK)
 		status = admin_fail(r->lb.c, &e);
 	if (status == ADMIN_OK)
 		status = fill_all(r);
-	return admin_worse(status, admin_close_past(&r->lb));
+	status = admin_worse(status, admin_close_past(&r->lb));
+	volume_work_end(r->lb.v);
+	return status;
 }
 
 /* An account of this name that is there: its id into *id if the deleted one's mail goes into it, 0 if there is none. */

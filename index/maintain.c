@@ -1,6 +1,13 @@
-/* maintain - one piece of maintenance of a volume at a time: check, scrub, compaction and backup would confuse each other.
- * See volume.h. */
+/* maintain - one piece of maintenance of a volume at a time, as check, compaction and backup would confuse each other; and,
+ * beside it, one piece of the admin's work on accounts, as two restores into one mailbox would put everything there twice.
+ * See volume.h.
+ *
+ * The former is waited for, holding nothing; the latter never, so that a move, which needs two volumes, cannot block another.
+ */
 #include "index/volume_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 enum rc
 volume_maintain_begin(struct volume *v, const char *what, bool wait, struct err *e)
@@ -27,6 +34,52 @@ volume_maintain_end(struct volume *v)
 	(void)pthread_mutex_lock(&v->maintenance.lock);
 	v->maintenance.what = NULL;
 	(void)pthread_cond_signal(&v->maintenance.free);
+	(void)pthread_mutex_unlock(&v->maintenance.lock);
+}
+
+const char *
+volume_maintenance(struct volume *v)
+{
+	const char *what;
+
+	(void)pthread_mutex_lock(&v->maintenance.lock);
+	what = v->maintenance.what;
+	(void)pthread_mutex_unlock(&v->maintenance.lock);
+	return what;
+}
+
+enum rc
+volume_work_begin(struct volume *v, const char *what, struct err *e)
+{
+	struct maintenance *m = &v->maintenance;
+	enum rc rc = RC_OK;
+
+	(void)pthread_mutex_lock(&m->lock);
+	if (m->work != NULL)
+		rc = err_set(e, RC_BUSY, "volume %s: %s is under way; try again when it is done", v->name, m->work);
+	else
+		m->work = what;
+	(void)pthread_mutex_unlock(&m->lock);
+	return rc;
+}
+
+void
+volume_work_end(struct volume *v)
+{
+	(void)pthread_mutex_lock(&v->maintenance.lock);
+	v->maintenance.work = NULL;
+	(void)pthread_mutex_unlock(&v->maintenance.lock);
+}
+
+void
+volume_note_backup(struct volume *v, uint64_t time_us, const char *where)
+{
+	char *copy = strdup(where);
+
+	(void)pthread_mutex_lock(&v->maintenance.lock);
+	free(v->maintenance.backed_up_to);
+	v->maintenance.backed_up_to = copy;
+	v->maintenance.backed_up_us = time_us;
 	(void)pthread_mutex_unlock(&v->maintenance.lock);
 }
 

@@ -81,7 +81,7 @@ new_step(const struct move *m, enum adopt_step step, struct err *e)
 		(void)err_nomem(e);
 		return NULL;
 	}
-	c->who = (struct frame_who){ .account = m->copy, .protocol = PROTO_ADMIN };
+	c->who = (struct frame_who){ .protocol = PROTO_ADMIN };
 	c->u.adopt.step = step;
 	c->u.adopt.from = &m->account;
 	c->u.adopt.account = m->copy;

@@ -354,6 +354,7 @@ volume_close(struct volume **vp)
 	recent_free(&v->recent);
 	arena_fini(&v->resolver.scratch);
 	(void)pthread_mutex_destroy(&v->told_lock);
+	free(v->maintenance.backed_up_to);
 	(void)pthread_mutex_destroy(&v->maintenance.lock);
 	(void)pthread_cond_destroy(&v->maintenance.free);
 	free(v->owed);
@@ -564,7 +565,12 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	out->dead_bytes = v->maintenance.dead_bytes;
 	out->surveyed_us = v->maintenance.surveyed_us;
 	out->maintenance = v->maintenance.what;
+	out->work = v->maintenance.work;
+	out->backed_up_us = v->maintenance.backed_up_us;
+	(void)snprintf(out->backed_up_to, sizeof out->backed_up_to, "%s",
+	               v->maintenance.backed_up_to != NULL ? v->maintenance.backed_up_to : "");
 	(void)pthread_mutex_unlock(&v->maintenance.lock);
+	out->moving = atomic_load(&v->frozen);
 	out->index_bytes = file_size(v->index_path, "") + file_size(v->index_path, "-wal");
 	out->changes = atomic_load(&v->changes);
 	out->batches = ws.batches;

@@ -573,6 +573,10 @@ struct volume_status {
 	uint64_t    dropped, dropped_bytes;     /* pieces that compaction has replaced, not deleted yet */
 	uint64_t    compacted_us;       /* when compaction last replaced something; 0: never */
 	const char *maintenance;        /* what is under way; NULL: nothing */
+	const char *work;               /* what the admin does with accounts now; NULL: nothing */
+	account_id  moving;             /* to another volume; 0: none */
+	uint64_t    backed_up_us;       /* when the last backup since the open began; 0: none */
+	char        backed_up_to[1024]; /* its path, cut if it is longer */
 	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
 };
 MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, struct err *e);
@@ -586,6 +590,14 @@ MUST_USE enum rc volume_prune(struct volume *v, uint64_t keep, uint64_t before_s
  * `wait`. `what` is a literal. Any thread. */
 MUST_USE enum rc volume_maintain_begin(struct volume *v, const char *what, bool wait, struct err *e);
 void volume_maintain_end(struct volume *v);
+/* What is under way; NULL: nothing. Any thread. */
+const char *volume_maintenance(struct volume *v);
+/* One piece of the admin's work on accounts at a time: undelete, restore, move, purge. RC_BUSY, with what is under way in
+ * the text; never waits. `what` is a literal. Any thread. */
+MUST_USE enum rc volume_work_begin(struct volume *v, const char *what, struct err *e);
+void volume_work_end(struct volume *v);
+/* For the status: a copy of the volume was made. Any thread. */
+void volume_note_backup(struct volume *v, uint64_t time_us, const char *where);
 /* Somebody waits for his turn: who can go on later should end soon. */
 bool volume_maintain_wanted(struct volume *v);
 

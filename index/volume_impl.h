@@ -32,9 +32,12 @@ struct maintenance {
 	pthread_cond_t  free;
 	const char     *what;           /* under way; NULL: nothing */
 	unsigned        waiting;
+	const char     *work;           /* of the admin, on accounts; NULL: nothing */
 	uint64_t        surveyed_us;    /* the last survey of the log: when, and what it found */
 	uint64_t        surveyed_bytes, dead_bytes;
 	uint64_t        autoexpunged_us;        /* when that last began; 0: at once */
+	uint64_t        backed_up_us;   /* the last backup since the open: when it began, and where it is */
+	char           *backed_up_to;   /* heap; NULL: none */
 };
 
 struct volume {
