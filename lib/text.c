@@ -139,6 +139,25 @@ text_utf8_repair(struct slice s, struct buf *out)
 	return !out->failed;
 }
 
+bool
+text_for_terminal(struct slice s, struct buf *out)
+{
+	uint32_t cp;
+
+	for (size_t n; s.len > 0 && !out->failed; s = slice_sub(s, n, s.len)) {
+		n = text_utf8_next(s, &cp);
+		if (n == 0) {
+			text_utf8_append(out, 0xfffd);
+			n = 1;
+		} else if ((cp < 0x20 && cp != '\t') || (cp >= 0x7f && cp < 0xa0)) {
+			buf_append_byte(out, '?');
+		} else {
+			buf_append_slice(out, slice_sub(s, 0, n));
+		}
+	}
+	return !out->failed;
+}
+
 /* Starters that never combine with what stands before them: ASCII, kana, ideographs, Hangul syllables. */
 static bool
 begins_anew(uint32_t cp)

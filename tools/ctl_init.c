@@ -354,8 +354,8 @@ ctl_init(struct ctl *ctl)
 
 	if (base_port != NULL) {
 		if (!slice_to_u64(slice_str(base_port), PORT_MAX - OFFSET_MAX, &n)) {
-			ctl_error(ctl, "--base-port %s: allowed: 0 to %u\nusage: restantectl %s",
-			    base_port, PORT_MAX - OFFSET_MAX, ctl->verb->usage);
+			ctl_error(ctl, "--base-port %s: allowed: 0 to %u", base_port, PORT_MAX - OFFSET_MAX);
+			ctl_error(ctl, "usage: restantectl %s", ctl->verb->usage);
 			return ADMIN_USAGE;
 		}
 		in.base = (unsigned)n;

@@ -14,20 +14,46 @@
 #include <unistd.h>
 
 #include "index/move.h"
+#include "lib/text.h"
 #include "store/piece.h"
 
 #define LOCK_WAIT_MS 3000u
 
+/* What is told may hold names out of mail, of files and of other servers. */
+static void
+put_clean(FILE *to, struct slice text)
+{
+	struct buf clean;
+
+	buf_init(&clean, 3 * text.len + 1);
+	(void)text_for_terminal(text, &clean);
+	fwrite(clean.ptr, 1, clean.len, to);
+	buf_fini(&clean);
+}
+
 void
 ctl_error(const struct ctl *ctl, const char *fmt, ...)
 {
+	struct buf text;
 	va_list ap;
+	uint8_t *to;
+	int len;
 
-	fprintf(stderr, "restantectl: %s", ctl->prefix != NULL ? ctl->prefix : "");
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	len = vsnprintf(NULL, 0, fmt, ap);
 	va_end(ap);
+	buf_init(&text, SIZE_MAX);
+	to = len >= 0 ? buf_reserve(&text, (size_t)len + 1) : NULL;
+	if (to != NULL) {
+		va_start(ap, fmt);
+		(void)vsnprintf((char *)to, (size_t)len + 1, fmt, ap);
+		va_end(ap);
+		buf_commit(&text, (size_t)len);
+	}
+	fprintf(stderr, "restantectl: %s", ctl->prefix != NULL ? ctl->prefix : "");
+	put_clean(stderr, buf_slice(&text));
 	fputc('\n', stderr);
+	buf_fini(&text);
 }
 
 /* With `become`, its user too: for good, or as ctl_owner_lend. */
@@ -56,6 +82,7 @@ ctl_prepare(struct ctl *ctl)
 struct output {
 	const struct ctl   *ctl;
 	const struct ctl_bulk *bulk;    /* NULL: lines are printed */
+	bool                terminal;   /* standard output is one: programs get the octets as they are */
 	struct ctl_progress progress;
 };
 
@@ -75,7 +102,10 @@ print_line(void *arg, struct slice text)
 	if (o->ctl->quiet)
 		return true;
 	ctl_progress_clear(&o->progress);
-	fwrite(text.ptr, 1, text.len, stdout);
+	if (o->terminal)
+		put_clean(stdout, text);
+	else
+		fwrite(text.ptr, 1, text.len, stdout);
 	return putchar('\n') != EOF && ferror(stdout) == 0;
 }
 
@@ -256,7 +286,7 @@ ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 enum admin_exit
 ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ctl_bulk *bulk)
 {
-	struct output o = { .ctl = ctl, .bulk = bulk };
+	struct output o = { .ctl = ctl, .bulk = bulk, .terminal = isatty(STDOUT_FILENO) == 1 };
 	const struct admin_output out = {
 		.arg = &o, .line = print_line, .error = print_error, .progress = print_progress,
 		.data = bulk != NULL && bulk->data != NULL ? give_data : NULL,
@@ -297,7 +327,7 @@ ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ct
 enum admin_exit
 ctl_run_opened(struct ctl *ctl, int argc, const char *const *argv)
 {
-	struct output o = { .ctl = ctl };
+	struct output o = { .ctl = ctl, .terminal = isatty(STDOUT_FILENO) == 1 };
 	const struct admin_output out = {
 		.arg = &o, .line = print_line, .error = print_error, .progress = print_progress
 	};
