@@ -98,7 +98,7 @@ answer_target(struct import_run *r, uint64_t seq, const struct append_target *t)
 		r->over = true;
 		return;
 	case RC_EXISTS:
-		answer(r, "bad", seq, "its UID is below the mailbox's UIDNEXT and cannot be given again");
+		answer(r, "bad", seq, "its UID cannot be given: it is below the mailbox's UIDNEXT, or the last that there is");
 		return;
 	case RC_NOT_FOUND:
 		answer(r, "bad", seq, "the mailbox was deleted meanwhile");

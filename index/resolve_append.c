@@ -87,7 +87,7 @@ uid_fits(struct plan *p, const struct mailbox_info *m, mail_uid wanted)
 		pm = &p->mailboxes[p->mailbox_count++];
 		*pm = (struct plan_mailbox){ m->id, m->uidnext };
 	}
-	if (wanted != 0 && wanted < pm->next)
+	if ((wanted != 0 && wanted < pm->next) || (wanted != 0 ? wanted : pm->next) == UINT32_MAX)
 		return false;
 	pm->next = (wanted != 0 ? wanted : pm->next) + 1;
 	return true;
@@ -114,7 +114,7 @@ decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint
 		t->rc = RC_BUSY;
 		return RC_OK;
 	}
-	if (m.uidnext == UINT32_MAX || wanted == UINT32_MAX || size > pa->room || pa->seats == 0) {
+	if (m.uidnext == UINT32_MAX || size > pa->room || pa->seats == 0) {
 		t->rc = RC_LIMIT;
 		return RC_OK;
 	}

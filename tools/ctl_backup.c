@@ -30,6 +30,10 @@ ctl_backup(struct ctl *ctl)
 
 	if (ctl->args[0][0] == '/')
 		return ctl_forward(ctl);
+	if (ctl->args[0][0] == '\0') {
+		ctl_error(ctl, "no directory is named");
+		return ADMIN_USAGE;
+	}
 	if (getcwd(here, sizeof here) == NULL) {
 		ctl_error(ctl, "working directory: %s", strerror(errno));
 		return ADMIN_FAILED;

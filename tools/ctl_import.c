@@ -23,6 +23,7 @@
 
 #define STREAM_MAX (PARCEL_BODY_MAX + PARCEL_DATA_MAX)
 #define RESUME_MAX (1u << 30)
+#define NAME_TOLD  4000u        /* of a longer name, which is refused by its length as well when it is cut */
 
 /* A message that is not answered yet. */
 struct pending {
@@ -186,10 +187,10 @@ put_mailbox(struct driver *d, const struct import_mailbox *m, bool subscription,
 
 	buf_init(&name, 8192);
 	if (d->into != NULL)
-		buf_printf(&name, "%s/", d->into);
-	buf_append_slice(&name, m->name);
+		buf_printf(&name, "%.4000s/", d->into);
+	buf_append_slice(&name, slice_sub(m->name, 0, NAME_TOLD));
 	pm = (struct parcel_mailbox){
-		.name = buf_slice(&name),
+		.name = slice_sub(buf_slice(&name), 0, NAME_TOLD),
 		.uidvalidity = m->uidvalidity,
 		.uidnext = m->uidnext,
 		.special_use = d->into == NULL ? m->special_use : 0,

@@ -23,12 +23,15 @@
 
 #define PATH_SIZE 4096
 #define KEYWORDS  26
+#define ODD_TRIES 1000
 
 struct export_writer {
 	struct parcel_handler handler;
 	enum export_format format;
 	const char *path;
 	bool        single, to_stdout;
+	bool        made_top;           /* the directory at `path` */
+	unsigned    odd;                /* mailboxes whose names cannot be those of files */
 
 	char        dir[PATH_SIZE];     /* of the mailbox; mbox: its file */
 	FILE       *meta;
@@ -136,15 +139,21 @@ end_text(struct export_writer *w)
 
 /* ---- mailboxes ---- */
 
-/* All directories on the way to a file. */
+/* All directories on the way to a file, the topmost by us: what somebody has put there since it was looked for, such as
+ * a link to another place, is not written into. */
 static enum rc
-make_dirs(char *path, struct err *e)
+make_dirs(struct export_writer *w, char *path, struct err *e)
 {
+	size_t top = strlen(w->path);
+
 	for (char *p = strchr(path + 1, '/'); p != NULL; p = strchr(p + 1, '/')) {
+		bool is_top;
 		int failed;
 
 		*p = '\0';
-		failed = mkdir(path, 0700) != 0 && errno != EEXIST ? errno : 0;
+		is_top = (size_t)(p - path) == top;
+		failed = mkdir(path, 0700) != 0 && (errno != EEXIST || (is_top && !w->made_top)) ? errno : 0;
+		w->made_top = w->made_top || (is_top && failed == 0);
 		*p = '/';
 		if (failed != 0)
 			return err_os(e, failed, "%s", path);
@@ -152,33 +161,47 @@ make_dirs(char *path, struct err *e)
 	return RC_OK;
 }
 
-/* A level as a part of a file's name: what would mean something there is written in modified UTF-7. */
+/* A level as a part of a folder's name in a Maildir: modified UTF-7, and the dot, which parts levels, as that would be. */
 static void
-append_level(struct buf *out, struct slice level, bool plus)
+append_plus_level(struct buf *out, struct slice level)
 {
 	struct buf name;
 
 	buf_init(&name, PATH_SIZE);
-	if (!plus || mutf7_encode(level, &name) != MUTF7_OK) {
+	if (mutf7_encode(level, &name) != MUTF7_OK) {
 		buf_reset(&name);
 		buf_append_slice(&name, level);
 	}
 	for (size_t i = 0; i < name.len; i++) {
-		if (name.ptr[i] == '.' && (plus || i == 0))
-			buf_append_str(out, "&AC4-");
+		if (name.ptr[i] == '.')
+			buf_append_str(out, IMPORT_DOT);
 		else
 			buf_append_byte(out, name.ptr[i]);
 	}
 	buf_fini(&name);
 }
 
+static bool
+ends_with(struct slice s, struct slice end)
+{
+	return s.len >= end.len && slice_eq(slice_sub(s, s.len - end.len, s.len), end);
+}
+
+/* In a tree of files a level is called as it is. Not so one that is hidden, means something to the system, or would be
+ * read as another name by the import (import_tree.c). */
+static bool
+is_file_name(struct slice level, bool first)
+{
+	return level.ptr[0] != '.' && !ends_with(level, SLICE(".mbox")) && !ends_with(level, SLICE(".sbd")) &&
+	       !(first && slice_eq(level, SLICE("mbox")));
+}
+
 /* Where a mailbox goes: a directory, or the file of an mbox. */
 static bool
 place_mailbox(struct export_writer *w, struct slice name)
 {
-	bool plus = w->format == EXPORT_MAILDIR, first = true;
+	bool plus = w->format == EXPORT_MAILDIR, first = true, ok = true;
 	struct buf path;
-	bool ok;
 
 	buf_init(&path, PATH_SIZE - 64);
 	buf_append_str(&path, w->path);
@@ -187,15 +210,40 @@ place_mailbox(struct export_writer *w, struct slice name)
 		while (name.len > 0) {
 			if (!first)
 				buf_append_byte(&path, plus ? '.' : '/');
-			append_level(&path, import_take_field(&name, '/'), plus);
+			struct slice level = import_take_field(&name, '/');
+
+			if (plus)
+				append_plus_level(&path, level);
+			else
+				buf_append_slice(&path, level);
+			ok = ok && (plus || is_file_name(level, first));
 			first = false;
 		}
 		if (w->format == EXPORT_MBOX)
 			buf_append_str(&path, ".mbox");
 	}
-	ok = !path.failed && slice_to_cstr(buf_slice(&path), w->dir, sizeof w->dir);
+	ok = ok && !path.failed && slice_to_cstr(buf_slice(&path), w->dir, sizeof w->dir);
 	buf_fini(&path);
 	return ok;
+}
+
+/* Where a mailbox goes whose name no file can have, or another one has already. What it is
+ * called stands in restante-messages, where the import finds it. */
+static void
+place_odd(struct export_writer *w)
+{
+	w->odd++;
+	switch (w->format) {
+	case EXPORT_MAILDIR:
+		(void)snprintf(w->dir, sizeof w->dir, "%.4000s/." META_ODD "%u", w->path, w->odd);
+		break;
+	case EXPORT_MBOX:
+		(void)snprintf(w->dir, sizeof w->dir, "%.4000s/" META_ODD "%u.mbox", w->path, w->odd);
+		break;
+	case EXPORT_EML:
+		(void)snprintf(w->dir, sizeof w->dir, "%.4000s/" META_ODD "%u", w->path, w->odd);
+		break;
+	}
 }
 
 static FILE *
@@ -270,7 +318,7 @@ open_maildir(struct export_writer *w, const struct parcel_mailbox *m, struct err
 
 	for (size_t i = 0; i < 3 && rc == RC_OK; i++) {
 		(void)snprintf(path, sizeof path, "%s/%s", w->dir, subs[i]);
-		rc = make_dirs(path, e);
+		rc = make_dirs(w, path, e);
 	}
 	if (rc != RC_OK)
 		return rc;
@@ -286,21 +334,16 @@ open_maildir(struct export_writer *w, const struct parcel_mailbox *m, struct err
 	return w->file != NULL ? close_file(&w->file, path, e) : e->code;
 }
 
+/* The files of a mailbox in w->dir. */
 static enum rc
-on_mailbox(void *arg, const struct parcel_mailbox *m, struct err *e)
+open_mailbox(struct export_writer *w, const struct parcel_mailbox *m, struct err *e)
 {
-	struct export_writer *w = arg;
 	const struct import_mailbox im = { m->name, m->uidvalidity, m->uidnext, m->special_use, false };
 	char path[PATH_SIZE + 32];
-	enum rc rc = close_mailbox(w, e);
+	enum rc rc;
 
-	w->number = 0;
-	if (rc != RC_OK || w->to_stdout)
-		return rc;
-	if (!place_mailbox(w, m->name))
-		return err_set(e, RC_LIMIT, "%.*s: its path is too long", SLICE_ARG(m->name));
 	(void)snprintf(path, sizeof path, "%s%s", w->dir, w->format == EXPORT_MBOX ? "" : "/");
-	rc = make_dirs(path, e);
+	rc = make_dirs(w, path, e);
 	if (rc == RC_OK && w->format == EXPORT_MAILDIR)
 		rc = open_maildir(w, m, e);
 	if (rc == RC_OK && w->format == EXPORT_MBOX) {
@@ -314,6 +357,49 @@ on_mailbox(void *arg, const struct parcel_mailbox *m, struct err *e)
 		rc = e->code;
 	if (rc == RC_OK && !meta_write_mailbox(w->meta, &im))
 		rc = io_error(path, e);
+	return rc;
+}
+
+static bool
+is_odd(const struct err *e)
+{
+	return e->os == EEXIST || e->os == ENOTDIR || e->os == EISDIR || e->os == ENAMETOOLONG;
+}
+
+/* What was begun of a mailbox that has no place there; another's files were not touched. */
+static void
+discard_mailbox(struct export_writer *w)
+{
+	if (w->file != NULL) {
+		(void)fclose(w->file);
+		if (w->format == EXPORT_MBOX)
+			(void)unlink(w->dir);
+	}
+	if (w->uidlist != NULL)
+		(void)fclose(w->uidlist);
+	w->file = w->uidlist = NULL;
+}
+
+static enum rc
+on_mailbox(void *arg, const struct parcel_mailbox *m, struct err *e)
+{
+	struct export_writer *w = arg;
+	struct err why = ERR_INIT;
+	enum rc rc = close_mailbox(w, e);
+
+	w->number = 0;
+	if (rc != RC_OK || w->to_stdout)
+		return rc;
+	if (!place_mailbox(w, m->name))
+		place_odd(w);
+	rc = open_mailbox(w, m, &why);
+	for (unsigned n = 0; rc != RC_OK && !w->single && w->made_top && is_odd(&why) && n < ODD_TRIES; n++) {
+		discard_mailbox(w);
+		place_odd(w);
+		rc = open_mailbox(w, m, &why);
+	}
+	if (rc != RC_OK)
+		*e = why;
 	return rc;
 }
 

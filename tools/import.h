@@ -96,6 +96,11 @@ MUST_USE enum rc import_open_eml(const char *path, const struct import_options *
 
 /* Tell of something passed over. */
 void import_complain(const struct import_options *options, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* True, and told: what is found in a source is not followed if it is a symbolic link. A user's directory that root imports
+ * would else be a way to read others' files; and a link to a directory above it would have no end. */
+bool import_is_link(const char *path, const struct import_options *options);
+/* What errno says of an open() with O_NOFOLLOW. */
+const char *import_why_not_opened(void);
 /* A file's modification time in the local zone: INTERNALDATE where nothing better is known. */
 struct mail_date import_date_of(int64_t sec);
 

@@ -62,7 +62,7 @@ tell_mailbox(struct eml *m, const char *name, struct import_item *out)
 
 	if (m->meta != NULL)
 		import_meta_mailbox(m->meta, &box);
-	box.name = slice_str(name);
+	box.name = m->options->mailbox != NULL ? slice_str(name) : import_meta_name(m->meta, m->dir, slice_str(name));
 	m->mailbox = name;
 	*out = (struct import_item){ .event = IMPORT_MAILBOX, .mailbox = box };
 }
@@ -75,9 +75,9 @@ tell_message(struct eml *m, const char *path, struct import_item *out)
 	const struct meta_row *r = import_meta_find(m->meta, slice_str(base));
 	struct stat st;
 
-	m->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	m->fd = tree_open(&m->tree, path);
 	if (m->fd < 0 || fstat(m->fd, &st) != 0) {
-		import_complain(m->options, "%s: %s", path, strerror(errno));
+		import_complain(m->options, "%s: %s", path, import_why_not_opened());
 		return false;
 	}
 	*out = (struct import_item){ .event = IMPORT_MESSAGE };

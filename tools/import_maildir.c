@@ -80,12 +80,13 @@ base_of(const char *file)
 
 /* ---- folders ---- */
 
+/* Not by a link: see import_is_link. */
 static bool
 is_dir(const char *path)
 {
 	struct stat st;
 
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+	return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 static bool
@@ -101,7 +102,22 @@ is_maildir(const char *path)
 static bool
 decode_name(struct slice raw, struct buf *out)
 {
-	return mutf7_decode(raw, out) == MUTF7_OK || buf_append_slice(out, raw);
+	size_t begin = out->len, at;
+	struct buf name;
+	bool ok;
+
+	buf_init(&name, PATH_SIZE);
+	for (; (at = slice_find(raw, SLICE(IMPORT_DOT))) < raw.len; raw = slice_sub(raw, at + strlen(IMPORT_DOT), raw.len)) {
+		buf_append_slice(&name, slice_sub(raw, 0, at));
+		buf_append_byte(&name, '.');
+	}
+	ok = buf_append_slice(&name, raw) && !name.failed;
+	if (ok && mutf7_decode(buf_slice(&name), out) != MUTF7_OK) {
+		out->len = begin;
+		ok = buf_append_slice(out, buf_slice(&name));
+	}
+	buf_fini(&name);
+	return ok;
 }
 
 static bool
@@ -152,7 +168,8 @@ list_entry(struct maildir *m, const char *dir, struct slice above, const char *e
 	int n = snprintf(path, sizeof path, "%s/%s", dir, entry);
 
 	if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0 || strcmp(entry, "cur") == 0 ||
-	    strcmp(entry, "new") == 0 || strcmp(entry, "tmp") == 0 || n < 0 || (size_t)n >= sizeof path || !is_dir(path))
+	    strcmp(entry, "new") == 0 || strcmp(entry, "tmp") == 0 || n < 0 || (size_t)n >= sizeof path ||
+	    import_is_link(path, m->options) || !is_dir(path))
 		return RC_OK;
 	if (plus && !is_maildir(path))
 		return RC_OK;
@@ -466,6 +483,8 @@ list_messages(struct maildir *m, const char *folder, const char *sub, struct err
 	DIR *dp;
 
 	(void)snprintf(path, sizeof path, "%s/%s", folder, sub);
+	if (import_is_link(path, m->options))
+		return RC_OK;
 	dp = opendir(path);
 	if (dp == NULL && errno != ENOENT)
 		import_complain(m->options, "%s: %s", path, strerror(errno));
@@ -528,7 +547,9 @@ next_folder(struct maildir *m, struct import_item *out)
 		import_meta_mailbox(m->meta, &box);
 	out->event = IMPORT_MAILBOX;
 	out->mailbox = (struct import_mailbox){
-		.name = slice_str(f->name), .uidvalidity = m->uidvalidity, .uidnext = m->uidnext, .special_use = box.special_use,
+		.name = m->options->mailbox != NULL ? slice_str(f->name) :
+		    import_meta_name(m->meta, f->path, slice_str(f->name)),
+		.uidvalidity = m->uidvalidity, .uidnext = m->uidnext, .special_use = box.special_use,
 	};
 }
 
@@ -564,7 +585,7 @@ open_entry(struct maildir *m, const char *folder, struct entry *en)
 	int fd;
 
 	(void)snprintf(path, sizeof path, "%s/%s", folder, en->file);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
 	(void)snprintf(path, sizeof path, "%s/cur", folder);
@@ -572,7 +593,7 @@ open_entry(struct maildir *m, const char *folder, struct entry *en)
 	while (dp != NULL && fd < 0 && (d = readdir(dp)) != NULL) {
 		if (!slice_eq(base_of(d->d_name), base))
 			continue;
-		fd = openat(dirfd(dp), d->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		fd = openat(dirfd(dp), d->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 		if (snprintf(m->label, sizeof m->label, "%s/%s", path, d->d_name) >= (int)sizeof m->label)
 			m->label[0] = '\0';
 		break;
@@ -596,7 +617,7 @@ tell_entry(struct maildir *m, const struct folder *f, struct entry *en, struct i
 	if (m->fd < 0 || fstat(m->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		if (m->fd < 0 && errno == ENOENT)
 			return false;           /* expunged meanwhile */
-		import_complain(m->options, "%s: %s", m->label, m->fd < 0 ? strerror(errno) : "it is no file");
+		import_complain(m->options, "%s: %s", m->label, m->fd >= 0 ? "it is no file" : import_why_not_opened());
 		return false;
 	}
 	out->event = IMPORT_MESSAGE;

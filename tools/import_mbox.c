@@ -460,13 +460,13 @@ open_file(struct mbox *m, const struct tree_file *f, struct err *e)
 	struct slice name = slice_str(f->mailbox);
 
 	m->path = f->path;
-	m->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	m->fd = tree_open(&m->tree, f->path);
 	m->at = m->len = 0;
 	m->offset = m->number = 0;
 	m->eof = m->in_message = m->untold = false;
 	m->box = (struct import_mailbox){ .uidvalidity = 0 };
 	if (m->fd < 0 || fill(m, AHEAD, e) != RC_OK) {
-		import_complain(m->options, "%s: %s", f->path, m->fd < 0 ? strerror(errno) : e->text);
+		import_complain(m->options, "%s: %s", f->path, m->fd < 0 ? import_why_not_opened() : e->text);
 		return false;
 	}
 	if (m->len > 0 && !slice_starts(ahead(m), SLICE("From "))) {
@@ -478,7 +478,7 @@ open_file(struct mbox *m, const struct tree_file *f, struct err *e)
 		import_complain(m->options, "%s", why.text);
 	if (m->meta != NULL)
 		import_meta_mailbox(m->meta, &m->box);
-	m->box.name = name;
+	m->box.name = m->options->mailbox != NULL ? name : import_meta_name(m->meta, f->path, name);
 	return true;
 }
 

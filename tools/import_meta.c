@@ -22,7 +22,7 @@ struct import_meta {
 enum rc
 import_read_file(const char *path, struct buf *out, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
 	ssize_t n = 1;
 
 	if (fd < 0)
@@ -213,6 +213,16 @@ void
 import_meta_mailbox(const struct import_meta *m, struct import_mailbox *out)
 {
 	*out = m->mailbox;
+}
+
+struct slice
+import_meta_name(const struct import_meta *m, const char *path, struct slice name)
+{
+	const char *base = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+
+	if (m == NULL || m->mailbox.name.len == 0)
+		return name;
+	return slice_starts(slice_str(base + (base[0] == '.')), SLICE(META_ODD)) ? m->mailbox.name : name;
 }
 
 const struct meta_row *

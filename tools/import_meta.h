@@ -15,6 +15,10 @@
 #include "tools/import.h"
 
 #define META_NAME "restante-messages"
+/* So begins the name of a file or directory that could not be called as its mailbox: it is called as META_NAME says. */
+#define META_ODD  "restante-mailbox-"
+/* How an export writes a dot in the name of a Maildir's folder, where it would part levels. */
+#define IMPORT_DOT "&AC4-"
 
 struct import_meta;
 
@@ -33,6 +37,8 @@ MUST_USE enum rc import_meta_load(const char *path, struct import_meta **out, st
 void import_meta_free(struct import_meta **m);
 /* The first line; the name may be empty. */
 void import_meta_mailbox(const struct import_meta *m, struct import_mailbox *out);
+/* What the mailbox at `path` is called: as `m` says, if the path's last part says so (META_ODD); else `name`. m: or NULL */
+struct slice import_meta_name(const struct import_meta *m, const char *path, struct slice name);
 /* NULL: none of that id. */
 const struct meta_row *import_meta_find(const struct import_meta *m, struct slice id);
 

@@ -38,6 +38,27 @@ import_date_of(int64_t sec)
 	return (struct mail_date){ sec, (int16_t)zone };
 }
 
+/* ---- links ---- */
+
+#define LINK_TEXT "it is a symbolic link and is not followed; what it leads to can be a source of its own"
+
+bool
+import_is_link(const char *path, const struct import_options *options)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0 || !S_ISLNK(st.st_mode))
+		return false;
+	import_complain(options, "%s: " LINK_TEXT, path);
+	return true;
+}
+
+const char *
+import_why_not_opened(void)
+{
+	return errno == ELOOP ? LINK_TEXT : strerror(errno);
+}
+
 /* ---- what is it ---- */
 
 static bool

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,8 @@ walk(const struct walk *w, const char *dir, const char *name, int depth, struct 
 
 		(void)snprintf(path, sizeof path, "%s/%s", dir, all[i]->d_name);
 		(void)snprintf(below, sizeof below, "%s", name);
-		if (rc == RC_OK && all[i]->d_name[0] != '.' && strlen(path) < sizeof path - 1 && stat(path, &st) == 0) {
+		if (rc == RC_OK && all[i]->d_name[0] != '.' && strlen(path) < sizeof path - 1 &&
+		    !import_is_link(path, w->options) && lstat(path, &st) == 0) {
 			bool is_dir = S_ISDIR(st.st_mode);
 
 			if (is_dir || w->file_is_mailbox)
@@ -94,6 +96,12 @@ walk(const struct walk *w, const char *dir, const char *name, int depth, struct 
 	if (n >= 0)
 		free(all);
 	return rc;
+}
+
+int
+tree_open(const struct tree *t, const char *path)
+{
+	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (t->found ? O_NOFOLLOW : 0));
 }
 
 /* Of many mailboxes the one that is wanted; what is one is called so. */
@@ -147,7 +155,8 @@ tree_list(struct tree *t, const char *path, bool file_is_mailbox, bool (*accept)
 	*t = (struct tree){ .files = NULL };
 	if (stat(path, &st) != 0)
 		return err_os(e, errno, "it cannot be read");
-	if (S_ISDIR(st.st_mode)) {
+	t->found = S_ISDIR(st.st_mode);
+	if (t->found) {
 		rc = walk(&w, path, "", 0, e);
 	} else {
 		if (file_is_mailbox)

@@ -12,6 +12,7 @@ struct tree_file {
 struct tree {
 	struct tree_file *files;
 	size_t            count, cap;
+	bool              found;        /* the files were found in a directory, not named */
 };
 
 /* List `path`, a file or a tree. With `file_is_mailbox` (mbox) a file's mailbox is its path below the root, else (eml) its
@@ -20,5 +21,7 @@ struct tree {
 MUST_USE enum rc tree_list(struct tree *t, const char *path, bool file_is_mailbox, bool (*accept)(const char *path),
                            const struct import_options *options, struct err *e);
 void tree_fini(struct tree *t);
+/* To read one of the files; -1 with errno. Found ones are not followed if they have become links. */
+int tree_open(const struct tree *t, const char *path);
 
 #endif

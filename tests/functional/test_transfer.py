@@ -356,3 +356,56 @@ def test_a_reader_that_leaves():
         assert p.wait(60) == 1
         p.stderr.close()
         assert s.ctl("user", "list")
+
+
+def test_odd_names_and_links(server):
+    """Names that no file can have are exported and found again; links in a source are told and not followed."""
+    s = server
+    write(s.top + "/one.eml", ODD[0])
+    names = {"..", ".x", "&AC4-x", "a", "a.mbox/c", "a/1.eml", "a/../b", "z" * 300, "\u3042" * 90, "restante-mailbox-1",
+             "v1.2", "mbox", "x.sbd/y", "caf\u00e9.x/&AC4-"}
+    for name in names:
+        assert summary(s, "import", "--mailbox", name, "anna", s.top + "/one.eml")["imported"] == 1
+    for form in ("maildir", "mbox", "eml"):
+        out = os.path.join(s.top, form)
+        assert summary(s, "export", "--format", form, "anna", out)["messages"] == len(names)
+        assert summary(s, "import", "--format", form, "--into", form, "bert", out)["imported"] == len(names)
+        got = {json.loads(line)["name"] for line in s.ctl("mailbox", "list", "--json", "bert").splitlines()}
+        assert {form + "/" + name for name in names} <= got
+    assert not os.path.lexists(os.path.join(s.top, "b"))
+    write(s.top + "/secret", b"Subject: secret\n\nx\n")
+    for sub in ("cur", "new", "tmp", ".Other/cur", ".Other/new"):
+        os.makedirs(os.path.join(s.top, "md", sub))
+    os.symlink(s.top + "/secret", s.top + "/md/cur/1.x:2,S")
+    os.symlink(s.top + "/md", s.top + "/md/.Again")
+    os.symlink(s.top + "/md/cur", s.top + "/md/.Other/tmp")
+    os.rmdir(s.top + "/md/.Other/new")
+    os.symlink(s.top + "/eml/a", s.top + "/md/.Other/new")
+    os.symlink(s.top + "/md", s.top + "/link")
+    code, out, err = s.ctl_raw(["-c", s.conf, "import", "--json", "anna", s.top + "/link"], expect=1)
+    got = json.loads(out.splitlines()[-1])
+    assert (got["imported"], got["bad"]) == (0, 3) and err.count("symbolic link") == 3
+    os.symlink(s.top + "/secret", s.top + "/eml/a/9.eml")
+    got = summary(s, "import", "--format", "eml", "anna", s.top + "/eml/a", expect=1)
+    assert (got["imported"], got["bad"]) == (1, 1)
+
+
+def test_no_control_characters_told(server):
+    """Names of files reach the admin's terminal without what it would obey."""
+    s = server
+    write(s.top + "/md/cur/1.\x1b[2J\x9b\n:2,S", b"")
+    os.makedirs(s.top + "/md/new")
+    err = s.ctl_raw(["-c", s.conf, "import", "anna", s.top + "/md"], expect=1)[2]
+    assert "1.?[2J" in err and "it is empty" in err and "\x1b" not in err and len(err.splitlines()) == 1
+
+
+def test_uids_that_cannot_be_kept(server):
+    """A broken list of UIDs costs the messages that it names badly, not the others."""
+    s = server
+    md = odd_maildir(s, 4)
+    names = ["%d.M%d.host" % (1000000000 + i, i) for i in range(4)]
+    uids = [5, 4294967295, 5, 4294967294]
+    write(md + "/dovecot-uidlist", b"3 V1234567890 N1\n" + b"".join(
+        b"%d :%s\n" % (uid, name.encode()) for uid, name in zip(uids, names)))
+    got = summary(s, "import", "--keep-uids", "anna", md, expect=1)
+    assert (got["imported"], got["bad"], got["left"]) == (3, 2, 0)

@@ -43,6 +43,20 @@ test_valid(void **state)
 }
 
 static void
+test_for_terminal(void **state)
+{
+	struct slice in = unit_copy(SLICE("a\tb\x1b[2J\r\n\x7f\xc2\x9b\xc2\xa0\x9b\xc3\xa9"));
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 64);
+	assert_true(text_for_terminal(in, &out));
+	assert_true(slice_eq(buf_slice(&out), SLICE("a\tb?[2J????\xc2\xa0\xef\xbf\xbd\xc3\xa9")));
+	unit_drop(in);
+	buf_fini(&out);
+}
+
+static void
 test_every_character(void **state)
 {
 	struct buf b;
@@ -242,7 +256,7 @@ test_cut(void **state)
 int
 main(void)
 {
-	static struct CMUnitTest tests[UNIT_COUNT(valid) + UNIT_COUNT(folds) + UNIT_COUNT(founds) + 5];
+	static struct CMUnitTest tests[UNIT_COUNT(valid) + UNIT_COUNT(folds) + UNIT_COUNT(founds) + 6];
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(valid); i++)
@@ -253,6 +267,7 @@ main(void)
 		tests[n++] = (struct CMUnitTest){ founds[i].name, test_found, NULL, NULL, (void *)(uintptr_t)&founds[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_finds_what_unicode_casemap_finds);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_every_character);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_for_terminal);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_long);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_marks);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_cut);
