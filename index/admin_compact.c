@@ -63,6 +63,10 @@ send_text(struct admin_call *c, struct volume *v, const struct compact_result *r
 		admin_printf(c, "%s: %llu segments made of %llu, %llu bytes given back", name,
 		    (unsigned long long)r->rewritten, (unsigned long long)r->chosen,
 		    (unsigned long long)r->reclaimed);
+	if (!admin_flag(c, "--all") && r->dead_bytes > r->chosen_dead)
+		admin_printf(c, "%s: %llu dead bytes are in segments of which less than the threshold is dead, or in the one that is "
+		                "being written: --all rewrites these, too",
+		    name, (unsigned long long)(r->dead_bytes - r->chosen_dead));
 	if (r->left_alone > 0)
 		admin_printf(c, "%s: %llu left alone, as something in them came back to life meanwhile; try again",
 		    name, (unsigned long long)r->left_alone);

@@ -71,6 +71,7 @@ open_backups(struct ctl *ctl, const char *dir, struct err *e)
 {
 	struct dirent **names;
 	const char *base = strrchr(dir, '/');
+	bool barred = false;    /* from one that may be a volume */
 	enum rc rc = RC_OK;
 	int n;
 
@@ -85,11 +86,14 @@ open_backups(struct ctl *ctl, const char *dir, struct err *e)
 		snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name);
 		if (rc == RC_OK && has_head(path))
 			rc = open_one(ctl, names[i]->d_name, path, e);
+		else
+			barred = barred || errno == EACCES;
 		free(names[i]);
 	}
 	free(names);
 	if (rc == RC_OK && ctl->volume_count == 0)
-		rc = err_set(e, RC_NOT_FOUND, "%s: there is no backup", dir);
+		rc = barred ? err_os(e, EACCES, "look for a backup in %s", dir)
+		            : err_set(e, RC_NOT_FOUND, "%s: there is no backup", dir);
 	return rc;
 }
 
