@@ -4,7 +4,8 @@
  *
  * Makes the volume if it is missing, accounts user0 ... and delivers the files below MAIL_DIR (named *.txt or *.eml) to
  * them in turn, again and again; the ids in Message-ID, References and In-Reply-To are changed from round to round, so
- * that every round is other mail with threads of its own. Then expunges every so many of them. Prints one JSON line.
+ * that every round is other mail with threads of its own. Then expunges so many percent of all UIDs that their INBOXes
+ * ever had, evenly spread; with MESSAGES 0 of a volume made before. Prints one JSON line.
  */
 #define _GNU_SOURCE
 #include <fts.h>
@@ -125,7 +126,8 @@ feed(struct ingest *in, const struct mail *m, size_t round, struct err *e)
 		die("ingest", e);
 }
 
-static mailbox_id
+/* Its name is gone with the arena. */
+static struct mailbox_info
 inbox_of(struct volume *v, unsigned i)
 {
 	struct change *c = change_new(CHANGE_ACCOUNT_CREATE);
@@ -148,7 +150,7 @@ inbox_of(struct volume *v, unsigned i)
 	    volume_find_mailbox(v, account.id, slice_str("INBOX"), &a, &box, &e) != RC_OK)
 		die(name, &e);
 	arena_fini(&a);
-	return box.id;
+	return box;
 }
 
 /* BATCH messages as one change. */
@@ -233,12 +235,12 @@ main(int argc, char **argv)
 		die(argv[1], &e);
 	boxes = calloc(accounts, sizeof *boxes);
 	for (unsigned i = 0; i < accounts; i++)
-		boxes[i] = inbox_of(v, i);
+		boxes[i] = inbox_of(v, i).id;
 	start = seconds();
 	for (size_t done = 0; done < count; done += BATCH)
 		bytes += append(v, boxes, accounts, done, count - done < BATCH ? count - done : BATCH);
 	for (unsigned i = 0; argc > 5 && i < accounts; i++)
-		expunge(v, boxes[i], (mail_uid)(count / accounts), (unsigned)atoi(argv[5]));
+		expunge(v, boxes[i], inbox_of(v, i).uidnext - 1, (unsigned)atoi(argv[5]));
 	printf("{\"messages\": %zu, \"bytes\": %llu, \"seconds\": %.2f}\n", count, (unsigned long long)bytes,
 	       seconds() - start);
 	volume_close(&v);
