@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Draw the kept numbers of a run: doc/benchmarks-*.svg from tests/bench/data/first-light.jsonl. Standard library only.
+"""Draw the kept numbers: doc/benchmarks-*.svg from the files of tests/bench/data. Standard library only.
 
     tests/bench/plot.py [DATA.jsonl [OUTPUT_DIR]]
 """
@@ -63,7 +63,23 @@ def chart(title, unit, bars):
     return "\n".join(out + ["</svg>"]) + "\n"
 
 
-def charts(rows):
+def bytes_of_mail(rows):
+    """Bytes on the disk for a byte of mail, each server's messages and what it finds them with."""
+    labels = (("restante", "log", "Restante, log", OURS), ("restante", "index", "Restante, index", OURS),
+              ("dovecot-mdbox-zstd", "mail", "Dovecot mdbox zstd, mail", PEER),
+              ("dovecot-mdbox-zstd", "index", "Dovecot mdbox zstd, indexes", PEER),
+              ("cyrus", "mail", "Cyrus, spool", PEER), ("cyrus", "index", "Cyrus, index and cache", PEER))
+    for server, part, label, colour in labels:
+        for row in rows:
+            if row["what"] == "disk" and row["server"] == server:
+                yield label, round(row[part + "_disk_bytes"] / row["fed"]["bytes"], 3), colour
+
+
+def maintenance_charts(rows):
+    yield "disk", chart("Disk for a byte of mail", "bytes", list(bytes_of_mail(rows)))
+
+
+def first_light_charts(rows):
     def rate(recipients):
         return median(rows, "delivery", "rate", recipients=recipients)
 
@@ -92,11 +108,13 @@ def charts(rows):
 
 
 def main():
-    data = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "data", "first-light.jsonl")
+    kept = [os.path.join(HERE, "data", name + ".jsonl") for name in ("first-light", "maintenance")]
     out = sys.argv[2] if len(sys.argv) > 2 else os.path.join(HERE, "..", "..", "doc")
-    for name, svg in charts(read(data)):
-        with open(os.path.join(out, "benchmarks-%s.svg" % name), "w") as f:
-            f.write(svg)
+    for rows in map(read, sys.argv[1:2] or kept):
+        charts = first_light_charts if median(rows, "delivery", "rate") is not None else maintenance_charts
+        for name, svg in charts(rows):
+            with open(os.path.join(out, "benchmarks-%s.svg" % name), "w") as f:
+                f.write(svg)
 
 
 main()
