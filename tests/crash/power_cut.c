@@ -1157,25 +1157,47 @@ seed_of(uint64_t pass, size_t row, enum sim_fault fault, uint64_t n)
 	return z % UINT64_C(1000000000000);
 }
 
+/* Has the row a phase in which no cut has come yet? */
+static bool
+lacks_cuts(size_t r)
+{
+	for (unsigned p = 0; p < SIM_PHASES; p++)
+		if (table[r][p] == 0 && strchr(rows[r].phases, phase_letters[p]) != NULL)
+			return true;
+	return false;
+}
+
+/* The fault at every `step`th call, from the `first` on. */
+static bool
+loop_calls(size_t r, uint64_t pass, enum sim_fault fault, uint64_t first, uint64_t step)
+{
+	uint64_t before = failures;
+	bool hit = true;
+
+	for (uint64_t n = first; hit && failures < before + (args.first ? 1 : 3); n += step) {
+		if (n > CALLS_MAX)
+			return wrong("the operation does not end");
+		(void)trial(r, fault, n, seed_of(pass, r, fault, n), &hit);
+	}
+	return failures == before;
+}
+
+/* A short run cuts at every call, or at so many that each phase has some, but lets only some fail with errors. */
 static bool
 loop_row(size_t r, uint64_t pass)
 {
-	uint64_t before = failures;
+	bool whole = args.cuts_wanted >= LONG_RUN || rows[r].all_faults, ok = true;
+	uint64_t each = rows[r].step > 0 && !whole ? rows[r].step : 1;
 
-	for (unsigned f = 0; f < SIM_FAULTS && failures < before + (args.first ? 1 : 3); f++) {
-		/* A short run cuts at every call, but lets only some fail with errors. */
-		bool cut = f <= SIM_CUT_IN, whole = args.cuts_wanted >= LONG_RUN || rows[r].all_faults;
-		uint64_t each = rows[r].step > 0 ? rows[r].step : 1;
-		uint64_t step = whole ? 1 : cut ? each : 12 * each;
-		bool hit = true;
+	for (unsigned f = 0; f < SIM_FAULTS && ok; f++) {
+		uint64_t step = whole || f <= SIM_CUT_IN ? each : 12 * each;
 
-		for (uint64_t n = 1 + args.seed % step; hit && failures < before + (args.first ? 1 : 3); n += step) {
-			if (n > CALLS_MAX)
-				return wrong("the operation does not end");
-			(void)trial(r, (enum sim_fault)f, n, seed_of(pass, r, (enum sim_fault)f, n), &hit);
-		}
+		ok = loop_calls(r, pass, (enum sim_fault)f, 1 + args.seed % step, step);
 	}
-	return failures == before;
+	for (uint64_t shift = 1; shift < each && ok && lacks_cuts(r); shift++)
+		for (unsigned f = 0; f <= SIM_CUT_IN && ok; f++)
+			ok = loop_calls(r, pass, (enum sim_fault)f, 1 + (args.seed + shift) % each, each);
+	return ok;
 }
 
 static void
