@@ -71,7 +71,6 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 
 		if (seg->state != SEGMENT_OPEN)
 			continue;
-		log->was_open = log->was_open || ours == NULL;
 		if (LSN_EPOCH(synced) != seg->id.epoch)
 			synced = 0;
 		if (log->mode == LOG_WRITE)
@@ -94,7 +93,7 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 	return RC_OK;
 }
 
-/* Is every segment there, as long as it was sealed? Bytes are looked at when they are read. */
+/* At the open: is every segment there, as long as it was sealed? Bytes are looked at when they are read. */
 static void
 look_at_segments(struct log *log, const struct root *root, const struct log_report *rep)
 {
@@ -104,8 +103,10 @@ look_at_segments(struct log *log, const struct root *root, const struct log_repo
 		uint64_t len;
 		enum rc rc;
 
-		if (seg->state == SEGMENT_OPEN)
+		if (seg->state == SEGMENT_OPEN) {
+			log->was_open = true;
 			continue;       /* its end is judged, not known */
+		}
 		rc = log->b->ops->size(log->b, &seg->id, &len, &e);
 		if (rc == RC_NOT_FOUND)
 			report_found(rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn,

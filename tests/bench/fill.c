@@ -27,7 +27,7 @@ struct mail {
 static struct mail *mails;
 static size_t       mail_count;
 
-static void
+_Noreturn static void
 die(const char *what, const struct err *e)
 {
 	fprintf(stderr, "fill: %s: %s\n", what, e != NULL ? e->text : "failed");

@@ -43,8 +43,8 @@ dump_tables(struct buf *out)
 		"SELECT id, account, hex(name), uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted, size FROM mailbox ORDER BY 1",
 		"SELECT account, hex(name) FROM subscription ORDER BY 1, 2",
 		"SELECT mailbox, hex(key), hex(keyword) FROM mailbox_keyword ORDER BY 1, 2",
-		"SELECT mailbox, uid, modseq, flags, hex(text), blob, internaldate, savedate, threadid, size FROM message m"
-		" LEFT JOIN kwset k ON k.id = m.kw ORDER BY 1, 2",
+		("SELECT mailbox, uid, modseq, flags, hex(text), blob, internaldate, savedate, threadid, size FROM message m"
+		 " LEFT JOIN kwset k ON k.id = m.kw ORDER BY 1, 2"),
 		"SELECT mailbox, uid, modseq FROM expunged ORDER BY 1, 2",
 		"SELECT id, seg, epoch, kind, offset, len, hex(sha256), hex(chunks) FROM blob ORDER BY 1",
 		"SELECT uidvalidity, blobs, expunged, compactions FROM meta",

@@ -31,7 +31,7 @@ static struct record cases[] = {
 	{ .type = RECORD_BLOB, .u.blob = { .size = 66436, .chunks = chunks, .chunk_count = 2,
 	                                   .summary = SLICE_INIT("(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\") NIL NIL \"8BIT\""),
 	                                   .body = { { 4, 2, SEG_BODY }, 0, 65836 } } },
-	{ .type = RECORD_MESSAGES, .u.messages = { 78, INT64_MAX, 4294967294u, messages, 2 } },
+	{ .type = RECORD_MESSAGES, .u.messages = { 78, INT64_MAX, 4294967294u, messages, 2, NULL, 0 } },
 	{ .type = RECORD_FLAGS, .u.flags = { 78, 5, FLAG_DELETED, SLICE_INIT("$Forwarded"), uids, 3 } },
 	{ .type = RECORD_MAILBOX, .u.mailbox = { .id = 78, .account = 77, .name = SLICE_INIT("Sent"), .uidvalidity = 1, .uidnext = 1,
 	                                         .highestmodseq = 1, .expunge_floor = INT64_MAX, .change_floor = 200 } },
