@@ -634,8 +634,16 @@ admin_import(struct admin_call *c)
 	status = admin_find(c, c->args[0], &r.v, &r.account);
 	if (status != ADMIN_OK)
 		return status;
-	if (import_seen_new(r.v, &r.seen, &e) != RC_OK)
+	/* One whose tool was killed is still under way for a moment. */
+	if (!volume_import_begin(r.v, r.account.id, false)) {
+		admin_complain(c, "%s: another import is under way; waiting for its end", c->args[0]);
+		if (!volume_import_begin(r.v, r.account.id, true))
+			return ADMIN_FAILED;
+	}
+	if (import_seen_new(r.v, &r.seen, &e) != RC_OK) {
+		volume_import_end(r.v, r.account.id);
 		return admin_fail(c, &e);
+	}
 	sem_init(&r.landed, 0, 0);
 	buf_init(&r.box_name, READ_SIZE);
 	buf_init(&r.texts, KEYWORDS_MAX + UIDL_MAX + 64);
@@ -644,5 +652,6 @@ admin_import(struct admin_call *c)
 	buf_fini(&r.box_name);
 	sem_destroy(&r.landed);
 	import_seen_free(&r.seen);
+	volume_import_end(r.v, r.account.id);
 	return status;
 }

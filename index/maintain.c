@@ -71,6 +71,49 @@ volume_work_end(struct volume *v)
 	(void)pthread_mutex_unlock(&v->maintenance.lock);
 }
 
+/* A free place, if nobody imports into this account; NULL otherwise. */
+static account_id *
+import_place(struct maintenance *m, account_id account)
+{
+	account_id *place = NULL;
+
+	for (unsigned i = 0; i < IMPORTS_MAX; i++) {
+		if (m->importing[i] == account)
+			return NULL;
+		if (m->importing[i] == 0)
+			place = &m->importing[i];
+	}
+	return place;
+}
+
+bool
+volume_import_begin(struct volume *v, account_id account, bool wait)
+{
+	struct maintenance *m = &v->maintenance;
+	account_id *place;
+
+	(void)pthread_mutex_lock(&m->lock);
+	while ((place = import_place(m, account)) == NULL && wait)
+		(void)pthread_cond_wait(&m->imported, &m->lock);
+	if (place != NULL)
+		*place = account;
+	(void)pthread_mutex_unlock(&m->lock);
+	return place != NULL;
+}
+
+void
+volume_import_end(struct volume *v, account_id account)
+{
+	struct maintenance *m = &v->maintenance;
+
+	(void)pthread_mutex_lock(&m->lock);
+	for (unsigned i = 0; i < IMPORTS_MAX; i++)
+		if (m->importing[i] == account)
+			m->importing[i] = 0;
+	(void)pthread_cond_broadcast(&m->imported);
+	(void)pthread_mutex_unlock(&m->lock);
+}
+
 void
 volume_note_backup(struct volume *v, uint64_t time_us, const char *where)
 {

@@ -150,6 +150,7 @@ volume_new(const struct volume_params *p)
 	(void)pthread_mutex_init(&v->told_lock, NULL);
 	(void)pthread_mutex_init(&v->maintenance.lock, NULL);
 	(void)pthread_cond_init(&v->maintenance.free, NULL);
+	(void)pthread_cond_init(&v->maintenance.imported, NULL);
 	v->name = strdup(p->name != NULL ? p->name : "");
 	v->path = strdup(p->path);
 	v->index_path = join(p->path, "index.db");
@@ -357,6 +358,7 @@ volume_close(struct volume **vp)
 	free(v->maintenance.backed_up_to);
 	(void)pthread_mutex_destroy(&v->maintenance.lock);
 	(void)pthread_cond_destroy(&v->maintenance.free);
+	(void)pthread_cond_destroy(&v->maintenance.imported);
 	free(v->owed);
 	free(v->index_path);
 	free(v->path);

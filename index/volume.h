@@ -592,6 +592,10 @@ MUST_USE enum rc volume_maintain_begin(struct volume *v, const char *what, bool 
 void volume_maintain_end(struct volume *v);
 /* What is under way; NULL: nothing. Any thread. */
 const char *volume_maintenance(struct volume *v);
+/* One import into an account at a time, as it passes over what was there when it began. False: another one is under way;
+ * with `wait`, its end is waited for. */
+MUST_USE bool volume_import_begin(struct volume *v, account_id account, bool wait);
+void volume_import_end(struct volume *v, account_id account);
 /* One piece of the admin's work on accounts at a time: undelete, restore, move, purge. RC_BUSY, with what is under way in
  * the text; never waits. `what` is a literal. Any thread. */
 MUST_USE enum rc volume_work_begin(struct volume *v, const char *what, struct err *e);

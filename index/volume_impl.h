@@ -27,12 +27,16 @@ struct told {
 };
 
 /* What is done beside the daily work, one thing at a time. */
+#define IMPORTS_MAX 32u         /* of one volume at a time */
+
 struct maintenance {
 	pthread_mutex_t lock;           /* over all of it */
 	pthread_cond_t  free;
 	const char     *what;           /* under way; NULL: nothing */
 	unsigned        waiting;
 	const char     *work;           /* of the admin, on accounts; NULL: nothing */
+	account_id      importing[IMPORTS_MAX]; /* accounts that an import fills; 0: a free place */
+	pthread_cond_t  imported;       /* one of them is done */
 	uint64_t        surveyed_us;    /* the last survey of the log: when, and what it found */
 	uint64_t        surveyed_bytes, dead_bytes;
 	uint64_t        autoexpunged_us;        /* when that last began; 0: at once */

@@ -21,7 +21,7 @@ def answers(s, user):
             out += c.cmd("UID SEARCH ALL")[:-1]
             out += c.cmd("UID SEARCH KEYWORD $Label1")[:-1]
             items = "UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY.PEEK[]"
-            out += [r.replace(b" \\Recent", b"").replace(b"\\Recent", b"")
+            out += [r.replace(b"\\Recent ", b"").replace(b" \\Recent", b"").replace(b"\\Recent", b"")
                     for r in c.cmd("UID FETCH 1:* (%s)" % items)[:-1]]
     p = s.pop(user)
     out += p.uidl()[1] + p.list()[1]
