@@ -81,6 +81,8 @@ file_create(const char *path, const uint8_t volume_id[VOLUME_ID_LEN], struct err
 	else if (fs->mkdir(volfd, "log", 0700) != 0 && errno != EEXIST)
 		rc = err_os(e, errno, "make %s/log", path);
 	if (rc == RC_OK)
+		rc = dir_sync(volfd, e);        /* log/ is there for good before there is a head */
+	if (rc == RC_OK)
 		rc = create_head(volfd, volume_id, e);  /* last: only a volume with a head is one */
 	fs->close(volfd);
 	return rc;

@@ -300,6 +300,9 @@ copy_dir_commit(struct copy_dir *d, const struct root *root, struct err *e)
 		return rc;
 	if (fs->fsync(d->headfd) != 0)
 		return err_os(e, errno, "sync head");
+	rc = dir_sync(d->dirfd, e);     /* log/ is there for good before the head names what is in it */
+	if (rc != RC_OK)
+		return rc;
 	if (fs->rename(d->dirfd, HEAD_PART, d->dirfd, "head") != 0)
 		return err_os(e, errno, "rename " HEAD_PART);
 	return dir_sync(d->dirfd, e);
