@@ -98,12 +98,30 @@ make_account(struct imap_world *w)
 	buf_fini(&verifier);
 }
 
+static void
+open_volume(struct imap_world *w)
+{
+	struct volume_params params = { .name = "v1", .path = w->dir, .mode = VOLUME_WRITE, .notify = on_notify,
+	                                .notify_arg = w };
+	struct err e = ERR_INIT;
+
+	if (volume_open(&params, &w->volume, &e) != RC_OK)
+		fail_msg("%s", e.text);
+}
+
+struct volume *
+imap_world_reopen(struct imap_world *w)
+{
+	volume_close(&w->volume);
+	open_volume(w);
+	return w->volume;
+}
+
 int
 imap_world_setup(void **state)
 {
 	static bool sasl_ready;
 	struct imap_world *w = calloc(1, sizeof *w);
-	struct volume_params params;
 	struct err e = ERR_INIT;
 
 	assert_non_null(w);
@@ -111,13 +129,12 @@ imap_world_setup(void **state)
 	assert_non_null(mkdtemp(w->dir));
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->happened, NULL);
-	params = (struct volume_params){ .name = "v1", .path = w->dir, .mode = VOLUME_WRITE, .notify = on_notify,
-	                                 .notify_arg = w };
 	if (!sasl_ready && sasl_library_init(NULL, &e) == RC_OK)
 		sasl_ready = true;
 	log_set_level(LOGLEVEL_ERROR);
-	if (volume_create(w->dir, &e) != RC_OK || volume_open(&params, &w->volume, &e) != RC_OK)
+	if (volume_create(w->dir, &e) != RC_OK)
 		fail_msg("%s", e.text);
+	open_volume(w);
 	w->sasl = (struct sasl_accounts){ w, find_account };
 	w->conf.limits = (struct conf_limits){ .message_size = 1u << 20, .command_size = 65536, .bad_commands = 20,
 	                                       .auth_timeout = 120, .auth_failures = 3,

@@ -24,6 +24,8 @@ int imap_world_teardown(void **state);
 
 struct conf   *imap_world_conf(struct imap_world *w);          /* may be changed before a session is made */
 struct volume *imap_world_volume(struct imap_world *w);
+/* The same one, after an end and a start. No session may look at it meanwhile. */
+struct volume *imap_world_reopen(struct imap_world *w);
 account_id     imap_world_account(struct imap_world *w);
 const char    *imap_world_dir(struct imap_world *w);            /* the volume's directory */
 /* Deliver a message behind the sessions' backs; returns its UID. */

@@ -519,7 +519,7 @@ test_resync_after_put_back(void **state)
 	(void)state;
 	(void)rig_send(s, "1 SELECT INBOX");
 	(void)rig_send(s, "2 UNSELECT");
-	fx_reopen();
+	fx_v = imap_world_reopen(rig_world);
 	assert_int_equal(fx_run(c), RC_OK);
 	mark();
 	rig_end(s);
