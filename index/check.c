@@ -485,6 +485,19 @@ check_behind(struct check *c)
 	differs(c, text);
 }
 
+/* What messages that are gone have told of threads, the index alone knows once a log was compacted. And as long as it has
+ * not learned the places of a compaction that was cut behind its swap, its blobs lie where they were, in pieces that wait
+ * for that: the next start or maintenance goes on with it. */
+static bool
+is_passed_over(const struct check *c, const struct table *t)
+{
+	uint64_t compactions = log_compactions(c->log);
+
+	if (strcmp(t->name, "thread") == 0)
+		return compactions > 0;
+	return c->meta.compactions < compactions && (strcmp(t->name, "blob") == 0 || strcmp(t->name, "meta") == 0);
+}
+
 static enum rc
 compare_index(struct check *c, struct err *e)
 {
@@ -498,8 +511,8 @@ compare_index(struct check *c, struct err *e)
 	if (rc == RC_OK)
 		rc = count_results(c, e);
 	for (size_t i = 0; rc == RC_OK && c->real != NULL && i < sizeof tables / sizeof tables[0]; i++) {
-		if (strcmp(tables[i].name, "thread") == 0 && log_compactions(c->log) > 0)
-			continue;       /* what messages that are gone have told of threads, the index alone knows */
+		if (is_passed_over(c, &tables[i]))
+			continue;
 		rc = compare_table(c, &tables[i], e);
 		report_rest(c, &tables[i]);
 	}
