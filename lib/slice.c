@@ -1,6 +1,8 @@
 /* slice - comparing, searching and cutting borrowed bytes. See slice.h. */
 #include "lib/slice.h"
 
+#include <stdlib.h>
+
 uint8_t
 ascii_lower(uint8_t c)
 {
@@ -177,4 +179,17 @@ ascii_hex_value(uint8_t c)
 		return c - '0';
 	c = ascii_lower(c);
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *
+slice_strdup(struct slice s)
+{
+	char *p = malloc(s.len + 1);
+
+	if (p == NULL)
+		return NULL;
+	if (s.len > 0)
+		memcpy(p, s.ptr, s.len);
+	p[s.len] = '\0';
+	return p;
 }

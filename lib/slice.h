@@ -40,6 +40,8 @@ struct slice slice_sub(struct slice s, size_t from, size_t to);
 
 bool slice_eq(struct slice a, struct slice b);
 bool slice_eq_nocase(struct slice a, struct slice b);
+/* A copy that ends with NUL, for free(); NULL: no memory. */
+char *slice_strdup(struct slice s);
 bool slice_starts(struct slice s, struct slice prefix);
 bool slice_starts_nocase(struct slice s, struct slice prefix);
 bool slice_ends_nocase(struct slice s, struct slice suffix);

@@ -467,7 +467,7 @@ letter_of(struct export_writer *w, struct slice word)
 {
 	for (int i = 0; i < KEYWORDS; i++) {
 		if (w->keywords[i] == NULL)
-			w->keywords[i] = strndup((const char *)word.ptr, word.len);
+			w->keywords[i] = slice_strdup(word);
 		if (w->keywords[i] != NULL && slice_eq(slice_str(w->keywords[i]), word))
 			return (char)('a' + i);
 	}

@@ -136,7 +136,7 @@ add_folder(struct maildir *m, const char *path, struct slice name)
 	}
 	f = &m->folders[m->folder_count++];
 	f->path = strdup(path);
-	f->name = strndup((const char *)name.ptr, name.len);
+	f->name = slice_strdup(name);
 	return f->path != NULL && f->name != NULL;
 }
 
