@@ -166,6 +166,8 @@ MUST_USE enum rc ctl_owner_lend(const char *user, struct err *e);
 /* After ctl_owner_lend: files are root's to open and make for this thread (true), or the user's again (false). Threads of
  * the volume never notice. Only on Linux; elsewhere nothing: files of others are then reached through the daemon only. */
 void ctl_owner_own(bool own);
+/* The end of ctl_owner_lend, with no thread left: root's process again, which debuggers and leak checkers may look into. */
+void ctl_owner_return(void);
 /* Make the system user if it is missing. RC_NOT_FOUND: could not, and e says what to do. *made: it was missing. */
 MUST_USE enum rc ctl_owner_ensure(const char *user, bool *made, struct err *e);
 /* The topmost directory above `path` (absolute, without links) that the user may not pass, into dst; "" if there is

@@ -8,6 +8,7 @@
 #include <pwd.h>
 #ifdef __linux__
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #endif
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,6 +44,19 @@ ctl_owner_own(bool own)
 #else
 	(void)own;
 #endif
+}
+
+void
+ctl_owner_return(void)
+{
+	if (lent_to == 0)
+		return;
+	if (seteuid(0) != 0 || setegid(0) != 0)
+		return;                 /* cannot happen: the saved ids are root's */
+#ifdef __linux__
+	(void)prctl(PR_SET_DUMPABLE, 1);
+#endif
+	lent_to = 0;
 }
 
 enum rc

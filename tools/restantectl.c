@@ -447,6 +447,7 @@ main(int argc, char **argv)
 	if (take_global(&ctl, argc, argv, &used, &status))
 		status = run_verb(&ctl, argc - used, argv + used);
 	ctl_close(&ctl);
+	ctl_owner_return();
 	conf_free(&ctl.conf);
 	if (fflush(stdout) != 0 && status == ADMIN_OK) {
 		fputs("restantectl: standard output cannot be written\n", stderr);
