@@ -446,11 +446,13 @@ log_copy(struct log *log, const struct copy_params *p, const struct log_report *
          struct err *e)
 {
 	struct copying c = { .log = log, .p = p, .rep = rep, .out = out };
+	uint8_t volume_id[VOLUME_ID_LEN];
 	struct copy_dir_params dp = {
-		.path = p->path, .volume_id = log->root.volume_id, .fresh_only = p->fresh_only, .dry_run = p->dry_run
+		.path = p->path, .volume_id = volume_id, .fresh_only = p->fresh_only, .dry_run = p->dry_run
 	};
 	enum rc rc;
 
+	log_volume_id(log, volume_id);
 	*out = (struct copy_result){ .fresh = false };
 	rc = copy_dir_open(&dp, &c.dir, e);
 	if (rc != RC_OK)

@@ -1,4 +1,4 @@
-/* log_impl - what the log's files share: log.c (open, append), batch.c, recover.c, replay.c,
+/* log_impl - what the log's files share: log.c (open, append), log_facts.c, batch.c, recover.c, replay.c,
  * log_root.c, survey.c, rewrite.c. Nobody else includes it. */
 #ifndef RESTANTE_STORE_LOG_IMPL_H
 #define RESTANTE_STORE_LOG_IMPL_H

@@ -83,18 +83,6 @@ log_seal(struct log *log, struct err *e)
 	return RC_OK;
 }
 
-bool
-log_is_copy(const struct log *log)
-{
-	pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&log->lock;
-	bool is;
-
-	pthread_mutex_lock(lock);
-	is = (log->root.flags & ROOT_COPY) != 0;
-	pthread_mutex_unlock(lock);
-	return is;
-}
-
 enum rc
 log_settle_copy(struct log *log, struct err *e)
 {
