@@ -455,6 +455,7 @@ driver_init(struct driver *d, struct ctl *ctl)
 			.mailbox = options_value(&ctl->options, "--mailbox"),
 			.keep_uids = options_given(&ctl->options, "--keep-uids"),
 			.keep_uidl = options_given(&ctl->options, "--keep-uidl"),
+			.force = options_given(&ctl->options, "--force"),
 			.complain = complain,
 			.complain_arg = d,
 		},

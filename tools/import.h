@@ -24,6 +24,7 @@ struct import_options {
 	                                 * only this one */
 	bool        keep_uids;          /* UIDs and UIDVALIDITYs are wanted: messages must come in the order of UIDs */
 	bool        keep_uidl;
+	bool        force;              /* --force: a file is a message whatever it begins with */
 	/* Tell about something that is passed over ("Sent/17: ..."); the import's exit status is 1 then. */
 	void      (*complain)(void *arg, const char *text);
 	void       *complain_arg;
@@ -93,6 +94,10 @@ MUST_USE enum rc import_open_mbox(const char *path, const struct import_options 
 /* A file, or a tree of files *.eml. */
 MUST_USE enum rc import_open_eml(const char *path, const struct import_options *options, struct import_source *out,
                                  struct err *e);
+
+/* import_look.c: why what begins so (64 KiB of it, or all) is no message; NULL: it may be one. */
+#define IMPORT_LOOK 65536u
+const char *import_is_no_message(struct slice head);
 
 /* Tell of something passed over. */
 void import_complain(const struct import_options *options, const char *fmt, ...) PRINTF_LIKE(2, 3);

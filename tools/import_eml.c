@@ -1,6 +1,7 @@
 /* import_eml - files with one message each: a file, or all *.eml of a tree, whose directories are mailboxes.
  *
- * INTERNALDATE is the file's time. What restante-messages says of a directory counts for its files, so that what we
+ * A file that does not begin like a message is told and passed over, so that a slip of the hand gives nobody /etc/passwd
+ * for mail; not one of an export, whose directory says what it is. INTERNALDATE is the file's time. What restante-messages says of a directory counts for its files, so that what we
  * exported comes back as it was.
  */
 #include "tools/import.h"
@@ -67,6 +68,19 @@ tell_mailbox(struct eml *m, const char *name, struct import_item *out)
 	*out = (struct import_item){ .event = IMPORT_MAILBOX, .mailbox = box };
 }
 
+/* Of a file of which nothing else says that it is one. An empty one is told as such when it is read. */
+static bool
+is_message(const struct eml *m, const char *path)
+{
+	uint8_t head[IMPORT_LOOK];
+	ssize_t n = pread(m->fd, head, sizeof head, 0);
+	const char *why = n > 0 && !m->options->force ? import_is_no_message(slice_of(head, (size_t)n)) : NULL;
+
+	if (why != NULL)
+		import_complain(m->options, "%s: %s (--force takes it anyway)", path, why);
+	return why == NULL;
+}
+
 /* False: told, and passed over. */
 static bool
 tell_message(struct eml *m, const char *path, struct import_item *out)
@@ -85,7 +99,7 @@ tell_message(struct eml *m, const char *path, struct import_item *out)
 	out->message.internaldate = import_date_of(st.st_mtime);
 	out->message.size = (uint64_t)st.st_size;
 	if (r == NULL)
-		return true;
+		return is_message(m, path);
 	out->message.internaldate = r->internaldate;
 	out->message.flags = r->flags;
 	out->message.keywords = r->keywords;

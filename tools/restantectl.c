@@ -74,11 +74,11 @@ static const struct ctl_verb verbs[] = {
 	  "quotas use. They are changed with what they count, so the difference is 0; exit status 3\n"
 	  "if it is not.\n" },
 	{ { "import", NULL }, 2, CTL_ARGS_MAX,
-	  "--mailbox= --into= --format= --keep-uids --keep-uidl --since= --resume= --dry-run --json " IMPORT_REMOTE_OPTIONS,
+	  "--mailbox= --into= --format= --keep-uids --keep-uidl --since= --resume= --force --dry-run --json " IMPORT_REMOTE_OPTIONS,
 	  false, ctl_import,
 	  "import [--mailbox M] [--into FOLDER] [--format maildir|mbox|eml] [--keep-uids] [--keep-uidl] [--since TIME]"
 	  " [--resume FILE] [--password-file FILE] [--auth-user ADMIN] [--uidl-format FORMAT] [--ca-file FILE] [--insecure] [--starttls]"
-	  " [--no-tls] [--dry-run] [--json] NAME SOURCE...",
+	  " [--no-tls] [--force] [--dry-run] [--json] NAME SOURCE...",
 	  "Take messages into an account: Maildirs with their folders, mbox files, files *.eml, or trees of them;\n"
 	  "or what another server has, as imaps://USER@HOST[/MAILBOX], imap://..., pops://USER@HOST or pop://...\n"
 	  "The password there is typed, or is one line of standard input.\n"
@@ -97,6 +97,7 @@ static const struct ctl_verb verbs[] = {
 	  "  --insecure            trust any certificate\n"
 	  "  --starttls            with imap:// and pop:// of this machine, too\n"
 	  "  --no-tls              go on in the clear where the server has no TLS\n"
+	  "  --force        take files that do not begin like messages, too\n"
 	  "  --dry-run      change nothing, say what would be done\n" },
 	{ { "export", NULL }, 2, 2, "--format= --mailbox= --uid= --dry-run --json", false, ctl_export,
 	  "export --format maildir|mbox|eml [--mailbox M] [--uid SET] [--dry-run] [--json] NAME TARGET",
