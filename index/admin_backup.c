@@ -1,12 +1,15 @@
 /* admin_backup - copies of volumes. See admin.h and store/copy.h.
  *
  * DIR holds a directory for each volume, by its name: so a second volume finds its place later, and what stands there says
- * whose it is.
+ * whose it is. It lies in no volume, where it would be lost with what it is to save, or taken for a part of it.
  */
 #include "index/admin_impl.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,6 +103,118 @@ copy_alone(struct admin_call *c, struct volume *v, const struct copy_params *p, 
 	return rc;
 }
 
+/* ---- where ---- */
+
+/* The topmost directory above `path` that we may not pass; its length, 0 if there is none. */
+static size_t
+find_barrier(const char *path)
+{
+	char part[PATH_LEN];
+
+	for (size_t n = 1; path[n] != '\0' && n < sizeof part; n++) {
+		if (path[n] != '/')
+			continue;
+		snprintf(part, sizeof part, "%.*s", (int)n, path);
+		if (access(part, X_OK) != 0)
+			return errno == EACCES ? n : 0;
+	}
+	return 0;
+}
+
+/* Who gave the command is root, often, and wonders what root may not do. */
+static void
+explain_denied(struct admin_call *c, const char *dir)
+{
+	const char *who = c->ad->online ? "restanted runs as" : "this runs as";
+	size_t barrier = find_barrier(dir);
+	char space[4096], user[80];
+	struct passwd pw, *found = NULL;
+
+	if (getpwuid_r(geteuid(), &pw, space, sizeof space, &found) == 0 && found != NULL)
+		snprintf(user, sizeof user, "%s", found->pw_name);
+	else
+		snprintf(user, sizeof user, "%lu", (unsigned long)geteuid());
+	if (barrier > 0)
+		admin_complain(c, "%s the user %s, who may not pass %.*s: choose another place", who, user, (int)barrier, dir);
+	else
+		admin_complain(c, "%s the user %s, who must be able to write there; as root: mkdir -p %s && chown -R %s %s", who,
+		    user, dir, user, dir);
+}
+
+static bool
+is_volume(const char *dir)
+{
+	char head[PATH_LEN + sizeof "/head"], log[PATH_LEN + sizeof "/log"];
+
+	snprintf(head, sizeof head, "%s/head", dir);
+	snprintf(log, sizeof log, "%s/log", dir);
+	return access(head, F_OK) == 0 && access(log, F_OK) == 0;
+}
+
+/* "/a/b/" to "/a", never further than "/". */
+static void
+go_up(char *dir)
+{
+	size_t n = strlen(dir);
+
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	while (n > 1 && dir[n - 1] != '/')
+		n--;
+	while (n > 1 && dir[n - 1] == '/')
+		n--;
+	dir[n] = '\0';
+}
+
+/* The volume that `dir`, or where it is to be made, lies in. */
+static bool
+find_volume_around(const char *dir, char real[PATH_MAX])
+{
+	char above[PATH_LEN];
+
+	snprintf(above, sizeof above, "%s", dir);
+	if (realpath(above, real) == NULL) {
+		go_up(above);
+		if (realpath(above, real) == NULL)
+			return false;
+	}
+	for (; real[1] != '\0'; go_up(real))
+		if (is_volume(real))
+			return true;
+	return false;
+}
+
+/* The directory of all copies. */
+static enum admin_exit
+want_directory(struct admin_call *c, const char *dir)
+{
+	char real[PATH_MAX];
+
+	if (dir[0] != '/') {
+		admin_complain(c, "%s: the directory must be given from the root on", dir);
+		return ADMIN_USAGE;
+	}
+	if (is_volume(dir)) {
+		admin_complain(c, "%s is a volume; name the directory that holds the backups of volumes", dir);
+		return ADMIN_FAILED;
+	}
+	if (find_volume_around(dir, real)) {
+		admin_complain(c, "%s lies in the volume %s: a backup is of use elsewhere only", dir, real);
+		return ADMIN_FAILED;
+	}
+	if (!admin_flag(c, "--dry-run") && mkdir(dir, 0700) != 0 && errno != EEXIST) {
+		bool denied = errno == EACCES || errno == EPERM;
+
+		admin_complain(c, "make directory %s: %s", dir, strerror(errno));
+		if (denied)
+			explain_denied(c, dir);
+		return ADMIN_FAILED;
+	}
+	return ADMIN_OK;
+}
+
+/* ---- the copy ---- */
+
 static enum admin_exit
 back_up_volume(struct admin_call *c, struct volume *v, const char *dir, uint64_t rate)
 {
@@ -110,6 +225,7 @@ back_up_volume(struct admin_call *c, struct volume *v, const char *dir, uint64_t
 		.path = path, .dry_run = admin_flag(c, "--dry-run"), .rate = rate, .progress = on_progress, .progress_arg = &b
 	};
 	const struct admin_copy k = { volume_name(v), path, p.dry_run, c->json };
+	enum admin_exit status;
 	struct copy_result r;
 	struct err e = ERR_INIT;
 
@@ -119,47 +235,31 @@ back_up_volume(struct admin_call *c, struct volume *v, const char *dir, uint64_t
 	}
 	snprintf(b.what, sizeof b.what, "copying %.60s", volume_name(v));
 	if (copy_alone(c, v, &p, &rep, &r, &e) != RC_OK) {
+		bool denied = e.os == EACCES || e.os == EPERM;
+
 		err_add(&e, "backup of %s", volume_name(v));
-		return admin_fail(c, &e);
+		status = admin_fail(c, &e);
+		if (denied)
+			explain_denied(c, dir);
+		return status;
 	}
 	admin_append_copy(&c->line, &k, &r);
 	admin_send(c);
 	return r.damage > 0 ? ADMIN_DAMAGE : ADMIN_OK;
 }
 
-/* The directory of all copies. It is none itself: a volume's own would be a mistake. */
-static enum admin_exit
-want_directory(struct admin_call *c, const char *dir)
-{
-	char head[PATH_LEN];
-
-	if (dir[0] != '/') {
-		admin_complain(c, "%s: the directory must be given from the root on", dir);
-		return ADMIN_USAGE;
-	}
-	snprintf(head, sizeof head, "%s/head", dir);
-	if (access(head, F_OK) == 0) {
-		admin_complain(c, "%s is a volume; name the directory that holds the backups of volumes", dir);
-		return ADMIN_FAILED;
-	}
-	if (!admin_flag(c, "--dry-run") && mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		admin_complain(c, "make directory %s: %s", dir, strerror(errno));
-		return ADMIN_FAILED;
-	}
-	return ADMIN_OK;
-}
-
 enum admin_exit
 admin_backup(struct admin_call *c)
 {
 	const char *text = admin_option(c, "--rate");
-	enum admin_exit status = want_directory(c, c->args[0]);
+	enum admin_exit status;
 	uint64_t rate = 0;
 	struct volume *v;
 	size_t i = 0;
 
 	if (text != NULL && !admin_parse_size(slice_str(text), &rate))
 		return ADMIN_USAGE;
+	status = want_directory(c, c->args[0]);
 	if (status != ADMIN_OK)
 		return status;
 	while ((v = admin_next_volume(c, &i)) != NULL && !c->stopped)
