@@ -100,6 +100,14 @@ static const struct admin_verb verbs[] = {
 /* ---- lines ---- */
 
 bool
+admin_is_over(struct admin_call *c)
+{
+	if (c->ad->gone != NULL && atomic_load(c->ad->gone))
+		c->stopped = true;
+	return c->stopped;
+}
+
+bool
 admin_send(struct admin_call *c)
 {
 	const struct admin_output *out = c->ad->out;
@@ -107,7 +115,7 @@ admin_send(struct admin_call *c)
 	if (c->line.failed)
 		admin_complain(c, "a line is longer than %u bytes, or there is no memory for it",
 		    ADMIN_LINE_MAX);
-	else if (!c->stopped && !out->line(out->arg, buf_slice(&c->line)))
+	else if (!admin_is_over(c) && !out->line(out->arg, buf_slice(&c->line)))
 		c->stopped = true;
 	buf_reset(&c->line);
 	return !c->stopped;
@@ -160,7 +168,7 @@ admin_progress(struct admin_call *c, const char *what, uint64_t done, uint64_t t
 	const struct admin_output *out = c->ad->out;
 	uint64_t now = clock_mono_ms();
 
-	if (out->progress != NULL && !c->stopped &&
+	if (!admin_is_over(c) && out->progress != NULL &&
 	    (now - c->told_ms >= PROGRESS_STEP_MS || done >= total)) {
 		c->told_ms = now;
 		out->progress(out->arg, what, done, total);

@@ -49,6 +49,7 @@ struct admin {
 	uint64_t              started_ms;       /* online: clock_mono_ms() when the daemon started; 0: not told */
 	const struct admin_output *out;
 	const struct admin_input  *input;       /* may be NULL: then a verb that takes bytes is refused */
+	const atomic_bool         *gone;        /* set by any thread: nobody waits for the verb any more, it ends soon; or NULL */
 };
 
 /* argv: the verb's words. Options stand anywhere behind the verb, "--" ends them. */

@@ -92,7 +92,7 @@ compact_volume(struct admin_call *c, struct volume *v, struct compact_params *p)
 		err_add(&e, "%s", volume_name(v));
 		return admin_fail(c, &e);
 	}
-	if (admin_flag(c, "--json"))
+	if (c->json)
 		send_json(c, v, &r);
 	else
 		send_text(c, v, &r);
@@ -135,6 +135,7 @@ admin_compact(struct admin_call *c)
 		.rate = c->ad->compact_rate,
 		.dry_run = admin_flag(c, "--dry-run"),
 		.wait = true,
+		.stop = c->ad->gone,
 		.progress = on_progress,
 	};
 	enum admin_exit status = take_options(c, &p);

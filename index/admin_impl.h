@@ -21,11 +21,13 @@ struct admin_call {
 	struct volume           *only;          /* --volume; NULL: all */
 	struct arena             arena;         /* of the call */
 	struct buf               line;          /* the line that is being made */
-	bool                     stopped;       /* nobody reads any more */
+	bool                     stopped;       /* nobody reads any more: see admin_is_over */
 	void                    *arg;           /* the handler's own */
 	uint64_t                 told_ms;       /* of the last progress */
 };
 
+/* Has who asked gone away? Then the verb ends as soon as it can; what it has done stays done. */
+bool admin_is_over(struct admin_call *c);
 /* Send what stands in `line` and empty it. False when nobody reads any more. */
 bool admin_send(struct admin_call *c);
 bool admin_printf(struct admin_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -7,6 +7,7 @@
 
 #include "index/relocate.h"
 #include "lib/clock.h"
+#include "lib/logging.h"
 #include "store/compact.h"
 #include "store/rewrite.h"
 #include "store/space.h"
@@ -357,6 +358,27 @@ compact(struct compaction *c, struct err *e)
 	return rc;
 }
 
+/* For the admin's log, whoever asked for it. One that was stopped has done something if it has made a segment. */
+static void
+tell_end(const struct compaction *c, enum rc rc)
+{
+	const struct compact_result *r = c->out;
+	struct logline l;
+
+	if (c->p->dry_run || (rc != RC_OK && (rc != RC_CANCELLED || r->rewritten == 0)))
+		return;
+	log_begin(&l, LOGLEVEL_INFO, "volume.compacted");
+	log_cstr(&l, "volume", c->v->name);
+	log_u64(&l, "segments", r->segments);
+	log_u64(&l, "dead_bytes", r->dead_bytes);
+	log_u64(&l, "chosen", r->chosen);
+	log_u64(&l, "made", r->rewritten);
+	log_u64(&l, "reclaimed", r->reclaimed);
+	log_u64(&l, "damage", r->damage);
+	log_cstr(&l, "end", rc == RC_OK ? "done" : "stopped");
+	log_end(&l);
+}
+
 enum rc
 volume_compact(struct volume *v, const struct compact_params *p, struct compact_result *out, struct err *e)
 {
@@ -368,7 +390,8 @@ volume_compact(struct volume *v, const struct compact_params *p, struct compact_
 	rc = volume_maintain_begin(v, "compaction", p->wait, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = p->dry_run ? RC_OK : compact_settle(v, e);
+	/* It may have waited long for its turn. */
+	rc = is_stopped(&c) ? err_set(e, RC_CANCELLED, "stopped") : p->dry_run ? RC_OK : compact_settle(v, e);
 	if (rc == RC_BUSY)
 		rc = RC_OK;     /* what waits goes on waiting */
 	if (rc == RC_OK)
@@ -381,5 +404,6 @@ volume_compact(struct volume *v, const struct compact_params *p, struct compact_
 	free(c.dying);
 	free(c.dying_counts);
 	volume_maintain_end(v);
+	tell_end(&c, rc);
 	return rc;
 }

@@ -108,22 +108,6 @@ is_survey_due(struct volume *v, const struct maintenance_params *p)
 	return is_due(last, p->compact_interval_s);
 }
 
-static void
-tell_compacted(struct volume *v, const struct compact_result *r)
-{
-	struct logline l;
-
-	log_begin(&l, LOGLEVEL_INFO, "volume.compacted");
-	log_cstr(&l, "volume", volume_name(v));
-	log_u64(&l, "segments", r->segments);
-	log_u64(&l, "dead_bytes", r->dead_bytes);
-	log_u64(&l, "chosen", r->chosen);
-	log_u64(&l, "made", r->rewritten);
-	log_u64(&l, "reclaimed", r->reclaimed);
-	log_u64(&l, "damage", r->damage);
-	log_end(&l);
-}
-
 static enum rc
 run_compact(struct volume *v, const struct maintenance_params *p, atomic_bool *stop, struct err *e)
 {
@@ -134,14 +118,10 @@ run_compact(struct volume *v, const struct maintenance_params *p, atomic_bool *s
 		.stop = stop,
 	};
 	struct compact_result r;
-	enum rc rc;
 
 	if (p->compact_threshold == 0 || !is_survey_due(v, p))
 		return RC_OK;
-	rc = volume_compact(v, &cp, &r, e);
-	if (rc == RC_OK)
-		tell_compacted(v, &r);
-	return rc;
+	return volume_compact(v, &cp, &r, e);
 }
 
 static const struct maintenance_task tasks[] = {

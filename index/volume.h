@@ -616,7 +616,7 @@ struct compact_params {
 	uint64_t     rate;              /* bytes read and written per second; 0: as fast as it goes */
 	bool         dry_run;           /* tell what would be done */
 	bool         wait;              /* for other maintenance that is under way; else RC_BUSY */
-	atomic_bool *stop;              /* may be NULL; set by any thread: end soon, RC_CANCELLED */
+	const atomic_bool *stop;        /* may be NULL; set by any thread: end soon, RC_CANCELLED */
 	/* May be NULL; false cancels. */
 	bool       (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
 	void        *arg;

@@ -1,7 +1,8 @@
 /* control - the unix socket by which restantectl reaches the running daemon. See control.h.
  *
- * Blocking threads, as requests are few and their work blocks. Closing shuts the sockets of requests under way down, so
- * that their output and input fail and they end; a request that does not look at that is waited for.
+ * Blocking threads, as requests are few and their work blocks. The listening thread watches the sockets of requests under
+ * way for the caller's end, as a request may work for long without a word to say. Closing shuts them down, so that output
+ * and input fail; a request that looks at neither that nor control_gone is waited for.
  */
 #define _GNU_SOURCE
 #include "server/control.h"
@@ -35,7 +36,7 @@ struct control_call {
 	struct control_call *next;
 	struct control      *control;
 	int                  fd;
-	bool                 gone;      /* nobody reads any more */
+	atomic_bool          gone;      /* nobody reads any more */
 	pthread_t            thread;
 	bool                 done;      /* under the control's lock: to be joined */
 	enum input_state     input;
@@ -52,6 +53,7 @@ struct control {
 	void                *arg;
 	pthread_t            thread;
 	bool                 started;
+	atomic_bool          closing;
 	pthread_mutex_t      lock;
 	struct control_call *calls;
 	unsigned             call_count;
@@ -110,17 +112,23 @@ control_parse(char *line, const char **argv, int max)
 static bool
 call_send(struct control_call *call, struct slice bytes)
 {
-	while (!call->gone && bytes.len > 0) {
+	while (!atomic_load(&call->gone) && bytes.len > 0) {
 		ssize_t n = send(call->fd, bytes.ptr, bytes.len, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			call->gone = true;
+			atomic_store(&call->gone, true);
 		else
 			bytes = slice_sub(bytes, (size_t)n, bytes.len);
 	}
-	return !call->gone;
+	return !atomic_load(&call->gone);
+}
+
+const atomic_bool *
+control_gone(const struct control_call *call)
+{
+	return &call->gone;
 }
 
 /* "kind TEXT\n"; a line end in the text would forge a line of its own. */
@@ -189,7 +197,7 @@ control_data(struct control_call *call, struct slice bytes)
 	char line[PIECE_LINE_MAX];
 
 	call_be_patient(call);
-	while (!call->gone && bytes.len > 0) {
+	while (!atomic_load(&call->gone) && bytes.len > 0) {
 		struct slice piece = slice_sub(bytes, 0, CONTROL_DATA_MAX);
 
 		snprintf(line, sizeof line, "data %zu\n", piece.len);
@@ -197,7 +205,7 @@ control_data(struct control_call *call, struct slice bytes)
 			return false;
 		bytes = slice_sub(bytes, piece.len, bytes.len);
 	}
-	return !call->gone;
+	return !atomic_load(&call->gone);
 }
 
 /* ---- requests ---- */
@@ -351,7 +359,7 @@ has_value(const char *option)
 /* What was asked for, of whom, for the audit: the verb's words and the first argument, never a later one, as that may be
  * a verifier. Of a request that was no valid one only the first word, as its arguments may stand anywhere. */
 static void
-log_request(int argc, const char *const *argv, int status)
+log_request(const struct control_call *call, int argc, const char *const *argv, int status)
 {
 	int at = argc > 1 && is_group(argv[0]) ? 2 : 1;
 	struct logline l;
@@ -376,6 +384,9 @@ log_request(int argc, const char *const *argv, int status)
 	if (at < argc && status != REQUEST_INVALID)
 		log_cstr(&l, "name", argv[at]);
 	log_int(&l, "exit", status);
+	if (status != 0 && atomic_load(&call->gone))
+		log_cstr(&l, "text", atomic_load(&call->control->closing) ? "cut: restanted ends"
+		                                                           : "cut: restantectl has gone away");
 	log_end(&l);
 }
 
@@ -399,8 +410,8 @@ call_serve(struct control_call *call)
 	}
 	argv[argc] = NULL;
 	status = call->control->handler(call->control->arg, call, argc, argv);
+	log_request(call, argc, argv, status);
 	call_exit(call, status);
-	log_request(argc, argv, status);
 	free(line);
 }
 
@@ -435,8 +446,10 @@ reap_calls(struct control *c, bool all)
 			at = &call->next;
 			continue;
 		}
-		if (!done)
+		if (!done) {
+			atomic_store(&call->gone, true);
 			(void)shutdown(call->fd, SHUT_RDWR);
+		}
 		pthread_join(call->thread, NULL);
 		*at = call->next;
 		close(call->fd);
@@ -477,17 +490,42 @@ accept_call(struct control *c)
 	c->call_count++;
 }
 
+/* Callers that are not known to have gone away: only their end is waited for, as what they send is the request's to read.
+ * A request that has just ended looks like one whose caller left; nobody asks it any more. */
+static nfds_t
+watch_calls(const struct control *c, struct pollfd *fds, struct control_call **of)
+{
+	nfds_t n = 0;
+
+	for (struct control_call *call = c->calls; call != NULL; call = call->next) {
+		if (atomic_load(&call->gone))
+			continue;
+		fds[n] = (struct pollfd){ call->fd, 0, 0 };
+		of[n++] = call;
+	}
+	return n;
+}
+
 static void *
 control_main(void *arg)
 {
 	struct control *c = arg;
-	struct pollfd fds[2] = { { c->fd, POLLIN, 0 }, { c->stop[0], POLLIN, 0 } };
+	struct control_call *of[CONTROL_CALLS_MAX];
+	struct pollfd fds[2 + CONTROL_CALLS_MAX] = { { c->fd, POLLIN, 0 }, { c->stop[0], POLLIN, 0 } };
 
 	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
-			return NULL;
+		nfds_t n = watch_calls(c, fds + 2, of);
+
+		if (poll(fds, 2 + n, -1) < 0) {
+			if (errno != EINTR)
+				return NULL;
+			continue;
+		}
 		if (fds[1].revents != 0)
 			return NULL;
+		for (nfds_t i = 0; i < n; i++)
+			if ((fds[2 + i].revents & (POLLHUP | POLLERR | POLLNVAL)) != 0)
+				atomic_store(&of[i]->gone, true);
 		if (fds[0].revents != 0)
 			accept_call(c);
 	}
@@ -556,6 +594,7 @@ control_close(struct control **cp)
 	*cp = NULL;
 	if (c->path != NULL)
 		(void)unlink(c->path);
+	atomic_store(&c->closing, true);
 	close_fd(c->stop[1]);
 	if (c->started)
 		pthread_join(c->thread, NULL);

@@ -16,11 +16,14 @@
  * nothing unread. Rejected: credits as in HTTP/2, as there is one stream only; a second socket, as it would have to be
  * found and protected like the first.
  *
- * Then the connection is closed. If it is closed without an exit line, the daemon died. Only the daemon's own user and
- * root are served. Each request has a thread of its own, so that a long check delays nobody.
+ * Then the connection is closed. If it is closed without an exit line, the daemon died. A caller that closes it before
+ * the exit line has come cancels the request: what was done stays done, and the rest is not. Only the daemon's own user
+ * and root are served. Each request has a thread of its own, so that a long check delays nobody.
  */
 #ifndef RESTANTE_SERVER_CONTROL_H
 #define RESTANTE_SERVER_CONTROL_H
+
+#include <stdatomic.h>
 
 #include "lib/buf.h"
 #include "lib/err.h"
@@ -41,9 +44,11 @@ MUST_USE enum rc control_open(const char *path, control_handler handler, void *a
                               struct err *e);
 /* Start answering. */
 MUST_USE enum rc control_start(struct control *c, struct err *e);
-/* No further requests are taken; those under way are waited for, their output goes nowhere. Removes the socket. */
+/* No further requests are taken; those under way are cancelled and waited for. Removes the socket. */
 void control_close(struct control **c);
 
+/* True as soon as the caller has gone away, or the daemon ends: the request is to end soon. Valid while the handler runs. */
+const atomic_bool *control_gone(const struct control_call *call);
 /* From the handler. False when nobody reads any more. */
 bool control_out(struct control_call *call, struct slice text);
 bool control_err(struct control_call *call, struct slice text);

@@ -235,8 +235,9 @@ on_request(void *arg, struct control_call *call, int argc, const char *const *ar
 {
 	struct admin_output out = { call, admin_line, admin_error, admin_progress, admin_data };
 	struct admin_input input = { call, admin_read };
-	struct admin ad = { .online = true, .started_ms = shared.started_ms, .out = &out, .input = &input };
-
+	struct admin ad = {
+		.online = true, .started_ms = shared.started_ms, .out = &out, .input = &input, .gone = control_gone(call),
+	};
 	struct settings *settings = server_settings(arg);
 
 	ad.volumes = server_volumes(arg, &ad.volume_count);
