@@ -90,13 +90,17 @@ copy_record(struct run *r, const struct record_hdr *h, struct slice body, struct
 	return err_set(e, RC_LIMIT, "a frame would pass %u bytes", r->log->caps.max_append);
 }
 
-static const struct survey_part *
-part_of(const struct survey_part *parts, size_t count, mail_uid uid)
+/* Ranges that go up, and where a walk that goes up is among them. */
+struct parts {
+	const struct survey_part *at, *end;
+};
+
+static bool
+parts_cover(struct parts *p, mail_uid uid)
 {
-	for (size_t i = 0; i < count; i++)
-		if (parts[i].uids.first <= uid && uid <= parts[i].uids.last)
-			return &parts[i];
-	return NULL;
+	while (p->at < p->end && p->at->uids.last < uid)
+		p->at++;
+	return p->at < p->end && p->at->uids.first <= uid;
 }
 
 /* What is left of a messages record; a bare message keeps its place and keywords. */
@@ -108,20 +112,23 @@ reduce_messages(struct run *r, struct record *rec, const struct survey_part *par
 	struct uid_range whole = { m->first_uid, m->first_uid + m->count - 1 };
 	const struct uid_range *ranges = m->uids != NULL ? m->uids : &whole;
 	uint32_t range_count = m->uids != NULL ? m->range_count : 1, i = 0, n = 0;
+	struct parts keep = { parts, parts }, bare = { parts, parts + count };
 	struct uid_set uids;
 	enum rc rc = RC_OK;
 
 	if (left == NULL)
 		return err_nomem(e);
+	while (bare.at < bare.end && !bare.at->bare)
+		keep.end = ++bare.at;
 	uid_set_init(&uids, m->count);
 	for (uint32_t k = 0; k < range_count && rc == RC_OK; k++) {
 		for (uint64_t uid = ranges[k].first; uid <= ranges[k].last && rc == RC_OK; uid++, i++) {
-			const struct survey_part *part = part_of(parts, count, (mail_uid)uid);
-
-			if (part == NULL)
+			if (parts_cover(&keep, (mail_uid)uid))
+				left[n++] = m->messages[i];
+			else if (parts_cover(&bare, (mail_uid)uid))
+				left[n++] = (struct record_message){ .keywords = m->messages[i].keywords };
+			else
 				continue;
-			left[n++] = part->bare ? (struct record_message){ .keywords = m->messages[i].keywords }
-					       : m->messages[i];
 			if (!uid_set_add(&uids, (mail_uid)uid, (mail_uid)uid))
 				rc = err_nomem(e);
 		}
