@@ -3,6 +3,9 @@
  * The segment itself says which blobs it has and where; rows of ids between them name blobs that died. In pieces, each a
  * transaction of its own, so that no delivery waits long; until the last one commits, meta says that the segment is not
  * done, and all of it is done again after a crash. Until then the dropped pieces are there, so any row can be read.
+ *
+ * Damage in the segment ends it: a row whose record is lost there is not one of a blob that died, and the dropped pieces
+ * still have that blob.
  */
 #include "index/relocate.h"
 
@@ -28,6 +31,7 @@ struct relocation {
 	size_t               count;
 	blob_id              upto;              /* ids up to here are done */
 	bool                 last;              /* nothing follows this piece */
+	bool                 damaged;           /* the segment does not hold */
 };
 
 /* ---- a piece: the writer's thread, or nobody writes yet ---- */
@@ -127,6 +131,24 @@ flush(struct relocation *r, struct err *e)
 }
 
 static enum rc
+err_damaged(const struct relocation *r, struct err *e)
+{
+	return err_set(e, RC_CORRUPT, "segment %llu-%u, which compaction made, is damaged: what it replaces stays",
+	               (unsigned long long)r->seg->id.seq, r->seg->id.epoch);
+}
+
+static void
+see_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+{
+	struct relocation *r = arg;
+	const struct log_report *rep = &r->v->report;
+
+	r->damaged = true;
+	if (rep->found != NULL)
+		rep->found(rep->arg, seg, offset, len, first, last, what);
+}
+
+static enum rc
 see_record(void *arg, const struct frame_info *f, const struct record *rec, const struct log_addr *addr,
            struct err *e)
 {
@@ -135,6 +157,8 @@ see_record(void *arg, const struct frame_info *f, const struct record *rec, cons
 	struct row *row;
 
 	(void)f;
+	if (r->damaged)
+		return err_damaged(r, e);
 	if (rec->type != RECORD_BLOB)
 		return RC_OK;
 	if (r->count == ROWS_PIECE && flush(r, e) != RC_OK)
@@ -156,6 +180,7 @@ relocate_segment(struct volume *v, const struct root_segment *seg, struct err *e
 {
 	struct relocation *r = calloc(1, sizeof *r);
 	struct replay rp = { .arg = r, .record = see_record, .only = seg->id.seq };
+	const struct log_report rep = { r, see_damage };
 	enum rc rc;
 
 	if (r == NULL)
@@ -164,7 +189,9 @@ relocate_segment(struct volume *v, const struct root_segment *seg, struct err *e
 	r->seg = seg;
 	r->upto = seg->first_lsn - 1;
 	arena_init(&r->arena, ARENA_MAX);
-	rc = log_replay(v->log, &rp, false, &v->report, e);
+	rc = log_replay(v->log, &rp, false, &rep, e);
+	if (rc == RC_OK && r->damaged)
+		rc = err_damaged(r, e);
 	r->last = true;
 	if (rc == RC_OK)
 		rc = flush(r, e);

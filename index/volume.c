@@ -200,7 +200,7 @@ start_index(struct volume *v, struct err *e)
 	struct err why = ERR_INIT;
 
 	/* What a compaction did not come to. If it fails now, maintenance does it: the old places can be read until then. */
-	if (index_relocate(v, &why) != RC_OK && why.code != RC_IO) {
+	if (index_relocate(v, &why) != RC_OK && why.code != RC_IO && why.code != RC_CORRUPT) {
 		*e = why;
 		return why.code;
 	}

@@ -1,37 +1,11 @@
 /* compact: what dies and what does not, that space comes back, and that an index made anew afterwards says what the one
  * that lived through it says. */
-#include "tests/unit/volume_fixture.h"
+#include "tests/unit/compact_fixture.h"
 
 #include <dirent.h>
-#include <sys/stat.h>
 
 #include "index/compact.h"
-#include "store/compact.h"
 #include "store/log_impl.h"
-
-#define HOUR_US UINT64_C(3600000000)
-
-static void
-on_finding(void *arg, const struct check_finding *f)
-{
-	unsigned *count = arg;
-
-	++*count;
-	fprintf(stderr, "check: %s\n", f->what);
-}
-
-static void
-check_clean(void)
-{
-	unsigned findings = 0;
-	const struct check_report rep = { .arg = &findings, .found = on_finding };
-	struct check_result r;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
-	assert_int_equal(findings, 0);
-	assert_int_equal(r.damage + r.differences, 0);
-}
 
 /* Every row of the tables that must come out the same, as text. */
 static void
@@ -92,7 +66,7 @@ assert_same_rebuilt(void)
 
 	buf_init(&live, 64u << 20);
 	buf_init(&after, 64u << 20);
-	check_clean();
+	cf_check_clean();
 	dump_tables(&live);
 	remove_index();
 	dump_tables(&after);
@@ -105,28 +79,10 @@ assert_same_rebuilt(void)
 		fclose(b);
 		fail_msg("an index made anew says something else: compare /tmp/compact-live.txt and -rebuilt.txt");
 	}
-	check_clean();
+	cf_check_clean();
 	assert_int_equal(fx_findings, 0);
 	buf_fini(&live);
 	buf_fini(&after);
-}
-
-static struct compact_result
-compact_as(struct compact_params p)
-{
-	struct compact_result r;
-	struct err e = ERR_INIT;
-
-	if (volume_compact(fx_v, &p, &r, &e) != RC_OK)
-		fail_msg("compact: %s", e.text);
-	return r;
-}
-
-/* All segments, nothing kept back. */
-static struct compact_result
-compact_all(void)
-{
-	return compact_as((struct compact_params){ .all = true });
 }
 
 static uint64_t
@@ -150,22 +106,6 @@ log_dir_bytes(void)
 	return bytes;
 }
 
-/* A mail of about `kib` KiB that does not compress; `n` makes it another one. */
-static struct slice
-big_mail(uint32_t n, size_t kib)
-{
-	static char mail[4u << 20];
-	size_t len = (size_t)snprintf(mail, sizeof mail, "From: a@example.org\r\nSubject: %u\r\nMessage-ID: <%u@example.org>\r\n\r\n",
-	                              n, n);
-	uint32_t x = n * 2654435761u + 1;
-
-	for (size_t i = 0; i < kib * 1024; i++) {
-		x = x * 1664525u + 1013904223u;
-		mail[len++] = i % 70 == 69 ? '\n' : (char)(33 + (x >> 16) % 90);
-	}
-	return slice_of((const uint8_t *)mail, len);
-}
-
 /* ---- the tests ---- */
 
 /* Most of the mail is gone for good: so is its space, and the rest can be read as before. */
@@ -183,10 +123,10 @@ test_space_comes_back(void **state)
 
 	(void)state;
 	for (uint32_t i = 0; i < 40; i++)
-		(void)fx_append(box, big_mail(i, 50), 0, "");
+		(void)fx_append(box, cf_big_mail(i, 50), 0, "");
 	(void)fx_expunge(box, 1, 36);
 	before = log_dir_bytes();
-	r = compact_all();
+	r = cf_compact_all();
 	assert_int_equal(r.rewritten, 1);
 	assert_true(r.reclaimed > 36 * 40 * 1024);
 	assert_true(log_dir_bytes() + 36 * 40 * 1024 < before + (2u << 20));
@@ -214,18 +154,18 @@ test_bodies(void **state)
 	uint64_t before;
 
 	(void)state;
-	(void)fx_append(box, big_mail(1, 3000), 0, "");
-	(void)fx_append(box, big_mail(2, 3000), 0, "");
+	(void)fx_append(box, cf_big_mail(1, 3000), 0, "");
+	(void)fx_append(box, cf_big_mail(2, 3000), 0, "");
 	c = fx_make_copy(CHANGE_COPY, box, 1, 1, trash);
 	assert_int_equal(fx_run(c), RC_OK);
 	(void)fx_expunge(box, 1, 2);
 	before = log_dir_bytes();
-	(void)compact_all();
+	(void)cf_compact_all();
 	assert_true(log_dir_bytes() + 2000 * 1024 < before);
 	assert_true(log_dir_bytes() > 2000 * 1024);
 	assert_same_rebuilt();
 	(void)fx_expunge(trash, 1, 1);
-	(void)compact_all();
+	(void)cf_compact_all();
 	assert_true(log_dir_bytes() < 1000 * 1024);
 	assert_same_rebuilt();
 }
@@ -243,11 +183,11 @@ test_retention(void **state)
 	(void)fx_store(box, 1, 3, STORE_ADD, FLAG_SEEN, "");
 	(void)fx_store(box, 1, 3, STORE_ADD, FLAG_FLAGGED, "");
 	(void)fx_expunge(box, 2, 2);
-	r = compact_as((struct compact_params){ .all = true, .retention_us = HOUR_US });
+	r = cf_compact((struct compact_params){ .all = true, .retention_us = CF_HOUR_US });
 	assert_int_equal(r.dead_records, 0);
 	assert_int_equal(r.rewritten, 1);
 	assert_same_rebuilt();
-	r = compact_all();
+	r = cf_compact_all();
 	/* A message and its blob; flags of three, stated anew; those of one of three, in part; and counters of mailboxes. */
 	assert_true(r.dead_records > 4);
 	assert_same_rebuilt();
@@ -273,8 +213,8 @@ test_last_record_dies(void **state)
 	(void)state;
 	subscribe(a, true);
 	subscribe(a, false);
-	(void)compact_all();
-	(void)compact_all();
+	(void)cf_compact_all();
+	(void)cf_compact_all();
 	assert_same_rebuilt();
 	fx_append_n(fx_box(a, "INBOX"), 1);
 	assert_same_rebuilt();
@@ -304,11 +244,11 @@ test_relaxed_changes_last(void **state)
 	(void)state;
 	open_as((struct volume_params){ .relaxed = true, .max_segment = 60000 });
 	for (uint32_t i = 0; i < 4; i++)
-		(void)fx_append(box, big_mail(i, 50), 0, "");
+		(void)fx_append(box, cf_big_mail(i, 50), 0, "");
 	(void)fx_expunge(box, 1, 2);
 	(void)fx_store(box, 4, 4, STORE_ADD, FLAG_SEEN, "");
 	assert_true(fx_v->log->synced_lsn < fx_v->log->last_lsn);
-	r = compact_as((struct compact_params){ .threshold = 1 });
+	r = cf_compact((struct compact_params){ .threshold = 1 });
 	assert_true(r.rewritten > 0);
 	assert_int_equal(fx_v->log->synced_lsn, fx_v->log->last_lsn);
 	assert_same_rebuilt();
@@ -344,12 +284,12 @@ test_restore_waits_for_the_index(void **state)
 	size_t n;
 
 	(void)state;
-	(void)fx_append(box, big_mail(1, 5), 0, "");
-	(void)fx_append(box, big_mail(2, 5), 0, "");
+	(void)fx_append(box, cf_big_mail(1, 5), 0, "");
+	(void)fx_append(box, cf_big_mail(2, 5), 0, "");
 	rows = fx_rows(box, 0, &n);
 	id = rows[1].blob;
 	(void)fx_expunge(box, 1, 1);
-	(void)compact_all();
+	(void)cf_compact_all();
 	known = fx_v->apply.meta.compactions;
 	assert_true(known > 0);
 	fx_v->apply.meta.compactions = known - 1;
@@ -484,35 +424,23 @@ random_step(struct history *h)
 	else if (what < 5)
 		random_mailbox(h);
 	else if (what < 20 && box != 0)
-		(void)fx_append(box, big_mail(pick(&h->seed, 3) == 0 ? 7 : ++h->mails, 1 + pick(&h->seed, 3)), 0,
+		(void)fx_append(box, cf_big_mail(pick(&h->seed, 3) == 0 ? 7 : ++h->mails, 1 + pick(&h->seed, 3)), 0,
 		                keywords[pick(&h->seed, 5)]);
 	else if (what == 20 && box != 0 && pick(&h->seed, 8) == 0)
-		(void)fx_append(box, big_mail(++h->mails, 1800), 0, "");
+		(void)fx_append(box, cf_big_mail(++h->mails, 1800), 0, "");
 	else if (box != 0)
 		random_messages(h, box);
 }
 
 static void
-open_small_segments(void)
-{
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .max_segment = 60000,
-		                   .report = { NULL, fx_found } };
-	struct err e = ERR_INIT;
-
-	volume_close(&fx_v);
-	if (volume_open(&p, &fx_v, &e) != RC_OK)
-		fail_msg("open: %s", e.text);
-}
-
-static void
 random_compaction(struct history *h)
 {
-	static const uint64_t retentions[] = { 0, 0, 20000, 100000, HOUR_US };
+	static const uint64_t retentions[] = { 0, 0, 20000, 100000, CF_HOUR_US };
 	struct compact_params p = { .retention_us = retentions[pick(&h->seed, 5)], .threshold = 1 + pick(&h->seed, 60) };
 
 	p.all = pick(&h->seed, 3) == 0;
 	p.level = pick(&h->seed, 4) == 0 ? 1 + (int)pick(&h->seed, 9) : 0;
-	(void)compact_as(p);
+	(void)cf_compact(p);
 }
 
 /* What users see is the same before and after, and the same from an index made anew. */
@@ -523,15 +451,15 @@ run_history(uint32_t seed)
 
 	h.accounts[0] = fx_account("anna");
 	h.accounts[1] = fx_account("ben");
-	open_small_segments();
+	cf_open_small();
 	for (uint32_t round = 0; round < 6; round++) {
 		for (uint32_t i = 0; i < 120; i++)
 			random_step(&h);
 		if (pick(&h.seed, 3) == 0)
-			open_small_segments();
+			cf_open_small();
 		random_compaction(&h);
 		assert_same_rebuilt();
-		open_small_segments();
+		cf_open_small();
 		arena_reset(&fx_arena);
 	}
 }
