@@ -83,8 +83,9 @@ void db_pool_free(struct db_pool **p);
 /* A connection inside a read transaction; waits while all are in use or the pool is paused. */
 MUST_USE enum rc db_pool_borrow(struct db_pool *p, struct db **out, struct err *e);
 void db_pool_return(struct db_pool *p, struct db **db);
-/* How the next connections are opened (at first DB_READ); DB_ALONE: only one at a time. None may be open: paused, or none ever borrowed. */
-void db_pool_set_mode(struct db_pool *p, enum db_mode mode);
+/* How the next connections are opened (at first DB_READ); DB_ALONE: only one at a time. None may be open: paused, or none
+ * ever borrowed. `first` (may be NULL): one opened in that mode, which the pool takes. */
+void db_pool_set_mode(struct db_pool *p, enum db_mode mode, struct db **first);
 /* Wait for what is borrowed, close all, hold new borrowers back until the resume: the file is about to be replaced. */
 void db_pool_pause(struct db_pool *p);
 void db_pool_resume(struct db_pool *p);

@@ -58,11 +58,15 @@ db_pool_watch(struct db_pool *p, void (*alarm)(void *arg), void *arg)
 }
 
 void
-db_pool_set_mode(struct db_pool *p, enum db_mode mode)
+db_pool_set_mode(struct db_pool *p, enum db_mode mode, struct db **first)
 {
 	(void)pthread_mutex_lock(&p->lock);
 	assert(p->idle_count == 0);
 	p->mode = mode;
+	if (first != NULL) {
+		p->idle[p->idle_count++] = *first;
+		*first = NULL;
+	}
 	(void)pthread_mutex_unlock(&p->lock);
 }
 

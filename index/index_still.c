@@ -2,7 +2,9 @@
  *
  * To open an index takes space: memory that connections share is a file (32 KB), and what the takeover writes goes to the
  * WAL. An index whose WAL is empty is read as a file that nobody changes, which takes none; with a WAL, the shared file
- * that a killed owner left is used, or one connection reads alone. The index may lack the tail of the log: what was
+ * that a killed owner left is used, or one connection reads alone. The connection that has shown that it can read is the
+ * readers' first and stays open: the first one of all cuts the shared file and lets it grow again, so what worked once
+ * need not work a second time. The index may lack the tail of the log: what was
  * refused as the disk was full, or, behind a power cut, what was not yet synced. So numbers may be told that are behind
  * those told before, but none for anything else: the UIDs and MODSEQs of the missing records stand in the log, and nothing
  * is written before they are applied.
@@ -17,20 +19,21 @@
 
 #define ROOM_MIN (256u << 10)   /* the shared memory, and some pages of the WAL */
 
+/* A connection through which a sound index of this log can be read. */
 static enum rc
-examine(struct volume *v, enum db_mode mode, struct index_meta *m, struct err *e)
+open_examined(struct volume *v, enum db_mode mode, struct db **out, struct index_meta *m, struct err *e)
 {
-	struct db *db;
-	enum rc rc = db_open(v->index_path, mode, NULL, &db, e);
+	enum rc rc = db_open(v->index_path, mode, &v->suspect, out, e);
 
 	if (rc != RC_OK)
 		return rc;
-	rc = schema_verify(db, e);
+	rc = schema_verify(*out, e);
 	if (rc == RC_OK)
-		rc = schema_read_meta(db, m, e);
+		rc = schema_read_meta(*out, m, e);
 	if (rc == RC_OK)
 		rc = index_examine(v->log, m, e);
-	db_close(&db);
+	if (rc != RC_OK)
+		db_close(out);
 	return rc;
 }
 
@@ -50,17 +53,18 @@ index_serve_still(struct volume *v)
 	enum db_mode mode = wal_is_empty(v) ? DB_STILL : DB_READ;
 	struct index_meta m = { .applied = 0 };
 	struct err e = ERR_INIT;
-	enum rc rc = examine(v, mode, &m, &e);
+	struct db *db;
+	enum rc rc = open_examined(v, mode, &db, &m, &e);
 
 	if (rc != RC_OK && mode == DB_READ && space_is_full(e.os)) {
 		mode = DB_ALONE;
-		rc = examine(v, mode, &m, &e);
+		rc = open_examined(v, mode, &db, &m, &e);
 	}
 	if (rc != RC_OK)
 		return false;
 	if (m.damaged != 0 && atomic_load(&v->damaged) == 0)
 		atomic_store(&v->damaged, m.damaged);
-	db_pool_set_mode(v->pool, mode);
+	db_pool_set_mode(v->pool, mode, &db);
 	return true;
 }
 

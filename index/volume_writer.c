@@ -37,7 +37,7 @@ reopen_index(struct volume *v, struct err *e)
 	db_pool_pause(v->pool);
 	checkpointer_stop(&v->checkpointer);
 	index_close(v);
-	db_pool_set_mode(v->pool, DB_READ);
+	db_pool_set_mode(v->pool, DB_READ, NULL);
 	rc = index_open(v, e);
 	if (rc == RC_OK)
 		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
