@@ -370,7 +370,7 @@ admin_change(struct admin_call *c, struct volume *v, struct change **change, con
 void
 admin_tell_wait(struct admin_call *c, struct volume *v)
 {
-	const char *what = volume_maintenance(v);
+	const char *what = volume_claimed(v, CLAIM_MAINTENANCE);
 
 	if (what != NULL)
 		admin_complain(c, "volume %s: %s is under way; waiting for its end", volume_name(v), what);

@@ -88,18 +88,17 @@ static enum rc
 copy_alone(struct admin_call *c, struct volume *v, const struct copy_params *p, const struct log_report *rep,
            struct copy_result *r, struct err *e)
 {
+	struct claim claim = { .kind = CLAIM_MAINTENANCE, .what = "a backup" };
 	struct timespec began;
 	enum rc rc;
 
 	admin_tell_wait(c, v);
-	rc = volume_maintain_begin(v, "a backup", true, e);
-	if (rc != RC_OK)
-		return rc;
+	volume_claim_wait(v, &claim);
 	(void)clock_gettime(CLOCK_REALTIME, &began);
 	rc = log_copy(volume_log(v), p, rep, r, e);
 	if (rc == RC_OK && !p->dry_run)
 		volume_note_backup(v, (uint64_t)began.tv_sec * 1000000u + (uint64_t)began.tv_nsec / 1000u, p->path);
-	volume_maintain_end(v);
+	volume_release(v, &claim);
 	return rc;
 }
 

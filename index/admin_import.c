@@ -624,6 +624,7 @@ admin_import(struct admin_call *c)
 		.keep_uids = admin_flag(c, "--keep-uids"),
 		.keep_uidl = admin_flag(c, "--keep-uidl"),
 	};
+	struct claim claim = { .kind = CLAIM_IMPORT, .what = "an import" };
 	struct err e = ERR_INIT;
 	enum admin_exit status;
 
@@ -634,14 +635,15 @@ admin_import(struct admin_call *c)
 	status = admin_find(c, c->args[0], &r.v, &r.account);
 	if (status != ADMIN_OK)
 		return status;
+	claim.account = r.account.id;
 	/* One whose tool was killed is still under way for a moment. */
-	if (!volume_import_begin(r.v, r.account.id, false)) {
+	if (volume_claim(r.v, &claim, &e) != RC_OK) {
 		admin_complain(c, "%s: another import is under way; waiting for its end", c->args[0]);
-		if (!volume_import_begin(r.v, r.account.id, true))
-			return ADMIN_FAILED;
+		volume_claim_wait(r.v, &claim);
+		e = (struct err)ERR_INIT;
 	}
 	if (import_seen_new(r.v, &r.seen, &e) != RC_OK) {
-		volume_import_end(r.v, r.account.id);
+		volume_release(r.v, &claim);
 		return admin_fail(c, &e);
 	}
 	sem_init(&r.landed, 0, 0);
@@ -652,6 +654,6 @@ admin_import(struct admin_call *c)
 	buf_fini(&r.box_name);
 	sem_destroy(&r.landed);
 	import_seen_free(&r.seen);
-	volume_import_end(r.v, r.account.id);
+	volume_release(r.v, &claim);
 	return status;
 }

@@ -22,25 +22,32 @@ progress(void *arg, uint64_t done, uint64_t total)
 }
 
 /* A move changes both: neither may be at something else. */
+struct moving {
+	struct volume *from, *to;
+	struct claim   here, there;
+};
+
 static bool
-begin_work(struct admin_call *c, struct volume *from, struct volume *to)
+begin_work(struct admin_call *c, struct moving *m)
 {
+	const struct claim claim = { .kind = CLAIM_WORK, .what = "a move of accounts" };
 	struct err e = ERR_INIT;
 
-	if (volume_work_begin(from, "a move of accounts", &e) == RC_OK) {
-		if (volume_work_begin(to, "a move of accounts", &e) == RC_OK)
+	m->here = m->there = claim;
+	if (volume_claim(m->from, &m->here, &e) == RC_OK) {
+		if (volume_claim(m->to, &m->there, &e) == RC_OK)
 			return true;
-		volume_work_end(from);
+		volume_release(m->from, &m->here);
 	}
 	(void)admin_fail(c, &e);
 	return false;
 }
 
 static void
-end_work(struct volume *from, struct volume *to)
+end_work(struct moving *m)
 {
-	volume_work_end(to);
-	volume_work_end(from);
+	volume_release(m->to, &m->there);
+	volume_release(m->from, &m->here);
 }
 
 /* `name` is the caller's: what is in the call's arena may go. */
@@ -77,23 +84,23 @@ enum admin_exit
 admin_user_move(struct admin_call *c)
 {
 	struct account_info account;
-	struct volume *from, *to = find_volume(c, c->args[1]);
+	struct moving m = { .to = find_volume(c, c->args[1]) };
 	char name[ACCOUNT_NAME_MAX + 1];
 	enum admin_exit status;
 
-	if (to == NULL)
+	if (m.to == NULL)
 		return ADMIN_FAILED;
-	status = admin_find(c, c->args[0], &from, &account);
+	status = admin_find(c, c->args[0], &m.from, &account);
 	if (status != ADMIN_OK)
 		return status;
-	if (from == to) {
-		admin_printf(c, "%s: is in %s already", c->args[0], volume_name(to));
+	if (m.from == m.to) {
+		admin_printf(c, "%s: is in %s already", c->args[0], volume_name(m.to));
 		return ADMIN_OK;
 	}
-	if (!slice_to_cstr(account.name, name, sizeof name) || !begin_work(c, from, to))
+	if (!slice_to_cstr(account.name, name, sizeof name) || !begin_work(c, &m))
 		return ADMIN_FAILED;
-	status = move_one(c, from, to, account.id, name);
-	end_work(from, to);
+	status = move_one(c, m.from, m.to, account.id, name);
+	end_work(&m);
 	return status;
 }
 
@@ -126,22 +133,22 @@ enum admin_exit
 admin_volume_retire(struct admin_call *c)
 {
 	const char *to_name = admin_option(c, "--to");
-	struct volume *from = find_volume(c, c->args[0]), *to = to_name != NULL ? find_volume(c, to_name) : NULL;
+	struct moving m = { .from = find_volume(c, c->args[0]), .to = to_name != NULL ? find_volume(c, to_name) : NULL };
 	enum admin_exit status;
 	uint64_t moved = 0;
 
-	if (to_name == NULL || from == NULL || to == NULL || from == to) {
-		if (to_name == NULL || (from != NULL && from == to))
+	if (to_name == NULL || m.from == NULL || m.to == NULL || m.from == m.to) {
+		if (to_name == NULL || (m.from != NULL && m.from == m.to))
 			return ADMIN_USAGE;
 		return ADMIN_FAILED;
 	}
-	if (!begin_work(c, from, to))
+	if (!begin_work(c, &m))
 		return ADMIN_FAILED;
-	status = move_all(c, from, to, &moved);
-	end_work(from, to);
+	status = move_all(c, m.from, m.to, &moved);
+	end_work(&m);
 	if (status == ADMIN_OK && !c->json)
 		admin_printf(c, "%s: %llu accounts moved, none is left; take its section out of the configuration and restart "
 		                "the server",
-		    volume_name(from), (unsigned long long)moved);
+		    volume_name(m.from), (unsigned long long)moved);
 	return status;
 }

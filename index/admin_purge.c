@@ -193,6 +193,7 @@ purge_content(struct run *r, const struct found_content *f)
 static enum admin_exit
 purge_volume(struct run *r, const uint8_t *sha256, struct slice message_id, size_t *found)
 {
+	struct claim claim = { .kind = CLAIM_WORK, .what = "a purge" };
 	enum admin_exit status = ADMIN_OK;
 	struct found_content *list;
 	struct err e = ERR_INIT;
@@ -201,11 +202,11 @@ purge_volume(struct run *r, const uint8_t *sha256, struct slice message_id, size
 	if (volume_find_contents(r->v, sha256, message_id, &r->c->arena, &list, &n, &e) != RC_OK)
 		return admin_fail(r->c, &e);
 	*found += n;
-	if (volume_work_begin(r->v, "a purge", &e) != RC_OK)
+	if (volume_claim(r->v, &claim, &e) != RC_OK)
 		return admin_fail(r->c, &e);
 	for (size_t i = 0; i < n && status == ADMIN_OK; i++)
 		status = purge_content(r, &list[i]);
-	volume_work_end(r->v);
+	volume_release(r->v, &claim);
 	return status;
 }
 

@@ -90,10 +90,11 @@ static enum admin_exit
 run_restore(struct restoring *r, account_id id)
 {
 	struct past_params pp = { .log = r->from, .account = id, .at_us = r->at_us };
+	struct claim claim = { .kind = CLAIM_WORK, .what = "a restore" };
 	struct err e = ERR_INIT;
 	enum admin_exit status;
 
-	if (volume_work_begin(r->lb.v, "a restore", &e) != RC_OK)
+	if (volume_claim(r->lb.v, &claim, &e) != RC_OK)
 		return admin_fail(r->lb.c, &e);
 	status = admin_open_past(&r->lb, &pp);
 	r->lb.what = "restoring";
@@ -102,7 +103,7 @@ run_restore(struct restoring *r, account_id id)
 	if (r->taken > 0)
 		status = admin_worse(status, admin_tell_sum(r->lb.c, &r->sum, r->dry_run));
 	status = admin_worse(status, admin_close_past(&r->lb));
-	volume_work_end(r->lb.v);
+	volume_release(r->lb.v, &claim);
 	return status;
 }
 

@@ -161,10 +161,11 @@ run_undelete(struct undelete *u)
 {
 	struct past_params pp = { .account = u->account.id, .at_us = PAST_END };
 	struct admin_call *c = u->lb.c;
+	struct claim claim = { .kind = CLAIM_WORK, .what = "an undelete" };
 	struct err e = ERR_INIT;
 	enum admin_exit status;
 
-	if (volume_work_begin(u->lb.v, "an undelete", &e) != RC_OK)
+	if (volume_claim(u->lb.v, &claim, &e) != RC_OK)
 		return admin_fail(c, &e);
 	status = admin_open_past(&u->lb, &pp);
 	if (status == ADMIN_OK &&
@@ -176,7 +177,7 @@ run_undelete(struct undelete *u)
 	if (status == ADMIN_OK)
 		status = tell_end(u);
 	status = admin_worse(status, admin_close_past(&u->lb));
-	volume_work_end(u->lb.v);
+	volume_release(u->lb.v, &claim);
 	return status;
 }
 

@@ -160,10 +160,11 @@ static enum admin_exit
 revive(struct revival *r)
 {
 	struct past_params pp = { .account = r->owner.id, .at_us = PAST_END };
+	struct claim claim = { .kind = CLAIM_WORK, .what = "an undelete" };
 	struct err e = ERR_INIT;
 	enum admin_exit status;
 
-	if (volume_work_begin(r->lb.v, "an undelete", &e) != RC_OK)
+	if (volume_claim(r->lb.v, &claim, &e) != RC_OK)
 		return admin_fail(r->lb.c, &e);
 	status = admin_open_past(&r->lb, &pp);
 	if (status == ADMIN_OK && read_belongings(r, &e) != RC_OK)
@@ -171,7 +172,7 @@ revive(struct revival *r)
 	if (status == ADMIN_OK)
 		status = fill_all(r);
 	status = admin_worse(status, admin_close_past(&r->lb));
-	volume_work_end(r->lb.v);
+	volume_release(r->lb.v, &claim);
 	return status;
 }
 

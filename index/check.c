@@ -640,12 +640,11 @@ volume_check(struct volume *v, const struct check_report *rep,
 		.path = v->path, .mode = LOG_READ, .ask_synced = index_synced, .ask_arg = &c.meta
 	};
 	const struct log_report open_rep = { &c, found_open };
+	struct claim claim = { .kind = CLAIM_MAINTENANCE, .what = "a check" };
 	enum rc rc;
 
 	*out = (struct check_result){ 0 };
-	rc = volume_maintain_begin(v, "a check", true, e);
-	if (rc != RC_OK)
-		return rc;
+	volume_claim_wait(v, &claim);
 	log_hold(v->log);       /* our own handle's list of segments is read until the end */
 	open_real(&c);
 	/* A handle of its own, opened after the snapshot: it reaches at least as far. */
@@ -674,6 +673,6 @@ volume_check(struct volume *v, const struct check_report *rep,
 	db_close(&c.temp);
 	db_pool_return(v->pool, &c.real);
 	log_unhold(v->log);
-	volume_maintain_end(v);
+	volume_release(v, &claim);
 	return rc;
 }

@@ -49,6 +49,12 @@ sleep_ms(uint64_t ms)
 
 /* ---- not too fast ---- */
 
+void
+volume_stop_maintenance(struct volume *v)
+{
+	atomic_store(&v->ending, true);
+}
+
 static bool
 is_stopped(const struct compaction *c)
 {
@@ -383,11 +389,15 @@ enum rc
 volume_compact(struct volume *v, const struct compact_params *p, struct compact_result *out, struct err *e)
 {
 	struct compaction c = { .v = v, .p = p, .out = out };
+	struct claim claim = { .kind = CLAIM_MAINTENANCE, .what = "a compaction" };
 	struct err busy = ERR_INIT;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	*out = (struct compact_result){ 0 };
-	rc = volume_maintain_begin(v, "compaction", p->wait, e);
+	if (p->wait)
+		volume_claim_wait(v, &claim);
+	else
+		rc = volume_claim(v, &claim, e);
 	if (rc != RC_OK)
 		return rc;
 	/* It may have waited long for its turn. */
@@ -403,7 +413,7 @@ volume_compact(struct volume *v, const struct compact_params *p, struct compact_
 	survey_fini(&c.survey);
 	free(c.dying);
 	free(c.dying_counts);
-	volume_maintain_end(v);
+	volume_release(v, &claim);
 	tell_end(&c, rc);
 	return rc;
 }

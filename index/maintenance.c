@@ -55,13 +55,14 @@ is_due(uint64_t last_us, uint64_t interval_s)
 static enum rc
 run_settle(struct volume *v, const struct maintenance_params *p, atomic_bool *stop, struct err *e)
 {
-	enum rc rc = volume_maintain_begin(v, "the end of a compaction", false, e);
+	struct claim claim = { .kind = CLAIM_MAINTENANCE, .what = "the end of a compaction" };
+	enum rc rc = volume_claim(v, &claim, e);
 
 	(void)p, (void)stop;
 	if (rc != RC_OK)
 		return rc;
 	rc = compact_settle(v, e);
-	volume_maintain_end(v);
+	volume_release(v, &claim);
 	return rc;
 }
 

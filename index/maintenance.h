@@ -1,5 +1,5 @@
 /* maintenance - what a volume needs now and then, done by a thread of low priority beside the daily work: see the table in
- * maintenance.c. One thing at a time, and never while the admin does one (volume_maintain_begin). */
+ * maintenance.c. One thing at a time, and never while the admin does one (CLAIM_MAINTENANCE). */
 #ifndef RESTANTE_INDEX_MAINTENANCE_H
 #define RESTANTE_INDEX_MAINTENANCE_H
 

@@ -149,8 +149,8 @@ volume_new(const struct volume_params *p)
 	v->report = (struct log_report){ v, count_damage };
 	(void)pthread_mutex_init(&v->told_lock, NULL);
 	(void)pthread_mutex_init(&v->maintenance.lock, NULL);
-	(void)pthread_cond_init(&v->maintenance.free, NULL);
-	(void)pthread_cond_init(&v->maintenance.imported, NULL);
+	(void)pthread_mutex_init(&v->claims.lock, NULL);
+	(void)pthread_cond_init(&v->claims.released, NULL);
 	v->name = strdup(p->name != NULL ? p->name : "");
 	v->path = strdup(p->path);
 	v->index_path = join(p->path, "index.db");
@@ -291,6 +291,7 @@ volume_start(struct volume *v, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	atomic_store(&v->last_lsn, log_last(v->log));
+	backup_note_read(v);
 	if (v->p.mode == VOLUME_WRITE)
 		return start_writing(v, e);
 	if (known.damaged != 0 && atomic_load(&v->damaged) == 0)
@@ -357,8 +358,8 @@ volume_close(struct volume **vp)
 	(void)pthread_mutex_destroy(&v->told_lock);
 	free(v->maintenance.backed_up_to);
 	(void)pthread_mutex_destroy(&v->maintenance.lock);
-	(void)pthread_cond_destroy(&v->maintenance.free);
-	(void)pthread_cond_destroy(&v->maintenance.imported);
+	(void)pthread_mutex_destroy(&v->claims.lock);
+	(void)pthread_cond_destroy(&v->claims.released);
 	free(v->owed);
 	free(v->index_path);
 	free(v->path);
@@ -566,12 +567,12 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	(void)pthread_mutex_lock(&v->maintenance.lock);
 	out->dead_bytes = v->maintenance.dead_bytes;
 	out->surveyed_us = v->maintenance.surveyed_us;
-	out->maintenance = v->maintenance.what;
-	out->work = v->maintenance.work;
 	out->backed_up_us = v->maintenance.backed_up_us;
 	(void)snprintf(out->backed_up_to, sizeof out->backed_up_to, "%s",
 	               v->maintenance.backed_up_to != NULL ? v->maintenance.backed_up_to : "");
 	(void)pthread_mutex_unlock(&v->maintenance.lock);
+	out->maintenance = volume_claimed(v, CLAIM_MAINTENANCE);
+	out->work = volume_claimed(v, CLAIM_WORK);
 	out->moving = atomic_load(&v->frozen);
 	out->index_bytes = file_size(v->index_path, "") + file_size(v->index_path, "-wal");
 	out->changes = atomic_load(&v->changes);

@@ -575,7 +575,7 @@ struct volume_status {
 	const char *maintenance;        /* what is under way; NULL: nothing */
 	const char *work;               /* what the admin does with accounts now; NULL: nothing */
 	account_id  moving;             /* to another volume; 0: none */
-	uint64_t    backed_up_us;       /* when the last backup since the open began; 0: none */
+	uint64_t    backed_up_us;       /* when the last backup began that was made while it was open for writing; 0: none */
 	char        backed_up_to[1024]; /* its path, cut if it is longer */
 	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
 };
@@ -586,24 +586,30 @@ MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, 
  * tell one of them. *dropped: about how many. Any thread; waits for the writer. */
 MUST_USE enum rc volume_prune(struct volume *v, uint64_t keep, uint64_t before_s, uint64_t *dropped, struct err *e);
 
-/* One piece of maintenance at a time: check, scrub, compaction, backup. RC_BUSY, with what is under way in the text, unless
- * `wait`. `what` is a literal. Any thread. */
-MUST_USE enum rc volume_maintain_begin(struct volume *v, const char *what, bool wait, struct err *e);
-void volume_maintain_end(struct volume *v);
-/* What is under way; NULL: nothing. Any thread. */
-const char *volume_maintenance(struct volume *v);
-/* One import into an account at a time, as it passes over what was there when it began. False: another one is under way;
- * with `wait`, its end is waited for. */
-MUST_USE bool volume_import_begin(struct volume *v, account_id account, bool wait);
-void volume_import_end(struct volume *v, account_id account);
-/* One piece of the admin's work on accounts at a time: undelete, restore, move, purge. RC_BUSY, with what is under way in
- * the text; never waits. `what` is a literal. Any thread. */
-MUST_USE enum rc volume_work_begin(struct volume *v, const char *what, struct err *e);
-void volume_work_end(struct volume *v);
-/* For the status: a copy of the volume was made. Any thread. */
+/* What is done one at a time in a volume, as two of a kind would spoil each other's work. */
+enum claim_kind {
+	CLAIM_MAINTENANCE,      /* check, compaction, backup */
+	CLAIM_WORK,             /* the admin's on accounts: undelete, restore, move, purge */
+	CLAIM_IMPORT,           /* into one account: an import passes over what was there when it began */
+};
+/* Its holder's memory until it is released; he fills in the first three. */
+struct claim {
+	enum claim_kind kind;
+	const char     *what;           /* for who is refused; a literal */
+	account_id      account;        /* CLAIM_IMPORT: the one; else 0 */
+	struct claim   *next;           /* the volume's */
+};
+/* RC_BUSY, with what is under way in the text. Any thread. */
+MUST_USE enum rc volume_claim(struct volume *v, struct claim *c, struct err *e);
+/* The same, but waits for what is under way: for as long as that takes. */
+void volume_claim_wait(struct volume *v, struct claim *c);
+/* Any thread, once. */
+void volume_release(struct volume *v, struct claim *c);
+/* What is under way of this kind, not of one account; NULL: nothing. Any thread. */
+const char *volume_claimed(struct volume *v, enum claim_kind kind);
+/* For the status, also after a restart: a copy of the volume was made. One thread at a time, with CLAIM_MAINTENANCE. A
+ * volume that is open for reading remembers it until it is closed. */
 void volume_note_backup(struct volume *v, uint64_t time_us, const char *where);
-/* Somebody waits for his turn: who can go on later should end soon. */
-bool volume_maintain_wanted(struct volume *v);
 
 /* The end is near: a compaction that is under way, whoever began it, ends soon (RC_CANCELLED), and none begins. */
 void volume_stop_maintenance(struct volume *v);

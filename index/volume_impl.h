@@ -26,21 +26,20 @@ struct told {
 	uint64_t      offset, end;
 };
 
-/* What is done beside the daily work, one thing at a time. */
-#define IMPORTS_MAX 32u         /* of one volume at a time */
+/* What is under way that must not be twice. */
+struct claims {
+	pthread_mutex_t lock;
+	pthread_cond_t  released;
+	struct claim   *held;           /* a list */
+};
 
+/* What was done beside the daily work. */
 struct maintenance {
 	pthread_mutex_t lock;           /* over all of it */
-	pthread_cond_t  free;
-	const char     *what;           /* under way; NULL: nothing */
-	unsigned        waiting;
-	const char     *work;           /* of the admin, on accounts; NULL: nothing */
-	account_id      importing[IMPORTS_MAX]; /* accounts that an import fills; 0: a free place */
-	pthread_cond_t  imported;       /* one of them is done */
 	uint64_t        surveyed_us;    /* the last survey of the log: when, and what it found */
 	uint64_t        surveyed_bytes, dead_bytes;
 	uint64_t        autoexpunged_us;        /* when that last began; 0: at once */
-	uint64_t        backed_up_us;   /* the last backup since the open: when it began, and where it is */
+	uint64_t        backed_up_us;   /* the last backup: when it began, and where it is */
 	char           *backed_up_to;   /* heap; NULL: none */
 };
 
@@ -81,6 +80,7 @@ struct volume {
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
 	_Atomic int64_t      mend_asked;        /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;
+	struct claims        claims;
 	struct maintenance   maintenance;
 	_Atomic account_id   frozen;    /* is being moved away: its changes are refused; 0: none */
 	atomic_bool          ending;    /* no long maintenance any more */
@@ -131,6 +131,11 @@ log_lsn index_synced(void *arg, const struct log *log);
 
 /* If the log is a copy: make a volume of it. The writer runs, nobody else knows the volume yet. */
 MUST_USE enum rc volume_renew(struct volume *v, struct err *e);
+
+/* ---- backup_note.c ---- */
+
+/* What is known of the last backup, for the status: of a volume that is being opened. */
+void backup_note_read(struct volume *v);
 
 /* ---- orphans.c ---- */
 

@@ -179,6 +179,10 @@ def test_two_backups_one_after_the_other():
         assert st["backed_up_to"] == os.path.join(to, "v1") and st["backed_up_us"] > 0
         assert "backup in" in s.ctl("status")
         s.ctl_raw(["verify", to])
+        s.stop()
+        assert status(s)["v1"]["backed_up_us"] == st["backed_up_us"]
+        s.start()
+        assert status(s)["v1"]["backed_up_to"] == st["backed_up_to"], "known after a restart"
 
 
 def test_purge_is_logged():
