@@ -4,7 +4,8 @@
  * One pass over the log verifies every frame, record and chunk and fills a second index, a
  * temporary one, with the same apply as always; then the two are compared table by table, row by
  * row in the order of keys. The real index is read in one snapshot, and records beyond what it had
- * applied then are not applied here, so the volume may go on working.
+ * applied then are not applied here, so the volume may go on working. When the index itself is to be replaced, or there
+ * is but one connection to it (on a disk with nothing left), the check ends: everybody else would wait for it.
  *
  * An index that the next start makes anew in any case (there is none, or it is of another version) is
  * not judged. The whole log is applied then nevertheless: records that cannot be are damage.
@@ -50,6 +51,7 @@ struct check {
 	uint64_t                 behind;        /* records up to it that the real one has not applied */
 	uint64_t                 alike;         /* differences told of the present table */
 	uint64_t                 bytes;         /* of the log */
+	bool                     gave_way;
 };
 
 /* ---- telling ---- */
@@ -248,12 +250,23 @@ check_frame(void *arg, const struct frame_info *f, struct err *e)
 	return RC_OK;
 }
 
+/* Others wait for the connection that we hold. */
+static bool
+must_give_way(struct check *c)
+{
+	if (c->real != NULL && db_pool_is_wanted(c->v->pool))
+		c->gave_way = true;
+	return c->gave_way;
+}
+
 static bool
 check_progress(void *arg, uint64_t done, uint64_t total)
 {
 	struct check *c = arg;
 
 	c->bytes = total;
+	if (must_give_way(c))
+		return false;
 	return c->progress == NULL || c->progress(c->progress_arg, done, total);
 }
 
@@ -648,7 +661,7 @@ volume_check(struct volume *v, const struct check_report *rep,
 	log_hold(v->log);       /* our own handle's list of segments is read until the end */
 	open_real(&c);
 	/* A handle of its own, opened after the snapshot: it reaches at least as far. */
-	rc = log_open(&lp, &open_rep, &c.log, e);
+	rc = must_give_way(&c) ? RC_CANCELLED : log_open(&lp, &open_rep, &c.log, e);
 	if (rc == RC_OK && c.real != NULL)
 		check_belongs(&c);
 	c.until = c.real != NULL ? c.meta.applied : UINT64_MAX;
@@ -674,5 +687,7 @@ volume_check(struct volume *v, const struct check_report *rep,
 	db_pool_return(v->pool, &c.real);
 	log_unhold(v->log);
 	volume_release(v, &claim);
+	if (c.gave_way)
+		return err_set(e, RC_BUSY, "the index is being replaced, or its disk is full; try again when it is back");
 	return rc;
 }

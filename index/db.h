@@ -80,7 +80,8 @@ MUST_USE enum rc db_pool_new(const char *path, uint32_t max, atomic_bool *suspec
 void db_pool_watch(struct db_pool *p, void (*alarm)(void *arg), void *arg);
 /* None may be borrowed. */
 void db_pool_free(struct db_pool **p);
-/* A connection inside a read transaction; waits while all are in use or the pool is paused. */
+/* A connection inside a read transaction; waits while all are in use or the pool is paused. A thread has one at a time, and
+ * gives it back itself: if each had one and waited for a second, all would wait forever. */
 MUST_USE enum rc db_pool_borrow(struct db_pool *p, struct db **out, struct err *e);
 void db_pool_return(struct db_pool *p, struct db **db);
 /* How the next connections are opened (at first DB_READ); DB_ALONE: only one at a time. None may be open: paused, or none
@@ -89,5 +90,8 @@ void db_pool_set_mode(struct db_pool *p, enum db_mode mode, struct db **first);
 /* Wait for what is borrowed, close all, hold new borrowers back until the resume: the file is about to be replaced. */
 void db_pool_pause(struct db_pool *p);
 void db_pool_resume(struct db_pool *p);
+/* Who has one for longer than a step gives it back, as all others wait: for the end of a pause, which waits for it, or for
+ * the only connection that there can be. Any thread. */
+bool db_pool_is_wanted(struct db_pool *p);
 
 #endif

@@ -10,6 +10,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* Of all pools: what this thread has borrowed. */
+static _Thread_local unsigned borrowed_here;
+
 struct db_pool {
 	char            *path;
 	enum db_mode     mode;
@@ -113,6 +116,7 @@ db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 	enum db_mode mode;
 	enum rc rc = RC_OK;
 
+	assert(borrowed_here == 0);
 	*out = NULL;
 	(void)pthread_mutex_lock(&p->lock);
 	while (p->paused > 0 || p->borrowed >= (p->mode == DB_ALONE ? 1 : p->max))
@@ -131,6 +135,7 @@ db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 		give_back(p, NULL);
 		return rc;
 	}
+	borrowed_here++;
 	*out = db;
 	return RC_OK;
 }
@@ -144,6 +149,8 @@ db_pool_return(struct db_pool *p, struct db **dbp)
 	*dbp = NULL;
 	if (db == NULL)
 		return;
+	assert(borrowed_here > 0);
+	borrowed_here--;
 	if (db_run(db, "COMMIT", DB_NO_ARGS, &e) != RC_OK)
 		db_close(&db);
 	give_back(p, db);
@@ -168,4 +175,15 @@ db_pool_resume(struct db_pool *p)
 	p->paused--;
 	(void)pthread_cond_broadcast(&p->changed);
 	(void)pthread_mutex_unlock(&p->lock);
+}
+
+bool
+db_pool_is_wanted(struct db_pool *p)
+{
+	bool wanted;
+
+	(void)pthread_mutex_lock(&p->lock);
+	wanted = p->paused > 0 || p->mode == DB_ALONE;
+	(void)pthread_mutex_unlock(&p->lock);
+	return wanted;
 }
