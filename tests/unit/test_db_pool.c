@@ -78,7 +78,7 @@ let_one_read(void)
 	volume_close(&fx_v);
 	fx_open_as(VOLUME_READ);
 	db_pool_pause(fx_v->pool);
-	db_pool_set_mode(fx_v->pool, DB_ALONE);
+	db_pool_set_mode(fx_v->pool, DB_ALONE, NULL);
 	db_pool_resume(fx_v->pool);
 }
 
