@@ -6,6 +6,7 @@
  */
 #include "index/admin_impl.h"
 #include "index/special_use.h"
+#include "lib/mime.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -385,6 +386,7 @@ emit_blob(struct emit *em, const struct record_blob *r)
 	emit_u64(em, "header", r->header_len);
 	emit_u64(em, "lines", r->lines);
 	emit_u64(em, "stored", stored);
+	emit_u64(em, "parser", mime_summary_version(r->summary));
 	emit_u64(em, "summary", r->summary.len);
 	emit_bytes(em, "sha256", r->sha256, SHA256_LEN);
 	if (r->body.len > 0) {
@@ -475,6 +477,11 @@ emit_fields(struct emit *em, const struct record *r)
 		emit_lsn(em, "mailbox", r->u.uidl.mailbox);
 		emit_u64(em, "uid", r->u.uidl.uid);
 		emit_text(em, "text", r->u.uidl.text);
+		return;
+	case RECORD_SUMMARY:
+		emit_lsn(em, "blob", r->u.summary.blob);
+		emit_u64(em, "parser", mime_summary_version(r->u.summary.summary));
+		emit_u64(em, "summary", r->u.summary.summary.len);
 		return;
 	}
 }

@@ -631,6 +631,7 @@ one_record(struct history *h, const struct frame_info *f, const struct record *r
 	case RECORD_COUNTERS:
 	case RECORD_GONE:
 	case RECORD_UIDL:
+	case RECORD_SUMMARY:
 		return RC_OK;
 	}
 	return RC_OK;

@@ -204,6 +204,8 @@ is_ours(const struct past *p, const struct record *r)
 	case RECORD_BLOB:
 	case RECORD_PURGE:
 		return true;
+	case RECORD_SUMMARY:
+		return p->foreign_log;  /* of this volume the present index has the blobs, and knows better */
 	case RECORD_COUNTERS:
 	case RECORD_GONE:
 	case RECORD_UIDL:

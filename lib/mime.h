@@ -124,6 +124,9 @@ bool mime_summary_encode(const struct mime_summary *s, struct buf *out);
  * every function here. RC_CORRUPT, RC_NOMEM: *out is not filled. */
 MUST_USE enum rc mime_summary_decode(struct slice in, struct arena *a, struct mime_summary *out, struct err *e);
 
+/* Which parser made it; 0: it does not say. Of a version above ours nothing else can be told. */
+uint32_t mime_summary_version(struct slice in);
+
 /* How a session wants the stored BODYSTRUCTURE; bits. */
 enum mime_form {
 	MIME_FORM_BODY = 1,             /* BODY: without extension data */

@@ -224,3 +224,11 @@ mime_summary_decode(struct slice in, struct arena *a, struct mime_summary *out, 
 	*out = s;
 	return RC_OK;
 }
+
+uint32_t
+mime_summary_version(struct slice in)
+{
+	struct reader r = { .in = in };
+
+	return (uint32_t)get_number(&r, UINT32_MAX);
+}

@@ -56,6 +56,7 @@ struct fates {
 	struct idmap     keywords;      /* that a surviving record names */
 	struct idmap     wanted;        /* blobs that live messages name, whose record was not met yet */
 	struct idmap     purged;
+	struct idmap     summaries;     /* blob, whose record was not met yet -> where its newest old summary is */
 	log_lsn          counters;      /* the newest old ones, */
 	uint32_t         uidvalidity;   /* which say */
 	struct tombstone *tombs;
@@ -118,6 +119,7 @@ fates_free(struct fates **fp)
 	idmap_fini(&f->keywords);
 	idmap_fini(&f->wanted);
 	idmap_fini(&f->purged);
+	idmap_fini(&f->summaries);
 	free(f);
 }
 
@@ -360,6 +362,7 @@ fates_note(struct fates *f, const struct record *r, bool old, struct err *e)
 	case RECORD_FLAGS:
 	case RECORD_GONE:
 	case RECORD_UIDL:
+	case RECORD_SUMMARY:
 		return RC_OK;
 	}
 	return RC_OK;
@@ -669,6 +672,28 @@ decide_blob(struct fates *f, log_lsn id, bool old, struct verdict *v)
 	else if (idmap_find(&f->wanted, id) == NULL && old)
 		v->fate = FATE_BLOB;
 	idmap_remove(&f->wanted, id);
+	idmap_remove(&f->summaries, id);
+}
+
+/* Its blob's record lies before it, so what is left at the end has none. */
+static enum rc
+decide_summary(struct fates *f, blob_id blob, bool old, uint64_t where, struct verdict *v, struct err *e)
+{
+	uint64_t *at;
+
+	if (blob == 0)
+		return RC_OK;
+	if (idmap_find(&f->purged, blob) != NULL || idmap_find(&f->summaries, blob) != NULL) {
+		v->fate = FATE_GONE;
+		return RC_OK;
+	}
+	if (!old)
+		return RC_OK;
+	at = idmap_add(&f->summaries, blob);
+	if (at == NULL)
+		return err_nomem(e);
+	*at = where;
+	return RC_OK;
 }
 
 enum rc
@@ -710,6 +735,8 @@ fates_decide(struct fates *f, const struct record *r, bool old, uint64_t where, 
 		return RC_OK;
 	case RECORD_UIDL:
 		return decide_uidl(f, &r->u.uidl, v, e);
+	case RECORD_SUMMARY:
+		return decide_summary(f, r->u.summary.blob, old, where, v, e);
 	}
 	return RC_OK;
 }
@@ -753,4 +780,7 @@ fates_settle(struct fates *f, void (*dies)(void *arg, uint64_t where), void *arg
 	for (size_t i = 0; i < f->tomb_count; i++)
 		if (!still_covers(f, &f->tombs[i]))
 			dies(arg, f->tombs[i].where);
+	for (size_t i = 0; i < f->summaries.size; i++)
+		if (f->summaries.slots[2 * i] != 0)
+			dies(arg, f->summaries.slots[2 * i + 1]);
 }

@@ -8,7 +8,9 @@
  * - messages, flags and unique-ids, per UID: expunged, or their mailbox or account deleted; flags also: stated anew;
  * - accounts, mailboxes, credentials, subscriptions, counters: stated anew;
  * - a blob: no messages record that lives names it. One that was purged dies at once, and so do messages of it that are
- *   expunged.
+ *   expunged;
+ * - a summary: stated anew, or the log has no record of its blob; of a purged blob at once. As long as the blob's record
+ *   is there, the index may have its row, and compares with the newest.
  * A tombstone (a deletion; an expunge at or below its mailbox's floor) dies when it is old and the log held no other record
  * of what it covers. High-water marks never die: what is newest in a mailbox holds its UIDNEXT and HIGHESTMODSEQ.
  * A keyword that some record of a mailbox named stays named by one, as FLAGS lists it: the last record that does is kept,
@@ -48,7 +50,8 @@ MUST_USE enum rc fates_note(struct fates *f, const struct record *r, bool old, s
 /* `where` names the record to fates_settle. */
 MUST_USE enum rc fates_decide(struct fates *f, const struct record *r, bool old, uint64_t where, struct verdict *v,
                               struct err *e);
-/* Tombstones that were kept so far and die. Not in a damaged log: what is lost there may be what they cover. */
+/* Tombstones and summaries that were kept so far and die. Not in a damaged log: what is lost there may be what they cover,
+ * or the summaries' blobs. */
 void fates_settle(struct fates *f, void (*dies)(void *arg, uint64_t where), void *arg);
 
 #endif

@@ -237,6 +237,10 @@ record_encode(const struct record *r, struct buf *out)
 		put_varint(out, r->u.uidl.uid);
 		put_text(out, r->u.uidl.text);
 		break;
+	case RECORD_SUMMARY:
+		put_varint(out, r->u.summary.blob);
+		put_summary(out, r->u.summary.summary);
+		break;
 	}
 	return !out->failed;
 }
@@ -636,6 +640,10 @@ take_record(struct cursor *c, enum record_type type, log_lsn lsn, struct record 
 		out->u.uidl.uid = take_u32(c, "uid");
 		out->u.uidl.text = take_text(c, UIDL_MAX, "unique-id");
 		return true;
+	case RECORD_SUMMARY:
+		out->u.summary.blob = take_varint(c, INT64_MAX, "blob");
+		out->u.summary.summary = take_summary(c);
+		return true;
 	}
 	return false;
 }
@@ -690,6 +698,15 @@ record_type_name(enum record_type type)
 		return "purge";
 	case RECORD_UIDL:
 		return "uidl";
+	case RECORD_SUMMARY:
+		return "summary";
 	}
 	return NULL;
+}
+
+/* Who does not know a summary record has an older parser, which could not read that summary: it serves the one it knows. */
+bool
+record_is_skippable(enum record_type type)
+{
+	return type == RECORD_GONE || type == RECORD_SUMMARY;
 }

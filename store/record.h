@@ -28,6 +28,7 @@ enum record_type {
 	RECORD_SOME_MESSAGES = 11,
 	RECORD_PURGE = 12,
 	RECORD_UIDL = 13,
+	RECORD_SUMMARY = 14,
 };
 
 /* System flags; keywords stand beside them as text. */
@@ -190,6 +191,12 @@ struct record_purge {
 	struct slice reason;    /* UTF-8, for people */
 };
 
+/* What a later parser makes of a blob that is there: instead of the blob record's own summary. */
+struct record_summary {
+	blob_id      blob;
+	struct slice summary;   /* as in record_blob */
+};
+
 /* A message's POP3 unique-id, taken over from another server. */
 struct record_uidl {
 	mailbox_id   mailbox;
@@ -212,6 +219,7 @@ struct record {
 		struct record_expunge      expunge;
 		struct record_purge        purge;
 		struct record_uidl         uidl;
+		struct record_summary      summary;
 	} u;           /* nothing of a gone record */
 };
 
@@ -225,5 +233,7 @@ MUST_USE enum rc record_decode(enum record_type type, log_lsn lsn, struct slice 
                                struct record *out, struct err *e);
 
 const char *record_type_name(enum record_type type);   /* "counters", ...; NULL for a number that is none */
+/* May a reader that does not know the type pass over it? */
+bool record_is_skippable(enum record_type type);
 
 #endif

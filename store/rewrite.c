@@ -67,7 +67,7 @@ put_record(struct run *r, const struct record *rec, struct slice data, struct er
 	struct record_hdr hdr = { .type = (uint8_t)rec->type };
 	size_t at = r->body.len;
 
-	if (rec->type == RECORD_GONE)
+	if (record_is_skippable(rec->type))
 		hdr.flags = RECORD_SKIPPABLE;
 	if (buf_reserve(&r->body, RECORD_HDR_LEN) == NULL)
 		return err_nomem(e);

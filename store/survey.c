@@ -106,6 +106,7 @@ is_noted(uint8_t type)
 	case RECORD_FLAGS:
 	case RECORD_GONE:
 	case RECORD_UIDL:
+	case RECORD_SUMMARY:
 		return false;
 	}
 	return false;
@@ -323,14 +324,34 @@ judge_frame(struct run *r, struct survey_segment *seg, const struct survey_frame
 	return rc == RC_OK ? tell(r, f->len, e) : rc;
 }
 
+static const struct survey_frame *
+frame_of(const struct survey_segment *seg, uint32_t record)
+{
+	size_t lo = 0, hi = seg->frame_count;
+
+	while (hi - lo > 1) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (seg->frames[mid].first <= record)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return &seg->frames[lo];
+}
+
+/* Of what is judged at the end. Its length is not known any more; its share of the frame is near enough. */
 static void
-tombstone_dies(void *arg, uint64_t where)
+dies_at_last(void *arg, uint64_t where)
 {
 	struct run *r = arg;
 	struct survey_segment *seg = &r->out->segments[where >> 32];
+	const struct survey_frame *f = frame_of(seg, (uint32_t)where);
+	uint32_t end = f + 1 < seg->frames + seg->frame_count ? f[1].first : seg->record_count;
+	uint32_t bodies = f->len - FRAME_HDR_LEN - (end - f->first) * RECORD_HDR_LEN;
 
 	seg->fates[(uint32_t)where] = FATE_GONE;
-	seg->dead += RECORD_HDR_LEN;    /* some bytes; a frame of tombstones alone is counted below */
+	seg->dead += bodies / (end - f->first);
 }
 
 /* A frame whose records are all gone goes as a whole. A lost record may name any blob: none goes then. */
@@ -377,7 +398,7 @@ take(struct run *r, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (s->damage == 0)
-		fates_settle(r->fates, tombstone_dies, r);
+		fates_settle(r->fates, dies_at_last, r);
 	for (uint32_t i = 0; i < s->count; i++)
 		count_dead(r, &s->segments[i]);
 	s->dying -= s->gone;

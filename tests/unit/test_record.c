@@ -40,6 +40,8 @@ static struct record cases[] = {
 	{ .type = RECORD_SOME_MESSAGES, .u.messages = { 78, 7, 5, messages, 2, two, 2 } },
 	{ .type = RECORD_PURGE, .u.purge = { LSN_MAKE(2, 9), { 1, 2, 3 }, SLICE_INIT("asked for by its author") } },
 	{ .type = RECORD_UIDL, .u.uidl = { 78, 4294967295u, SLICE_INIT("0000001a4f") } },
+	{ .type = RECORD_SUMMARY, .u.summary = { LSN_MAKE(3, 5), SLICE_INIT("short") } },
+	{ .type = RECORD_SUMMARY, .u.summary = { 1, SLICE_INIT("(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\") NIL NIL \"8BIT\" \"8BIT\"") } },
 };
 
 static void
