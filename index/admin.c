@@ -92,6 +92,8 @@ static const struct admin_verb verbs[] = {
 	    "export [--mailbox M] [--uid SET] [--dry-run] NAME" },
 	{ { "import", NULL }, 1, 1, "--dry-run --keep-uids --keep-uidl", ADMIN_WRITES, admin_import,
 	    "import [--keep-uids] [--keep-uidl] [--dry-run] NAME" },
+	{ { "reindex", NULL }, 0, 0, "--volume= --reparse --all --dry-run --json", ADMIN_WRITES, admin_reparse,
+	    "reindex --reparse [--volume NAME] [--all] [--dry-run] [--json]" },
 	{ { "scrub", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_scrub,
 	    "scrub [--volume NAME] [--json]" },
 	{ { "status", NULL }, 0, 0, "--json", ADMIN_LOOKS, admin_status, "status [--json]" },

@@ -104,6 +104,7 @@ enum admin_exit admin_backup(struct admin_call *c);
 enum admin_exit admin_check(struct admin_call *c);
 enum admin_exit admin_dump(struct admin_call *c);
 enum admin_exit admin_scrub(struct admin_call *c);
+enum admin_exit admin_reparse(struct admin_call *c);
 enum admin_exit admin_status(struct admin_call *c);
 enum admin_exit admin_compact(struct admin_call *c);
 enum admin_exit admin_import(struct admin_call *c);

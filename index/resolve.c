@@ -301,6 +301,8 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_restore(rs, e);
 	case CHANGE_ACCOUNT_RESTORE:
 		return resolve_account_restore(rs, e);
+	case CHANGE_REPARSE:
+		return resolve_reparse(rs, e);
 	}
 	return resolve_refuse(rs, RC_DENIED, e, "no such kind of change");
 }

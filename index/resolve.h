@@ -82,6 +82,7 @@ MUST_USE enum rc resolve_purge(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_restore(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_account_restore(struct resolver *rs, struct err *e);
 MUST_USE enum rc resolve_adopt(struct resolver *rs, struct err *e);
+MUST_USE enum rc resolve_reparse(struct resolver *rs, struct err *e);
 /* A name for a new account: NFC; refused if it is not allowed or taken. */
 MUST_USE enum rc resolve_account_name(struct resolver *rs, struct slice name, struct slice *nfc, struct err *e);
 

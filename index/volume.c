@@ -427,6 +427,7 @@ frees_space(const struct change *c)
 	case CHANGE_CREDENTIAL:
 	case CHANGE_RESTORE:
 	case CHANGE_ACCOUNT_RESTORE:
+	case CHANGE_REPARSE:
 		return false;
 	}
 	return false;

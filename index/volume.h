@@ -302,6 +302,7 @@ enum change_kind {
 	CHANGE_RESTORE,         /* messages of the past come back */
 	CHANGE_ADOPT,           /* a part of an account that comes from another volume: index/move.h */
 	CHANGE_ACCOUNT_RESTORE, /* a deleted account comes back, with empty mailboxes */
+	CHANGE_REPARSE,         /* new summaries of contents that are there */
 };
 
 enum store_op {
@@ -479,6 +480,18 @@ struct change_account_restore {
 	account_id                    id;               /* Result */
 };
 
+/* What a newer parser makes of contents that are there; of those that are gone meanwhile nothing is said. One frame: all of
+ * it together is no more than that holds. MODSEQs stay. */
+struct new_summary {
+	blob_id      blob;
+	struct slice summary;                   /* encoded */
+};
+struct change_reparse {
+	struct new_summary *list;
+	uint32_t            count;
+	uint32_t            made;               /* Result: how many records were written */
+};
+
 enum adopt_step {
 	ADOPT_BEGIN,            /* the account of `from`, arriving; gives its id here */
 	ADOPT_MAILBOX,          /* `box`, empty */
@@ -529,6 +542,7 @@ struct change {
 		struct change_restore   restore;
 		struct change_account_restore account_restore;
 		struct change_adopt     adopt;
+		struct change_reparse   reparse;
 	} u;
 	/* Results: RC_OK done and durable; RC_NOT_FOUND, RC_EXISTS, RC_LIMIT (quota, sizes), RC_DENIED (INBOX and the
 	 * like): refused, nothing happened; RC_IO: nothing happened (err.os says ENOSPC ...); RC_BUSY: the volume takes
@@ -702,6 +716,28 @@ MUST_USE enum rc volume_scrub(struct volume *v, const struct check_report *rep,
 /* The same in the background, round and round, at this rate; 0: not (as after the open). Of a volume that is open for
  * writing; one thread at a time. */
 void volume_set_scrub_rate(struct volume *v, uint64_t bytes_per_s);
+struct reparse_params {
+	bool     all;                   /* parse every content; else those that another version of the parser has parsed */
+	bool     dry_run;
+	/* May be NULL; false cancels. */
+	bool   (*progress)(void *arg, uint64_t done, uint64_t total);
+	/* A content that cannot be read keeps the summary that it has. May be NULL. */
+	void   (*unreadable)(void *arg, blob_id blob, const char *what);
+	void    *arg;
+};
+struct reparse_result {
+	uint64_t contents;              /* looked at */
+	uint64_t other;                 /* of these, parsed by another version than this program has */
+	uint64_t made;                  /* got a new summary; with dry_run: would get one */
+	uint64_t unreadable;
+};
+/* Parse stored messages anew and write the summaries that come out differently to the log, some dozens at a time, so that
+ * deliveries go on in between. What is done stays done when it is cut, and is not done again by the next call. The volume
+ * is open for writing. RC_BUSY: another one is under way. RC_CANCELLED: progress said so, or the volume is about to close.
+ * Any thread but the writer's; takes long. */
+MUST_USE enum rc volume_reparse(struct volume *v, const struct reparse_params *p, struct reparse_result *out,
+                                struct err *e);
+
 struct reindex_result {
 	uint64_t damage;                /* findings in the log */
 	char     kept[32];              /* the old index's file now, "index.db.old" or with a number; "" if none is */

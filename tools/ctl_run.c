@@ -434,6 +434,8 @@ ctl_reindex(struct ctl *ctl)
 	enum place place;
 	int fd;
 
+	if (options_given(&ctl->options, "--reparse"))
+		return ctl_forward(ctl);
 	if (!ctl_prepare(ctl))
 		return ADMIN_FAILED;
 	place = find_daemon(ctl, &fd);

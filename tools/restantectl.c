@@ -161,11 +161,16 @@ static const struct ctl_verb verbs[] = {
 	{ { "scrub", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "scrub [--volume V] [--json]",
 	  "Read what does not change any more, past the page cache: frames, chunks and messages.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
-	{ { "reindex", NULL }, 0, 0, "--volume= --force", false, ctl_reindex,
-	  "reindex [--volume V] [--force]",
+	{ { "reindex", NULL }, 0, 0, "--volume= --force --reparse --all --dry-run --json", false, ctl_reindex,
+	  "reindex [--volume V] [--force] | reindex --reparse [--volume V] [--all] [--dry-run] [--json]",
 	  "Make the index anew from the log. The server must be stopped.\n"
 	  "  --force        of a damaged log too: what is lost there is lost then; the old index is\n"
-	  "                 kept as index.db.old. Exit status 3.\n" },
+	  "                 kept as index.db.old. Exit status 3.\n"
+	  "With --reparse: parse stored messages anew that an older release has parsed, and write what\n"
+	  "IMAP tells of their structure to the log. The server may run. If it is cut, run it again:\n"
+	  "only the rest is done. Exit status 3 if messages could not be read.\n"
+	  "  --all          parse every message, and write what differs\n"
+	  "  --dry-run      tell only how many there are\n" },
 	{ { "volume", "create" }, 1, 1, "", false, ctl_volume_create, "volume create NAME",
 	  "Make the empty volume of a section [volume NAME] that the configuration has.\n" },
 	{ { "compact", NULL }, 0, 0, "--volume= --all --recompress= --rate= --retention= --dry-run --json", false,
@@ -355,6 +360,15 @@ take_words(struct ctl *ctl, int argc, char **argv)
 	return ADMIN_OK;
 }
 
+/* Its two halves share the verb, not their options. */
+static bool
+reindex_is_clear(const struct options *o)
+{
+	bool of_reparse = options_given(o, "--all") || options_given(o, "--dry-run") || options_given(o, "--json");
+
+	return options_given(o, "--reparse") ? !options_given(o, "--force") : !of_reparse;
+}
+
 /* What can be judged without asking anybody. */
 static enum admin_exit
 check_words(const struct ctl *ctl)
@@ -378,6 +392,8 @@ check_words(const struct ctl *ctl)
 	if (strcmp(ctl->verb->words[0], "user") == 0 && options_declared(ctl->verb->options, "--all") &&
 	    options_given(&ctl->options, "--all") != (ctl->argc == 1))
 		return usage_error("either capabilities or --all", "", ctl->verb);
+	if (strcmp(ctl->verb->words[0], "reindex") == 0 && !reindex_is_clear(&ctl->options))
+		return usage_error("--all, --dry-run and --json go with --reparse, --force does not", "", ctl->verb);
 	if (quota != NULL && !admin_parse_size(slice_str(quota), &n))
 		return usage_error("not a number of bytes", quota, ctl->verb);
 	return ADMIN_OK;

@@ -20,7 +20,7 @@ dump_tables(struct buf *out)
 		("SELECT mailbox, uid, modseq, flags, hex(text), blob, internaldate, savedate, threadid, size FROM message m"
 		 " LEFT JOIN kwset k ON k.id = m.kw ORDER BY 1, 2"),
 		"SELECT mailbox, uid, modseq FROM expunged ORDER BY 1, 2",
-		"SELECT id, seg, epoch, kind, offset, len, hex(sha256), hex(chunks) FROM blob ORDER BY 1",
+		"SELECT id, seg, epoch, kind, offset, len, hex(sha256), thread_key, hex(chunks), hex(summary) FROM blob ORDER BY 1",
 		"SELECT uidvalidity, blobs, expunged, compactions FROM meta",
 	};
 	struct err e = ERR_INIT;
@@ -413,6 +413,25 @@ random_messages(struct history *h, mailbox_id box)
 	}
 }
 
+/* What a later parser may make of some messages, or of none that is there. */
+static void
+random_summaries(struct history *h, mailbox_id box)
+{
+	struct change *c = fx_change(CHANGE_REPARSE);
+	struct change_reparse *r = &c->u.reparse;
+	struct message_row *rows;
+	size_t n;
+
+	rows = fx_rows(box, 0, &n);
+	r->list = arena_array(&c->arena, n + 1, sizeof *r->list);
+	assert_non_null(r->list);
+	for (size_t i = pick(&h->seed, 4); i < n; i += 1 + pick(&h->seed, 3))
+		r->list[r->count++] = (struct new_summary){ rows[i].blob, arena_printf(&c->arena, "made anew %u", h->seed) };
+	if (pick(&h->seed, 4) == 0)
+		r->list[r->count++] = (struct new_summary){ 77, SLICE("of nothing") };
+	assert_int_equal(fx_run(c), RC_OK);
+}
+
 static void
 random_step(struct history *h)
 {
@@ -428,6 +447,8 @@ random_step(struct history *h)
 		                keywords[pick(&h->seed, 5)]);
 	else if (what == 20 && box != 0 && pick(&h->seed, 8) == 0)
 		(void)fx_append(box, cf_big_mail(++h->mails, 1800), 0, "");
+	else if (what < 23 && box != 0)
+		random_summaries(h, box);
 	else if (box != 0)
 		random_messages(h, box);
 }

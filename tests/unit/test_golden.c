@@ -4,7 +4,7 @@
 
 #define GOLDEN_DIR UNIT_SRCDIR "/tests/golden"
 
-static const char *const golden[] = { "v1" };
+static const char *const golden[] = { "v1", "parser2" };
 
 /* An empty directory with the volume's files. */
 static int
@@ -67,6 +67,20 @@ check(void)
 	assert_true(r.damage == 0 && r.differences == 0 && r.messages > 10);
 }
 
+/* What an older parser has parsed is parsed anew. */
+static void
+reparse(void)
+{
+	const struct reparse_params p = { .all = false };
+	struct reparse_result r;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_reparse(fx_v, &p, &r, &e), RC_OK);
+	assert_true(r.contents > 10 && r.made == r.other && r.unreadable == 0);
+	assert_int_equal(volume_reparse(fx_v, &p, &r, &e), RC_OK);
+	assert_int_equal(r.other, 0);
+}
+
 static void
 test_reads(void **state)
 {
@@ -85,6 +99,8 @@ test_reads(void **state)
 	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &anna, &e), RC_OK);
 	fx_append_n(fx_box(anna.id, "INBOX"), 3);
 	fx_reopen();
+	check();
+	reparse();
 	check();
 	buf_fini(&out);
 }
