@@ -31,7 +31,9 @@ forget(struct concern *c)
 	c->more = false;
 	c->records[0] = c->mended[0] = '\0';
 	c->types = 0;
-	c->sure = true;
+	c->sure = c->headers = true;
+	c->lowest = c->highest = 0;
+	c->walked = 0;
 	arena_reset(&c->arena);
 }
 
@@ -272,14 +274,30 @@ on_frame(void *arg, const struct frame_hdr *h, uint64_t offset, bool sure)
 {
 	struct concern *c = arg;
 
-	(void)offset;
-	if (sure && (c->first == 0 || h->first_lsn < c->first))
-		c->first = h->first_lsn;
-	if (sure && frame_last_lsn(h) > c->last)
-		c->last = frame_last_lsn(h);
+	c->walked = offset + FRAME_HDR_LEN + h->body_len;
+	c->headers = c->headers && sure;
+	if (sure && (c->lowest == 0 || h->first_lsn < c->lowest))
+		c->lowest = h->first_lsn;
+	if (sure && frame_last_lsn(h) > c->highest)
+		c->highest = frame_last_lsn(h);
 	c->sure = c->sure && sure;
 	if (sure && h->who.account != 0)
 		(void)entry_of(c, h->who.account, 0);
+}
+
+/* What the neighbours of a stretch leave open is more than what was lost, if compaction has made the segment:
+ * LSNs between frames are of records that had died. The headers of all frames of the stretch tell it exactly. */
+static void
+settle_range(struct concern *c, const struct log_addr *stretch)
+{
+	bool exact = c->headers && c->walked == stretch->offset + stretch->len;
+
+	if (c->highest == 0)
+		return;
+	if (exact || c->first == 0 || c->lowest < c->first)
+		c->first = c->lowest;
+	if (exact || c->highest > c->last)
+		c->last = c->highest;
 }
 
 static void
@@ -391,6 +409,7 @@ concern_find(struct concern *c, const struct log_addr *stretch, log_lsn first, l
 		c->looks--;
 		if (log_salvage(c->log, stretch, first, last, &s, &e) != RC_OK)
 			c->sure = false;
+		settle_range(c, stretch);
 	}
 	add_range(c);
 	finish_names(c);

@@ -26,6 +26,9 @@ struct concern {
 
 	uint32_t      types;            /* bits */
 	bool          sure;             /* all frames */
+	bool          headers;          /* of all frames: sure */
+	log_lsn       lowest, highest;  /* of the frames whose headers are, 0: none */
+	uint64_t      walked;           /* where the last frame ends */
 };
 
 void concern_init(struct concern *c, struct log *log, struct db *db);

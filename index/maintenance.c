@@ -70,9 +70,8 @@ static enum rc
 run_prune(struct volume *v, const struct maintenance_params *p, atomic_bool *stop, struct err *e)
 {
 	uint64_t now_s = wall_us() / 1000000u, dropped;
-	uint64_t age_s = p->retention_s > p->session_s ? p->retention_s : p->session_s;
 	struct logline l;
-	enum rc rc = volume_prune(v, p->tombstones, now_s > age_s ? now_s - age_s : 0, &dropped, e);
+	enum rc rc = volume_prune(v, p->tombstones, now_s > p->retention_s ? now_s - p->retention_s : 0, &dropped, e);
 
 	(void)stop;
 	if (dropped == 0)

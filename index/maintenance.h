@@ -8,13 +8,12 @@
 
 /* As in [maintenance] of restante.conf(5). */
 struct maintenance_params {
-	uint64_t retention_s;
+	uint64_t retention_s;           /* no session may be silent for longer: it is told expunges that are not older */
 	uint64_t compact_threshold;     /* percent; 0: off */
 	uint64_t compact_rate;          /* bytes per second; 0: no limit */
 	uint64_t compact_interval_s;
 	uint64_t scrub_rate;            /* bytes per second; 0: off */
 	uint64_t tombstones;
-	uint64_t session_s;             /* how long a session may be silent: it is told expunges that are not older */
 	struct autoexpunge autoexpunge;
 };
 

@@ -552,6 +552,15 @@ check_whole(struct reader *r)
 	return true;
 }
 
+/* A session that is silent may still know what was expunged since it was told last; when it is ended at the latest, nobody
+ * does [design, section 3]. */
+static void
+settle_whole(struct conf *c)
+{
+	if (c->maintenance.retention < c->server.idle_timeout)
+		c->maintenance.retention = c->server.idle_timeout;
+}
+
 static bool
 parse_text(struct reader *r)
 {
@@ -566,7 +575,10 @@ parse_text(struct reader *r)
 	bad = ini_parse_stream(line_read, r, line_apply, r);
 	if (bad != 0)
 		fail_at(r, bad > 0 ? (unsigned)bad : r->line, "expected [section] or key = value");
-	return !r->failed && section_close(r) && check_whole(r);
+	if (r->failed || !section_close(r) || !check_whole(r))
+		return false;
+	settle_whole(r->c);
+	return true;
 }
 
 /* --- the file --------------------------------------------------------------------------------- */

@@ -89,7 +89,7 @@ struct conf_ages {
 };
 
 struct conf_maintenance {
-	uint64_t retention;                     /* seconds */
+	uint64_t retention;                     /* seconds, never less than idle_timeout */
 	uint64_t compact_threshold;             /* percent; 0: off */
 	uint64_t compact_rate;                  /* bytes per second; 0: no limit */
 	uint64_t compact_interval;              /* seconds */

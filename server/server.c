@@ -99,7 +99,6 @@ maintenance_of(const struct conf *conf)
 		.compact_interval_s = m->compact_interval,
 		.scrub_rate = m->scrub_rate,
 		.tombstones = m->tombstones,
-		.session_s = conf->server.idle_timeout,
 	};
 
 	for (size_t i = 0; i < m->autoexpunge.count; i++) {

@@ -1,4 +1,5 @@
-/* sim_vfs - see sim_vfs.h. As in SQLite's own VFS, the first sync of a new WAL or journal also syncs its directory. */
+/* sim_vfs - see sim_vfs.h. As in SQLite's own VFS, each connection's first sync of a WAL or journal also syncs its
+ * directory, whoever made the file. */
 #define _GNU_SOURCE
 #include "tests/crash/sim_vfs.h"
 
@@ -196,7 +197,8 @@ x_open(sqlite3_vfs *v, const char *name, sqlite3_file *f, int flags, int *out_fl
 	if (keeps) {
 		(void)snprintf(file->path, sizeof file->path, "%s", name);
 		file->sim = sim_vfs_file(name, made);
-		file->sync_dir = made && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
+		file->sync_dir = (flags & SQLITE_OPEN_CREATE) != 0 &&
+		                 (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL)) != 0;
 	}
 	file->base.pMethods = &methods;
 	return SQLITE_OK;

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import signal
 import threading
 import time
 
@@ -127,7 +128,9 @@ def test_under_load():
 
 
 def test_by_itself():
-    def edit(text):
+    """What is dead is given back when it is as old as the retention and as a silent session may be, not before."""
+    def edit(text, timeout="1h"):
+        text = text.replace("[server]\n", "[server]\nidle_timeout = %s\n" % timeout)
         return text + "\n[maintenance]\nretention = 0s\ncompact_interval = 1s\ncompact_rate = 0\n"
 
     with Server(users={"anna": "secret"}, conf_edit=edit) as s:
@@ -137,6 +140,18 @@ def test_by_itself():
         s.stop()                        # the segment is sealed
         before = log_bytes(s)
         s.start()
+        status = json.loads(s.ctl("status", "--json"))["volumes"][0]
+        for _ in range(200):
+            if status["surveyed_us"] > 0:
+                break
+            time.sleep(0.1)
+            status = json.loads(s.ctl("status", "--json"))["volumes"][0]
+        assert status["surveyed_us"] > 0 and status["dead_bytes"] == 0
+        with open(s.conf) as f:
+            text = f.read()
+        with open(s.conf, "w") as f:
+            f.write(text.replace("idle_timeout = 1h", "idle_timeout = 2s"))
+        s.proc.send_signal(signal.SIGHUP)
         for _ in range(200):
             if log_bytes(s) < before - 400000:
                 break

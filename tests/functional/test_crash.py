@@ -7,11 +7,14 @@ none names two things, and who has a QRESYNC cache knows exactly the mailbox aft
 after each restart, before anybody else is connected.
 """
 
+import collections
 import hashlib
+import json
 import os
 import random
 import re
 import smtplib
+import socket
 import threading
 import time
 
@@ -66,18 +69,65 @@ class Sender(threading.Thread):
 
 
 class Compactor(threading.Thread):
-    """One compaction after the other."""
+    """One compaction after the other, slowed down to last as long as the time between two kills, or less: so nearly every
+    kill hits one, in any of its phases. Most rewrite all there is, the others what is dead or small."""
 
     def __init__(self, run):
         super().__init__(daemon=True)
-        self.run_, self.done = run, 0
+        self.run_, self.rng, self.error = run, random.Random("%d/compact" % run.seed), None
+        self.done, self.made = 0, 0
+        self.hit = collections.Counter()        # kills while one was under way: in which phase
+        self.unreaped = 0                       # restarts that found what a swap had replaced and nobody reaped yet
+
+    def request(self):
+        log = os.path.join(self.run_.server.dir, "volumes", "v1", "log")
+        work = 4 * sum(e.stat().st_size for e in os.scandir(log))       # read; read, written, read back
+        rate = int(work / self.rng.choice([0.1, 0.3, 0.6, 1.2])) + 1
+        return "compact --json --retention 0s --rate %d%s\n" % (rate, self.rng.choice(["", " --all", " --all", " --all"]))
+
+    def compact(self):
+        """The phase in which the server went away; None: it came to its end."""
+        phase = "begun"
+        with socket.socket(socket.AF_UNIX) as c:
+            c.connect(os.path.join(self.run_.server.dir, "control.sock"))
+            c.sendall(self.request().encode())
+            for line in c.makefile("r"):
+                word, rest = line.rstrip("\n").split(" ", 1)
+                if word == "progress":
+                    phase = rest.split(" ")[2]
+                elif word == "out":
+                    self.made += json.loads(rest)["made"]
+                elif word == "exit":
+                    assert rest == "0", line
+                    return None
+                else:
+                    raise AssertionError(line)
+        return phase
 
     def run(self):
-        while not self.run_.over:
-            self.run_.up.wait(PATIENCE_S)
-            code, _, _ = self.run_.server.ctl_raw(["-c", self.run_.server.conf, "compact", "--all"], expect=None)
-            self.done += code == 0
-            time.sleep(0.05)
+        try:
+            while not self.run_.over:
+                self.run_.up.wait(PATIENCE_S)
+                try:
+                    phase = self.compact()
+                except OSError:                 # killed before it took the request, or with its last words unread
+                    time.sleep(0.01)
+                    continue
+                if phase is None:
+                    self.done += 1
+                elif not self.run_.over:
+                    self.hit[phase] += 1
+        except Exception as e:                  # pylint: disable=broad-except
+            self.error = e
+
+    def restarted(self):
+        volume = json.loads(self.run_.server.ctl("status", "--json"))["volumes"][0]
+        self.unreaped += volume["dropped_pieces"] > 0
+
+    def __str__(self):
+        return "%d kills hit a compaction (%s), %d came between swap and reap; %d compactions done, %d segments made" % (
+            sum(self.hit.values()), ", ".join("%d %s" % (n, phase) for phase, n in sorted(self.hit.items())),
+            self.unreaped, self.done, self.made)
 
 
 class Inbox:
@@ -123,7 +173,7 @@ class KillRun(parallel.Run):
         self.kills, self.count = kills, 0
         self.inboxes = [Inbox(u) for u in USERS]
         self.senders = [Sender(self, k) for k in range(SENDERS)]
-        self.compactor = None
+        self.compactor = Compactor(self)
 
     def look(self):
         super().look()
@@ -131,6 +181,7 @@ class KillRun(parallel.Run):
 
     def restarted(self):
         """Each INBOX is as it must be; nobody is connected yet."""
+        self.compactor.restarted()
         offered = {subject: d for s in self.senders for subject, d in list(s.offered.items())}
         for box in self.inboxes:
             acked = {subject for s in self.senders for subject, to in list(s.acked.items()) if box.user in to}
@@ -144,10 +195,8 @@ class KillRun(parallel.Run):
     def finish(self):
         for user in USERS:
             self.server.add_user(user)
-        if self.server.ctl_raw(["compact", "--help"], expect=None)[0] == 0:
-            self.compactor = Compactor(self)
         self.start()
-        for t in self.senders + ([self.compactor] if self.compactor else []):
+        for t in self.senders + [self.compactor]:
             t.start()
         while any(c.is_alive() for c in self.clients):
             time.sleep(0.1 + self.rng.random() * 0.5)
@@ -155,12 +204,14 @@ class KillRun(parallel.Run):
                 self.restart()
                 self.count += 1
         self.over = True
-        for t in self.senders + ([self.compactor] if self.compactor else []):
+        for t in self.senders + [self.compactor]:
             t.join(PATIENCE_S)
         self.tell_errors()
-        assert not [s.error for s in self.senders if s.error], [s.error for s in self.senders]
+        errors = [t.error for t in self.senders + [self.compactor] if t.error]
+        assert not errors, errors
         self.restarted()
         assert self.delivered() > 5 * self.kills, "too few deliveries to prove anything: %d" % self.delivered()
+        assert sum(self.compactor.hit.values()) > self.kills / 2, "too few kills hit a compaction: %s" % self.compactor
 
     def delivered(self):
         return sum(len(box.known) for box in self.inboxes)
@@ -172,7 +223,7 @@ def test_kill_under_load():
     with Server() as s:
         run = KillRun(s, seed, KILLS)
         run.finish()
-        print("%d messages delivered, %d compactions" % (run.delivered(), run.compactor.done if run.compactor else 0))
+        print("%d messages delivered; %s" % (run.delivered(), run.compactor))
         s.ctl("check")
         before = {user: answers(s, user) for user in s.users}
         s.stop()

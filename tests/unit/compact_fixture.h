@@ -1,5 +1,5 @@
-/* compact_fixture - volumes of several segments for the tests of compaction: mails that do not shrink, compactions in one
- * line, and what is served, kept to be compared. */
+/* compact_fixture - volumes of several segments for the tests of compaction: mails that do not shrink,
+ * compactions in one line, and what is served, kept to be compared. */
 #ifndef RESTANTE_TESTS_UNIT_COMPACT_FIXTURE_H
 #define RESTANTE_TESTS_UNIT_COMPACT_FIXTURE_H
 
@@ -138,7 +138,8 @@ cf_row(const struct message_row *rows, size_t n, mail_uid uid)
 	return NULL;
 }
 
-/* All of them can be read as they were, but for those of the blob `lost` (0: none), which are refused. How many are. */
+/* All of them can be read as they were, but for those of the blob `lost` (0: none), which are refused. How many
+ * are. */
 static inline size_t
 cf_served_check(const struct cf_served *s, blob_id lost)
 {

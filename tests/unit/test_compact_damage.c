@@ -1,8 +1,9 @@
-/* compaction of a damaged volume: nothing of a damaged segment is rewritten, no message's content is given up anywhere, all
- * the rest is served, check tells the same before and after; and once the bytes are mended, compaction goes on. [design 3]
+/* compaction of a damaged volume: nothing of a damaged segment is rewritten, no message's content is given up
+ * anywhere, all the rest is served, check tells the same before and after; and once the bytes are mended,
+ * compaction goes on. [design 3]
  *
- * Damage is there before, or comes at a moment that a compaction's progress shows: between survey and rewrite, between
- * writing and reading back, between that and the index's learning of it. */
+ * Damage is there before, or comes at a moment that a compaction's progress shows: between survey and rewrite,
+ * between writing and reading back, between that and the index's learning of it. */
 #include "tests/unit/compact_fixture.h"
 
 #include <dirent.h>
@@ -250,8 +251,8 @@ test_missing_segment(void **state)
 	expect_it_goes_on(21);
 }
 
-/* A body names nothing: its damage keeps nothing else alive, and stays as it is to be told, also where all that holds is
- * compressed anew. */
+/* A body names nothing: its damage keeps nothing else alive, and stays as it is to be told, also where all that
+ * holds is compressed anew. */
 static void
 test_damaged_body(void **state)
 {
@@ -454,8 +455,8 @@ test_between_writing_and_reading_back(void **state)
 	expect_it_goes_on(150);
 }
 
-/* The new segment rots before the index has learned of it: as long as it does not hold, the old pieces stay, and what is in
- * them is served. */
+/* The new segment rots before the index has learned of it: as long as it does not hold, the old pieces stay, and
+ * what is in them is served. */
 static void
 test_between_reading_back_and_relocation(void **state)
 {

@@ -312,12 +312,40 @@ test_manual_has_every_key(void **state)
 	buf_fini(&out);
 }
 
+/* A session may be silent for idle_timeout, and still be told what was expunged before. */
+static void
+test_retention(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t    retention;
+	} cases[] = {
+		{ WHOLE, 7 * 86400 },
+		{ WHOLE "[maintenance]\nretention = 0s\n", 1800 },
+		{ WHOLE "[maintenance]\nretention = 1799s\n", 1800 },
+		{ WHOLE "[maintenance]\nretention = 1801s\n", 1801 },
+		{ WHOLE "[maintenance]\nretention = 0s\n[server]\nidle_timeout = 2s\n", 2 },
+		{ WHOLE "[server]\nidle_timeout = 7d\n[maintenance]\nretention = 1d\n", 7 * 86400 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		struct err e = ERR_INIT;
+		struct conf *c;
+
+		assert_int_equal(load(slice_str(cases[i].text), &c, &e), RC_OK);
+		assert_int_equal(c->maintenance.retention, cases[i].retention);
+		conf_free(&c);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all_set),
+		cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_long_lines),

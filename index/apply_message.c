@@ -1,0 +1,341 @@
+/* apply_message - records of messages: that they are there, their flags, that they are gone; and the mailbox's and account's
+ * counters, which change with them. See apply.h. */
+#include "index/apply_impl.h"
+
+#include "index/keywords.h"
+
+/* How a mailbox row changes. */
+struct delta {
+	int64_t     exists, unseen, deleted, size, deleted_size;
+	mail_uid    uidnext;
+	mail_modseq modseq;
+	mail_uid    first_new;
+};
+
+/* ---- mailbox and account counters ---- */
+
+static enum rc
+update_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct err *e)
+{
+	return db_run(ap->db,
+	              "UPDATE mailbox SET exists_=exists_+?2, unseen=unseen+?3, "
+	              "deleted=deleted+?4, size=size+?5, deleted_size=deleted_size+?8,"
+	              " uidnext=max(uidnext, ?6), highestmodseq=max(highestmodseq, ?7) WHERE id=?1",
+	              DB_ARGS(DB_NUM(id), DB_NUM(d->exists), DB_NUM(d->unseen), DB_NUM(d->deleted),
+	                      DB_NUM(d->size), DB_NUM(d->uidnext), DB_NUM(d->modseq),
+	                      DB_NUM(d->deleted_size)),
+	              e);
+}
+
+static enum rc
+make_stub(struct apply *ap, mailbox_id id, struct err *e)
+{
+	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'', 0, 0)",
+	              DB_ARGS(DB_NUM(id)), e);
+}
+
+static enum rc
+count_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct err *e)
+{
+	enum rc rc;
+
+	rc = update_mailbox(ap, id, d, e);
+	if (rc == RC_OK && db_changes(ap->db) == 0) {
+		rc = make_stub(ap, id, e);
+		if (rc == RC_OK)
+			rc = update_mailbox(ap, id, d, e);
+	}
+	if (rc == RC_OK && (d->exists != 0 || d->size != 0))
+		rc = db_run(ap->db,
+		            "UPDATE account SET used_bytes=used_bytes+?2, "
+		            "used_messages=used_messages+?3"
+		            " WHERE id=(SELECT account FROM mailbox WHERE id=?1)",
+		            DB_ARGS(DB_NUM(id), DB_NUM(d->size), DB_NUM(d->exists)), e);
+	if (rc == RC_OK)
+		rc = apply_touch(ap, &(struct touched_mailbox){ id, d->modseq, d->first_new }, e);
+	return rc;
+}
+
+/* ---- keywords ---- */
+
+/* A mailbox lists each keyword in the spelling it had first. */
+static enum rc
+note_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, struct err *e)
+{
+	struct keyword_list l;
+	enum rc rc;
+
+	rc = keywords_split(text, &ap->scratch, &l, e);
+	if (rc == RC_DENIED || rc == RC_LIMIT)
+		return err_set(e, RC_SYNTAX, "record with bad keywords");
+	for (size_t i = 0; rc == RC_OK && i < l.count; i++) {
+		struct slice key = keyword_key(l.words[i], &ap->scratch);
+
+		if (key.ptr == NULL)
+			return err_nomem(e);
+		rc = db_run(ap->db, "INSERT OR IGNORE INTO mailbox_keyword VALUES(?1, ?2, ?3)",
+		            DB_ARGS(DB_NUM(mailbox), DB_BYTES(key), DB_BYTES(l.words[i])), e);
+	}
+	return rc;
+}
+
+/* The id of this set of keywords, made if new. */
+static enum rc
+intern_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, uint64_t *id,
+                struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	*id = 0;
+	if (text.len == 0)
+		return RC_OK;
+	rc = db_first(ap->db, &q, "SELECT id FROM kwset WHERE text=?1", DB_ARGS(DB_BYTES(text)), e);
+	if (rc == RC_OK) {
+		*id = db_u64(q, 0);
+		db_end(q);
+	} else if (rc == RC_NOT_FOUND) {
+		rc = db_run(ap->db, "INSERT INTO kwset(text) VALUES(?1)", DB_ARGS(DB_BYTES(text)),
+		            e);
+		*id = (uint64_t)sqlite3_last_insert_rowid(db_handle(ap->db));
+	}
+	return rc == RC_OK ? note_keywords(ap, mailbox, text, e) : rc;
+}
+
+/* 0: it is a stub, or not there yet. */
+static enum rc
+account_of(struct apply *ap, mailbox_id mailbox, account_id *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(ap->db, &q, "SELECT account FROM mailbox WHERE id=?1",
+	                      DB_ARGS(DB_NUM(mailbox)), e);
+
+	*out = 0;
+	if (rc == RC_OK) {
+		*out = db_u64(q, 0);
+		db_end(q);
+	}
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+/* ---- messages ---- */
+
+static enum rc
+insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
+               const struct record_message *m, struct delta *d, struct err *e)
+{
+	uint64_t size;
+	uint64_t kw;
+	enum rc rc;
+
+	rc = apply_blob_size(ap, m->blob, &size, e);
+	if (rc == RC_OK)
+		rc = intern_keywords(ap, r->mailbox, m->keywords, &kw, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db,
+		            "INSERT OR IGNORE INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+		            "?9, ?10, ?11, ?12)",
+		            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(uid), DB_NUM(r->modseq),
+		                    DB_NUM(m->flags), DB_NUM(kw), DB_NUM(m->blob),
+		                    DB_NUM(m->internaldate.sec), DB_NUM(m->internaldate.zone_min),
+		                    DB_NUM(m->savedate.sec), DB_NUM(m->savedate.zone_min),
+		                    DB_NUM(m->threadid), DB_NUM(size)),
+		            e);
+	if (rc != RC_OK || db_changes(ap->db) == 0)
+		return rc;
+	d->exists++;
+	d->unseen += (m->flags & FLAG_SEEN) == 0;
+	d->deleted += (m->flags & FLAG_DELETED) != 0;
+	d->size += (int64_t)size;
+	d->deleted_size += (m->flags & FLAG_DELETED) != 0 ? (int64_t)size : 0;
+	return RC_OK;
+}
+
+/* A record that is older than threads gets the thread that a new one would: equal bytes may come again. Of a stub's
+ * messages nobody knows the account; they stay without. */
+static enum rc
+apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid, const struct record_message *message,
+              account_id account, struct delta *d, struct err *e)
+{
+	struct record_message m = *message;
+	enum rc rc = RC_OK;
+
+	if (m.threadid == 0 && account != 0)
+		rc = apply_find_thread(ap, account, m.blob, &m.threadid, e);
+	if (rc == RC_OK)
+		rc = insert_message(ap, r, uid, &m, d, e);
+	return rc == RC_OK ? apply_note_thread(ap, account, m.blob, m.threadid, e) : rc;
+}
+
+/* The messages of one range of UIDs, from the record's `i`-th on. */
+static enum rc
+apply_range(struct apply *ap, const struct record_messages *r, struct uid_range range, uint32_t i,
+            account_id account, struct delta *d, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (mail_uid uid = range.first; rc == RC_OK && uid <= range.last; uid++) {
+		rc = apply_message(ap, r, uid, &r->messages[i++], account, d, e);
+		arena_reset(&ap->scratch);
+	}
+	return rc;
+}
+
+enum rc
+apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
+{
+	struct uid_range all = { r->first_uid, r->first_uid + r->count - 1 };
+	const struct uid_range *uids = r->uids != NULL ? r->uids : &all;
+	uint32_t ranges = r->uids != NULL ? r->range_count : 1, done = 0;
+	struct delta d = { .modseq = r->modseq, .first_new = r->first_uid };
+	account_id account;
+	enum rc rc;
+
+	if (r->count == 0)
+		return RC_OK;
+	if (r->first_uid == 0 || r->count > UINT32_MAX - r->first_uid || uids[ranges - 1].last == UINT32_MAX)
+		return err_set(e, RC_SYNTAX, "messages record with UIDs out of range");
+	d.uidnext = uids[ranges - 1].last + 1;
+	rc = account_of(ap, r->mailbox, &account, e);
+	for (uint32_t i = 0; rc == RC_OK && i < ranges; i++) {
+		rc = apply_range(ap, r, uids[i], done, account, &d, e);
+		done += uids[i].last - uids[i].first + 1;
+	}
+	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
+}
+
+/* What a range of messages counts for at present. */
+static enum rc
+sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct delta *d,
+          struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	rc = db_first(ap->db, &q,
+	              "SELECT count(*), total(flags & 8 = 0), total(flags & 4 != 0), "
+	              "coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE flags & 4 != 0), 0)"
+	              " FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+	              DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
+	if (rc != RC_OK)
+		return rc;
+	d->exists = (int64_t)db_u64(q, 0);
+	d->unseen = (int64_t)db_u64(q, 1);
+	d->deleted = (int64_t)db_u64(q, 2);
+	d->size = (int64_t)db_u64(q, 3);
+	d->deleted_size = (int64_t)db_u64(q, 4);
+	db_end(q);
+	return RC_OK;
+}
+
+_Static_assert(FLAG_SEEN == 8 && FLAG_DELETED == 4, "the SQL above names these bits");
+
+enum rc
+apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
+{
+	struct delta d = { .modseq = r->modseq };
+	uint64_t kw;
+	enum rc rc;
+
+	rc = intern_keywords(ap, r->mailbox, r->keywords, &kw, e);
+	for (uint32_t i = 0; rc == RC_OK && i < r->range_count; i++) {
+		struct uid_range range = r->uids[i];
+		struct delta old;
+
+		rc = sum_range(ap, r->mailbox, range, &old, e);
+		if (rc == RC_OK)
+			rc = db_run(ap->db,
+			            "UPDATE message SET flags=?4, kw=?5, modseq=?6"
+			            " WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+			            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first),
+			                    DB_NUM(range.last), DB_NUM(r->flags), DB_NUM(kw),
+			                    DB_NUM(r->modseq)),
+			            e);
+		if (rc != RC_OK)
+			return rc;
+		d.unseen += ((r->flags & FLAG_SEEN) == 0 ? old.exists : 0) - old.unseen;
+		d.deleted += ((r->flags & FLAG_DELETED) != 0 ? old.exists : 0) - old.deleted;
+		d.deleted_size += ((r->flags & FLAG_DELETED) != 0 ? old.size : 0) - old.deleted_size;
+	}
+	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
+}
+
+/* The messages of these UIDs are not in the log any more, only that they are gone: tombstones that say no more. */
+static enum rc
+insert_bare(struct apply *ap, const struct record_expunge *r, struct uid_range range, struct err *e)
+{
+	enum rc rc = db_run(ap->db,
+	                    "INSERT OR IGNORE INTO expunged WITH RECURSIVE u(uid) AS"
+	                    " (SELECT ?2 UNION ALL SELECT uid + 1 FROM u WHERE uid < ?3)"
+	                    " SELECT ?1, uid, ?4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ?5 FROM u",
+	                    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
+	                            DB_NUM(r->modseq), DB_NUM(ap->time_us / 1000000u)),
+	                    e);
+
+	if (rc == RC_OK)
+		ap->meta.expunged += db_changes(ap->db);
+	return rc;
+}
+
+static enum rc
+expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range range,
+              struct err *e)
+{
+	const struct db_arg args[] = { DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
+		                       DB_NUM(r->modseq), DB_NUM(ap->time_us / 1000000u) };
+	uint64_t found;
+	enum rc rc;
+
+	rc = db_run(ap->db,
+	            "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, "
+	            "blob, internaldate,"
+	            " zone, savedate, savezone, threadid, size, ?5 FROM message WHERE mailbox=?1 AND "
+	            "uid BETWEEN ?2 AND ?3",
+	            args, 5, e);
+	if (rc != RC_OK)
+		return rc;
+	found = db_changes(ap->db);
+	ap->meta.expunged += found;
+	if (found < (uint64_t)range.last - range.first + 1)
+		rc = insert_bare(ap, r, range, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+		            args, 3, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3,
+		            e);
+	return rc;
+}
+
+enum rc
+apply_expunge(struct apply *ap, const struct record_expunge *r, struct err *e)
+{
+	struct delta d = { .modseq = r->modseq };
+	enum rc rc = RC_OK;
+
+	if (r->range_count > 0 && r->uids[r->range_count - 1].last == UINT32_MAX)
+		return err_set(e, RC_SYNTAX, "expunge record with UIDs out of range");
+	for (uint32_t i = 0; rc == RC_OK && i < r->range_count; i++) {
+		struct delta old;
+
+		d.uidnext = r->uids[i].last + 1;
+		rc = sum_range(ap, r->mailbox, r->uids[i], &old, e);
+		if (rc == RC_OK)
+			rc = expunge_range(ap, r, r->uids[i], e);
+		if (rc != RC_OK)
+			return rc;
+		d.exists -= old.exists;
+		d.unseen -= old.unseen;
+		d.deleted -= old.deleted;
+		d.size -= old.size;
+		d.deleted_size -= old.deleted_size;
+	}
+	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
+}
+
+enum rc
+apply_uidl(struct apply *ap, const struct record_uidl *r, struct err *e)
+{
+	return db_run(ap->db, "INSERT OR REPLACE INTO uidl VALUES(?1, ?2, ?3)",
+	              DB_ARGS(DB_NUM(r->mailbox), DB_NUM(r->uid), DB_BYTES(r->text)), e);
+}
