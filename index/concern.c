@@ -33,7 +33,7 @@ forget(struct concern *c)
 	c->types = 0;
 	c->sure = c->headers = true;
 	c->lowest = c->highest = 0;
-	c->walked = 0;
+	c->walked = c->unread = 0;
 	arena_reset(&c->arena);
 }
 
@@ -275,6 +275,7 @@ on_frame(void *arg, const struct frame_hdr *h, uint64_t offset, bool sure)
 	struct concern *c = arg;
 
 	c->walked = offset + FRAME_HDR_LEN + h->body_len;
+	c->unread += h->record_count;
 	c->headers = c->headers && sure;
 	if (sure && (c->lowest == 0 || h->first_lsn < c->lowest))
 		c->lowest = h->first_lsn;
@@ -307,6 +308,7 @@ on_record(void *arg, log_lsn lsn, uint8_t type, struct slice body, bool sure)
 	struct err e = ERR_INIT;
 	struct record r;
 
+	c->unread--;
 	c->sure = c->sure && sure;
 	if (type >= 32 || record_type_name((enum record_type)type) == NULL)
 		return;
@@ -410,6 +412,7 @@ concern_find(struct concern *c, const struct log_addr *stretch, log_lsn first, l
 		if (log_salvage(c->log, stretch, first, last, &s, &e) != RC_OK)
 			c->sure = false;
 		settle_range(c, stretch);
+		c->sure = c->sure && c->unread == 0;
 	}
 	add_range(c);
 	finish_names(c);

@@ -29,6 +29,7 @@ struct concern {
 	bool          headers;          /* of all frames: sure */
 	log_lsn       lowest, highest;  /* of the frames whose headers are, 0: none */
 	uint64_t      walked;           /* where the last frame ends */
+	uint64_t      unread;           /* records of the frames that could not be told apart */
 };
 
 void concern_init(struct concern *c, struct log *log, struct db *db);

@@ -4,7 +4,7 @@
  * with every byte of a small volume.
  *
  * BITROT_FLIPS bytes (200), chosen and changed by BITROT_SEED (1), which also makes the volume; `make bit-rot`
- * for more. Half of them lie anywhere in the log, the other half in a piece that is chosen first, so that small
+ * for more; BITROT_FROM goes straight to the one that failed. Half of them lie anywhere in the log, the other half in a piece that is chosen first, so that small
  * pieces get their share.
  *
  * Whom a byte concerns is known from the log itself, read before the first one is changed. */
@@ -210,6 +210,17 @@ concerns(size_t frame, mailbox_id box, mail_uid uid)
 	return false;
 }
 
+/* Is there a record of the account, or of the mailbox itself? */
+static bool
+states_object(size_t frame, account_id account, mailbox_id box)
+{
+	for (size_t i = 0; i < vol.mention_count; i++)
+		if (vol.mentions[i].frame == frame && vol.mentions[i].first == 0 && vol.mentions[i].mailbox == box &&
+		    (box != 0 || vol.mentions[i].account == account))
+			return true;
+	return false;
+}
+
 static bool
 concerns_object(size_t frame, account_id account, mailbox_id box)
 {
@@ -376,6 +387,7 @@ setup(void **state)
 
 	seed = given != NULL ? (uint32_t)strtoul(given, NULL, 10) : 1;
 	print_message("BITROT_SEED=%u\n", seed);
+	memset(&vol, 0, sizeof vol);
 	if (fx_setup(state) != 0)
 		return -1;
 	fill();
@@ -441,10 +453,10 @@ look_for_living(struct seen *s, const struct check_finding *f)
 			               SLICE_ARG(m->box.name), m->row.uid);
 	}
 	for (size_t i = 0; i < vol.box_count; i++)
-		if (concerns_object(s->s->frame, 0, vol.boxes[i].id) && find_named(f, 0, vol.boxes[i].id) == NULL)
+		if (states_object(s->s->frame, 0, vol.boxes[i].id) && find_named(f, 0, vol.boxes[i].id) == NULL)
 			(void)snprintf(s->missing, sizeof s->missing, "mailbox %.*s", SLICE_ARG(vol.boxes[i].name));
 	for (size_t i = 0; i < ACCOUNTS; i++)
-		if (concerns_object(s->s->frame, vol.accounts[i], 0) && find_named(f, vol.accounts[i], 0) == NULL)
+		if (states_object(s->s->frame, vol.accounts[i], 0) && find_named(f, vol.accounts[i], 0) == NULL)
 			(void)snprintf(s->missing, sizeof s->missing, "account user%02zu", i);
 }
 
@@ -647,20 +659,18 @@ some_spot(void)
 }
 
 static void
-one_flip(unsigned number)
+flip_one(struct spot spot, unsigned long number)
 {
-	struct spot spot = some_spot();
 	struct seen s = { .s = &spot };
 	const struct check_report rep = { &s, on_found };
 	struct check_result r;
 	struct err e = ERR_INIT;
 
-	spot.x = (uint8_t)(1 + pick(255));
 	cf_flip(fx_dir, &spot.seg, spot.at, spot.x);
 	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
 	if (r.damage == 0 || s.findings != 1 || !s.place || s.missing[0] != '\0' || s.stranger[0] != '\0' ||
 	    (spot.frame < FRAMES_MAX && !names_records(&s)))
-		fail_msg("flip %u: byte %llu of %llu-%u (%d) ^ %02x: %u findings, %s; records %s; missing %s; stranger %s",
+		fail_msg("flip %lu: byte %llu of %llu-%u (%d) ^ %02x: %u findings, %s; records %s; missing %s; stranger %s",
 		         number, (unsigned long long)spot.at, (unsigned long long)spot.seg.seq, spot.seg.epoch,
 		         (int)spot.seg.kind, spot.x, s.findings, s.place ? "placed" : "not placed", s.records, s.missing,
 		         s.stranger);
@@ -669,26 +679,58 @@ one_flip(unsigned number)
 	cf_flip(fx_dir, &spot.seg, spot.at, spot.x);
 }
 
+/* Flips before `from` are only drawn. */
+static void
+some_flip(unsigned long number, unsigned long from)
+{
+	struct spot spot = some_spot();
+
+	spot.x = (uint8_t)(1 + pick(255));
+	if (number >= from)
+		flip_one(spot, number);
+}
+
 static void
 test_flips_at_random(void **state)
 {
 	const char *given = getenv("BITROT_FLIPS");
+	const char *begin = getenv("BITROT_FROM");
 	unsigned long flips = given != NULL ? strtoul(given, NULL, 10) : FLIPS;
+	unsigned long from = begin != NULL ? strtoul(begin, NULL, 10) : 0;
 
 	(void)state;
 	print_message("%zu messages in %zu mailboxes, %u segments, %zu frames, %zu bodies\n", vol.mail_count, vol.box_count,
 	              vol.segment_count, vol.frame_count, vol.body_count);
 	assert_true(vol.segment_count > 5 && vol.body_count > 1 && vol.mail_count > 150);
 	cf_check_clean();
-	for (unsigned i = 0; i < flips; i++)
-		one_flip(i);
+	for (unsigned long i = 0; i < flips; i++)
+		some_flip(i, from);
 	print_message("%lu bytes changed: %u in sealed segments, %u in compacted ones, %u in the open one, %u in bodies, %u in"
 	              " headers of segments; %u times the byte was told, %u times a message was refused\n", flips,
 	              counts.sealed, counts.compacted, counts.unsealed, counts.bodies, counts.headers, counts.mended,
 	              counts.refused);
-	if (flips >= FLIPS)
+	if (flips >= FLIPS && from == 0)
 		assert_true(counts.sealed > 0 && counts.compacted > 0 && counts.bodies > 0 && counts.refused > 0);
 	cf_check_clean();
+}
+
+/* Of a long frame's first record the length is wrong, and so far from the end that nobody can tell what it was: none of its
+ * records can be read. */
+static void
+test_no_record_of_the_frame_can_be_read(void **state)
+{
+	unsigned tried = 0;
+
+	(void)state;
+	for (size_t i = 0; i < vol.frame_count && tried < 2 * RECORD_HDR_LEN; i += 7) {
+		const struct frame_info *f = &vol.frames[i].info;
+
+		if (f->len < 3000)
+			continue;
+		for (uint64_t at = 0; at < RECORD_HDR_LEN; at++, tried++)
+			flip_one((struct spot){ f->seg, f->offset + FRAME_HDR_LEN + at, 0x55, i }, tried);
+	}
+	assert_int_equal(tried, 2 * RECORD_HDR_LEN);
 }
 
 int
@@ -696,6 +738,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_flips_at_random, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_record_of_the_frame_can_be_read, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
