@@ -1,6 +1,8 @@
 """What a client may do next, and what must come of it. Each operation takes (world, session, rng)."""
 
-from .wire import Condition, Esearch, Fetch, Search, Status, Vanished, Wrong, format_set, parse_set
+from .oracle import is_in
+from .session import check_apart, check_within
+from .wire import Condition, Esearch, Fetch, Search, Status, Vanished, Wrong, format_set, parse_ranges, parse_set
 
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Draft", "\\Deleted", "\\Deleted", "$Forwarded", "work", "later", "k1",
          "k2"]
@@ -246,9 +248,7 @@ def fetch_changed(world, s, rng):
     if vanished and rng.random() < 0.5:
         text = "1:%d" % (s.box.uidnext + 3)
         uids = set(s.box.messages) & {slot.uid for slot in s.slots}
-    asked_uids = set(parse_set(text)) if vanished and "*" not in text else None
-    if vanished and asked_uids is None:
-        vanished = False
+    vanished = vanished and "*" not in text
     ghosts = {u for u in uids if u in s.box.expunged}
     pending, view, uidnext = s.pending(), {slot.uid for slot in s.slots}, s.uidnext
     _, own, _ = s.op("%sFETCH %s (FLAGS) (CHANGEDSINCE %d%s)" % (prefix, text, since, " VANISHED" if vanished else ""),
@@ -259,12 +259,17 @@ def fetch_changed(world, s, rng):
     if not exact <= heard or not heard <= exact | pending:
         raise Wrong("changed since %d is %s, told were %s" % (since, format_set(exact), format_set(heard)))
     if vanished:
-        gone = [u for r in own if isinstance(r, Vanished) for u in r.uids]
+        told, asked = [n for r in own if isinstance(r, Vanished) for n in r.ranges], parse_ranges(text)
+        check_apart(told)
+        check_within(told, asked)
+        asked_uids = [u for a, b in asked for u in s.box.ever(a, b)]
+        gone = {u for u in asked_uids if is_in(told, u)}
+        world.counts["fetch with VANISHED below the floor"] += since < s.box.floor
         # Those that the client still counts are told without EARLIER. Of those that came and went between two of its
         # commands it may hear, or not.
         exact = s.box.vanished_since(since, asked_uids) - view
         world.counts["fetch with VANISHED"] += bool(exact)
-        if len(set(gone)) != len(gone) or {u for u in exact ^ set(gone) if u < uidnext or u not in exact}:
+        if {u for u in exact ^ gone if u < uidnext or u not in exact}:
             raise Wrong("vanished since %d is %s, told were %s" % (since, format_set(exact), format_set(gone)))
         kinds = [type(r) for r in own]
         if Vanished in kinds[kinds.index(Fetch):] if Fetch in kinds else False:

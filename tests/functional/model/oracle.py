@@ -2,7 +2,15 @@
 
 A mailbox's next MODSEQ is max(last + 1, epoch * 2^32); the epoch goes up with each start of the server. A message is
 known by its UID; its `modseq` names its state, since no MODSEQ is given to two states.
+
+Below its expunge floor a mailbox does not remember which UIDs it has expunged: all that are not there count. A volume
+that was put back from a backup passes over UIDs, and raises floor and all MODSEQs above what the lost one can have told.
 """
+
+import bisect
+import copy
+
+UIDS_PASSED = 1 << 20
 
 SYSTEM = ("\\Answered", "\\Flagged", "\\Deleted", "\\Seen", "\\Draft")
 
@@ -22,6 +30,8 @@ class Mailbox:
         self.messages, self.expunged = {}, {}           # by UID, ascending
         self.keywords = set()
         self.deleted = False
+        self.floor = 0                                  # of expunges
+        self.passed = []                                # [(first, last)] of UIDs that are never given
 
     def __repr__(self):
         return "<%s %s>" % (self.name, self.uidvalidity)
@@ -76,10 +86,39 @@ class Mailbox:
         return [(uid, target.append(self.messages[uid].flags, self.messages[uid].content, modseq).uid)
                 for uid in sorted(uids)]
 
+    def put_back(self, state):
+        """As it was when `state` was kept, which is used up."""
+        self.name, self.messages, self.expunged, self.keywords, self.passed, self.uidnext, self.highest = state
+        self.deleted = False
+
+    def kept(self):
+        messages, expunged = ({uid: copy.copy(m) for uid, m in of.items()} for of in (self.messages, self.expunged))
+        return self.name, messages, expunged, set(self.keywords), list(self.passed), self.uidnext, self.highest
+
+    def pass_over_uids(self):
+        self.passed.append((self.uidnext, self.uidnext + UIDS_PASSED - 1))
+        self.uidnext += UIDS_PASSED
+
+    def renew(self, modseq):
+        self.highest = self.floor = modseq
+        for m in self.messages.values():
+            m.modseq = modseq
+
     # -- questions --
+
+    def ever(self, first, last):
+        """The UIDs from first to last, of those never given only the ends of their ranges."""
+        at = first
+        for a, b in self.passed:
+            if at <= a <= last:
+                yield from range(at, a + 1)
+            at = max(at, b) if a <= last else at
+        yield from range(at, last + 1)
 
     def vanished_since(self, modseq, uids):
         modseq = modseq if modseq <= self.highest else 0        # from a future that was lost: everything counts
+        if modseq < self.floor:
+            return {u for u in uids if u < self.uidnext and u not in self.messages}
         return {u for u in uids if u in self.expunged and self.expunged[u].gone > modseq}
 
     def changed_since(self, modseq, uids):
@@ -104,6 +143,11 @@ def fails_test(m, op, flags, unchangedsince):
     if unchangedsince is None or m.modseq <= unchangedsince:
         return False
     return unchangedsince > 0 or op == "" or any(f[0] == "\\" or f in m.flags for f in flags)
+
+
+def is_in(ranges, n):
+    i = bisect.bisect(ranges, (n + 1,)) - 1
+    return i >= 0 and ranges[i][0] <= n <= ranges[i][1]
 
 
 class Oracle:
@@ -141,6 +185,17 @@ class Oracle:
             box = self.names.pop(name)
             box.name = new + name[len(old):]
             self.names[box.name] = box
+
+    def kept(self):
+        return {box: box.kept() for box in self.names.values()}
+
+    def put_back(self, kept):
+        """What is told of numbers stays told."""
+        for box in self.names.values():
+            box.deleted = True
+        for box, state in kept.items():
+            box.put_back(state)
+        self.names = {box.name: box for box in kept}
 
     def met(self, box, uidvalidity, mailboxid=None):
         """A UIDVALIDITY or MAILBOXID was told: the same as ever, or of a new mailbox and never used before."""

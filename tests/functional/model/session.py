@@ -6,7 +6,7 @@ import time
 
 from harness import PATIENCE_S
 
-from .oracle import flags_after
+from .oracle import flags_after, is_in
 from .wire import Closed, Condition, Connection, Fetch, Flags, Number, Vanished, Words, Wrong, format_set
 
 # rev2, qresync, uidonly: enabled after login; condstore: "", "enable", "select", or "late": by the first command that
@@ -16,6 +16,25 @@ Kind = collections.namedtuple("Kind", "name rev2 condstore qresync uidonly compr
 Cache = collections.namedtuple("Cache", "uidvalidity modseq states order")
 
 CONDITIONS_ANYWHERE = {"PERMANENTFLAGS", "HIGHESTMODSEQ", "INPROGRESS"}
+
+
+def check_apart(ranges):
+    ranges = sorted(ranges)
+    if any(b[0] <= a[1] for a, b in zip(ranges, ranges[1:])):
+        raise Wrong("a UID twice: %r" % ranges)
+
+
+def check_within(ranges, bounds):
+    """All of `ranges` lies in `bounds`, ascending."""
+    joined = []
+    for a, b in bounds:
+        if joined and a <= joined[-1][1] + 1:
+            joined[-1] = (joined[-1][0], max(b, joined[-1][1]))
+        else:
+            joined.append((a, b))
+    for a, b in ranges:
+        if not is_in(joined, a) or not any(x <= a and b <= y for x, y in joined):
+            raise Wrong("%d:%d is more than was asked for" % (a, b))
 
 
 class Slot:
@@ -386,13 +405,14 @@ class Session:
             if isinstance(r, Vanished):
                 if not r.earlier or after_fetch:
                     raise Wrong("%r at SELECT" % (r,))
-                vanished += r.uids
+                vanished += r.ranges
             else:
                 after_fetch = True
                 self.hear_fetch(r, None)
                 self.check_unasked(r, False)
                 fetched.append(r.n if r.by_uid else r.items["UID"])
-        if len(set(vanished)) != len(vanished) or len(set(fetched)) != len(fetched):
+        check_apart(vanished)
+        if len(set(fetched)) != len(fetched):
             raise Wrong("a UID twice: %r" % responses)
         count = self.world.counts
         count["resumed"] += 1
@@ -403,8 +423,11 @@ class Session:
             if responses:
                 raise Wrong("UIDVALIDITY is another one, and still %r" % responses)
             return
-        if known is None:
-            known = range(1, self.box.uidnext)
+        count["resumed below the floor"] += modseq < self.box.floor
+        bounds = [(1, self.box.uidnext - 1)] if known is None else [(u, u) for u in known]
+        known = list(self.box.ever(1, self.box.uidnext - 1)) if known is None else known
+        check_within(vanished, bounds)
+        vanished = {u for u in known if is_in(vanished, u)}
         self.check_exact("VANISHED (EARLIER)", vanished, self.box.vanished_since(modseq, known), self.matched(pairs))
         self.check_exact("FETCH", fetched, self.box.changed_since(modseq, known))
         known = set(known)

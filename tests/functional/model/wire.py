@@ -19,7 +19,14 @@ class Wrong(AssertionError):
 
 Number = collections.namedtuple("Number", "word n")                     # EXISTS, RECENT, EXPUNGE
 Fetch = collections.namedtuple("Fetch", "by_uid n items")               # items: {name: value}
-Vanished = collections.namedtuple("Vanished", "earlier uids")
+class Vanished(collections.namedtuple("Vanished", "earlier ranges")):
+    """Below a mailbox's floor it names what was never given, too: millions of UIDs in a range."""
+
+    @property
+    def uids(self):
+        return expand(self.ranges)
+
+
 Flags = collections.namedtuple("Flags", "names")
 Status = collections.namedtuple("Status", "name items")
 Search = collections.namedtuple("Search", "numbers modseq")
@@ -41,16 +48,24 @@ CODES = {
 STATUS_ITEMS = {"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "RECENT", "HIGHESTMODSEQ"}
 
 
-def parse_set(text):
-    """The numbers of a sequence-set without "*", ascending and each once, as our server writes them."""
+def parse_ranges(text):
+    """A sequence-set without "*", ascending and each number once, as our server writes them: [(first, last)]."""
     out = []
     for part in text.split(",") if text else ():
         first, _, last = part.partition(":")
         a, b = int(first), int(last or first)
-        if not (0 < a <= b) or (last and a == b) or (out and a <= out[-1]):
+        if not (0 < a <= b) or (last and a == b) or (out and a <= out[-1][1]):
             raise Wrong("a set that is not ascending: " + text)
-        out.extend(range(a, b + 1))
+        out.append((a, b))
     return out
+
+
+def expand(ranges):
+    return [n for a, b in ranges for n in range(a, b + 1)]
+
+
+def parse_set(text):
+    return expand(parse_ranges(text))
 
 
 def format_set(numbers):
@@ -194,7 +209,7 @@ def parse_response(line):
         return Number(word, n)
     m = re.fullmatch(rb"\* VANISHED( \(EARLIER\))? (%s)" % SET.encode(), line)
     if m:
-        return Vanished(bool(m.group(1)), parse_set(m.group(2).decode()))
+        return Vanished(bool(m.group(1)), parse_ranges(m.group(2).decode()))
     for word, parse in ((b"* SEARCH", parse_search), (b"* ESEARCH", parse_esearch), (b"* STATUS", parse_status)):
         if line.startswith(word):
             return parse(line)

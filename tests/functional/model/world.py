@@ -1,18 +1,23 @@
 """One run: a server, its clients, a seed. The same seed and number of operations give the same commands again.
 
 Operations go one at a time, so that the oracle knows each outcome; sessions that did not act are told when they next
-do, those in IDLE at once. Now and then the server is ended or killed, and sometimes its index removed: all that a
-client was told before must hold after.
+do, those in IDLE at once. Now and then the server is ended or killed, its index removed, its log compacted, or the
+oldest tombstones are pruned: all that a client was told before must hold after. Or the volume is lost and its last
+backup put back: then no number that was told since may come again, and all clients find their way.
 """
 
 import base64
 import collections
 import glob
+import json
 import os
 import random
 import re
+import shutil
+import signal
+import time
 
-from harness import Server, send
+from harness import PATIENCE_S, Server, send
 
 from . import operations
 from .oracle import Oracle
@@ -34,6 +39,7 @@ KINDS = [
 ]
 USER = "model"
 OF_ALL = ["Archive", "Drafts", "Junk", "Sent", "Trash"]
+TOMBSTONES = 100        # as few as can be configured
 LOG_LINES = 40
 CAPABILITY = {"rev2": "IMAP4rev2", "condstore": "CONDSTORE", "qresync": "QRESYNC", "uidonly": "UIDONLY",
               "compress": "COMPRESS=DEFLATE"}
@@ -61,6 +67,8 @@ class World:
         self.number = self.contents = 0
         self.lmtp = None
         self.modseqs = False
+        self.backup = None              # what the mailboxes held when it was made
+        self.top_epoch = 0              # of all that were ever told
         self.counts = collections.Counter()
 
     # -- set-up --
@@ -133,8 +141,9 @@ class World:
         answer = self.by_the_way("STATUS probe (HIGHESTMODSEQ)")[0].decode()
         box.highest = int(re.search(r"HIGHESTMODSEQ (\d+)", answer).group(1))
         self.oracle.epoch = box.highest >> 32
-        if self.oracle.epoch <= before:
+        if self.oracle.epoch <= max(before, self.top_epoch):
             raise Wrong("MODSEQ %d after a start, the epoch was %d" % (box.highest, before))
+        self.top_epoch = self.oracle.epoch
 
     # -- names --
 
@@ -206,7 +215,7 @@ class World:
         send(self.lmtp, rcpt + "@example.org", text)
 
     def restart(self, rng):
-        how = rng.choice(["stop", "kill", "reindex"])
+        how = rng.choice(["stop", "kill", "reindex", "prune", "compact"] + ["put back"] * 2 * (self.backup is not None))
         self.counts[how] += 1
         if self.lmtp:
             self.lmtp.close()
@@ -222,9 +231,79 @@ class World:
         if how == "reindex":
             for path in glob.glob(os.path.join(self.server.dir, "volumes", "*", "index.db*")):
                 os.unlink(path)
+        if how == "put back":
+            self.put_back()
         self.server.start()
         self.check_names()
         self.learn_epoch()
+        if how == "put back":
+            for box in self.oracle.names.values():
+                box.renew(box.highest if box.name == "probe" else self.oracle.epoch << 32)
+        if how == "prune":
+            self.prune()
+        if how in ("prune", "compact"):
+            self.server.ctl("compact", "--all", "--retention", "0s")
+
+    # -- what moves the floors --
+
+    def back_up(self):
+        self.server.ctl("backup", self.backup_dir())
+        self.backup = self.oracle.kept()
+        self.counts["backup"] += 1
+
+    def backup_dir(self):
+        path = os.path.join(self.server.top, "copies")
+        if not os.path.isdir(path):
+            os.mkdir(path)
+            os.chmod(path, 0o777)
+        return os.path.join(path, "v1")
+
+    def put_back(self):
+        """The volume is lost, its last backup takes its place. Once: the next one is made of what comes of it."""
+        shutil.rmtree(os.path.join(self.server.dir, "volumes", "v1"))
+        self.server.ctl("restore", "--from", self.backup_dir())
+        self.oracle.put_back(self.backup)
+        self.backup = None
+        for box in self.oracle.names.values():
+            box.pass_over_uids()
+
+    def configure(self, text):
+        with open(self.server.conf, "w") as f:
+            f.write(text)
+        self.server.proc.send_signal(signal.SIGHUP)
+
+    def prune(self):
+        """Nobody is connected. The volume is told to forget what was expunged more than a second ago."""
+        due = [b for b in self.oracle.names.values() if len([m for m in b.expunged.values() if m.gone > b.floor])
+               > TOMBSTONES]
+        if not due:
+            return
+        time.sleep(2.1)                 # ages of tombstones are counted in seconds
+        with open(self.server.conf) as f:
+            before = f.read()
+        self.configure(re.sub(r"(?m)^idle_timeout.*\n", "", before).replace("[server]\n", "[server]\nidle_timeout = 1s\n")
+                       + "\n[maintenance]\nretention = 0s\ntombstones = %d\ncompact_threshold = 0\n" % TOMBSTONES)
+        deadline = time.monotonic() + PATIENCE_S
+        while any(self.floor_of(b) == b.floor for b in due):
+            if time.monotonic() > deadline:
+                raise Wrong("not pruned: %r" % due)
+            time.sleep(0.05)
+        self.configure(before)
+        for box in due:
+            box.floor = self.floor_of(box)
+            gone = sorted(m.gone for m in box.expunged.values())
+            if box.floor != gone[-TOMBSTONES - 1]:
+                raise Wrong("the floor of %r is %d, not %d" % (box, box.floor, gone[-TOMBSTONES - 1]))
+            self.counts["mailbox pruned"] += 1
+
+    def floor_of(self, box):
+        """As the log has it."""
+        latest = {}
+        for line in self.server.ctl("dump", "--json").splitlines():
+            record = json.loads(line)
+            if record.get("type") == "mailbox":
+                latest[record["id"]] = record
+        return [r for r in latest.values() if r["name"] == box.name and not r["deleted"]][0].get("expunge_floor", 0)
 
     def expect_end(self, s):
         """What comes before the end of the connection is true, and the last is BYE."""
@@ -240,8 +319,10 @@ class World:
 
     def step(self):
         rng = self.rng
-        if rng.random() < 1 / 400:
+        if rng.random() < 1 / 250:
             self.restart(rng)
+        if rng.random() < 1 / 300:
+            self.back_up()
         s = rng.choice(self.sessions)
         self.acting = s
         if s.conn is None:
@@ -292,6 +373,7 @@ class World:
                     s.select(box, self.rng)
                     s.fetch_all()
             s.drop()
+        self.server.ctl("check")
 
     def fail(self, e):
         s = getattr(self, "acting", None)
