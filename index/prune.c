@@ -45,9 +45,25 @@ find_crowded(struct prune *p, mailbox_id after, struct crowded *out, size_t *cou
 	return rc;
 }
 
-/* Up to which MODSEQ the next step goes; 0: nothing is to be dropped. `rows`: of those that are too many, at most. */
+/* How many go with a floor: all of a MODSEQ go together. */
 static enum rc
-find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floor, struct err *e)
+count_below(struct db *db, mailbox_id mailbox, mail_modseq floor, uint64_t *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(db, &q, "SELECT count(*) FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
+	                      DB_ARGS(DB_NUM(mailbox), DB_NUM(floor)), e);
+
+	if (rc != RC_OK)
+		return rc;
+	*out = db_u64(q, 0);
+	db_end(q);
+	return RC_OK;
+}
+
+/* Up to which MODSEQ the next step goes, and how many tombstones that drops; 0: nothing is to be dropped. `rows`: of those
+ * that are too many, at most. */
+static enum rc
+find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floor, uint64_t *dropped, struct err *e)
 {
 	struct db *db;
 	sqlite3_stmt *q;
@@ -63,6 +79,7 @@ find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floo
 	if (rc == RC_OK) {
 		*floor = db_u64(q, 0);
 		db_end(q);
+		rc = count_below(db, mailbox, *floor, dropped, e);
 	}
 	db_pool_return(p->v->pool, &db);
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
@@ -89,9 +106,9 @@ prune_mailbox(struct prune *p, const struct crowded *m, struct err *e)
 	uint64_t excess = m->rows - p->keep;
 
 	while (excess > 0) {
-		uint64_t step = excess < STEP_ROWS ? excess : STEP_ROWS;
+		uint64_t dropped = 0;
 		mail_modseq floor;
-		enum rc rc = find_floor(p, m->id, step, &floor, e);
+		enum rc rc = find_floor(p, m->id, excess < STEP_ROWS ? excess : STEP_ROWS, &floor, &dropped, e);
 
 		if (rc == RC_OK && floor == 0)
 			return RC_OK;
@@ -99,8 +116,8 @@ prune_mailbox(struct prune *p, const struct crowded *m, struct err *e)
 			rc = raise_floor(p, m->id, floor, e);
 		if (rc != RC_OK)
 			return rc == RC_NOT_FOUND ? RC_OK : rc;         /* it was deleted meanwhile */
-		p->dropped += step;
-		excess -= step;
+		p->dropped += dropped;
+		excess -= dropped < excess ? dropped : excess;
 	}
 	return RC_OK;
 }

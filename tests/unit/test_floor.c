@@ -185,17 +185,24 @@ test_prune_keeps_the_newest(void **state)
 	check_sound();
 }
 
+static void
+fill(mail_uid upto)
+{
+	mail_uid next;
+
+	while ((next = fx_mailbox(anna, "INBOX").uidnext) < upto)
+		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, next > 4500 ? 4500 : next - 1, inbox)), RC_OK);
+}
+
 /* More than one step, and one expunge of many. */
 static void
 test_prune_in_steps(void **state)
 {
 	struct err e = ERR_INIT;
 	uint64_t dropped;
-	mail_uid next;
 
 	(void)state;
-	while ((next = fx_mailbox(anna, "INBOX").uidnext) < 9000)
-		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, next > 4500 ? 4500 : next - 1, inbox)), RC_OK);
+	fill(9000);
 	for (mail_uid uid = 1; uid <= 5000; uid += 25)
 		(void)fx_expunge(inbox, uid, uid + 24);
 	(void)fx_expunge(inbox, 5001, 8000);
@@ -205,6 +212,25 @@ test_prune_in_steps(void **state)
 	assert_int_equal(volume_prune(fx_v, 100, INT64_MAX, &dropped, &e), RC_OK);
 	assert_int_equal(remembered(), 0);
 	assert_string_equal(vanished_since(1, 8500), "1:8000");
+	check_sound();
+}
+
+/* A step that drops more than its share, as expunges of one command go together, leaves less to the next one. */
+static void
+test_prune_no_more_than_is_due(void **state)
+{
+	struct err e = ERR_INIT;
+	uint64_t dropped;
+
+	(void)state;
+	fill(5000);
+	for (mail_uid uid = 1; uid <= 4500; uid += 1500)
+		(void)fx_expunge(inbox, uid, uid + 1499);
+	for (mail_uid uid = 4501; uid <= 4700; uid++)
+		(void)fx_expunge(inbox, uid, uid);
+	assert_int_equal(volume_prune(fx_v, 100, INT64_MAX, &dropped, &e), RC_OK);
+	assert_int_equal(dropped, 4600);
+	assert_int_equal(remembered(), 100);
 	check_sound();
 }
 
@@ -329,6 +355,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rename_keeps_the_floor, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_prune_keeps_the_newest, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_prune_in_steps, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_prune_no_more_than_is_due, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_put_back_all_counts_as_changed, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_put_back_conditions, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_put_back_counters, setup, fx_teardown),
