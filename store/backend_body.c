@@ -16,7 +16,7 @@ struct backend_body {
 	struct file_backend *b;
 	int                  fd;
 	struct seg_id        id;
-	uint64_t             len, reserved_to;
+	uint64_t             len, reserved_to, synced;
 };
 
 enum rc
@@ -53,6 +53,19 @@ file_body_begin(struct backend *base, struct backend_body **out, struct err *e)
 	return file_piece_begin(b, &id, out, e);
 }
 
+/* A segment that compaction makes. Nobody waits for it, but were it written back all at once at its end, or when the
+ * kernel finds too much unwritten, deliveries that wait for the same disk would. */
+static enum rc
+sync_behind(struct backend_body *body, struct err *e)
+{
+	if (body->len - body->synced < BODY_PIECE)
+		return RC_OK;
+	if (fs->fdatasync(body->fd) != 0)
+		return err_os(e, errno, "sync segment %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
+	body->synced = body->len;
+	return RC_OK;
+}
+
 enum rc
 file_body_write(struct backend_body *body, struct slice bytes, struct err *e)
 {
@@ -73,7 +86,7 @@ file_body_write(struct backend_body *body, struct slice bytes, struct err *e)
 		return err_os(
 		    e, os, "write body %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
 	body->len = end;
-	return RC_OK;
+	return body->id.kind == SEG_LOG ? sync_behind(body, e) : RC_OK;
 }
 
 void
