@@ -1,18 +1,22 @@
 /* lmtp_load - deliver messages over LMTP from several connections and report the rate. On
  * demand, never in CI.
  *
- *     lmtp_load PORT CONNECTIONS MESSAGES SIZE RECIPIENT
+ *     lmtp_load PORT CONNECTIONS MESSAGES SIZE RECIPIENT [SAMPLES]
  *
  * Every connection sends one message after the other, MAIL, RCPT and DATA pipelined as Postfix
  * does, and waits for the 250 of each before the next: what is counted is durable. Message text
  * is random words, so that it compresses about as well as real text does. A RECIPIENT that ends
  * with # gets the number of the connection in its place. Prints one JSON line: rate, and the
- * latency from the final dot to the 250.
+ * latency from the final dot to the 250. SAMPLES is a file that gets a line for each delivery:
+ * when the 250 came, by the monotonic clock, and the latency, both in milliseconds. SIGTERM
+ * ends it early; what was delivered until then counts.
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +32,23 @@ struct sender {
 	size_t      count;
 	size_t      size;
 	char        recipient[256];
-	double     *latency_ms;
+	struct sample *samples;
+	size_t      done;
 	bool        failed;
 };
+
+struct sample {
+	double at_ms, latency_ms;
+};
+
+static atomic_bool stop;
+
+static void
+on_term(int number)
+{
+	(void)number;
+	atomic_store(&stop, true);
+}
 
 static double
 now_ms(void)
@@ -105,14 +123,15 @@ deliver(int fd, FILE *in, struct sender *s, char *text, size_t k)
 	int n = snprintf(envelope, sizeof envelope, "MAIL FROM:<load@example.org>\r\nRCPT TO:<%s>\r\nDATA\r\n",
 	                 s->recipient);
 	size_t len = make_message(text, s->size, &s->seed, k);
-	double start;
+	double start, end;
 
 	if (!send_all(fd, envelope, (size_t)n) || !expect(in, 3))
 		return false;
 	start = now_ms();
 	if (!send_all(fd, text, len) || !expect(in, 1))
 		return false;
-	s->latency_ms[k] = now_ms() - start;
+	end = now_ms();
+	s->samples[k] = (struct sample){ end, end - start };
 	return true;
 }
 
@@ -134,8 +153,10 @@ run(void *arg)
 	if (in == NULL || !expect(in, 1) || !send_all(fd, "LHLO load.example.org\r\n", 23) || !expect(in, 1))
 		return NULL;
 	s->failed = false;
-	for (size_t k = 0; k < s->count && !s->failed; k++)
-		s->failed = !deliver(fd, in, s, text, k);
+	while (s->done < s->count && !s->failed && !atomic_load(&stop)) {
+		s->failed = !deliver(fd, in, s, text, s->done);
+		s->done += !s->failed;
+	}
 	fclose(in);
 	free(text);
 	return NULL;
@@ -153,23 +174,47 @@ set_recipient(struct sender *s, const char *name, size_t number)
 }
 
 static int
-by_value(const void *a, const void *b)
+by_latency(const void *a, const void *b)
 {
-	double x = *(const double *)a, y = *(const double *)b;
+	double x = ((const struct sample *)a)->latency_ms, y = ((const struct sample *)b)->latency_ms;
 
 	return (x > y) - (x < y);
+}
+
+/* All samples one behind the other; returns how many. */
+static size_t
+gather(struct sample *all, const struct sender *s, size_t conns)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < conns; i++) {
+		memmove(all + n, s[i].samples, s[i].done * sizeof *all);
+		n += s[i].done;
+	}
+	return n;
+}
+
+static bool
+write_samples(const char *path, const struct sample *all, size_t n)
+{
+	FILE *f = fopen(path, "w");
+
+	for (size_t i = 0; f != NULL && i < n; i++)
+		fprintf(f, "%.3f %.3f\n", all[i].at_ms, all[i].latency_ms);
+	return f != NULL && fclose(f) == 0;
 }
 
 int
 main(int argc, char **argv)
 {
 	struct sender *s;
-	size_t conns, total, each;
-	double start, seconds, *latency;
+	struct sample *all;
+	size_t conns, total, each, n;
+	double start, seconds;
 	bool failed = false;
 
-	if (argc != 6) {
-		fprintf(stderr, "usage: lmtp_load PORT CONNECTIONS MESSAGES SIZE RECIPIENT\n");
+	if (argc != 6 && argc != 7) {
+		fprintf(stderr, "usage: lmtp_load PORT CONNECTIONS MESSAGES SIZE RECIPIENT [SAMPLES]\n");
 		return 2;
 	}
 	conns = strtoul(argv[2], NULL, 10);
@@ -178,13 +223,14 @@ main(int argc, char **argv)
 		return 2;
 	each = total / conns;
 	s = calloc(conns, sizeof *s);
-	latency = calloc(each * conns, sizeof *latency);
-	if (s == NULL || latency == NULL)
+	all = calloc(each * conns, sizeof *all);
+	if (s == NULL || all == NULL)
 		return 1;
+	signal(SIGTERM, on_term);
 	start = now_ms();
 	for (size_t i = 0; i < conns; i++) {
 		s[i] = (struct sender){ .port = atoi(argv[1]), .seed = (unsigned)i + 1, .count = each,
-			.size = strtoul(argv[4], NULL, 10), .latency_ms = latency + i * each };
+			.size = strtoul(argv[4], NULL, 10), .samples = all + i * each };
 		set_recipient(&s[i], argv[5], i);
 		pthread_create(&s[i].thread, NULL, run, &s[i]);
 	}
@@ -193,12 +239,14 @@ main(int argc, char **argv)
 		failed = failed || s[i].failed;
 	}
 	seconds = (now_ms() - start) / 1e3;
-	qsort(latency, each * conns, sizeof *latency, by_value);
+	n = gather(all, s, conns);
+	if (n == 0 || (argc == 7 && !write_samples(argv[6], all, n)))
+		return 1;
+	qsort(all, n, sizeof *all, by_latency);
 	printf("{\"connections\":%zu,\"messages\":%zu,\"size\":%s,\"seconds\":%.3f,\"rate\":%.0f,"
-	       "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"failed\":%s}\n", conns, each * conns, argv[4], seconds,
-	       (double)(each * conns) / seconds, latency[each * conns / 2], latency[each * conns * 99 / 100],
-	       failed ? "true" : "false");
+	       "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"failed\":%s}\n", conns, n, argv[4], seconds,
+	       (double)n / seconds, all[n / 2].latency_ms, all[n * 99 / 100].latency_ms, failed ? "true" : "false");
 	free(s);
-	free(latency);
+	free(all);
 	return failed ? 1 : 0;
 }
