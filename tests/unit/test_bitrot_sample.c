@@ -140,6 +140,7 @@ see_record(void *arg, const struct frame_info *f, const struct record *r, const 
 	case RECORD_COUNTERS:
 	case RECORD_GONE:
 	case RECORD_PURGE:
+	case RECORD_SUMMARY:            /* this volume has none */
 		break;
 	case RECORD_ACCOUNT:
 		mention(r->u.account.id, 0, 0, 0, 0);
