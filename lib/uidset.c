@@ -112,6 +112,49 @@ uid_set_add(struct uid_set *s, mail_uid first, mail_uid last)
 }
 
 bool
+uid_set_append(struct uid_set *s, mail_uid first, mail_uid last)
+{
+	assert(first >= 1 && first <= last);
+	if (s->count > 0 && s->ranges[s->count - 1].last < UINT32_MAX && s->ranges[s->count - 1].last + 1 == first) {
+		s->ranges[s->count - 1].last = last;
+		return true;
+	}
+	if (!make_room(s, s->count + 1))
+		return false;
+	s->ranges[s->count++] = (struct uid_range){ first, last };
+	return true;
+}
+
+static int
+compare_ranges(const void *a, const void *b)
+{
+	const struct uid_range *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+void
+uid_set_sort(struct uid_set *s)
+{
+	bool ordered = true;
+	size_t to = 0;
+
+	for (size_t i = 1; i < s->count && ordered; i++)
+		ordered = s->ranges[i - 1].first <= s->ranges[i].first;
+	if (!ordered)
+		qsort(s->ranges, s->count, sizeof *s->ranges, compare_ranges);
+	for (size_t i = 1; i < s->count; i++) {
+		struct uid_range *last = &s->ranges[to], r = s->ranges[i];
+
+		if (last->last == UINT32_MAX || r.first <= last->last + 1)
+			last->last = r.last > last->last ? r.last : last->last;
+		else
+			s->ranges[++to] = r;
+	}
+	s->count = s->count > 0 ? to + 1 : 0;
+}
+
+bool
 uid_set_remove(struct uid_set *s, mail_uid first, mail_uid last)
 {
 	struct uid_range keep[2];

@@ -32,6 +32,11 @@ void uid_set_reset(struct uid_set *s);
  * False when the maximum of ranges is passed (then nothing changed and `failed` is set). */
 bool uid_set_add(struct uid_set *s, mail_uid first, mail_uid last);
 bool uid_set_remove(struct uid_set *s, mail_uid first, mail_uid last);
+/* Add [first, last] at the end, in whatever order they come and overlapping as they like: O(1), where uid_set_add would
+ * shift. After the first one the set is of no use to anything else until uid_set_sort. False as uid_set_add. */
+bool uid_set_append(struct uid_set *s, mail_uid first, mail_uid last);
+/* After uid_set_append. O(n log n); O(n) when they came in order. */
+void uid_set_sort(struct uid_set *s);
 bool uid_set_copy(struct uid_set *dst, const struct uid_set *src);
 /* dst = a intersected with b; dst is neither of them. */
 bool uid_set_intersect(struct uid_set *dst, const struct uid_set *a, const struct uid_set *b);

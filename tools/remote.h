@@ -23,6 +23,7 @@ struct remote_options {
 	bool                 starttls;          /* TLS also where the host is this machine */
 	bool                 cleartext;         /* no TLS where the server has none */
 	unsigned             timeout_ms;
+	uint64_t             noise_max;         /* octets an IMAP server may send beside what is wanted, 0: the usual */
 	void               (*warn)(void *arg, const char *text);
 	void                *warn_arg;
 };

@@ -104,6 +104,7 @@ imap_flush(struct imap *i, struct err *e)
 	}
 	secret_wipe_buf(&i->out);
 	buf_reset(&i->out);
+	remote_lex_welcome(&i->lex);
 	return rc;
 }
 
@@ -186,6 +187,7 @@ imap_read(struct imap *i, struct err *e)
 	case RESPONSE_STATUS:
 	case RESPONSE_FETCH:
 	case RESPONSE_SEARCH:
+	case RESPONSE_ENABLED:
 	case RESPONSE_OTHER:
 		break;
 	}
@@ -265,7 +267,7 @@ imap_connect(struct imap *i, struct err *e)
 	enum rc rc;
 
 	imap_disconnect(i);
-	remote_lex_init(&i->lex, (struct remote_source){ fill, take, i });
+	remote_lex_init(&i->lex, (struct remote_source){ fill, take, i }, i->remote->noise_max);
 	memset(&i->can, 0, sizeof i->can);
 	i->has_capabilities = i->preauth = i->utf8 = false;
 	i->bye[0] = '\0';

@@ -13,6 +13,9 @@
 #define IMAP_CHUNK        200u          /* messages whose flags and dates are known in advance */
 #define IMAP_WINDOW_MAX   16u           /* texts asked for in advance */
 #define IMAP_WINDOW_BYTES (4u << 20)    /* of which so much, or one */
+#define IMAP_BOXES_MAX    50000u
+#define IMAP_SAME_MAX     100u          /* that would get one name */
+#define IMAP_MESSAGES_MAX (1u << 24)    /* of a mailbox */
 #define IMAP_BREAKS_MAX   2u            /* broken connections over one message */
 
 struct imap_box {
@@ -23,7 +26,10 @@ struct imap_box {
 	bool         subscribed;
 	bool         exists;            /* can be opened; else it is subscribed only */
 	struct imap_box *next;
+	struct imap_box *same_wire, *same_name;         /* of one hash */
 };
+
+#define IMAP_HASHES 4096u
 
 struct imap_entry {
 	mail_uid         uid;
@@ -83,6 +89,9 @@ struct imap {
 	/* The list, remote_imap_list.c. */
 	struct arena           arena;
 	struct imap_box       *boxes;           /* in the order they are read in */
+	struct imap_box      **last_box;        /* where the next one is put */
+	size_t                 box_count;
+	struct imap_box       *by_wire[IMAP_HASHES], *by_name[IMAP_HASHES];
 	struct remote_namespace personal[REMOTE_NAMESPACES_MAX], other[REMOTE_NAMESPACES_MAX];
 	size_t                 personal_count, other_count;
 	/* Reading. */

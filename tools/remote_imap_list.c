@@ -7,6 +7,7 @@
 #include "tools/remote_imap.h"
 
 #include "lib/mutf7.h"
+#include "lib/siphash.h"
 #include "lib/text.h"
 
 #define NAME_MAX_WIRE 8192u
@@ -95,24 +96,43 @@ local_name(struct imap *i, struct slice wire, char separator)
 	return name;
 }
 
+static size_t
+hash(struct slice name)
+{
+	static const uint8_t key[16] = "mailbox names";
+
+	return (size_t)(siphash(key, name.ptr, name.len) % IMAP_HASHES);
+}
+
+static struct imap_box *
+find_wire(const struct imap *i, struct slice wire)
+{
+	struct imap_box *b = i->by_wire[hash(wire)];
+
+	while (b != NULL && !slice_eq(b->wire, wire))
+		b = b->same_wire;
+	return b;
+}
+
 static struct imap_box *
 find_name(const struct imap *i, struct slice name)
 {
-	for (struct imap_box *b = i->boxes; b != NULL; b = b->next) {
-		if (slice_eq(b->name, name))
-			return b;
-	}
-	return NULL;
+	struct imap_box *b = i->by_name[hash(name)];
+
+	while (b != NULL && !slice_eq(b->name, name))
+		b = b->same_name;
+	return b;
 }
 
-/* The name, or with a number behind it if there is one like it already. */
+/* The name, or with a number behind it if there is one like it already. NULL: there are too many. */
 static struct slice
 free_name(struct imap *i, struct slice name)
 {
 	struct slice free = name;
 
 	for (unsigned n = 2; free.ptr != NULL && find_name(i, free) != NULL; n++)
-		free = arena_printf(&i->arena, "%.*s (%u)", SLICE_ARG(name), n);
+		free = n > IMAP_SAME_MAX ? SLICE_NONE :
+		    arena_printf(&i->arena, "%.*s (%u)", SLICE_ARG(name), n);
 	return free;
 }
 
@@ -142,12 +162,29 @@ special_uses(struct slice attributes)
 	return found;
 }
 
+/* INBOX is the first; the others follow as they are listed. */
+static void
+link_box(struct imap *i, struct imap_box *box)
+{
+	struct imap_box **at = is_inbox(box->name) || i->last_box == NULL ? &i->boxes : i->last_box;
+	size_t wire = hash(box->wire), name = hash(box->name);
+
+	box->next = *at;
+	*at = box;
+	if (box->next == NULL)
+		i->last_box = &box->next;
+	box->same_wire = i->by_wire[wire];
+	i->by_wire[wire] = box;
+	box->same_name = i->by_name[name];
+	i->by_name[name] = box;
+}
+
 static enum rc
 add_box(struct imap *i, const struct remote_response *r, bool exists, struct err *e)
 {
-	struct imap_box *box = arena_zalloc(&i->arena, sizeof *box), **end = &i->boxes;
+	struct imap_box *box = arena_zalloc(&i->arena, sizeof *box);
 
-	if (box == NULL)
+	if (box == NULL || ++i->box_count > IMAP_BOXES_MAX)
 		return err_set(e, RC_LIMIT, "the server has too many mailboxes");
 	box->wire = arena_dup(&i->arena, r->list.name);
 	box->text = decode_name(i, r->list.name);
@@ -157,12 +194,7 @@ add_box(struct imap *i, const struct remote_response *r, bool exists, struct err
 	box->special_use = special_uses(r->list.attributes);
 	box->exists = exists;
 	box->subscribed = !exists;
-	if (!is_inbox(box->name)) {
-		while (*end != NULL)
-			end = &(*end)->next;
-	}
-	box->next = *end;
-	*end = box;
+	link_box(i, box);
 	return RC_OK;
 }
 
@@ -178,31 +210,27 @@ take_listed(struct imap *i, const struct remote_response *r, void *arg, struct e
 {
 	(void)arg;
 	if (r->kind != RESPONSE_LIST || r->list.lsub || cannot_be_read(r->list.attributes) ||
-	    is_foreign(i, r->list.name, r->list.separator))
+	    is_foreign(i, r->list.name, r->list.separator) || find_wire(i, r->list.name) != NULL)
 		return RC_OK;
-	for (const struct imap_box *b = i->boxes; b != NULL; b = b->next) {
-		if (slice_eq(b->wire, r->list.name))
-			return RC_OK;
-	}
 	return add_box(i, r, true, e);
 }
 
 static enum rc
 take_subscribed(struct imap *i, const struct remote_response *r, void *arg, struct err *e)
 {
+	struct imap_box *box;
+
 	(void)arg;
 	if (r->kind != RESPONSE_LIST || is_foreign(i, r->list.name, r->list.separator))
 		return RC_OK;
 	/* LSUB shows parents of what is subscribed, too [RFC 3501 s6.3.9]. */
 	if (r->list.lsub && remote_words_have(r->list.attributes, SLICE("\\Noselect")))
 		return RC_OK;
-	for (struct imap_box *b = i->boxes; b != NULL; b = b->next) {
-		if (slice_eq(b->wire, r->list.name) || (is_inbox(b->wire) && is_inbox(r->list.name))) {
-			b->subscribed = true;
-			return RC_OK;
-		}
-	}
-	return add_box(i, r, false, e);
+	box = is_inbox(r->list.name) ? find_name(i, SLICE("INBOX")) : find_wire(i, r->list.name);
+	if (box == NULL)
+		return add_box(i, r, false, e);
+	box->subscribed = true;
+	return RC_OK;
 }
 
 static bool

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#define CHALLENGES_MAX 10u              /* of an exchange; SCRAM has two */
+
 /* ---- capabilities ---- */
 
 static void
@@ -139,7 +141,7 @@ send_line(struct imap *i, struct slice base64, struct err *e)
 static enum rc
 exchange(struct imap *i, struct remote_sasl *sasl, struct slice first, bool waiting, struct err *e)
 {
-	for (;;) {
+	for (unsigned challenges = 0; challenges <= CHALLENGES_MAX;) {
 		struct slice answer = first;
 
 		if (imap_read(i, e) != RC_OK)
@@ -155,9 +157,12 @@ exchange(struct imap *i, struct remote_sasl *sasl, struct slice first, bool wait
 			return e->code;
 		}
 		waiting = false;
+		challenges++;
 		if (send_line(i, answer, e) != RC_OK)
 			return e->code;
 	}
+	i->broken = true;
+	return err_set(e, RC_DENIED, "the server's challenges do not end");
 }
 
 static enum rc
@@ -227,7 +232,17 @@ prove(struct imap *i, struct err *e)
 	return mechanism != NULL ? authenticate(i, mechanism, e) : login_command(i, e);
 }
 
-/* UTF-8 where the server can; if it will not, it goes on without. */
+static enum rc
+take_enabled(struct imap *i, const struct remote_response *r, void *arg, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	if (r->kind == RESPONSE_ENABLED && remote_words_have(r->text, SLICE("UTF8=ACCEPT")))
+		i->utf8 = true;
+	return RC_OK;
+}
+
+/* UTF-8 where the server can; if it will not, it goes on without. Only what ENABLED names is enabled [RFC 9051 s7.2.1]. */
 static enum rc
 enable_utf8(struct imap *i, struct err *e)
 {
@@ -235,8 +250,8 @@ enable_utf8(struct imap *i, struct err *e)
 	if (i->utf8 || !i->can.enable || !i->can.utf8_accept)
 		return RC_OK;
 	imap_begin(i, "ENABLE UTF8=ACCEPT");
-	if (imap_run(i, NULL, NULL, e) == RC_OK)
-		i->utf8 = true;
+	if (imap_run(i, take_enabled, NULL, e) != RC_OK)
+		i->utf8 = false;
 	return i->broken ? e->code : RC_OK;
 }
 

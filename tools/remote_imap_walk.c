@@ -81,6 +81,9 @@ search_all(struct imap *i, struct err *e)
 	i->found = &i->walk.todo;
 	rc = imap_run(i, NULL, NULL, e);
 	i->found = NULL;
+	uid_set_sort(&i->walk.todo);
+	if (rc == RC_OK && uid_set_size(&i->walk.todo) > IMAP_MESSAGES_MAX)
+		return err_set(e, RC_CORRUPT, "the server finds more than %u messages in it", IMAP_MESSAGES_MAX);
 	return rc;
 }
 
@@ -416,6 +419,7 @@ read_piece(struct imap *i, size_t size, struct slice *piece, struct err *e)
 		return end_text(i, e);
 	w->got += piece->len;
 	i->breaks = 0;
+	remote_lex_welcome(&i->lex);
 	return RC_OK;
 }
 

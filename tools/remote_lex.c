@@ -9,9 +9,11 @@
 #include "lib/buf.h"
 
 void
-remote_lex_init(struct remote_lex *l, struct remote_source source)
+remote_lex_init(struct remote_lex *l, struct remote_source source, uint64_t noise_max)
 {
-	*l = (struct remote_lex){ .source = source, .err = ERR_INIT };
+	*l = (struct remote_lex){
+		.source = source, .noise_max = noise_max > 0 ? noise_max : REMOTE_NOISE_MAX, .err = ERR_INIT,
+	};
 	arena_init(&l->arena, 4u * REMOTE_RESPONSE_MAX);
 }
 
@@ -45,12 +47,32 @@ remote_lex_fail(struct remote_lex *l, const char *what)
 	return false;
 }
 
+bool
+remote_lex_refuse(struct remote_lex *l, const char *why)
+{
+	if (l->rc == RC_OK)
+		l->rc = err_set(&l->err, RC_LIMIT, "%s", why);
+	return false;
+}
+
 static bool
 fail_memory(struct remote_lex *l)
 {
-	if (l->rc == RC_OK)
-		l->rc = err_set(&l->err, RC_LIMIT, "the server's answer is too long");
-	return false;
+	return remote_lex_refuse(l, "the server's answer is too long");
+}
+
+/* False: more octets than anybody would wait for. */
+static bool
+bear(struct remote_lex *l, uint64_t octets)
+{
+	l->noise += octets;
+	return l->noise <= l->noise_max || remote_lex_refuse(l, "the server's answer does not end");
+}
+
+void
+remote_lex_welcome(struct remote_lex *l)
+{
+	l->noise = 0;
 }
 
 void
@@ -83,7 +105,9 @@ static bool
 step(struct remote_lex *l)
 {
 	l->used++;
-	return ++l->spent <= REMOTE_RESPONSE_MAX || fail_memory(l);
+	if (++l->spent > REMOTE_RESPONSE_MAX)
+		return fail_memory(l);
+	return bear(l, 1);
 }
 
 bool
@@ -267,7 +291,7 @@ remote_lex_literal(struct remote_lex *l, uint64_t max, struct slice *out)
 	if (out->len > max)
 		out->len = (size_t)max;
 	l->used += out->len;
-	return true;
+	return bear(l, out->len);
 }
 
 bool
@@ -275,6 +299,8 @@ remote_lex_skip_literal(struct remote_lex *l, uint64_t len)
 {
 	struct slice piece;
 
+	if (len > REMOTE_SKIP_MAX)
+		return remote_lex_refuse(l, "the server sends something long that was not asked for");
 	while (len > 0 && remote_lex_literal(l, len, &piece))
 		len -= piece.len;
 	return l->rc == RC_OK;

@@ -1,8 +1,9 @@
 /* remote_lex - the tokens of an IMAP server's responses, pulled from a source one after the other.
  *
  * What a response holds apart from streamed literals is limited (REMOTE_RESPONSE_MAX), however many tokens it consists
- * of; a streamed literal is handed on in pieces and never held. The first failure sticks: every later call fails, so
- * that a parser checks once at its end. Slices given out live until remote_lex_next. Used by one thread.
+ * of; a streamed literal is handed on in pieces and never held. So that a server cannot send for ever, whatever it sends,
+ * there is a limit to the octets between two calls of remote_lex_welcome, too. The first failure sticks: every later call
+ * fails, so that a parser checks once at its end. Slices given out live until remote_lex_next. Used by one thread.
  */
 #ifndef RESTANTE_TOOLS_REMOTE_LEX_H
 #define RESTANTE_TOOLS_REMOTE_LEX_H
@@ -11,6 +12,8 @@
 #include "lib/err.h"
 
 #define REMOTE_RESPONSE_MAX (1u << 20)
+#define REMOTE_NOISE_MAX    (256u << 20)        /* more than the UIDs of 20 million messages, one by one */
+#define REMOTE_SKIP_MAX     (16u << 20)         /* a longer literal is not read over: the connection is given up */
 #define REMOTE_DEPTH_MAX    64          /* parentheses in parentheses */
 
 /* Where octets come from: as remote_conn_fill and remote_conn_take. */
@@ -25,12 +28,15 @@ struct remote_lex {
 	struct slice         have;      /* read, of it `used` octets are tokens already */
 	size_t               used;
 	uint64_t             spent;     /* octets of this response that count */
+	uint64_t             noise;     /* octets since remote_lex_welcome */
+	uint64_t             noise_max;
 	struct arena         arena;
 	enum rc              rc;        /* not RC_OK: failed, err says how */
 	struct err           err;
 };
 
-void remote_lex_init(struct remote_lex *l, struct remote_source source);
+/* noise_max 0: REMOTE_NOISE_MAX */
+void remote_lex_init(struct remote_lex *l, struct remote_source source, uint64_t noise_max);
 void remote_lex_fini(struct remote_lex *l);
 /* The next response begins: slices of the one before are gone. Not after a failure. */
 void remote_lex_next(struct remote_lex *l);
@@ -38,6 +44,10 @@ void remote_lex_next(struct remote_lex *l);
 void remote_lex_give_back(struct remote_lex *l);
 /* Fail with RC_SYNTAX, unless failed already. Returns false. */
 bool remote_lex_fail(struct remote_lex *l, const char *what);
+/* Fail with RC_LIMIT, unless failed already. Returns false. */
+bool remote_lex_refuse(struct remote_lex *l, const char *why);
+/* What was read until now was wanted, or something is asked for anew: noise is counted from here. */
+void remote_lex_welcome(struct remote_lex *l);
 /* This much may be read on top; for lists whose items are checked one by one. */
 void remote_lex_forgive(struct remote_lex *l, size_t octets);
 

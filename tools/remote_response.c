@@ -231,8 +231,8 @@ add_found(struct remote_lex *l, struct uid_set *found, uint64_t first, uint64_t 
 		return remote_lex_fail(l, "a UID above 0 expected");
 	if (found == NULL)
 		return true;
-	return uid_set_add(found, (mail_uid)first, (mail_uid)last) ||
-	    remote_lex_fail(l, "fewer messages expected");
+	return uid_set_append(found, (mail_uid)first, (mail_uid)last) ||
+	    remote_lex_refuse(l, "the server finds too many messages");
 }
 
 /* "SEARCH" *(SP nz-number) [SP "(MODSEQ" ...]        [RFC 3501 s7.2.5, RFC 7162] */
@@ -467,6 +467,8 @@ remote_response_resume(struct remote_lex *l, struct remote_response *r)
 {
 	struct slice piece;
 
+	if (r->text_left > REMOTE_SKIP_MAX)
+		return remote_lex_refuse(l, "a message that is not wanted is too long to be read over");
 	while (r->text_left > 0) {
 		if (!remote_response_text(l, r, SIZE_MAX, &piece))
 			return false;
@@ -510,8 +512,8 @@ read_named(struct remote_lex *l, struct uid_set *found, struct slice name, struc
 		return read_text(l, out);
 	}
 	skip_spaces(l);
-	if (slice_eq_nocase(name, SLICE("CAPABILITY"))) {
-		out->kind = RESPONSE_CAPABILITY;
+	if (slice_eq_nocase(name, SLICE("CAPABILITY")) || slice_eq_nocase(name, SLICE("ENABLED"))) {
+		out->kind = slice_eq_nocase(name, SLICE("ENABLED")) ? RESPONSE_ENABLED : RESPONSE_CAPABILITY;
 		return remote_lex_rest(l, &out->text);
 	}
 	out->list.lsub = slice_eq_nocase(name, SLICE("LSUB"));

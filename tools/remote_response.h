@@ -21,6 +21,7 @@ enum remote_response_kind {
 	RESPONSE_EXISTS,                /* number */
 	RESPONSE_FETCH,                 /* number, fetch */
 	RESPONSE_SEARCH,                /* its UIDs went into the set; of ESEARCH as well */
+	RESPONSE_ENABLED,               /* text */
 	RESPONSE_OTHER,
 };
 
@@ -78,12 +79,13 @@ struct remote_response {
 	struct slice              text_quoted;          /* it came as a quoted string: what is left of it */
 };
 
-/* Read one, to its end or until out->at_text. The UIDs that SEARCH found are added to `found`, if not NULL. Slices in *out
- * are valid until the next one is read. False: l->rc, l->err say why; the connection is of no further use. */
+/* Read one, to its end or until out->at_text. The UIDs that SEARCH found are appended to `found`, if not NULL: they are in
+ * order after uid_set_sort. Slices in *out are valid until the next one is read. False: l->rc, l->err say why; the
+ * connection is of no further use. */
 MUST_USE bool remote_response_read(struct remote_lex *l, struct uid_set *found, struct remote_response *out);
 /* At most `max` octets of the text, none at its end; valid until the next call. */
 MUST_USE bool remote_response_text(struct remote_lex *l, struct remote_response *r, size_t max, struct slice *out);
-/* Read over what is left of the text, then the rest of the response. */
+/* Read over what is left of the text, at most REMOTE_SKIP_MAX, then the rest of the response. */
 MUST_USE bool remote_response_resume(struct remote_lex *l, struct remote_response *r);
 /* Is there such a word in a text of words? Any case. */
 bool remote_words_have(struct slice words, struct slice word);

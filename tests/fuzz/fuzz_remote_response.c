@@ -67,7 +67,7 @@ read_all(struct slice in, size_t step)
 	struct uid_set found;
 	uint64_t sum = 0;
 
-	remote_lex_init(&lex, (struct remote_source){ fill, take, &script });
+	remote_lex_init(&lex, (struct remote_source){ fill, take, &script }, 0);
 	uid_set_init(&found, 100);
 	while (remote_response_read(&lex, &found, &r)) {
 		require(lex.spent <= REMOTE_RESPONSE_MAX, "the limit holds");

@@ -1,13 +1,16 @@
 /* remote: the IMAP and POP3 clients against servers that say what a script says, each at its socket.
  *
  * A script is lines: "S: ..." is sent with a CRLF, "s: ..." without; "C: ..." must be what the client sends next; "X" ends
- * the connection, and the next line is about the next one. What the source gives is written down and compared.
+ * the connection, and the next line is about the next one. "E: ..." is sent with a CRLF, "e: ..." without, again and again
+ * until the client has enough, which ends the connection too; "N..." is sent for the numbers 128, 129 ... as often as its
+ * first word says. What the source gives is written down and compared.
  */
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -33,6 +36,44 @@ peer_line(struct peer *p, char *dst, size_t size)
 	dst[n > 0 && dst[n - 1] == '\r' ? n - 1 : n] = '\0';
 }
 
+static bool
+peer_send(struct peer *p, const char *text, bool ended)
+{
+	return send(p->fd, text, strlen(text), MSG_NOSIGNAL) >= 0 && (!ended || send(p->fd, "\r\n", 2, MSG_NOSIGNAL) >= 0);
+}
+
+/* The step's text many times over in one piece. */
+static void
+peer_send_ever(struct peer *p, const char *text, bool ended)
+{
+	char many[8192] = "";
+	size_t n = 0, len = strlen(text) + (ended ? 2 : 0);
+
+	for (; n + len < sizeof many; n += len)
+		snprintf(many + n, sizeof many - n, "%s%s", text, ended ? "\r\n" : "");
+	while (peer_send(p, many, false))
+		;
+	close(p->fd);
+	p->fd = -1;
+}
+
+/* The format holds one %u or %c. */
+static void
+peer_send_numbered(struct peer *p, const char *step)
+{
+	unsigned long times = strtoul(step + 1, NULL, 10);
+	const char *at = strchr(step, ' ') + 1, *mark = strchr(at, '%');
+
+	for (unsigned n = 128; n < 128 + times; n++) {
+		char line[200], number[12] = { (char)n };
+
+		if (mark[1] == 'u')
+			snprintf(number, sizeof number, "%u", n);
+		snprintf(line, sizeof line, "%.*s%s%s", (int)(mark - at), at, number, mark + 2);
+		(void)peer_send(p, line, true);
+	}
+}
+
 static void
 peer_step(struct peer *p, const char *step)
 {
@@ -47,10 +88,12 @@ peer_step(struct peer *p, const char *step)
 		peer_line(p, line, sizeof line);
 		if (strcmp(line, step + 3) != 0)
 			snprintf(p->wrong, sizeof p->wrong, "\"%s\" instead of \"%s\"", line, step + 3);
+	} else if (step[0] == 'E' || step[0] == 'e') {
+		peer_send_ever(p, step + 3, step[0] == 'E');
+	} else if (step[0] == 'N') {
+		peer_send_numbered(p, step);
 	} else {
-		(void)!send(p->fd, step + 3, strlen(step + 3), MSG_NOSIGNAL);
-		if (step[0] == 'S')
-			(void)!send(p->fd, "\r\n", 2, MSG_NOSIGNAL);
+		(void)peer_send(p, step + 3, step[0] == 'S');
 	}
 }
 
@@ -84,17 +127,22 @@ note(void *arg, const char *text)
 
 /* False: the source is of no further use. */
 static bool
-note_text(struct notes *r, struct import_source *source)
+note_text(struct notes *r, struct import_source *source, size_t enough)
 {
 	struct err e = ERR_INIT;
 	uint8_t piece[7];
-	size_t got;
+	size_t got, all = 0;
 	enum rc rc;
 
 	buf_append_str(&r->out, " (");
-	while ((rc = source->read(source->state, piece, sizeof piece, &got, &e)) == RC_OK && got > 0)
+	while ((rc = source->read(source->state, piece, sizeof piece, &got, &e)) == RC_OK && got > 0 &&
+	    (enough == 0 || all < enough)) {
 		buf_append(&r->out, piece, got);
-	if (rc == RC_OK)
+		all += got;
+	}
+	if (rc == RC_OK && got > 0)
+		buf_append_str(&r->out, " enough\n");
+	else if (rc == RC_OK)
 		buf_append_str(&r->out, ")\n");
 	else
 		buf_printf(&r->out, " %s: %s\n", rc_name(rc), e.text);
@@ -121,6 +169,7 @@ struct remote_case {
 	const char        *name;
 	bool               pop3, keep_uids, starttls;
 	const char        *mailbox;             /* of the URL */
+	size_t             enough;              /* so much of a text is read, 0: all */
 	const char        *skip;                /* numbers of messages that are not read: "1 3" */
 	const char *const *script;
 	const char        *want;
@@ -152,7 +201,7 @@ note_all(const struct remote_case *k, struct notes *r, struct import_source *sou
 			continue;
 		if (is_skipped(k, ++messages))
 			buf_append_str(&r->out, " -\n");
-		else if (!note_text(r, source))
+		else if (!note_text(r, source, k->enough))
 			break;
 	} while (item.event != IMPORT_END && messages < 1000);
 	if (rc != RC_OK)
@@ -163,7 +212,8 @@ note_all(const struct remote_case *k, struct notes *r, struct import_source *sou
 static void
 run_case(const struct remote_case *k, struct notes *r, const char *path)
 {
-	struct remote_options remote = { .starttls = k->starttls, .timeout_ms = 20000, .warn = note, .warn_arg = r };
+	struct remote_options remote = { .starttls = k->starttls, .timeout_ms = 20000, .noise_max = 4u << 20,
+	                                 .warn = note, .warn_arg = r };
 	struct import_options options = { .keep_uids = k->keep_uids, .complain = note, .complain_arg = r };
 	struct import_source source;
 	struct secret password;
@@ -236,6 +286,9 @@ test_remote(void **state)
 #define DATE " INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 3"
 #define KNOWN EXAMINED, "C: r6 UID FETCH 2:3,5" ITEMS, "S: * 1 FETCH (UID 2 FLAGS (\\Seen $Work)" DATE ")", \
 	"S: * 2 FETCH (UID 3 FLAGS ()" DATE ")", "S: * 3 FETCH (UID 5 FLAGS (\\Deleted)" DATE ")", "S: r6 OK"
+/* Another connection to the mailbox. */
+#define AGAIN(login, examine) "S: * OK [CAPABILITY IMAP4rev1] hello", "C: " login " LOGIN \"anna\" \"pass\\\"word\"", \
+	"S: " login " OK [CAPABILITY IMAP4rev1] in", "C: " examine " EXAMINE \"inbox\""
 #define GOODBYE "C: r10 LOGOUT"
 #define BOX "box INBOX 7 9 0 subscribed\n"
 #define KEY(uid) "<> <inbox;UIDVALIDITY=7/;UID=" #uid ">"
@@ -304,7 +357,8 @@ static const struct remote_case cases[] = {
 	    "box Tom & Jerry 3 0 20\nbox a_b 4 0 0 subscribed\nbox a_b (2) 5 0 0\nsubscribed gone\n" },
 	{ .name = "imap: names in UTF-8", .mailbox = "\xc3\xbc", .script = SCRIPT(
 	    "S: * OK [CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT] hello", "C: r1 LOGIN \"anna\" \"pass\\\"word\"",
-	    "S: r1 OK [CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT] in", "C: r2 ENABLE UTF8=ACCEPT", "S: r2 OK",
+	    "S: r1 OK [CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT] in", "C: r2 ENABLE UTF8=ACCEPT",
+	    "S: * ENABLED X UTF8=ACCEPT", "S: r2 OK",
 	    "C: r3 LIST \"\" \"*\"", "S: * LIST () \"/\" INBOX", "S: * LIST () \"/\" \"\xc3\xbc\"", "S: r3 OK",
 	    "C: r4 LSUB \"\" \"*\"", "S: r4 OK", "C: r5 EXAMINE \"\xc3\xbc\"", "S: r5 OK [UIDVALIDITY 1]", "C: r6 LOGOUT"),
 	  .want = "box \xc3\xbc 1 0 0\n" },
@@ -326,6 +380,74 @@ static const struct remote_case cases[] = {
 	{ .name = "imap: PLAIN, waiting for the server", .mailbox = "x", .script = SCRIPT("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello",
 	    "C: r1 AUTHENTICATE PLAIN", "S: + ", "C: AGFubmEAcGFzcyJ3b3Jk", "S: r1 NO no", "C: r2 LOGOUT"),
 	  .want = "denied: imap://PATH: login as anna refused: no\n" },
+
+	{ .name = "imap: UTF-8 that is not enabled after all", .mailbox = "\xc3\xbc", .script = SCRIPT(
+	    "S: * OK [CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT] hello", "C: r1 LOGIN \"anna\" \"pass\\\"word\"",
+	    "S: r1 OK [CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT] in", "C: r2 ENABLE UTF8=ACCEPT", "S: * ENABLED", "S: r2 OK",
+	    "C: r3 LIST \"\" \"*\"", "S: * LIST () \"/\" \"&APw-\"", "S: r3 OK", "C: r4 LSUB \"\" \"*\"", "S: r4 OK",
+	    "C: r5 EXAMINE \"&APw-\"", "S: r5 OK [UIDVALIDITY 1]", "C: r6 LOGOUT"),
+	  .want = "box \xc3\xbc 1 0 0\n" },
+
+	/* servers without end */
+	{ .name = "imap: lines without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"", "E: * OK Still here"),
+	  .want = "limit: imap://PATH: listing the mailboxes: the server's answer does not end\n" },
+	{ .name = "imap: a line without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"", "s: * OK ", "e: x"),
+	  .want = "limit: imap://PATH: listing the mailboxes: the server's answer is too long\n" },
+	{ .name = "imap: a greeting without end", .script = SCRIPT("s: * OK ", "e: x"),
+	  .want = "limit: imap://PATH: greeting: the server's answer is too long\n" },
+	{ .name = "imap: challenges without end", .script = SCRIPT("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello",
+	    "C: r1 AUTHENTICATE PLAIN", "E: + "),
+	  .want = "denied: imap://PATH: the server's challenges do not end\n" },
+	{ .name = "imap: mailboxes without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"",
+	    "N50001 * LIST () \"/\" box%u", "S: r2 OK", "X"),
+	  .want = "limit: imap://PATH: listing the mailboxes: the server has too many mailboxes\n" },
+	{ .name = "imap: mailboxes of one name without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"",
+	    "N128 * LIST () \"/\" box%c", "S: r2 OK", "X"),
+	  .want = "limit: imap://PATH: listing the mailboxes: the server has too many mailboxes\n" },
+	{ .name = "imap: subscriptions without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"", "S: r2 OK",
+	    "C: r3 LSUB \"\" \"*\"", "N50001 * LSUB () \"/\" box%u", "S: r3 OK", "X"),
+	  .want = "limit: imap://PATH: the server has too many mailboxes\n" },
+	{ .name = "imap: UIDs without end", .script = SCRIPT(LISTED, "C: r4 EXAMINE \"inbox\"", "S: * 3 EXISTS", "S: r4 OK",
+	    "C: r5 UID SEARCH UID 1:*", "s: * SEARCH", "e:  7 8",
+	    AGAIN("r6", "r7"), "S: * 3 EXISTS", "S: r7 OK", "C: r8 UID SEARCH UID 1:*", "E: * SEARCH 7",
+	    AGAIN("r9", "r10"), "S: * 3 EXISTS", "S: r10 OK", "C: r11 UID SEARCH UID 1:*", "E: * ESEARCH UID ALL 1:9"),
+	  .want = "limit: imap://PATH: INBOX: the server's answer does not end\n" },
+	{ .name = "imap: all UIDs that there are", .script = SCRIPT(LISTED, "C: r4 EXAMINE \"inbox\"",
+	    "S: * 4294967295 EXISTS", "S: r4 OK", "C: r5 UID SEARCH UID 1:*", "S: * ESEARCH UID ALL 1:4294967295", "S: r5 OK",
+	    "C: r6 LOGOUT"),
+	  .want = "! imap://PATH: INBOX: the server finds more than 16777216 messages in it\n" },
+	{ .name = "imap: a text without end", .enough = 10, .script = SCRIPT(KNOWN, "C: r7 UID FETCH 2 (UID BODY.PEEK[])",
+	    "S: * 1 FETCH (UID 2 BODY[] {99999999999}", "e: 0123456", AGAIN("r8", "r9"), "S: r9 OK [UIDVALIDITY 7]",
+	    "C: r10 UID FETCH 3 (UID BODY.PEEK[])", "S: * 2 FETCH (UID 3 BODY[] {1}", "S: b)", "S: r10 OK",
+	    "C: r11 UID FETCH 5 (UID BODY.PEEK[])", "S: * 3 FETCH (UID 5 BODY[] {99999999999}", "e: 9876543", AGAIN("r12", "r13"),
+	    "S: r13 OK [UIDVALIDITY 7]", "C: r14 LOGOUT"),
+	  .want = BOX M2 " (01234560123456 enough\n" M3 " (b)\n" M5 " (98765439876543 enough\n" },
+	{ .name = "imap: a text that was not asked for, without end", .script = SCRIPT(KNOWN,
+	    "C: r7 UID FETCH 2 (UID BODY.PEEK[])", "S: * 9 FETCH (UID 99 BODY[] {99999999999}", "e: x", AGAIN("r8", "r9"),
+	    "S: r9 OK [UIDVALIDITY 7]", "C: r10 UID FETCH 2 (UID BODY.PEEK[])", "S: * 1 FETCH (UID 2 BODY[] {1}", "S: a)",
+	    "S: r10 OK", "C: r11 UID FETCH 3 (UID BODY.PEEK[])", "C: r12 UID FETCH 5 (UID BODY.PEEK[])", "S: r11 NO x",
+	    "S: r12 NO y", "C: r13 LOGOUT"),
+	  .want = BOX M2 " (a)\n" M3 " ( corrupt: imap://PATH: the server says: x\n"
+	    M5 " ( corrupt: imap://PATH: the server says: y\n" },
+	{ .name = "pop3: a line without end", .pop3 = true, .script = SCRIPT("s: +OK ", "e: x"),
+	  .want = "limit: pop://PATH: greeting: the server sends a line without end\n" },
+	{ .name = "pop3: capabilities without end", .pop3 = true, .script = SCRIPT("S: +OK hello", "C: CAPA", "S: +OK", "E: X"),
+	  .want = "limit: pop://PATH: the server's list of capabilities does not end\n" },
+	{ .name = "pop3: challenges without end", .pop3 = true, .script = SCRIPT("S: +OK hello", "C: CAPA", "S: +OK",
+	    "S: SASL PLAIN", "S: .", "C: AUTH PLAIN AGFubmEAcGFzcyJ3b3Jk", "E: + "),
+	  .want = "denied: pop://PATH: the server's challenges do not end\n" },
+	{ .name = "pop3: unique-ids without end", .pop3 = true, .script = SCRIPT("S: +OK hello", POP_LISTED, "C: LIST", "S: +OK",
+	    "S: 1 3", "S: .", "C: UIDL", "S: +OK", "E: 1 a"),
+	  .want = "limit: pop://PATH: the server has too many messages\n" },
+	{ .name = "pop3: a header without end", .pop3 = true, .script = SCRIPT("S: +OK hello", POP_LISTED, "C: LIST", "S: +OK",
+	    "S: 1 3", "S: .", "C: UIDL", "S: -ERR", "C: TOP 1 0", "S: +OK", "E: A: b"),
+	  .want = "box INBOX 0 0 0 subscribed\ncancelled: pop://PATH: the server's answer to TOP does not end\n" },
+	{ .name = "pop3: a text without end", .pop3 = true, .enough = 10, .script = SCRIPT("S: +OK hello", POP_LISTED, "C: LIST",
+	    "S: +OK", "S: 1 3", "S: 2 3", "S: .", "C: UIDL", "S: +OK", "S: 1 aaa", "S: 2 bbb", "S: .", TOPPED(1), TOPPED(2),
+	    "C: RETR 1", "S: +OK", "e: 0123456", "S: +OK hello", POP_LISTED, "C: LIST", "S: +OK", "S: 1 3", "S: 2 3", "S: .",
+	    "C: UIDL", "S: +OK", "S: 1 aaa", "S: 2 bbb", "S: .", "C: RETR 2", "S: +OK", "S: b", "S: .", "C: QUIT"),
+	  .want = "box INBOX 0 0 0 subscribed\n0 0[] " POP_DATE " 3 <aaa> <aaa> (012345601234 enough\n"
+	    "0 0[] " POP_DATE " 3 <bbb> <bbb> (b\r\n)\n" },
 
 	{ .name = "pop3: all messages", .pop3 = true, .script = SCRIPT("S: +OK hello", POP_LISTED, "C: LIST", "S: +OK",
 	    "S: 1 3 octets", "S: 2 12", "S: .", "C: UIDL", "S: +OK", "S: 1 aaa", "S: 2 b b", "S: .", TOPPED(1), TOPPED(2), "C: RETR 1",

@@ -58,7 +58,7 @@ render_namespaces(const struct remote_response *r, struct buf *out)
 }
 
 static void
-render(const struct remote_response *r, const struct uid_set *found, struct buf *out)
+render(const struct remote_response *r, struct uid_set *found, struct buf *out)
 {
 	switch (r->kind) {
 	case RESPONSE_CONTINUE:
@@ -92,7 +92,11 @@ render(const struct remote_response *r, const struct uid_set *found, struct buf 
 		break;
 	case RESPONSE_SEARCH:
 		buf_append_str(out, "search ");
+		uid_set_sort(found);
 		uid_set_format(found, out);
+		break;
+	case RESPONSE_ENABLED:
+		buf_printf(out, "enabled %.*s", SLICE_ARG(r->text));
 		break;
 	case RESPONSE_OTHER:
 		buf_append_str(out, "other");
@@ -110,7 +114,7 @@ read_all(struct slice in, size_t step, struct buf *out)
 	struct uid_set found;
 	const char *between = "";
 
-	remote_lex_init(&lex, (struct remote_source){ script_fill, script_take, &script });
+	remote_lex_init(&lex, (struct remote_source){ script_fill, script_take, &script }, 0);
 	uid_set_init(&found, 100);
 	while (remote_response_read(&lex, &found, &r)) {
 		buf_append_str(out, between);
@@ -305,12 +309,83 @@ test_endless(void **state)
 		struct remote_lex lex;
 		struct remote_response r;
 
-		remote_lex_init(&lex, (struct remote_source){ endless_fill, endless_take, &s });
+		remote_lex_init(&lex, (struct remote_source){ endless_fill, endless_take, &s }, 0);
 		assert_false(remote_response_read(&lex, NULL, &r));
 		assert_true(lex.rc == RC_LIMIT || lex.rc == RC_SYNTAX);
 		assert_true(s.given <= REMOTE_RESPONSE_MAX + 4096);
 		remote_lex_fini(&lex);
 	}
+}
+
+/* What is within its limits, again and again, and what is said to be long. */
+static void
+test_noise(void **state)
+{
+	static const struct slice servers[] = {
+		SLICE_INIT("* OK Still here\r\n"), SLICE_INIT("* SEARCH 7 7 7 7\r\n"), SLICE_INIT("* 1 EXISTS\r\n"),
+		SLICE_INIT("* LIST () \"/\" a\r\n"), SLICE_INIT("* X {3}\r\nabc\r\n"), SLICE_INIT("* 1 FETCH (UID 1 BODY[] {1}\r\na)\r\n"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(servers); i++) {
+		struct endless s = { servers[i], servers[i], 0 };
+		struct remote_lex lex;
+		struct remote_response r;
+
+		remote_lex_init(&lex, (struct remote_source){ endless_fill, endless_take, &s }, 1u << 20);
+		while (remote_response_read(&lex, NULL, &r) && (!r.at_text || remote_response_resume(&lex, &r)))
+			;
+		assert_int_equal(lex.rc, RC_LIMIT);
+		assert_true(s.given >= (1u << 20) - 4096 && s.given <= (1u << 20) + 4096);
+		remote_lex_fini(&lex);
+	}
+}
+
+/* An announcement is enough. */
+static void
+test_long_literals(void **state)
+{
+	static const struct slice servers[] = {
+		SLICE_INIT("* X {9223372036854775807}\r\n"), SLICE_INIT("* 1 FETCH (UID 1 BODY[] {9223372036854775807}\r\n"),
+		SLICE_INIT("* 1 FETCH (X {16777217}\r\n"), SLICE_INIT("* LIST () \"/\" {1048577}\r\n"),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(servers); i++) {
+		struct endless s = { servers[i], SLICE_INIT("x"), 0 };
+		struct remote_lex lex;
+		struct remote_response r;
+
+		remote_lex_init(&lex, (struct remote_source){ endless_fill, endless_take, &s }, 0);
+		assert_false(remote_response_read(&lex, NULL, &r) && remote_response_resume(&lex, &r));
+		assert_int_equal(lex.rc, RC_LIMIT);
+		assert_true(s.given <= servers[i].len);
+		remote_lex_fini(&lex);
+	}
+}
+
+/* In whatever order UIDs are found. */
+static void
+test_found_in_disorder(void **state)
+{
+	struct script script = { SLICE("* SEARCH 9 3 4 4 1\r\n* ESEARCH UID ALL 2:5,8\r\n* SEARCH 4294967295\r\n"), 4000 };
+	struct remote_lex lex;
+	struct remote_response r;
+	struct uid_set found;
+	struct buf text;
+
+	(void)state;
+	uid_set_init(&found, 100);
+	buf_init(&text, 100);
+	remote_lex_init(&lex, (struct remote_source){ script_fill, script_take, &script }, 0);
+	while (remote_response_read(&lex, &found, &r))
+		;
+	uid_set_sort(&found);
+	assert_true(uid_set_format(&found, &text));
+	assert_true(slice_eq(buf_slice(&text), SLICE("1:5,8:9,4294967295")));
+	remote_lex_fini(&lex);
+	uid_set_fini(&found);
+	buf_fini(&text);
 }
 
 /* More UIDs than a response may hold octets are found all the same. */
@@ -332,7 +407,7 @@ test_many_found(void **state)
 	assert_true(in.len > 4 * REMOTE_RESPONSE_MAX);
 	script = (struct script){ buf_slice(&in), 4000 };
 	uid_set_init(&found, 10);
-	remote_lex_init(&lex, (struct remote_source){ script_fill, script_take, &script });
+	remote_lex_init(&lex, (struct remote_source){ script_fill, script_take, &script }, 0);
 	assert_true(remote_response_read(&lex, &found, &r));
 	assert_int_equal(uid_set_size(&found), 400000);
 	remote_lex_fini(&lex);
@@ -343,12 +418,15 @@ test_many_found(void **state)
 int
 main(void)
 {
-	static struct CMUnitTest tests[UNIT_COUNT(cases) + 2];
+	static struct CMUnitTest tests[UNIT_COUNT(cases) + 5];
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
 		tests[n] = (struct CMUnitTest){ cases[n].name, test_response, NULL, NULL, (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_endless);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_noise);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_long_literals);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_found_in_disorder);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_many_found);
 	return _cmocka_run_group_tests("remote_response", tests, n, NULL, NULL);
 }

@@ -191,10 +191,40 @@ test_parse(void **state)
 	}
 }
 
+/* Appended in any order and sorted is what adding one by one comes to. */
+static void
+test_append(void **state)
+{
+	uint32_t seed = 7;
+
+	(void)state;
+	for (unsigned round = 0; round < 500; round++) {
+		struct uid_set added, appended;
+		struct buf want;
+
+		uid_set_init(&added, 100);
+		uid_set_init(&appended, 100);
+		for (unsigned n = next_random(&seed) % 12; n > 0; n--) {
+			mail_uid base = next_random(&seed) % 8 == 0 ? UINT32_MAX - 32 : 1;
+			mail_uid first = base + next_random(&seed) % 30, last = first + next_random(&seed) % 4;
+
+			assert_true(uid_set_add(&added, first, last) && uid_set_append(&appended, first, last));
+		}
+		uid_set_sort(&appended);
+		buf_init(&want, 4096);
+		assert_true(uid_set_format(&added, &want) && buf_append_byte(&want, '\0'));
+		check_text(&appended, (const char *)want.ptr);
+		assert_int_equal(uid_set_size(&appended), uid_set_size(&added));
+		buf_fini(&want);
+		uid_set_fini(&added);
+		uid_set_fini(&appended);
+	}
+}
+
 int
 main(void)
 {
-	struct CMUnitTest tests[sizeof cases / sizeof *cases + 3];
+	struct CMUnitTest tests[sizeof cases / sizeof *cases + 4];
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -202,5 +232,6 @@ main(void)
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_parse);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_model);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_maximum);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_append);
 	return _cmocka_run_group_tests("uidset", tests, n, NULL, NULL);
 }
