@@ -46,6 +46,7 @@ struct admin {
 	bool                  online;           /* inside the daemon */
 	uint64_t              retention_us;     /* of the configuration */
 	uint64_t              compact_rate;     /* bytes per second, of the configuration */
+	uint64_t              message_size;     /* the largest that import takes, of the configuration; 0: any */
 	uint64_t              started_ms;       /* online: clock_mono_ms() when the daemon started; 0: not told */
 	const struct admin_output *out;
 	const struct admin_input  *input;       /* may be NULL: then a verb that takes bytes is refused */

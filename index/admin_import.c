@@ -10,7 +10,7 @@
  *     bad SEQ TEXT       it was not taken, the others are
  *     left SEQ TEXT      it was not taken, and the import ends: over quota, the volume takes nothing ...
  *
- * Nothing but the answers grows: at most two batches are held, each of BATCH_MESSAGES or about BATCH_BYTES, of which
+ * A message over the limit message_size is not taken, as by LMTP. Nothing but the answers grows: at most two batches are held, each of BATCH_MESSAGES or about BATCH_BYTES, of which
  * large ones lie on disk.
  */
 #include "index/admin_impl.h"
@@ -27,6 +27,7 @@
 #define BATCH_MESSAGES 100u
 #define BATCH_BYTES    (8u << 20)
 #define READ_SIZE      65536u
+#define TOO_LARGE      "it is over the limit message_size"
 
 /* Messages on their way to the writer. */
 struct batch {
@@ -448,7 +449,7 @@ on_message(void *arg, const struct parcel_message *m, struct err *e)
 		drop_message(r, r->over ? "" : r->box_why);
 		return RC_OK;
 	}
-	if (ingest_new(r->v, 0, &r->in, &why) == RC_OK)
+	if (ingest_new(r->v, r->c->ad->message_size, &r->in, &why) == RC_OK)
 		return RC_OK;
 	*e = why;
 	return e->code;
@@ -468,7 +469,9 @@ on_data(void *arg, struct slice bytes, struct err *e)
 		*e = why;
 		return rc;
 	}
-	if (rc != RC_OK)
+	if (rc == RC_LIMIT)
+		drop_message(r, TOO_LARGE);
+	else if (rc != RC_OK)
 		drop_message(r, why.text);
 	return RC_OK;
 }
@@ -540,6 +543,7 @@ on_end(void *arg, bool whole, struct err *e)
 {
 	struct import_run *r = arg;
 	struct ingested *content = NULL;
+	struct err why = ERR_INIT;
 	enum rc rc;
 
 	if (!whole) {                   /* its sender knows why */
@@ -548,9 +552,13 @@ on_end(void *arg, bool whole, struct err *e)
 	}
 	if (r->in == NULL)
 		return answer(r, r->over ? "left" : "bad", r->message.seq, r->why) ? RC_OK : RC_CANCELLED;
-	rc = ingest_finish(&r->in, &content, e);
+	rc = ingest_finish(&r->in, &content, &why);
+	if (rc == RC_LIMIT)
+		return answer(r, "bad", r->message.seq, TOO_LARGE) ? RC_OK : RC_CANCELLED;
 	if (rc == RC_OK)
-		rc = take_message(r, &content, e);
+		rc = take_message(r, &content, &why);
+	if (rc != RC_OK)
+		*e = why;
 	ingested_unref(&content);
 	return rc == RC_OK && (r->over || r->c->stopped) ? RC_CANCELLED : rc;
 }

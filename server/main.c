@@ -243,6 +243,7 @@ on_request(void *arg, struct control_call *call, int argc, const char *const *ar
 	ad.volumes = server_volumes(arg, &ad.volume_count);
 	ad.retention_us = settings->conf->maintenance.retention * 1000000u;
 	ad.compact_rate = settings->conf->maintenance.compact_rate;
+	ad.message_size = settings->conf->limits.message_size;
 	settings_unref(&settings);
 	return (int)admin_run(&ad, argc, argv);
 }

@@ -21,9 +21,11 @@
 #include "tools/ctl.h"
 #include "tools/import_remote.h"
 
-#define STREAM_MAX (PARCEL_BODY_MAX + PARCEL_DATA_MAX)
-#define RESUME_MAX (1u << 30)
-#define NAME_TOLD  4000u        /* of a longer name, which is refused by its length as well when it is cut */
+#define STREAM_MAX    (PARCEL_BODY_MAX + PARCEL_DATA_MAX)
+#define RESUME_MAX    (1u << 30)
+#define TOO_LARGE     "it is over the limit message_size"
+#define KEYWORDS_TOLD (PARCEL_BODY_MAX / 2)
+#define NAME_TOLD     4000u     /* of a longer name, which is refused by its length as well when it is cut */
 
 /* A message that is not answered yet. */
 struct pending {
@@ -165,15 +167,32 @@ is_known(const struct driver *d, struct slice key)
 	    bsearch(&t, d->keys, d->key_count, sizeof *d->keys, compare_keys) != NULL;
 }
 
+/* The limit of a message, as of one by LMTP. A source may send for ever, so it is looked after here too. */
+static bool
+is_too_large(const struct driver *d, uint64_t size)
+{
+	const struct conf *conf = d->ctl->conf;
+
+	return conf != NULL && conf->limits.message_size > 0 && size > conf->limits.message_size;
+}
+
 static bool
 is_wanted(struct driver *d, const struct import_message *m)
 {
 	if (d->since != INT64_MIN && m->internaldate.sec < d->since)
 		return false;
-	if (!is_known(d, m->key))
-		return true;
-	d->there++;
-	return false;
+	if (is_known(d, m->key)) {
+		d->there++;
+		return false;
+	}
+	if (is_too_large(d, m->size)) {
+		char label[512];
+
+		snprintf(label, sizeof label, "%.*s", SLICE_ARG(m->label));
+		complain_of(d, label, TOO_LARGE);
+		return false;
+	}
+	return true;
 }
 
 /* ---- the stream ---- */
@@ -201,13 +220,24 @@ put_mailbox(struct driver *d, const struct import_mailbox *m, bool subscription,
 	return ok ? RC_OK : err_nomem(e);
 }
 
+/* No more than a record of the stream carries; the volume takes fewer still. */
+static struct slice
+fit_keywords(struct slice words)
+{
+	size_t end = words.len < KEYWORDS_TOLD ? words.len : KEYWORDS_TOLD;
+
+	while (end < words.len && end > 0 && words.ptr[end] != ' ')
+		end--;
+	return slice_sub(words, 0, end);
+}
+
 static enum rc
 put_message(struct driver *d, const struct import_message *m, struct err *e)
 {
 	struct parcel_message pm = {
 		.seq = d->next_seq,
 		.flags = m->flags,
-		.keywords = m->keywords,
+		.keywords = fit_keywords(m->keywords),
 		.internaldate = m->internaldate,
 		.uid = m->uid,
 		.uidl = m->uidl.len <= UIDL_MAX ? m->uidl : SLICE_NONE,
@@ -255,6 +285,8 @@ put_bytes(struct driver *d, struct err *e)
 		return end_message(d, d->taken == 0 ? "it is empty" : NULL, e);
 	d->taken += n;
 	d->bytes += n;
+	if (is_too_large(d, d->taken))
+		return end_message(d, TOO_LARGE, e);
 	return parcel_put_data(&d->out, slice_of(bytes, n)) ? RC_OK : err_nomem(e);
 }
 

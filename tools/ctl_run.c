@@ -211,7 +211,8 @@ run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_
 {
 	struct admin ad = {
 		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out, .input = input,
-		.retention_us = ctl->conf != NULL ? ctl->conf->maintenance.retention * 1000000u : 0
+		.retention_us = ctl->conf != NULL ? ctl->conf->maintenance.retention * 1000000u : 0,
+		.message_size = ctl->conf != NULL ? ctl->conf->limits.message_size : 0,
 	};
 
 	return admin_run(&ad, argc, argv);

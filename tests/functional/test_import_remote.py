@@ -12,7 +12,7 @@ import time
 import pytest
 
 import dovecot
-from harness import PATIENCE_S, RESTANTECTL, Server, message, wrap
+from harness import PATIENCE_S, RESTANTECTL, Server, message, set_limit, wrap
 
 DATE = '"%02d-Jul-1996 02:44:25 -0700"'
 
@@ -283,6 +283,82 @@ def test_no_tls_to_be_had(here, scheme, injected):
 def test_the_password_does_not_belong_into_the_url(here):
     out, err = run(here, "anna", "imap://anna:hidden@localhost", expect=2)
     assert "no password may stand there" in err and "hidden" not in err
+
+
+# ---- servers without end ----
+
+LISTED = [(b"* OK [CAPABILITY IMAP4rev1] hello\r\n", None), (b"r1 OK [CAPABILITY IMAP4rev1] in\r\n", b"LOGIN"),
+          (b"* LIST () \"/\" INBOX\r\nr2 OK x\r\n", b"LIST"), (b"r3 OK x\r\n", b"LSUB"),
+          (b"* 2 EXISTS\r\nr4 OK [UIDVALIDITY 7] x\r\n", b"EXAMINE"),
+          (b"* SEARCH 1 2\r\nr5 OK x\r\n", b"SEARCH"),
+          (b"* 1 FETCH (UID 1 FLAGS () RFC822.SIZE 9)\r\n* 2 FETCH (UID 2 FLAGS () RFC822.SIZE 9)\r\nr6 OK x\r\n", b"FETCH")]
+
+
+def play(s, steps):
+    for text, command in steps:
+        if command is not None:
+            assert command in s.recv(1000)
+        s.sendall(text)
+
+
+def send_ever(s, text):
+    """How much was sent until the peer had enough."""
+    sent, many = 0, text * (65536 // len(text))
+    try:
+        while sent < 1 << 30:
+            sent += s.send(many)
+    except OSError:
+        pass
+    return sent
+
+
+def endless_imap(listener, sent, played):
+    with listener.accept()[0] as s:
+        play(s, LISTED)
+        assert b"UID FETCH 1 " in s.recv(1000)
+        s.sendall(b"* 1 FETCH (UID 1 BODY[] {99999999999}\r\nSubject: endless\r\n\r\n")
+        sent.append(send_ever(s, b"0123456789\r\n"))
+    with listener.accept()[0] as s:
+        play(s, [(t.replace(b"r4", b"r9").replace(b"r1", b"r8"), c) for t, c in LISTED[:2] + LISTED[4:5]])
+        play(s, [(b"* 2 FETCH (UID 2 BODY[] {9}\r\nA: b\r\n\r\nx)\r\nr10 OK x\r\n", b"UID FETCH 2 ")])
+        s.recv(1000)
+    played.append(True)
+
+
+def endless_pop(listener, sent, played):
+    login = [(b"+OK hello\r\n", None), (b"-ERR\r\n", b"CAPA"), (b"+OK\r\n", b"USER"), (b"+OK\r\n", b"PASS"),
+             (b"+OK\r\n1 9\r\n2 9\r\n.\r\n", b"LIST"), (b"+OK\r\n1 a\r\n2 b\r\n.\r\n", b"UIDL")]
+    with listener.accept()[0] as s:
+        play(s, login + [(b"-ERR\r\n", b"TOP"), (b"+OK\r\nSubject: endless\r\n\r\n", b"RETR 1")])
+        sent.append(send_ever(s, b"0123456789\r\n"))
+    with listener.accept()[0] as s:
+        play(s, login + [(b"+OK\r\nA: b\r\n\r\nx\r\n.\r\n", b"RETR 2")])
+        s.recv(1000)
+    played.append(True)
+
+
+@pytest.mark.parametrize("serve", [endless_imap, endless_pop])
+@pytest.mark.parametrize("online", [True, False])
+def test_a_text_without_end(serve, online):
+    """It is given up at the limit message_size, leaves nothing behind, and the next one is taken."""
+    with Server({"anna": "x"}, conf_edit=lambda t: set_limit(t, "message_size", "1M")) as here:
+        here.online = online
+        if online:
+            here.start()
+        sent, played = [], []
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            thread = threading.Thread(target=serve, args=[listener, sent, played])
+            thread.start()
+            source = "%s://anna@localhost:%d" % (serve.__name__[8:], listener.getsockname()[1])
+            out, err = run(here, "anna", source, expect=1)
+            thread.join(PATIENCE_S)
+        assert played and 1 << 20 <= sent[0] < 64 << 20
+        assert "it is over the limit message_size" in err and "1 messages imported" in out, out + err
+        if not online:
+            here.start()
+        c = here.imap("anna")
+        assert [m[3][:6] for m in fetched(c, "INBOX")[0].values()] == [b"A: b\r\n"]
+        c.logout()
 
 
 # ---- our own server as source, cut in the middle ----

@@ -5,6 +5,7 @@ import mailbox
 import os
 import pty
 import random
+import re
 import select
 import shutil
 import signal
@@ -13,7 +14,7 @@ import time
 
 import pytest
 
-from harness import RESTANTECTL, Server, fetch_all
+from harness import RESTANTECTL, Server, fetch_all, set_limit
 
 ODD = [
     b"Subject: plain\n\nbody\n",
@@ -409,3 +410,36 @@ def test_uids_that_cannot_be_kept(server):
         b"%d :%s\n" % (uid, name.encode()) for uid, name in zip(uids, names)))
     got = summary(s, "import", "--keep-uids", "anna", md, expect=1)
     assert (got["imported"], got["bad"], got["left"]) == (3, 2, 0)
+
+
+# ---- the limit of a message ----
+
+@pytest.mark.parametrize("online", [True, False])
+def test_messages_over_the_limit(online):
+    """message_size counts as by LMTP, with the CRs that an import adds; the others are taken."""
+    limit = 100 * 1024
+    with Server({"anna": "secret"}, conf_edit=lambda t: set_limit(t, "message_size", "100K")) as s:
+        s.online = online
+        if online:
+            s.start()
+        top = os.path.join(s.top, "source")
+        head = b"Subject: x\n\n"
+        fits = b"x\n" * ((limit - 14) // 3)
+        fits += b"y" * (limit - 14 - len(fits) // 2 * 3)
+        for name, data in [("fits", head + fits), ("with-crs", head + fits + b"z"), ("long", head + b"x" * limit),
+                           ("small", head), ("very-long", head + b"y\n" * (3 * limit))]:
+            write(os.path.join(top, "INBOX", name + ".eml"), data)
+        code, out, err = s.ctl_raw(["-c", s.conf, "import", "--json", "anna", top], expect=1)
+        got = json.loads(out.splitlines()[-1])
+        assert (got["imported"], got["bad"], got["left"]) == (2, 3, 0), (out, err)
+        for name in ["with-crs", "long", "very-long"]:
+            assert re.search("/%s.eml: it is over the limit message_size" % name, err), err
+        if not online:
+            s.start()
+        with_imap(s, "anna", lambda c: sizes_are(c, {len(head) + 2, limit}))
+
+
+def sizes_are(c, want):
+    c.select("INBOX", readonly=True)
+    parts = c.fetch("1:*", "(RFC822.SIZE)")[1]
+    assert {int(re.search(rb"RFC822.SIZE (\d+)", p).group(1)) for p in parts} == want
