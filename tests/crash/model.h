@@ -20,6 +20,7 @@
 #define MAIL_BIG   (MAILS - 1)          /* goes out of line */
 #define MAIL_SMALL (MAILS - 2)          /* mails below this are small */
 #define KEYWORDS   3
+#define MODEL_MAIL_MAX (1500u << 10)    /* no mail is longer */
 
 struct model_message {
 	mail_uid         uid;
@@ -135,6 +136,7 @@ void model_init_mails(void);
 
 struct model_account *model_account(struct model *m, const char *name);         /* NULL: none */
 struct model_box *model_box(struct model *m, const char *account, const char *name);
+struct model_box *model_find_box(struct model_account *a, const char *name);     /* `a` may be NULL */
 
 /* NULL, or what was told wrongly. A new account gets the boxes and subscriptions that `fresh` has. */
 const char *model_apply(struct model *m, const struct op *op, const struct model_account *fresh);
