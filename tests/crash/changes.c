@@ -30,6 +30,8 @@ tell_op(const struct op *op, enum step_end end)
 static bool
 record(struct op *op, enum step_end end)
 {
+	static struct model was;
+	const struct model_box *again;
 	bool faulty = sim_hit() || sim_is_cut();
 	const char *bad;
 
@@ -55,9 +57,14 @@ record(struct op *op, enum step_end end)
 	rig.ops[rig.count++] = *op;
 	if (end != STEP_FAILED && !op->relaxed && op->logged)
 		rig.durable = rig.count;
+	was = rig.now;
 	bad = model_apply(&rig.now, op, &rig.fresh);
-	if (op->answered)
-		model_tell(&rig.now, &rig.told_since);
+	if (!op->answered)
+		return bad == NULL || rig_wrong("%s", bad);
+	again = model_tells_again(&was, &rig.now, &rig.told_since);
+	model_tell(&rig.now, &rig.told_since);
+	if (again != NULL)
+		return rig_wrong("%s: a MODSEQ is told that was told before", again->name);
 	return bad == NULL || rig_wrong("%s", bad);
 }
 

@@ -20,7 +20,7 @@
 #define MAIL_BIG   (MAILS - 1)          /* goes out of line */
 #define MAIL_SMALL (MAILS - 2)          /* mails below this are small */
 #define KEYWORDS   3
-#define MODEL_MAIL_MAX (1500u << 10)    /* no mail is longer */
+#define MODEL_MAIL_MAX (1300u << 10)    /* no mail is longer */
 
 struct model_message {
 	mail_uid         uid;
@@ -145,6 +145,9 @@ bool model_read(struct volume *v, struct model *out, char *why, size_t size);
 /* False: they are equal, where `want` knows; `got` was read. */
 bool model_differs(const struct model *want, const struct model *got, const struct heard *told, char *why, size_t size);
 void model_tell(const struct model *m, struct heard *told);
+/* The mailbox that, by an answered operation that made `is` of `was`, got a HIGHESTMODSEQ which was told before, of a
+ * change that may have been lost since; NULL: none. */
+const struct model_box *model_tells_again(const struct model *was, const struct model *is, const struct heard *told);
 /* What a client that was away since `then` is told now, against the difference of the two pictures. */
 bool model_resync_is_wrong(struct volume *v, const struct model *then, const struct model *now, char *why, size_t size);
 

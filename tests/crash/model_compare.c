@@ -147,6 +147,31 @@ model_differs(const struct model *want, const struct model *got, const struct he
 	return c.differs;
 }
 
+static const struct model_box *
+box_of(const struct model *m, mailbox_id id)
+{
+	for (unsigned i = 0; i < m->count; i++)
+		for (unsigned k = 0; k < m->accounts[i].box_count; k++)
+			if (m->accounts[i].boxes[k].id == id)
+				return &m->accounts[i].boxes[k];
+	return NULL;
+}
+
+const struct model_box *
+model_tells_again(const struct model *was, const struct model *is, const struct heard *told)
+{
+	for (unsigned i = 0; i < is->count; i++) {
+		for (unsigned k = 0; k < is->accounts[i].box_count; k++) {
+			const struct model_box *b = &is->accounts[i].boxes[k], *old = box_of(was, b->id);
+
+			if (b->id != 0 && old != NULL && b->highest != 0 && b->highest != old->highest &&
+			    b->highest <= told_highest(told, b->id))
+				return b;
+		}
+	}
+	return NULL;
+}
+
 void
 model_tell(const struct model *m, struct heard *told)
 {
