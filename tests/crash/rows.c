@@ -18,6 +18,8 @@ const struct row rows[] = {
 	          .targets = { { .account = "anna", .box = "INBOX" }, { .account = "ben", .box = "INBOX" },
 	                       { .account = "ben", .box = "Work" } } }, .phases = LOGGED },
 	{ .name = "big message", .op = { OP_DELIVER_BIG, TO("ben", "INBOX"), .mail = MAIL_BIG }, .phases = LOGGED },
+	{ .name = "big message to an open segment", .op = { OP_DELIVER_BIG, TO("ben", "INBOX"), .mail = MAIL_BIG }, .before = 1,
+	  .phases = "bwmsyid" },
 	{ .name = "roll-over", .op = { OP_DELIVER, TO("anna", "Work"), .mail = MAIL_SMALL }, .before = 2,
 	  .max_segment = SMALL_SEGMENT, .phases = LOGGED },
 	{ .name = "STORE", .op = { OP_STORE, IN("anna", "INBOX"), .first = 1, .last = 3, .flags = FLAG_FLAGGED, .keyword = 1 },

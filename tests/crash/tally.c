@@ -32,14 +32,14 @@ tally_show(void)
 {
 	uint64_t empty = 0;
 
-	(void)printf("%-28s", "cuts in");
+	(void)printf("%-32s", "cuts in");
 	for (unsigned p = 0; p < SIM_PHASES; p++)
 		(void)printf("%9s", sim_phase_names[p]);
 	(void)printf("\n");
 	for (size_t r = 0; r <= rows_count; r++) {
 		const char *phases = r < rows_count ? rows[r].phases : rows_phase_letters;
 
-		(void)printf("%-28s", r < rows_count ? rows[r].name : "random histories");
+		(void)printf("%-32s", r < rows_count ? rows[r].name : "random histories");
 		for (unsigned p = 0; p < SIM_PHASES; p++) {
 			bool wanted = strchr(phases, rows_phase_letters[p]) != NULL;
 
