@@ -40,7 +40,7 @@ leave_wreck(const struct row *row)
 		return true;
 	}
 	if (row->work == WORK_COMPACT) {
-		sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(200));
+		sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(320));
 		if (!work_compact(row))
 			return false;
 		rig_cut();
@@ -66,6 +66,8 @@ recover_twice(enum sim_fault fault, uint64_t n)
 	rig.hit = sim_hit();
 	if (!rig.hit)
 		return true;
+	if (!trial_live_on())
+		return false;
 	rig_cut();
 	sim_arm(SIM_CUT_IN, 1 + sim_random(60));
 	(void)rig_open(&e);
