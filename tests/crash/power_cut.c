@@ -68,11 +68,11 @@ loop_calls(size_t r, uint64_t pass, enum sim_fault fault, uint64_t first, uint64
 static bool
 loop_row(size_t r, uint64_t pass)
 {
-	bool whole = rig_args.cuts_wanted >= LONG_RUN || rows[r].all_faults, ok = true;
+	bool whole = rig_args.cuts_wanted >= LONG_RUN, ok = true;
 	uint64_t each = rows[r].step > 0 && !whole ? rows[r].step : 1;
 
 	for (unsigned f = 0; f < SIM_FAULTS && ok; f++) {
-		uint64_t step = whole || f <= SIM_CUT_IN ? each : 12 * each;
+		uint64_t step = whole || rows[r].all_faults || f <= SIM_CUT_IN ? each : 12 * each;
 
 		ok = loop_calls(r, pass, (enum sim_fault)f, 1 + rig_args.seed % step, step);
 	}

@@ -67,6 +67,8 @@ const struct row rows[] = {
 	{ .name = "reaping", .templ = TEMPL_DROPPED, .work = WORK_REAP, KEEP, .phases = "ird" },
 	{ .name = "recovery of a compaction", .templ = TEMPL_WORN, .work = WORK_COMPACT, .op = { .kind = OP_OPEN },
 	  .compact = { .all = true }, .max_segment = SMALL_SEGMENT, .step = 8, .phases = "td" },
+	{ .name = "start behind a compaction", .templ = TEMPL_WORN, .work = WORK_COMPACT_WHOLE, .op = { .kind = OP_OPEN },
+	  .compact = { .all = true }, .max_segment = SMALL_SEGMENT, .step = 4, .all_faults = true, .phases = "td" },
 	{ .name = "pruning", .templ = TEMPL_WORN, .work = WORK_PRUNE, KEEP, .phases = LOGGED },
 	{ .name = "backup", .templ = TEMPL_COPIED, .work = WORK_BACKUP, KEEP, .step = 2, .phases = "bwmsyhd" },
 	{ .name = "restore of a volume", .templ = TEMPL_COPIED, .work = WORK_PUT_BACK, KEEP, .step = 2,

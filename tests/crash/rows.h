@@ -10,6 +10,7 @@ enum work {
 	WORK_NONE,
 	WORK_COMPACT,
 	WORK_COMPACT_BESIDE,            /* with changes under way */
+	WORK_COMPACT_WHOLE,             /* reaped; the cut comes when all is done */
 	WORK_PURGE,                     /* and compact */
 	WORK_REAP,
 	WORK_PRUNE,
@@ -28,7 +29,7 @@ struct row {
 	struct op     op;
 	unsigned      before;           /* deliveries before it */
 	bool          relaxed;
-	bool          all_faults;       /* also in a short run */
+	bool          all_faults;       /* also in a short run, at as many calls as cuts */
 	uint64_t      max_segment;
 	const char   *phases;           /* that it must have been cut in, one letter each: see phase_letters */
 };

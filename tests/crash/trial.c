@@ -39,8 +39,9 @@ leave_wreck(const struct row *row)
 		rig.count = rig.durable = 1;
 		return true;
 	}
-	if (row->work == WORK_COMPACT) {
-		sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(320));
+	if (row->work == WORK_COMPACT || row->work == WORK_COMPACT_WHOLE) {
+		if (row->work == WORK_COMPACT)
+			sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(320));
 		if (!work_compact(row))
 			return false;
 		rig_cut();

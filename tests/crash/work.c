@@ -140,6 +140,7 @@ work_run(const struct row *row)
 		return changes_run_one(&op) && (sim_hit() || work_compact(row));
 	case WORK_COMPACT:
 	case WORK_COMPACT_BESIDE:
+	case WORK_COMPACT_WHOLE:
 		return work_compact(row);
 	case WORK_REAP:
 		return compact_settle(rig.v, &e) == RC_OK || sim_hit() || rig_wrong("reaping: %s", e.text);

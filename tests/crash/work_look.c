@@ -151,6 +151,7 @@ work_verify(const struct row *row, bool happened)
 	switch (row->work) {
 	case WORK_COMPACT:
 	case WORK_COMPACT_BESIDE:
+	case WORK_COMPACT_WHOLE:
 	case WORK_REAP:
 	case WORK_PURGE:
 		return look_at_compacted(row, row->work == WORK_PURGE && happened);
