@@ -26,6 +26,7 @@ struct row {
 	enum work     work;
 	struct compact_params compact;
 	unsigned      step;             /* a short run cuts at each so many-th call only; 0: 1 */
+	unsigned      calls;            /* so many are tried at least: the cut before decides how many there are */
 	struct op     op;
 	unsigned      before;           /* deliveries before it */
 	bool          relaxed;
