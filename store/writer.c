@@ -448,7 +448,8 @@ writer_run(struct writer *w, enum rc (*f)(void *arg, struct err *e), void *arg, 
 	return c.rc;
 }
 
-/* Until there is something to do. Returns how many requests were taken; *stop: none will come any more. */
+/* Until there is something to do. Returns how many requests were taken: none before calls. *stop: none will come any
+ * more. */
 static uint32_t
 wait_for_work(struct writer *w, bool *stop)
 {
@@ -462,7 +463,7 @@ wait_for_work(struct writer *w, bool *stop)
 		else
 			pthread_cond_wait(&w->wake, &w->lock);
 	}
-	n = w->broken ? 0 : take_queued(w);
+	n = w->broken || w->calls != NULL ? 0 : take_queued(w);
 	*stop = w->stop;
 	pthread_mutex_unlock(&w->lock);
 	return n;
@@ -488,7 +489,8 @@ writer_main(void *arg)
 	for (;;) {
 		uint32_t n = wait_for_work(w, &stop);
 
-		run_calls(w);
+		if (n == 0)
+			run_calls(w);   /* one that breaks the volume must not leave taken requests unanswered */
 		if (w->broken)
 			run_recover(w, stop);
 		else if (n > 0)

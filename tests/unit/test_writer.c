@@ -1,4 +1,5 @@
 /* writer: order, group commit, one answer each, stop; failures of the log and of the owner, with many threads. */
+#include "store/compact.h"
 #include "store/writer.h"
 #include "lib/clock.h"
 #include "tests/unit/store_tools.h"
@@ -477,6 +478,86 @@ test_dead_log(void **state)
 	free(t);
 }
 
+/* ---- calls ---- */
+
+struct asked {
+	struct scene *s;
+	_Atomic int   begun;
+	bool          break_log;
+	enum rc       rc;
+};
+
+static enum rc
+called(void *arg, struct err *e)
+{
+	struct asked *a = arg;
+
+	assert_false(a->s->o.in_batch);
+	if (!a->break_log)
+		return RC_OK;
+	fault.seal_fails = 1;
+	return log_seal(a->s->o.log, e);
+}
+
+static void *
+ask_main(void *arg)
+{
+	struct asked *a = arg;
+	struct err e = ERR_INIT;
+
+	a->begun = 1;
+	a->rc = writer_run(a->s->w, called, a, &e);
+	return NULL;
+}
+
+/* A batch is held while more requests and a call are queued behind it; the call comes between two batches, and where it
+ * breaks the log, the requests are answered nevertheless. */
+static void
+run_call_between(bool break_log)
+{
+	const struct timespec pause = { 0, 100 * 1000000L };
+	struct request first = { .value = 1 }, behind = { .value = 2 }, last = { .value = 3 };
+	struct asked a = { .break_log = break_log };
+	struct scene s;
+	pthread_t thread;
+
+	scene_open(&s, false, 0);
+	a.s = &s;
+	pthread_mutex_lock(&s.o.gate);
+	writer_submit(s.w, &first.base);
+	(void)nanosleep(&pause, NULL);
+	writer_submit(s.w, &behind.base);
+	assert_int_equal(pthread_create(&thread, NULL, ask_main, &a), 0);
+	while (a.begun == 0)
+		(void)nanosleep(&pause, NULL);
+	(void)nanosleep(&pause, NULL);
+	pthread_mutex_unlock(&s.o.gate);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	wait_answers(&s.o, 2);
+	assert_int_equal(first.rc, RC_OK);
+	assert_int_equal(first.answers + behind.answers, 2);
+	assert_int_equal(a.rc, break_log ? RC_IO : RC_OK);
+	do
+		submit_and_wait(&s, &last);
+	while (last.rc != RC_OK);
+	assert_int_equal(s.o.recovers, break_log ? 1 : 0);
+	scene_close(&s);
+}
+
+static void
+test_call(void **state)
+{
+	(void)state;
+	run_call_between(false);
+}
+
+static void
+test_call_that_breaks_the_log(void **state)
+{
+	(void)state;
+	run_call_between(true);
+}
+
 /* Applying fails after a durable append: it has happened, and the answer says so. */
 static void
 test_failed_commit(void **state)
@@ -646,6 +727,7 @@ main(void)
 		cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_no_space),
 		cmocka_unit_test(test_reserve_goes_first), cmocka_unit_test(test_batch_bytes),
 		cmocka_unit_test(test_dead_log),      cmocka_unit_test(test_failed_commit),
+		cmocka_unit_test(test_call),          cmocka_unit_test(test_call_that_breaks_the_log),
 		cmocka_unit_test(test_full_index_after_append), cmocka_unit_test(test_full_index_before_append),
 		cmocka_unit_test(test_answered_while_broken),
 		cmocka_unit_test(test_relaxed),       cmocka_unit_test(test_relaxed_lost_and_found),
