@@ -7,6 +7,7 @@
  * tombstones; beyond the retention there is NO [EXPUNGEISSUED].
  */
 #include "lib/preview.h"
+#include "server/damage.h"
 #include "server/imap/commands.h"
 #include "server/imap/fetch.h"
 
@@ -343,10 +344,23 @@ is_section(const struct fetch_item *it)
 	       || it->kind == FETCH_BINARY_SIZE;
 }
 
+static void
+log_damaged(struct imap *im, const struct fetch *f)
+{
+	const struct message_row *row = fetch_row(f);
+	const struct damaged_message m = {
+		.volume = im->volume, .mailbox = im->mailbox, .uid = row->uid, .place = &row->place,
+	};
+
+	damage_log(im->s, "imap.fetch.damaged", &m);
+}
+
 /* The message under way is left out. */
 static void
-skip_message(struct fetch *f, enum fetch_trouble t)
+skip_message(struct imap *im, struct fetch *f, enum fetch_trouble t)
 {
+	if (t == FETCH_DAMAGED)
+		log_damaged(im, f);
 	note_trouble(f, t, fetch_row(f)->uid);
 	f->row++;
 	f->phase = FETCH_NEXT_ROW;
@@ -361,18 +375,18 @@ is_lost(const struct message_row *row)
 
 /* Decode what the index keeps of the message, then look at each section. */
 static void
-begin_message(struct fetch *f)
+begin_message(struct imap *im, struct fetch *f)
 {
 	struct err e = ERR_INIT;
 
 	arena_reset(&f->scratch);
 	if (has_kind(&f->req, FETCH_EMAILID) && is_lost(fetch_row(f))) {
-		skip_message(f, FETCH_DAMAGED);
+		skip_message(im, f, FETCH_DAMAGED);
 		return;
 	}
 	if (f->req.needs_summary
 	    && mime_summary_decode(fetch_row(f)->summary, &f->scratch, &f->summary, &e) != RC_OK) {
-		skip_message(f, FETCH_DAMAGED);
+		skip_message(im, f, FETCH_DAMAGED);
 		return;
 	}
 	f->item = 0;
@@ -406,7 +420,7 @@ check_message(struct imap *im, struct fetch *f)
 	}
 	t = fetch_check_section(im, f, f->item);
 	if (t != FETCH_FINE) {
-		skip_message(f, t);
+		skip_message(im, f, t);
 	} else if (fetch_must_measure(f, f->item)) {
 		f->at = f->decoded = 0;
 		f->phase = FETCH_MEASURE;
@@ -424,7 +438,7 @@ measure_section(struct imap *im, struct fetch *f)
 	for (int n = 0; n < MEASURE_PIECES && !done && t == FETCH_FINE; n++)
 		t = fetch_measure(im, f, f->item, &done);
 	if (t != FETCH_FINE) {
-		skip_message(f, t);
+		skip_message(im, f, t);
 	} else if (done) {
 		f->item++;
 		f->phase = FETCH_CHECK;
@@ -551,7 +565,7 @@ next_row(struct imap *im, struct fetch *f)
 	enum rc rc;
 
 	if (f->row < f->row_count) {
-		begin_message(f);
+		begin_message(im, f);
 		return IMAP_MORE;
 	}
 	if (f->next_uid == 0)
@@ -567,11 +581,7 @@ next_row(struct imap *im, struct fetch *f)
 static enum imap_result
 break_off(struct imap *im, const struct fetch *f)
 {
-	struct logline l;
-
-	session_log(im->s, &l, LOGLEVEL_ERROR, "imap.fetch.damaged");
-	log_u64(&l, "uid", fetch_row(f)->uid);
-	log_end(&l);
+	log_damaged(im, f);
 	return IMAP_BYE;
 }
 

@@ -4,6 +4,7 @@
  * at NUL. The first MiB is verified before "+OK" is said; damage found later ends the connection
  * without the final dot, so that no client takes half a message for a whole one.
  */
+#include "server/damage.h"
 #include "server/pop3/pop3.h"
 
 #define PIECE_MAX  65536u
@@ -45,12 +46,12 @@ pop3_start_top(struct pop3 *p, struct slice arg, bool has_arg)
 static void
 log_damaged(struct pop3 *p, const struct err *e)
 {
-	struct logline l;
+	const struct damaged_message m = {
+		.volume = p->volume, .mailbox = p->drop.mailbox, .uid = p->drop.messages[p->row].uid,
+		.place = &p->transfer.place, .why = e,
+	};
 
-	session_log(p->s, &l, LOGLEVEL_ERROR, "pop3.retr.damaged");
-	log_u64(&l, "uid", p->drop.messages[p->row].uid);
-	log_err(&l, e);
-	log_end(&l);
+	damage_log(p->s, "pop3.retr.damaged", &m);
 }
 
 /* Bytes that are wrong, or whose file is gone, do not come back by trying again [RFC 3206 s4]. */
@@ -86,12 +87,12 @@ transfer_begin(struct pop3 *p)
 		pop3_internal_error(p, "pop3.retr.error", &e);
 		return false;
 	}
+	p->transfer.place = rows[0].place;
 	rc = volume_verify_blob(p->volume, &rows[0].place, 0, VERIFY_LEN, &e);
 	if (rc != RC_OK) {
 		refuse_unreadable(p, rc, &e);
 		return false;
 	}
-	p->transfer.place = rows[0].place;
 	p->transfer.started = true;
 	pop3_ok(p, "%llu octets", (unsigned long long)rows[0].size);
 	return true;

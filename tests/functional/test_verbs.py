@@ -1,7 +1,8 @@
-"""What the admin's verbs do when they are cut, and what they refuse."""
+"""What the admin's verbs do when they are cut, what they refuse, and what the server's log tells the admin."""
 
 import hashlib
 import os
+import poplib
 import random
 import signal
 import subprocess
@@ -222,3 +223,55 @@ def test_check_tells_threads_by_their_number():
         threads = [line for line in out.splitlines() if ": thread" in line]
         assert len(threads) == 1 and "rows of index and log differ" in threads[0], out
         assert ": message" in out, out
+
+
+def test_a_damaged_message_that_is_asked_for_is_told():
+    """Whom it hurts and where it lies; not more than ten lines a minute, as clients ask again and again."""
+    with Server(users={"anna": "secret"}) as s:
+        s.start()
+        for i in range(20):
+            s.deliver("anna", message(subject="marked %d" % i, size=3000))
+        log = s.dir + "/volumes/v1/log"
+        name = os.listdir(log)[0]
+        with open(os.path.join(log, name), "r+b") as f:
+            data = bytearray(f.read())
+            large = [i for i in range(len(data)) if data[i:i + 4] == b"RFR1" and
+                     1000 < int.from_bytes(data[i + 4:i + 8], "little") < 5000]
+            assert len(large) == 20
+            for at in large[4:]:
+                data[at + 700] ^= 1
+            f.seek(0)
+            f.write(data)
+        imap = s.imap("anna")
+        imap.select("INBOX")
+        status, text = imap.uid("FETCH", "1:*", "(BODY.PEEK[])")
+        assert status == "NO" and b"[CORRUPTION]" in text[-1]
+        lines = [x for x in s.log().splitlines() if "ev=imap.fetch.damaged" in x]
+        assert len(lines) == 10
+        for word in ("level=error", "user=anna", "volume=v1", "mailbox=INBOX", "uid=5 ", "file=" + name, "offset="):
+            assert word in lines[0], lines[0]
+        with s.raw("pop3") as c:
+            for line in ("", "USER anna", "PASS secret", "RETR 5"):
+                if line:
+                    c.send(line + "\r\n")
+                answer = c.line()
+            assert answer.startswith(b"-ERR [SYS/PERM]")
+        assert "pop3.retr.damaged" not in s.log(), "ten lines for all"
+
+
+def test_a_damaged_message_is_told_of_pop3():
+    with Server(users={"anna": "secret"}) as s:
+        s.start()
+        s.deliver("anna", message(size=3000))
+        log = s.dir + "/volumes/v1/log"
+        name = os.listdir(log)[0]
+        with open(os.path.join(log, name), "r+b") as f:
+            data = f.read().rstrip(b"\0")
+            f.seek(data.rfind(b"RFR1", 0, len(data) - 1000) + 700)
+            f.write(b"\xff\xfe\xfd")
+        pop = s.pop("anna")
+        with pytest.raises(poplib.error_proto):
+            pop.retr(1)
+        line = [x for x in s.log().splitlines() if "ev=pop3.retr.damaged" in x][0]
+        for word in ("user=anna", "volume=v1", "mailbox=INBOX", "uid=1 ", "file=" + name):
+            assert word in line, line
