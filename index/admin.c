@@ -324,29 +324,43 @@ admin_next_volume(const struct admin_call *c, size_t *i)
 	return *i < c->ad->volume_count ? c->ad->volumes[(*i)++] : NULL;
 }
 
-enum admin_exit
-admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out)
+struct volume *
+admin_find_volume(struct admin_call *c, const char *name)
+{
+	for (size_t i = 0; i < c->ad->volume_count; i++)
+		if (strcmp(volume_name(c->ad->volumes[i]), name) == 0)
+			return c->ad->volumes[i];
+	admin_complain(c, "there is no volume %s", name);
+	return NULL;
+}
+
+enum rc
+admin_look_up(struct admin_call *c, const char *name, struct volume **v, struct account_info *out, struct err *e)
 {
 	struct account_info found;
-	struct err e = ERR_INIT;
 	struct volume *in;
 	size_t i = 0;
 
 	*v = NULL;
 	while ((in = admin_next_volume(c, &i)) != NULL) {
-		enum rc rc = volume_find_account(in, slice_str(name), &c->arena, &found, &e);
+		enum rc rc = volume_find_account(in, slice_str(name), &c->arena, &found, e);
 
 		if (rc != RC_OK && rc != RC_NOT_FOUND)
-			return admin_fail(c, &e);
+			return rc;
 		if (rc == RC_NOT_FOUND || (*v != NULL && found.generation <= out->generation))
 			continue;
 		*out = found;
 		*v = in;
 	}
-	if (*v != NULL)
-		return ADMIN_OK;
-	admin_complain(c, "%s: there is no such account", name);
-	return ADMIN_FAILED;
+	return *v != NULL ? RC_OK : err_set(e, RC_NOT_FOUND, "%s: there is no such account", name);
+}
+
+enum admin_exit
+admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out)
+{
+	struct err e = ERR_INIT;
+
+	return admin_look_up(c, name, v, out, &e) == RC_OK ? ADMIN_OK : admin_fail(c, &e);
 }
 
 enum admin_exit
@@ -404,19 +418,6 @@ admin_verb_access(int argc, const char *const *argv, enum admin_access *access)
 	return v != NULL;
 }
 
-static bool
-choose_volume(struct admin_call *c, const char *name)
-{
-	for (size_t i = 0; i < c->ad->volume_count; i++) {
-		if (strcmp(volume_name(c->ad->volumes[i]), name) == 0) {
-			c->only = c->ad->volumes[i];
-			return true;
-		}
-	}
-	admin_complain(c, "there is no volume %s", name);
-	return false;
-}
-
 /* What all verbs' options mean alike. */
 static enum admin_exit
 use_options(struct admin_call *c)
@@ -424,9 +425,9 @@ use_options(struct admin_call *c)
 	const char *volume = options_value(&c->options, "--volume");
 
 	c->json = admin_flag(c, "--json");
-	if (volume != NULL && !choose_volume(c, volume))
-		return ADMIN_FAILED;
-	return ADMIN_OK;
+	if (volume != NULL)
+		c->only = admin_find_volume(c, volume);
+	return volume == NULL || c->only != NULL ? ADMIN_OK : ADMIN_FAILED;
 }
 
 static enum admin_exit

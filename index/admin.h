@@ -65,6 +65,13 @@ enum admin_access {
 /* False: unknown verb. */
 bool admin_verb_access(int argc, const char *const *argv, enum admin_access *access);
 
+/* "1 message", "2 messages": what stands behind the word. */
+static inline const char *
+admin_plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
 /* What a copy of a volume came to, in one line, of text or JSON. */
 struct admin_copy {
 	const char *volume, *path;

@@ -71,10 +71,11 @@ admin_append_copy(struct buf *line, const struct admin_copy *k, const struct cop
 		add_json(line, k, r);
 		return;
 	}
-	buf_printf(line, "%s: %s %s: %llu of %llu bytes %s, %llu of %llu files", k->volume,
+	buf_printf(line, "%s: %s %s: %llu of %llu byte%s %s, %llu of %llu file%s", k->volume,
 	           k->dry_run ? "would be copied to" : "copied to", k->path, (unsigned long long)r->bytes_copied,
-	           (unsigned long long)r->bytes, r->fresh ? "(all)" : "(what is new)",
-	           (unsigned long long)r->pieces_copied, (unsigned long long)(r->segments + r->bodies));
+	           (unsigned long long)r->bytes, admin_plural(r->bytes), r->fresh ? "(all)" : "(what is new)",
+	           (unsigned long long)r->pieces_copied, (unsigned long long)(r->segments + r->bodies),
+	           admin_plural(r->segments + r->bodies));
 	if (r->removed > 0)
 		buf_printf(line, ", %llu removed", (unsigned long long)r->removed);
 	buf_append_str(line, "; up to LSN ");

@@ -21,7 +21,7 @@ admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint
 		admin_append_piece(line, seg);
 		buf_printf(line, " offset %llu", (unsigned long long)offset);
 		if (len > 0)
-			buf_printf(line, " (%llu bytes)", (unsigned long long)len);
+			buf_printf(line, " (%llu byte%s)", (unsigned long long)len, admin_plural(len));
 		buf_append_str(line, ": ");
 	}
 	if (first != 0) {
@@ -230,13 +230,13 @@ send_text(struct checking *k, const struct check_result *r)
 {
 	tell_index(k, r->index);
 	admin_printf(k->c,
-	    "%s: %s: %llu frames, %llu records, %llu blobs, %llu messages, %llu mailboxes, "
-	    "%llu accounts; damage %llu, differences between log and index %llu",
-	    volume_name(k->v), verdict(r), (unsigned long long)r->frames,
-	    (unsigned long long)r->records, (unsigned long long)r->blobs,
-	    (unsigned long long)r->messages, (unsigned long long)r->mailboxes,
-	    (unsigned long long)r->accounts, (unsigned long long)r->damage,
-	    (unsigned long long)r->differences);
+	    "%s: %s: %llu frame%s, %llu record%s, %llu blob%s, %llu message%s, %llu mailbox%s, "
+	    "%llu account%s; damage %llu, differences between log and index %llu",
+	    volume_name(k->v), verdict(r), (unsigned long long)r->frames, admin_plural(r->frames),
+	    (unsigned long long)r->records, admin_plural(r->records), (unsigned long long)r->blobs, admin_plural(r->blobs),
+	    (unsigned long long)r->messages, admin_plural(r->messages), (unsigned long long)r->mailboxes,
+	    r->mailboxes == 1 ? "" : "es", (unsigned long long)r->accounts, admin_plural(r->accounts),
+	    (unsigned long long)r->damage, (unsigned long long)r->differences);
 }
 
 static void

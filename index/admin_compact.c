@@ -53,16 +53,17 @@ send_text(struct admin_call *c, struct volume *v, const struct compact_result *r
 {
 	const char *name = volume_name(v);
 
-	admin_printf(c, "%s: %llu of %llu records dead, %llu of %llu bytes, in %llu segments", name,
-	    (unsigned long long)r->dead_records, (unsigned long long)r->records, (unsigned long long)r->dead_bytes,
-	    (unsigned long long)r->bytes, (unsigned long long)r->segments);
+	admin_printf(c, "%s: %llu of %llu record%s dead, %llu of %llu byte%s, in %llu segment%s", name,
+	    (unsigned long long)r->dead_records, (unsigned long long)r->records, admin_plural(r->records),
+	    (unsigned long long)r->dead_bytes, (unsigned long long)r->bytes, admin_plural(r->bytes),
+	    (unsigned long long)r->segments, admin_plural(r->segments));
 	if (admin_flag(c, "--dry-run"))
-		admin_printf(c, "%s: would rewrite %llu segments, of which %llu bytes are dead", name,
-		    (unsigned long long)r->chosen, (unsigned long long)r->chosen_dead);
+		admin_printf(c, "%s: would rewrite %llu segment%s, of which %llu byte%s dead", name, (unsigned long long)r->chosen,
+		    admin_plural(r->chosen), (unsigned long long)r->chosen_dead, r->chosen_dead == 1 ? " is" : "s are");
 	else
-		admin_printf(c, "%s: %llu segments made of %llu, %llu bytes given back", name,
-		    (unsigned long long)r->rewritten, (unsigned long long)r->chosen,
-		    (unsigned long long)r->reclaimed);
+		admin_printf(c, "%s: %llu segment%s made of %llu, %llu byte%s given back", name, (unsigned long long)r->rewritten,
+		    admin_plural(r->rewritten), (unsigned long long)r->chosen, (unsigned long long)r->reclaimed,
+		    admin_plural(r->reclaimed));
 	if (!admin_flag(c, "--all") && r->dead_bytes > r->chosen_dead)
 		admin_printf(c, "%s: %llu dead bytes are in segments of which less than the threshold is dead, or in the one that is "
 		                "being written: --all rewrites these, too",
@@ -75,8 +76,8 @@ send_text(struct admin_call *c, struct volume *v, const struct compact_result *r
 		    (unsigned long long)r->no_room);
 	if (r->damage > 0)
 		admin_complain(c,
-		    "%s: the log has damage (%llu findings, see restantectl check): no message's content was given up",
-		    name, (unsigned long long)r->damage);
+		    "%s: the log has damage (%llu finding%s, see restantectl check): no message's content was given up",
+		    name, (unsigned long long)r->damage, admin_plural(r->damage));
 }
 
 static enum admin_exit

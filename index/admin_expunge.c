@@ -53,9 +53,9 @@ tell_mailbox(struct run *r, const struct account_info *a, const struct mailbox_i
 	struct json j;
 
 	if (!r->json)
-		return admin_printf(r->c, "%.*s: %.*s: %s %llu messages, %llu bytes", SLICE_ARG(a->name),
+		return admin_printf(r->c, "%.*s: %.*s: %s %llu message%s, %llu byte%s", SLICE_ARG(a->name),
 		    SLICE_ARG(m->name), r->dry ? "would expunge" : "expunged", (unsigned long long)messages,
-		    (unsigned long long)bytes);
+		    admin_plural(messages), (unsigned long long)bytes, admin_plural(bytes));
 	json_init(&j, &r->c->line);
 	json_object(&j, NULL);
 	json_str(&j, "account", a->name);

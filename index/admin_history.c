@@ -226,7 +226,7 @@ on_closed(struct history *h, const struct frame_info *f, const struct record *r,
 	if (rc != RC_OK)
 		return rc;
 	ev.mailbox = r->u.mailbox.name;
-	ev.text = arena_printf(&h->scratch, "with %llu messages", (unsigned long long)db_u64(q, 0));
+	ev.text = arena_printf(&h->scratch, "with %llu message%s", (unsigned long long)db_u64(q, 0), admin_plural(db_u64(q, 0)));
 	db_end(q);
 	return tell(h, &ev, e);
 }
@@ -569,8 +569,9 @@ on_account(struct history *h, const struct frame_info *f, const struct record *r
 		ev.other = now->name;
 	} else if (rc == RC_OK && (was.quota_bytes != now->quota_bytes || was.quota_messages != now->quota_messages)) {
 		ev.what = "quota set";
-		ev.text = arena_printf(&h->scratch, "%llu bytes, %llu messages", (unsigned long long)now->quota_bytes,
-		    (unsigned long long)now->quota_messages);
+		ev.text = arena_printf(&h->scratch, "%llu byte%s, %llu message%s", (unsigned long long)now->quota_bytes,
+		    admin_plural(now->quota_bytes), (unsigned long long)now->quota_messages,
+		    admin_plural(now->quota_messages));
 	} else if (rc == RC_OK && !slice_eq(was.hidden, now->hidden)) {
 		ev.what = "capabilities hidden:";
 		ev.text = now->hidden.len > 0 ? now->hidden : SLICE("none");

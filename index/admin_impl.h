@@ -44,7 +44,12 @@ bool admin_flag(const struct admin_call *c, const char *name);
 
 /* The volumes that the call is about: `*i` runs from 0; NULL behind the last. */
 struct volume *admin_next_volume(const struct admin_call *c, size_t *i);
-/* The account of that name, wherever it is; of two, which a move leaves for a moment, the owner. ADMIN_FAILED: told already. */
+/* NULL: there is none, told already. */
+struct volume *admin_find_volume(struct admin_call *c, const char *name);
+/* The account of that name, wherever it is; of two, which a move leaves for a moment, the owner. RC_NOT_FOUND. */
+MUST_USE enum rc admin_look_up(struct admin_call *c, const char *name, struct volume **v, struct account_info *out,
+                               struct err *e);
+/* The same. ADMIN_FAILED: told already. */
 enum admin_exit admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out);
 /* Submit, wait, tell what went wrong, free. `what` says what was tried. */
 enum admin_exit admin_change(struct admin_call *c, struct volume *v, struct change **change, const char *what);

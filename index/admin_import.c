@@ -612,10 +612,10 @@ run_import(struct import_run *r)
 	if (r->over) {
 		arena_reset(&r->c->arena);
 		if (volume_get_account(r->v, r->account.id, &r->c->arena, &r->account, &late) == RC_OK)
-			admin_complain(r->c, "stopped: not all messages fit (in use: %llu bytes, %llu messages); run it again "
+			admin_complain(r->c, "stopped: not all messages fit (in use: %llu byte%s, %llu message%s); run it again "
 			               "when there is room, and what is there is passed over",
-			               (unsigned long long)r->account.used_bytes,
-			               (unsigned long long)r->account.used_messages);
+			               (unsigned long long)r->account.used_bytes, admin_plural(r->account.used_bytes),
+			               (unsigned long long)r->account.used_messages, admin_plural(r->account.used_messages));
 		return ADMIN_FAILED;
 	}
 	if (rc == RC_CANCELLED)         /* who sent it knows */

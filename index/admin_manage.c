@@ -180,13 +180,13 @@ recount(struct admin_call *c, struct volume *v, const struct account_info *a)
 		json_end(&j);
 	} else {
 		buf_append_slice(&c->line, a->name);
-		buf_printf(&c->line, "\t%llu messages\t%llu bytes\t", (unsigned long long)told_messages,
-		    (unsigned long long)told_bytes);
+		buf_printf(&c->line, "\t%llu message%s\t%llu byte%s\t", (unsigned long long)told_messages,
+		    admin_plural(told_messages), (unsigned long long)told_bytes, admin_plural(told_bytes));
 		if (same)
 			buf_append_slice(&c->line, SLICE("difference 0"));
 		else
-			buf_printf(&c->line, "COUNTED %llu messages\t%llu bytes", (unsigned long long)messages,
-			    (unsigned long long)bytes);
+			buf_printf(&c->line, "COUNTED %llu message%s\t%llu byte%s", (unsigned long long)messages,
+			    admin_plural(messages), (unsigned long long)bytes, admin_plural(bytes));
 	}
 	admin_send(c);
 	return same ? ADMIN_OK : ADMIN_DAMAGE;

@@ -5,16 +5,6 @@
 
 #include "index/move.h"
 
-static struct volume *
-find_volume(struct admin_call *c, const char *name)
-{
-	for (size_t i = 0; i < c->ad->volume_count; i++)
-		if (strcmp(volume_name(c->ad->volumes[i]), name) == 0)
-			return c->ad->volumes[i];
-	admin_complain(c, "there is no volume %s", name);
-	return NULL;
-}
-
 static bool
 progress(void *arg, uint64_t done, uint64_t total)
 {
@@ -73,9 +63,10 @@ move_one(struct admin_call *c, struct volume *from, struct volume *to, account_i
 		json_u64(&j, "bytes", r.bytes);
 		json_end(&j);
 	} else {
-		buf_printf(&c->line, "%s: moved from %s to %s, %llu mailboxes, %llu messages, %llu bytes", name,
-		    volume_name(from), volume_name(to), (unsigned long long)r.mailboxes, (unsigned long long)r.messages,
-		    (unsigned long long)r.bytes);
+		buf_printf(&c->line, "%s: moved from %s to %s, %llu mailbox%s, %llu message%s, %llu byte%s", name,
+		    volume_name(from), volume_name(to), (unsigned long long)r.mailboxes, r.mailboxes == 1 ? "" : "es",
+		    (unsigned long long)r.messages, admin_plural(r.messages), (unsigned long long)r.bytes,
+		    admin_plural(r.bytes));
 	}
 	return admin_send(c) ? ADMIN_OK : ADMIN_FAILED;
 }
@@ -84,7 +75,7 @@ enum admin_exit
 admin_user_move(struct admin_call *c)
 {
 	struct account_info account;
-	struct moving m = { .to = find_volume(c, c->args[1]) };
+	struct moving m = { .to = admin_find_volume(c, c->args[1]) };
 	char name[ACCOUNT_NAME_MAX + 1];
 	enum admin_exit status;
 
@@ -133,7 +124,7 @@ enum admin_exit
 admin_volume_retire(struct admin_call *c)
 {
 	const char *to_name = admin_option(c, "--to");
-	struct moving m = { .from = find_volume(c, c->args[0]), .to = to_name != NULL ? find_volume(c, to_name) : NULL };
+	struct moving m = { .from = admin_find_volume(c, c->args[0]), .to = to_name != NULL ? admin_find_volume(c, to_name) : NULL };
 	enum admin_exit status;
 	uint64_t moved = 0;
 
@@ -147,8 +138,8 @@ admin_volume_retire(struct admin_call *c)
 	status = move_all(c, m.from, m.to, &moved);
 	end_work(&m);
 	if (status == ADMIN_OK && !c->json)
-		admin_printf(c, "%s: %llu accounts moved, none is left; take its section out of the configuration and restart "
+		admin_printf(c, "%s: %llu account%s moved, none is left; take its section out of the configuration and restart "
 		                "the server",
-		    volume_name(m.from), (unsigned long long)moved);
+		    volume_name(m.from), (unsigned long long)moved, admin_plural(moved));
 	return status;
 }

@@ -182,16 +182,10 @@ admin_find_or_explain(struct admin_call *c, const char *name, struct volume **v,
 	char when[WHEN_TEXT_MAX];
 	struct err e = ERR_INIT;
 	struct past_owner o;
-	size_t i = 0;
+	enum rc rc = admin_look_up(c, name, v, out, &e);
 
-	while ((*v = admin_next_volume(c, &i)) != NULL) {
-		enum rc rc = volume_find_account(*v, slice_str(name), &c->arena, out, &e);
-
-		if (rc == RC_OK)
-			return ADMIN_OK;
-		if (rc != RC_NOT_FOUND)
-			return admin_fail(c, &e);
-	}
+	if (rc != RC_NOT_FOUND)
+		return rc == RC_OK ? ADMIN_OK : admin_fail(c, &e);
 	if (admin_find_deleted(c, name, false, v, &o) != ADMIN_OK) {
 		admin_complain(c, "%s: there is no such account", name);
 		return ADMIN_FAILED;
@@ -237,7 +231,7 @@ tell_text(struct admin_call *c, const struct restore_line *l, const struct resto
 		buf_append_str(out, " into ");
 		buf_append_slice(out, l->into);
 	}
-	buf_printf(out, ": %llu message%s %s back", (unsigned long long)k->restored, k->restored == 1 ? "" : "s",
+	buf_printf(out, ": %llu message%s %s back", (unsigned long long)k->restored, admin_plural(k->restored),
 	    l->dry_run ? "would come" : k->restored == 1 ? "is" : "are");
 	append_count(out, k->present, "there already");
 	append_count(out, k->moved, "moved elsewhere, not deleted");
@@ -283,11 +277,11 @@ enum admin_exit
 admin_tell_sum(struct admin_call *c, const struct restore_counts *sum, bool dry_run)
 {
 	if (!c->json)
-		admin_printf(c, "%llu message%s %s", (unsigned long long)sum->restored, sum->restored == 1 ? "" : "s",
+		admin_printf(c, "%llu message%s %s", (unsigned long long)sum->restored, admin_plural(sum->restored),
 		    dry_run ? "in all; nothing was changed" : "in all");
 	if (sum->lost == 0)
 		return ADMIN_OK;
-	admin_complain(c, "%llu messages cannot come back: their content is not in the volume any more",
-	    (unsigned long long)sum->lost);
+	admin_complain(c, "%llu message%s cannot come back: the content is not in the volume any more",
+	    (unsigned long long)sum->lost, admin_plural(sum->lost));
 	return ADMIN_FAILED;
 }

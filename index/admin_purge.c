@@ -54,7 +54,7 @@ expunge_copies(struct run *r, const struct found_copy *copies, size_t n, size_t 
 {
 	struct change *ch = change_new(CHANGE_EXPUNGE);
 	mailbox_id mailbox = copies[*i].mailbox;
-	bool fits = true;
+	struct uid_set *uids;
 
 	if (ch == NULL) {
 		admin_complain(r->c, "out of memory");
@@ -62,8 +62,9 @@ expunge_copies(struct run *r, const struct found_copy *copies, size_t n, size_t 
 	}
 	ch->u.expunge.mailbox = mailbox;
 	ch->u.expunge.any = true;
-	for (; *i < n && copies[*i].mailbox == mailbox && fits; (*i)++)
-		fits = uid_set_add(&ch->u.expunge.uids, copies[*i].uid, copies[*i].uid);
+	uids = &ch->u.expunge.uids;
+	for (; *i < n && copies[*i].mailbox == mailbox && uids->count < uids->max; (*i)++)
+		(void)uid_set_add(uids, copies[*i].uid, copies[*i].uid);        /* no memory: found at the next try */
 	return admin_change(r->c, r->v, &ch, "purge");
 }
 
@@ -150,9 +151,9 @@ tell_content(struct run *r, const struct found_content *f, uint64_t expunged, ui
 
 	append_hex(f, hex);
 	if (!r->json)
-		return admin_printf(r->c, "%s: %s %s %llu messages, %llu bytes each%s", volume_name(r->v), hex,
-		    r->dry ? "would be removed from" : "removed from", (unsigned long long)expunged,
-		    (unsigned long long)f->size, others > 0 ? "; other accounts keep it" : "");
+		return admin_printf(r->c, "%s: %s %s %llu message%s, %llu byte%s each%s", volume_name(r->v), hex,
+		    r->dry ? "would be removed from" : "removed from", (unsigned long long)expunged, admin_plural(expunged),
+		    (unsigned long long)f->size, admin_plural(f->size), others > 0 ? "; other accounts keep it" : "");
 	json_init(&j, &r->c->line);
 	json_object(&j, NULL);
 	json_cstr(&j, "volume", volume_name(r->v));
@@ -246,11 +247,11 @@ tell_totals(struct admin_call *c, struct volume *v, const struct content_totals 
 	struct json j;
 
 	if (!admin_flag(c, "--json"))
-		return admin_printf(c, "%s: %llu stored, %llu contents; %llu of them more than once: %llu "
-		           "copies too many, %llu bytes in the log, %llu before compression", volume_name(v),
-		           (unsigned long long)t->blobs, (unsigned long long)t->contents,
-		           (unsigned long long)t->doubled, (unsigned long long)t->copies,
-		           (unsigned long long)t->log_bytes, (unsigned long long)t->bytes) ? ADMIN_OK : ADMIN_FAILED;
+		return admin_printf(c, "%s: %llu stored, %llu content%s; %llu of them more than once: %llu "
+		           "cop%s too many, %llu byte%s in the log, %llu before compression", volume_name(v),
+		           (unsigned long long)t->blobs, (unsigned long long)t->contents, admin_plural(t->contents),
+		           (unsigned long long)t->doubled, (unsigned long long)t->copies, t->copies == 1 ? "y" : "ies",
+		           (unsigned long long)t->log_bytes, admin_plural(t->log_bytes), (unsigned long long)t->bytes) ? ADMIN_OK : ADMIN_FAILED;
 	json_init(&j, &c->line);
 	json_object(&j, NULL);
 	json_cstr(&j, "volume", volume_name(v));

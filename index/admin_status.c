@@ -29,8 +29,7 @@ send_server_text(struct admin_call *c)
 		up = uptime_s(c->ad);
 		buf_append_str(&c->line, ", up for ");
 		if (up >= 86400)
-			buf_printf(&c->line, "%llu day%s ", (unsigned long long)(up / 86400),
-			    up < 2 * 86400 ? "" : "s");
+			buf_printf(&c->line, "%llu day%s ", (unsigned long long)(up / 86400), admin_plural(up / 86400));
 		buf_printf(&c->line, "%02u:%02u:%02u", (unsigned)(up / 3600 % 24),
 		    (unsigned)(up / 60 % 60), (unsigned)(up % 60));
 	}
@@ -54,8 +53,8 @@ send_scrub_text(struct admin_call *c, const struct scrub_status *s)
 		admin_printf(c, "  %-16s off", "scrub");
 		return;
 	}
-	buf_printf(&c->line, "  %-16s round %llu: %llu %%, %llu findings", "scrub", (unsigned long long)(s->rounds + 1),
-	           (unsigned long long)part, (unsigned long long)s->findings);
+	buf_printf(&c->line, "  %-16s round %llu: %llu %%, %llu finding%s", "scrub", (unsigned long long)(s->rounds + 1),
+	           (unsigned long long)part, (unsigned long long)s->findings, admin_plural(s->findings));
 	if (s->rounds > 0) {
 		time_t sec = (time_t)(s->ended_us / 1000000u);
 		char text[40];
@@ -162,8 +161,8 @@ send_maintenance(struct admin_call *c, struct volume *v, const struct volume_sta
 		admin_printf(c, "  %-16s %llu", "dead bytes", (unsigned long long)s->dead_bytes);
 	send_time(c, "compacted", s->compacted_us);
 	if (s->dropped > 0)
-		admin_printf(c, "  %-16s %llu, %llu bytes", "to be deleted", (unsigned long long)s->dropped,
-		    (unsigned long long)s->dropped_bytes);
+		admin_printf(c, "  %-16s %llu file%s, %llu byte%s", "to be deleted", (unsigned long long)s->dropped,
+		    admin_plural(s->dropped), (unsigned long long)s->dropped_bytes, admin_plural(s->dropped_bytes));
 }
 
 static void

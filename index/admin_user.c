@@ -8,6 +8,9 @@
 
 #include <stdio.h>
 
+#include "lib/clock.h"
+#include "lib/when.h"
+
 #define LIST_PAGE 256u
 
 /* restantectl made it; this catches only a caller that sent something else, such as a password in
@@ -135,6 +138,18 @@ admin_user_passwd(struct admin_call *c)
 	return change_and_tell(c, v, &ch, c->args[0], "the password is set");
 }
 
+/* What the retention promises; a volume that is not compacted remembers for longer. */
+static void
+append_until(struct buf *out, uint64_t retention_us)
+{
+	char when[WHEN_TEXT_MAX];
+
+	buf_append_str(out, "; undelete --account brings it back until ");
+	when_format(clock_wall_us() + retention_us, when);
+	buf_append_str(out, retention_us > 0 ? when : "the next compaction");
+	buf_append_str(out, retention_us > 0 ? " at least" : "");
+}
+
 enum admin_exit
 admin_user_delete(struct admin_call *c)
 {
@@ -146,7 +161,15 @@ admin_user_delete(struct admin_call *c)
 	if (status != ADMIN_OK)
 		return status;
 	ch = new_change(c, CHANGE_ACCOUNT_DELETE, info.id);
-	return ch != NULL ? change_and_tell(c, v, &ch, c->args[0], "deleted, with its mail") : ADMIN_FAILED;
+	if (ch == NULL)
+		return ADMIN_FAILED;
+	status = admin_change(c, v, &ch, c->args[0]);
+	if (status != ADMIN_OK)
+		return status;
+	buf_printf(&c->line, "%s: deleted, with its mail", c->args[0]);
+	append_until(&c->line, c->ad->retention_us);
+	admin_send(c);
+	return ADMIN_OK;
 }
 
 /* "quota 1024, 10 messages", either alone, or "no quota". */
@@ -161,7 +184,7 @@ append_limits(struct buf *out, uint64_t bytes, uint64_t messages, const char *un
 	if (bytes != 0)
 		buf_printf(out, "%llu%s", (unsigned long long)bytes, unit);
 	if (messages != 0)
-		buf_printf(out, "%s%llu messages", bytes != 0 ? ", " : "", (unsigned long long)messages);
+		buf_printf(out, "%s%llu message%s", bytes != 0 ? ", " : "", (unsigned long long)messages, admin_plural(messages));
 }
 
 enum admin_exit
@@ -208,8 +231,8 @@ send_account(struct admin_call *c, struct volume *v, const struct account_info *
 
 	if (!c->json) {
 		buf_append_slice(&c->line, a->name);
-		buf_printf(&c->line, "\t%s\t%llu messages\t%llu bytes\t", volume_name(v),
-		    (unsigned long long)a->used_messages, (unsigned long long)a->used_bytes);
+		buf_printf(&c->line, "\t%s\t%llu message%s\t%llu byte%s\t", volume_name(v), (unsigned long long)a->used_messages,
+		    admin_plural(a->used_messages), (unsigned long long)a->used_bytes, admin_plural(a->used_bytes));
 		append_limits(&c->line, a->quota_bytes, a->quota_messages, "");
 		if (a->hidden.len > 0)
 			buf_printf(&c->line, "\thides %.*s", SLICE_ARG(a->hidden));

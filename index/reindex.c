@@ -51,8 +51,8 @@ static enum rc
 refuse(const struct volume *v, const struct counts *old, const struct counts *new, struct err *e)
 {
 	return err_set(e, RC_CORRUPT,
-	               "the log has damage (%llu findings); a new index would lack %llu accounts, %llu mailboxes, "
-	               "%llu messages of the present one: restore the segment, or use --force",
+	               "the log has damage (findings: %llu); a new index would lack accounts: %llu, mailboxes: %llu, "
+	               "messages: %llu of the present one; restore the segment, or use --force",
 	               (unsigned long long)atomic_load(&v->damage), less(old->accounts, new->accounts),
 	               less(old->mailboxes, new->mailboxes), less(old->messages, new->messages));
 }

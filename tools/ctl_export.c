@@ -129,8 +129,8 @@ report(const struct exporter *x, bool to_stdout)
 	struct buf b;
 
 	if (!options_given(&x->ctl->options, "--json")) {
-		fprintf(to, "%s%" PRIu64 " messages, %" PRIu64 " bytes\n", x->writer == NULL ? "would be exported: " : "exported: ",
-		        messages, bytes);
+		fprintf(to, "%s%" PRIu64 " message%s, %" PRIu64 " byte%s\n", x->writer == NULL ? "would be exported: " : "exported: ",
+		        messages, admin_plural(messages), bytes, admin_plural(bytes));
 		return;
 	}
 	buf_init(&b, 1024);

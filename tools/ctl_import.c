@@ -542,9 +542,9 @@ report(const struct driver *d)
 	struct buf b;
 
 	if (!d->json) {
-		printf("%s%" PRIu64 " messages imported (%" PRIu64 " per second), %" PRIu64 " were there, %" PRIu64
+		printf("%s%" PRIu64 " message%s imported (%" PRIu64 " per second), %" PRIu64 " were there, %" PRIu64
 		       " not taken, %" PRIu64 " left\n",
-		       d->dry_run ? "dry run, nothing was changed: " : "", d->done, rate, d->there, d->bad, d->left);
+		       d->dry_run ? "dry run, nothing was changed: " : "", d->done, admin_plural(d->done), rate, d->there, d->bad, d->left);
 		return;
 	}
 	buf_init(&b, 4096);

@@ -251,9 +251,9 @@ ctl_user_import(struct ctl *ctl)
 	ctl_progress_clear(&im.progress);
 	secret_fini(&line);
 	ctl_reader_fini(&r);
-	printf("%llu account%s added", (unsigned long long)im.added, im.added == 1 ? "" : "s");
+	printf("%llu account%s added", (unsigned long long)im.added, admin_plural(im.added));
 	if (im.failed > 0)
-		printf(", %llu line%s failed", (unsigned long long)im.failed, im.failed == 1 ? "" : "s");
+		printf(", %llu line%s failed", (unsigned long long)im.failed, admin_plural(im.failed));
 	putchar('\n');
 	return im.failed > 0 ? ADMIN_FAILED : ADMIN_OK;
 }

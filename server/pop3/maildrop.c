@@ -266,7 +266,7 @@ pop3_step_quit(struct pop3 *p)
 		return STEP_DONE;
 	}
 	if (p->change->rc == RC_OK || p->change->durable)
-		pop3_ok(p, "%u messages deleted, goodbye", p->drop.deleted);
+		pop3_ok(p, "%u message%s deleted, goodbye", p->drop.deleted, p->drop.deleted == 1 ? "" : "s");
 	else
 		pop3_internal_error(p, "pop3.quit.error", &p->change->err);
 	change_free(&p->change);

@@ -202,7 +202,7 @@ def test_check_before_the_index_is_made(server):
     before = tree(server)
     out = server.ctl("check")
     assert "v1: index: not there; the next start makes it anew\nv1: log sound: " in out
-    assert " 1 messages, " in out
+    assert " 1 message, " in out
     assert tree(server) == before
     server.start()
     assert "v1: sound: " in server.ctl("check")

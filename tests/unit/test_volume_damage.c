@@ -441,7 +441,7 @@ test_reindex_of_damage(void **state)
 	volume_close(&fx_v);
 	lose(&f, LOSE);
 	assert_int_equal(volume_reindex(&p, false, &r, &e), RC_CORRUPT);
-	if (strstr(e.text, "lack 1 accounts, 6 mailboxes, 2 messages of the present one: restore the segment, or use --force") == NULL)
+	if (strstr(e.text, "lack accounts: 1, mailboxes: 6, messages: 2 of the present one; restore the segment, or use --force") == NULL)
 		fail_msg("%s", e.text);
 	(void)snprintf(path, sizeof path, "%s/index.db.new", fx_dir);
 	assert_int_not_equal(access(path, F_OK), 0);
