@@ -21,7 +21,7 @@
 struct admin_verb {
 	const char *words[2];           /* the second may be NULL */
 	int         min_args, max_args;
-	const char *options;            /* see lib/options.h */
+	const char *options;
 	enum admin_access access;
 	enum admin_exit (*run)(struct admin_call *c);
 	const char *usage;
@@ -31,7 +31,7 @@ static const struct admin_verb verbs[] = {
 	{ { "user", "add" }, 2, 2, "--volume= --quota=", ADMIN_WRITES, admin_user_add,
 	    "user add [--volume NAME] [--quota BYTES] NAME VERIFIER" },
 	{ { "user", "list" }, 0, 0, "--volume= --json", ADMIN_READS, admin_user_list,
-	    "user list [--volume NAME] [--json]" },
+	    "user list [--volume V] [--json]" },
 	{ { "user", "passwd" }, 2, 2, "", ADMIN_WRITES, admin_user_passwd, "user passwd NAME VERIFIER" },
 	{ { "user", "delete" }, 1, 1, "", ADMIN_WRITES, admin_user_delete, "user delete NAME" },
 	{ { "user", "show" }, 1, 1, "--json", ADMIN_READS, admin_user_show, "user show [--json] NAME" },
@@ -39,7 +39,8 @@ static const struct admin_verb verbs[] = {
 	    "user hide NAME CAPABILITY..." },
 	{ { "user", "unhide" }, 1, ADMIN_ARGS_MAX - 1, "--all", ADMIN_WRITES, admin_user_unhide,
 	    "user unhide [--all] NAME [CAPABILITY...]" },
-	{ { "user", "move" }, 2, 2, "--json", ADMIN_WRITES, admin_user_move, "user move [--json] NAME VOLUME" },
+	{ { "user", "move" }, 2, 2, "--json", ADMIN_WRITES, admin_user_move,
+	    "user move [--json] NAME VOLUME" },
 	{ { "volume", "retire" }, 1, 1, "--to= --json", ADMIN_WRITES, admin_volume_retire,
 	    "volume retire --to VOLUME [--json] VOLUME" },
 	{ { "user", "rename" }, 2, 2, "", ADMIN_WRITES, admin_user_rename, "user rename NAME NEW" },
@@ -56,12 +57,14 @@ static const struct admin_verb verbs[] = {
 	    "mailbox list [--json] NAME" },
 	{ { "lint", NULL }, 1, 1, "--mailbox= --uid= --json", ADMIN_READS, admin_lint,
 	    "lint --mailbox MAILBOX [--uid SET] [--json] NAME" },
-	{ { "expunge", NULL }, 0, 1, "--older-than= --mailbox= --all --volume= --dry-run --json", ADMIN_WRITES, admin_expunge,
-	    "expunge --older-than AGE [--mailbox MAILBOX] [--dry-run] [--json] NAME|--all" },
-	{ { "purge", NULL }, 0, 1, "--message-id= --sha256= --reason= --volume= --dry-run --json --yes", ADMIN_WRITES, admin_purge,
-	    "purge --message-id ID|--sha256 HEX [--reason TEXT] [--dry-run] [--json] [NAME]" },
+	{ { "expunge", NULL }, 0, 1, "--older-than= --mailbox= --all --volume= --dry-run --json",
+	    ADMIN_WRITES, admin_expunge,
+	    "expunge --older-than AGE [--mailbox M] [--dry-run] [--json] NAME|--all" },
+	{ { "purge", NULL }, 0, 1, "--message-id= --sha256= --reason= --volume= --dry-run --json --yes",
+	    ADMIN_WRITES, admin_purge,
+	    "purge --message-id ID|--sha256 HEX [--reason TEXT] [--dry-run] [--json] [--yes] [NAME]" },
 	{ { "dedup", NULL }, 0, 1, "--volume= --json", ADMIN_READS, admin_dedup,
-	    "dedup [--volume NAME] [--json] [NAME]" },
+	    "dedup [--volume V] [--json] [NAME]" },
 	{ { "quota", "set" }, 1, 2, "--messages=", ADMIN_WRITES, admin_quota_set,
 	    "quota set [--messages N] NAME [BYTES]" },
 	{ { "quota", "show" }, 0, 1, "--json", ADMIN_READS, admin_quota_show,
@@ -71,23 +74,24 @@ static const struct admin_verb verbs[] = {
 	{ { "undelete", NULL }, 1, 1,
 	    "--volume= --mailbox= --since= --message-id= --uid= --into= --moved --account --merge --dry-run --json",
 	    ADMIN_WRITES, admin_undelete,
-	    "undelete [--mailbox M] [--since TIME] [--message-id ID] [--uid SET] [--into FOLDER] [--moved] "
-	    "[--dry-run] [--json] NAME, or undelete --account [--merge] [--dry-run] [--json] NAME" },
+	    "undelete [--volume V] [--mailbox M] [--since TIME] [--message-id ID] [--uid SET] [--into FOLDER] [--moved]"
+	    " [--dry-run] [--json] NAME | undelete --account [--merge] [--dry-run] [--json] NAME" },
 	{ { "restore", NULL }, 1, 1, "--volume= --at= --from= --mailbox= --into= --dry-run --json", ADMIN_WRITES,
 	    admin_restore,
 	    "restore [--at TIME] [--from DIR] [--mailbox M] [--into FOLDER] [--dry-run] [--json] NAME" },
-	{ { "history", NULL }, 1, 1, "--volume= --mailbox= --uid= --message-id= --since= --json", ADMIN_READS,
-	    admin_history,
-	    "history [--mailbox M] [--uid SET] [--message-id ID] [--since TIME] [--json] NAME" },
+	{ { "history", NULL }, 1, 1, "--volume= --mailbox= --uid= --message-id= --since= --json",
+	    ADMIN_READS, admin_history,
+	    "history [--volume V] [--mailbox M] [--uid SET] [--message-id ID] [--since TIME] [--json] NAME" },
 	{ { "check", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_check,
-	    "check [--volume NAME] [--json]" },
-	{ { "compact", NULL }, 0, 0, "--volume= --all --recompress= --rate= --retention= --dry-run --json", ADMIN_WRITES,
-	    admin_compact,
-	    "compact [--volume NAME] [--all] [--recompress LEVEL] [--rate BYTES] [--retention AGE] [--dry-run] [--json]" },
+	    "check [--volume V] [--json]" },
+	{ { "compact", NULL }, 0, 0, "--volume= --all --recompress= --rate= --retention= --dry-run --json",
+	    ADMIN_WRITES, admin_compact,
+	    "compact [--volume V] [--all] [--recompress LEVEL] [--rate BYTES] [--retention AGE]"
+	    " [--dry-run] [--json]" },
 	{ { "backup", NULL }, 1, 1, "--volume= --rate= --dry-run --json", ADMIN_LOOKS, admin_backup,
-	    "backup [--volume NAME] [--rate BYTES] [--dry-run] [--json] DIR" },
+	    "backup [--volume V] [--rate BYTES] [--dry-run] [--json] DIR" },
 	{ { "dump", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_dump,
-	    "dump [--volume NAME] [--json]" },
+	    "dump [--volume V] [--json]" },
 	{ { "export", NULL }, 1, 1, "--mailbox= --uid= --dry-run", ADMIN_READS, admin_export,
 	    "export [--mailbox M] [--uid SET] [--dry-run] NAME" },
 	{ { "import", NULL }, 1, 1, "--dry-run --keep-uids --keep-uidl", ADMIN_WRITES, admin_import,
@@ -95,7 +99,7 @@ static const struct admin_verb verbs[] = {
 	{ { "reindex", NULL }, 0, 0, "--volume= --reparse --all --dry-run --json", ADMIN_WRITES, admin_reparse,
 	    "reindex --reparse [--volume NAME] [--all] [--dry-run] [--json]" },
 	{ { "scrub", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_scrub,
-	    "scrub [--volume NAME] [--json]" },
+	    "scrub [--volume V] [--json]" },
 	{ { "status", NULL }, 0, 0, "--json", ADMIN_LOOKS, admin_status, "status [--json]" },
 };
 
@@ -409,12 +413,14 @@ find_verb(int argc, const char *const *argv)
 }
 
 bool
-admin_verb_access(int argc, const char *const *argv, enum admin_access *access)
+admin_find_grammar(int argc, const char *const *argv, struct admin_grammar *out)
 {
 	const struct admin_verb *v = find_verb(argc, argv);
 
 	if (v != NULL)
-		*access = v->access;
+		*out = (struct admin_grammar){
+			v->words[1] != NULL ? 2 : 1, v->min_args, v->max_args, v->options, v->usage, v->access
+		};
 	return v != NULL;
 }
 

@@ -62,8 +62,16 @@ enum admin_access {
 	ADMIN_READS,            /* must tell what is true: takes the lock */
 	ADMIN_WRITES,
 };
+/* How a verb is called. restantectl takes it from here where it adds nothing of its own, and the log what an option is. */
+struct admin_grammar {
+	int               words;                /* of the verb itself */
+	int               min_args, max_args;   /* behind them, without options */
+	const char       *options;              /* see lib/options.h */
+	const char       *usage;
+	enum admin_access access;
+};
 /* False: unknown verb. */
-bool admin_verb_access(int argc, const char *const *argv, enum admin_access *access);
+bool admin_find_grammar(int argc, const char *const *argv, struct admin_grammar *out);
 
 /* "1 message", "2 messages": what stands behind the word. */
 static inline const char *

@@ -260,9 +260,9 @@ submit_box(struct import_run *r, enum change_kind kind, struct slice name, const
 	c->u.mailbox.uidvalidity = m != NULL && r->keep_uids ? m->uidvalidity : 0;
 	c->u.mailbox.uidnext = uidnext;
 	c->u.mailbox.special_use = m != NULL ? m->special_use : 0;
-	rc = c->u.mailbox.name.ptr != NULL && (m == NULL || free_uses(r, &c->u.mailbox.special_use, e) == RC_OK) ?
-	    volume_submit_wait(r->v, c) :
-	    err_nomem(e);
+	rc = c->u.mailbox.name.ptr == NULL ? err_nomem(e) : m != NULL ? free_uses(r, &c->u.mailbox.special_use, e) : RC_OK;
+	if (rc == RC_OK)
+		rc = volume_submit_wait(r->v, c);
 	if (rc != RC_OK && c->durable)
 		rc = RC_OK;
 	else if (rc != RC_OK && c->rc != RC_OK)

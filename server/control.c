@@ -18,7 +18,9 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "index/admin.h"
 #include "lib/logging.h"
+#include "lib/options.h"
 #include "server/listener.h"
 
 #define REQUEST_TIMEOUT_S 30
@@ -334,55 +336,54 @@ control_read(struct control_call *call, uint8_t *to, size_t size, size_t *got, s
 
 /* ---- serving ---- */
 
-static bool
-is_group(const char *word)
-{
-	return strcmp(word, "user") == 0 || strcmp(word, "mailbox") == 0 || strcmp(word, "quota") == 0 ||
-	       strcmp(word, "volume") == 0;
-}
-
-/* The options whose values tell what was asked for; none of them is ever a secret. */
-static bool
-has_value(const char *option)
-{
-	static const char *const names[] = {
-		"at", "from", "into", "mailbox", "message-id", "messages", "older-than", "quota", "rate", "reason",
-		"recompress", "retention", "sha256", "since", "special-use", "to", "uid", "volume",
-	};
-
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-		if (strncmp(option, "--", 2) == 0 && strcmp(option + 2, names[i]) == 0)
-			return true;
-	return false;
-}
-
-/* What was asked for, of whom, for the audit: the verb's words and the first argument, never a later one, as that may be
- * a verifier. Of a request that was no valid one only the first word, as its arguments may stand anywhere. */
+/* What was asked for, of whom, for the audit: the verb's words, the values of its options, of which none is ever a secret,
+ * and the first argument, never a later one, as that may be a verifier. Of a request that was no valid one only the first
+ * word, as its arguments may stand anywhere. */
 static void
-log_request(const struct control_call *call, int argc, const char *const *argv, int status)
+log_words(struct logline *l, int argc, const char *const *argv)
 {
-	int at = argc > 1 && is_group(argv[0]) ? 2 : 1;
-	struct logline l;
+	struct admin_grammar g = { .words = 1, .options = "" };
+	struct options o = { .count = 0 };
+	struct err e = ERR_INIT;
 	char verb[64];
+	int at;
 
-	if (status == REQUEST_INVALID || at == 1)
-		snprintf(verb, sizeof verb, "%s", argv[0]);
-	else
-		snprintf(verb, sizeof verb, "%s %s", argv[0], argv[1]);
-	log_begin(&l, LOGLEVEL_INFO, "control.request");
-	log_cstr(&l, "verb", verb);
-	for (; at < argc && argv[at][0] == '-' && status != REQUEST_INVALID; at++) {
+	(void)admin_find_grammar(argc, argv, &g);
+	snprintf(verb, sizeof verb, "%s%s%s", argv[0], g.words > 1 ? " " : "", g.words > 1 ? argv[1] : "");
+	log_cstr(l, "verb", verb);
+	o.declared = g.options;
+	for (at = g.words; at < argc && argv[at][0] == '-'; at++) {
+		bool took_next = false;
+
 		if (strcmp(argv[at], "--") == 0) {
 			at++;
 			break;
 		}
-		if (has_value(argv[at]) && at + 1 < argc) {
-			log_cstr(&l, argv[at] + 2, argv[at + 1]);
-			at++;
-		}
+		if (options_take(&o, argv[at], at + 1 < argc ? argv[at + 1] : NULL, &took_next, &e) != RC_OK)
+			break;
+		at += took_next;
 	}
-	if (at < argc && status != REQUEST_INVALID)
-		log_cstr(&l, "name", argv[at]);
+	for (int i = 0; i < o.count; i++) {
+		char key[32];
+
+		snprintf(key, sizeof key, "%.*s", (int)o.given[i].name_len - 2, o.given[i].name + 2);
+		if (o.given[i].value != NULL)
+			log_cstr(l, key, o.given[i].value);
+	}
+	if (at < argc)
+		log_cstr(l, "name", argv[at]);
+}
+
+static void
+log_request(const struct control_call *call, int argc, const char *const *argv, int status)
+{
+	struct logline l;
+
+	log_begin(&l, LOGLEVEL_INFO, "control.request");
+	if (status == REQUEST_INVALID)
+		log_cstr(&l, "verb", argv[0]);
+	else
+		log_words(&l, argc, argv);
 	log_int(&l, "exit", status);
 	if (status != 0 && atomic_load(&call->gone))
 		log_cstr(&l, "text", atomic_load(&call->control->closing) ? "cut: restanted ends"

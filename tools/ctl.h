@@ -22,7 +22,8 @@ struct ctl_progress;
 struct ctl_verb {
 	const char *words[2];           /* the second may be NULL */
 	int         min_args, max_args;
-	const char *options;            /* see lib/options.h; what the admin verb of these words declares, and its own */
+	const char *options;            /* see lib/options.h; what the admin verb of these words declares, and its own; NULL: see
+	                                 * OF_ADMIN in restantectl.c */
 	bool        no_conf;            /* needs no configuration */
 	enum admin_exit (*run)(struct ctl *ctl);
 	const char *usage;              /* what stands behind "restantectl [-c FILE] " */

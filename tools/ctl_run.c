@@ -222,9 +222,9 @@ run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_
 static enum volume_mode
 mode_of(int argc, const char *const *argv)
 {
-	enum admin_access access;
+	struct admin_grammar g;
 
-	if (admin_verb_access(argc, argv, &access) && access == ADMIN_LOOKS)
+	if (admin_find_grammar(argc, argv, &g) && g.access == ADMIN_LOOKS)
 		return VOLUME_READ;
 	return VOLUME_WRITE;
 }

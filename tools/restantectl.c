@@ -2,6 +2,7 @@
 #include "tools/ctl.h"
 #include "tools/import_remote.h"
 
+#include <assert.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,9 @@
 #include "config.h"
 
 #define CONF_DEFAULT RESTANTE_SYSCONFDIR "/restante/restante.conf"
+
+/* What stands behind the words, options and usage are the admin verb's: whole() fills them in. */
+#define OF_ADMIN 0, 0, NULL, false
 
 static const struct ctl_verb verbs[] = {
 	{ { "init", NULL }, 1, 1, "--base-port= --user=", true, ctl_init,
@@ -26,50 +30,48 @@ static const struct ctl_verb verbs[] = {
 	  "user import [--volume V] [--quota BYTES]",
 	  "Add accounts from lines name:password on standard input. Lines that cannot be used are\n"
 	  "told with their numbers, the others are added.\n" },
-	{ { "user", "list" }, 0, 0, "--volume= --json", false, ctl_forward,
-	  "user list [--volume V] [--json]",
+	{ { "user", "list" }, OF_ADMIN, ctl_forward, NULL,
 	  "List the accounts, a line each: name, volume, messages, bytes, quota; tabs between.\n" },
 	{ { "user", "passwd" }, 1, 1, "", false, ctl_user_passwd, "user passwd NAME",
 	  "Set an account's password: typed, or one line of standard input.\n" },
 	{ { "user", "delete" }, 1, 1, "--yes", false, ctl_user_delete, "user delete [--yes] NAME",
-	  "Delete an account and its mail. Asks first on a terminal; elsewhere --yes must be given.\n" },
-	{ { "user", "show" }, 1, 1, "--json", false, ctl_forward, "user show [--json] NAME",
+	  "Delete an account and its mail; undelete --account brings it back within the retention.\n"
+	  "Asks first on a terminal; elsewhere --yes must be given.\n" },
+	{ { "user", "show" }, OF_ADMIN, ctl_forward, NULL,
 	  "Show an account: its row of user list.\n" },
-	{ { "user", "move" }, 2, 2, "--json", false, ctl_forward, "user move [--json] NAME VOLUME",
+	{ { "user", "move" }, OF_ADMIN, ctl_forward, NULL,
 	  "Move an account to another volume, with UIDs and all that clients know. Its changes and\n"
 	  "deliveries are put off meanwhile; its sessions end when it is done.\n" },
-	{ { "volume", "retire" }, 1, 1, "--to= --json", false, ctl_forward, "volume retire --to VOLUME [--json] VOLUME",
+	{ { "volume", "retire" }, OF_ADMIN, ctl_forward, NULL,
 	  "Move every account of a volume to another one.\n"
 	  "  --to VOLUME    where they go\n" },
-	{ { "user", "rename" }, 2, 2, "", false, ctl_forward, "user rename NAME NEW",
+	{ { "user", "rename" }, OF_ADMIN, ctl_forward, NULL,
 	  "Give an account another name. Its mail, password and sessions stay.\n" },
-	{ { "user", "hide" }, 2, CTL_ARGS_MAX, "", false, ctl_forward, "user hide NAME CAPABILITY...",
+	{ { "user", "hide" }, OF_ADMIN, ctl_forward, NULL,
 	  "Do not show these IMAP capabilities to the account, for a client that trips over one.\n" },
-	{ { "user", "unhide" }, 1, CTL_ARGS_MAX, "--all", false, ctl_forward,
-	  "user unhide [--all] NAME [CAPABILITY...]",
+	{ { "user", "unhide" }, OF_ADMIN, ctl_forward, NULL,
 	  "Show them again.\n  --all          whatever is hidden\n" },
-	{ { "mailbox", "list" }, 1, 1, "--json", false, ctl_forward, "mailbox list [--json] NAME",
+	{ { "mailbox", "list" }, OF_ADMIN, ctl_forward, NULL,
 	  "List the mailboxes of an account.\n" },
-	{ { "mailbox", "create" }, 2, 2, "--special-use=", false, ctl_forward,
-	  "mailbox create [--special-use USE] NAME MAILBOX",
+	{ { "mailbox", "create" }, OF_ADMIN, ctl_forward, NULL,
 	  "Make a mailbox in an account, and its parents if they are missing.\n"
 	  "  --special-use USE  Archive, Drafts, Junk, Sent, Trash, Important, Snoozed,\n"
 	  "                     Scheduled or Memos\n" },
 	{ { "mailbox", "delete" }, 2, 2, "--yes", false, ctl_mailbox_delete, "mailbox delete [--yes] NAME MAILBOX",
 	  "Delete a mailbox and its mail; undelete brings it back. Asks first on a terminal;\n"
 	  "elsewhere --yes must be given. One with others below it is not deleted.\n" },
-	{ { "mailbox", "rename" }, 3, 3, "", false, ctl_forward, "mailbox rename NAME MAILBOX NEW",
+	{ { "mailbox", "rename" }, OF_ADMIN, ctl_forward, NULL,
 	  "Rename a mailbox, with all below it. Renaming INBOX moves its mail.\n" },
-	{ { "mailbox", "subscribe" }, 2, 2, "", false, ctl_forward, "mailbox subscribe NAME MAILBOX",
+	{ { "mailbox", "subscribe" }, OF_ADMIN, ctl_forward, NULL,
 	  "Subscribe an account to a mailbox.\n" },
-	{ { "mailbox", "unsubscribe" }, 2, 2, "", false, ctl_forward, "mailbox unsubscribe NAME MAILBOX",
+	{ { "mailbox", "unsubscribe" }, OF_ADMIN, ctl_forward, NULL,
 	  "Undo that.\n" },
-	{ { "quota", "set" }, 1, 2, "--messages=", false, ctl_forward, "quota set [--messages N] NAME [BYTES]",
+	{ { "quota", "set" }, OF_ADMIN, ctl_forward, NULL,
 	  "Limit an account's mail; BYTES may end with K, M, G or T, 0 is no limit.\n"
 	  "  --messages N   the number of messages, 0 is no limit. What is not given stays.\n" },
-	{ { "quota", "show" }, 0, 1, "--json", false, ctl_forward, "quota show [--json] [NAME]",
+	{ { "quota", "show" }, OF_ADMIN, ctl_forward, NULL,
 	  "Show the quota and use of an account, or of all.\n" },
-	{ { "quota", "recount" }, 0, 1, "--json", false, ctl_forward, "quota recount [--json] [NAME]",
+	{ { "quota", "recount" }, OF_ADMIN, ctl_forward, NULL,
 	  "Count the messages of an account, or of all, one by one and compare with the counters that\n"
 	  "quotas use. They are changed with what they count, so the difference is 0; exit status 3\n"
 	  "if it is not.\n" },
@@ -106,10 +108,7 @@ static const struct ctl_verb verbs[] = {
 	  "  --mailbox M    this mailbox only\n"
 	  "  --uid SET      these UIDs only: 4,7:9,12:*\n"
 	  "  --dry-run      write nothing, count the messages\n" },
-	{ { "undelete", NULL }, 1, 1,
-	  "--volume= --mailbox= --since= --message-id= --uid= --into= --moved --account --merge --dry-run --json",
-	  false, ctl_forward,
-	  "undelete [OPTION...] NAME | undelete --account [--merge] [--dry-run] NAME",
+	{ { "undelete", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "Bring deleted messages of an account back, as new messages behind the others; or a\n"
 	  "deleted mailbox, by its name; or with --account a deleted account with its password,\n"
 	  "subscriptions, quota and mail. Run it again if it was cut: what is back is skipped.\n"
@@ -137,19 +136,17 @@ static const struct ctl_verb verbs[] = {
 	  "names, which must be empty. At the next start clients are told anew what is there.\n"
 	  "  --volume V     which one, if there are several\n"
 	  "  --rate BYTES   not more of them in a second\n" },
-	{ { "history", NULL }, 1, 1, "--volume= --mailbox= --uid= --message-id= --since= --json", false, ctl_forward,
-	  "history [--mailbox M] [--uid SET] [--message-id ID] [--since TIME] [--json] NAME",
+	{ { "history", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "What happened to an account, a mailbox or a message, in order: when, by which protocol and\n"
 	  "session, what. Mailboxes have the names that they had then.\n"
 	  "  --mailbox M    of the mailbox of this name, from when it had the name\n"
 	  "  --uid SET      of these messages of it\n"
 	  "  --message-id ID  of the message with this Message-ID, in all mailboxes\n"
 	  "  --since TIME   what happened then or later\n" },
-	{ { "check", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "check [--volume V] [--json]",
+	{ { "check", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "Verify every frame, record and message of the log and compare log and index.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
-	{ { "backup", NULL }, 1, 1, "--volume= --rate= --dry-run --json", false, ctl_backup,
-	  "backup [--volume V] [--rate BYTES] [--dry-run] [--json] DIR",
+	{ { "backup", NULL }, OF_ADMIN, ctl_backup, NULL,
 	  "Copy each volume to DIR/NAME: all of it at first, later only what is new. The server may\n"
 	  "run. What is cut is taken up by the next call, and the copy before it counts until then.\n"
 	  "Exit status 3 if damage was met in what was copied; it is copied as it is.\n"
@@ -158,7 +155,7 @@ static const struct ctl_verb verbs[] = {
 	{ { "verify", NULL }, 1, 1, "--json", true, ctl_verify, "verify [--json] DIR",
 	  "Check the backup in DIR, or all those in it, as check does. Needs no configuration, writes\n"
 	  "nothing. Exit status 3 if anything is wrong.\n" },
-	{ { "scrub", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "scrub [--volume V] [--json]",
+	{ { "scrub", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "Read what does not change any more, past the page cache: frames, chunks and messages.\n"
 	  "Writes nothing. Exit status 3 if anything is wrong.\n" },
 	{ { "reindex", NULL }, 0, 0, "--volume= --force --reparse --all --dry-run --json", false, ctl_reindex,
@@ -173,17 +170,14 @@ static const struct ctl_verb verbs[] = {
 	  "  --dry-run      tell only how many there are\n" },
 	{ { "volume", "create" }, 1, 1, "", false, ctl_volume_create, "volume create NAME",
 	  "Make the empty volume of a section [volume NAME] that the configuration has.\n" },
-	{ { "compact", NULL }, 0, 0, "--volume= --all --recompress= --rate= --retention= --dry-run --json", false,
-	  ctl_forward,
-	  "compact [--volume V] [--all] [--recompress LEVEL] [--rate BYTES] [--retention AGE]\n"
-	  "                       [--dry-run] [--json]",
+	{ { "compact", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "Give back the space of what was expunged, deleted or stated anew longer ago than the retention.\n"
 	  "  --all          every segment, not only those of which enough is dead\n"
 	  "  --recompress L compress every message anew, at zlib level 1 to 9\n"
 	  "  --rate BYTES   read and write no more in a second, 0 is no limit\n"
 	  "  --retention A  another age than that of the configuration: 12h, 3d, 0s\n"
 	  "  --dry-run      tell what would be done\n" },
-	{ { "dump", NULL }, 0, 0, "--volume= --json", false, ctl_forward, "dump [--volume V] [--json]",
+	{ { "dump", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "Print every record of the log, a line each, without messages. Writes nothing.\n" },
 	{ { "lint", NULL }, 1, CTL_ARGS_MAX, "--mailbox= --uid= --json", false, ctl_lint,
 	  "lint [--json] FILE... | lint --mailbox M [--uid SET] [--json] NAME",
@@ -191,27 +185,42 @@ static const struct ctl_verb verbs[] = {
 	  "FILE is one message, - is standard input. Exit status 3 if there are errors.\n"
 	  "  --mailbox M    the messages of this mailbox of the account NAME\n"
 	  "  --uid SET      only these, such as 4,7:9,12:*\n" },
-	{ { "expunge", NULL }, 0, 1, "--older-than= --mailbox= --all --volume= --dry-run --json", false, ctl_forward,
-	  "expunge --older-than AGE [--mailbox M] [--dry-run] [--json] NAME|--all",
+	{ { "expunge", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "Expunge the messages that came into a mailbox longer ago than AGE, such as 30d or 12h.\n"
 	  "undelete brings them back as long as the log remembers.\n"
 	  "  --mailbox M    a name, or a special use such as Trash (those for trash and junk)\n"
 	  "  --all          of all accounts\n"
 	  "  --dry-run      tell only how many there are\n" },
-	{ { "purge", NULL }, 0, 1, "--message-id= --sha256= --reason= --volume= --dry-run --json --yes", false, ctl_purge,
-	  "purge --message-id ID|--sha256 HEX [--reason TEXT] [--dry-run] [--json] [--yes] [NAME]",
+	{ { "purge", NULL }, OF_ADMIN, ctl_purge, NULL,
 	  "Remove a message from all mailboxes, for good: nothing brings it back. Asks first on a\n"
 	  "terminal; elsewhere --yes must be given. Its bytes leave the log with the next compaction.\n"
 	  "  --reason TEXT  kept in the log beside who and when\n"
 	  "  --dry-run      tell only what would go\n" },
-	{ { "dedup", NULL }, 0, 1, "--volume= --json", false, ctl_forward,
-	  "dedup [--volume V] [--json] [NAME]",
+	{ { "dedup", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "Tell how many contents are stored more than once. Changes nothing.\n" },
-	{ { "status", NULL }, 0, 0, "--json", false, ctl_forward, "status [--json]",
+	{ { "status", NULL }, OF_ADMIN, ctl_forward, NULL,
 	  "What the server and its volumes are doing.\n" },
 };
 
 #define VERBS (sizeof verbs / sizeof verbs[0])
+
+static struct ctl_verb
+whole(const struct ctl_verb *row)
+{
+	struct ctl_verb v = *row;
+	struct admin_grammar g;
+	bool found;
+
+	if (v.options != NULL)
+		return v;
+	found = admin_find_grammar(v.words[1] != NULL ? 2 : 1, v.words, &g);
+	assert(found);
+	v.min_args = g.min_args;
+	v.max_args = g.max_args;
+	v.options = g.options;
+	v.usage = g.usage;
+	return v;
+}
 
 /* ---- help ---- */
 
@@ -229,9 +238,11 @@ print_usage(FILE *to, const char *word)
 	bool any = false;
 
 	for (size_t i = 0; i < VERBS; i++) {
-		if (word != NULL && strcmp(word, verbs[i].words[0]) != 0)
+		struct ctl_verb v = whole(&verbs[i]);
+
+		if (word != NULL && strcmp(word, v.words[0]) != 0)
 			continue;
-		fprintf(to, "%srestantectl %s%s\n", head, conf_option(&verbs[i]), verbs[i].usage);
+		fprintf(to, "%srestantectl %s%s\n", head, conf_option(&v), v.usage);
 		head = "       ";
 		any = true;
 	}
@@ -287,8 +298,8 @@ is_help(const char *word)
 
 /* ---- the command line ---- */
 
-static const struct ctl_verb *
-find_verb(int argc, char **argv, int *used)
+static bool
+find_verb(int argc, char **argv, int *used, struct ctl_verb *out)
 {
 	for (size_t i = 0; i < VERBS && argc > 0; i++) {
 		const struct ctl_verb *v = &verbs[i];
@@ -296,10 +307,12 @@ find_verb(int argc, char **argv, int *used)
 		if (strcmp(argv[0], v->words[0]) != 0)
 			continue;
 		*used = v->words[1] != NULL ? 2 : 1;
-		if (v->words[1] == NULL || (argc > 1 && strcmp(argv[1], v->words[1]) == 0))
-			return v;
+		if (v->words[1] == NULL || (argc > 1 && strcmp(argv[1], v->words[1]) == 0)) {
+			*out = whole(v);
+			return true;
+		}
 	}
-	return NULL;
+	return false;
 }
 
 static enum admin_exit
@@ -403,15 +416,14 @@ static enum admin_exit
 run_verb(struct ctl *ctl, int argc, char **argv)
 {
 	enum admin_exit status;
+	struct ctl_verb verb;
 	int used = 0;
 
 	if (argc == 0)
 		return usage_error("what is to be done?", "", NULL);
-	ctl->verb = find_verb(argc, argv, &used);
-	if (ctl->verb == NULL && argc > 1 && is_help(argv[1]) && print_usage(stdout, argv[0]))
-		return ADMIN_OK;
-	if (ctl->verb == NULL)
-		return unknown_verb(argc, argv);
+	if (!find_verb(argc, argv, &used, &verb))
+		return argc > 1 && is_help(argv[1]) && print_usage(stdout, argv[0]) ? ADMIN_OK : unknown_verb(argc, argv);
+	ctl->verb = &verb;
 	for (int i = used; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (is_help(argv[i])) {
 			print_verb_help(ctl->verb);
@@ -421,7 +433,10 @@ run_verb(struct ctl *ctl, int argc, char **argv)
 	status = take_words(ctl, argc - used, argv + used);
 	if (status == ADMIN_OK)
 		status = check_words(ctl);
-	return status == ADMIN_OK ? ctl->verb->run(ctl) : status;
+	if (status == ADMIN_OK)
+		status = verb.run(ctl);
+	ctl->verb = NULL;               /* it ends here */
+	return status;
 }
 
 /* Options before the verb. False: *status is the end. */

@@ -167,18 +167,18 @@ test_verb_access(void **state)
 {
 	static const char *const add[] = { "user", "add" }, *const list[] = { "user", "list" }, *const check[] = { "check" };
 	static const char *const frob[] = { "frob" };
-	enum admin_access access;
+	struct admin_grammar g;
 
 	(void)state;
-	assert_true(admin_verb_access(2, add, &access));
-	assert_int_equal(access, ADMIN_WRITES);
-	assert_true(admin_verb_access(2, list, &access));
-	assert_int_equal(access, ADMIN_READS);
-	assert_true(admin_verb_access(1, check, &access));
-	assert_int_equal(access, ADMIN_LOOKS);
-	assert_false(admin_verb_access(1, add, &access));
-	assert_false(admin_verb_access(1, frob, &access));
-	assert_false(admin_verb_access(0, frob, &access));
+	assert_true(admin_find_grammar(2, add, &g));
+	assert_int_equal(g.access, ADMIN_WRITES);
+	assert_true(admin_find_grammar(2, list, &g));
+	assert_int_equal(g.access, ADMIN_READS);
+	assert_true(admin_find_grammar(1, check, &g));
+	assert_int_equal(g.access, ADMIN_LOOKS);
+	assert_false(admin_find_grammar(1, add, &g));
+	assert_false(admin_find_grammar(1, frob, &g));
+	assert_false(admin_find_grammar(0, frob, &g));
 }
 
 static const struct name_case {
