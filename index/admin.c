@@ -169,6 +169,12 @@ admin_fail(struct admin_call *c, const struct err *e)
 }
 
 bool
+admin_is_lost(enum rc rc)
+{
+	return rc == RC_CORRUPT || rc == RC_NOT_FOUND;
+}
+
+bool
 admin_progress(struct admin_call *c, const char *what, uint64_t done, uint64_t total)
 {
 	const struct admin_output *out = c->ad->out;

@@ -78,7 +78,7 @@ put_message(struct export_run *r, const struct mailbox_info *box, const struct m
 
 	parcel_put_message(&r->out, &pm);
 	rc = put_bytes(r, m, e);
-	if (rc == RC_CORRUPT) {
+	if (admin_is_lost(rc)) {
 		admin_complain(r->c, "%.*s UID %u: %s", SLICE_ARG(box->name), m->uid, e->text);
 		r->damaged++;
 		rc = RC_OK;
@@ -89,22 +89,47 @@ put_message(struct export_run *r, const struct mailbox_info *box, const struct m
 	return rc == RC_OK ? send_some(r, SEND_AT, e) : rc;
 }
 
+/* Unique-ids from some UID on. */
+struct uidl_page {
+	struct message_uidl *list;
+	size_t               count, at;
+	bool                 more;      /* behind them, perhaps */
+};
+
+/* That of a message behind those asked for before; empty: it has none. Of the UIDs between, which nobody wants, there may be
+ * more than a page. */
+static enum rc
+find_uidl(struct export_run *r, mailbox_id mailbox, mail_uid uid, struct uidl_page *u, struct slice *out, struct err *e)
+{
+	while (u->at < u->count && u->list[u->at].uid < uid)
+		u->at++;
+	if (u->at == u->count && u->more) {
+		enum rc rc = volume_list_uidls(r->v, mailbox, uid, PAGE, &r->page, &u->list, &u->count, e);
+
+		if (rc != RC_OK)
+			return rc;
+		u->at = 0;
+		u->more = u->count == PAGE;
+	}
+	*out = u->at < u->count && u->list[u->at].uid == uid ? u->list[u->at].text : SLICE_NONE;
+	return RC_OK;
+}
+
 static enum rc
 put_page(struct export_run *r, const struct mailbox_info *box, mail_uid *from, struct err *e)
 {
+	struct uidl_page u = { .more = true };
 	struct message_row *rows;
-	struct message_uidl *uidls;
-	size_t n = 0, nu = 0, k = 0;
+	struct slice uidl;
+	size_t n = 0;
 	enum rc rc;
 
 	arena_reset(&r->page);
 	rc = volume_read_messages(r->v, box->id, &r->uids, *from, PAGE, WANT_PLACE, &r->page, &rows, &n, e);
-	if (rc == RC_OK && n > 0)
-		rc = volume_list_uidls(r->v, box->id, rows[0].uid, PAGE, &r->page, &uidls, &nu, e);
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
-		while (k < nu && uidls[k].uid < rows[i].uid)
-			k++;
-		rc = put_message(r, box, &rows[i], k < nu && uidls[k].uid == rows[i].uid ? uidls[k].text : SLICE_NONE, e);
+		rc = find_uidl(r, box->id, rows[i].uid, &u, &uidl, e);
+		if (rc == RC_OK)
+			rc = put_message(r, box, &rows[i], uidl, e);
 	}
 	*from = n == PAGE ? rows[n - 1].uid + 1 : 0;
 	return rc;

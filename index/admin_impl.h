@@ -35,6 +35,8 @@ bool admin_printf(struct admin_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void admin_complain(struct admin_call *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The error's text, and the exit status that goes with it. */
 enum admin_exit admin_fail(struct admin_call *c, const struct err *e);
+/* What reading a message came to: its bytes are wrong, or the file that they stood in is gone. */
+bool admin_is_lost(enum rc rc);
 /* At most ten times a second, and at the end. False when nobody reads any more. */
 bool admin_progress(struct admin_call *c, const char *what, uint64_t done, uint64_t total);
 

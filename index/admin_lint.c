@@ -89,9 +89,12 @@ lint_rows(struct run *r, const struct message_row *rows, size_t n)
 		struct err e = ERR_INIT;
 		enum rc rc = lint_message(r, &rows[i], &e);
 
-		if (rc != RC_OK)
-			r->status = admin_worse(r->status, admin_fail(r->c, &e));
-		if ((rc != RC_OK && rc != RC_CORRUPT) ||
+		if (rc != RC_OK) {
+			err_add(&e, "UID %u", rows[i].uid);
+			r->status = admin_worse(r->status, admin_is_lost(rc) ? ADMIN_DAMAGE : ADMIN_FAILED);
+			(void)admin_fail(r->c, &e);
+		}
+		if ((rc != RC_OK && !admin_is_lost(rc)) ||
 		    !admin_progress(r->c, "messages looked at", ++r->done, r->total))
 			return false;
 	}

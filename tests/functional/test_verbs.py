@@ -202,6 +202,44 @@ def test_a_backup_that_the_servers_user_may_not_write(online):
         assert "copied" in s.ctl("backup", s.top + "/copies")
 
 
+def test_an_export_leaves_out_what_is_lost():
+    """A file that is missing costs its message, and not those behind it."""
+    with Server(users={"anna": "secret"}) as s:
+        s.start()
+        s.deliver("anna", message("first"))
+        s.deliver("anna", message("large", size=3 << 20))
+        s.deliver("anna", message("last"))
+        s.stop()
+        bodies = [os.path.join(at, name) for at, _, names in os.walk(s.dir + "/volumes") for name in names
+                  if name.startswith("b-")]
+        assert len(bodies) == 1
+        os.unlink(bodies[0])
+        s.start()
+        out, err = s.ctl_raw(["-c", s.conf, "export", "--format", "eml", "anna", s.top + "/out"], expect=3)[1:]
+        assert "INBOX UID 2: " in err and "2 messages" in out
+        assert sorted(x for x in os.listdir(s.top + "/out/INBOX") if x.endswith(".eml")) == ["1.eml", "3.eml"]
+        assert "UID 2: " in s.ctl_raw(["-c", s.conf, "lint", "--mailbox", "INBOX", "anna"], expect=3)[2]
+
+
+def test_an_export_of_some_messages_keeps_their_unique_ids():
+    """More unique-ids than a page holds lie between the two."""
+    with Server(users={"anna": "secret", "ben": "secret"}) as s:
+        s.start()
+        os.makedirs(s.top + "/md/cur")
+        os.makedirs(s.top + "/md/new")
+        with open(s.top + "/md/dovecot-uidlist", "w") as f:
+            f.write("3 V1234 N500\n")
+            for i in range(1, 402):
+                f.write("%d Puidl-%d :m%d\n" % (i, i, i))
+                with open("%s/md/cur/m%d:2," % (s.top, i), "w") as m:
+                    m.write("Subject: %d\n\nx\n" % i)
+        s.ctl("import", "--keep-uids", "--keep-uidl", "anna", s.top + "/md")
+        s.ctl("export", "--format", "eml", "--mailbox", "INBOX", "--uid", "1,401", "anna", s.top + "/out")
+        with open(s.top + "/out/restante-messages") as f:
+            text = f.read()
+        assert "uidl-1\t" in text and "uidl-401\t" in text, text
+
+
 def test_check_tells_threads_by_their_number():
     """Lost messages take rows of threads along, which say nothing to anybody and have no UIDs."""
     with Server(users={"anna": "secret"}) as s:
