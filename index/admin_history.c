@@ -700,15 +700,12 @@ find_account(struct admin_call *c, struct history *h, struct volume **v)
 	struct account_info info;
 	struct past_owner owner;
 	struct err e = ERR_INIT;
-	size_t i = 0;
+	enum rc rc = admin_look_up(c, c->args[0], v, &info, &e);
 
-	while ((*v = admin_next_volume(c, &i)) != NULL) {
-		enum rc rc = volume_find_account(*v, slice_str(c->args[0]), &c->arena, &info, &e);
-
+	if (rc == RC_OK)
 		h->account = info.id;
-		if (rc != RC_NOT_FOUND)
-			return rc == RC_OK ? ADMIN_OK : admin_fail(c, &e);
-	}
+	if (rc != RC_NOT_FOUND)
+		return rc == RC_OK ? ADMIN_OK : admin_fail(c, &e);
 	if (admin_find_deleted(c, c->args[0], false, v, &owner) == ADMIN_OK) {
 		h->account = owner.id;
 		return ADMIN_OK;
