@@ -49,8 +49,8 @@ send_json(struct reparsing *k, const struct reparse_result *r)
 static void
 send_text(struct reparsing *k, const struct reparse_result *r)
 {
-	admin_printf(k->c, "%s: %llu of %llu contents %s a new summary; %llu were parsed by another release's parser",
-	    volume_name(k->v), (unsigned long long)r->made, (unsigned long long)r->contents,
+	admin_printf(k->c, "%s: %llu of %llu content%s %s a new summary; parsed by another release's parser: %llu",
+	    volume_name(k->v), (unsigned long long)r->made, (unsigned long long)r->contents, admin_plural(r->contents),
 	    admin_flag(k->c, "--dry-run") ? "would get" : "got", (unsigned long long)r->other);
 	if (r->unreadable > 0)
 		admin_complain(k->c, "%s: %llu could not be read (see restantectl check)", volume_name(k->v),
@@ -70,8 +70,8 @@ reparse_volume(struct admin_call *c, struct volume *v)
 
 	snprintf(k.what, sizeof k.what, "reparsing %.60s", volume_name(v));
 	if (volume_reparse(v, &p, &r, &e) != RC_OK) {
-		err_add(&e, "%s: %llu contents got a new summary before; run it again for the rest", volume_name(v),
-		    (unsigned long long)r.made);
+		err_add(&e, "%s: %llu content%s got a new summary before; run it again for the rest", volume_name(v),
+		    (unsigned long long)r.made, admin_plural(r.made));
 		return admin_fail(c, &e);
 	}
 	if (c->json)

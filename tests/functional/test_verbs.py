@@ -98,6 +98,7 @@ DRY = [
     ["restore", "--at", "0s", "anna"],
     ["backup", "DIR/copies"],
     ["export", "--format", "eml", "anna", "DIR/out"],
+    ["reindex", "--reparse", "--all"],
 ]
 
 
