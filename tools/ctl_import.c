@@ -48,6 +48,7 @@ struct driver {
 
 	struct buf             out;             /* of the stream, not taken yet */
 	bool                   begun, in_message, closed;
+	bool                   failed;          /* a source, which was told */
 	uint64_t               taken;           /* bytes of the message */
 	struct pending        *pending;         /* of seqs first_seq .. next_seq - 1 */
 	size_t                 pending_cap;
@@ -351,6 +352,19 @@ produce(struct driver *d, struct err *e)
 	return parcel_put_close(&d->out) ? RC_OK : err_nomem(e);
 }
 
+/* A source has failed. The stream is ended as it should be, so that what went before is answered for. */
+static enum rc
+give_up(struct driver *d, struct err *e)
+{
+	ctl_progress_clear(&d->progress);
+	ctl_error(d->ctl, "%s", e->text[0] != '\0' ? e->text : rc_name(e->code));
+	d->failed = d->closed = true;
+	if ((d->in_message && !parcel_put_end(&d->out, false)) || !parcel_put_close(&d->out))
+		return err_nomem(e);
+	d->in_message = false;
+	return RC_OK;
+}
+
 static enum rc
 give(void *arg, uint8_t *to, size_t size, size_t *got, struct err *e)
 {
@@ -358,10 +372,8 @@ give(void *arg, uint8_t *to, size_t size, size_t *got, struct err *e)
 
 	/* Full pieces: a round through the socket for each small record would be slow. */
 	while (d->out.len < size && !d->closed && buf_room(&d->out) > PARCEL_BODY_MAX) {
-		enum rc rc = produce(d, e);
-
-		if (rc != RC_OK)
-			return rc;
+		if (produce(d, e) != RC_OK && (e->code == RC_NOMEM || give_up(d, e) != RC_OK))
+			return e->code;
 	}
 	*got = d->out.len < size ? d->out.len : size;
 	if (*got > 0)
@@ -584,7 +596,7 @@ run(struct driver *d)
 	d->left += d->next_seq - d->first_seq;
 	if (d->begun)
 		report(d);
-	return status == ADMIN_OK && d->bad > 0 ? ADMIN_FAILED : status;
+	return status == ADMIN_OK && (d->bad > 0 || d->failed) ? ADMIN_FAILED : status;
 }
 
 enum admin_exit

@@ -83,7 +83,7 @@ static const struct ctl_verb verbs[] = {
 	  " [--no-tls] [--force] [--dry-run] [--json] NAME SOURCE...",
 	  "Take messages into an account: Maildirs with their folders, mbox files, files *.eml, or trees of them;\n"
 	  "or what another server has, as imaps://USER@HOST[/MAILBOX], imap://..., pops://USER@HOST or pop://...\n"
-	  "The password there is typed, or is one line of standard input.\n"
+	  "The password there is typed, or is one line of standard input; of several servers or users, one line for each.\n"
 	  "What a mailbox has already is passed over, so an import that was cut is run again as it was.\n"
 	  "  --mailbox M    what a source that is one mailbox is called; of many mailboxes, take this one only\n"
 	  "  --into FOLDER  make the source's mailboxes below FOLDER\n"
@@ -92,7 +92,7 @@ static const struct ctl_verb verbs[] = {
 	  "  --keep-uidl    keep the unique-ids of POP3, where the source says them\n"
 	  "  --since TIME   messages that came in at TIME or later: 2026-11-21, \"2026-11-21 10:00\", 30d\n"
 	  "  --resume FILE  keep in FILE what is done, for sources where looking again is dear\n"
-	  "  --password-file FILE  the password of another server is the first line of FILE\n"
+	  "  --password-file FILE  the password of another server is the first line of FILE, and so on\n"
 	  "  --auth-user ADMIN     log in there as ADMIN, with ADMIN's password, for the URL's user\n"
 	  "  --uidl-format FORMAT  what an IMAP server's POP3 calls its messages, for --keep-uidl: %08Xu%08Xv\n"
 	  "  --ca-file FILE        trust these certificates instead of the system's\n"

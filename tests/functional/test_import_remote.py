@@ -285,6 +285,57 @@ def test_the_password_does_not_belong_into_the_url(here):
     assert "no password may stand there" in err and "hidden" not in err
 
 
+# ---- several servers ----
+
+def refuse_login(listener, heard):
+    """An IMAP server that says NO, after a look at the password."""
+    with listener.accept()[0] as s:
+        s.sendall(b"* OK [CAPABILITY IMAP4rev1] hello\r\n")
+        heard.append(s.recv(1000))
+        s.sendall(b"r1 NO no\r\n")
+        s.recv(1000)
+
+
+@pytest.mark.parametrize("file", [False, True])
+def test_a_password_for_each_server(there, here, file):
+    """One line for each user and server, not for each URL; none gets another's."""
+    sources = [url(there, "imap", "anna", "/Sent"), url(there, "imap", "anna", "/a/b")]
+    heard = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        other = "imap://anna@127.0.0.1:%d/" % listener.getsockname()[1]
+        argv, lines = ["anna"] + sources + [other], "her secret\nquite another\n"
+        if file:
+            path = os.path.join(here.top, "passwords")
+            with open(path, "w") as f:
+                f.write(lines)
+            os.chmod(path, 0o600)
+            argv, lines = ["--password-file", path] + argv, ""
+        thread = threading.Thread(target=refuse_login, args=[listener, heard])
+        thread.start()
+        out, err = run(here, *argv, password=lines, expect=1)
+        thread.join(PATIENCE_S)
+    assert "login as anna refused: no" in err and "2 messages imported" in out, out + err
+    assert heard == [b'r1 LOGIN "anna" "quite another"\r\n']
+    same(there, here, [("INBOX.Sent", "Sent"), ("INBOX.a.b", "a/b")], keep_uids=False)
+
+
+def test_a_password_too_few(there, here):
+    """Nothing is begun, and the server whose password is missing sees nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        other = "imap://anna@127.0.0.1:%d/" % listener.getsockname()[1]
+        out, err = run(here, "anna", url(there, "imap", "anna"), other, expect=2)
+        assert "no password was given for anna at imap://127.0.0.1:%d:" % listener.getsockname()[1] in err, err
+        # The same server under another name or user is another one.
+        for more in [url(there, "imap", "bert"), url(there, "imap", "anna").replace("127.0.0.1", "localhost")]:
+            assert "no password was given for" in run(here, "anna", url(there, "imap", "anna"), more, expect=2)[1]
+        listener.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    c = here.imap("anna")
+    assert c.select("INBOX")[1] == [b"0"]
+    c.logout()
+
+
 # ---- servers without end ----
 
 LISTED = [(b"* OK [CAPABILITY IMAP4rev1] hello\r\n", None), (b"r1 OK [CAPABILITY IMAP4rev1] in\r\n", b"LOGIN"),
