@@ -101,9 +101,10 @@ service pop3-login {{
 
 
 class Dovecot:
-    """`users` maps names to passwords, `masters` those who may log in for others. `tls`: (certificate, key) files."""
+    """`users` maps names to passwords, `masters` those who may log in for others. `tls`: (certificate, key) files.
+    `slashes`: names have "/" between their levels, and may hold dots, instead of "." and a prefix."""
 
-    def __init__(self, users, masters=None, tls=None):
+    def __init__(self, users, masters=None, tls=None, slashes=False):
         self.users = users
         self.dir = tempfile.mkdtemp(prefix="restante-dovecot-")
         os.chmod(self.dir, 0o755)
@@ -121,7 +122,11 @@ class Dovecot:
         self.write("masters", masters or {})
         self.conf = os.path.join(self.dir, "dovecot.conf")
         with open(self.conf, "w") as f:
-            f.write((CONF + ("" if root else UNPRIVILEGED)).format(**values))
+            text = (CONF + ("" if root else UNPRIVILEGED)).format(**values)
+            if slashes:
+                text = text.replace("separator = .", "separator = /").replace("prefix = INBOX.", "prefix =")
+                text = text.replace("= maildir:", "= sdbox:")
+            f.write(text)
         self.proc = None
 
     def write(self, name, users):

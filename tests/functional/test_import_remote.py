@@ -127,6 +127,35 @@ def test_all_of_dovecot_with_its_uids(there, here, certificates):
     c.logout()
 
 
+ODD_NAMES = ["a.b", " lead", "trail ", 'quo"te', "back\\slash", "per%cent", "st*ar", "amp&-ersand", "INBOX/child/deep",
+             "foo/INBOX", "Inbox2", "Entw&APw-rfe/x.y", "&2D3eAA-", "br{ace}", "(paren)", "[br]", "#hash", "{5}", "NIL",
+             "semi;colon", "q?mark", "cur", "d/" * 15 + "end"]
+ODD_FLAGS = ["$Forwarded NonJunk", "\\Seen a[b", "\\Draft $MDNSent", "", "\\Deleted \\Flagged x.y:z/w"]
+ODD_DATES = ["01-Jan-2020 00:00:00 +1300", " 2-Feb-2021 23:59:59 -1200", "29-Feb-2024 12:00:00 +0545",
+             "01-Jan-1970 00:00:01 +0000", "01-Jan-1971 00:00:00 +1400"]
+
+
+def test_odd_names_keywords_and_dates(here):
+    def quoted(name):
+        return name.replace("\\", "\\\\").replace('"', '\\"')
+
+    with dovecot.Dovecot({"anna": "her secret"}, slashes=True) as d:
+        c = d.imap("anna")
+        for n, name in enumerate(ODD_NAMES):
+            assert c.create('"%s"' % quoted(name))[0] == "OK", name
+            c.append('"%s"' % quoted(name), "(%s)" % ODD_FLAGS[n % 5], '"%s"' % ODD_DATES[n % 5], message("m %d" % n).encode())
+        run(here, "--keep-uids", "anna", url(d, "imap", "anna"))
+        ours = here.imap("anna")
+        for name in ODD_NAMES:
+            have = fetched(ours, quoted(name))
+            assert len(have[0]) == 1 and have == fetched(c, quoted(name)), name
+        # By its name in the URL, here and there the same.
+        out, err = run(here, "--into", "again", "anna", url(d, "imap", "anna", "/Entw%C3%BCrfe/x.y"))
+        assert "1 messages imported" in out, out + err
+        assert len(fetched(ours, "again/Entw&APw-rfe/x.y")[0]) == 1
+        ours.logout()
+
+
 def test_one_mailbox_into_a_folder(there, here):
     run(here, "--into", "Old", "anna", url(there, "imap", "anna", "/a/b"))
     same(there, here, [("INBOX.a.b", "Old/a/b")], keep_uids=False)
