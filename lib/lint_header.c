@@ -116,6 +116,8 @@ static const struct rule rules[] = {
 	[LINT_F_LIST_UNSUBSCRIBE] = { "List-Unsubscribe", true, check_unsubscribe },
 	[LINT_F_UNSUBSCRIBE_POST] = { "List-Unsubscribe-Post", true, lint_unsubscribe_post },
 	[LINT_F_DKIM] = { "DKIM-Signature", false, lint_dkim },
+	[LINT_F_RETURN_PATH] = { "Return-Path", true, lint_return_path },
+	[LINT_F_RECEIVED] = { "Received", false, lint_received },
 	{ "In-Reply-To", true, check_ids },
 	{ "References", true, check_ids },
 	{ "Keywords", false, lint_phrases },
@@ -124,8 +126,6 @@ static const struct rule rules[] = {
 	{ "Resent-Cc", false, check_addresses },
 	{ "Resent-Bcc", false, check_bcc },
 	{ "Resent-Message-ID", false, check_id },
-	{ "Return-Path", true, lint_return_path },
-	{ "Received", false, lint_received },
 	{ "Content-ID", true, check_id },
 	{ "Content-Description", true, check_text },
 	{ "Content-Disposition", true, lint_disposition },
@@ -234,6 +234,8 @@ count_field(struct lint *l, size_t rule)
 		            rules[rule].name, (unsigned long long)*seen);
 	if (*seen == 0)
 		*seen = l->field_line;
+	if (rule == LINT_F_RECEIVED)    /* a trace has one, and there may be many traces [RFC 5322 s3.6.7] */
+		l->header.seen[LINT_F_RETURN_PATH] = 0;
 	if (rule == LINT_F_BCC && l->header.entity == LINT_MESSAGE)
 		lint_report(l, l->field_line, LINT_BCC_PRESENT, "Bcc is present: its recipients are told to all");
 }

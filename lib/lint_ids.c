@@ -91,8 +91,8 @@ lint_msg_ids(struct lint_cursor *c, bool one)
 	for (lint_skip_cfws(c); !lint_at_end(c); lint_skip_cfws(c))
 		if (!take_thing(c, one, &ids) && !lint_skip_to(c, '>'))
 			return;
-	if (ids == 0)
-		lint_report_at(c->l, c->in.ptr, LINT_BAD_MSG_ID, "there is no message id");
+	if (ids == 0)           /* but for In-Reply-To and References an obsolete form [RFC 5322 s4.5.4] */
+		lint_report_at(c->l, c->in.ptr, one ? LINT_BAD_MSG_ID : LINT_OBSOLETE, "there is no message id");
 	else if (one && ids > 1)
 		lint_report_at(c->l, c->in.ptr, LINT_BAD_MSG_ID, "there are %llu message ids; one is allowed",
 		               (unsigned long long)ids);

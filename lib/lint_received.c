@@ -46,6 +46,7 @@ lint_received(struct lint_cursor *c)
 	c->in = slice_sub(c->in, c->at, c->in.len);
 	c->at = 0;
 	lint_date(c, LINT_BAD_RECEIVED);
-	if (!by)
+	/* A step that is no SMTP hop ("(qmail 5 invoked by uid 0)") says neither. */
+	if (from && !by)
 		lint_report_at(c->l, c->in.ptr, LINT_RECEIVED_BY, "the field does not say \"by\" whom it was received");
 }

@@ -136,6 +136,17 @@ judge_word(struct lint *l, const struct encoded *w, enum lint_word_place place)
 		               lint_show(&shown, w->all));
 }
 
+/* "=?" and a charset: what follows was meant to be an encoded-word. "1+1=?" was not. */
+static bool
+is_meant(struct slice s)
+{
+	size_t at = 2;
+
+	while (at < s.len && s.ptr[at] > ' ' && s.ptr[at] < 0x7f && strchr("()<>@,;:\"/[]?.=", s.ptr[at]) == NULL)
+		at++;
+	return at > 2 && at < s.len && s.ptr[at] == '?';
+}
+
 /* A word between blanks that holds "=?" at `at`. */
 static void
 judge_token(struct lint *l, struct slice token, size_t at, enum lint_word_place place)
@@ -144,6 +155,8 @@ judge_token(struct lint *l, struct slice token, size_t at, enum lint_word_place 
 	struct lint_shown shown;
 
 	if (!parse_encoded(slice_sub(token, at, token.len), &w)) {
+		if (!is_meant(slice_sub(token, at, token.len)))
+			return;
 		lint_report_at(l, token.ptr, LINT_WORD_SYNTAX, "begins like an encoded-word, but is none: %s",
 		               lint_show(&shown, token));
 		return;
