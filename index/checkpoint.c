@@ -11,6 +11,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <sqlite3.h>
 #include <stdlib.h>
 
 #define WAL_PAGES  4000         /* 16 MB: begin a checkpoint */
@@ -30,21 +31,10 @@ struct checkpointer {
 	enum stage      stage;
 	int             due;            /* pages of the WAL */
 	bool            stop;
+	struct wal     *wal;
 	struct db      *watched;
 	struct db      *db;
 };
-
-/* A failure (full disk) leaves the WAL growing: what is due later tries again. Returns how many pages are left, -1 if that
- * is not known. */
-static int
-move_pages(sqlite3 *h)
-{
-	int log, moved;
-
-	if (sqlite3_wal_checkpoint_v2(h, NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &moved) != SQLITE_OK || log < 0)
-		return -1;
-	return log - moved;
-}
 
 /* The writer's thread, which holds no lock of the database here. */
 static int
@@ -53,7 +43,8 @@ on_commit(void *arg, sqlite3 *h, const char *name, int pages)
 	struct checkpointer *c = arg;
 	bool rest = false;
 
-	(void)name;
+	(void)h, (void)name;
+	wal_note(c->wal, pages);
 	(void)pthread_mutex_lock(&c->lock);
 	if (pages < WAL_PAGES)
 		c->due = WAL_PAGES;
@@ -67,7 +58,7 @@ on_commit(void *arg, sqlite3 *h, const char *name, int pages)
 	}
 	(void)pthread_mutex_unlock(&c->lock);
 	if (rest)
-		(void)move_pages(h);
+		(void)wal_checkpoint(c->wal, NULL, c->watched, WAL_IN_COMMIT);
 	return SQLITE_OK;
 }
 
@@ -84,9 +75,10 @@ run(void *arg)
 		if (c->stop)
 			break;
 		(void)pthread_mutex_unlock(&c->lock);
+		/* A failure (full disk) leaves the WAL growing: what is due later tries again. */
 		left = INT_MAX;
 		for (int i = 0; i < ROUNDS && left > REST_PAGES; i++)
-			left = move_pages(db_handle(c->db));
+			left = wal_checkpoint(c->wal, NULL, c->db, WAL_WAITS);
 		(void)pthread_mutex_lock(&c->lock);
 		c->stage = STAGE_REST;
 	}
@@ -95,7 +87,7 @@ run(void *arg)
 }
 
 enum rc
-checkpointer_start(const char *path, struct db *writer, struct checkpointer **out, struct err *e)
+checkpointer_start(struct wal *wal, const char *path, struct db *writer, struct checkpointer **out, struct err *e)
 {
 	struct checkpointer *c = calloc(1, sizeof *c);
 	enum rc rc;
@@ -117,6 +109,7 @@ checkpointer_start(const char *path, struct db *writer, struct checkpointer **ou
 		free(c);
 		return err_os(e, bad, "start checkpoint thread");
 	}
+	c->wal = wal;
 	c->watched = writer;
 	c->due = WAL_PAGES;
 	(void)sqlite3_wal_hook(db_handle(writer), on_commit, c);

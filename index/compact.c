@@ -103,22 +103,12 @@ rewrite_work(void *arg, uint64_t bytes)
 static enum rc
 checkpoint_all(struct volume *v, struct err *e)
 {
-	struct db *db;
-	int log = -1, moved = -2, bad = SQLITE_OK;
-	enum rc rc = db_open(v->index_path, DB_WRITE, NULL, &db, e);
-
-	if (rc != RC_OK)
-		return rc;
-	for (int i = 0; i < CHECKPOINT_TRIES && log != moved; i++) {
+	for (int i = 0; i < CHECKPOINT_TRIES; i++) {
 		if (i > 0)
 			sleep_ms(TRY_PAUSE_MS);
-		bad = sqlite3_wal_checkpoint_v2(db_handle(db), NULL, SQLITE_CHECKPOINT_PASSIVE, &log, &moved);
-		if (bad != SQLITE_OK)
-			moved = -2;
+		if (wal_checkpoint(&v->wal, v->index_path, NULL, WAL_WAITS) == 0)
+			return RC_OK;
 	}
-	db_close(&db);
-	if (log == moved)
-		return RC_OK;
 	return err_set(e, RC_BUSY, "the index could not be checkpointed yet");
 }
 

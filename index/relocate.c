@@ -105,7 +105,7 @@ run_piece(void *arg, struct err *e)
 		return rc;
 	rc = apply_rows(r, e);
 	if (rc == RC_OK)
-		rc = db_run(v->db, "COMMIT", DB_NO_ARGS, e);
+		rc = wal_commit(&v->wal, v->db, e);
 	if (rc == RC_OK)
 		return RC_OK;
 	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 &&

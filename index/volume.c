@@ -148,6 +148,7 @@ volume_new(const struct volume_params *p)
 	v->p = *p;
 	v->report = (struct log_report){ v, count_damage };
 	(void)pthread_mutex_init(&v->told_lock, NULL);
+	wal_init(&v->wal);
 	(void)pthread_mutex_init(&v->maintenance.lock, NULL);
 	(void)pthread_mutex_init(&v->claims.lock, NULL);
 	(void)pthread_cond_init(&v->claims.released, NULL);
@@ -206,7 +207,7 @@ start_index(struct volume *v, struct err *e)
 	}
 	orphans_drop(v);
 	past_drop_scratch(v->path);
-	return checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+	return checkpointer_start(&v->wal, v->index_path, v->db, &v->checkpointer, e);
 }
 
 /* With nothing left on the disk the volume can still be read; the writer begins with trying to recover. */
@@ -356,6 +357,7 @@ volume_close(struct volume **vp)
 	recent_free(&v->recent);
 	arena_fini(&v->resolver.scratch);
 	(void)pthread_mutex_destroy(&v->told_lock);
+	wal_fini(&v->wal);
 	free(v->maintenance.backed_up_to);
 	(void)pthread_mutex_destroy(&v->maintenance.lock);
 	(void)pthread_mutex_destroy(&v->claims.lock);

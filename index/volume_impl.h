@@ -76,6 +76,7 @@ struct volume {
 
 	struct db_pool      *pool;
 	struct checkpointer *checkpointer;
+	struct wal           wal;
 	struct recent       *recent;
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
 	_Atomic int64_t      mend_asked;        /* when a reader last asked for it: monotonic seconds plus one; 0: never */

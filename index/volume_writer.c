@@ -36,11 +36,13 @@ reopen_index(struct volume *v, struct err *e)
 
 	db_pool_pause(v->pool);
 	checkpointer_stop(&v->checkpointer);
+	wal_hold(&v->wal);
 	index_close(v);
 	db_pool_set_mode(v->pool, DB_READ, NULL);
 	rc = index_open(v, e);
+	wal_unhold(&v->wal);
 	if (rc == RC_OK)
-		rc = checkpointer_start(v->index_path, v->db, &v->checkpointer, e);
+		rc = checkpointer_start(&v->wal, v->index_path, v->db, &v->checkpointer, e);
 	else if (space_is_full(e->os))
 		(void)index_serve_still(v);     /* else each reader is told */
 	db_pool_resume(v->pool);
@@ -126,8 +128,7 @@ static void
 checkpoint_now(struct volume *v)
 {
 	if (v->db != NULL)
-		(void)sqlite3_wal_checkpoint_v2(db_handle(v->db), NULL, SQLITE_CHECKPOINT_PASSIVE,
-		                                NULL, NULL);
+		(void)wal_checkpoint(&v->wal, v->index_path, v->db, WAL_GIVES_WAY);
 }
 
 static enum rc
@@ -140,7 +141,7 @@ volume_commit(void *owner, struct err *e)
 		v->apply.meta.synced = v->apply.meta.applied;
 	rc = schema_write_meta(v->db, &v->apply.meta, e);
 	if (rc == RC_OK)
-		rc = db_run(v->db, "COMMIT", DB_NO_ARGS, e);
+		rc = wal_commit(&v->wal, v->db, e);
 	if (rc != RC_OK)
 		return rc;
 	v->in_batch = false;
@@ -251,7 +252,7 @@ replay_tail(struct volume *v, struct err *e)
 		rc = schema_write_meta(v->db, m, e);
 	}
 	if (rc == RC_OK)
-		rc = db_run(v->db, "COMMIT", DB_NO_ARGS, e);
+		rc = wal_commit(&v->wal, v->db, e);
 	if (rc != RC_OK) {
 		volume_rollback(v);
 		return rc;
