@@ -203,6 +203,16 @@ apply_find_thread(struct apply *ap, account_id account, blob_id id, uint64_t *th
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
+enum rc
+apply_derive_thread(struct apply *ap, blob_id id, uint64_t *thread, struct err *e)
+{
+	struct thread_keys k;
+	enum rc rc = blob_keys(ap, id, &k, e);
+
+	*thread = rc == RC_OK ? threads_derive(&k) : 0;
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 /* A copy of what the account has already: its own key alone says so. */
 static enum rc
 is_noted(struct apply *ap, account_id account, blob_id id, struct err *e)

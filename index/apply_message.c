@@ -151,8 +151,7 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 	return RC_OK;
 }
 
-/* A record that is older than threads gets the thread that a new one would: equal bytes may come again. Of a stub's
- * messages nobody knows the account; they stay without. */
+/* A record that is older than threads says none. */
 static enum rc
 apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid, const struct record_message *message,
               account_id account, struct delta *d, struct err *e)
@@ -160,8 +159,8 @@ apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid, c
 	struct record_message m = *message;
 	enum rc rc = RC_OK;
 
-	if (m.threadid == 0 && account != 0)
-		rc = apply_find_thread(ap, account, m.blob, &m.threadid, e);
+	if (m.threadid == 0)
+		rc = apply_derive_thread(ap, m.blob, &m.threadid, e);
 	if (rc == RC_OK)
 		rc = insert_message(ap, r, uid, &m, d, e);
 	return rc == RC_OK ? apply_note_thread(ap, account, m.blob, m.threadid, e) : rc;

@@ -74,6 +74,14 @@ threads_make_keys(const uint8_t secret[16], struct slice summary, const uint8_t 
 	return RC_OK;
 }
 
+#define DERIVED (UINT64_C(1) << 63)     /* no LSN has this bit */
+
+uint64_t
+threads_derive(const struct thread_keys *k)
+{
+	return DERIVED | (k->ref_count > 0 ? k->refs[k->ref_count - 1] : k->own);
+}
+
 static enum rc
 look_up(struct db *db, account_id account, uint64_t key, uint64_t *thread, struct err *e)
 {
@@ -118,7 +126,7 @@ threads_note(struct db *db, account_id account, const struct thread_keys *k, uin
 	enum rc rc;
 
 	rc = db_run(db,
-	            "INSERT INTO thread VALUES(?1, ?2, ?3, 1) ON CONFLICT DO UPDATE SET own=1"
+	            "INSERT INTO thread VALUES(?1, ?2, ?3, 1) ON CONFLICT DO UPDATE SET thread=?3, own=1"
 	            " WHERE NOT own",
 	            DB_ARGS(DB_NUM(account), DB_NUM(k->own), DB_NUM(thread)), e);
 	/* The same message again: what it refers to was noted with the first. */

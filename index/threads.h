@@ -5,9 +5,13 @@
  * by what it refers to, nearest first; the answer stands in the message's record. Applying the record, live or in a
  * replay, notes those keys that are not there yet for that thread, so that equal bytes always get the equal thread, and
  * a message that comes later than its answers joins them. Threads are never merged and never change: a THREADID must not
- * change once it was told. A key stays when its message is expunged, until its account goes. A record that was written
- * before there were threads says none: applying it looks the message up in the same way, so that its bytes, if they come
- * again, have the thread it has.
+ * change once it was told. A key stays when its message is expunged, until its account goes; its own message decides what
+ * thread it names, if one that refers to it has said otherwise.
+ *
+ * A record that was written before there were threads says none. Its thread is made of what the message itself says, the
+ * first id that it refers to, else its own, and of nothing else: other messages may have been expunged and compacted away
+ * when the index is made anew, and the answer must be the same. A conversation whose answers name only the last message
+ * before them falls apart by that; looking such messages up would keep it together until then, and change ids thereafter.
  *
  * Sums are SipHash with the volume's id as the key: whoever sends mail cannot make two ids with one sum.
  * Rejected: the subject, which would bring strangers together; a union of threads, which would have to change ids.
@@ -33,6 +37,8 @@ MUST_USE enum rc threads_make_keys(const uint8_t secret[16], struct slice summar
                                    struct arena *a, struct thread_keys *out, struct err *e);
 /* The own key of a message with this Message-ID, brackets included. */
 uint64_t threads_id_key(const uint8_t secret[16], struct slice message_id);
+/* The thread of a message whose record says none; never 0, nor the id of a blob. */
+uint64_t threads_derive(const struct thread_keys *k);
 /* *thread is 0 if no key is known. */
 MUST_USE enum rc threads_find(struct db *db, account_id account, const struct thread_keys *k, uint64_t *thread,
                               struct err *e);
