@@ -19,6 +19,7 @@ enum templ {
 	TEMPL_DROPPED,          /* compacted, and what was replaced is still there */
 	TEMPL_COPIED,           /* with a copy of what it was some changes before */
 	TEMPL_PAIR,             /* with a second volume, empty */
+	TEMPL_AGED,             /* an older release has parsed its messages */
 	TEMPLS,
 };
 
@@ -33,6 +34,7 @@ struct rig {
 	bool          hit;              /* the fault of this trial has come */
 	bool          recovering;       /* what happened before a cut is not told yet */
 	bool          copied;           /* a copy was answered OK */
+	bool          reparsed;         /* and a reparse */
 
 	struct model  base, now;        /* as last verified; with `ops`, as far as they are known to have happened */
 	struct op     ops[HISTORY_MAX];

@@ -78,6 +78,7 @@ const struct row rows[] = {
 	  .phases = "td" },
 	{ .name = "account move", .templ = TEMPL_PAIR, .work = WORK_MOVE, .step = 6, .phases = LOGGED,
 	  .op = { OP_MOVE_ACCOUNT, .account = "ben" } },
+	{ .name = "reparse", .templ = TEMPL_AGED, .work = WORK_REPARSE, KEEP, .step = 2, .phases = LOGGED },
 };
 
 const size_t rows_count = sizeof rows / sizeof *rows;

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "lib/mime.h"
 #include "tests/crash/files.h"
 #include "tests/crash/rows.h"
 #include "tests/crash/steps.h"
@@ -209,9 +210,62 @@ make_pair(void)
 	return keep_template(TEMPL_PAIR);
 }
 
+/* The same summary, of an older parser. */
+static bool
+age(const struct message_row *row, struct arena *a)
+{
+	struct change *c = change_new(CHANGE_REPARSE);
+	struct new_summary n = { .blob = row->blob };
+	struct mime_summary s;
+	struct err e = ERR_INIT;
+	struct buf out;
+	bool ok;
+
+	buf_init(&out, MIME_SUMMARY_MAX);
+	ok = c != NULL && mime_summary_decode(row->summary, a, &s, &e) == RC_OK;
+	s.version = 1;
+	ok = ok && mime_summary_encode(&s, &out);
+	n.summary = buf_slice(&out);
+	if (ok) {
+		c->u.reparse.list = &n;
+		c->u.reparse.count = 1;
+		ok = volume_submit_wait(rig.v, c) == RC_OK && c->u.reparse.made == 1;
+	}
+	change_free(&c);
+	buf_fini(&out);
+	return ok || rig_wrong("a summary cannot be made older");
+}
+
+static bool
+make_aged(void)
+{
+	static const char *const accounts[] = { "anna", "ben" };
+	struct message_row *list;
+	struct uid_set uids;
+	struct err e = ERR_INIT;
+	struct arena a;
+	bool ok = begin_template(TEMPL_PLAIN);
+
+	uid_set_init(&uids, 1);
+	arena_init(&a, 1u << 20);
+	ok = ok && uid_set_add(&uids, 1, UINT32_MAX);
+	for (unsigned i = 0; ok && i < 2; i++) {
+		mailbox_id box = model_box(&rig_templs[TEMPL_PLAIN].model, accounts[i], "INBOX")->id;
+		size_t count = 0;
+
+		ok = volume_read_messages(rig.v, box, &uids, 1, MESSAGES, WANT_SUMMARY, &a, &list, &count, &e) == RC_OK;
+		for (size_t k = 0; ok && k < count; k++)
+			ok = age(&list[k], &a);
+	}
+	arena_fini(&a);
+	uid_set_fini(&uids);
+	return ok && keep_template(TEMPL_AGED);
+}
+
 bool
 templates_make(void)
 {
 	(void)snprintf(rig.replay, sizeof rig.replay, "(making the first volumes)");
-	return make_plain() && make_worn() && make_dropped() && make_copied() && make_pair();
+	return make_plain() && make_worn() && make_dropped() && make_copied() && make_pair() &&
+	       make_aged();
 }

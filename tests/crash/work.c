@@ -128,13 +128,24 @@ move(struct op *op)
 	return model_apply(&rig.now, op, &rig.fresh) == NULL;
 }
 
+static bool
+reparse(bool *done)
+{
+	const struct reparse_params p = { .all = false };
+	struct reparse_result r;
+	struct err e = ERR_INIT;
+
+	*done = volume_reparse(rig.v, &p, &r, &e) == RC_OK && r.unreadable == 0;
+	return *done || sim_hit() || rig_wrong("reparse: %s", e.text);
+}
+
 bool
 work_run(const struct row *row)
 {
 	struct op op = row->op;
 	struct err e = ERR_INIT;
 
-	rig.copied = false;
+	rig.copied = rig.reparsed = false;
 	switch (row->work) {
 	case WORK_PURGE:
 		return changes_run_one(&op) && (sim_hit() || work_compact(row));
@@ -152,6 +163,8 @@ work_run(const struct row *row)
 		return work_put_back(&rig.copied);
 	case WORK_MOVE:
 		return move(&op);
+	case WORK_REPARSE:
+		return reparse(&rig.reparsed);
 	case WORK_RENEW:
 	case WORK_NONE:
 		break;

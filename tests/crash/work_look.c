@@ -135,6 +135,25 @@ look_at_put_back(const struct model *was)
 	return work_put_back(&done) && done && look_at_copy(rig.back, was, was);
 }
 
+/* What was answered is done; the rest is done by the next one, and then every summary is what the parser makes. */
+static bool
+look_at_reparsed(void)
+{
+	struct reparse_params p = { .dry_run = true };
+	struct reparse_result r;
+	struct err e = ERR_INIT;
+
+	if (volume_reparse(rig.v, &p, &r, &e) != RC_OK || (rig.reparsed && r.other > 0))
+		return rig_wrong("%llu summaries that were answered are not there", (unsigned long long)r.other);
+	p.dry_run = false;
+	if (volume_reparse(rig.v, &p, &r, &e) != RC_OK || r.made != r.other || r.contents == 0)
+		return rig_wrong("reparse afterwards: %s", e.text);
+	p.all = p.dry_run = true;
+	if (volume_reparse(rig.v, &p, &r, &e) != RC_OK || r.made > 0)
+		return rig_wrong("%llu summaries are not what the parser makes", (unsigned long long)r.made);
+	return look_check(rig.v) && (sim_random(4) != 0 || look_at_rebuilt());
+}
+
 /* Behind the cut, before the volume is opened again. */
 bool
 work_verify_copy(const struct row *row)
@@ -161,6 +180,8 @@ work_verify(const struct row *row, bool happened)
 		return look_at_put_back(&rig_templs[row->templ].copied);
 	case WORK_PRUNE:
 		return look_at_space(0);
+	case WORK_REPARSE:
+		return look_at_reparsed();
 	case WORK_MOVE:
 	case WORK_RENEW:
 	case WORK_NONE:
