@@ -37,6 +37,7 @@
 #define CALLS_MAX 4000          /* no operation asks the disk so often */
 #define LONG_RUN  10000         /* cuts */
 #define HISTORIES 10            /* at least */
+#define FILL_TRIES 20
 
 static uint64_t rows_failed;
 
@@ -64,6 +65,22 @@ loop_calls(size_t r, uint64_t pass, enum sim_fault fault, uint64_t first, uint64
 	return rig.failures == before;
 }
 
+/* Where the steps of a short run passed over a phase: at calls that were in it the last time. */
+static bool
+fill_cell(size_t r, uint64_t pass, enum sim_phase phase)
+{
+	bool hit, ok = true;
+
+	for (uint64_t i = 0; i < FILL_TRIES && ok && tally_lacks(r, phase); i++) {
+		enum sim_fault fault = i % 2 == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE;
+		uint64_t n = sim_call_in(phase, fault, i / 2 + rig_args.seed % 5);
+
+		if (n > 0)
+			ok = trial_run(r, fault, n, seed_of(pass, r, fault, n + i), &hit);
+	}
+	return ok;
+}
+
 /* A short run cuts at every call, or at so many that each phase has some, but lets only some fail with errors. */
 static bool
 loop_row(size_t r, uint64_t pass)
@@ -76,9 +93,8 @@ loop_row(size_t r, uint64_t pass)
 
 		ok = loop_calls(r, pass, (enum sim_fault)f, 1 + rig_args.seed % step, step);
 	}
-	for (uint64_t shift = 1; shift < each && ok && tally_lacks(r); shift++)
-		for (unsigned f = 0; f <= SIM_CUT_IN && ok; f++)
-			ok = loop_calls(r, pass, (enum sim_fault)f, 1 + (rig_args.seed + shift) % each, each);
+	for (unsigned p = 0; p < SIM_PHASES && ok; p++)
+		ok = fill_cell(r, pass, (enum sim_phase)p);
 	return ok;
 }
 

@@ -43,6 +43,7 @@ const struct row rows[] = {
 	{ .name = "hide", .op = { OP_HIDE, .account = "anna", .number = 1 }, .phases = LOGGED },
 	{ .name = "credential", .op = { OP_CREDENTIAL, .account = "ben", .number = 7 }, .phases = LOGGED },
 	{ .name = "index checkpoint", .op = { .kind = OP_CHECKPOINT }, .before = 3, .phases = "id" },
+	{ .name = "index checkpoint, relaxed", .op = { .kind = OP_CHECKPOINT }, .before = 2, .relaxed = true, .phases = "id" },
 	{ .name = "close", .op = { .kind = OP_CLOSE }, .before = 2, .phases = "ihd" },
 	{ .name = "rebuild", .op = { .kind = OP_REINDEX }, .before = 2, .phases = "ihd" },
 	{ .name = "recovery", .op = { .kind = OP_OPEN }, .before = 2, .calls = 30, .phases = "td" },

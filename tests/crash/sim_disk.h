@@ -57,6 +57,9 @@ uint64_t sim_random(uint64_t below);
 
 /* The n-th operation from now (from 1) gets the fault; 0: none. Counting and phases begin anew. */
 void sim_arm(enum sim_fault fault, uint64_t n);
+/* A call at which this fault would have come in this phase, the last time that one was armed and did not come; of
+ * several the one behind `skip` others. 0: none. */
+uint64_t sim_call_in(enum sim_phase phase, enum sim_fault fault, uint64_t skip);
 uint64_t sim_count(void);                       /* operations since */
 bool sim_hit(void);                             /* whether the fault has come */
 bool sim_is_cut(void);

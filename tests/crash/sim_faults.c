@@ -87,6 +87,31 @@ phase_now(enum piece piece, bool is_write, bool is_sync, bool in)
 	return sim.log_synced ? SIM_SYNCED : SIM_BEFORE;
 }
 
+static void
+note_phases(enum piece piece, bool is_write, bool is_sync)
+{
+	if (sim.armed == 0 || sim.hit || sim.count >= CALLS_NOTED)
+		return;
+	sim.phases[0][sim.count] = (uint8_t)phase_now(piece, is_write, is_sync, false);
+	sim.phases[1][sim.count] = (uint8_t)phase_now(piece, is_write, is_sync, true);
+}
+
+uint64_t
+sim_call_in(enum sim_phase phase, enum sim_fault fault, uint64_t skip)
+{
+	const uint8_t *phases = sim.phases[fault != SIM_CUT_BEFORE];
+	uint64_t count = 0;
+
+	for (uint64_t i = 1; i <= sim.noted; i++)
+		count += phases[i] == phase;
+	if (count == 0)
+		return 0;
+	skip %= count;
+	for (uint64_t i = 1;; i++)
+		if (phases[i] == phase && skip-- == 0)
+			return i;
+}
+
 enum verdict
 sim_admit(enum piece piece, bool is_write, bool is_sync)
 {
@@ -96,6 +121,7 @@ sim_admit(enum piece piece, bool is_write, bool is_sync)
 	if (sim.cut)
 		return FAIL;
 	if (++sim.count != sim.armed || sim.hit) {
+		note_phases(piece, is_write, is_sync);
 		if (piece == PIECE_LOG && is_write)
 			sim.log_dirty = true;
 		if (piece == PIECE_LOG && is_sync && sim.log_dirty) {
@@ -133,6 +159,8 @@ void
 sim_arm(enum sim_fault fault, uint64_t n)
 {
 	sim_lock();
+	if (sim.armed != 0 && !sim.hit)
+		sim.noted = sim.count < CALLS_NOTED ? sim.count : CALLS_NOTED - 1;
 	sim.fault = fault;
 	sim.armed = n;
 	sim.count = 0;

@@ -20,6 +20,7 @@
 #define FDS_MAX   4096
 #define PAGE      4096u
 #define SECTOR    512u
+#define CALLS_NOTED 4096
 
 enum piece { PIECE_LOG, PIECE_HEAD, PIECE_INDEX, PIECE_OTHER };
 
@@ -81,6 +82,8 @@ struct sim {
 	enum sim_phase   hit_phase;
 	bool             hit, cut, takeover;
 	bool             log_dirty, log_synced, index_touched, reaping;
+	uint64_t         noted;                 /* calls of the last time that nothing came, with their phases: */
+	uint8_t          phases[2][CALLS_NOTED];        /* of a fault before the call, and in it */
 };
 
 extern struct sim sim;

@@ -19,12 +19,9 @@ tally_add(size_t row, enum sim_phase phase)
 }
 
 bool
-tally_lacks(size_t r)
+tally_lacks(size_t r, enum sim_phase phase)
 {
-	for (unsigned p = 0; p < SIM_PHASES; p++)
-		if (table[r][p] == 0 && strchr(rows[r].phases, rows_phase_letters[p]) != NULL)
-			return true;
-	return false;
+	return table[r][phase] == 0 && strchr(rows[r].phases, rows_phase_letters[phase]) != NULL;
 }
 
 uint64_t

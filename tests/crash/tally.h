@@ -8,8 +8,8 @@
 
 /* Row rows_count: random histories. */
 void tally_add(size_t row, enum sim_phase phase);
-/* Has the row a phase that it must be cut in, and no cut has come there yet? */
-bool tally_lacks(size_t row);
+/* Must the row be cut in this phase, and no cut has come there yet? */
+bool tally_lacks(size_t row, enum sim_phase phase);
 /* The table; the number of cells that should have some and have none. */
 uint64_t tally_show(void);
 

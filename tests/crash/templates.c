@@ -149,9 +149,9 @@ make_worn(void)
 	for (unsigned i = 0; i < 3; i++)
 		if (!make((struct op){ OP_DELIVER_BIG, TO("anna", "Work"), .mail = i == 0 ? MAIL_SMALL : MAIL_BIG }))
 			return false;
-	if (!model_read(rig.v, &rig_templs[TEMPL_WORN].long_ago, why, sizeof why) || !find_purged())
+	if (!model_read(rig.v, &rig_templs[TEMPL_WORN].long_ago, why, sizeof why))
 		return rig_wrong("%s", why);
-	if (!make_all(ops, sizeof ops / sizeof *ops / 2))
+	if (!find_purged() || !make_all(ops, sizeof ops / sizeof *ops / 2))
 		return false;
 	rig_close();
 	return (rig_open(&e) || rig_wrong("%s", e.text)) &&
