@@ -273,29 +273,49 @@ pace(void *arg, uint64_t bytes)
 	return on;
 }
 
+static uint64_t
+now_us(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+/* Seconds until a round may begin, also behind a restart or another rate; 0: one is under way, or due. A clock that was set
+ * back must not put it off. The lock is held. */
+static double
+until_round(const struct scrubber *s)
+{
+	const uint64_t pause = ROUND_MIN_S * UINT64_C(1000000);
+	uint64_t now = now_us(), ended = s->status.ended_us;
+
+	if (s->after != 0 || now < ended || now - ended >= pause)
+		return 0;
+	return (double)(pause - (now - ended)) / 1e6;
+}
+
 /* The lock is held. */
 static void
 end_round(struct scrubber *s)
 {
 	struct scrub_status *st = &s->status;
-	struct timespec now;
 	struct logline l;
 
-	(void)clock_gettime(CLOCK_REALTIME, &now);
 	log_begin(&l, LOGLEVEL_INFO, "scrub.round");
 	log_cstr(&l, "volume", s->v->name);
 	log_u64(&l, "bytes", st->done);
 	log_u64(&l, "findings", st->findings);
 	log_end(&l);
 	st->rounds++;
-	st->ended_us = (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
+	st->ended_us = now_us();
 	st->last_findings = st->findings;
 	st->findings = st->done = 0;
 	s->after = 0;
 	write_state(s);
 }
 
-/* One segment. False: an end of the round, or a failure; a pause is due. */
+/* One segment. Seconds that are to pass before the next: there was none, or a failure. */
 static double
 scrub_one(struct scrubber *s)
 {
@@ -336,8 +356,10 @@ run(void *arg)
 		while (!s->stop && s->rate == 0)
 			(void)pthread_cond_wait(&s->wake, &s->lock);
 		stop = s->stop;
+		pause = until_round(s);
 		(void)pthread_mutex_unlock(&s->lock);
-		pause = stop ? 0 : scrub_one(s);
+		if (!stop && pause == 0)
+			pause = scrub_one(s);
 		(void)pthread_mutex_lock(&s->lock);
 		if (pause > 0)
 			nap(s, pause);

@@ -595,6 +595,9 @@ test_scrub_in_the_background(void **state)
 	damage = fx_findings;
 	flip(steps[2].f.offset + 100, 1);
 	fx_reopen();
+	volume_set_scrub_rate(fx_v, 100u << 20);
+	for (int i = 0; i < 20; i++)
+		(void)nanosleep(&pause, NULL);
 	volume_set_scrub_rate(fx_v, 1);
 	assert_int_equal(scrub_status().rounds, 1);
 	volume_set_scrub_rate(fx_v, 0);
