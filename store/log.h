@@ -163,6 +163,7 @@ struct replay {
 	struct { uint64_t seq, offset; } from;  /* in the segment of this seq, begin at this frame; seq 0: nowhere */
 	uint64_t only;                  /* the segment of this seq alone; 0: all */
 	uint32_t made_since;            /* segments that were made by this epoch or a later one; 0: all */
+	bool     unheld;                /* dropped pieces may be deleted under it: for who is slow, and can live with that */
 	/* One record of a valid frame, in LSN order. addr is the record body's place, so that a blob's chunks can be found
 	 * at addr.offset + u.blob.data_offset. Any result but RC_OK ends the replay and is returned. */
 	enum rc (*record)(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr,

@@ -207,12 +207,11 @@ log_replay(struct log *log, const struct replay *rp, bool verify, const struct l
 	struct root root;
 	enum rc rc;
 
-	log_hold(log);          /* what the list names stays until it has been read */
+	if (!rp->unheld)
+		log_hold(log);          /* what the list names stays until it has been read */
 	rc = log_snapshot(log, &root, e);
-	if (rc != RC_OK) {
-		log_unhold(log);
-		return rc;
-	}
+	if (rc != RC_OK)
+		goto out;
 	arena_init(&r.arena, DECODE_MAX);
 	for (uint32_t i = 0; i < root.segment_count; i++)
 		if (is_wanted(rp, &root.segments[i]))
@@ -228,6 +227,8 @@ log_replay(struct log *log, const struct replay *rp, bool verify, const struct l
 	}
 	arena_fini(&r.arena);
 	root_fini(&root);
-	log_unhold(log);
+out:
+	if (!rp->unheld)
+		log_unhold(log);
 	return rc;
 }

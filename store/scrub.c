@@ -1,5 +1,8 @@
 /* scrub - one sealed segment after the other. See scrub.h.
  *
+ * It takes minutes for a segment and does not hold reaping, as else no space would come back while it goes on:
+ * compaction may take the segment away under it. What is found in one that is not listed any more is not told.
+ *
  * The cache is dropped before a piece is read, so that the disk is asked, and after, as nobody wants these bytes. Rejected:
  * O_DIRECT (alignment, and another path to the same bytes for the backend).
  */
@@ -140,7 +143,7 @@ log_scrub_next(struct log *log, log_lsn *after, struct log_scrub *s, struct err 
 {
 	struct run r = { .log = log, .s = s };
 	const struct log_report rep = { &r, scrub_found };
-	struct replay rp = { .arg = &r, .record = scrub_record, .progress = scrub_progress };
+	struct replay rp = { .arg = &r, .record = scrub_record, .progress = scrub_progress, .unheld = true };
 	struct root_segment seg;
 	enum rc rc;
 

@@ -170,6 +170,50 @@ test_bodies(void **state)
 	assert_same_rebuilt();
 }
 
+struct scrub_pause {
+	unsigned calls, compact_at;
+};
+
+static bool
+compact_meanwhile(void *arg, uint64_t done, uint64_t total)
+{
+	struct scrub_pause *p = arg;
+	uint64_t before = log_dir_bytes();
+
+	(void)done, (void)total;
+	if (p->calls++ == p->compact_at) {
+		(void)cf_compact_all();
+		assert_true(log_dir_bytes() + 2000 * 1024 < before);
+	}
+	return true;
+}
+
+/* A scrub goes on for hours: space comes back all the same, and what is taken away under it is no damage. */
+static void
+test_space_comes_back_under_a_scrub(void **state)
+{
+	account_id a = fx_account("anna");
+	mailbox_id box = fx_box(a, "INBOX");
+
+	(void)state;
+	for (unsigned at = 0; at < 4; at++) {
+		struct scrub_pause p = { .compact_at = at };
+		struct scrub_result r;
+		struct err e = ERR_INIT;
+
+		fx_append_n(box, 1);
+		for (uint32_t i = 0; i < 3; i++)
+			(void)fx_append(box, cf_big_mail(i, i == 1 ? 3000 : 400), 0, "");
+		(void)fx_expunge(box, fx_mailbox(a, "INBOX").uidnext - 3, fx_mailbox(a, "INBOX").uidnext - 1);
+		fx_reopen();
+		assert_int_equal(volume_scrub(fx_v, NULL, compact_meanwhile, &p, &r, &e), RC_OK);
+		assert_true(p.calls > at);
+		assert_int_equal(r.findings, 0);
+		assert_int_equal(fx_findings, 0);
+	}
+	cf_check_clean();
+}
+
 /* Within the retention nothing dies, at its edge all that is older does. */
 static void
 test_retention(void **state)
@@ -508,6 +552,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_space_comes_back, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_bodies, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_space_comes_back_under_a_scrub, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_retention, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_last_record_dies, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_relaxed_changes_last, fx_setup, fx_teardown),
