@@ -12,7 +12,7 @@
 #include "store/rewrite.h"
 #include "store/space.h"
 
-#define SLACK           (4u << 20)      /* bytes that must stay free beside what is written */
+#define SLACK           (4u << 20)      /* bytes that must stay free beside what is written, for the index; of little less */
 #define CHECKPOINT_TRIES 25
 #define TRY_PAUSE_MS    20
 #define SLEEP_MAX_MS    200u            /* so that a stop is noticed */
@@ -227,15 +227,44 @@ list_dying(struct compaction *c, const struct compact_group *g, struct err *e)
 	return RC_OK;
 }
 
-/* Compaction may have the reserve: it gives back more. */
+static enum rc
+run_give_up_reserve(void *arg, struct err *e)
+{
+	struct volume *v = arg;
+
+	(void)e;
+	(void)log_give_up_reserve(v->log);
+	return RC_OK;
+}
+
+/* Compaction may have the reserve: it gives back more. But not in vain, as the disk counts as full from then on. */
 static bool
 has_room(struct compaction *c, const struct compact_group *g)
 {
-	uint64_t room;
+	const uint64_t need = g->live + (g->live < SLACK / 8 ? g->live * 4 + SLACK / 16 : SLACK);
+	uint64_t room, reserve;
+	struct err e = ERR_INIT;
 
-	if (!log_room(c->v->log, &room) || room >= g->live + SLACK)
+	if (!log_room(c->v->log, &room, &reserve) || room >= need)
 		return true;
-	return log_give_up_reserve(c->v->log) && log_room(c->v->log, &room) && room >= g->live + SLACK;
+	return room + reserve >= need && writer_run(c->v->writer, run_give_up_reserve, c->v, &e) == RC_OK &&
+	       log_room(c->v->log, &room, &reserve) && room >= need;
+}
+
+/* As many of the group's first segments as there is room for; at least one. */
+static struct compact_group
+first_that_fit(struct compaction *c, const struct compact_group *g)
+{
+	struct compact_group part = *g;
+
+	while (part.count > 1 && !has_room(c, &part)) {
+		const struct survey_segment *last = &c->survey.segments[part.first + --part.count];
+		uint64_t dead = last->dead < last->root.len ? last->dead : last->root.len;
+
+		part.live -= last->root.len - dead;
+		part.dead -= last->dead;
+	}
+	return part;
 }
 
 static enum rc
@@ -263,6 +292,30 @@ compact_group(struct compaction *c, const struct compact_group *g, struct err *e
 	rc = swap(c, &r, e);
 	rewritten_fini(&r);
 	return rc == RC_OK ? index_relocate(c->v, e) : rc;
+}
+
+/* What does not fit is done in parts, each of which gives back something. One segment alone, of which nothing is dead, is
+ * no use. */
+static enum rc
+compact_in_parts(struct compaction *c, struct compact_group g, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && g.count > 0) {
+		const struct compact_group part = first_that_fit(c, &g);
+
+		if (is_stopped(c))
+			return err_set(e, RC_CANCELLED, "stopped");
+		if (part.count == 1 && g.count > 1 && part.dead == 0 && c->p->level == 0)
+			c->out->no_room++;
+		else
+			rc = compact_group(c, &part, e);
+		g.first += part.count;
+		g.count -= part.count;
+		g.live -= part.live;
+		g.dead -= part.dead;
+	}
+	return rc;
 }
 
 /* ---- the whole ---- */
@@ -333,7 +386,7 @@ compact_groups(struct compaction *c, const struct compact_group *groups, size_t 
 	/* An index that a power cut sets back must not fall below the new floor. */
 	rc = checkpoint_all(c->v, e);
 	for (size_t i = 0; (rc == RC_OK || rc == RC_BUSY) && i < count; i++)
-		rc = is_stopped(c) ? err_set(e, RC_CANCELLED, "stopped") : compact_group(c, &groups[i], e);
+		rc = compact_in_parts(c, groups[i], e);
 	return rc;
 }
 

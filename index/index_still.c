@@ -71,7 +71,7 @@ index_serve_still(struct volume *v)
 bool
 index_has_room(struct volume *v)
 {
-	uint64_t bytes;
+	uint64_t bytes, reserve;
 
-	return !log_room(v->log, &bytes) || bytes >= ROOM_MIN;
+	return !log_room(v->log, &bytes, &reserve) || bytes >= ROOM_MIN;
 }

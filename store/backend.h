@@ -178,8 +178,9 @@ struct backend_ops {
 	enum append_outcome (*root_change)(struct backend *b, const struct root_change *c, struct err *e);
 	/* Delete pieces that root() shows as dropped; what is gone already is none the worse. Durable. Any thread. */
 	enum rc (*reap)(struct backend *b, const struct seg_id *ids, uint32_t count, struct err *e);
-	/* Bytes that may be written before the disk is full, the reserve not counted. False: not known. */
-	bool (*room)(struct backend *b, uint64_t *bytes);
+	/* Bytes that may be written before the disk is full, the reserve not counted, and those of the reserve. False: not
+	 * known. */
+	bool (*room)(struct backend *b, uint64_t *bytes, uint64_t *reserve);
 	/* Every body there is, in any order; heap. */
 	enum rc (*body_list)(struct backend *b, struct seg_id **ids, size_t *count, struct err *e);
 	enum rc (*body_remove)(struct backend *b, const struct seg_id *id, struct err *e);

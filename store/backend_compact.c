@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum rc
@@ -73,11 +74,14 @@ file_reap(struct backend *base, const struct seg_id *ids, uint32_t count, struct
 }
 
 bool
-file_room(struct backend *base, uint64_t *bytes)
+file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve)
 {
+	struct file_backend *b = file_backend_of(base);
+	struct stat st;
 	uint64_t disk;
 
-	return space_measure(file_backend_of(base)->volfd, &disk, bytes);
+	*reserve = b->have_reserve && fstat(b->reservefd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+	return space_measure(b->volfd, &disk, bytes);
 }
 
 /* ---- at the start ---- */

@@ -59,7 +59,7 @@ enum rc file_segment_put(struct backend *base, const struct seg_id *id, struct s
                          struct err *e);
 enum append_outcome file_root_change(struct backend *base, const struct root_change *c, struct err *e);
 enum rc file_reap(struct backend *base, const struct seg_id *ids, uint32_t count, struct err *e);
-bool    file_room(struct backend *base, uint64_t *bytes);
+bool    file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve);
 /* Remove segments that the root does not name. For an owner who has just taken over. */
 void    file_drop_orphans(struct file_backend *b);
 

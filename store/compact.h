@@ -30,8 +30,9 @@ MUST_USE enum rc log_delete_pieces(struct log *log, const struct seg_id *ids, ui
 /* The segments as the root lists them; heap. Any thread. */
 MUST_USE enum rc log_list_segments(struct log *log, struct root_segment **out, uint32_t *count, struct err *e);
 uint64_t log_max_segment(const struct log *log);
-/* Bytes that may be written before the disk is full, without the reserve. False: not known. Any thread. */
-bool log_room(struct log *log, uint64_t *bytes);
+/* Bytes that may be written before the disk is full, without the reserve, and those of the reserve. False: not known.
+ * Any thread. */
+bool log_room(struct log *log, uint64_t *bytes, uint64_t *reserve);
 
 /* Where compact_find_reference goes on. */
 struct compact_tail {

@@ -156,9 +156,9 @@ log_max_segment(const struct log *log)
 }
 
 bool
-log_room(struct log *log, uint64_t *bytes)
+log_room(struct log *log, uint64_t *bytes, uint64_t *reserve)
 {
-	return log->b->ops->room(log->b, bytes);
+	return log->b->ops->room(log->b, bytes, reserve);
 }
 
 /* ---- reaping ---- */
