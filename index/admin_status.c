@@ -89,7 +89,8 @@ send_volume_text(struct admin_call *c, const struct volume_status *s, bool index
 		{ "queued", s->queued },
 	};
 
-	admin_printf(c, "volume %s%s", s->name, s->stalled ? ": STALLED, takes no changes" : "");
+	admin_printf(c, "volume %s%s%s", s->name, s->stalled ? ": STALLED, takes no changes" : "",
+	    s->full ? ": DISK FULL, takes only what frees space" : "");
 	admin_printf(c, "  %-16s %u", "epoch", s->epoch);
 	if (s->damage > 0)
 		admin_printf(c, "  %-16s %llu (see restantectl check)", "damage",
@@ -206,6 +207,7 @@ add_volume_json(struct json *j, const struct volume_status *s, struct slice movi
 		json_cstr(j, "backed_up_to", s->backed_up_to);
 	}
 	json_bool(j, "stalled", s->stalled);
+	json_bool(j, "full", s->full);
 	add_scrub_json(j, &s->scrub);
 	json_end(j);
 }

@@ -583,6 +583,7 @@ volume_get_status(struct volume *v, struct volume_status *out, struct err *e)
 	out->syncs = ws.syncs;
 	out->queued = ws.queued;
 	out->stalled = ws.stalled;
+	out->full = log_is_full(v->log);
 	if (atomic_load(&v->scrubber) != NULL)
 		scrubber_get_status(atomic_load(&v->scrubber), &out->scrub);
 	return rc;

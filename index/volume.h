@@ -592,6 +592,7 @@ struct volume_status {
 	uint64_t    backed_up_us;       /* when the last backup began that was made while it was open for writing; 0: none */
 	char        backed_up_to[1024]; /* its path, cut if it is longer */
 	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
+	bool        full;               /* so is the disk: takes only what frees space */
 };
 MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, struct err *e);
 

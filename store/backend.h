@@ -12,7 +12,7 @@
  * The "sim" of SCALEOUT section 10 is no table beside `file`, but a simulated disk under it (store/fs.h): so the head's
  * slots, the syncs of directories and the reservation are themselves under test.
  *
- * Threads: read, size, body_*, segment_put, segment_settle, reap and room may be called from any thread; all else by one
+ * Threads: read, size, body_*, segment_put, segment_settle, reap, room and full may be called from any thread; all else by one
  * thread at a time (the writer's).
  *
  * Not here yet, as nothing uses it: lease and watch (a remote backend). They add entries and change no caller.
@@ -153,6 +153,8 @@ struct backend_ops {
 	/* The disk was found full: until there is room for the reserve and something beside it, appends and segments that are
 	 * not reserve_ok are refused with ENOSPC. */
 	bool (*starved)(struct backend *b);
+	/* Whether such an append would be refused now: looks at the disk. Any thread. */
+	bool (*full)(struct backend *b);
 	/* Make the reserve's space free for what the owner must write beside the log. False: there was none. */
 	bool (*give_up_reserve)(struct backend *b);
 	void (*append)(struct backend *b, struct backend_append *what, backend_done done, void *arg);

@@ -409,6 +409,8 @@ reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve
 	/* Also when the segment has room: the index's commit, which comes next, has none. */
 	if (!reserve_ok && !refill_reserve(b))
 		return err_os(e, ENOSPC, "the volume's disk is full");
+	if (reserve_ok && is_owed(b))
+		(void)file_give_up_reserve(&b->base);   /* ours before what others gave up */
 	if (need <= b->reserved_to)
 		return RC_OK;
 	rc = space_reserve(b->segfd, b->reserved_to, to, need, e);
@@ -425,8 +427,9 @@ reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve
 	} else if (space_is_full(e->os)) {
 		if (e->os != EFBIG)
 			atomic_store(&b->starved, true);
-		if (e->os != EDQUOT)
-			e->os = ENOSPC; /* EFBIG too: to the caller it is the same */
+		/* EFBIG is ENOSPC, too: to the caller it is the same. */
+		return err_os(e, e->os == EDQUOT ? EDQUOT : ENOSPC, "the volume's disk has no room for %llu bytes",
+		    (unsigned long long)(need - b->reserved_to));
 	}
 	return rc;
 }
@@ -607,17 +610,23 @@ file_sync(struct backend *base, backend_done done, void *arg)
 
 /* ---- bodies ---- */
 
-/* What is free while the reserve is gone is for what frees space. It counts as room again when the next ordinary batch
- * finds the reserve possible; a body must not wait for that, as its batch comes after it. */
-static enum rc
-begin_body_with_room(struct backend *base, struct backend_body **out, struct err *e)
+/* What is free while the reserve is gone is for what frees space. */
+static bool
+file_full(struct backend *base)
 {
 	struct file_backend *b = file_backend_of(base);
 	uint64_t disk, avail;
 
-	if (is_owed(b) ||
-	    (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
-	     avail < (b->have_reserve ? 0 : reserve_size(disk)) + slack_size(disk))) {
+	return is_owed(b) || (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
+	                      avail < (b->have_reserve ? 0 : reserve_size(disk)) + slack_size(disk));
+}
+
+/* It counts as room again when the next ordinary batch finds the reserve possible; a body must not wait for that, as its
+ * batch comes after it. */
+static enum rc
+begin_body_with_room(struct backend *base, struct backend_body **out, struct err *e)
+{
+	if (file_full(base)) {
 		*out = NULL;
 		return err_os(e, ENOSPC, "the volume's disk is full");
 	}
@@ -682,6 +691,7 @@ const struct backend_ops backend_file = {
 	.segment_seal = file_segment_seal,
 	.segment_settle = file_segment_settle,
 	.starved = file_starved,
+	.full = file_full,
 	.give_up_reserve = file_give_up_reserve,
 	.append = file_append,
 	.sync = file_sync,

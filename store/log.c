@@ -264,6 +264,12 @@ log_is_starved(const struct log *log)
 }
 
 bool
+log_is_full(const struct log *log)
+{
+	return log->b->ops->full(log->b);
+}
+
+bool
 log_give_up_reserve(struct log *log)
 {
 	return log->mode == LOG_WRITE && log->b->ops->give_up_reserve(log->b);

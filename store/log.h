@@ -117,6 +117,8 @@ size_t  log_batch_bytes(const struct log_batch *b);
 MUST_USE enum rc log_append(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok, struct err *e);
 /* The disk was found full: see log_append. */
 bool log_is_starved(const struct log *log);
+/* Whether a batch without `reserve_ok` would be refused now for lack of space. Looks at the disk; any thread. */
+bool log_is_full(const struct log *log);
 /* Free the reserve for the index, whose commit must follow what is in the log. False: there was none to give up. */
 bool log_give_up_reserve(struct log *log);
 /* Settle what was appended unsynced. Failure: the log is dead. */
