@@ -1,6 +1,7 @@
 """A full disk: deliveries get 452 at once, IMAP writers NO, what was answered 250 is there, expunging works, reading goes
 on, and service resumes by itself when there is room."""
 
+import json
 import os
 import random
 import re
@@ -125,10 +126,10 @@ def refused_and_read(s, have):
         assert offer(s, noise(7, size)).startswith(b"452")
 
 
-def expunge(s, uids):
+def expunge(s, uids, user="anna"):
     with s.raw("imap") as c:
         c.line()
-        c.cmd("LOGIN anna x-secret")
+        c.cmd("LOGIN %s x-secret" % user)
         c.cmd("SELECT INBOX")
         for uid in uids:
             c.cmd("UID STORE %d +FLAGS (\\Deleted)" % uid)
@@ -150,18 +151,28 @@ def stalls(s):
     return re.findall(r"ev=volume\.(stalled.* reason=\"no space\"|recovered)", s.log())
 
 
+def says_full(s):
+    """What `status` tells."""
+    full = json.loads(s.ctl("status", "--json"))["volumes"][0]["full"]
+    assert ("volume v1: DISK FULL" in s.ctl("status")) == full
+    return full
+
+
 def test_full_disk(small_disk):
     s = small_disk.start()
     filler = os.path.join(s.mount, "fill")
     s.deliver(["anna"], message("before"))
     fill(filler)
+    assert not says_full(s)
     have = deliver_until_full(s, 1, 4000)
     refused_and_read(s, have)
+    assert says_full(s)
     expunge(s, [1])
     have -= 1
     refused_and_read(s, have)
     assert len(stalls(s)) == 1 and "volume.progress" not in s.log(), s.log()
     os.unlink(filler)
+    assert not says_full(s)
     resumes(s)
     have += 1
     assert count(s) == have
@@ -306,9 +317,95 @@ def test_two_volumes_on_one_disk(small_disk):
     assert free.f_bavail * free.f_bsize > 1 << 20
     for size in (4000, 100, 30000, 1):
         assert offer(s, noise(7, size), "ben").startswith(b"452")
+    other = os.path.join(s.mount, "v2", "reserve")
+    assert os.stat(other).st_blocks > 0
+    expunge(s, [1], "ben")          # at the cost of its own reserve, not of the other's
+    assert os.stat(other).st_blocks == 0
     expunge(s, range(uid, have + 1))
     os.unlink(filler)
     for _ in range(2):              # ben's need not wait for anna's next one
         assert offer(s, message("after"), "ben").startswith(b"250")
     resumes(s)
     assert count(s) == 1 and os.stat(reserve).st_blocks > 0
+
+
+# What the admin does meanwhile, and whether it is possible; None: as may be.
+ADMIN = [
+    (["status"], True),
+    (["check"], True),
+    (["history", "anna"], True),
+    (["dump"], True),
+    (["user", "list"], True),
+    (["expunge", "--older-than", "1h", "anna"], True),
+    (["compact", "--dry-run"], True),
+    (["backup", "{elsewhere}/backup"], True),
+    (["verify", "{elsewhere}/backup"], True),
+    (["export", "--format", "mbox", "anna", "{elsewhere}/mail{n}"], True),
+    (["backup", "{disk}/backup"], False),
+    (["user", "add", "ben"], False),
+    (["user", "passwd", "anna"], False),
+    (["quota", "set", "anna", "1000000"], False),
+    (["mailbox", "create", "anna", "new"], False),
+    (["undelete", "anna"], False),
+    (["import", "anna", "{elsewhere}/maildir"], False),
+]
+
+
+def administrate(s, n, verbs):
+    for argv, possible in verbs:
+        argv = [a.format(disk=s.mount, elsewhere=s.top, n=n) for a in argv]
+        code, _, err = s.ctl_raw(["-c", s.conf] + argv, "x-secret\n", None)
+        assert code in (0, 1) and possible in (None, code == 0), "%s: %d\n%s" % (argv, code, err)
+        assert code == 0 or "No space left on device" in err, "%s: %s" % (argv, err)
+
+
+def test_tools(small_disk):
+    """Online, offline behind a kill -9, and online again: what needs room says so and changes nothing, the rest works."""
+    s = small_disk.start()
+    for n in range(10):
+        s.deliver(["anna"], noise(n, 100))
+    expunge(s, [1, 2])
+    os.makedirs(os.path.join(s.top, "maildir", "cur"))
+    os.makedirs(os.path.join(s.top, "maildir", "new"))
+    with open(os.path.join(s.top, "maildir", "new", "1"), "w") as f:
+        f.write(message("imported"))
+    fill(os.path.join(s.mount, "fill"))
+    have = deliver_until_full(s, 8, 100)
+    fill(os.path.join(s.mount, "rest"))         # what the reserve gave up
+    administrate(s, 1, ADMIN)
+    s.kill()
+    fill(os.path.join(s.mount, "more"))         # what was kept for the log
+    administrate(s, 2, ADMIN + [(["reindex"], None)])
+    s.start()
+    refused_and_read(s, have)
+    administrate(s, 3, ADMIN)
+    for name in "fill", "rest", "more":
+        os.unlink(os.path.join(s.mount, name))
+    resumes(s)
+    assert count(s) == have + 1
+    for argv in (["user", "add", "ben"], ["undelete", "anna"], ["import", "anna", s.top + "/maildir"], ["check"]):
+        s.ctl(*argv, stdin="x-secret\n")
+    assert count(s) == have + 4
+    s.stop()
+    s.ctl("reindex")
+    s.start()
+    assert count(s) == have + 4
+    s.ctl("check")
+
+
+def test_compaction(small_disk):
+    """On the full disk, with what the reserve gives, in parts: it is the disk's room that comes back."""
+    s = small_disk.start()
+    for n in range(5):
+        for k in range(10):
+            s.deliver(["anna"], noise(10 * n + k, 1500))
+        expunge(s, range(10 * n + 1, 10 * n + 9))
+        s.stop()                                # a segment each
+        s.start()
+    fill(os.path.join(s.mount, "fill"))
+    have = deliver_until_full(s, 10, 4000)
+    out = s.ctl("compact", "--retention", "0s")
+    assert int(re.search(r"(\d+) segments made", out).group(1)) > 1, out
+    resumes(s)
+    assert count(s) == have + 1
+    s.ctl("check")
