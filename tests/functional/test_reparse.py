@@ -130,6 +130,10 @@ def test_backup_and_past(server):
     s.ctl("backup", copy)
     assert "sound" in s.ctl("verify", copy)
     s.ctl("history", "anna")
+    s.ctl("restore", "--from", os.path.join(copy, "v1"), "--mailbox", "INBOX", "--into", "Back", "anna")
+    with s.imap("anna") as c:
+        assert c.select("Back")[0] == "OK"
+        assert sum(NEW in e for e in fetch(c, "ENVELOPE")) == 1
 
 
 def test_unreadable(server):
