@@ -157,6 +157,14 @@ rig_cut(void)
 }
 
 void
+rig_kill(void)
+{
+	sim_cut();
+	rig_close();
+	sim_revive();
+}
+
+void
 rig_forget(const struct model *base)
 {
 	rig.base = rig.now = *base;

@@ -83,6 +83,8 @@ bool rig_open(struct err *e);           /* of a pair both */
 void rig_close(void);
 /* The power fails, if it has not, and what the disk kept is there. */
 void rig_cut(void);
+/* The process is killed: what it wrote is there, as long as the power does not fail. */
+void rig_kill(void);
 /* All that is known is this. */
 void rig_forget(const struct model *base);
 

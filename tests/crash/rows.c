@@ -50,6 +50,9 @@ const struct row rows[] = {
 	{ .name = "recovery, relaxed", .op = { .kind = OP_OPEN }, .before = 2, .relaxed = true, .calls = 30,
 	  .all_faults = true, .phases = "td" },
 
+	{ .name = "takeover from a killed owner", .work = WORK_KILLED, .op = { .kind = OP_OPEN }, .before = 2, .relaxed = true,
+	  .calls = 30, .phases = "td" },
+
 	{ .name = "import of a UID", .phases = LOGGED,
 	  .op = { OP_IMPORT, TO("anna", "INBOX"), .first = 500, .flags = FLAG_ANSWERED, .mail = 2 } },
 	{ .name = "undelete", .templ = TEMPL_WORN, .phases = LOGGED,

@@ -18,6 +18,7 @@ enum work {
 	WORK_PUT_BACK,                  /* a copy into an empty place */
 	WORK_RENEW,                     /* the first start of one */
 	WORK_MOVE,
+	WORK_KILLED,                    /* the owner before; the power did not fail */
 	WORK_REPARSE,
 };
 

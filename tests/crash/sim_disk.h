@@ -68,6 +68,8 @@ void sim_in_takeover(bool yes);                 /* what follows is one */
 void sim_pause(void);                           /* counts as an operation: so a cut can come where nothing is written */
 /* The power fails now, unless it has. From a cut on every operation fails with EIO. */
 void sim_cut(void);
+/* Behind a sim_cut: it was only the process that died. Nothing is lost, and nobody has a file open any more. */
+void sim_revive(void);
 /* Behind a cut, when nobody has a file open any more: make the files what the disk kept, with the power back. */
 void sim_restore(void);
 /* Forget what is not durable: all files are as they are, durably. Nobody has one open. */

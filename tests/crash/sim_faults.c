@@ -217,6 +217,14 @@ sim_pause(void)
 }
 
 void
+sim_revive(void)
+{
+	sim_lock();
+	sim.cut = false;
+	sim_unlock(0);
+}
+
+void
 sim_cut(void)
 {
 	sim_lock();

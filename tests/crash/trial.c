@@ -50,14 +50,17 @@ leave_wreck(const struct row *row)
 	sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(24));
 	if (!changes_run_one(&op))
 		return false;
-	rig_cut();
+	if (row->work == WORK_KILLED)
+		rig_kill();
+	else
+		rig_cut();
 	rig.recovering = true;
 	return true;
 }
 
 /* Open, with a fault; cut again, and once more somewhere in the open after that. */
 static bool
-recover_twice(enum sim_fault fault, uint64_t n)
+recover_twice(const struct row *row, enum sim_fault fault, uint64_t n)
 {
 	struct err e = ERR_INIT;
 
@@ -65,8 +68,8 @@ recover_twice(enum sim_fault fault, uint64_t n)
 	if (!rig_open(&e) && !sim_hit())
 		return rig_wrong("recovery: %s", e.text);
 	rig.hit = sim_hit();
-	if (!rig.hit)
-		return true;
+	if (!rig.hit)           /* what a takeover tells must outlive the cut that follows, too */
+		return row->work != WORK_KILLED || trial_live_on();
 	if (!trial_live_on())
 		return false;
 	rig_cut();
@@ -86,7 +89,7 @@ run_row(const struct row *row, enum sim_fault fault, uint64_t n)
 
 	switch (op.kind) {
 	case OP_OPEN:
-		return leave_wreck(row) && recover_twice(fault, n);
+		return leave_wreck(row) && recover_twice(row, fault, n);
 	case OP_REINDEX:
 		p = rig_params();
 		rig_close();

@@ -166,6 +166,7 @@ work_run(const struct row *row)
 	case WORK_REPARSE:
 		return reparse(&rig.reparsed);
 	case WORK_RENEW:
+	case WORK_KILLED:
 	case WORK_NONE:
 		break;
 	}

@@ -184,6 +184,7 @@ work_verify(const struct row *row, bool happened)
 		return look_at_reparsed();
 	case WORK_MOVE:
 	case WORK_RENEW:
+	case WORK_KILLED:
 	case WORK_NONE:
 		break;
 	}
