@@ -12,7 +12,7 @@
 #include "store/rewrite.h"
 #include "store/space.h"
 
-#define SLACK           (4u << 20)      /* bytes that must stay free beside what is written, for the index; of little less */
+#define SLACK           (4u << 20)      /* bytes kept free for the index beside what is written; less for little */
 #define CHECKPOINT_TRIES 25
 #define TRY_PAUSE_MS    20
 #define SLEEP_MAX_MS    200u            /* so that a stop is noticed */
