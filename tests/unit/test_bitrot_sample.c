@@ -723,7 +723,7 @@ test_no_record_of_the_frame_can_be_read(void **state)
 	unsigned tried = 0;
 
 	(void)state;
-	for (size_t i = 0; i < vol.frame_count && tried < 2 * RECORD_HDR_LEN; i += 7) {
+	for (size_t i = 0; i < vol.frame_count && tried < 2 * RECORD_HDR_LEN; i++) {
 		const struct frame_info *f = &vol.frames[i].info;
 
 		if (f->len < 3000)
