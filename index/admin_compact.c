@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "index/maintenance.h"
 #include "lib/when.h"
 
 #define THRESHOLD 30u           /* percent: what is worth it when the admin asks */
@@ -143,6 +144,7 @@ admin_compact(struct admin_call *c)
 	struct volume *v;
 	size_t i = 0;
 
+	maintenance_be_low();
 	while (status != ADMIN_USAGE && (v = admin_next_volume(c, &i)) != NULL && !c->stopped)
 		status = admin_worse(status, compact_volume(c, v, &p));
 	return status;

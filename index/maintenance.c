@@ -155,8 +155,8 @@ run_task(struct maintainer *m, size_t i, const struct maintenance_params *p)
 	m->told[i] = rc;
 }
 
-static void
-be_low(void)
+void
+maintenance_be_low(void)
 {
 #ifdef __linux__
 	/* Of this thread alone: Linux knows no other. */
@@ -190,7 +190,7 @@ maintainer_main(void *arg)
 	struct maintenance_params p = m->p;
 	uint64_t look = FIRST_LOOK_S;
 
-	be_low();
+	maintenance_be_low();
 	while (wait_for_look(m, (unsigned)look, &p)) {
 		for (size_t i = 0; i < TASKS && !atomic_load(&m->stop); i++)
 			run_task(m, i, &p);

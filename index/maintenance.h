@@ -27,6 +27,9 @@ void maintainer_configure(struct maintainer *m, const struct maintenance_params 
 /* End what is under way, soon. Before volume_close. */
 void maintainer_stop(struct maintainer **m);
 
+/* The calling thread gives way to all others, for good: for a thread, or a process, that ends with its work. */
+void maintenance_be_low(void);
+
 /* A task: does what is due and returns. `stop` is set when it must end; RC_CANCELLED then. RC_BUSY: not now. */
 struct maintenance_task {
 	const char *name;       /* for logs */
