@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What maintenance costs with many messages in a volume; doc/benchmarks.md says what the numbers mean. On demand.
 
-    tests/bench/maintenance.py BUILD_DIR MAIL_DIR [--messages 200000] [--rounds 3] [--only PART,...] [--work DIR]
+    tests/bench/maintenance.py BUILD_DIR MAIL_DIR [--messages 200000] [--rounds 3] [--pairs 5] [--only PART,...] [--work DIR]
 
 MAIL_DIR: files of real mail, as tests/volume/fetch-corpus gets them. PART: start, reindex, compact, online, disk. DIR
 keeps the filled volumes for the next run. Prints JSON lines; plot.py draws them.
@@ -10,6 +10,7 @@ keeps the filled volumes for the next run. Prints JSON lines; plot.py draws them
 import argparse
 import json
 import os
+import pty
 import resource
 import shutil
 import statistics
@@ -22,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "functional"))
 ACCOUNTS, EXPUNGED_PERCENT = 10, 40
 LOAD = ["8", "2000", "4096"]            # connections, messages, bytes
+WINDOW = 2000                           # deliveries that a p99 rests on
 
 
 def compiled(build, name):
@@ -202,58 +204,94 @@ def bench_compact(bench):
             mb_per_s=round(before["log_bytes"] / seconds / 1e6, 1), rate=round(bench.args.messages / seconds), **told)
 
 
-def under_way(bench, server, rate):
-    """Deliveries while a compaction runs, from its beginning to its end."""
-    argv = ["-c", server.conf, "compact", "--all", "--retention", "0s", "--json"] + (["--rate", rate] if rate else [])
+class Load:
+    """Deliveries that go on and on; when each was answered is known at the end."""
+
+    def __init__(self, bench, server):
+        self.path = os.path.join(bench.args.work, "samples")
+        self.proc = subprocess.Popen([bench.load, str(server.port("lmtp")), LOAD[0], "4000000", LOAD[2], "user1",
+                                      self.path], stdout=subprocess.PIPE)
+
+    def end(self):
+        """[(seconds of the monotonic clock, latency in ms)], by time."""
+        self.proc.terminate()
+        out = json.loads(self.proc.communicate()[0])
+        assert not out["failed"]
+        with open(self.path) as f:
+            rows = [line.split() for line in f]
+        return sorted((float(at) / 1e3, float(ms)) for at, ms in rows)
+
+
+def lines_of_terminal(fd):
+    """What is written to the terminal whose other side this is, until all writers have gone."""
+    try:
+        while True:
+            yield os.read(fd, 4096)
+    except OSError:
+        os.close(fd)
+
+
+def compaction(server, rate):
+    """[(name, when it began)] of its phases, and the end."""
     from harness import RESTANTECTL
-    start, seen = time.perf_counter(), []
-    ctl = subprocess.Popen([RESTANTECTL] + argv, stdout=subprocess.PIPE)
-    while True:
-        row = bench.lmtp(server, "user1")
-        if ctl.poll() is not None and seen:
-            break                       # it has ended in the middle of this one
-        seen.append(row)
-        say(what="online.load", compaction=rate or "default", at_s=round(time.perf_counter() - start, 1), **row)
-        time.sleep(1)
+    argv = [RESTANTECTL, "-c", server.conf, "compact", "--all", "--retention", "0s", "--json"]
+    ours, theirs = pty.openpty()        # a terminal is told the phase soon
+    ctl = subprocess.Popen(argv + (["--rate", rate] if rate else []), stdout=subprocess.PIPE, stderr=theirs)
+    os.close(theirs)
+    phases = [("survey", time.monotonic())]
+    for text in lines_of_terminal(ours):
+        if b"compacting" in text and len(phases) == 1:
+            phases.append(("rewrite", time.monotonic()))
     told = json.loads(ctl.stdout.read())
-    assert ctl.wait() == 0 and told["made"] > 0, told
-    return seen, told
+    assert ctl.wait() == 0 and told["made"] > 0 and len(phases) == 2, (told, phases)
+    return phases + [("end", time.monotonic())]
 
 
-def alone(bench, server, count):
-    seen = []
-    for _ in range(count):
-        seen.append(bench.lmtp(server, "user1"))
-        say(what="online.load", compaction="none", **seen[-1])
-        time.sleep(1)
-    return seen
+def p99(latencies):
+    return sorted(latencies)[len(latencies) * 99 // 100]
+
+
+def windows(latencies):
+    """p99 of each WINDOW deliveries, one behind the other."""
+    return [round(p99(latencies[i:i + WINDOW]), 1) for i in range(0, len(latencies) - WINDOW + 1, WINDOW)]
 
 
 def online_once(bench, rate):
-    """Without, with, and without again, on one server."""
+    """Without, with, without, with: each pair lasts as long with as without, on one server under one load."""
     server = bench.serve(bench.expunged())
+    pairs = []
     try:
         server.start()
         bench.lmtp(server, "user1")     # what is needed once
-        without = alone(bench, server, 6)
-        start = time.perf_counter()
-        busy, told = under_way(bench, server, rate)
-        seconds = round(time.perf_counter() - start, 1)
-        without += alone(bench, server, 6)
+        load, rounds = Load(bench, server), []
+        for _ in range(bench.args.pairs):
+            begun = time.monotonic()
+            time.sleep(bench.args.calm)
+            rounds.append([("none", begun)] + compaction(server, rate))
+            say(what="online.round", compaction=rate or "default",
+                seconds=[round(b - a, 1) for (_, a), (_, b) in zip(rounds[-1], rounds[-1][1:])])
+        samples = load.end()
     finally:
         server.close()
-    calm, slow = ([row["p99_ms"] for row in rows] for rows in (without, busy))
-    say(what="online", compaction=rate or "default", seconds=seconds, loads=len(slow),
-        p99_without_ms=statistics.median(calm), p99_with_ms=statistics.median(slow),
-        ratio=round(statistics.median(slow) / statistics.median(calm), 2),
-        worst_without_ms=max(calm), worst_with_ms=max(slow),
-        rate_without=statistics.median(row["rate"] for row in without),
-        rate_with=statistics.median(row["rate"] for row in busy), reclaimed_bytes=told["reclaimed_bytes"])
+    for marks in rounds:
+        row = {}
+        for (name, begin), (_, end) in zip(marks, marks[1:]):
+            ms = [m for at, m in samples if begin <= at < end]
+            row[name] = {"deliveries": len(ms), "p50_ms": statistics.median(ms), "p99_ms": round(p99(ms), 1),
+                         "windows": windows(ms)}
+        ratio = round(row["rewrite"]["p99_ms"] / row["none"]["p99_ms"], 2)
+        pairs.append((row, ratio))
+        say(what="online.pair", compaction=rate or "default", ratio=ratio, **row)
+    single = [w / row["none"]["p99_ms"] for row, _ in pairs for w in row["rewrite"]["windows"]]
+    calm = [w / row["none"]["p99_ms"] for row, _ in pairs for w in row["none"]["windows"]]
+    say(what="online", compaction=rate or "default", pairs=len(pairs), ratio=statistics.median(r for _, r in pairs),
+        worst_ratio=max(r for _, r in pairs), windows=len(single), above_3=sum(w > 3 for w in single),
+        calm_windows=len(calm), calm_above_3=sum(w > 3 for w in calm))
 
 
 def bench_online(bench):
-    for rate in ("64M", None):    # None: as configured
-        online_once(bench, rate)
+    for rate in bench.args.rates.split(","):
+        online_once(bench, rate if rate != "default" else None)
 
 
 # --- bytes on the disk ---
@@ -282,6 +320,9 @@ def main():
     p.add_argument("mail")
     p.add_argument("--messages", type=int, default=200000)
     p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--pairs", type=int, default=5, help="of loads without and with a compaction")
+    p.add_argument("--rates", default="64M,default", help="of compactions beside deliveries")
+    p.add_argument("--calm", type=float, default=20, help="seconds of each load without")
     p.add_argument("--only", default=",".join(PARTS))
     p.add_argument("--work")
     args = p.parse_args()
