@@ -10,7 +10,8 @@
 
 #define ROW_BYTES 40000u
 
-static char          path[64], wal[64];
+static char          path[64], wal_path[64];
+static struct wal    wal;
 static struct db    *db;
 static struct checkpointer *checkpointer;
 
@@ -24,10 +25,11 @@ setup(void **state)
 	if (mkdtemp(dir) == NULL)
 		return -1;
 	snprintf(path, sizeof path, "%s/index.db", dir);
-	snprintf(wal, sizeof wal, "%s/index.db-wal", dir);
+	snprintf(wal_path, sizeof wal_path, "%s/index.db-wal", dir);
+	wal_init(&wal);
 	return db_open(path, DB_WRITE, NULL, &db, &e) == RC_OK &&
 	       db_exec(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, bytes BLOB)", &e) == RC_OK &&
-	       checkpointer_start(path, db, &checkpointer, &e) == RC_OK ? 0 : -1;
+	       checkpointer_start(&wal, path, db, &checkpointer, &e) == RC_OK ? 0 : -1;
 }
 
 static int
@@ -37,7 +39,8 @@ teardown(void **state)
 	checkpointer_stop(&checkpointer);
 	db_close(&db);
 	(void)unlink(path);
-	(void)unlink(wal);
+	(void)unlink(wal_path);
+	wal_fini(&wal);
 	*strrchr(path, '/') = '\0';
 	return rmdir(path);
 }
@@ -47,7 +50,7 @@ static uint32_t
 wal_sequence(void)
 {
 	uint8_t header[32] = { 0 };
-	int fd = open(wal, O_RDONLY | O_CLOEXEC);
+	int fd = open(wal_path, O_RDONLY | O_CLOEXEC);
 
 	assert_true(fd >= 0);
 	assert_int_equal(pread(fd, header, sizeof header, 0), sizeof header);
@@ -63,8 +66,10 @@ write_row(unsigned i)
 	struct err e = ERR_INIT;
 
 	memset(bytes, (int)i, sizeof bytes);
+	assert_int_equal(db_run(db, "BEGIN IMMEDIATE", DB_NO_ARGS, &e), RC_OK);
 	assert_int_equal(db_run(db, "INSERT INTO t(bytes) VALUES(?1)",
 	                        DB_ARGS(DB_BYTES(slice_of(bytes, sizeof bytes))), &e), RC_OK);
+	assert_int_equal(wal_commit(&wal, db, &e), RC_OK);
 }
 
 /* Far more than it takes, however slow the thread is. */
