@@ -38,5 +38,6 @@ def test_the_synopsis_is_what_help_says():
              for form in re.findall(r"restantectl (?:\[-c FILE\] )?([a-z].*)", usage)}
     assert set(page) == verbs
     for verb, options in page.items():
-        told = set(re.findall(r"--([a-z0-9-]+)", help_of(*verb.split()))) - {"help"}
+        usage, _, text = help_of(*verb.split()).partition("\n\n")
+        told = set(re.findall(r"--([a-z0-9-]+)", usage)) | set(re.findall(r"(?m)^  --([a-z0-9-]+)", text))
         assert options == told, verb
