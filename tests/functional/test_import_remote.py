@@ -151,7 +151,7 @@ def test_odd_names_keywords_and_dates(here):
             assert len(have[0]) == 1 and have == fetched(c, quoted(name)), name
         # By its name in the URL, here and there the same.
         out, err = run(here, "--into", "again", "anna", url(d, "imap", "anna", "/Entw%C3%BCrfe/x.y"))
-        assert "1 messages imported" in out, out + err
+        assert "1 message imported" in out, out + err
         assert len(fetched(ours, "again/Entw&APw-rfe/x.y")[0]) == 1
         ours.logout()
 
@@ -433,7 +433,7 @@ def test_a_text_without_end(serve, online):
             out, err = run(here, "anna", source, expect=1)
             thread.join(PATIENCE_S)
         assert played and 1 << 20 <= sent[0] < 64 << 20
-        assert "it is over the limit message_size" in err and "1 messages imported" in out, out + err
+        assert "it is over the limit message_size" in err and "1 message imported" in out, out + err
         if not online:
             here.start()
         c = here.imap("anna")

@@ -444,7 +444,9 @@ step_at(const struct seg_id *seg, uint64_t at)
 }
 
 /* Every byte; a sanitizer, which makes all of it many times slower, gets a sample. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_THREAD__)
+#define SAMPLE 37u
+#elif defined(__SANITIZE_ADDRESS__)
 #define SAMPLE 11u
 #else
 #define SAMPLE 1u
