@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "index/volume_impl.h"
+#include "lib/logging.h"
 
 #define PAGE        64u                 /* messages of one change */
 #define PAGE_BYTES  (4u << 20)          /* of their contents, about */
@@ -477,7 +478,38 @@ drop_arriving(struct volume *v, uint32_t *removed, struct err *e)
 	return rc;
 }
 
-/* Whoever has the name in another volume with a lower generation was succeeded by this one. */
+/* For the admin: what a start did with accounts of one name, or cannot decide. */
+static void
+tell(const struct volume *v, const struct account_info *a, const char *event, enum log_level level, const char *text)
+{
+	struct logline l;
+
+	log_begin(&l, level, event);
+	log_cstr(&l, "volume", v->name);
+	log_str(&l, "account", a->name);
+	log_cstr(&l, "text", text);
+	log_end(&l);
+}
+
+/* Who has the name in another volume with a lower generation was succeeded by this one, if it is the same account: a move
+ * keeps when it was made. One that was made while this volume was away holds mail of its own and stays. */
+static enum rc
+drop_predecessor(struct volume *v, const struct account_info *owner, const struct account_info *other, uint32_t *removed,
+                 struct err *e)
+{
+	if (other->generation >= owner->generation)
+		return RC_OK;
+	if (other->created_us != owner->created_us) {
+		tell(v, other, "volume.account_twice", LOGLEVEL_WARN,
+		     "another volume has an account of this name, which is found; to reach this one rename the other "
+		     "(restantectl user rename)");
+		return RC_OK;
+	}
+	tell(v, other, "volume.account_moved", LOGLEVEL_INFO, "what a move that was cut has left here is deleted");
+	++*removed;
+	return delete_account(v, other->id, e);
+}
+
 static enum rc
 drop_predecessors(struct volume *const *volumes, size_t n, struct volume *v, account_id id, uint32_t *removed,
                   struct err *e)
@@ -492,10 +524,8 @@ drop_predecessors(struct volume *const *volumes, size_t n, struct volume *v, acc
 		if (volumes[i] == v)
 			continue;
 		rc = volume_find_account(volumes[i], owner.name, &a, &other, e);
-		if (rc == RC_OK && other.generation < owner.generation) {
-			rc = delete_account(volumes[i], other.id, e);
-			++*removed;
-		}
+		if (rc == RC_OK)
+			rc = drop_predecessor(volumes[i], &owner, &other, removed, e);
 		rc = rc == RC_NOT_FOUND ? RC_OK : rc;
 	}
 	arena_fini(&a);

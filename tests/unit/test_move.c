@@ -218,6 +218,24 @@ test_settle(void **state)
 	settle(0);
 }
 
+/* Made while the owner's volume was away: no leftover of a move. */
+static void
+test_a_namesake_stays(void **state)
+{
+	account_id anna = make_account();
+	struct account_info info;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	adopt(anna, true);
+	settle(1);
+	fx_append_n(fx_box(fx_account("anna"), "INBOX"), 2);
+	settle(0);
+	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
+	assert_int_equal(info.used_messages, 2);
+	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
+}
+
 /* A new thread is not called as one that came along. */
 static void
 test_thread_names(void **state)
@@ -266,7 +284,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_moves), CASE(test_cancelled), CASE(test_changes_wait), CASE(test_settle), CASE(test_thread_names),
+		CASE(test_moves), CASE(test_cancelled), CASE(test_changes_wait), CASE(test_settle), CASE(test_a_namesake_stays),
+		CASE(test_thread_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
