@@ -126,6 +126,7 @@ static void
 explain_denied(struct admin_call *c, const char *dir)
 {
 	const char *who = c->ad->online ? "restanted runs as" : "this runs as";
+	const char *own = access(dir, F_OK) == 0 ? "/restante" : "";
 	size_t barrier = find_barrier(dir);
 	char space[4096], user[80];
 	struct passwd pw, *found = NULL;
@@ -137,8 +138,9 @@ explain_denied(struct admin_call *c, const char *dir)
 	if (barrier > 0)
 		admin_complain(c, "%s the user %s, who may not pass %.*s: choose another place", who, user, (int)barrier, dir);
 	else
-		admin_complain(c, "%s the user %s, who must be able to write there; as root: mkdir -p %s && chown -R %s %s", who,
-		    user, dir, user, dir);
+		/* Not the directory itself, if it is there: other things may lie in it. */
+		admin_complain(c, "%s the user %s, who must be able to write there; as root: mkdir -p %s%s && chown %s %s%s", who, user,
+		    dir, own, user, dir, own);
 }
 
 static bool

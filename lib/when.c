@@ -46,7 +46,10 @@ take_age(struct slice text, uint64_t *out_us)
 enum rc
 when_parse_age(struct slice text, uint64_t *out_us, struct err *e)
 {
-	if (take_age(text, out_us))
+	/* Days were meant, perhaps: what is no age is asked for again, what is too short an age deletes. */
+	bool bare = text.len > 0 && text.ptr[text.len - 1] >= '0' && text.ptr[text.len - 1] <= '9';
+
+	if (take_age(text, out_us) && (!bare || *out_us == 0))
 		return RC_OK;
 	return err_set(e, RC_SYNTAX, "\"%.*s\" is no age: a number with s, m, h, d or w, as 12h or 3d",
 	               text.len < 40 ? (int)text.len : 40, text.len > 0 ? (const char *)text.ptr : "");

@@ -10,7 +10,7 @@
 
 #include "lib/err.h"
 
-/* A number and its unit; no unit is seconds. RC_SYNTAX. */
+/* A number and its unit, without which it is 0 only. RC_SYNTAX. */
 MUST_USE enum rc when_parse_age(struct slice text, uint64_t *out_us, struct err *e);
 /* `now_us` is what ages count from. RC_SYNTAX: e says what a moment may look like; an age that reaches beyond 1970 is
  * cut there. */

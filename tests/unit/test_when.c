@@ -101,7 +101,8 @@ test_age(void **state)
 	assert_int_equal(us, 0);
 	assert_int_equal(when_parse_age(SLICE("7d"), &us, &e), RC_OK);
 	assert_int_equal(us, UINT64_C(604800000000));
-	assert_int_equal(when_parse_age(SLICE("5"), &us, &e), RC_OK);
+	assert_int_equal(when_parse_age(SLICE("5"), &us, &e), RC_SYNTAX);
+	assert_int_equal(when_parse_age(SLICE("5s"), &us, &e), RC_OK);
 	assert_int_equal(us, 5000000);
 	assert_int_equal(when_parse_age(SLICE("5y"), &us, &e), RC_SYNTAX);
 	assert_non_null(strstr(e.text, "\"5y\" is no age"));
