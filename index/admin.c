@@ -18,6 +18,11 @@
 #define CALL_ARENA_MAX   (256u << 20)
 #define PROGRESS_STEP_MS 100u
 
+static enum admin_exit admin_who(struct admin_call *c);
+static enum admin_exit admin_kick(struct admin_call *c);
+static enum admin_exit admin_block_list(struct admin_call *c);
+static enum admin_exit admin_block_clear(struct admin_call *c);
+
 struct admin_verb {
 	const char *words[2];           /* the second may be NULL */
 	int         min_args, max_args;
@@ -32,9 +37,22 @@ static const struct admin_verb verbs[] = {
 	    "user add [--volume NAME] [--quota BYTES] NAME VERIFIER" },
 	{ { "user", "list" }, 0, 0, "--volume= --json", ADMIN_READS, admin_user_list,
 	    "user list [--volume V] [--json]" },
-	{ { "user", "passwd" }, 2, 2, "", ADMIN_WRITES, admin_user_passwd, "user passwd NAME VERIFIER" },
+	{ { "user", "passwd" }, 2, 2, "", ADMIN_WRITES, admin_user_passwd,
+	    "user passwd NAME VERIFIER" },
 	{ { "user", "delete" }, 1, 1, "", ADMIN_WRITES, admin_user_delete, "user delete NAME" },
-	{ { "user", "show" }, 1, 1, "--json", ADMIN_READS, admin_user_show, "user show [--json] NAME" },
+	{ { "user", "show" }, 1, 1, "--json", ADMIN_READS, admin_user_show,
+	    "user show [--json] NAME" },
+	{ { "user", "lock" }, 1, 1, "", ADMIN_WRITES, admin_user_lock, "user lock NAME" },
+	{ { "user", "unlock" }, 1, 1, "", ADMIN_WRITES, admin_user_unlock, "user unlock NAME" },
+	{ { "account", "lock" }, 1, 1, "", ADMIN_WRITES, admin_user_lock, "account lock NAME" },
+	{ { "account", "unlock" }, 1, 1, "", ADMIN_WRITES, admin_user_unlock,
+	    "account unlock NAME" },
+	{ { "app-password", "add" }, 3, 3, "", ADMIN_WRITES, admin_app_password_add,
+	    "app-password add NAME LABEL VERIFIER" },
+	{ { "app-password", "list" }, 1, 1, "--json", ADMIN_READS, admin_app_password_list,
+	    "app-password list [--json] NAME" },
+	{ { "app-password", "revoke" }, 2, 2, "", ADMIN_WRITES, admin_app_password_revoke,
+	    "app-password revoke NAME LABEL" },
 	{ { "user", "hide" }, 2, ADMIN_ARGS_MAX - 1, "", ADMIN_WRITES, admin_user_hide,
 	    "user hide NAME CAPABILITY..." },
 	{ { "user", "unhide" }, 1, ADMIN_ARGS_MAX - 1, "--all", ADMIN_WRITES, admin_user_unhide,
@@ -46,7 +64,8 @@ static const struct admin_verb verbs[] = {
 	{ { "user", "rename" }, 2, 2, "", ADMIN_WRITES, admin_user_rename, "user rename NAME NEW" },
 	{ { "mailbox", "create" }, 2, 2, "--special-use=", ADMIN_WRITES, admin_mailbox_create,
 	    "mailbox create [--special-use USE] NAME MAILBOX" },
-	{ { "mailbox", "delete" }, 2, 2, "", ADMIN_WRITES, admin_mailbox_delete, "mailbox delete NAME MAILBOX" },
+	{ { "mailbox", "delete" }, 2, 2, "", ADMIN_WRITES, admin_mailbox_delete,
+	    "mailbox delete NAME MAILBOX" },
 	{ { "mailbox", "rename" }, 3, 3, "", ADMIN_WRITES, admin_mailbox_rename,
 	    "mailbox rename NAME MAILBOX NEW" },
 	{ { "mailbox", "subscribe" }, 2, 2, "", ADMIN_WRITES, admin_mailbox_subscribe,
@@ -60,11 +79,21 @@ static const struct admin_verb verbs[] = {
 	{ { "expunge", NULL }, 0, 1, "--older-than= --mailbox= --all --volume= --dry-run --json",
 	    ADMIN_WRITES, admin_expunge,
 	    "expunge --older-than AGE [--mailbox M] [--dry-run] [--json] NAME|--all" },
-	{ { "purge", NULL }, 0, 1, "--message-id= --sha256= --reason= --volume= --dry-run --json --yes",
+	{ { "purge", NULL }, 0, 1,
+	    "--message-id= --sha256= --reason= --volume= --dry-run --json --yes",
 	    ADMIN_WRITES, admin_purge,
-	    "purge --message-id ID|--sha256 HEX [--reason TEXT] [--dry-run] [--json] [--yes] [NAME]" },
+	    "purge --message-id ID|--sha256 HEX [--reason TEXT] [--dry-run] [--json] "
+	    "[--yes] [NAME]" },
 	{ { "dedup", NULL }, 0, 1, "--volume= --json", ADMIN_READS, admin_dedup,
 	    "dedup [--volume V] [--json] [NAME]" },
+	{ { "who", NULL }, 0, 1, "--peer= --all --json", ADMIN_LOOKS, admin_who,
+	    "who [--all] [--peer NETWORK] [--json] [NAME]" },
+	{ { "kick", NULL }, 0, 1, "--session= --peer= --json", ADMIN_LOOKS, admin_kick,
+	    "kick [--session ID] [--peer NETWORK] [--json] [NAME]" },
+	{ { "block", "list" }, 0, 0, "--json", ADMIN_LOOKS, admin_block_list,
+	    "block list [--json]" },
+	{ { "block", "clear" }, 0, 1, "--json", ADMIN_LOOKS, admin_block_clear,
+	    "block clear [--json] [NAME|NETWORK]" },
 	{ { "quota", "set" }, 1, 2, "--messages=", ADMIN_WRITES, admin_quota_set,
 	    "quota set [--messages N] NAME [BYTES]" },
 	{ { "quota", "show" }, 0, 1, "--json", ADMIN_READS, admin_quota_show,
@@ -72,19 +101,23 @@ static const struct admin_verb verbs[] = {
 	{ { "quota", "recount" }, 0, 1, "--json", ADMIN_READS, admin_quota_recount,
 	    "quota recount [--json] [NAME]" },
 	{ { "undelete", NULL }, 1, 1,
-	    "--volume= --mailbox= --since= --message-id= --uid= --into= --moved --account --merge --dry-run --json",
-	    ADMIN_WRITES, admin_undelete,
-	    "undelete [--volume V] [--mailbox M] [--since TIME] [--message-id ID] [--uid SET] [--into FOLDER] [--moved]"
+	    "--volume= --mailbox= --since= --message-id= --uid= --into= --moved --account --merge "
+	    "--dry-run --json", ADMIN_WRITES, admin_undelete,
+	    "undelete [--volume V] [--mailbox M] [--since TIME] [--message-id ID] [--uid SET] "
+	    "[--into FOLDER] [--moved]"
 	    " [--dry-run] [--json] NAME | undelete --account [--merge] [--dry-run] [--json] NAME" },
-	{ { "restore", NULL }, 1, 1, "--volume= --at= --from= --mailbox= --into= --dry-run --json", ADMIN_WRITES,
-	    admin_restore,
-	    "restore [--at TIME] [--from DIR] [--mailbox M] [--into FOLDER] [--dry-run] [--json] NAME" },
+	{ { "restore", NULL }, 1, 1, "--volume= --at= --from= --mailbox= --into= --dry-run --json",
+	    ADMIN_WRITES, admin_restore,
+	    "restore [--at TIME] [--from DIR] [--mailbox M] [--into FOLDER] [--dry-run] "
+	    "[--json] NAME" },
 	{ { "history", NULL }, 1, 1, "--volume= --mailbox= --uid= --message-id= --since= --json",
 	    ADMIN_READS, admin_history,
-	    "history [--volume V] [--mailbox M] [--uid SET] [--message-id ID] [--since TIME] [--json] NAME" },
+	    "history [--volume V] [--mailbox M] [--uid SET] [--message-id ID] [--since "
+	    "TIME] [--json] NAME" },
 	{ { "check", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_check,
 	    "check [--volume V] [--json]" },
-	{ { "compact", NULL }, 0, 0, "--volume= --all --recompress= --rate= --retention= --dry-run --json",
+	{ { "compact", NULL }, 0, 0,
+	    "--volume= --all --recompress= --rate= --retention= --dry-run --json",
 	    ADMIN_WRITES, admin_compact,
 	    "compact [--volume V] [--all] [--recompress LEVEL] [--rate BYTES] [--retention AGE]"
 	    " [--dry-run] [--json]" },
@@ -96,8 +129,8 @@ static const struct admin_verb verbs[] = {
 	    "export [--mailbox M] [--uid SET] [--dry-run] NAME" },
 	{ { "import", NULL }, 1, 1, "--dry-run --keep-uids --keep-uidl", ADMIN_WRITES, admin_import,
 	    "import [--keep-uids] [--keep-uidl] [--dry-run] NAME" },
-	{ { "reindex", NULL }, 0, 0, "--volume= --reparse --all --dry-run --json", ADMIN_WRITES, admin_reparse,
-	    "reindex --reparse [--volume NAME] [--all] [--dry-run] [--json]" },
+	{ { "reindex", NULL }, 0, 0, "--volume= --reparse --all --dry-run --json", ADMIN_WRITES,
+	    admin_reparse, "reindex --reparse [--volume NAME] [--all] [--dry-run] [--json]" },
 	{ { "scrub", NULL }, 0, 0, "--volume= --json", ADMIN_LOOKS, admin_scrub,
 	    "scrub [--volume V] [--json]" },
 	{ { "status", NULL }, 0, 0, "--json", ADMIN_LOOKS, admin_status, "status [--json]" },
@@ -326,12 +359,36 @@ admin_flag(const struct admin_call *c, const char *name)
 	return options_given(&c->options, name);
 }
 
-struct volume *
-admin_next_volume(const struct admin_call *c, size_t *i)
+static struct volume *
+next_volume(const struct admin_call *c, size_t *i)
 {
 	if (c->only != NULL)
 		return (*i)++ == 0 ? c->only : NULL;
 	return *i < c->ad->volume_count ? c->ad->volumes[(*i)++] : NULL;
+}
+
+struct volume *
+admin_next_volume(struct admin_call *c, size_t *i)
+{
+	struct volume *v = next_volume(c, i);
+
+	if (v != NULL || c->only != NULL || c->incomplete)
+		return v;
+	for (size_t k = 0; k < c->ad->absent_count; k++)
+		admin_complain(c, "volume %s is not available and was left out: %s",
+		    c->ad->absent[k].volume, c->ad->absent[k].reason);
+	c->incomplete = c->ad->absent_count > 0;
+	return NULL;
+}
+
+bool
+admin_may_give(struct admin_call *c, const char *name)
+{
+	if (c->ad->absent_count == 0)
+		return true;
+	admin_complain(c, "%s: volume %s is not available and may have an account of this name: %s",
+	    name, c->ad->absent[0].volume, c->ad->absent[0].reason);
+	return false;
 }
 
 struct volume *
@@ -340,29 +397,48 @@ admin_find_volume(struct admin_call *c, const char *name)
 	for (size_t i = 0; i < c->ad->volume_count; i++)
 		if (strcmp(volume_name(c->ad->volumes[i]), name) == 0)
 			return c->ad->volumes[i];
+	for (size_t i = 0; i < c->ad->absent_count; i++)
+		if (strcmp(c->ad->absent[i].volume, name) == 0) {
+			admin_complain(c, "volume %s is not available: %s", name,
+			    c->ad->absent[i].reason);
+			return NULL;
+		}
 	admin_complain(c, "there is no volume %s", name);
 	return NULL;
 }
 
 enum rc
-admin_look_up(struct admin_call *c, const char *name, struct volume **v, struct account_info *out, struct err *e)
+admin_look_up(struct admin_call *c, const char *name, struct volume **v, struct account_info *out,
+              struct err *e)
 {
+	struct err unread = ERR_INIT;
 	struct account_info found;
 	struct volume *in;
 	size_t i = 0;
 
 	*v = NULL;
-	while ((in = admin_next_volume(c, &i)) != NULL) {
-		enum rc rc = volume_find_account(in, slice_str(name), &c->arena, &found, e);
+	while ((in = next_volume(c, &i)) != NULL) {
+		struct err one = ERR_INIT;
+		enum rc rc = volume_find_account(in, slice_str(name), &c->arena, &found, &one);
 
 		if (rc != RC_OK && rc != RC_NOT_FOUND)
-			return rc;
-		if (rc == RC_NOT_FOUND || (*v != NULL && found.generation <= out->generation))
+			unread = one;
+		if (rc != RC_OK || (*v != NULL && found.generation <= out->generation))
 			continue;
 		*out = found;
 		*v = in;
 	}
-	return *v != NULL ? RC_OK : err_set(e, RC_NOT_FOUND, "%s: there is no such account", name);
+	if (*v != NULL)
+		return RC_OK;
+	if (unread.code != RC_OK) {
+		*e = unread;
+		return e->code;
+	}
+	if (c->only == NULL && c->ad->absent_count > 0)
+		return err_set(e, RC_BUSY,
+		    "%s: no volume that is available has such an account; volume %s is not", name,
+		    c->ad->absent[0].volume);
+	return err_set(e, RC_NOT_FOUND, "%s: there is no such account", name);
 }
 
 enum admin_exit
@@ -399,7 +475,51 @@ admin_tell_wait(struct admin_call *c, struct volume *v)
 	const char *what = volume_claimed(v, CLAIM_MAINTENANCE);
 
 	if (what != NULL)
-		admin_complain(c, "volume %s: %s is under way; waiting for its end", volume_name(v), what);
+		admin_complain(c, "volume %s: %s is under way; waiting for its end", volume_name(v),
+		               what);
+}
+
+/* ---- verbs of the daemon alone ---- */
+
+/* The daemon's, or NULL: told already. */
+static const struct admin_live *
+live(struct admin_call *c)
+{
+	if (c->ad->live == NULL)
+		admin_complain(c, "restanted is not running: there is nobody to ask");
+	return c->ad->live;
+}
+
+static enum admin_exit
+admin_who(struct admin_call *c)
+{
+	const struct admin_live *l = live(c);
+
+	return l != NULL ? l->who(l->arg, c) : ADMIN_FAILED;
+}
+
+static enum admin_exit
+admin_kick(struct admin_call *c)
+{
+	const struct admin_live *l = live(c);
+
+	return l != NULL ? l->kick(l->arg, c) : ADMIN_FAILED;
+}
+
+static enum admin_exit
+admin_block_list(struct admin_call *c)
+{
+	const struct admin_live *l = live(c);
+
+	return l != NULL ? l->block_list(l->arg, c) : ADMIN_FAILED;
+}
+
+static enum admin_exit
+admin_block_clear(struct admin_call *c)
+{
+	const struct admin_live *l = live(c);
+
+	return l != NULL ? l->block_clear(l->arg, c) : ADMIN_FAILED;
 }
 
 /* ---- the call ---- */
@@ -425,7 +545,8 @@ admin_find_grammar(int argc, const char *const *argv, struct admin_grammar *out)
 
 	if (v != NULL)
 		*out = (struct admin_grammar){
-			v->words[1] != NULL ? 2 : 1, v->min_args, v->max_args, v->options, v->usage, v->access
+			v->words[1] != NULL ? 2 : 1, v->min_args, v->max_args, v->options, v->usage,
+			v->access
 		};
 	return v != NULL;
 }
@@ -486,6 +607,8 @@ admin_run(struct admin *ad, int argc, const char *const *argv)
 	status = take_words(&c, argc, argv);
 	if (status == ADMIN_OK)
 		status = c.verb->run(&c);
+	if (c.incomplete)
+		status = admin_worse(status, ADMIN_FAILED);
 	if (status == ADMIN_USAGE)
 		admin_complain(&c, "usage: %s", c.verb->usage);
 	buf_fini(&c.line);

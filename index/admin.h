@@ -35,22 +35,48 @@ struct admin_output {
  * makes the bytes. */
 struct admin_input {
 	void *arg;
-	/* The next bytes: at least one and at most `size`; *got is 0 at their end. Blocks. Not RC_OK: there are no more,
-	 * and they are incomplete. */
+	/* The next bytes: at least one and at most `size`; *got is 0 at their end. Blocks. Not RC_OK: there are no
+	 * more, and they are incomplete. */
 	enum rc (*read)(void *arg, uint8_t *to, size_t size, size_t *got, struct err *e);
 };
+
+struct admin_call;
+
+/* Verbs about the server itself: who is connected, who is kept out. Only the daemon can do them. */
+struct admin_live {
+	void *arg;
+	enum admin_exit (*who)(void *arg, struct admin_call *c);
+	enum admin_exit (*kick)(void *arg, struct admin_call *c);
+	enum admin_exit (*block_list)(void *arg, struct admin_call *c);
+	enum admin_exit (*block_clear)(void *arg, struct admin_call *c);
+};
+
+#define ADMIN_VOLUME_NAME_MAX 64u
+
+/* A volume that is configured and not open. */
+struct admin_absent {
+	char volume[ADMIN_VOLUME_NAME_MAX];
+	char reason[ERR_TEXT_MAX];
+};
+
+/* How its line in the status begins, a format for its name; volume create looks for it there. */
+#define ADMIN_NOT_AVAILABLE "volume %s: NOT AVAILABLE: "
 
 struct admin {
 	struct volume *const *volumes;
 	size_t                volume_count;
+	const struct admin_absent *absent;      /* online only: elsewhere all are open */
+	size_t                absent_count;
 	bool                  online;           /* inside the daemon */
 	uint64_t              retention_us;     /* of the configuration */
 	uint64_t              compact_rate;     /* bytes per second, of the configuration */
 	uint64_t              message_size;     /* the largest that import takes, of the configuration; 0: any */
 	uint64_t              started_ms;       /* online: clock_mono_ms() when the daemon started; 0: not told */
+	const struct admin_live   *live;        /* NULL: not inside the daemon */
 	const struct admin_output *out;
 	const struct admin_input  *input;       /* may be NULL: then a verb that takes bytes is refused */
-	const atomic_bool         *gone;        /* set by any thread: nobody waits for the verb any more, it ends soon; or NULL */
+	const atomic_bool         *gone;        /* set by any thread: nobody waits for the verb any more, it
+	                                         * ends soon; or NULL */
 };
 
 /* argv: the verb's words. Options stand anywhere behind the verb, "--" ends them. */
@@ -62,7 +88,8 @@ enum admin_access {
 	ADMIN_READS,            /* must tell what is true: takes the lock */
 	ADMIN_WRITES,
 };
-/* How a verb is called. restantectl takes it from here where it adds nothing of its own, and the log what an option is. */
+/* How a verb is called. restantectl takes it from here where it adds nothing of its own, and the log
+ * what an option is. */
 struct admin_grammar {
 	int               words;                /* of the verb itself */
 	int               min_args, max_args;   /* behind them, without options */

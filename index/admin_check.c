@@ -11,17 +11,27 @@ struct checking {
 	char               what[80];
 };
 
+/* The file's name, as it is in log/. */
+static void
+append_file(struct buf *line, struct seg_id seg)
+{
+	char name[PIECE_NAME_LEN];
+
+	piece_name(&seg, name);
+	buf_append_str(line, name);
+}
+
 void
 admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset,
     uint64_t len, log_lsn first, log_lsn last, const char *what)
 {
 	buf_printf(line, "%s: ", volume_name(v));
 	if (seg.seq != 0) {
-		buf_append_str(line, seg.kind == SEG_BODY ? "body " : "segment ");
-		admin_append_piece(line, seg);
+		append_file(line, seg);
 		buf_printf(line, " offset %llu", (unsigned long long)offset);
 		if (len > 0)
-			buf_printf(line, " (%llu byte%s)", (unsigned long long)len, admin_plural(len));
+			buf_printf(line, " (%llu byte%s)", (unsigned long long)len,
+			           admin_plural(len));
 		buf_append_str(line, ": ");
 	}
 	if (first != 0) {
@@ -44,7 +54,8 @@ append_name(struct buf *line, struct slice name, uint64_t id)
 	bool plain = name.len > 0;
 
 	for (size_t i = 0; i < name.len; i++)
-		plain = plain && name.ptr[i] > ' ' && name.ptr[i] < 0x7F && name.ptr[i] != '"' && name.ptr[i] != '\\';
+		plain = plain && name.ptr[i] > ' ' && name.ptr[i] < 0x7F && name.ptr[i] != '"' &&
+		        name.ptr[i] != '\\';
 	if (plain)
 		buf_append_slice(line, name);
 	else if (name.len > 0)
@@ -76,7 +87,7 @@ append_damage(struct buf *line, struct volume *v, const struct check_finding *f)
 		buf_printf(line, "; %s", f->mended);
 	if (f->has_frame && (f->frame_seg.kind != f->seg.kind || f->frame != f->offset)) {
 		buf_append_str(line, "; frame in ");
-		admin_append_piece(line, f->frame_seg);
+		append_file(line, f->frame_seg);
 		buf_printf(line, " at %llu", (unsigned long long)f->frame);
 	}
 	if (f->records[0] != '\0')
@@ -233,9 +244,10 @@ send_text(struct checking *k, const struct check_result *r)
 	    "%s: %s: %llu frame%s, %llu record%s, %llu blob%s, %llu message%s, %llu mailbox%s, "
 	    "%llu account%s; damage %llu, differences between log and index %llu",
 	    volume_name(k->v), verdict(r), (unsigned long long)r->frames, admin_plural(r->frames),
-	    (unsigned long long)r->records, admin_plural(r->records), (unsigned long long)r->blobs, admin_plural(r->blobs),
-	    (unsigned long long)r->messages, admin_plural(r->messages), (unsigned long long)r->mailboxes,
-	    r->mailboxes == 1 ? "" : "es", (unsigned long long)r->accounts, admin_plural(r->accounts),
+	    (unsigned long long)r->records, admin_plural(r->records), (unsigned long long)r->blobs,
+	    admin_plural(r->blobs), (unsigned long long)r->messages, admin_plural(r->messages),
+	    (unsigned long long)r->mailboxes, r->mailboxes == 1 ? "" : "es",
+	    (unsigned long long)r->accounts, admin_plural(r->accounts),
 	    (unsigned long long)r->damage, (unsigned long long)r->differences);
 }
 

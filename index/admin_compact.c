@@ -54,30 +54,38 @@ send_text(struct admin_call *c, struct volume *v, const struct compact_result *r
 {
 	const char *name = volume_name(v);
 
-	admin_printf(c, "%s: %llu of %llu record%s dead, %llu of %llu byte%s, in %llu segment%s", name,
-	    (unsigned long long)r->dead_records, (unsigned long long)r->records, admin_plural(r->records),
-	    (unsigned long long)r->dead_bytes, (unsigned long long)r->bytes, admin_plural(r->bytes),
-	    (unsigned long long)r->segments, admin_plural(r->segments));
+	admin_printf(c, "%s: %llu of %llu record%s dead, %llu of %llu byte%s, in %llu segment%s",
+	    name, (unsigned long long)r->dead_records, (unsigned long long)r->records,
+	    admin_plural(r->records), (unsigned long long)r->dead_bytes,
+	    (unsigned long long)r->bytes, admin_plural(r->bytes), (unsigned long long)r->segments,
+	    admin_plural(r->segments));
 	if (admin_flag(c, "--dry-run"))
-		admin_printf(c, "%s: would rewrite %llu segment%s, of which %llu byte%s dead", name, (unsigned long long)r->chosen,
-		    admin_plural(r->chosen), (unsigned long long)r->chosen_dead, r->chosen_dead == 1 ? " is" : "s are");
+		admin_printf(c, "%s: would rewrite %llu segment%s, of which %llu byte%s dead", name,
+		    (unsigned long long)r->chosen, admin_plural(r->chosen),
+		    (unsigned long long)r->chosen_dead, r->chosen_dead == 1 ? " is" : "s are");
 	else
-		admin_printf(c, "%s: %llu segment%s made of %llu, %llu byte%s given back", name, (unsigned long long)r->rewritten,
-		    admin_plural(r->rewritten), (unsigned long long)r->chosen, (unsigned long long)r->reclaimed,
+		admin_printf(c, "%s: %llu segment%s made of %llu, %llu byte%s given back", name,
+		    (unsigned long long)r->rewritten, admin_plural(r->rewritten),
+		    (unsigned long long)r->chosen, (unsigned long long)r->reclaimed,
 		    admin_plural(r->reclaimed));
 	if (!admin_flag(c, "--all") && r->dead_bytes > r->chosen_dead)
-		admin_printf(c, "%s: %llu dead bytes are in segments of which less than the threshold is dead, or in the one that is "
-		                "being written: --all rewrites these, too",
+		admin_printf(c,
+		    "%s: %llu dead bytes are in segments of which less than the threshold is dead, "
+		    "or in the one that is being written: --all rewrites these, too",
 		    name, (unsigned long long)(r->dead_bytes - r->chosen_dead));
 	if (r->left_alone > 0)
-		admin_printf(c, "%s: %llu left alone, as something in them came back to life meanwhile; try again",
+		admin_printf(c,
+		    "%s: %llu left alone, as something in them came back to life "
+		    "meanwhile; try again",
 		    name, (unsigned long long)r->left_alone);
 	if (r->no_room > 0)
-		admin_complain(c, "%s: %llu not rewritten: the disk has no room for what is left of them", name,
+		admin_complain(c,
+		    "%s: %llu not rewritten: the disk has no room for what is left of them", name,
 		    (unsigned long long)r->no_room);
 	if (r->damage > 0)
 		admin_complain(c,
-		    "%s: the log has damage (%llu finding%s, see restantectl check): no message's content was given up",
+		    "%s: the log has damage (%llu finding%s, see restantectl check): no message's "
+		    "content was given up",
 		    name, (unsigned long long)r->damage, admin_plural(r->damage));
 }
 
@@ -120,7 +128,8 @@ take_options(struct admin_call *c, struct compact_params *p)
 		admin_complain(c, "--rate %s: bytes per second, perhaps with K, M or G", rate);
 		return ADMIN_USAGE;
 	}
-	if (retention != NULL && when_parse_age(slice_str(retention), &p->retention_us, &e) != RC_OK) {
+	if (retention != NULL &&
+	    when_parse_age(slice_str(retention), &p->retention_us, &e) != RC_OK) {
 		admin_complain(c, "--retention %s: %s", retention, e.text);
 		return ADMIN_USAGE;
 	}

@@ -315,20 +315,23 @@ emit_account(struct emit *em, const struct record_account *r)
 	emit_u64(em, "quota", r->quota_bytes);
 	emit_u64(em, "quota_messages", r->quota_messages);
 	emit_text(em, "hidden", r->hidden);
+	emit_bool(em, "locked", (r->flags & ACCOUNT_LOCKED) != 0);
 	emit_bool(em, "deleted", r->deleted);
 }
 
-/* The scheme only: what follows it could be used to guess passwords. */
+/* The schemes only: what follows them could be used to guess passwords. */
 static void
 emit_credential(struct emit *em, const struct record_credential *r)
 {
-	size_t scheme = slice_find_byte(r->value, '$');
+	struct buf kinds;
 
+	buf_init(&kinds, ADMIN_LINE_MAX);
+	admin_append_kinds(&kinds, r->value);
 	emit_owner(em, "account", "account_name", r->account);
 	emit_text(em, "name", r->name);
 	emit_bool(em, "removed", r->value.len == 0);
-	emit_text(
-	    em, "scheme", scheme < r->value.len ? slice_sub(r->value, 0, scheme) : SLICE_NONE);
+	emit_text(em, "scheme", buf_slice(&kinds));
+	buf_fini(&kinds);
 }
 
 static void
@@ -482,6 +485,16 @@ emit_fields(struct emit *em, const struct record *r)
 		emit_lsn(em, "blob", r->u.summary.blob);
 		emit_u64(em, "parser", mime_summary_version(r->u.summary.summary));
 		emit_u64(em, "summary", r->u.summary.summary.len);
+		return;
+	case RECORD_SECRET:
+		emit_text(em, "name", r->u.secret.name);        /* and nothing of what it is */
+		return;
+	case RECORD_DELIVERY:
+		emit_bytes(em, "key", r->u.delivery.key, sizeof r->u.delivery.key);
+		emit_hex64(em, "session", r->u.delivery.session);
+		emit_time(em, "at", r->u.delivery.at_s * 1000000u);
+		emit_time(em, "until", r->u.delivery.until_s * 1000000u);
+		emit_bool(em, "confirmed", r->u.delivery.until_s == 0);
 		return;
 	}
 }

@@ -1,7 +1,8 @@
-/* admin_export - the verb behind restantectl export: gives an account's messages as a stream (parcel.h), exact octets.
+/* admin_export - the verb behind restantectl export: gives an account's messages as a stream
+ * (parcel.h), exact octets.
  *
- * Each page of a mailbox is one snapshot. A message that is damaged is told and left out, the others are given. With
- * --dry-run no bytes of messages are read or sent.
+ * Each page of a mailbox is one snapshot. A message that is damaged is told and left out, the
+ * others are given. With --dry-run no bytes of messages are read or sent.
  */
 #include "index/admin_impl.h"
 
@@ -62,8 +63,8 @@ put_bytes(struct export_run *r, const struct message_row *m, struct err *e)
 }
 
 static enum rc
-put_message(struct export_run *r, const struct mailbox_info *box, const struct message_row *m, struct slice uidl,
-            struct err *e)
+put_message(struct export_run *r, const struct mailbox_info *box, const struct message_row *m,
+            struct slice uidl, struct err *e)
 {
 	struct parcel_message pm = {
 		.seq = ++r->seq,
@@ -96,15 +97,17 @@ struct uidl_page {
 	bool                 more;      /* behind them, perhaps */
 };
 
-/* That of a message behind those asked for before; empty: it has none. Of the UIDs between, which nobody wants, there may be
- * more than a page. */
+/* That of a message behind those asked for before; empty: it has none. Of the UIDs between, which
+ * nobody wants, there may be more than a page. */
 static enum rc
-find_uidl(struct export_run *r, mailbox_id mailbox, mail_uid uid, struct uidl_page *u, struct slice *out, struct err *e)
+find_uidl(struct export_run *r, mailbox_id mailbox, mail_uid uid, struct uidl_page *u,
+          struct slice *out, struct err *e)
 {
 	while (u->at < u->count && u->list[u->at].uid < uid)
 		u->at++;
 	if (u->at == u->count && u->more) {
-		enum rc rc = volume_list_uidls(r->v, mailbox, uid, PAGE, &r->page, &u->list, &u->count, e);
+		enum rc rc = volume_list_uidls(r->v, mailbox, uid, PAGE, &r->page, &u->list,
+		                               &u->count, e);
 
 		if (rc != RC_OK)
 			return rc;
@@ -125,7 +128,8 @@ put_page(struct export_run *r, const struct mailbox_info *box, mail_uid *from, s
 	enum rc rc;
 
 	arena_reset(&r->page);
-	rc = volume_read_messages(r->v, box->id, &r->uids, *from, PAGE, WANT_PLACE, &r->page, &rows, &n, e);
+	rc = volume_read_messages(r->v, box->id, &r->uids, *from, PAGE, WANT_PLACE, &r->page, &rows,
+	                          &n, e);
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		rc = find_uidl(r, box->id, rows[i].uid, &u, &uidl, e);
 		if (rc == RC_OK)
@@ -178,7 +182,8 @@ put_all(struct export_run *r, struct err *e)
 
 	parcel_put_begin(&r->out);
 	if (only != NULL) {
-		rc = volume_find_mailbox(r->v, r->account.id, slice_str(only), &r->c->arena, &one, e);
+		rc = volume_find_mailbox(r->v, r->account.id, slice_str(only), &r->c->arena, &one,
+		                         e);
 		if (rc == RC_NOT_FOUND)
 			return err_set(e, rc, "there is no mailbox %s", only);
 		if (rc == RC_OK)

@@ -17,7 +17,8 @@ struct run {
 static bool
 is_meant(const struct mailbox_info *m, const char *word)
 {
-	return word == NULL ? (m->special_use & (USE_TRASH | USE_JUNK)) != 0 : mailbox_is_called(m, word);
+	return word == NULL ? (m->special_use & (USE_TRASH | USE_JUNK)) != 0
+	                    : mailbox_is_called(m, word);
 }
 
 static bool
@@ -29,7 +30,8 @@ on_progress(void *arg, uint64_t messages)
 }
 
 static enum admin_exit
-expunge_mailbox(struct run *r, struct volume *v, const struct mailbox_info *m, uint64_t *messages, uint64_t *bytes)
+expunge_mailbox(struct run *r, struct volume *v, const struct mailbox_info *m, uint64_t *messages,
+                uint64_t *bytes)
 {
 	struct expunge_old x = {
 		.v = v, .who = { .protocol = PROTO_ADMIN }, .before = r->before, .dry_run = r->dry,
@@ -47,15 +49,16 @@ expunge_mailbox(struct run *r, struct volume *v, const struct mailbox_info *m, u
 }
 
 static bool
-tell_mailbox(struct run *r, const struct account_info *a, const struct mailbox_info *m, uint64_t messages,
-             uint64_t bytes)
+tell_mailbox(struct run *r, const struct account_info *a, const struct mailbox_info *m,
+             uint64_t messages, uint64_t bytes)
 {
 	struct json j;
 
 	if (!r->json)
-		return admin_printf(r->c, "%.*s: %.*s: %s %llu message%s, %llu byte%s", SLICE_ARG(a->name),
-		    SLICE_ARG(m->name), r->dry ? "would expunge" : "expunged", (unsigned long long)messages,
-		    admin_plural(messages), (unsigned long long)bytes, admin_plural(bytes));
+		return admin_printf(r->c, "%.*s: %.*s: %s %llu message%s, %llu byte%s",
+		    SLICE_ARG(a->name), SLICE_ARG(m->name), r->dry ? "would expunge" : "expunged",
+		    (unsigned long long)messages, admin_plural(messages), (unsigned long long)bytes,
+		    admin_plural(bytes));
 	json_init(&j, &r->c->line);
 	json_object(&j, NULL);
 	json_str(&j, "account", a->name);
@@ -92,7 +95,8 @@ expunge_account(struct run *r, struct volume *v, const struct account_info *a)
 	}
 	if (any || admin_flag(r->c, "--all"))
 		return status;
-	admin_complain(r->c, "%.*s has no mailbox %s", SLICE_ARG(a->name), word != NULL ? word : "\\Trash or \\Junk");
+	admin_complain(r->c, "%.*s has no mailbox %s", SLICE_ARG(a->name),
+	    word != NULL ? word : "\\Trash or \\Junk");
 	return ADMIN_FAILED;
 }
 
@@ -108,7 +112,8 @@ enum admin_exit
 admin_expunge(struct admin_call *c)
 {
 	const char *age = admin_option(c, "--older-than");
-	struct run r = { .c = c, .dry = admin_flag(c, "--dry-run"), .json = admin_flag(c, "--json") };
+	struct run r = { .c = c, .dry = admin_flag(c, "--dry-run"),
+	                 .json = admin_flag(c, "--json") };
 	enum admin_exit status = ADMIN_OK;
 	struct account_info account;
 	struct err e = ERR_INIT;

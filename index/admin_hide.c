@@ -14,15 +14,16 @@ given_names(struct admin_call *c, struct slice *out, struct err *e)
 	struct slice text = SLICE("");
 
 	for (int i = 1; i < c->argc; i++) {
-		text = arena_printf(&c->arena, "%.*s%s%s", SLICE_ARG(text), i > 1 ? " " : "", c->args[i]);
+		text = arena_printf(&c->arena, "%.*s%s%s", SLICE_ARG(text), i > 1 ? " " : "",
+		                    c->args[i]);
 		if (text.ptr == NULL)
 			return err_nomem(e);
 	}
 	return hidden_normalise(text, &c->arena, out, e);
 }
 
-typedef enum rc (*combine)(const struct keyword_list *x, const struct keyword_list *y, struct arena *a,
-                           struct keyword_list *out, struct err *e);
+typedef enum rc (*combine)(const struct keyword_list *x, const struct keyword_list *y,
+                           struct arena *a, struct keyword_list *out, struct err *e);
 
 static enum rc
 combine_names(struct admin_call *c, struct slice now, combine how, struct slice *out, struct err *e)
@@ -80,10 +81,31 @@ change_list(struct admin_call *c, combine how)
 	return write_list(c, v, info.id, list);
 }
 
+/* Most likely a slip of the pen; but a later release may have it. */
+static void
+warn_unknown(struct admin_call *c)
+{
+	struct slice names, word;
+	struct err e = ERR_INIT;
+
+	if (given_names(c, &names, &e) != RC_OK)
+		return;
+	for (; names.len > 0; names = slice_sub(names, word.len + 1, names.len)) {
+		word = slice_sub(names, 0, slice_find_byte(names, ' '));
+		if (!hidden_is_known(word))
+			admin_complain(c, "%.*s: this server has no such capability",
+			               SLICE_ARG(word));
+	}
+}
+
 enum admin_exit
 admin_user_hide(struct admin_call *c)
 {
-	return change_list(c, keywords_add);
+	enum admin_exit status = change_list(c, keywords_add);
+
+	if (status == ADMIN_OK)
+		warn_unknown(c);
+	return status;
 }
 
 enum admin_exit

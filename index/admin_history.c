@@ -1,8 +1,10 @@
-/* admin_history - what happened to an account, a mailbox or a message: when, what, by whom. See admin.h.
+/* admin_history - what happened to an account, a mailbox or a message: when, what, by
+ * whom. See admin.h.
  *
- * One pass over the log, with the account's past growing beside it: so each line has the mailbox's name as it was then, and a
- * message that appears is known to be new or a copy. A frame that copies and expunges the same message is one move; its line
- * therefore waits for the frame's end. What the log says of mailboxes whose owner it does not say any more is not shown.
+ * One pass over the log, with the account's past growing beside it: so each line has the mailbox's
+ * name as it was then, and a message that appears is known to be new or a copy. A frame that copies
+ * and expunges the same message is one move; its line therefore waits for the frame's end. What the
+ * log says of mailboxes whose owner it does not say any more is not shown.
  */
 #include "index/admin_past.h"
 
@@ -16,7 +18,8 @@ struct flag_name {
 };
 
 static const struct flag_name flag_names[] = {
-	{ FLAG_ANSWERED, "\\Answered" }, { FLAG_FLAGGED, "\\Flagged" }, { FLAG_DELETED, "\\Deleted" },
+	{ FLAG_ANSWERED, "\\Answered" }, { FLAG_FLAGGED, "\\Flagged" },
+	{ FLAG_DELETED, "\\Deleted" },
 	{ FLAG_SEEN, "\\Seen" },         { FLAG_DRAFT, "\\Draft" },
 };
 
@@ -47,7 +50,8 @@ struct history {
 	log_lsn         frame;          /* its first LSN */
 	struct event    late;           /* an arrival that may become a move */
 	bool            waiting;        /* it is not told yet */
-	blob_id         copied;         /* the first message that this frame has put somewhere, 0: none; */
+	blob_id         copied;         /* the first message that this frame has put
+	                                 * somewhere, 0: none; */
 	struct slice    copied_to;      /* where: */
 	mail_uid        copied_uid;     /* if it was one */
 };
@@ -151,14 +155,15 @@ event_of(const struct frame_info *f, const struct record *r, const char *what)
 
 /* ---- mailboxes ---- */
 
-/* The name it has had so far; of one that the log has not told yet, what it is called now, if it is this account's.
- * Empty: not ours, or nobody knows. */
+/* The name it has had so far; of one that the log has not told yet, what it is called now, if it is
+ * this account's. Empty: not ours, or nobody knows. */
 static enum rc
 mailbox_name(struct history *h, mailbox_id id, struct slice *out, struct err *e)
 {
 	struct mailbox_info now;
 	sqlite3_stmt *q;
-	enum rc rc = db_first(past_db(h->lb.past), &q, "SELECT name FROM mailbox WHERE id=?1 AND account=?2",
+	enum rc rc = db_first(past_db(h->lb.past), &q,
+	    "SELECT name FROM mailbox WHERE id=?1 AND account=?2",
 	    DB_ARGS(DB_NUM(id), DB_NUM(h->account)), e);
 
 	*out = SLICE("");
@@ -187,7 +192,8 @@ is_followed(struct history *h, mailbox_id id, struct slice name, bool *yes, stru
 	if (h->mailbox.len == 0)
 		return RC_OK;
 	if (*yes)
-		return db_run(db, "INSERT OR IGNORE INTO followed VALUES(?1)", DB_ARGS(DB_NUM(id)), e);
+		return db_run(db, "INSERT OR IGNORE INTO followed VALUES(?1)", DB_ARGS(DB_NUM(id)),
+		              e);
 	rc = db_first(db, &q, "SELECT 1 FROM followed WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
 	*yes = rc == RC_OK;
 	if (rc == RC_OK)
@@ -220,13 +226,14 @@ on_closed(struct history *h, const struct frame_info *f, const struct record *r,
 {
 	struct event ev = event_of(f, r, "mailbox deleted");
 	sqlite3_stmt *q;
-	enum rc rc = db_first(past_db(h->lb.past), &q, "SELECT count(*) FROM message WHERE mailbox=?1",
-	    DB_ARGS(DB_NUM(r->u.mailbox.id)), e);
+	enum rc rc = db_first(past_db(h->lb.past), &q,
+	    "SELECT count(*) FROM message WHERE mailbox=?1", DB_ARGS(DB_NUM(r->u.mailbox.id)), e);
 
 	if (rc != RC_OK)
 		return rc;
 	ev.mailbox = r->u.mailbox.name;
-	ev.text = arena_printf(&h->scratch, "with %llu message%s", (unsigned long long)db_u64(q, 0), admin_plural(db_u64(q, 0)));
+	ev.text = arena_printf(&h->scratch, "with %llu message%s", (unsigned long long)db_u64(q, 0),
+	    admin_plural(db_u64(q, 0)));
 	db_end(q);
 	return tell(h, &ev, e);
 }
@@ -244,7 +251,8 @@ on_mailbox(struct history *h, const struct frame_info *f, const struct record *r
 		return rc;
 	if (r->u.mailbox.deleted)
 		return on_closed(h, f, r, e);
-	rc = db_first(past_db(h->lb.past), &q, "SELECT name FROM mailbox WHERE id=?1 AND account != 0",
+	rc = db_first(past_db(h->lb.past), &q,
+	    "SELECT name FROM mailbox WHERE id=?1 AND account != 0",
 	    DB_ARGS(DB_NUM(r->u.mailbox.id)), e);
 	if (rc == RC_OK) {
 		before = arena_dup(&h->scratch, db_bytes(q, 0));
@@ -279,7 +287,8 @@ uids_text(struct history *h, const struct uid_set *set)
 
 /* Has the message with these bytes the Message-ID? It was noted when its blob came by. */
 static enum rc
-is_noted(struct history *h, const char *sql, const struct db_arg *args, int count, bool *yes, struct err *e)
+is_noted(struct history *h, const char *sql, const struct db_arg *args, int count, bool *yes,
+         struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc = db_first(past_db(h->lb.past), &q, sql, args, count, e);
@@ -323,7 +332,8 @@ find_source(struct history *h, blob_id blob, struct event *ev, bool single, stru
 	sqlite3_stmt *q;
 	enum rc rc = db_first(past_db(h->lb.past), &q,
 	    "SELECT mailbox, uid FROM (SELECT mailbox, uid, 0 AS gone FROM message WHERE blob=?1"
-	    " UNION ALL SELECT mailbox, uid, 1 FROM expunged WHERE blob=?1) ORDER BY gone, mailbox LIMIT 1",
+	    " UNION ALL SELECT mailbox, uid, 1 FROM expunged WHERE blob=?1) ORDER BY "
+	    "gone, mailbox LIMIT 1",
 	    DB_ARGS(DB_NUM(blob)), e);
 
 	if (rc != RC_OK)
@@ -340,8 +350,8 @@ find_source(struct history *h, blob_id blob, struct event *ev, bool single, stru
 }
 
 static enum rc
-describe_arrival(struct history *h, const struct frame_info *f, blob_id blob, struct event *ev, bool single,
-    struct err *e)
+describe_arrival(struct history *h, const struct frame_info *f, blob_id blob, struct event *ev,
+                 bool single, struct err *e)
 {
 	enum rc rc = blob < f->first_lsn ? find_source(h, blob, ev, single, e) : RC_NOT_FOUND;
 
@@ -359,7 +369,8 @@ describe_arrival(struct history *h, const struct frame_info *f, blob_id blob, st
 }
 
 static enum rc
-choose_arrivals(struct history *h, const struct record_messages *r, struct uid_set *out, blob_id *first, struct err *e)
+choose_arrivals(struct history *h, const struct record_messages *r, struct uid_set *out,
+                blob_id *first, struct err *e)
 {
 	enum rc rc = RC_OK;
 
@@ -371,7 +382,8 @@ choose_arrivals(struct history *h, const struct record_messages *r, struct uid_s
 		if (rc != RC_OK || !yes)
 			continue;
 		*first = out->count == 0 ? r->messages[i].blob : *first;
-		(void)uid_set_add(out, uid, uid);       /* beyond the limit the line names some of them */
+		/* beyond the limit the line names some of them */
+		(void)uid_set_add(out, uid, uid);
 	}
 	return rc;
 }
@@ -415,12 +427,14 @@ on_messages(struct history *h, const struct frame_info *f, const struct record *
 
 /* Those of a record's messages that are known and wanted. */
 static enum rc
-choose_known(struct history *h, mailbox_id mailbox, struct uid_range range, struct uid_set *out, struct err *e)
+choose_known(struct history *h, mailbox_id mailbox, struct uid_range range, struct uid_set *out,
+             struct err *e)
 {
 	struct db *db = past_db(h->lb.past);
 	enum db_step step;
 	enum rc rc = RC_OK;
-	sqlite3_stmt *q = db_query(db, "SELECT uid, blob FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid",
+	sqlite3_stmt *q = db_query(db,
+	    "SELECT uid, blob FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid",
 	    DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
 
 	if (q == NULL)
@@ -447,11 +461,11 @@ flags_text(struct history *h, const struct record_flags *r)
 
 	for (size_t i = 0; i < sizeof flag_names / sizeof flag_names[0]; i++)
 		if ((r->flags & flag_names[i].bit) != 0 && text.ptr != NULL)
-			text = arena_printf(&h->scratch, "%.*s%s%s", SLICE_ARG(text), text.len > 0 ? " " : "",
-			    flag_names[i].name);
+			text = arena_printf(&h->scratch, "%.*s%s%s", SLICE_ARG(text),
+			    text.len > 0 ? " " : "", flag_names[i].name);
 	if (r->keywords.len > 0 && text.ptr != NULL)
-		text = arena_printf(&h->scratch, "%.*s%s%.*s", SLICE_ARG(text), text.len > 0 ? " " : "",
-		    SLICE_ARG(r->keywords));
+		text = arena_printf(&h->scratch, "%.*s%s%.*s", SLICE_ARG(text),
+		    text.len > 0 ? " " : "", SLICE_ARG(r->keywords));
 	return text.len > 0 ? text : SLICE("(none)");
 }
 
@@ -462,14 +476,16 @@ is_move(struct history *h, const struct record_expunge *r, bool *yes, struct err
 	*yes = false;
 	if (h->copied == 0 || r->range_count == 0)
 		return RC_OK;
-	return is_noted(h, "SELECT 1 FROM message WHERE mailbox=?1 AND blob=?2 AND uid BETWEEN ?3 AND ?4",
+	return is_noted(h,
+	    "SELECT 1 FROM message WHERE mailbox=?1 AND blob=?2 AND uid BETWEEN ?3 AND ?4",
 	    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(h->copied), DB_NUM(r->uids[0].first),
-	        DB_NUM(r->uids[r->range_count - 1].last)), yes, e);
+	        DB_NUM(r->uids[r->range_count - 1].last)),
+	    yes, e);
 }
 
 static enum rc
-on_change(struct history *h, struct event *ev, mailbox_id mailbox, const struct uid_range *uids, uint32_t count,
-    struct err *e)
+on_change(struct history *h, struct event *ev, mailbox_id mailbox, const struct uid_range *uids,
+          uint32_t count, struct err *e)
 {
 	struct uid_set chosen;
 	enum rc rc = find_mailbox(h, mailbox, &ev->mailbox, e);
@@ -506,7 +522,9 @@ on_expunge(struct history *h, const struct frame_info *f, const struct record *r
 	}
 	if (rc == RC_OK)
 		rc = tell_late(h, e);
-	return rc == RC_OK ? on_change(h, &ev, r->u.expunge.mailbox, r->u.expunge.uids, r->u.expunge.range_count, e) : rc;
+	return rc == RC_OK ? on_change(h, &ev, r->u.expunge.mailbox, r->u.expunge.uids,
+	                         r->u.expunge.range_count, e)
+	                   : rc;
 }
 
 static enum rc
@@ -524,14 +542,16 @@ on_blob(struct history *h, const struct record *r, const struct log_addr *addr, 
 	const struct record_blob *b = &r->u.blob;
 	const struct restore_content c = {
 		.log = past_log(h->lb.past),
-		.place = { .addr = apply_blob_data(r, addr), .chunks = b->chunks, .chunk_count = b->chunk_count, .size = b->size },
+		.place = { .addr = apply_blob_data(r, addr), .chunks = b->chunks,
+		           .chunk_count = b->chunk_count, .size = b->size },
 		.header_len = b->header_len,
 		.summary = b->summary,
 	};
 
 	if (h->message_id.len == 0 || !restore_has_message_id(&c, h->message_id))
 		return RC_OK;
-	return db_run(past_db(h->lb.past), "INSERT OR IGNORE INTO noted VALUES(?1)", DB_ARGS(DB_NUM(r->lsn)), e);
+	return db_run(past_db(h->lb.past), "INSERT OR IGNORE INTO noted VALUES(?1)",
+	    DB_ARGS(DB_NUM(r->lsn)), e);
 }
 
 static enum rc
@@ -567,14 +587,18 @@ on_account(struct history *h, const struct frame_info *f, const struct record *r
 		ev.what = "account renamed";
 		ev.joint = "to";
 		ev.other = now->name;
-	} else if (rc == RC_OK && (was.quota_bytes != now->quota_bytes || was.quota_messages != now->quota_messages)) {
+	} else if (rc == RC_OK && (was.quota_bytes != now->quota_bytes ||
+	                              was.quota_messages != now->quota_messages)) {
 		ev.what = "quota set";
-		ev.text = arena_printf(&h->scratch, "%llu byte%s, %llu message%s", (unsigned long long)now->quota_bytes,
-		    admin_plural(now->quota_bytes), (unsigned long long)now->quota_messages,
-		    admin_plural(now->quota_messages));
+		ev.text = arena_printf(&h->scratch, "%llu byte%s, %llu message%s",
+		    (unsigned long long)now->quota_bytes, admin_plural(now->quota_bytes),
+		    (unsigned long long)now->quota_messages, admin_plural(now->quota_messages));
 	} else if (rc == RC_OK && !slice_eq(was.hidden, now->hidden)) {
 		ev.what = "capabilities hidden:";
 		ev.text = now->hidden.len > 0 ? now->hidden : SLICE("none");
+	} else if (rc == RC_OK && was.flags != now->flags) {
+		ev.what = (now->flags & ACCOUNT_LOCKED) != 0 ? "account locked"
+		                                             : "account unlocked";
 	} else if (rc == RC_OK) {
 		return RC_OK;
 	}
@@ -584,16 +608,20 @@ on_account(struct history *h, const struct frame_info *f, const struct record *r
 static enum rc
 on_credential(struct history *h, const struct frame_info *f, const struct record *r, struct err *e)
 {
-	struct event ev = event_of(f, r, r->u.credential.value.len > 0 ? "credential set:" : "credential removed:");
+	struct event ev = event_of(f, r,
+	                           r->u.credential.value.len > 0 ? "credential set:"
+	                                                         : "credential removed:");
 
 	ev.text = r->u.credential.name;
 	return tell(h, &ev, e);
 }
 
 static enum rc
-on_subscription(struct history *h, const struct frame_info *f, const struct record *r, struct err *e)
+on_subscription(struct history *h, const struct frame_info *f, const struct record *r,
+                struct err *e)
 {
-	struct event ev = event_of(f, r, r->u.subscription.subscribed ? "subscribed" : "unsubscribed");
+	struct event ev = event_of(f, r,
+	                           r->u.subscription.subscribed ? "subscribed" : "unsubscribed");
 
 	if (h->mailbox.len > 0 && !slice_eq(h->mailbox, r->u.subscription.name))
 		return RC_OK;
@@ -604,8 +632,8 @@ on_subscription(struct history *h, const struct frame_info *f, const struct reco
 /* ---- the pass ---- */
 
 static enum rc
-one_record(struct history *h, const struct frame_info *f, const struct record *r, const struct log_addr *addr,
-    struct err *e)
+one_record(struct history *h, const struct frame_info *f, const struct record *r,
+           const struct log_addr *addr, struct err *e)
 {
 	bool account_too = h->mailbox.len == 0 && !is_about_messages(h);
 
@@ -633,14 +661,16 @@ one_record(struct history *h, const struct frame_info *f, const struct record *r
 	case RECORD_GONE:
 	case RECORD_UIDL:
 	case RECORD_SUMMARY:
+	case RECORD_SECRET:
+	case RECORD_DELIVERY:
 		return RC_OK;
 	}
 	return RC_OK;
 }
 
 static enum rc
-on_event(void *arg, struct past *p, const struct frame_info *f, const struct record *r, const struct log_addr *addr,
-    struct err *e)
+on_event(void *arg, struct past *p, const struct frame_info *f, const struct record *r,
+         const struct log_addr *addr, struct err *e)
 {
 	struct history *h = arg;
 	enum rc rc = RC_OK;
@@ -648,8 +678,10 @@ on_event(void *arg, struct past *p, const struct frame_info *f, const struct rec
 	if (h->lb.past == NULL) {
 		h->lb.past = p;         /* it grows still */
 		rc = db_exec(past_db(p),
-		    "CREATE TABLE noted(blob INTEGER PRIMARY KEY); CREATE TABLE followed(id INTEGER PRIMARY KEY);"
-		    "CREATE INDEX expunged_blob ON expunged(blob)", e);
+		    "CREATE TABLE noted(blob INTEGER PRIMARY KEY); CREATE TABLE followed(id "
+		    "INTEGER PRIMARY KEY);"
+		    "CREATE INDEX expunged_blob ON expunged(blob)",
+		    e);
 	}
 	if (rc == RC_OK && f->first_lsn != h->frame) {
 		rc = tell_late(h, e);
@@ -668,8 +700,8 @@ tell_nothing(struct history *h)
 	if (h->told > 0 || c->stopped)
 		return ADMIN_OK;
 	if (h->message_id.len > 0)
-		admin_complain(c, "%s: the log knows no message %.*s; %s", c->args[0], SLICE_ARG(h->message_id),
-		    admin_remembers(&h->lb));
+		admin_complain(c, "%s: the log knows no message %.*s; %s", c->args[0],
+		    SLICE_ARG(h->message_id), admin_remembers(&h->lb));
 	else
 		admin_complain(c, "%s: nothing has happened that was asked for; %s", c->args[0],
 		    admin_remembers(&h->lb));
@@ -679,7 +711,8 @@ tell_nothing(struct history *h)
 static enum admin_exit
 run_history(struct history *h)
 {
-	struct past_params pp = { .account = h->account, .at_us = PAST_END, .event = on_event, .event_arg = h };
+	struct past_params pp = { .account = h->account, .at_us = PAST_END, .event = on_event,
+	                          .event_arg = h };
 	struct err e = ERR_INIT;
 	enum admin_exit status;
 
@@ -710,7 +743,8 @@ find_account(struct admin_call *c, struct history *h, struct volume **v)
 		h->account = owner.id;
 		return ADMIN_OK;
 	}
-	admin_complain(c, "%s: there is no such account, and none of this name was deleted", c->args[0]);
+	admin_complain(c, "%s: there is no such account, and none of this name was deleted",
+	               c->args[0]);
 	return ADMIN_FAILED;
 }
 

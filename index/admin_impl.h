@@ -21,6 +21,7 @@ struct admin_call {
 	struct volume           *only;          /* --volume; NULL: all */
 	struct arena             arena;         /* of the call */
 	struct buf               line;          /* the line that is being made */
+	bool                     incomplete;    /* a volume that is not open was left out */
 	bool                     stopped;       /* nobody reads any more: see admin_is_over */
 	void                    *arg;           /* the handler's own */
 	uint64_t                 told_ms;       /* of the last progress */
@@ -44,17 +45,22 @@ bool admin_progress(struct admin_call *c, const char *what, uint64_t done, uint6
 const char *admin_option(const struct admin_call *c, const char *name);
 bool admin_flag(const struct admin_call *c, const char *name);
 
-/* The volumes that the call is about: `*i` runs from 0; NULL behind the last. */
-struct volume *admin_next_volume(const struct admin_call *c, size_t *i);
+/* The volumes that the call is about: `*i` runs from 0; NULL behind the last. That some are not open
+ * is told then. */
+struct volume *admin_next_volume(struct admin_call *c, size_t *i);
+/* May nobody else have this name, that no open volume has? False: told already. */
+bool admin_may_give(struct admin_call *c, const char *name);
 /* NULL: there is none, told already. */
 struct volume *admin_find_volume(struct admin_call *c, const char *name);
 /* The account of that name, wherever it is; of two, which a move leaves for a moment, the owner. RC_NOT_FOUND. */
-MUST_USE enum rc admin_look_up(struct admin_call *c, const char *name, struct volume **v, struct account_info *out,
-                               struct err *e);
+MUST_USE enum rc admin_look_up(struct admin_call *c, const char *name, struct volume **v,
+                               struct account_info *out, struct err *e);
 /* The same. ADMIN_FAILED: told already. */
-enum admin_exit admin_find(struct admin_call *c, const char *name, struct volume **v, struct account_info *out);
+enum admin_exit admin_find(struct admin_call *c, const char *name, struct volume **v,
+                           struct account_info *out);
 /* Submit, wait, tell what went wrong, free. `what` says what was tried. */
-enum admin_exit admin_change(struct admin_call *c, struct volume *v, struct change **change, const char *what);
+enum admin_exit admin_change(struct admin_call *c, struct volume *v, struct change **change,
+                             const char *what);
 
 /* Before work that waits its turn in a volume: says on stderr what it waits for. */
 void admin_tell_wait(struct admin_call *c, struct volume *v);
@@ -71,17 +77,32 @@ void admin_append_piece(struct buf *out, struct seg_id seg);
 /* Send a finding of a check or scrub: a line, or with --json an object. */
 void admin_send_damage(struct admin_call *c, struct volume *v, const struct check_finding *f);
 /* A finding of log_report in one line. */
-void admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
-                          log_lsn first, log_lsn last, const char *what);
+void admin_append_finding(struct buf *line, struct volume *v, struct seg_id seg, uint64_t offset,
+                          uint64_t len, log_lsn first, log_lsn last, const char *what);
 
-/* Every account of a volume, in the order of names; the worst of what `one` returns. What is in the call's arena is gone
- * between pages. */
+/* A credential's value for people: what kinds of verifiers it has and what it is for, never a verifier. "SCRAM-SHA-256,
+ * SCRAM-SHA-1", "{CRYPT}$6$", "SHA-256 only=imap,pop3". In JSON the members "kinds", "only" and "created". */
+void admin_append_kinds(struct buf *out, struct slice value);
+void admin_json_kinds(struct json *j, struct slice value);
+/* A line each, or "credentials" of the account's object. */
+enum admin_exit admin_send_credentials(struct admin_call *c, struct volume *v,
+                                       const struct account_info *a);
+enum admin_exit admin_json_credentials(struct admin_call *c, struct volume *v, account_id id,
+                                       struct json *j);
+
+/* Every account of a volume, in the order of names; the worst of what `one` returns. What is in the call's arena is
+ * gone between pages. */
 enum admin_exit admin_each_account(struct admin_call *c, struct volume *v,
                                    enum admin_exit (*one)(struct admin_call *c, struct volume *v,
                                                           const struct account_info *a));
 
 enum admin_exit admin_user_add(struct admin_call *c);
 enum admin_exit admin_user_list(struct admin_call *c);
+enum admin_exit admin_user_lock(struct admin_call *c);
+enum admin_exit admin_user_unlock(struct admin_call *c);
+enum admin_exit admin_app_password_add(struct admin_call *c);
+enum admin_exit admin_app_password_list(struct admin_call *c);
+enum admin_exit admin_app_password_revoke(struct admin_call *c);
 enum admin_exit admin_user_passwd(struct admin_call *c);
 enum admin_exit admin_user_delete(struct admin_call *c);
 enum admin_exit admin_user_show(struct admin_call *c);

@@ -1,17 +1,21 @@
-/* admin_import - the verb behind restantectl import: reads a stream of messages (parcel.h) and commits them.
+/* admin_import - the verb behind restantectl import: reads a stream of messages (parcel.h)
+ * and commits them.
  *
- * A message goes through the same ingest as LMTP's. What its mailbox had already when the import began is not taken
- * again (import_seen.h), so an import that was cut, here or there, is run again and gives no message twice. Messages
- * are committed in batches; while one batch is synced the next is read. For each message of the stream there is one
- * line of answer, once it is decided and durable:
+ * A message goes through the same ingest as LMTP's. What its mailbox had already when the import
+ * began is not taken again (import_seen.h), so an import that was cut, here or there, is run again
+ * and gives no message twice. Messages are committed in batches; while one batch is synced the next
+ * is read. For each message of the stream there is one line of answer, once it is
+ * decided and durable:
  *
  *     done SEQ UID       it is in the mailbox now
  *     there SEQ UID      the mailbox had it
  *     bad SEQ TEXT       it was not taken, the others are
- *     left SEQ TEXT      it was not taken, and the import ends: over quota, the volume takes nothing ...
+ *     left SEQ TEXT      it was not taken, and the import ends: over quota, the volume
+ *                        takes nothing ...
  *
- * A message over the limit message_size is not taken, as by LMTP. Nothing but the answers grows: at most two batches are held, each of BATCH_MESSAGES or about BATCH_BYTES, of which
- * large ones lie on disk.
+ * A message over the limit message_size is not taken, as by LMTP. Nothing but the answers grows: at
+ * most two batches are held, each of BATCH_MESSAGES or about BATCH_BYTES, of which large
+ * ones lie on disk.
  */
 #include "index/admin_impl.h"
 
@@ -44,7 +48,7 @@ struct import_run {
 	bool                dry_run, keep_uids, keep_uidl;
 	struct import_seen *seen;
 
-	struct mailbox_info box;        /* its name is not kept; id 0: it is refused, or would be made */
+	struct mailbox_info box;  /* its name is not kept; id 0: it is refused, or would be made */
 	struct buf          box_name;
 	bool                box_refused;
 	char                box_why[ERR_TEXT_MAX];
@@ -99,7 +103,9 @@ answer_target(struct import_run *r, uint64_t seq, const struct append_target *t)
 		r->over = true;
 		return;
 	case RC_EXISTS:
-		answer(r, "bad", seq, "its UID cannot be given: it is below the mailbox's UIDNEXT, or the last that there is");
+		answer(r, "bad", seq,
+		       "its UID cannot be given: it is below the mailbox's UIDNEXT, or the "
+		       "last that there is");
 		return;
 	case RC_NOT_FOUND:
 		answer(r, "bad", seq, "the mailbox was deleted meanwhile");
@@ -133,7 +139,8 @@ land(struct import_run *r)
 		if (happened)
 			answer_target(r, b->seqs[i], &c->u.append.messages[i].targets[0]);
 		else
-			answer(r, "left", b->seqs[i], c->err.text[0] != '\0' ? c->err.text : rc_name(c->rc));
+			answer(r, "left", b->seqs[i],
+			       c->err.text[0] != '\0' ? c->err.text : rc_name(c->rc));
 	}
 	r->over = r->over || !happened;
 	change_free(&b->change);
@@ -246,8 +253,8 @@ free_uses(struct import_run *r, uint32_t *uses, struct err *e)
 }
 
 static enum rc
-submit_box(struct import_run *r, enum change_kind kind, struct slice name, const struct parcel_mailbox *m, mail_uid uidnext,
-           struct err *e)
+submit_box(struct import_run *r, enum change_kind kind, struct slice name,
+           const struct parcel_mailbox *m, mail_uid uidnext, struct err *e)
 {
 	struct change *c = change_new(kind);
 	enum rc rc;
@@ -260,7 +267,9 @@ submit_box(struct import_run *r, enum change_kind kind, struct slice name, const
 	c->u.mailbox.uidvalidity = m != NULL && r->keep_uids ? m->uidvalidity : 0;
 	c->u.mailbox.uidnext = uidnext;
 	c->u.mailbox.special_use = m != NULL ? m->special_use : 0;
-	rc = c->u.mailbox.name.ptr == NULL ? err_nomem(e) : m != NULL ? free_uses(r, &c->u.mailbox.special_use, e) : RC_OK;
+	rc = c->u.mailbox.name.ptr == NULL ? err_nomem(e)
+	     : m != NULL                   ? free_uses(r, &c->u.mailbox.special_use, e)
+	                                   : RC_OK;
 	if (rc == RC_OK)
 		rc = volume_submit_wait(r->v, c);
 	if (rc != RC_OK && c->durable)
@@ -283,7 +292,8 @@ subscribe(struct import_run *r, struct slice name, struct err *e)
 	if (c == NULL)
 		return err_nomem(e);
 	c->who = (struct frame_who){ .protocol = PROTO_ADMIN };
-	c->u.subscribe = (struct change_subscribe){ r->account.id, arena_dup(&c->arena, name), true };
+	c->u.subscribe = (struct change_subscribe){ r->account.id, arena_dup(&c->arena, name),
+	                                            true };
 	rc = c->u.subscribe.name.ptr == NULL ? err_nomem(e) : volume_submit_wait(r->v, c);
 	if (rc != RC_OK && c->durable)
 		rc = RC_OK;
@@ -300,8 +310,10 @@ adopt_box(struct import_run *r, const struct parcel_mailbox *m, struct err *e)
 	if (!r->keep_uids || m->uidvalidity == 0 || m->uidvalidity == r->box.uidvalidity)
 		return RC_OK;
 	if (r->box.uidnext > 1)
-		return err_set(e, RC_EXISTS, "it has had messages, so its UIDVALIDITY stays %u and the UIDs of the source, of "
-		               "UIDVALIDITY %u, cannot be kept: import into a new account or folder, or without --keep-uids",
+		return err_set(e, RC_EXISTS,
+		               "it has had messages, so its UIDVALIDITY stays %u and the UIDs of "
+		               "the source, of UIDVALIDITY %u, cannot be kept: import into a new "
+		               "account or folder, or without --keep-uids",
 		               r->box.uidvalidity, m->uidvalidity);
 	return r->dry_run ? RC_OK : submit_box(r, CHANGE_MAILBOX_ADOPT, m->name, m, 0, e);
 }
@@ -404,7 +416,8 @@ keep_keywords(struct import_run *r, struct slice text)
 		struct keyword_list one, more;
 
 		if (n > 0 && keywords_split(slice_sub(text, 0, n), a, &one, &e) == RC_OK &&
-		    keywords_add(&all, &one, a, &more, &e) == RC_OK && keywords_join(&more, a, &out, &e) == RC_OK)
+		    keywords_add(&all, &one, a, &more, &e) == RC_OK &&
+		    keywords_join(&more, a, &out, &e) == RC_OK)
 			all = more;
 		text = slice_sub(text, n + 1, text.len);
 	}
@@ -417,7 +430,8 @@ keep_texts(struct import_run *r)
 	struct slice words = keep_keywords(r, r->message.keywords), uidl = r->message.uidl;
 
 	buf_reset(&r->texts);
-	if (!buf_append_slice(&r->texts, words) || (r->keep_uidl && !buf_append_slice(&r->texts, uidl)))
+	if (!buf_append_slice(&r->texts, words) ||
+	    (r->keep_uidl && !buf_append_slice(&r->texts, uidl)))
 		return false;
 	r->message.keywords = slice_sub(buf_slice(&r->texts), 0, words.len);
 	r->message.uidl = slice_sub(buf_slice(&r->texts), words.len, r->texts.len);
@@ -529,7 +543,8 @@ take_message(struct import_run *r, struct ingested **content, struct err *e)
 	if (r->dry_run)
 		return answer_uid(r, "done", seq, 0) ? RC_OK : RC_CANCELLED;
 	if (r->message.uidl.len > 0) {
-		rc = seen_box_take_uidl(r->seen, r->box_seen, r->box.uidvalidity, r->message.uidl, &ok, e);
+		rc = seen_box_take_uidl(r->seen, r->box_seen, r->box.uidvalidity, r->message.uidl,
+		                        &ok, e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -551,7 +566,8 @@ on_end(void *arg, bool whole, struct err *e)
 		return RC_OK;
 	}
 	if (r->in == NULL)
-		return answer(r, r->over ? "left" : "bad", r->message.seq, r->why) ? RC_OK : RC_CANCELLED;
+		return answer(r, r->over ? "left" : "bad", r->message.seq, r->why) ? RC_OK
+		                                                                   : RC_CANCELLED;
 	rc = ingest_finish(&r->in, &content, &why);
 	if (rc == RC_LIMIT)
 		return answer(r, "bad", r->message.seq, TOO_LARGE) ? RC_OK : RC_CANCELLED;
@@ -611,11 +627,16 @@ run_import(struct import_run *r)
 	settle(r);
 	if (r->over) {
 		arena_reset(&r->c->arena);
-		if (volume_get_account(r->v, r->account.id, &r->c->arena, &r->account, &late) == RC_OK)
-			admin_complain(r->c, "stopped: not all messages fit (in use: %llu byte%s, %llu message%s); run it again "
-			               "when there is room, and what is there is passed over",
-			               (unsigned long long)r->account.used_bytes, admin_plural(r->account.used_bytes),
-			               (unsigned long long)r->account.used_messages, admin_plural(r->account.used_messages));
+		if (volume_get_account(r->v, r->account.id, &r->c->arena, &r->account, &late) ==
+		    RC_OK)
+			admin_complain(r->c,
+			               "stopped: not all messages fit (in use: %llu byte%s, %llu "
+			               "message%s); run it again when there is room, and what is "
+			               "there is passed over",
+			               (unsigned long long)r->account.used_bytes,
+			               admin_plural(r->account.used_bytes),
+			               (unsigned long long)r->account.used_messages,
+			               admin_plural(r->account.used_messages));
 		return ADMIN_FAILED;
 	}
 	if (rc == RC_CANCELLED)         /* who sent it knows */
@@ -646,7 +667,8 @@ admin_import(struct admin_call *c)
 	claim.account = r.account.id;
 	/* One whose tool was killed is still under way for a moment. */
 	if (volume_claim(r.v, &claim, &e) != RC_OK) {
-		admin_complain(c, "%s: another import is under way; waiting for its end", c->args[0]);
+		admin_complain(c, "%s: another import is under way; waiting for its end",
+		               c->args[0]);
 		volume_claim_wait(r.v, &claim);
 		e = (struct err)ERR_INIT;
 	}

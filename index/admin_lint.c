@@ -1,7 +1,8 @@
 /* admin_lint - lint of the messages of a mailbox, as they stand in the log. See lib/lint.h.
  *
- * Messages are read in pieces, a row of the mailbox at a time, so that neither their number nor their size costs
- * memory. One that is damaged in the log is told, and the others are looked at all the same.
+ * Messages are read in pieces, a row of the mailbox at a time, so that neither their number nor
+ * their size costs memory. One that is damaged in the log is told, and the others are looked
+ * at all the same.
  */
 #include "index/admin_impl.h"
 
@@ -45,7 +46,8 @@ tell_finding(void *arg, const struct lint_finding *f)
 }
 
 static enum rc
-feed_blob(struct run *r, const struct message_row *m, struct lint *l, struct buf *chunk, struct err *e)
+feed_blob(struct run *r, const struct message_row *m, struct lint *l, struct buf *chunk,
+          struct err *e)
 {
 	for (uint64_t at = 0; at < m->size; at += CHUNK) {
 		uint64_t left = m->size - at;
@@ -91,7 +93,8 @@ lint_rows(struct run *r, const struct message_row *rows, size_t n)
 
 		if (rc != RC_OK) {
 			err_add(&e, "UID %u", rows[i].uid);
-			r->status = admin_worse(r->status, admin_is_lost(rc) ? ADMIN_DAMAGE : ADMIN_FAILED);
+			r->status = admin_worse(r->status,
+			                        admin_is_lost(rc) ? ADMIN_DAMAGE : ADMIN_FAILED);
 			(void)admin_fail(r->c, &e);
 		}
 		if ((rc != RC_OK && !admin_is_lost(rc)) ||
@@ -114,8 +117,8 @@ lint_mailbox(struct run *r, const struct uid_set *uids)
 	arena_init(&a, 64u << 20);
 	while (more && n == ROWS_ONCE) {
 		arena_reset(&a);
-		if (volume_read_messages(r->v, r->mailbox, uids, from, ROWS_ONCE, WANT_PLACE, &a, &rows, &n, &e) !=
-		    RC_OK) {
+		if (volume_read_messages(r->v, r->mailbox, uids, from, ROWS_ONCE, WANT_PLACE, &a,
+		        &rows, &n, &e) != RC_OK) {
 			r->status = admin_fail(r->c, &e);
 			break;
 		}
@@ -142,7 +145,8 @@ admin_lint(struct admin_call *c)
 	status = admin_find(c, c->args[0], &r.v, &account);
 	if (status != ADMIN_OK)
 		return status;
-	if (volume_find_mailbox(r.v, account.id, slice_str(mailbox), &c->arena, &box, &e) != RC_OK) {
+	if (volume_find_mailbox(r.v, account.id, slice_str(mailbox), &c->arena, &box, &e) !=
+	    RC_OK) {
 		err_add(&e, "mailbox %s of %s", mailbox, c->args[0]);
 		return admin_fail(c, &e);
 	}

@@ -1,7 +1,8 @@
-/* admin_manage - the admin's hand on an account's mailboxes, its name, and its counters. See admin.h.
+/* admin_manage - the admin's hand on an account's mailboxes, its name, and its
+ * counters. See admin.h.
  *
- * The mailbox verbs are the changes that IMAP's commands submit, so sessions that have the mailbox selected are told of
- * them in the same way.
+ * The mailbox verbs are the changes that IMAP's commands submit, so sessions that have the mailbox
+ * selected are told of them in the same way.
  */
 #include "index/admin_impl.h"
 
@@ -64,7 +65,9 @@ admin_mailbox_delete(struct admin_call *c)
 	struct account_info account;
 	struct volume *v;
 	enum admin_exit status = admin_find(c, c->args[0], &v, &account);
-	struct change *ch = status == ADMIN_OK ? new_mailbox_change(c, CHANGE_MAILBOX_DELETE, account.id) : NULL;
+	struct change *ch = status == ADMIN_OK
+	                        ? new_mailbox_change(c, CHANGE_MAILBOX_DELETE, account.id)
+	                        : NULL;
 
 	return ch != NULL ? run_mailbox_change(c, v, &ch, "deleted") : ADMIN_FAILED;
 }
@@ -75,7 +78,9 @@ admin_mailbox_rename(struct admin_call *c)
 	struct account_info account;
 	struct volume *v;
 	enum admin_exit status = admin_find(c, c->args[0], &v, &account);
-	struct change *ch = status == ADMIN_OK ? new_mailbox_change(c, CHANGE_MAILBOX_RENAME, account.id) : NULL;
+	struct change *ch = status == ADMIN_OK
+	                        ? new_mailbox_change(c, CHANGE_MAILBOX_RENAME, account.id)
+	                        : NULL;
 	char done[MAILBOX_NAME_MAX + 32];
 
 	if (ch == NULL)
@@ -99,7 +104,8 @@ subscribe(struct admin_call *c, bool subscribed)
 		admin_complain(c, "out of memory");
 		return ADMIN_FAILED;
 	}
-	ch->u.subscribe = (struct change_subscribe){ account.id, slice_str(c->args[1]), subscribed };
+	ch->u.subscribe = (struct change_subscribe){ account.id, slice_str(c->args[1]),
+	                                             subscribed };
 	return run_mailbox_change(c, v, &ch, subscribed ? "subscribed" : "unsubscribed");
 }
 
@@ -122,7 +128,7 @@ admin_user_rename(struct admin_call *c)
 {
 	struct account_info account, other;
 	struct err e = ERR_INIT;
-	struct volume *v, *w;
+	struct volume *v;
 	struct change *ch;
 	size_t i = 0;
 	enum admin_exit status;
@@ -134,13 +140,20 @@ admin_user_rename(struct admin_call *c)
 	status = admin_find(c, c->args[0], &v, &account);
 	if (status != ADMIN_OK)
 		return status;
-	while ((w = admin_next_volume(c, &i)) != NULL) {
-		if (volume_find_account(w, slice_str(c->args[1]), &c->arena, &other, &e) != RC_OK ||
-		    (w == v && other.id == account.id))
+	while (i < c->ad->volume_count) {
+		struct volume *w = c->ad->volumes[i++];
+		enum rc rc = volume_find_account(w, slice_str(c->args[1]), &c->arena, &other, &e);
+
+		if (rc == RC_NOT_FOUND || (rc == RC_OK && w == v && other.id == account.id))
 			continue;
-		admin_complain(c, "%s: there is an account %.*s already", c->args[1], SLICE_ARG(other.name));
+		if (rc != RC_OK)
+			return admin_fail(c, &e);
+		admin_complain(c, "%s: there is an account %.*s already", c->args[1],
+		               SLICE_ARG(other.name));
 		return ADMIN_FAILED;
 	}
+	if (!admin_may_give(c, c->args[1]))
+		return ADMIN_FAILED;
 	ch = change_new(CHANGE_ACCOUNT_RENAME);
 	if (ch == NULL) {
 		admin_complain(c, "out of memory");
@@ -180,13 +193,15 @@ recount(struct admin_call *c, struct volume *v, const struct account_info *a)
 		json_end(&j);
 	} else {
 		buf_append_slice(&c->line, a->name);
-		buf_printf(&c->line, "\t%llu message%s\t%llu byte%s\t", (unsigned long long)told_messages,
-		    admin_plural(told_messages), (unsigned long long)told_bytes, admin_plural(told_bytes));
+		buf_printf(&c->line, "\t%llu message%s\t%llu byte%s\t",
+		    (unsigned long long)told_messages, admin_plural(told_messages),
+		    (unsigned long long)told_bytes, admin_plural(told_bytes));
 		if (same)
 			buf_append_slice(&c->line, SLICE("difference 0"));
 		else
-			buf_printf(&c->line, "COUNTED %llu message%s\t%llu byte%s", (unsigned long long)messages,
-			    admin_plural(messages), (unsigned long long)bytes, admin_plural(bytes));
+			buf_printf(&c->line, "COUNTED %llu message%s\t%llu byte%s",
+			    (unsigned long long)messages, admin_plural(messages),
+			    (unsigned long long)bytes, admin_plural(bytes));
 	}
 	admin_send(c);
 	return same ? ADMIN_OK : ADMIN_DAMAGE;
@@ -207,6 +222,7 @@ admin_quota_recount(struct admin_call *c)
 	while ((v = admin_next_volume(c, &i)) != NULL && !c->stopped)
 		status = admin_worse(status, admin_each_account(c, v, recount));
 	if (status == ADMIN_DAMAGE)
-		admin_complain(c, "counters differ from what they count: run restantectl check, and then reindex");
+		admin_complain(c, "counters differ from what they count: run restantectl check, "
+		                  "and then reindex");
 	return status;
 }

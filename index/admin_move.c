@@ -42,7 +42,8 @@ end_work(struct moving *m)
 
 /* `name` is the caller's: what is in the call's arena may go. */
 static enum admin_exit
-move_one(struct admin_call *c, struct volume *from, struct volume *to, account_id id, const char *name)
+move_one(struct admin_call *c, struct volume *from, struct volume *to, account_id id,
+         const char *name)
 {
 	struct err e = ERR_INIT;
 	struct move_result r;
@@ -63,10 +64,11 @@ move_one(struct admin_call *c, struct volume *from, struct volume *to, account_i
 		json_u64(&j, "bytes", r.bytes);
 		json_end(&j);
 	} else {
-		buf_printf(&c->line, "%s: moved from %s to %s, %llu mailbox%s, %llu message%s, %llu byte%s", name,
-		    volume_name(from), volume_name(to), (unsigned long long)r.mailboxes, r.mailboxes == 1 ? "" : "es",
-		    (unsigned long long)r.messages, admin_plural(r.messages), (unsigned long long)r.bytes,
-		    admin_plural(r.bytes));
+		buf_printf(&c->line,
+		    "%s: moved from %s to %s, %llu mailbox%s, %llu message%s, %llu byte%s", name,
+		    volume_name(from), volume_name(to), (unsigned long long)r.mailboxes,
+		    r.mailboxes == 1 ? "" : "es", (unsigned long long)r.messages,
+		    admin_plural(r.messages), (unsigned long long)r.bytes, admin_plural(r.bytes));
 	}
 	return admin_send(c) ? ADMIN_OK : ADMIN_FAILED;
 }
@@ -124,7 +126,8 @@ enum admin_exit
 admin_volume_retire(struct admin_call *c)
 {
 	const char *to_name = admin_option(c, "--to");
-	struct moving m = { .from = admin_find_volume(c, c->args[0]), .to = to_name != NULL ? admin_find_volume(c, to_name) : NULL };
+	struct moving m = { .from = admin_find_volume(c, c->args[0]),
+	                    .to = to_name != NULL ? admin_find_volume(c, to_name) : NULL };
 	enum admin_exit status;
 	uint64_t moved = 0;
 
@@ -138,8 +141,9 @@ admin_volume_retire(struct admin_call *c)
 	status = move_all(c, m.from, m.to, &moved);
 	end_work(&m);
 	if (status == ADMIN_OK && !c->json)
-		admin_printf(c, "%s: %llu account%s moved, none is left; take its section out of the configuration and restart "
-		                "the server",
+		admin_printf(c,
+		    "%s: %llu account%s moved, none is left; take its section out of the "
+		    "configuration and restart the server",
 		    volume_name(m.from), (unsigned long long)moved, admin_plural(moved));
 	return status;
 }

@@ -1,4 +1,5 @@
-/* admin_past - times, UIDs and names as these verbs take them, and their results as lines. See admin_past.h. */
+/* admin_past - times, UIDs and names as these verbs take them, and their results as lines.
+ * See admin_past.h. */
 #include "index/admin_past.h"
 
 #include "index/names.h"
@@ -55,7 +56,8 @@ admin_look_back(struct admin_call *c, struct volume *v, struct looking_back *out
 	struct err e = ERR_INIT;
 	uint64_t retention = c->ad->retention_us, begin = 0;
 
-	*out = (struct looking_back){ .c = c, .v = v, .what = "reading the log", .now_us = clock_wall_us() };
+	*out = (struct looking_back){ .c = c, .v = v, .what = "reading the log",
+	                              .now_us = clock_wall_us() };
 	if (past_begin_us(volume_log(v), &begin, &e) != RC_OK)
 		return admin_fail(c, &e);
 	log_get_stats(volume_log(v), &stats);
@@ -89,7 +91,8 @@ admin_on_past(void *arg, uint64_t done, uint64_t total)
 }
 
 static void
-on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+         const char *what)
 {
 	struct looking_back *lb = arg;
 	struct buf line;
@@ -115,7 +118,8 @@ admin_open_past(struct looking_back *lb, struct past_params *pp)
 	rc = past_open(pp, &lb->past, &e);
 	log_unhold(volume_log(lb->v));
 	if (rc == RC_NOT_FOUND) {
-		admin_complain(lb->c, "%s: there was no such account then; %s", lb->c->args[0], admin_remembers(lb));
+		admin_complain(lb->c, "%s: there was no such account then; %s", lb->c->args[0],
+		    admin_remembers(lb));
 		return ADMIN_FAILED;
 	}
 	return rc == RC_OK ? ADMIN_OK : admin_fail(lb->c, &e);
@@ -129,7 +133,8 @@ admin_close_past(struct looking_back *lb)
 	past_close(&lb->past);
 	if (!damaged)
 		return ADMIN_OK;
-	admin_complain(lb->c, "%s: the log is damaged, something may be missing here (see restantectl check)",
+	admin_complain(lb->c,
+	    "%s: the log is damaged, something may be missing here (see restantectl check)",
 	    volume_name(lb->v));
 	return ADMIN_DAMAGE;
 }
@@ -137,21 +142,23 @@ admin_close_past(struct looking_back *lb)
 /* ---- accounts that are no more ---- */
 
 static enum rc
-find_deleted_in(struct admin_call *c, struct volume *v, const char *name, struct past_owner *out, struct err *e)
+find_deleted_in(struct admin_call *c, struct volume *v, const char *name, struct past_owner *out,
+                struct err *e)
 {
 	struct looking_back lb = { .c = c, .v = v, .what = "looking for the account" };
 	const struct past_params how = { .progress = admin_on_past, .progress_arg = &lb };
 	enum rc rc;
 
 	log_hold(volume_log(v));
-	rc = past_find_owner(volume_log(v), slice_str(name), PAST_END, true, &how, &c->arena, out, e);
+	rc = past_find_owner(volume_log(v), slice_str(name), PAST_END, true, &how, &c->arena, out,
+	                     e);
 	log_unhold(volume_log(v));
 	return rc;
 }
 
 enum admin_exit
-admin_find_deleted(
-    struct admin_call *c, const char *name, bool tell, struct volume **out_v, struct past_owner *out)
+admin_find_deleted(struct admin_call *c, const char *name, bool tell, struct volume **out_v,
+                   struct past_owner *out)
 {
 	struct past_owner o;
 	struct err e = ERR_INIT;
@@ -172,12 +179,14 @@ admin_find_deleted(
 	if (*out_v != NULL)
 		return ADMIN_OK;
 	if (tell)
-		admin_complain(c, "%s: no account of this name was deleted, as far as the log remembers", name);
+		admin_complain(c,
+		    "%s: no account of this name was deleted, as far as the log remembers", name);
 	return ADMIN_FAILED;
 }
 
 enum admin_exit
-admin_find_or_explain(struct admin_call *c, const char *name, struct volume **v, struct account_info *out)
+admin_find_or_explain(struct admin_call *c, const char *name, struct volume **v,
+                      struct account_info *out)
 {
 	char when[WHEN_TEXT_MAX];
 	struct err e = ERR_INIT;
@@ -191,8 +200,10 @@ admin_find_or_explain(struct admin_call *c, const char *name, struct volume **v,
 		return ADMIN_FAILED;
 	}
 	when_format(o.deleted_us, when);
-	admin_complain(c, "%s: there is no such account; it was deleted at %s: restantectl undelete --account %s "
-	    "brings it back", name, when, name);
+	admin_complain(c,
+	    "%s: there is no such account; it was deleted at %s: restantectl undelete --account "
+	    "%s brings it back",
+	    name, when, name);
 	return ADMIN_FAILED;
 }
 
@@ -231,8 +242,11 @@ tell_text(struct admin_call *c, const struct restore_line *l, const struct resto
 		buf_append_str(out, " into ");
 		buf_append_slice(out, l->into);
 	}
-	buf_printf(out, ": %llu message%s %s back", (unsigned long long)k->restored, admin_plural(k->restored),
-	    l->dry_run ? "would come" : k->restored == 1 ? "is" : "are");
+	buf_printf(out, ": %llu message%s %s back", (unsigned long long)k->restored,
+	    admin_plural(k->restored),
+	    l->dry_run         ? "would come"
+	    : k->restored == 1 ? "is"
+	                       : "are");
 	append_count(out, k->present, "there already");
 	append_count(out, k->moved, "moved elsewhere, not deleted");
 	append_count(out, k->purged, "purged for good");
@@ -268,7 +282,8 @@ tell_json(struct admin_call *c, const struct restore_line *l, const struct resto
 }
 
 bool
-admin_tell_restored(struct admin_call *c, const struct restore_line *l, const struct restore_counts *k)
+admin_tell_restored(struct admin_call *c, const struct restore_line *l,
+                    const struct restore_counts *k)
 {
 	return c->json ? tell_json(c, l, k) : tell_text(c, l, k);
 }
@@ -277,11 +292,13 @@ enum admin_exit
 admin_tell_sum(struct admin_call *c, const struct restore_counts *sum, bool dry_run)
 {
 	if (!c->json)
-		admin_printf(c, "%llu message%s %s", (unsigned long long)sum->restored, admin_plural(sum->restored),
+		admin_printf(c, "%llu message%s %s", (unsigned long long)sum->restored,
+		    admin_plural(sum->restored),
 		    dry_run ? "in all; nothing was changed" : "in all");
 	if (sum->lost == 0)
 		return ADMIN_OK;
-	admin_complain(c, "%llu message%s cannot come back: the content is not in the volume any more",
+	admin_complain(c,
+	    "%llu message%s cannot come back: the content is not in the volume any more",
 	    (unsigned long long)sum->lost, admin_plural(sum->lost));
 	return ADMIN_FAILED;
 }

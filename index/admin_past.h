@@ -33,8 +33,8 @@ enum admin_exit admin_open_past(struct looking_back *lb, struct past_params *pp)
 /* Ends it; the status that damage met on the way adds. */
 enum admin_exit admin_close_past(struct looking_back *lb);
 /* The account of that name that was deleted last, of all volumes. ADMIN_FAILED: told if `tell`. */
-enum admin_exit admin_find_deleted(struct admin_call *c, const char *name, bool tell, struct volume **v,
-                                   struct past_owner *out);
+enum admin_exit admin_find_deleted(struct admin_call *c, const char *name, bool tell,
+                                   struct volume **v, struct past_owner *out);
 /* As admin_find; of an account that was deleted the error says when, and what brings it back. */
 enum admin_exit admin_find_or_explain(struct admin_call *c, const char *name, struct volume **v,
                                       struct account_info *out);
@@ -49,9 +49,11 @@ struct restore_line {
 	bool         dry_run;
 };
 /* False when nobody reads any more. */
-bool admin_tell_restored(struct admin_call *c, const struct restore_line *l, const struct restore_counts *k);
+bool admin_tell_restored(struct admin_call *c, const struct restore_line *l,
+                         const struct restore_counts *k);
 void admin_add_counts(struct restore_counts *sum, const struct restore_counts *k);
 /* The last line, and the exit status. */
-enum admin_exit admin_tell_sum(struct admin_call *c, const struct restore_counts *sum, bool dry_run);
+enum admin_exit admin_tell_sum(struct admin_call *c, const struct restore_counts *sum,
+                               bool dry_run);
 
 #endif

@@ -1,9 +1,9 @@
 /* admin_purge - one content out of all mailboxes for good, and what is stored more than once.
  *
- * Purge expunges every message that has the content, mailbox by mailbox, and then writes the purge record, which says
- * who, when and why, and takes the content from the index; its bytes go when the segment is compacted. A stop in the
- * midst leaves messages expunged and the content still there: said again, it goes on. A copy made meanwhile refuses the
- * record, and is found at the next try.
+ * Purge expunges every message that has the content, mailbox by mailbox, and then writes the purge
+ * record, which says who, when and why, and takes the content from the index; its bytes go when the
+ * segment is compacted. A stop in the midst leaves messages expunged and the content still there:
+ * said again, it goes on. A copy made meanwhile refuses the record, and is found at the next try.
  */
 #include "index/admin_impl.h"
 
@@ -28,7 +28,8 @@ parse_sha256(const char *hex, uint8_t out[SHA256_LEN])
 	if (strlen(hex) != 2 * SHA256_LEN)
 		return false;
 	for (size_t i = 0; i < SHA256_LEN; i++) {
-		int high = ascii_hex_value((uint8_t)hex[2 * i]), low = ascii_hex_value((uint8_t)hex[2 * i + 1]);
+		int high = ascii_hex_value((uint8_t)hex[2 * i]),
+		    low = ascii_hex_value((uint8_t)hex[2 * i + 1]);
 
 		if (high < 0 || low < 0)
 			return false;
@@ -64,7 +65,8 @@ expunge_copies(struct run *r, const struct found_copy *copies, size_t n, size_t 
 	ch->u.expunge.any = true;
 	uids = &ch->u.expunge.uids;
 	for (; *i < n && copies[*i].mailbox == mailbox && uids->count < uids->max; (*i)++)
-		(void)uid_set_add(uids, copies[*i].uid, copies[*i].uid);        /* no memory: found at the next try */
+		/* no memory: found at the next try */
+		(void)uid_set_add(uids, copies[*i].uid, copies[*i].uid);
 	return admin_change(r->c, r->v, &ch, "purge");
 }
 
@@ -108,7 +110,8 @@ write_record(struct run *r, blob_id blob, bool *done)
 	rc = volume_submit_wait(r->v, ch);
 	*done = rc == RC_OK || ch->durable || rc == RC_NOT_FOUND;
 	if (!*done && rc != RC_EXISTS) {
-		admin_complain(r->c, "purge: %s", ch->err.text[0] != '\0' ? ch->err.text : rc_name(rc));
+		admin_complain(r->c, "purge: %s",
+		               ch->err.text[0] != '\0' ? ch->err.text : rc_name(rc));
 		status = ADMIN_FAILED;
 	}
 	change_free(&ch);
@@ -151,9 +154,11 @@ tell_content(struct run *r, const struct found_content *f, uint64_t expunged, ui
 
 	append_hex(f, hex);
 	if (!r->json)
-		return admin_printf(r->c, "%s: %s %s %llu message%s, %llu byte%s each%s", volume_name(r->v), hex,
-		    r->dry ? "would be removed from" : "removed from", (unsigned long long)expunged, admin_plural(expunged),
-		    (unsigned long long)f->size, admin_plural(f->size), others > 0 ? "; other accounts keep it" : "");
+		return admin_printf(r->c, "%s: %s %s %llu message%s, %llu byte%s each%s",
+		    volume_name(r->v), hex, r->dry ? "would be removed from" : "removed from",
+		    (unsigned long long)expunged, admin_plural(expunged),
+		    (unsigned long long)f->size, admin_plural(f->size),
+		    others > 0 ? "; other accounts keep it" : "");
 	json_init(&j, &r->c->line);
 	json_object(&j, NULL);
 	json_cstr(&j, "volume", volume_name(r->v));
@@ -181,7 +186,8 @@ purge_content(struct run *r, const struct found_content *f)
 			status = write_record(r, f->blob, &done);
 	}
 	if (status == ADMIN_OK && !done) {
-		admin_complain(r->c, "the message is copied again and again; nothing is purged yet");
+		admin_complain(r->c,
+		               "the message is copied again and again; nothing is purged yet");
 		status = ADMIN_FAILED;
 	}
 	if (status == ADMIN_OK && !r->dry)
@@ -215,7 +221,8 @@ enum admin_exit
 admin_purge(struct admin_call *c)
 {
 	const char *hex = admin_option(c, "--sha256"), *id = admin_option(c, "--message-id");
-	struct run r = { .c = c, .dry = admin_flag(c, "--dry-run"), .json = admin_flag(c, "--json") };
+	struct run r = { .c = c, .dry = admin_flag(c, "--dry-run"),
+	                 .json = admin_flag(c, "--json") };
 	enum admin_exit status = ADMIN_OK;
 	struct account_info account = { .id = 0 };
 	uint8_t sha256[SHA256_LEN];
@@ -232,8 +239,8 @@ admin_purge(struct admin_call *c)
 	if (status != ADMIN_OK)
 		return status;
 	if (found == 0) {
-		admin_complain(c, "there is no message with %s %s", hex != NULL ? "SHA-256" : "Message-ID",
-		    hex != NULL ? hex : id);
+		admin_complain(c, "there is no message with %s %s",
+		    hex != NULL ? "SHA-256" : "Message-ID", hex != NULL ? hex : id);
 		return ADMIN_FAILED;
 	}
 	return ADMIN_OK;
@@ -247,11 +254,16 @@ tell_totals(struct admin_call *c, struct volume *v, const struct content_totals 
 	struct json j;
 
 	if (!admin_flag(c, "--json"))
-		return admin_printf(c, "%s: %llu stored, %llu content%s; %llu of them more than once: %llu "
-		           "cop%s too many, %llu byte%s in the log, %llu before compression", volume_name(v),
-		           (unsigned long long)t->blobs, (unsigned long long)t->contents, admin_plural(t->contents),
-		           (unsigned long long)t->doubled, (unsigned long long)t->copies, t->copies == 1 ? "y" : "ies",
-		           (unsigned long long)t->log_bytes, admin_plural(t->log_bytes), (unsigned long long)t->bytes) ? ADMIN_OK : ADMIN_FAILED;
+		return admin_printf(c,
+		           "%s: %llu stored, %llu content%s; %llu of them more than once: %llu "
+		           "cop%s too many, %llu byte%s in the log, %llu before compression",
+		           volume_name(v), (unsigned long long)t->blobs,
+		           (unsigned long long)t->contents, admin_plural(t->contents),
+		           (unsigned long long)t->doubled, (unsigned long long)t->copies,
+		           t->copies == 1 ? "y" : "ies", (unsigned long long)t->log_bytes,
+		           admin_plural(t->log_bytes), (unsigned long long)t->bytes)
+		           ? ADMIN_OK
+		           : ADMIN_FAILED;
 	json_init(&j, &c->line);
 	json_object(&j, NULL);
 	json_cstr(&j, "volume", volume_name(v));

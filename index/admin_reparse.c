@@ -1,4 +1,5 @@
-/* admin_reparse - new summaries of stored messages: restantectl reindex --reparse. See admin.h; volume_reparse does it. */
+/* admin_reparse - new summaries of stored messages: restantectl reindex --reparse. See admin.h;
+ * volume_reparse does it. */
 #include "index/admin_impl.h"
 
 #include <stdio.h>
@@ -24,8 +25,8 @@ on_unreadable(void *arg, blob_id blob, const char *what)
 {
 	struct reparsing *k = arg;
 
-	admin_complain(k->c, "%s: content " LSN_FORMAT " keeps the summary that it has: %s", volume_name(k->v),
-	    LSN_ARG(blob), what);
+	admin_complain(k->c, "%s: content " LSN_FORMAT " keeps the summary that it has: %s",
+	    volume_name(k->v), LSN_ARG(blob), what);
 }
 
 static void
@@ -49,12 +50,14 @@ send_json(struct reparsing *k, const struct reparse_result *r)
 static void
 send_text(struct reparsing *k, const struct reparse_result *r)
 {
-	admin_printf(k->c, "%s: %llu of %llu content%s %s a new summary; parsed by another release's parser: %llu",
-	    volume_name(k->v), (unsigned long long)r->made, (unsigned long long)r->contents, admin_plural(r->contents),
-	    admin_flag(k->c, "--dry-run") ? "would get" : "got", (unsigned long long)r->other);
+	admin_printf(k->c,
+	    "%s: %llu of %llu content%s %s a new summary; parsed by another release's parser: %llu",
+	    volume_name(k->v), (unsigned long long)r->made, (unsigned long long)r->contents,
+	    admin_plural(r->contents), admin_flag(k->c, "--dry-run") ? "would get" : "got",
+	    (unsigned long long)r->other);
 	if (r->unreadable > 0)
-		admin_complain(k->c, "%s: %llu could not be read (see restantectl check)", volume_name(k->v),
-		    (unsigned long long)r->unreadable);
+		admin_complain(k->c, "%s: %llu could not be read (see restantectl check)",
+		    volume_name(k->v), (unsigned long long)r->unreadable);
 }
 
 static enum admin_exit
@@ -62,7 +65,8 @@ reparse_volume(struct admin_call *c, struct volume *v)
 {
 	struct reparsing k = { .c = c, .v = v };
 	const struct reparse_params p = {
-		.all = admin_flag(c, "--all"), .dry_run = admin_flag(c, "--dry-run"), .progress = on_progress,
+		.all = admin_flag(c, "--all"), .dry_run = admin_flag(c, "--dry-run"),
+		.progress = on_progress,
 		.unreadable = on_unreadable, .arg = &k,
 	};
 	struct reparse_result r;
@@ -70,8 +74,9 @@ reparse_volume(struct admin_call *c, struct volume *v)
 
 	snprintf(k.what, sizeof k.what, "reparsing %.60s", volume_name(v));
 	if (volume_reparse(v, &p, &r, &e) != RC_OK) {
-		err_add(&e, "%s: %llu content%s got a new summary before; run it again for the rest", volume_name(v),
-		    (unsigned long long)r.made, admin_plural(r.made));
+		err_add(&e,
+		    "%s: %llu content%s got a new summary before; run it again for the rest",
+		    volume_name(v), (unsigned long long)r.made, admin_plural(r.made));
 		return admin_fail(c, &e);
 	}
 	if (c->json)

@@ -1,7 +1,9 @@
-/* admin_restore - a mailbox or an account as it was at a moment, into new folders beside what is there. See admin.h.
+/* admin_restore - a mailbox or an account as it was at a moment, into new folders beside what is
+ * there. See admin.h.
  *
- * From the volume's own log, or from a backup's (any directory with a head and a log, or what `backup` made of all volumes). Nothing that is there is changed; what a
- * folder of the same name has already is not put there again, so that a run that was cut can be run again.
+ * From the volume's own log, or from a backup's (any directory with a head and a log, or what
+ * `backup` made of all volumes). Nothing that is there is changed; what a folder of the same name
+ * has already is not put there again, so that a run that was cut can be run again.
  */
 #include "index/admin_past.h"
 
@@ -36,10 +38,12 @@ restore_box(struct restoring *r, const struct past_mailbox *m)
 	struct admin_call *c = r->lb.c;
 	const struct past_select s = { .mailbox = m->id, .choice = PAST_LIVE };
 	struct restore how = {
-		.volume = r->lb.v, .past = r->lb.past, .account = r->account.id, .foreign = r->from != NULL,
+		.volume = r->lb.v, .past = r->lb.past, .account = r->account.id,
+		.foreign = r->from != NULL,
 		.dry_run = r->dry_run, .progress = admin_on_past, .progress_arg = &r->lb,
 	};
-	const struct restore_target to = { .name = target_name(r, m), .subscribe = true, .make_empty = true };
+	const struct restore_target to = { .name = target_name(r, m), .subscribe = true,
+	                                   .make_empty = true };
 	const struct restore_line line = { m->name, to.name, 0, r->dry_run };
 	struct restore_counts k;
 	struct err e = ERR_INIT;
@@ -73,7 +77,8 @@ restore_boxes(struct restoring *r)
 	if (past_mailboxes(r->lb.past, &c->arena, &boxes, &n, &e) != RC_OK)
 		return admin_fail(c, &e);
 	for (size_t i = 0; i < n && !c->stopped; i++) {
-		if (boxes[i].deleted_us != 0 || (r->mailbox.len > 0 && !slice_eq(boxes[i].name, r->mailbox)))
+		if (boxes[i].deleted_us != 0 ||
+		    (r->mailbox.len > 0 && !slice_eq(boxes[i].name, r->mailbox)))
 			continue;
 		r->taken++;
 		status = admin_worse(status, restore_box(r, &boxes[i]));
@@ -81,8 +86,8 @@ restore_boxes(struct restoring *r)
 	if (r->taken > 0)
 		return status;
 	when_format(r->at_us < PAST_END ? r->at_us : r->lb.now_us, when);
-	admin_complain(c, "%s: there was no mailbox \"%.*s\" at %s; %s", c->args[0], SLICE_ARG(r->mailbox), when,
-	    admin_remembers(&r->lb));
+	admin_complain(c, "%s: there was no mailbox \"%.*s\" at %s; %s", c->args[0],
+	    SLICE_ARG(r->mailbox), when, admin_remembers(&r->lb));
 	return ADMIN_FAILED;
 }
 
@@ -124,9 +129,11 @@ restore_from(struct restoring *r, const char *dir)
 	if (rc == RC_OK)
 		rc = past_begin_us(r->from, &r->lb.remembers_us, &e);
 	if (rc == RC_OK)
-		rc = past_find_owner(r->from, slice_str(c->args[0]), r->at_us, false, &how, &c->arena, &owner, &e);
+		rc = past_find_owner(r->from, slice_str(c->args[0]), r->at_us, false, &how,
+		                     &c->arena, &owner, &e);
 	if (rc == RC_NOT_FOUND && r->from != NULL) {
-		admin_complain(c, "%s: %s knows no such account then; %s", c->args[0], dir, admin_remembers(&r->lb));
+		admin_complain(c, "%s: %s knows no such account then; %s", c->args[0], dir,
+		    admin_remembers(&r->lb));
 		status = ADMIN_FAILED;
 	} else if (rc != RC_OK) {
 		err_add(&e, "%s", dir);

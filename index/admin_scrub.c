@@ -32,10 +32,12 @@ send_result(struct scrubbing *k, const struct scrub_result *r)
 	struct json j;
 
 	if (!k->c->json) {
-		admin_printf(k->c, "%s: %s: %llu sealed segment%s, %llu byte%s, %llu blob%s; damage %llu", volume_name(k->v),
-		             r->findings > 0 ? "DAMAGED" : "sound", (unsigned long long)r->segments, admin_plural(r->segments),
-		             (unsigned long long)r->bytes, admin_plural(r->bytes), (unsigned long long)r->blobs,
-		             admin_plural(r->blobs),
+		admin_printf(k->c,
+		             "%s: %s: %llu sealed segment%s, %llu byte%s, %llu blob%s; damage %llu",
+		             volume_name(k->v), r->findings > 0 ? "DAMAGED" : "sound",
+		             (unsigned long long)r->segments, admin_plural(r->segments),
+		             (unsigned long long)r->bytes, admin_plural(r->bytes),
+		             (unsigned long long)r->blobs, admin_plural(r->blobs),
 		             (unsigned long long)r->findings);
 		return;
 	}

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/process.h"
 #include "lib/when.h"
 
 #define LOG_ROWS 2u             /* of send_volume_text: those that need no index */
@@ -24,12 +25,13 @@ send_server_text(struct admin_call *c)
 		admin_printf(c, "no restanted answers: looking at the stopped volumes");
 		return;
 	}
-	buf_printf(&c->line, "restanted is running: pid %ld", (long)getpid());
+	buf_printf(&c->line, "restanted is running: pid %ld", (long)process_pid());
 	if (c->ad->started_ms != 0) {
 		up = uptime_s(c->ad);
 		buf_append_str(&c->line, ", up for ");
 		if (up >= 86400)
-			buf_printf(&c->line, "%llu day%s ", (unsigned long long)(up / 86400), admin_plural(up / 86400));
+			buf_printf(&c->line, "%llu day%s ", (unsigned long long)(up / 86400),
+			    admin_plural(up / 86400));
 		buf_printf(&c->line, "%02u:%02u:%02u", (unsigned)(up / 3600 % 24),
 		    (unsigned)(up / 60 % 60), (unsigned)(up % 60));
 	}
@@ -53,14 +55,16 @@ send_scrub_text(struct admin_call *c, const struct scrub_status *s)
 		admin_printf(c, "  %-16s off", "scrub");
 		return;
 	}
-	buf_printf(&c->line, "  %-16s round %llu: %llu %%, %llu finding%s", "scrub", (unsigned long long)(s->rounds + 1),
-	           (unsigned long long)part, (unsigned long long)s->findings, admin_plural(s->findings));
+	buf_printf(&c->line, "  %-16s round %llu: %llu %%, %llu finding%s", "scrub",
+	    (unsigned long long)(s->rounds + 1), (unsigned long long)part,
+	    (unsigned long long)s->findings, admin_plural(s->findings));
 	if (s->rounds > 0) {
 		time_t sec = (time_t)(s->ended_us / 1000000u);
 		char text[40];
 		struct tm tm;
 
-		if (gmtime_r(&sec, &tm) != NULL && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
+		if (gmtime_r(&sec, &tm) != NULL &&
+		    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
 			buf_printf(&c->line, "; the last one ended %s with %llu", text,
 			           (unsigned long long)s->last_findings);
 	}
@@ -151,7 +155,8 @@ send_maintenance(struct admin_call *c, struct volume *v, const struct volume_sta
 	if (s->maintenance != NULL)
 		admin_printf(c, "  %-16s %s", "under way", s->maintenance);
 	if (moving.len > 0)
-		admin_printf(c, "  %-16s %.*s, to another volume", "being moved", SLICE_ARG(moving));
+		admin_printf(c, "  %-16s %.*s, to another volume", "being moved",
+		             SLICE_ARG(moving));
 	else if (s->work != NULL)
 		admin_printf(c, "  %-16s %s", "under way", s->work);
 	send_time(c, "backed up", s->backed_up_us);
@@ -162,8 +167,9 @@ send_maintenance(struct admin_call *c, struct volume *v, const struct volume_sta
 		admin_printf(c, "  %-16s %llu", "dead bytes", (unsigned long long)s->dead_bytes);
 	send_time(c, "compacted", s->compacted_us);
 	if (s->dropped > 0)
-		admin_printf(c, "  %-16s %llu file%s, %llu byte%s", "to be deleted", (unsigned long long)s->dropped,
-		    admin_plural(s->dropped), (unsigned long long)s->dropped_bytes, admin_plural(s->dropped_bytes));
+		admin_printf(c, "  %-16s %llu file%s, %llu byte%s", "to be deleted",
+		    (unsigned long long)s->dropped, admin_plural(s->dropped),
+		    (unsigned long long)s->dropped_bytes, admin_plural(s->dropped_bytes));
 }
 
 static void
@@ -219,10 +225,23 @@ begin_json(struct admin_call *c, struct json *j)
 	json_object(j, NULL);
 	json_bool(j, "running", c->ad->online);
 	if (c->ad->online)
-		json_u64(j, "pid", (uint64_t)getpid());
+		json_u64(j, "pid", (uint64_t)process_pid());
 	if (c->ad->online && c->ad->started_ms != 0)
 		json_u64(j, "uptime_s", uptime_s(c->ad));
 	json_array(j, "volumes");
+}
+
+static void
+add_absent_json(struct admin_call *c, struct json *j)
+{
+	json_array(j, "unavailable");
+	for (size_t i = 0; i < c->ad->absent_count; i++) {
+		json_object(j, NULL);
+		json_cstr(j, "name", c->ad->absent[i].volume);
+		json_cstr(j, "reason", c->ad->absent[i].reason);
+		json_end(j);
+	}
+	json_end(j);
 }
 
 enum admin_exit
@@ -231,15 +250,14 @@ admin_status(struct admin_call *c)
 	enum admin_exit status = ADMIN_OK;
 	struct volume_status s;
 	struct err e = ERR_INIT;
-	struct volume *v;
 	struct json j;
-	size_t i = 0;
 
 	if (c->json)
 		begin_json(c, &j);
 	else
 		send_server_text(c);
-	while ((v = admin_next_volume(c, &i)) != NULL) {
+	for (size_t i = 0; i < c->ad->volume_count; i++) {
+		struct volume *v = c->ad->volumes[i];
 		/* A stopped volume's index may be missing; all that the log says is in s
 		 * nevertheless. */
 		bool indexed = volume_get_status(v, &s, &e) == RC_OK;
@@ -258,8 +276,12 @@ admin_status(struct admin_call *c)
 	}
 	if (c->json) {
 		json_end(&j);
+		add_absent_json(c, &j);
 		json_end(&j);
 		admin_send(c);
 	}
-	return status;
+	for (size_t i = 0; i < c->ad->absent_count && !c->json; i++)
+		admin_printf(c, ADMIN_NOT_AVAILABLE "%s", c->ad->absent[i].volume,
+		    c->ad->absent[i].reason);
+	return c->ad->absent_count > 0 ? admin_worse(status, ADMIN_FAILED) : status;
 }

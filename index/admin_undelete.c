@@ -1,7 +1,8 @@
 /* admin_undelete - deleted messages, mailboxes and accounts come back. See admin.h.
  *
- * Of a mailbox that is there: what was expunged. Of one that was deleted: what was in it then. What a MOVE took away was not
- * deleted and stays where it is, unless --moved asks for it. A run that was cut is run again: what is back is skipped.
+ * Of a mailbox that is there: what was expunged. Of one that was deleted: what was in it then. What
+ * a MOVE took away was not deleted and stays where it is, unless --moved asks for it. A run that
+ * was cut is run again: what is back is skipped.
  */
 #include "index/admin_past.h"
 
@@ -48,7 +49,8 @@ bring_back(struct undelete *u, const struct past_mailbox *m, enum past_choice ch
 		.uids = u->uids_given ? &u->uids : NULL,
 	};
 	struct restore r = {
-		.volume = u->lb.v, .past = u->lb.past, .account = u->account.id, .dry_run = u->dry_run,
+		.volume = u->lb.v, .past = u->lb.past, .account = u->account.id,
+		.dry_run = u->dry_run,
 		.message_id = u->message_id, .progress = admin_on_past, .progress_arg = &u->lb,
 	};
 	const struct restore_target to = {
@@ -57,14 +59,16 @@ bring_back(struct undelete *u, const struct past_mailbox *m, enum past_choice ch
 		.subscribe = u->into.len > 0,
 		.make_empty = choice == PAST_LIVE && !u->picky,
 	};
-	const struct restore_line line = { m->name, into, choice == PAST_LIVE ? m->deleted_us : 0, u->dry_run };
+	const struct restore_line line = { m->name, into, choice == PAST_LIVE ? m->deleted_us : 0,
+	                                   u->dry_run };
 	struct restore_counts k;
 	struct err e = ERR_INIT;
 	enum rc rc = restore_messages(&r, &s, &to, &k, &e);
 
 	admin_add_counts(&u->sum, &k);
 	u->taken++;
-	if ((k.restored + k.present + k.lost + k.purged > 0 || k.made || (!u->picky && k.moved + k.bare > 0)) &&
+	if ((k.restored + k.present + k.lost + k.purged > 0 || k.made ||
+	        (!u->picky && k.moved + k.bare > 0)) &&
 	    !admin_tell_restored(c, &line, &k))
 		return ADMIN_FAILED;
 	if (rc == RC_OK)
@@ -113,7 +117,8 @@ undelete_boxes(struct undelete *u)
 
 		if (u->mailbox.len > 0 && !slice_eq(u->mailbox, m->name))
 			continue;
-		status = m->deleted_us == 0 ? bring_back(u, m, PAST_EXPUNGED) : undelete_closed(u, i);
+		status = m->deleted_us == 0 ? bring_back(u, m, PAST_EXPUNGED)
+		                            : undelete_closed(u, i);
 	}
 	return status;
 }
@@ -128,14 +133,16 @@ explain_nothing(struct undelete *u)
 
 	when_format(u->since_us, since);
 	if (u->mailbox.len > 0 && u->taken == 0)
-		admin_complain(c, "%s: there is no mailbox \"%.*s\", and none of this name was deleted since %s; %s",
+		admin_complain(c,
+		    "%s: there is no mailbox \"%.*s\", and none of this name was "
+		    "deleted since %s; %s",
 		    c->args[0], SLICE_ARG(u->mailbox), since, admin_remembers(&u->lb));
 	else if (u->message_id.len > 0)
-		admin_complain(c, "%s: there is no message %.*s that was deleted since %s; %s", c->args[0],
-		    SLICE_ARG(u->message_id), since, admin_remembers(&u->lb));
+		admin_complain(c, "%s: there is no message %.*s that was deleted since %s; %s",
+		    c->args[0], SLICE_ARG(u->message_id), since, admin_remembers(&u->lb));
 	else if (u->uids_given)
-		admin_complain(c, "%s: no message of these UIDs was deleted since %s; %s", c->args[0], since,
-		    admin_remembers(&u->lb));
+		admin_complain(c, "%s: no message of these UIDs was deleted since %s; %s",
+		    c->args[0], since, admin_remembers(&u->lb));
 	else
 		return ADMIN_OK;
 	return ADMIN_FAILED;
@@ -150,9 +157,11 @@ tell_end(struct undelete *u)
 	if (k->restored + k->present + k->lost + k->purged == 0 && explain_nothing(u) != ADMIN_OK)
 		return ADMIN_FAILED;
 	if (u->left_boxes > 0 && !c->json)
-		admin_printf(c, "%llu deleted mailbox%s with messages stay%s deleted: undelete --mailbox NAME brings one back "
-		    "(restantectl history tells their names)",
-		    (unsigned long long)u->left_boxes, u->left_boxes == 1 ? "" : "es", u->left_boxes == 1 ? "s" : "");
+		admin_printf(c,
+		    "%llu deleted mailbox%s with messages stay%s deleted: undelete --mailbox NAME "
+		    "brings one back (restantectl history tells their names)",
+		    (unsigned long long)u->left_boxes, u->left_boxes == 1 ? "" : "es",
+		    u->left_boxes == 1 ? "s" : "");
 	return admin_tell_sum(c, k, u->dry_run);
 }
 
@@ -203,7 +212,8 @@ undelete_messages(struct admin_call *c)
 		status = admin_look_back(c, v, &u.lb);
 	if (status == ADMIN_OK) {
 		u.picky = u.uids_given || u.message_id.len > 0;
-		u.since_us = c->ad->retention_us > 0 ? u.lb.now_us - c->ad->retention_us : u.lb.remembers_us;
+		u.since_us = c->ad->retention_us > 0 ? u.lb.now_us - c->ad->retention_us
+		                                     : u.lb.remembers_us;
 		status = admin_moment(c, "--since", &u.since_us);
 	}
 	if (status == ADMIN_OK)
@@ -215,7 +225,8 @@ undelete_messages(struct admin_call *c)
 enum admin_exit
 admin_undelete(struct admin_call *c)
 {
-	static const char *const messages_only[] = { "--mailbox", "--since", "--message-id", "--uid", "--into" };
+	static const char *const messages_only[] = { "--mailbox", "--since", "--message-id",
+	                                             "--uid", "--into" };
 
 	if (!admin_flag(c, "--account")) {
 		if (!admin_flag(c, "--merge"))

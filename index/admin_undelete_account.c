@@ -1,9 +1,11 @@
-/* admin_undelete_account - an account that was deleted comes back: name, credentials, quota, subscriptions, mailboxes, mail.
+/* admin_undelete_account - an account that was deleted comes back: name, credentials, quota,
+ * subscriptions, mailboxes, mail.
  *
- * First, in one frame, the account with empty mailboxes; then its messages, in pieces. It can be logged into and delivered to
- * from the first step on. If the run is cut, the account is there with a part of its mail, and the same command again brings
- * the rest: it is known by its date of birth, which it keeps. An account that somebody made anew meanwhile is left alone,
- * unless --merge says that the old mail goes into it.
+ * First, in one frame, the account with empty mailboxes; then its messages, in pieces. It can be
+ * logged into and delivered to from the first step on. If the run is cut, the account is there with
+ * a part of its mail, and the same command again brings the rest: it is known by its date of birth,
+ * which it keeps. An account that somebody made anew meanwhile is left alone, unless --merge says
+ * that the old mail goes into it.
  */
 #include "index/admin_past.h"
 
@@ -37,7 +39,8 @@ read_belongings(struct revival *r, struct err *e)
 	enum rc rc = past_mailboxes(r->lb.past, a, &r->boxes, &r->box_count, e);
 
 	if (rc == RC_OK)
-		rc = past_subscriptions(r->lb.past, a, &r->subscriptions, &r->subscription_count, e);
+		rc = past_subscriptions(r->lb.past, a, &r->subscriptions, &r->subscription_count,
+		                        e);
 	r->box_count = rc == RC_OK ? keep_open_ones(r->boxes, r->box_count) : 0;
 	return rc;
 }
@@ -61,10 +64,13 @@ make_account(struct revival *r)
 	}
 	ch->u.account_restore = (struct change_account_restore){
 		.name = was.name, .created_us = was.created_us,
-		.quota_bytes = was.quota_bytes, .quota_messages = was.quota_messages, .hidden = was.hidden,
+		.quota_bytes = was.quota_bytes, .quota_messages = was.quota_messages,
+		.hidden = was.hidden,
+		.flags = was.flags,
 		.credentials = credentials, .credential_count = n,
 		.subscriptions = r->subscriptions, .subscription_count = r->subscription_count,
-		.mailboxes = arena_array(&c->arena, r->box_count + 1, sizeof(struct restore_mailbox)),
+		.mailboxes = arena_array(&c->arena, r->box_count + 1,
+		                         sizeof(struct restore_mailbox)),
 		.mailbox_count = r->box_count,
 	};
 	if (ch->u.account_restore.mailboxes == NULL) {
@@ -74,7 +80,8 @@ make_account(struct revival *r)
 	}
 	for (size_t i = 0; i < r->box_count; i++)
 		ch->u.account_restore.mailboxes[i] =
-		    (struct restore_mailbox){ .name = r->boxes[i].name, .special_use = r->boxes[i].special_use };
+		    (struct restore_mailbox){ .name = r->boxes[i].name,
+		                              .special_use = r->boxes[i].special_use };
 	return admin_change(c, r->lb.v, &ch, c->args[0]);
 }
 
@@ -127,7 +134,8 @@ fill_mailbox(struct revival *r, const struct past_mailbox *m, struct restore_cou
 		.volume = r->lb.v, .past = r->lb.past, .account = r->id, .dry_run = r->dry_run,
 		.progress = admin_on_past, .progress_arg = &r->lb,
 	};
-	const struct restore_target to = { .name = m->name, .special_use = m->special_use, .make_empty = true };
+	const struct restore_target to = { .name = m->name, .special_use = m->special_use,
+	                                   .make_empty = true };
 	const struct restore_line line = { m->name, m->name, 0, r->dry_run };
 	struct err e = ERR_INIT;
 	enum rc rc = restore_messages(&how, &s, &to, k, &e);
@@ -176,7 +184,8 @@ revive(struct revival *r)
 	return status;
 }
 
-/* An account of this name that is there: its id into *id if the deleted one's mail goes into it, 0 if there is none. */
+/* An account of this name that is there: its id into *id if the deleted one's mail goes into it, 0
+ * if there is none. */
 static enum admin_exit
 find_present(struct admin_call *c, struct volume *v, const struct past_owner *owner, account_id *id)
 {
@@ -186,23 +195,27 @@ find_present(struct admin_call *c, struct volume *v, const struct past_owner *ow
 	*id = 0;
 	for (size_t i = 0; i < c->ad->volume_count; i++) {
 		struct err e = ERR_INIT;
-		enum rc rc = volume_find_account(c->ad->volumes[i], owner->name, &c->arena, &now, &e);
+		enum rc rc = volume_find_account(c->ad->volumes[i], owner->name, &c->arena, &now,
+		                                 &e);
 
 		if (rc == RC_NOT_FOUND)
 			continue;
 		if (rc != RC_OK)
 			return admin_fail(c, &e);
-		if (c->ad->volumes[i] == v && (now.created_us == owner->created_us || admin_flag(c, "--merge"))) {
+		if (c->ad->volumes[i] == v &&
+		    (now.created_us == owner->created_us || admin_flag(c, "--merge"))) {
 			*id = now.id;
 			return ADMIN_OK;
 		}
 		when_format(now.created_us, when);
-		admin_complain(c, "%s: there is an account of this name, made at %s%s%s", c->args[0], when,
-		    c->ad->volumes[i] == v ? "; --merge puts the deleted one's mail into it" : " in volume ",
+		admin_complain(c, "%s: there is an account of this name, made at %s%s%s",
+		    c->args[0], when,
+		    c->ad->volumes[i] == v ? "; --merge puts the deleted one's mail into it"
+		                           : " in volume ",
 		    c->ad->volumes[i] == v ? "" : volume_name(c->ad->volumes[i]));
 		return ADMIN_FAILED;
 	}
-	return ADMIN_OK;
+	return admin_may_give(c, c->args[0]) ? ADMIN_OK : ADMIN_FAILED;
 }
 
 enum admin_exit

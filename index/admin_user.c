@@ -18,8 +18,13 @@
 static bool
 check_verifier(struct admin_call *c, const char *verifier)
 {
-	if (slice_starts(slice_str(verifier), SLICE("SCRAM-SHA-256$")))
-		return true;
+	static const struct slice known[] = { SLICE_INIT("SCRAM-SHA-256$"),
+	                                      SLICE_INIT("SCRAM-SHA-1$"),
+		                              SLICE_INIT("{CRYPT}$") };
+
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (slice_starts(slice_str(verifier), known[i]))
+			return true;
 	admin_complain(c, "that is no verifier of a password");
 	return false;
 }
@@ -60,7 +65,6 @@ put_password(struct change *ch, const char *verifier)
 static enum admin_exit
 check_free(struct admin_call *c, const char *name)
 {
-	struct volume *only = c->only, *v;
 	struct account_info there;
 	struct err e = ERR_INIT;
 	size_t i = 0;
@@ -69,8 +73,8 @@ check_free(struct admin_call *c, const char *name)
 		err_add(&e, "%.255s", name);
 		return admin_fail(c, &e);
 	}
-	c->only = NULL;
-	while ((v = admin_next_volume(c, &i)) != NULL) {
+	while (i < c->ad->volume_count) {
+		struct volume *v = c->ad->volumes[i++];
 		enum rc rc = volume_find_account(v, slice_str(name), &c->arena, &there, &e);
 
 		if (rc == RC_NOT_FOUND)
@@ -81,8 +85,7 @@ check_free(struct admin_call *c, const char *name)
 		    c, "%s: there is an account %.*s already", name, SLICE_ARG(there.name));
 		return ADMIN_FAILED;
 	}
-	c->only = only;
-	return ADMIN_OK;
+	return admin_may_give(c, name) ? ADMIN_OK : ADMIN_FAILED;
 }
 
 enum admin_exit
@@ -184,7 +187,8 @@ append_limits(struct buf *out, uint64_t bytes, uint64_t messages, const char *un
 	if (bytes != 0)
 		buf_printf(out, "%llu%s", (unsigned long long)bytes, unit);
 	if (messages != 0)
-		buf_printf(out, "%s%llu message%s", bytes != 0 ? ", " : "", (unsigned long long)messages, admin_plural(messages));
+		buf_printf(out, "%s%llu message%s", bytes != 0 ? ", " : "",
+		    (unsigned long long)messages, admin_plural(messages));
 }
 
 enum admin_exit
@@ -231,11 +235,14 @@ send_account(struct admin_call *c, struct volume *v, const struct account_info *
 
 	if (!c->json) {
 		buf_append_slice(&c->line, a->name);
-		buf_printf(&c->line, "\t%s\t%llu message%s\t%llu byte%s\t", volume_name(v), (unsigned long long)a->used_messages,
-		    admin_plural(a->used_messages), (unsigned long long)a->used_bytes, admin_plural(a->used_bytes));
+		buf_printf(&c->line, "\t%s\t%llu message%s\t%llu byte%s\t", volume_name(v),
+		    (unsigned long long)a->used_messages, admin_plural(a->used_messages),
+		    (unsigned long long)a->used_bytes, admin_plural(a->used_bytes));
 		append_limits(&c->line, a->quota_bytes, a->quota_messages, "");
 		if (a->hidden.len > 0)
 			buf_printf(&c->line, "\thides %.*s", SLICE_ARG(a->hidden));
+		if ((a->flags & ACCOUNT_LOCKED) != 0)
+			buf_append_str(&c->line, "\tlocked");
 		return admin_send(c) ? ADMIN_OK : ADMIN_FAILED;
 	}
 	json_init(&j, &c->line);
@@ -256,6 +263,9 @@ send_account(struct admin_call *c, struct volume *v, const struct account_info *
 		rest = slice_sub(rest, n + 1, rest.len);
 	}
 	json_end(&j);
+	json_bool(&j, "locked", (a->flags & ACCOUNT_LOCKED) != 0);
+	if (admin_json_credentials(c, v, a->id, &j) != ADMIN_OK)
+		return ADMIN_FAILED;
 	json_end(&j);
 	return admin_send(c) ? ADMIN_OK : ADMIN_FAILED;
 }
@@ -301,7 +311,14 @@ admin_user_list(struct admin_call *c)
 enum admin_exit
 admin_quota_show(struct admin_call *c)
 {
-	return c->argc == 0 ? admin_user_list(c) : admin_user_show(c);
+	struct account_info info;
+	struct volume *v;
+	enum admin_exit status;
+
+	if (c->argc == 0)
+		return admin_user_list(c);
+	status = admin_find(c, c->args[0], &v, &info);
+	return status == ADMIN_OK ? send_account(c, v, &info) : status;
 }
 
 enum admin_exit
@@ -312,5 +329,7 @@ admin_user_show(struct admin_call *c)
 	enum admin_exit status;
 
 	status = admin_find(c, c->args[0], &v, &info);
-	return status == ADMIN_OK ? send_account(c, v, &info) : status;
+	if (status == ADMIN_OK)
+		status = send_account(c, v, &info);
+	return status == ADMIN_OK && !c->json ? admin_send_credentials(c, v, &info) : status;
 }

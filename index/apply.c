@@ -1,4 +1,5 @@
-/* apply - one record into the index. See apply.h. Here: what all records share, accounts and mailboxes. */
+/* apply - one record into the index. See apply.h. Here: what all records share, accounts
+ * and mailboxes. */
 #include "index/apply_impl.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ apply_forget(struct apply *ap)
 {
 	ap->pending_count = 0;
 	ap->touched_count = 0;
+	ap->accounts = ap->purged = false;
 }
 
 struct apply_mark
@@ -148,12 +150,14 @@ apply_account(struct apply *ap, const struct record_account *r, struct err *e)
 		return rc == RC_NOMEM ? rc :
 		                        err_set(e, RC_SYNTAX, "account record with a bad name");
 	return db_run(ap->db,
-	              "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9) ON CONFLICT(id)"
+	              "INSERT INTO account VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, ?7, ?8, ?9, "
+	              "?10) ON CONFLICT(id)"
 	              " DO UPDATE SET name=?2, name_key=?3, generation=?4, created=?5, quota=?6,"
-	              " quota_messages=?7, hidden=?8, arriving=?9",
+	              " quota_messages=?7, hidden=?8, arriving=?9, flags=?10",
 	              DB_ARGS(DB_NUM(r->id), DB_BYTES(r->name), DB_BYTES(key),
 	                      DB_NUM(r->generation), DB_NUM(r->created_us), DB_NUM(r->quota_bytes),
-	                      DB_NUM(r->quota_messages), DB_BYTES(r->hidden), DB_NUM(r->arriving)),
+	                      DB_NUM(r->quota_messages), DB_BYTES(r->hidden), DB_NUM(r->arriving),
+	                      DB_NUM(r->flags)),
 	              e);
 }
 
@@ -175,6 +179,38 @@ apply_subscription(struct apply *ap, const struct record_subscription *r, struct
 		              DB_ARGS(DB_NUM(r->account), DB_BYTES(r->name)), e);
 	return db_run(ap->db, "INSERT OR IGNORE INTO subscription VALUES(?1, ?2)",
 	              DB_ARGS(DB_NUM(r->account), DB_BYTES(r->name)), e);
+}
+
+/* ---- what belongs to the volume ---- */
+
+static enum rc
+apply_secret(struct apply *ap, const struct record_secret *r, struct err *e)
+{
+	return db_run(ap->db, "INSERT OR REPLACE INTO secret VALUES(?1, ?2)",
+	              DB_ARGS(DB_BYTES(r->name), DB_BYTES(r->value)), e);
+}
+
+/* The rows that are left follow from the records whatever their order, and whichever of those that
+ * are superseded or forgotten compaction has dropped: the newest of each object, as far as it ends
+ * no earlier than the latest time told. */
+static enum rc
+apply_delivery(struct apply *ap, const struct record_delivery *r, struct err *e)
+{
+	struct slice key = slice_of(r->key, sizeof r->key);
+	enum rc rc = RC_OK;
+
+	if (r->at_s > ap->meta.delivery_clock) {
+		ap->meta.delivery_clock = r->at_s;
+		rc = db_run(ap->db, "DELETE FROM delivery WHERE until < ?1",
+		            DB_ARGS(DB_NUM(r->at_s)), e);
+	}
+	if (rc != RC_OK)
+		return rc;
+	if (r->until_s == 0 || r->until_s < ap->meta.delivery_clock)
+		return db_run(ap->db, "DELETE FROM delivery WHERE key=?1 AND session=?2",
+		              DB_ARGS(DB_BYTES(key), DB_NUM(r->session)), e);
+	return db_run(ap->db, "INSERT OR REPLACE INTO delivery VALUES(?1, ?2, ?3, ?4)",
+	    DB_ARGS(DB_BYTES(key), DB_NUM(r->session), DB_NUM(r->at_s), DB_NUM(r->until_s)), e);
 }
 
 /* ---- mailboxes ---- */
@@ -222,8 +258,8 @@ adopt_stub(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	return rc == RC_OK ? apply_note_threads_of(ap, r->id, r->account, e) : rc;
 }
 
-/* Expunges up to the floor are not remembered one by one. Of a rebuild index_tidy does it, once: here there is no index
- * by MODSEQ then. */
+/* Expunges up to the floor are not remembered one by one. Of a rebuild index_tidy does it, once:
+ * here there is no index by MODSEQ then. */
 static enum rc
 drop_below_floor(struct apply *ap, const struct record_mailbox *r, struct err *e)
 {
@@ -251,17 +287,16 @@ apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
 		return rc;
 	rc = db_run(ap->db,
-	            "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8, ?9, ?10)"
-	            " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
-	            "uidnext=max(uidnext, ?5),"
-	            " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8,"
-	            " expunge_floor=max(expunge_floor, ?9), change_floor=max(change_floor, ?10)",
-	            DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name),
-	                    DB_NUM(r->uidvalidity), DB_NUM(r->uidnext), DB_NUM(r->highestmodseq),
-	                    DB_NUM(r->special_use),
-	                    DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid)),
-	                    DB_NUM(r->expunge_floor), DB_NUM(r->change_floor)),
-	            e);
+	    "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8, ?9, ?10)"
+	    " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
+	    "uidnext=max(uidnext, ?5),"
+	    " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8,"
+	    " expunge_floor=max(expunge_floor, ?9), change_floor=max(change_floor, ?10)",
+	    DB_ARGS(DB_NUM(r->id), DB_NUM(r->account), DB_BYTES(r->name), DB_NUM(r->uidvalidity),
+	        DB_NUM(r->uidnext), DB_NUM(r->highestmodseq), DB_NUM(r->special_use),
+	        DB_BYTES(slice_of(r->mailboxid, sizeof r->mailboxid)), DB_NUM(r->expunge_floor),
+	        DB_NUM(r->change_floor)),
+	    e);
 	return rc == RC_OK ? drop_below_floor(ap, r, e) : rc;
 }
 
@@ -276,8 +311,10 @@ apply_any(struct apply *ap, const struct record *r, const struct log_addr *data,
 			ap->meta.uidvalidity = r->u.counters.uidvalidity;
 		return RC_OK;
 	case RECORD_ACCOUNT:
+		ap->accounts = true;
 		return apply_account(ap, &r->u.account, e);
 	case RECORD_CREDENTIAL:
+		ap->accounts = true;
 		return apply_credential(ap, &r->u.credential, e);
 	case RECORD_MAILBOX:
 		return apply_mailbox(ap, &r->u.mailbox, e);
@@ -295,11 +332,16 @@ apply_any(struct apply *ap, const struct record *r, const struct log_addr *data,
 	case RECORD_GONE:
 		return RC_OK;
 	case RECORD_PURGE:
+		ap->purged = true;
 		return apply_purge(ap, &r->u.purge, e);
 	case RECORD_UIDL:
 		return apply_uidl(ap, &r->u.uidl, e);
 	case RECORD_SUMMARY:
 		return apply_summary(ap, &r->u.summary, e);
+	case RECORD_SECRET:
+		return apply_secret(ap, &r->u.secret, e);
+	case RECORD_DELIVERY:
+		return apply_delivery(ap, &r->u.delivery, e);
 	}
 	return err_set(e, RC_SYNTAX, "record of unknown type %d", (int)r->type);
 }

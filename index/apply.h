@@ -40,6 +40,8 @@ struct apply {
 	struct touched_mailbox *touched;
 	size_t                  touched_count, touched_cap;
 	bool                    track;  /* fill `touched` */
+	bool                    accounts;       /* an account or a credential was applied since apply_forget, */
+	bool                    purged;         /* a purge was */
 	bool                    bulk;   /* a rebuild: what falls below a floor is dropped by index_tidy */
 	uint64_t                time_us;        /* of the record's frame; of a frame that is being made, about */
 	blob_id                 keys_of;        /* the blob applied last, 0: none, and */
@@ -58,7 +60,8 @@ void apply_fini(struct apply *ap);
 
 /* `data` is where a blob's chunks lie (blob records only); NULL: not known yet, see apply_place_blobs.
  * RC_SYNTAX: this record says what none of ours says; a replay reports and skips it. */
-MUST_USE enum rc apply_record(struct apply *ap, const struct record *r, const struct log_addr *data, struct err *e);
+MUST_USE enum rc apply_record(struct apply *ap, const struct record *r, const struct log_addr *data,
+                              struct err *e);
 /* The address of the chunks of a blob record found by log_replay. */
 struct log_addr apply_blob_data(const struct record *r, const struct log_addr *body);
 /* Insert the rows of the blobs of an appended batch. */
@@ -71,8 +74,11 @@ void apply_set_mark(struct apply *ap, const struct apply_mark *m);
 
 /* The thread of a message with these bytes that is new to this account. Its id is that of a blob: of the first message
  * of the thread, so it is never given twice. */
-MUST_USE enum rc apply_find_thread(struct apply *ap, account_id account, blob_id id, uint64_t *thread, struct err *e);
-/* A message with these bytes is of this thread (0: none) in this account. Its record says so too, when it is applied. */
-MUST_USE enum rc apply_note_thread(struct apply *ap, account_id account, blob_id id, uint64_t thread, struct err *e);
+MUST_USE enum rc apply_find_thread(struct apply *ap, account_id account, blob_id id,
+                                   uint64_t *thread, struct err *e);
+/* A message with these bytes is of this thread (0: none) in this account. Its record says so too, when
+ * it is applied. */
+MUST_USE enum rc apply_note_thread(struct apply *ap, account_id account, blob_id id,
+                                   uint64_t thread, struct err *e);
 
 #endif

@@ -1,7 +1,7 @@
 /* apply_blob - records of contents, and which thread they belong to. See apply.h and threads.h.
  *
- * A batch that is being made knows its blobs before their addresses: they wait as `pending`, and what is asked of a blob is
- * answered from there too.
+ * A batch that is being made knows its blobs before their addresses: they wait as `pending`, and
+ * what is asked of a blob is answered from there too.
  */
 #include "index/apply_impl.h"
 
@@ -50,7 +50,8 @@ insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const str
 		                    DB_NUM(chunks_len(b)), DB_NUM(b->size), DB_NUM(b->header_len),
 		                    DB_NUM(b->lines),
 		                    DB_BYTES(slice_of(b->sha256, sizeof b->sha256)),
-		                    DB_NUM(thread_key), DB_BYTES(buf_slice(&chunks)), DB_BYTES(b->summary)),
+		                    DB_NUM(thread_key), DB_BYTES(buf_slice(&chunks)),
+		                    DB_BYTES(b->summary)),
 		            e);
 	buf_fini(&chunks);
 	if (rc == RC_OK)
@@ -78,7 +79,8 @@ find_pending(const struct apply *ap, blob_id id)
 static enum rc
 keep_pending(struct apply *ap, blob_id id, const struct record_blob *b, struct err *e)
 {
-	struct pending_blob *p = apply_grow(ap->pending, ap->pending_count, &ap->pending_cap, sizeof *p);
+	struct pending_blob *p = apply_grow(ap->pending, ap->pending_count, &ap->pending_cap,
+	                                    sizeof *p);
 
 	if (p == NULL)
 		return err_nomem(e);
@@ -154,28 +156,32 @@ blob_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e)
 		*out = *k;
 		return RC_OK;
 	}
-	rc = db_first(ap->db, &q, "SELECT sha256, summary FROM blob WHERE id=?1 AND length(sha256)=32",
+	rc = db_first(ap->db, &q,
+	              "SELECT sha256, summary FROM blob WHERE id=?1 AND length(sha256)=32",
 	              DB_ARGS(DB_NUM(id)), e);
 	if (rc != RC_OK)
 		return rc;
-	rc = threads_make_keys(ap->meta.volume, db_bytes(q, 1), db_bytes(q, 0).ptr, &ap->scratch, out, e);
+	rc = threads_make_keys(ap->meta.volume, db_bytes(q, 1), db_bytes(q, 0).ptr, &ap->scratch,
+	                       out, e);
 	db_end(q);
 	return rc;
 }
 
 _Static_assert(SHA256_LEN == 32, "the SQL above names it");
 
-#define THREAD_AWAY (UINT64_C(1) << 62) /* a bit that no blob's id has, as epochs do not come that far */
+#define THREAD_AWAY (UINT64_C(1) << 62) /* a bit that no blob's id has, as epochs do
+                                         * not come that far */
 
-/* Threads that came with an account from another volume are called by blobs of that one: RC_OK, one has this name. */
+/* Threads that came with an account from another volume are called by blobs of that one: RC_OK, one
+ * has this name. */
 static enum rc
 thread_is_taken(struct apply *ap, account_id account, uint64_t thread, struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc = db_first(ap->db, &q,
-	                      "SELECT 1 FROM account a JOIN thread t ON t.account = a.id WHERE a.id = ?1"
-	                      " AND a.generation > 1 AND t.thread = ?2 LIMIT 1",
-	                      DB_ARGS(DB_NUM(account), DB_NUM(thread)), e);
+	    "SELECT 1 FROM account a JOIN thread t ON t.account = a.id WHERE a.id = ?1"
+	    " AND a.generation > 1 AND t.thread = ?2 LIMIT 1",
+	    DB_ARGS(DB_NUM(account), DB_NUM(thread)), e);
 
 	if (rc == RC_OK)
 		db_end(q);
@@ -223,7 +229,8 @@ is_noted(struct apply *ap, account_id account, blob_id id, struct err *e)
 
 	if (keys_at_hand(ap, id) != NULL)
 		return RC_NOT_FOUND;
-	rc = db_first(ap->db, &q, "SELECT thread_key FROM blob WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	rc = db_first(ap->db, &q, "SELECT thread_key FROM blob WHERE id=?1", DB_ARGS(DB_NUM(id)),
+	              e);
 	if (rc != RC_OK)
 		return rc;
 	own = db_u64(q, 0);
@@ -253,8 +260,8 @@ apply_note_threads_of(struct apply *ap, mailbox_id mailbox, account_id account, 
 {
 	enum db_step step;
 	sqlite3_stmt *q = db_query(ap->db,
-	                           "SELECT blob, threadid FROM message WHERE mailbox=?1 ORDER BY uid",
-	                           DB_ARGS(DB_NUM(mailbox)), e);
+	    "SELECT blob, threadid FROM message WHERE mailbox=?1 ORDER BY uid",
+	    DB_ARGS(DB_NUM(mailbox)), e);
 
 	if (q == NULL)
 		return e->code;
@@ -280,7 +287,8 @@ apply_blob(struct apply *ap, const struct record *r, const struct log_addr *data
 	if (data == NULL)
 		return keep_pending(ap, r->lsn, &r->u.blob, e);
 	ap->keys_of = 0;
-	rc = threads_make_keys(ap->meta.volume, r->u.blob.summary, r->u.blob.sha256, &ap->scratch, &ap->keys, e);
+	rc = threads_make_keys(ap->meta.volume, r->u.blob.summary, r->u.blob.sha256, &ap->scratch,
+	                       &ap->keys, e);
 	if (rc != RC_OK)
 		return rc;
 	ap->keys_of = r->lsn;
@@ -297,20 +305,23 @@ apply_purge(struct apply *ap, const struct record_purge *r, struct err *e)
 	return rc;
 }
 
-/* A blob that is not known has died, or its record is lost. What its messages have told of threads stays as it is. */
+/* A blob that is not known has died, or its record is lost. What its messages have told of threads
+ * stays as it is. */
 enum rc
 apply_summary(struct apply *ap, const struct record_summary *r, struct err *e)
 {
 	struct thread_keys keys;
 	sqlite3_stmt *q;
-	enum rc rc = db_first(ap->db, &q, "SELECT sha256 FROM blob WHERE id=?1 AND length(sha256)=32",
+	enum rc rc = db_first(ap->db, &q,
+	                      "SELECT sha256 FROM blob WHERE id=?1 AND length(sha256)=32",
 	                      DB_ARGS(DB_NUM(r->blob)), e);
 
 	if (ap->keys_of == r->blob)
 		ap->keys_of = 0;
 	if (rc != RC_OK)
 		return rc == RC_NOT_FOUND ? RC_OK : rc;
-	rc = threads_make_keys(ap->meta.volume, r->summary, db_bytes(q, 0).ptr, &ap->scratch, &keys, e);
+	rc = threads_make_keys(ap->meta.volume, r->summary, db_bytes(q, 0).ptr, &ap->scratch, &keys,
+	                       e);
 	db_end(q);
 	if (rc != RC_OK)
 		return rc;

@@ -13,7 +13,8 @@ MUST_USE enum rc apply_touch(struct apply *ap, const struct touched_mailbox *how
 
 /* ---- apply_blob.c ---- */
 
-MUST_USE enum rc apply_blob(struct apply *ap, const struct record *r, const struct log_addr *data, struct err *e);
+MUST_USE enum rc apply_blob(struct apply *ap, const struct record *r, const struct log_addr *data,
+                            struct err *e);
 MUST_USE enum rc apply_purge(struct apply *ap, const struct record_purge *r, struct err *e);
 MUST_USE enum rc apply_summary(struct apply *ap, const struct record_summary *r, struct err *e);
 /* RFC822.SIZE of a blob, 0 if it is not known. */
@@ -21,7 +22,8 @@ MUST_USE enum rc apply_blob_size(struct apply *ap, blob_id id, uint64_t *size, s
 /* The thread of a message whose record says none; 0 if its blob is lost. */
 MUST_USE enum rc apply_derive_thread(struct apply *ap, blob_id id, uint64_t *thread, struct err *e);
 /* Of messages that came before their mailbox, and were noted for no account. */
-MUST_USE enum rc apply_note_threads_of(struct apply *ap, mailbox_id mailbox, account_id account, struct err *e);
+MUST_USE enum rc apply_note_threads_of(struct apply *ap, mailbox_id mailbox, account_id account,
+                                       struct err *e);
 
 /* ---- apply_message.c ---- */
 

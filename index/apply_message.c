@@ -1,5 +1,5 @@
-/* apply_message - records of messages: that they are there, their flags, that they are gone; and the mailbox's and account's
- * counters, which change with them. See apply.h. */
+/* apply_message - records of messages: that they are there, their flags, that they are gone; and
+ * the mailbox's and account's counters, which change with them. See apply.h. */
 #include "index/apply_impl.h"
 
 #include "index/keywords.h"
@@ -30,8 +30,9 @@ update_mailbox(struct apply *ap, mailbox_id id, const struct delta *d, struct er
 static enum rc
 make_stub(struct apply *ap, mailbox_id id, struct err *e)
 {
-	return db_run(ap->db, "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'', 0, 0)",
-	              DB_ARGS(DB_NUM(id)), e);
+	return db_run(ap->db,
+	    "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'', 0, 0)",
+	    DB_ARGS(DB_NUM(id)), e);
 }
 
 static enum rc
@@ -153,8 +154,9 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 
 /* A record that is older than threads says none. */
 static enum rc
-apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid, const struct record_message *message,
-              account_id account, struct delta *d, struct err *e)
+apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
+              const struct record_message *message, account_id account, struct delta *d,
+              struct err *e)
 {
 	struct record_message m = *message;
 	enum rc rc = RC_OK;
@@ -192,7 +194,8 @@ apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 
 	if (r->count == 0)
 		return RC_OK;
-	if (r->first_uid == 0 || r->count > UINT32_MAX - r->first_uid || uids[ranges - 1].last == UINT32_MAX)
+	if (r->first_uid == 0 || r->count > UINT32_MAX - r->first_uid ||
+	    uids[ranges - 1].last == UINT32_MAX)
 		return err_set(e, RC_SYNTAX, "messages record with UIDs out of range");
 	d.uidnext = uids[ranges - 1].last + 1;
 	rc = account_of(ap, r->mailbox, &account, e);
@@ -254,12 +257,14 @@ apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
 			return rc;
 		d.unseen += ((r->flags & FLAG_SEEN) == 0 ? old.exists : 0) - old.unseen;
 		d.deleted += ((r->flags & FLAG_DELETED) != 0 ? old.exists : 0) - old.deleted;
-		d.deleted_size += ((r->flags & FLAG_DELETED) != 0 ? old.size : 0) - old.deleted_size;
+		d.deleted_size += ((r->flags & FLAG_DELETED) != 0 ? old.size : 0) -
+		                  old.deleted_size;
 	}
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }
 
-/* The messages of these UIDs are not in the log any more, only that they are gone: tombstones that say no more. */
+/* The messages of these UIDs are not in the log any more, only that they are gone: tombstones
+ * that say no more. */
 static enum rc
 insert_bare(struct apply *ap, const struct record_expunge *r, struct uid_range range, struct err *e)
 {
@@ -286,11 +291,11 @@ expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range
 	enum rc rc;
 
 	rc = db_run(ap->db,
-	            "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, "
-	            "blob, internaldate,"
-	            " zone, savedate, savezone, threadid, size, ?5 FROM message WHERE mailbox=?1 AND "
-	            "uid BETWEEN ?2 AND ?3",
-	            args, 5, e);
+	    "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, "
+	    "blob, internaldate,"
+	    " zone, savedate, savezone, threadid, size, ?5 FROM message WHERE mailbox=?1 AND uid "
+	    "BETWEEN ?2 AND ?3",
+	    args, 5, e);
 	if (rc != RC_OK)
 		return rc;
 	found = db_changes(ap->db);
@@ -298,11 +303,12 @@ expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range
 	if (found < (uint64_t)range.last - range.first + 1)
 		rc = insert_bare(ap, r, range, e);
 	if (rc == RC_OK)
-		rc = db_run(ap->db, "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
-		            args, 3, e);
+		rc = db_run(ap->db,
+		            "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args,
+		            3, e);
 	if (rc == RC_OK)
-		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args, 3,
-		            e);
+		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
+		            args, 3, e);
 	return rc;
 }
 

@@ -15,7 +15,8 @@ mailbox_is_called(const struct mailbox_info *m, const char *word)
 {
 	struct slice name = slice_str(word);
 
-	if (slice_eq(m->name, name) || (slice_eq_nocase(m->name, SLICE("INBOX")) && slice_eq_nocase(name, m->name)))
+	if (slice_eq(m->name, name) ||
+	    (slice_eq_nocase(m->name, SLICE("INBOX")) && slice_eq_nocase(name, m->name)))
 		return true;
 	if (name.len > 0 && name.ptr[0] == '\\')
 		name = slice_sub(name, 1, name.len);
@@ -23,7 +24,8 @@ mailbox_is_called(const struct mailbox_info *m, const char *word)
 }
 
 static enum rc
-expunge_piece(const struct expunge_old *x, mailbox_id mailbox, const struct uid_set *uids, struct err *e)
+expunge_piece(const struct expunge_old *x, mailbox_id mailbox, const struct uid_set *uids,
+              struct err *e)
 {
 	struct change *c = change_new(CHANGE_EXPUNGE);
 	enum rc rc;
@@ -89,7 +91,8 @@ go_on(void *arg, uint64_t messages)
 }
 
 static void
-tell(const struct run *r, const struct account_info *account, const struct mailbox_info *m, const struct expunge_old *x)
+tell(const struct run *r, const struct account_info *account, const struct mailbox_info *m,
+     const struct expunge_old *x)
 {
 	struct logline l;
 
@@ -105,13 +108,15 @@ tell(const struct run *r, const struct account_info *account, const struct mailb
 }
 
 static enum rc
-run_mailbox(struct run *r, const struct account_info *account, const struct mailbox_info *m, struct err *e)
+run_mailbox(struct run *r, const struct account_info *account, const struct mailbox_info *m,
+            struct err *e)
 {
 	enum rc rc = RC_OK;
 
 	for (size_t i = 0; rc == RC_OK && i < r->a->count; i++) {
 		const struct autoexpunge_rule *rule = &r->a->rules[i];
-		struct expunge_old x = { .v = r->v, .who = { .protocol = PROTO_SYSTEM }, .progress = go_on, .arg = r };
+		struct expunge_old x = { .v = r->v, .who = { .protocol = PROTO_SYSTEM },
+		                         .progress = go_on, .arg = r };
 
 		if (rule->age_s > r->now_s || !mailbox_is_called(m, rule->mailbox))
 			continue;
@@ -158,8 +163,10 @@ autoexpunge_run(struct volume *v, const struct autoexpunge *rules, atomic_bool *
 		arena_reset(&a);
 		rc = volume_list_accounts(v, slice_str(after), ACCOUNTS, &a, &list, &n, e);
 		for (size_t i = 0; rc == RC_OK && i < n; i++)
-			rc = atomic_load(stop) ? err_set(e, RC_CANCELLED, "stopped") : run_account(&r, &list[i], e);
-		if (rc == RC_OK && n == ACCOUNTS && !slice_to_cstr(list[n - 1].name, after, sizeof after))
+			rc = atomic_load(stop) ? err_set(e, RC_CANCELLED, "stopped")
+			                       : run_account(&r, &list[i], e);
+		if (rc == RC_OK && n == ACCOUNTS &&
+		    !slice_to_cstr(list[n - 1].name, after, sizeof after))
 			rc = err_set(e, RC_CORRUPT, "an account's name is too long");
 	}
 	arena_fini(&a);

@@ -38,7 +38,9 @@ struct autoexpunge {
 	size_t                  count;
 };
 
-/* All accounts of a volume by these rules; a line of log for each mailbox that lost messages. RC_CANCELLED: *stop was set. */
-MUST_USE enum rc autoexpunge_run(struct volume *v, const struct autoexpunge *a, atomic_bool *stop, struct err *e);
+/* All accounts of a volume by these rules; a line of log for each mailbox that lost messages. RC_CANCELLED:
+ * *stop was set. */
+MUST_USE enum rc autoexpunge_run(struct volume *v, const struct autoexpunge *a, atomic_bool *stop,
+                                 struct err *e);
 
 #endif

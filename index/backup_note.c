@@ -1,9 +1,10 @@
 /* backup_note - when the last backup of a volume began, and where it is, for its status.
  *
- * In the file `backup` beside the index, as it must outlive the server: an admin who asks after a restart wants to know the
- * same. Not in the index, which is disposable, and not in the log, whose records are mail: a copy of the volume would say
- * of itself when the original was copied. Made under another name, synced and renamed, so that a cut leaves the former one.
- * A lost or garbled one costs that line of the status.
+ * In the file `backup` beside the index, as it must outlive the server: an admin who asks after a
+ * restart wants to know the same. Not in the index, which is disposable, and not in the log, whose
+ * records are mail: a copy of the volume would say of itself when the original was copied. Made
+ * under another name, synced and renamed, so that a cut leaves the former one. A lost or garbled
+ * one costs that line of the status.
  */
 #include "index/volume_impl.h"
 
@@ -16,6 +17,7 @@
 
 #include "lib/logging.h"
 #include "store/fs.h"
+#include "store/replace.h"
 
 #define PATH_LEN 4096u
 #define NOTE_MAX (PATH_LEN + 64u)
@@ -34,52 +36,20 @@ remember(struct volume *v, uint64_t time_us, const char *where)
 	(void)pthread_mutex_unlock(&v->maintenance.lock);
 }
 
-static enum rc
-write_text(const char *path, const char *text, size_t len, struct err *e)
-{
-	const struct iovec iov = { (void *)(uintptr_t)text, len };
-	int fd = fs->open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int os = 0;
-	ssize_t n;
-
-	if (fd < 0)
-		return err_os(e, errno, "make %s", path);
-	n = fs->pwritev(fd, &iov, 1, 0);
-	if (n != (ssize_t)len || fs->fsync(fd) != 0)
-		os = n >= 0 && n != (ssize_t)len ? ENOSPC : errno;
-	(void)fs->close(fd);
-	return os == 0 ? RC_OK : err_os(e, os, "write %s", path);
-}
-
-static enum rc
-write_note(const struct volume *v, const char *text, size_t len, struct err *e)
-{
-	char path[PATH_LEN], part[PATH_LEN + 8];
-	enum rc rc;
-
-	(void)snprintf(path, sizeof path, "%s/backup", v->path);
-	(void)snprintf(part, sizeof part, "%s.new", path);
-	rc = write_text(part, text, len, e);
-	if (rc == RC_OK && fs->rename(AT_FDCWD, part, AT_FDCWD, path) != 0)
-		rc = err_os(e, errno, "rename %s", part);
-	if (rc == RC_OK)
-		return db_sync_dir(path, e);
-	(void)fs->unlink(AT_FDCWD, part);
-	return rc;
-}
-
 void
 volume_note_backup(struct volume *v, uint64_t time_us, const char *where)
 {
 	struct err e = ERR_INIT;
-	char text[NOTE_MAX];
+	char text[NOTE_MAX], path[PATH_LEN];
 	struct logline l;
 	int n = snprintf(text, sizeof text, HEAD "%" PRIu64 " to %s\n", time_us, where);
 
 	remember(v, time_us, where);
 	if (!v->owner)
 		return;         /* who only looks writes nothing */
-	if (n > 0 && (size_t)n < sizeof text && write_note(v, text, (size_t)n, &e) == RC_OK)
+	(void)snprintf(path, sizeof path, "%s/backup", v->path);
+	if (n > 0 && (size_t)n < sizeof text &&
+	    file_replace(path, slice_of(text, (size_t)n), &e) == RC_OK)
 		return;
 	log_begin(&l, LOGLEVEL_WARN, "volume.backup_not_noted");
 	log_cstr(&l, "volume", v->name);
@@ -102,7 +72,8 @@ backup_note_read(struct volume *v)
 		return;
 	n = fs->pread(fd, text, NOTE_MAX, 0);
 	(void)fs->close(fd);
-	if (n < (ssize_t)sizeof HEAD || memcmp(text, HEAD, sizeof HEAD - 1) != 0 || text[n - 1] != '\n')
+	if (n < (ssize_t)sizeof HEAD || memcmp(text, HEAD, sizeof HEAD - 1) != 0 ||
+	    text[n - 1] != '\n')
 		return;
 	text[n - 1] = '\0';
 	time_us = strtoull(text + sizeof HEAD - 1, &end, 10);

@@ -1,4 +1,4 @@
-/* change - making and ending changes. See volume.h. */
+/* change - making and ending changes. See change.h. */
 #include <stdlib.h>
 
 #include "index/volume.h"

@@ -4,11 +4,12 @@
  * One pass over the log verifies every frame, record and chunk and fills a second index, a
  * temporary one, with the same apply as always; then the two are compared table by table, row by
  * row in the order of keys. The real index is read in one snapshot, and records beyond what it had
- * applied then are not applied here, so the volume may go on working. When the index itself is to be replaced, or there
- * is but one connection to it (on a disk with nothing left), the check ends: everybody else would wait for it.
+ * applied then are not applied here, so the volume may go on working. When the index itself is to
+ * be replaced, or there is but one connection to it (on a disk with nothing left), the check ends:
+ * everybody else would wait for it.
  *
- * An index that the next start makes anew in any case (there is none, or it is of another version) is
- * not judged. The whole log is applied then nevertheless: records that cannot be are damage.
+ * An index that the next start makes anew in any case (there is none, or it is of another version)
+ * is not judged. The whole log is applied then nevertheless: records that cannot be are damage.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -42,13 +43,15 @@ struct check {
 	struct apply             ap;
 	struct index_meta        meta;          /* of the real one */
 	struct concern           concern;
-	struct kept             *opened;        /* what the open found: most of it comes again with the replay */
+	struct kept             *opened;        /* what the open found: most of it comes again
+	                                         * with the replay */
 	size_t                   opened_count;
 	struct kept             *waiting;       /* for names, while there is no index to ask */
 	size_t                   waiting_count;
 	log_lsn                  until;         /* records up to here are applied */
 	log_lsn                  begin;         /* the log's end when the check began */
-	uint64_t                 behind;        /* records up to it that the real one has not applied */
+	uint64_t                 behind;        /* records up to it that the real one
+	                                         * has not applied */
 	uint64_t                 alike;         /* differences told of the present table */
 	uint64_t                 bytes;         /* of the log */
 	bool                     gave_way;
@@ -82,7 +85,8 @@ tell_stretch(struct check *c, const struct kept *k)
 {
 	const struct log_addr stretch = { k->seg, k->offset, k->len };
 	struct check_finding f = {
-		.what = k->what, .seg = k->seg, .offset = k->offset, .len = k->len, .has_frame = k->len > 0 &&
+		.what = k->what, .seg = k->seg, .offset = k->offset, .len = k->len,
+		.has_frame = k->len > 0 &&
 		k->offset > 0 && k->seg.kind == SEG_LOG, .frame_seg = k->seg, .frame = k->offset
 	};
 
@@ -102,7 +106,8 @@ keep(struct kept **list, size_t *count, const struct kept *k)
 }
 
 static struct kept
-make_kept(struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+make_kept(struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+          const char *what)
 {
 	struct kept k = { seg, offset, len, first, last, "" };
 
@@ -113,8 +118,10 @@ make_kept(struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_l
 static bool
 same_stretch(const struct kept *a, const struct kept *b)
 {
-	return a->seg.seq == b->seg.seq && a->seg.epoch == b->seg.epoch && a->seg.kind == b->seg.kind &&
-	       (a->offset == b->offset || (a->offset < b->offset + b->len && b->offset < a->offset + a->len));
+	return a->seg.seq == b->seg.seq && a->seg.epoch == b->seg.epoch &&
+	       a->seg.kind == b->seg.kind &&
+	       (a->offset == b->offset ||
+	        (a->offset < b->offset + b->len && b->offset < a->offset + a->len));
 }
 
 static void
@@ -167,7 +174,8 @@ tell_waiting(struct check *c)
 static void
 differs(struct check *c, const char *what)
 {
-	const struct check_finding f = { .what = what, .difference = true, .records = "", .mended = "" };
+	const struct check_finding f = { .what = what, .difference = true, .records = "",
+	                                 .mended = "" };
 
 	c->out->differences++;
 	tell(c, &f);
@@ -189,7 +197,8 @@ found_in_blob(void *arg, uint64_t at, uint64_t len, const char *what)
 	const struct examined *x = arg;
 	struct check *c = x->c;
 	struct check_finding f = {
-		.what = what, .seg = x->data.seg, .offset = x->data.offset + at, .len = len, .has_frame = true,
+		.what = what, .seg = x->data.seg, .offset = x->data.offset + at, .len = len,
+		.has_frame = true,
 		.frame_seg = x->f->seg, .frame = x->f->offset
 	};
 
@@ -199,8 +208,8 @@ found_in_blob(void *arg, uint64_t at, uint64_t len, const char *what)
 }
 
 static enum rc
-check_blob(struct check *c, const struct frame_info *f, const struct record *r, const struct log_addr *data,
-           struct err *e)
+check_blob(struct check *c, const struct frame_info *f, const struct record *r,
+           const struct log_addr *data, struct err *e)
 {
 	const struct record_blob *b = &r->u.blob;
 	struct examined x = { c, f, r, *data };
@@ -281,7 +290,7 @@ check_log(struct check *c, struct err *e)
 		.progress = check_progress,
 	};
 
-	return log_replay(c->log, &rp, false, &rep, e);     /* chunks are examined with their blob */
+	return log_replay(c->log, &rp, false, &rep, e); /* chunks are examined with their blob */
 }
 
 /* ---- the index ---- */
@@ -294,7 +303,8 @@ check_log(struct check *c, struct err *e)
 	"SELECT coalesce(a.name, X''), m.name FROM mailbox m LEFT JOIN account a"                 \
 	" ON a.id = m.account WHERE m.id = ?1"
 
-/* The first `keys` columns order the rows; the first is an object's id, and `owner` finds what it is called. A second that
+/* The first `keys` columns order the rows; the first is an object's id (0: it has none, and is told
+ * by the second), and `owner` finds what it is called. A second that
  * is a number is a UID, but for a table that is_counted. */
 struct table {
 	const char *name;
@@ -312,12 +322,13 @@ struct table {
 static const struct table tables[] = {
 	{ "account", ACCOUNT_NAME, 1,
 	  "SELECT id, name, name_key, generation, created, quota, used_bytes, used_messages,"
-	  " quota_messages, hidden, arriving FROM account ORDER BY id" },
+	  " quota_messages, hidden, arriving, flags FROM account ORDER BY id" },
 	{ "credential", ACCOUNT_NAME, 2,
 	  "SELECT account, name, value FROM credential ORDER BY account, name" },
 	{ "mailbox", MAILBOX_NAME, 1,
 	  "SELECT id, account, name, uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted,"
-	  " size, deleted_size, special_use, mailboxid, expunge_floor, change_floor FROM mailbox ORDER BY id" },
+	  " size, deleted_size, special_use, mailboxid, expunge_floor, change_floor FROM "
+	  "mailbox ORDER BY id" },
 	{ "subscription", ACCOUNT_NAME, 2,
 	  "SELECT account, name FROM subscription ORDER BY account, name" },
 	{ "keyword", MAILBOX_NAME, 2,
@@ -328,6 +339,10 @@ static const struct table tables[] = {
 	{ "expunged", MAILBOX_NAME, 2,
 	  "SELECT m.mailbox, m.uid, m.modseq, m.seenmodseq, " MESSAGE_FIELDS
 	  " FROM expunged m" MESSAGE_KEYWORDS " ORDER BY m.mailbox, m.uid" },
+	{ "secret", NULL, 2, "SELECT 0, name, value FROM secret ORDER BY name" },
+	{ "delivery", NULL, 3,
+	  "SELECT 0, CAST(hex(key) AS BLOB), session, at, until FROM delivery ORDER "
+	  "BY key, session" },
 	{ "uidl", MAILBOX_NAME, 2, "SELECT mailbox, uid, text FROM uidl ORDER BY mailbox, uid" },
 	{ "thread", ACCOUNT_NAME, 2,
 	  "SELECT account, key, thread, own FROM thread ORDER BY account, key" },
@@ -335,10 +350,11 @@ static const struct table tables[] = {
 	  "SELECT id, seg, epoch, kind, offset, len, size, header_len, lines, sha256, thread_key,"
 	  " chunks, summary"
 	  " FROM blob ORDER BY id" },
-	{ "meta", NULL, 0, "SELECT uidvalidity, blobs, expunged FROM meta" },
+	{ "meta", NULL, 0, "SELECT uidvalidity, blobs, expunged, delivery_clock FROM meta" },
 };
 
-/* Its rows mean nothing to anybody, so only their number is told; the messages that they were made of are told. */
+/* Its rows mean nothing to anybody, so only their number is told; the messages that they were
+ * made of are told. */
 static bool
 is_counted(const struct table *t)
 {
@@ -408,15 +424,18 @@ report_row(struct check *c, const struct table *t, sqlite3_stmt *row, const char
 	if (t->owner != NULL)
 		name_object(c, t->owner, id, name, sizeof name);
 	if (t->keys > 1 && sqlite3_column_type(row, 1) == SQLITE_INTEGER) {
-		(void)snprintf(second, sizeof second, " UID %llu", (unsigned long long)db_u64(row, 1));
+		(void)snprintf(second, sizeof second, " UID %llu",
+		               (unsigned long long)db_u64(row, 1));
 	} else if (t->keys > 1) {
 		struct slice key = db_bytes(row, 1);
 
 		(void)snprintf(second, sizeof second, " \"%.*s\"", NAME_ARG(key));
 	}
-	if (t->keys > 0)
-		(void)snprintf(text, sizeof text, "%s " LSN_FORMAT "%s%s: %s", t->name, LSN_ARG(id), name,
-		               second, what);
+	if (t->keys > 0 && t->owner == NULL && id == 0)
+		(void)snprintf(text, sizeof text, "%s%s: %s", t->name, second, what);
+	else if (t->keys > 0)
+		(void)snprintf(text, sizeof text, "%s " LSN_FORMAT "%s%s: %s", t->name, LSN_ARG(id),
+		               name, second, what);
 	else
 		(void)snprintf(text, sizeof text, "%s: %s", t->name, what);
 	differs(c, text);
@@ -426,7 +445,8 @@ static void
 report_rest(struct check *c, const struct table *t)
 {
 	char text[80];
-	const struct check_finding f = { .what = text, .difference = true, .records = "", .mended = "" };
+	const struct check_finding f = { .what = text, .difference = true, .records = "",
+	                                 .mended = "" };
 
 	if (is_counted(t) && c->alike > 0) {
 		(void)snprintf(text, sizeof text, "%s: %llu row%s of index and log differ", t->name,
@@ -440,13 +460,15 @@ report_rest(struct check *c, const struct table *t)
 	c->alike = 0;
 }
 
-/* Of a message that went, a compacted log knows for sure when it did; the rest, or a part of it, may have died. */
+/* Of a message that went, a compacted log knows for sure when it did; the rest, or a part of it,
+ * may have died. */
 static bool
 same_rest(struct check *c, const struct table *t, sqlite3_stmt *of_log, sqlite3_stmt *of_index)
 {
 	bool bare = strcmp(t->name, "expunged") == 0 && log_compactions(c->log) > 0;
 
-	return compare_columns(of_log, of_index, t->keys, bare ? EXPUNGED_MODSEQ + 1 : sqlite3_column_count(of_log)) == 0;
+	return compare_columns(of_log, of_index, t->keys,
+	                       bare ? EXPUNGED_MODSEQ + 1 : sqlite3_column_count(of_log)) == 0;
 }
 
 static enum rc
@@ -517,9 +539,10 @@ check_behind(struct check *c)
 	differs(c, text);
 }
 
-/* What messages that are gone have told of threads, the index alone knows once a log was compacted. And as long as it has
- * not learned the places of a compaction that was cut behind its swap, its blobs lie where they were, in pieces that wait
- * for that: the next start or maintenance goes on with it. */
+/* What messages that are gone have told of threads, the index alone knows once a log was compacted.
+ * And as long as it has not learned the places of a compaction that was cut behind its swap, its
+ * blobs lie where they were, in pieces that wait for that: the next start or maintenance
+ * goes on with it. */
 static bool
 is_passed_over(const struct check *c, const struct table *t)
 {
@@ -527,7 +550,8 @@ is_passed_over(const struct check *c, const struct table *t)
 
 	if (is_counted(t))
 		return compactions > 0;
-	return c->meta.compactions < compactions && (strcmp(t->name, "blob") == 0 || strcmp(t->name, "meta") == 0);
+	return c->meta.compactions < compactions &&
+	       (strcmp(t->name, "blob") == 0 || strcmp(t->name, "meta") == 0);
 }
 
 static enum rc
@@ -542,7 +566,8 @@ compare_index(struct check *c, struct err *e)
 		rc = schema_write_meta(c->temp, &c->ap.meta, e);
 	if (rc == RC_OK)
 		rc = count_results(c, e);
-	for (size_t i = 0; rc == RC_OK && c->real != NULL && i < sizeof tables / sizeof tables[0]; i++) {
+	for (size_t i = 0; rc == RC_OK && c->real != NULL && i < sizeof tables / sizeof tables[0];
+	     i++) {
 		if (is_passed_over(c, &tables[i]))
 			continue;
 		rc = compare_table(c, &tables[i], e);
@@ -591,8 +616,8 @@ read_meta(struct check *c, struct err *e)
 	return rc;
 }
 
-/* A snapshot of the index. What is in the log when the check begins may be on its way into the index still: that takes a
- * moment, an index that was left behind stays so. */
+/* A snapshot of the index. What is in the log when the check begins may be on its way into the
+ * index still: that takes a moment, an index that was left behind stays so. */
 static enum rc
 borrow_real(struct check *c, struct err *e)
 {
@@ -604,7 +629,8 @@ borrow_real(struct check *c, struct err *e)
 		rc = db_pool_borrow(c->v->pool, &c->real, e);
 		if (rc == RC_OK)
 			rc = read_meta(c, e);
-		if (rc != RC_OK || c->out->index != CHECK_INDEX_THERE || c->meta.applied >= c->begin || i == 50)
+		if (rc != RC_OK || c->out->index != CHECK_INDEX_THERE ||
+		    c->meta.applied >= c->begin || i == 50)
 			return rc;
 		db_pool_return(c->v->pool, &c->real);
 		(void)nanosleep(&pause, NULL);
@@ -688,6 +714,7 @@ volume_check(struct volume *v, const struct check_report *rep,
 	log_unhold(v->log);
 	volume_release(v, &claim);
 	if (c.gave_way)
-		return err_set(e, RC_BUSY, "the index is being replaced, or its disk is full; try again when it is back");
+		return err_set(e, RC_BUSY,
+		    "the index is being replaced, or its disk is full; try again when it is back");
 	return rc;
 }

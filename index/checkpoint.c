@@ -3,9 +3,10 @@
  * Passive checkpoints only: they wait for nobody and block nobody. What a long reader holds back,
  * the next one moves.
  *
- * SQLite begins the WAL anew when a transaction finds all of it moved. Under load the thread never gets that far, as
- * commits come while it works; so it moves nearly all, and the writer the rest behind one of its commits: some pages, two
- * syncs, once for WAL_PAGES. To run again for each commit instead costs more syncs than the log's own.
+ * SQLite begins the WAL anew when a transaction finds all of it moved. Under load the thread never
+ * gets that far, as commits come while it works; so it moves nearly all, and the writer the rest
+ * behind one of its commits: some pages, two syncs, once for WAL_PAGES. To run again for each
+ * commit instead costs more syncs than the log's own.
  */
 #include "index/checkpoint.h"
 
@@ -87,7 +88,8 @@ run(void *arg)
 }
 
 enum rc
-checkpointer_start(struct wal *wal, const char *path, struct db *writer, struct checkpointer **out, struct err *e)
+checkpointer_start(struct wal *wal, const char *path, struct db *writer, struct checkpointer **out,
+                   struct err *e)
 {
 	struct checkpointer *c = calloc(1, sizeof *c);
 	enum rc rc;

@@ -1,11 +1,12 @@
 /* claim - what must not be done twice at once in a volume: see enum claim_kind in volume.h.
  *
- * All claims that are held stand in one list; a new one waits or is refused while one like it stands there. They are their
- * holders' own memory, so there is no limit to their number and no failure to make one. A claim that is waited for is
- * waited for holding no other, so that two cannot wait for each other; a move, which needs two volumes, never waits.
+ * All claims that are held stand in one list; a new one waits or is refused while one like it
+ * stands there. They are their holders' own memory, so there is no limit to their number and no
+ * failure to make one. A claim that is waited for is waited for holding no other, so that two
+ * cannot wait for each other; a move, which needs two volumes, never waits.
  *
- * Rejected: a lock for each kind. A thread that holds it could not be named to who is refused, and imports need one for
- * each account.
+ * Rejected: a lock for each kind. A thread that holds it could not be named to who is refused, and
+ * imports need one for each account.
  */
 #include "index/volume_impl.h"
 
@@ -44,7 +45,8 @@ volume_claim(struct volume *v, struct claim *c, struct err *e)
 	if (other == NULL)
 		hold(&v->claims, c);
 	else
-		rc = err_set(e, RC_BUSY, "volume %s: %s is under way; try again when it is done", v->name, other->what);
+		rc = err_set(e, RC_BUSY, "volume %s: %s is under way; try again when it is done",
+		             v->name, other->what);
 	(void)pthread_mutex_unlock(&v->claims.lock);
 	return rc;
 }

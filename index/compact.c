@@ -1,4 +1,5 @@
-/* compact - a compaction of an open volume from its survey to the reaping. See compact.h and store/compact.h. */
+/* compact - a compaction of an open volume from its survey to the reaping. See compact.h and
+ * store/compact.h. */
 #include "index/compact.h"
 
 #include <errno.h>
@@ -12,7 +13,8 @@
 #include "store/rewrite.h"
 #include "store/space.h"
 
-#define SLACK           (4u << 20)      /* bytes kept free for the index beside what is written; less for little */
+#define SLACK           (4u << 20)      /* bytes kept free for the index beside what is written;
+                                         * less for little */
 #define CHECKPOINT_TRIES 25
 #define TRY_PAUSE_MS    20
 #define SLEEP_MAX_MS    200u            /* so that a stop is noticed */
@@ -27,7 +29,8 @@ struct compaction {
 	size_t                     *dying_counts;
 	size_t                      lists;
 	uint64_t                    began_ms, worked;   /* for the rate */
-	uint64_t                    done, total;        /* bytes of what is being rewritten, for progress */
+	uint64_t                    done, total;        /* bytes of what is being rewritten, for
+	                                                 * progress */
 };
 
 static uint64_t
@@ -67,7 +70,8 @@ account_for(struct compaction *c, uint64_t bytes)
 {
 	c->worked += bytes;
 	while (c->p->rate > 0 && !is_stopped(c)) {
-		uint64_t due = c->worked / c->p->rate * 1000 + c->worked % c->p->rate * 1000 / c->p->rate;
+		uint64_t due = c->worked / c->p->rate * 1000 +
+		               c->worked % c->p->rate * 1000 / c->p->rate;
 		uint64_t spent = clock_mono_ms() - c->began_ms;
 
 		if (due <= spent)
@@ -84,7 +88,8 @@ survey_progress(void *arg, uint64_t done, uint64_t total)
 	bool go = account_for(c, done - c->done);
 
 	c->done = done;
-	return go && (c->p->progress == NULL || c->p->progress(c->p->arg, "surveying", done, total));
+	return go &&
+	       (c->p->progress == NULL || c->p->progress(c->p->arg, "surveying", done, total));
 }
 
 static bool
@@ -94,7 +99,8 @@ rewrite_work(void *arg, uint64_t bytes)
 
 	c->done += bytes;
 	return account_for(c, bytes) &&
-	       (c->p->progress == NULL || c->p->progress(c->p->arg, "compacting", c->done, c->total));
+	       (c->p->progress == NULL ||
+	        c->p->progress(c->p->arg, "compacting", c->done, c->total));
 }
 
 /* ---- settling what was begun ---- */
@@ -167,15 +173,17 @@ run_swap(void *arg, struct err *e)
 	struct swap *s = arg;
 	struct compaction *c = s->c;
 	const struct root_change change = {
-		.add = &s->r->segment, .drop = s->r->drop, .drop_count = s->r->drop_count, .floor = s->r->floor,
+		.add = &s->r->segment, .drop = s->r->drop, .drop_count = s->r->drop_count,
+		.floor = s->r->floor,
 		.time_us = now_us()
 	};
-	enum rc rc = compact_find_reference(c->v->log, c->dying, c->dying_counts, c->lists, &c->tail,
-	                                    &s->referenced, e);
+	enum rc rc = compact_find_reference(c->v->log, c->dying, c->dying_counts, c->lists,
+	                                    &c->tail, &s->referenced, e);
 
 	if (rc != RC_OK || s->referenced)
 		return rc;
-	/* What justified each death must outlive a power cut as the death does: relaxed changes too. */
+	/* What justified each death must outlive a power cut as the death does:
+	 * relaxed changes too. */
 	rc = log_sync(c->v->log, e);
 	if (rc != RC_OK)
 		return rc;
@@ -190,7 +198,8 @@ swap(struct compaction *c, struct rewritten *r, struct err *e)
 	enum rc rc;
 
 	/* Most of the tail here, so that little is left for the writer to read. */
-	rc = compact_find_reference(c->v->log, c->dying, c->dying_counts, c->lists, &c->tail, &found, e);
+	rc = compact_find_reference(c->v->log, c->dying, c->dying_counts, c->lists, &c->tail,
+	                            &found, e);
 	if (rc == RC_OK && !found)
 		rc = writer_run(c->v->writer, run_swap, &s, e);
 	if (rc == RC_OK && !found && !s.referenced) {
@@ -199,7 +208,8 @@ swap(struct compaction *c, struct rewritten *r, struct err *e)
 		c->out->reclaimed += r->replaced > r->bytes ? r->replaced - r->bytes : 0;
 		return RC_OK;
 	}
-	/* After a failure of the head the new root may count: its pieces must stay. A start tells. */
+	/* After a failure of the head the new root may count: its pieces must stay.
+	 * A start tells. */
 	if (rc == RC_OK || rc == RC_BUSY || rc == RC_LIMIT)
 		rewritten_discard(c->v->log, r);
 	if (rc == RC_OK || rc == RC_BUSY)
@@ -237,7 +247,8 @@ run_give_up_reserve(void *arg, struct err *e)
 	return RC_OK;
 }
 
-/* Compaction may have the reserve: it gives back more. But not in vain, as the disk counts as full from then on. */
+/* Compaction may have the reserve: it gives back more. But not in vain, as the disk counts as
+ * full from then on. */
 static bool
 has_room(struct compaction *c, const struct compact_group *g)
 {
@@ -247,7 +258,8 @@ has_room(struct compaction *c, const struct compact_group *g)
 
 	if (!log_room(c->v->log, &room, &reserve) || room >= need)
 		return true;
-	return room + reserve >= need && writer_run(c->v->writer, run_give_up_reserve, c->v, &e) == RC_OK &&
+	return room + reserve >= need &&
+	       writer_run(c->v->writer, run_give_up_reserve, c->v, &e) == RC_OK &&
 	       log_room(c->v->log, &room, &reserve) && room >= need;
 }
 
@@ -271,7 +283,8 @@ static enum rc
 compact_group(struct compaction *c, const struct compact_group *g, struct err *e)
 {
 	struct rewrite_params rp = { .survey = &c->survey, .first = g->first, .count = g->count,
-		                     .level = c->p->level > 0 ? c->p->level : REWRITE_AS_IT_IS, .arg = c,
+		                     .level = c->p->level > 0 ? c->p->level : REWRITE_AS_IT_IS,
+		                     .arg = c,
 		                     .work = rewrite_work };
 	struct rewritten r;
 	enum rc rc;
@@ -294,8 +307,8 @@ compact_group(struct compaction *c, const struct compact_group *g, struct err *e
 	return rc == RC_OK ? index_relocate(c->v, e) : rc;
 }
 
-/* What does not fit is done in parts, each of which gives back something. One segment alone, of which nothing is dead, is
- * no use. */
+/* What does not fit is done in parts, each of which gives back something. One segment alone, of
+ * which nothing is dead, is no use. */
 static enum rc
 compact_in_parts(struct compaction *c, struct compact_group g, struct err *e)
 {
@@ -370,7 +383,8 @@ take_survey(struct compaction *c, struct err *e)
 }
 
 static enum rc
-compact_groups(struct compaction *c, const struct compact_group *groups, size_t count, struct err *e)
+compact_groups(struct compaction *c, const struct compact_group *groups, size_t count,
+               struct err *e)
 {
 	enum rc rc = RC_OK;
 
@@ -379,7 +393,7 @@ compact_groups(struct compaction *c, const struct compact_group *groups, size_t 
 	for (size_t i = 0; i < count; i++) {
 		c->out->chosen += groups[i].count;
 		c->out->chosen_dead += groups[i].dead;
-		c->total += 3 * groups[i].live + groups[i].dead;        /* read, written, read back */
+		c->total += 3 * groups[i].live + groups[i].dead;  /* read, written, read back */
 	}
 	if (c->p->dry_run || count == 0)
 		return RC_OK;
@@ -407,7 +421,8 @@ compact(struct compaction *c, struct err *e)
 	return rc;
 }
 
-/* For the admin's log, whoever asked for it. One that was stopped has done something if it has made a segment. */
+/* For the admin's log, whoever asked for it. One that was stopped has done something if it has
+ * made a segment. */
 static void
 tell_end(const struct compaction *c, enum rc rc)
 {
@@ -429,7 +444,8 @@ tell_end(const struct compaction *c, enum rc rc)
 }
 
 enum rc
-volume_compact(struct volume *v, const struct compact_params *p, struct compact_result *out, struct err *e)
+volume_compact(struct volume *v, const struct compact_params *p, struct compact_result *out,
+               struct err *e)
 {
 	struct compaction c = { .v = v, .p = p, .out = out };
 	struct claim claim = { .kind = CLAIM_MAINTENANCE, .what = "a compaction" };
@@ -444,12 +460,15 @@ volume_compact(struct volume *v, const struct compact_params *p, struct compact_
 	if (rc != RC_OK)
 		return rc;
 	/* It may have waited long for its turn. */
-	rc = is_stopped(&c) ? err_set(e, RC_CANCELLED, "stopped") : p->dry_run ? RC_OK : compact_settle(v, e);
+	rc = is_stopped(&c) ? err_set(e, RC_CANCELLED, "stopped")
+	     : p->dry_run   ? RC_OK
+	                    : compact_settle(v, e);
 	if (rc == RC_BUSY)
 		rc = RC_OK;     /* what waits goes on waiting */
 	if (rc == RC_OK)
 		rc = compact(&c, e);
-	if (!p->dry_run && compact_settle(v, &busy) != RC_OK && rc == RC_OK && busy.code != RC_BUSY) {
+	if (!p->dry_run && compact_settle(v, &busy) != RC_OK && rc == RC_OK &&
+	    busy.code != RC_BUSY) {
 		*e = busy;
 		rc = busy.code;
 	}

@@ -5,8 +5,8 @@
 #include "index/volume_impl.h"
 #include "store/survey.h"
 
-/* What a compaction has begun and not finished: relocate, checkpoint, reap. RC_BUSY: somebody reads what was dropped, or
- * the index is not checkpointed yet; later. For who holds the volume's maintenance. */
+/* What a compaction has begun and not finished: relocate, checkpoint, reap. RC_BUSY: somebody reads what was dropped,
+ * or the index is not checkpointed yet; later. For who holds the volume's maintenance. */
 MUST_USE enum rc compact_settle(struct volume *v, struct err *e);
 
 /* ---- which segments ---- */
@@ -18,7 +18,8 @@ struct compact_group {
 };
 
 /* Groups of a survey's segments; heap. Never the open one, nor one with damage. */
-MUST_USE enum rc compact_choose(const struct survey *s, unsigned threshold, bool all, uint64_t max_segment,
-                                struct compact_group **out, size_t *count, struct err *e);
+MUST_USE enum rc compact_choose(const struct survey *s, unsigned threshold, bool all,
+                                uint64_t max_segment, struct compact_group **out, size_t *count,
+                                struct err *e);
 
 #endif

@@ -1,7 +1,8 @@
 /* compact_choose - which segments are worth a rewrite. See compact.h.
  *
- * A segment is chosen when enough of it is dead. Small neighbours are merged, since each start leaves one: but only if
- * there are some, none larger than all others together, so that no byte is copied again and again.
+ * A segment is chosen when enough of it is dead. Small neighbours are merged, since each start
+ * leaves one: but only if there are some, none larger than all others together, so that no byte is
+ * copied again and again.
  */
 #include "index/compact.h"
 
@@ -65,8 +66,8 @@ collect(const struct choice *c, uint32_t first, bool *worth)
 }
 
 enum rc
-compact_choose(const struct survey *s, unsigned threshold, bool all, uint64_t max_segment, struct compact_group **out,
-               size_t *count, struct err *e)
+compact_choose(const struct survey *s, unsigned threshold, bool all, uint64_t max_segment,
+               struct compact_group **out, size_t *count, struct err *e)
 {
 	const struct choice c = { s, threshold, all, max_segment };
 

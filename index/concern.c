@@ -1,7 +1,8 @@
 /* concern - whom damage concerns. See concern.h.
  *
- * There is no index of messages by blob, as nothing else wants one: the table is searched through, for a few findings.
- * When there are many more, the damage is not a matter of single messages, and LSNs and segments have to do.
+ * There is no index of messages by blob, as nothing else wants one: the table is searched through,
+ * for a few findings. When there are many more, the damage is not a matter of single messages, and
+ * LSNs and segments have to do.
  */
 #include "index/concern.h"
 
@@ -153,8 +154,10 @@ see_messages(struct concern *c, const struct record_messages *r, bool sure)
 			if (sure)
 				add_uids(c, r->mailbox, uid, uid);
 			else if (add_rows(c,
-			                  "SELECT mailbox, uid FROM message WHERE mailbox=?1 AND uid=?2 AND blob=?3"
-			                  " UNION ALL SELECT mailbox, uid FROM expunged WHERE mailbox=?1 AND uid=?2"
+			                  "SELECT mailbox, uid FROM message WHERE mailbox=?1 AND "
+			                  "uid=?2 AND blob=?3"
+			                  " UNION ALL SELECT mailbox, uid FROM expunged WHERE "
+			                  "mailbox=?1 AND uid=?2"
 			                  " AND blob=?3",
 			                  args, 3) == 0)
 				add_blobs(c, r->messages[i].blob, r->messages[i].blob);
@@ -166,10 +169,12 @@ see_messages(struct concern *c, const struct record_messages *r, bool sure)
 	}
 }
 
-static const char flagged[] = "SELECT mailbox, uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
-			      " AND modseq >= ?4";
-static const char expunged[] = "SELECT mailbox, uid FROM expunged WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
-			       " AND modseq = ?4";
+static const char flagged[] =
+    "SELECT mailbox, uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+    " AND modseq >= ?4";
+static const char expunged[] =
+    "SELECT mailbox, uid FROM expunged WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+    " AND modseq = ?4";
 
 static void
 see_ranges(struct concern *c, const struct record_flags *r, const char *sql, bool sure)
@@ -226,13 +231,16 @@ static void
 see_record(struct concern *c, const struct record *r, bool sure)
 {
 	const struct record_expunge *x = &r->u.expunge;
-	const struct record_flags gone = { .mailbox = x->mailbox, .modseq = x->modseq, .uids = x->uids,
+	const struct record_flags gone = { .mailbox = x->mailbox, .modseq = x->modseq,
+	                                   .uids = x->uids,
 		                           .range_count = x->range_count };
 
 	switch (r->type) {
 	case RECORD_COUNTERS:
 	case RECORD_GONE:
 	case RECORD_BLOB:               /* by its LSN */
+	case RECORD_SECRET:
+	case RECORD_DELIVERY:
 		return;
 	case RECORD_ACCOUNT:
 		see_account(c, r->u.account.id, r->u.account.name, sure);
@@ -286,8 +294,9 @@ on_frame(void *arg, const struct frame_hdr *h, uint64_t offset, bool sure)
 		(void)entry_of(c, h->who.account, 0);
 }
 
-/* What the neighbours of a stretch leave open is more than what was lost, if compaction has made the segment:
- * LSNs between frames are of records that had died. The headers of all frames of the stretch tell it exactly. */
+/* What the neighbours of a stretch leave open is more than what was lost, if compaction has made
+ * the segment: LSNs between frames are of records that had died. The headers of all frames of the
+ * stretch tell it exactly. */
 static void
 settle_range(struct concern *c, const struct log_addr *stretch)
 {
@@ -322,8 +331,8 @@ on_byte(void *arg, uint64_t offset, uint8_t is, uint8_t was)
 {
 	struct concern *c = arg;
 
-	(void)snprintf(c->mended, sizeof c->mended, "byte %llu is 0x%02x and was 0x%02x", (unsigned long long)offset,
-	               is, was);
+	(void)snprintf(c->mended, sizeof c->mended, "byte %llu is 0x%02x and was 0x%02x",
+	               (unsigned long long)offset, is, was);
 }
 
 /* ---- names ---- */
@@ -350,7 +359,8 @@ add_names(struct concern *c, struct check_named *n)
 	struct slice name;
 
 	if (n->mailbox != 0) {
-		name = name_of(c, "SELECT name, account FROM mailbox WHERE id=?1", n->mailbox, &n->account);
+		name = name_of(c, "SELECT name, account FROM mailbox WHERE id=?1", n->mailbox,
+		               &n->account);
 		n->mailbox_name = name.len > 0 ? name : n->mailbox_name;
 	}
 	name = name_of(c, "SELECT name, id FROM account WHERE id=?1", n->account, &self);
@@ -391,8 +401,8 @@ name_types(struct concern *c)
 	for (unsigned t = 1; t < 32; t++) {
 		if ((c->types & (1u << t)) == 0 || at >= sizeof c->records)
 			continue;
-		at += (size_t)snprintf(c->records + at, sizeof c->records - at, "%s%s", at > 0 ? ", " : "",
-		                       record_type_name((enum record_type)t));
+		at += (size_t)snprintf(c->records + at, sizeof c->records - at, "%s%s",
+		                       at > 0 ? ", " : "", record_type_name((enum record_type)t));
 	}
 }
 

@@ -1,7 +1,8 @@
 /* concern - whom a damaged stretch of the log concerns: its records, accounts, mailboxes and UIDs.
  *
- * From what is left of the stretch (store/salvage.h) where that is sure or the index agrees, and from the index: objects
- * whose ids lie among the LSNs that are lost, and the messages of blobs among them. Used by one thread at a time.
+ * From what is left of the stretch (store/salvage.h) where that is sure or the index agrees, and from the index:
+ * objects whose ids lie among the LSNs that are lost, and the messages of blobs among them. Used by one
+ * thread at a time.
  */
 #ifndef RESTANTE_INDEX_CONCERN_H
 #define RESTANTE_INDEX_CONCERN_H
@@ -13,7 +14,8 @@ struct concern {
 	/* The caller's. */
 	struct log   *log;
 	struct db    *db;               /* an index to ask; any tables there, the state does not matter */
-	uint32_t      looks;            /* how often the table of messages may still be searched through, and bytes mended */
+	uint32_t      looks;            /* how often the table of messages may still be searched through,
+	                                 * and bytes mended */
 
 	/* The result: lives in `arena`, until the next concern_find. */
 	struct arena  arena;

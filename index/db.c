@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "store/fs.h"
+#include "store/replace.h"
 
 #define STMT_SLOTS 256u         /* a power of two, well above the number of literals */
 #define PATH_LEN   4096
@@ -44,7 +45,8 @@ db_fail(struct db *db, const char *what, struct err *e)
 
 	switch (code & 0xff) {
 	case SQLITE_FULL:
-		return err_os(e, ENOSPC, "index: %.60s", what);         /* `os` may be of an earlier failure */
+		/* `os` may be of an earlier failure */
+		return err_os(e, ENOSPC, "index: %.60s", what);
 	case SQLITE_NOMEM:
 		return err_nomem(e);
 	case SQLITE_CORRUPT:
@@ -87,12 +89,16 @@ pragmas_of(enum db_mode mode)
 	case DB_STILL:
 		return "PRAGMA query_only=1; PRAGMA cache_size=-4096; PRAGMA temp_store=MEMORY";
 	case DB_ALONE:
-		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA query_only=1; PRAGMA temp_store=MEMORY";
+		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA query_only=1; PRAGMA "
+		       "temp_store=MEMORY";
 	case DB_BUILD:
-		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
-		       "PRAGMA wal_autocheckpoint=16384; PRAGMA cache_size=-65536; PRAGMA temp_store=FILE";
+		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA "
+		       "synchronous=OFF;"
+		       "PRAGMA wal_autocheckpoint=16384; PRAGMA cache_size=-65536; "
+		       "PRAGMA temp_store=FILE";
 	case DB_TEMP:
-		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;"
+		return "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=OFF; PRAGMA "
+		       "synchronous=OFF;"
 		       "PRAGMA cache_size=-65536; PRAGMA temp_store=FILE";
 	}
 	return "";
@@ -307,26 +313,6 @@ db_bytes(sqlite3_stmt *q, int column)
 }
 
 enum rc
-db_sync_dir(const char *path, struct err *e)
-{
-	char dir[PATH_LEN];
-	char *slash;
-	int fd;
-	int bad;
-
-	(void)snprintf(dir, sizeof dir, "%s", path);
-	slash = strrchr(dir, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	fd = fs->open(AT_FDCWD, slash != NULL ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	if (fd < 0)
-		return err_os(e, errno, "open directory of %s", path);
-	bad = fs->fsync(fd) != 0 ? errno : 0;
-	(void)fs->close(fd);
-	return bad != 0 ? err_os(e, bad, "sync directory of %s", path) : RC_OK;
-}
-
-enum rc
 db_unlink(const char *path, struct err *e)
 {
 	/* The database first: a -wal without it is nothing, it without its -wal would be an older
@@ -339,5 +325,5 @@ db_unlink(const char *path, struct err *e)
 		if (fs->unlink(AT_FDCWD, name) != 0 && errno != ENOENT)
 			return err_os(e, errno, "unlink %s", name);
 	}
-	return db_sync_dir(path, e);
+	return file_sync_dir(path, e);
 }

@@ -45,3 +45,26 @@ hidden_normalise(struct slice text, struct arena *a, struct slice *out, struct e
 		rc = err_set(e, RC_LIMIT, "more than %u bytes of names are hidden", HIDDEN_MAX);
 	return rc;
 }
+
+/* As server/imap/capability.c has them, and what a word before "=" stands for; a test
+ * compares the two. */
+static const char *const known[] = {
+	"APPENDLIMIT", "BINARY", "CHILDREN", "COMPRESS", "COMPRESS=DEFLATE",
+	"CONDSTORE", "CREATE-SPECIAL-USE", "ENABLE", "ESEARCH", "ID",
+	"IDLE", "IMAP4REV2", "INPROGRESS", "LIST-EXTENDED", "LIST-STATUS",
+	"LITERAL+", "LITERAL-", "MOVE", "MULTIAPPEND", "NAMESPACE",
+	"OBJECTID", "PARTIAL", "PREVIEW", "QRESYNC", "QUOTA",
+	"QUOTA=RES-MESSAGE", "QUOTA=RES-STORAGE", "REPLACE", "SASL-IR", "SAVEDATE",
+	"SEARCHRES", "SPECIAL-USE", "STATUS", "STATUS=SIZE", "UIDONLY",
+	"UIDPLUS", "UNAUTHENTICATE", "UNSELECT", "UTF8", "UTF8=ACCEPT",
+	"WITHIN",
+};
+
+bool
+hidden_is_known(struct slice word)
+{
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (slice_eq(word, slice_str(known[i])))
+			return true;
+	return false;
+}

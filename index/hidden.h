@@ -12,6 +12,9 @@
 
 /* Any order, any case, doubles, one space between. RC_SYNTAX: not a name; RC_DENIED: not to be hidden; RC_LIMIT: longer
  * than HIDDEN_MAX. */
-MUST_USE enum rc hidden_normalise(struct slice text, struct arena *a, struct slice *out, struct err *e);
+MUST_USE enum rc hidden_normalise(struct slice text, struct arena *a, struct slice *out,
+                                  struct err *e);
+/* Does this server have a capability that the word, in upper case, hides? Of any other word it hides nothing. */
+bool hidden_is_known(struct slice word);
 
 #endif

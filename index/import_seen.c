@@ -1,7 +1,8 @@
 /* import_seen - what was there when an import began. See import_seen.h.
  *
- * Rows stand in the order of UIDs; `order` lists them by content. Unique-ids are remembered by a keyed hash alone: two
- * of one hash cost the second its unique-id, which is rarer than a damaged disk.
+ * Rows stand in the order of UIDs; `order` lists them by content. Unique-ids are remembered by a
+ * keyed hash alone: two of one hash cost the second its unique-id, which is rarer than
+ * a damaged disk.
  */
 #include "index/import_seen.h"
 
@@ -122,7 +123,8 @@ load_rows(struct import_seen *s, struct seen_box *b, struct err *e)
 
 	do {
 		struct message_content *rows;
-		enum rc rc = volume_list_contents(s->v, b->mailbox, from, PAGE, &s->arena, &rows, &n, e);
+		enum rc rc = volume_list_contents(s->v, b->mailbox, from, PAGE, &s->arena, &rows,
+		                                  &n, e);
 
 		if (rc != RC_OK)
 			return rc;
@@ -199,7 +201,8 @@ seen_box_claim(struct seen_box *b, const uint8_t sha256[SHA256_LEN], int64_t int
 }
 
 bool
-seen_box_has_uid(const struct seen_box *b, mail_uid uid, const uint8_t sha256[SHA256_LEN], bool *same)
+seen_box_has_uid(const struct seen_box *b, mail_uid uid, const uint8_t sha256[SHA256_LEN],
+                 bool *same)
 {
 	size_t low = 0, high = b->count;
 
@@ -261,12 +264,14 @@ load_uidls(struct import_seen *s, struct seen_box *b, struct err *e)
 
 	do {
 		struct message_uidl *rows;
-		enum rc rc = volume_list_uidls(s->v, b->mailbox, from, PAGE, &s->arena, &rows, &n, e);
+		enum rc rc = volume_list_uidls(s->v, b->mailbox, from, PAGE, &s->arena, &rows, &n,
+		                               e);
 
 		if (rc != RC_OK)
 			return rc;
 		for (size_t i = 0; i < n && !nomem; i++)
-			(void)add_hash(b, siphash(uidl_key, rows[i].text.ptr, rows[i].text.len), &nomem);
+			(void)add_hash(b, siphash(uidl_key, rows[i].text.ptr, rows[i].text.len),
+			               &nomem);
 		from = n > 0 ? rows[n - 1].uid + 1 : 0;
 		arena_reset(&s->arena);
 	} while (n == PAGE && !nomem);
@@ -274,8 +279,8 @@ load_uidls(struct import_seen *s, struct seen_box *b, struct err *e)
 }
 
 enum rc
-seen_box_take_uidl(struct import_seen *s, struct seen_box *b, uint32_t uidvalidity, struct slice uidl, bool *ok,
-                   struct err *e)
+seen_box_take_uidl(struct import_seen *s, struct seen_box *b, uint32_t uidvalidity,
+                   struct slice uidl, bool *ok, struct err *e)
 {
 	char own[9];
 	bool nomem;

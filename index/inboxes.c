@@ -1,10 +1,12 @@
-/* inboxes - an INBOX for every account: the frame that made an account and its mailboxes may be damaged, and only a later
- * one, of its quota, left. RFC 9051 s5.1 promises an INBOX, and LMTP has no other place to deliver to.
+/* inboxes - an INBOX for every account: the frame that made an account and its mailboxes may be
+ * damaged, and only a later one, of its quota, left. RFC 9051 s5.1 promises an INBOX, and LMTP has
+ * no other place to deliver to.
  *
- * Made by a record, as anything is, at the start and before anything is served: so an index made anew has the same one. If
- * the damage is mended later, the older INBOX comes back under its name and its UIDVALIDITY, as index_tidy has it.
- * Rejected: making it at the login or the delivery that misses it (each protocol would have to), and in index_tidy without
- * a record (its id and UIDVALIDITY would follow from nothing).
+ * Made by a record, as anything is, at the start and before anything is served: so an index made
+ * anew has the same one. If the damage is mended later, the older INBOX comes back under its name
+ * and its UIDVALIDITY, as index_tidy has it. Rejected: making it at the login or the delivery that
+ * misses it (each protocol would have to), and in index_tidy without a record (its id and
+ * UIDVALIDITY would follow from nothing).
  */
 #include "index/volume_impl.h"
 
@@ -41,7 +43,8 @@ submit(struct volume *v, enum change_kind kind, account_id account, struct err *
 	if (kind == CHANGE_SUBSCRIBE)
 		c->u.subscribe = (struct change_subscribe){ account, SLICE("INBOX"), true };
 	else
-		c->u.mailbox = (struct change_mailbox){ .account = account, .name = SLICE("INBOX") };
+		c->u.mailbox = (struct change_mailbox){ .account = account,
+		                                        .name = SLICE("INBOX") };
 	rc = volume_submit_wait(v, c);
 	*e = c->err;
 	change_free(&c);

@@ -125,7 +125,8 @@ replay_record(void *arg, const struct frame_info *f, const struct record *r,
 	if (rc != RC_SYNTAX)
 		return rc;
 	rep->found(rep->arg, f->seg, addr->offset, addr->len, r->lsn, r->lsn, e->text);
-	atomic_store(&run->v->damaged, INDEX_DAMAGED_FOR_GOOD);         /* its bytes are as they were written */
+	/* its bytes are as they were written */
+	atomic_store(&run->v->damaged, INDEX_DAMAGED_FOR_GOOD);
 	return RC_OK;
 }
 
@@ -206,8 +207,8 @@ ignore_record(void *arg, const struct frame_info *f, const struct record *r,
 	return RC_OK;
 }
 
-/* An index that was made across damage: only the segment that it names is read. RC_CORRUPT: it is sound now, so an index
- * of more can be made. */
+/* An index that was made across damage: only the segment that it names is read. RC_CORRUPT: it is
+ * sound now, so an index of more can be made. */
 static enum rc
 examine_damage(struct volume *v, struct err *e)
 {
@@ -268,8 +269,9 @@ tell_suspect(const struct volume *v, const struct err *why)
 	log_begin(&l, LOGLEVEL_ERROR, "volume.index_damaged");
 	log_cstr(&l, "volume", v->name);
 	log_cstr(&l, "what", why->text);
-	log_cstr(&l, "text", "the index is made anew from the log, where the mail is; if this comes again, look at the "
-	                     "disk");
+	log_cstr(&l, "text",
+	         "the index is made anew from the log, where the mail is; if this comes again, "
+	         "look at the disk");
 	log_end(&l);
 }
 

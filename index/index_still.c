@@ -1,13 +1,15 @@
-/* index_still - the index of a volume on a disk that has nothing left, the reserve included: readers get it as it stands.
+/* index_still - the index of a volume on a disk that has nothing left, the reserve included:
+ * readers get it as it stands.
  *
- * To open an index takes space: memory that connections share is a file (32 KB), and what the takeover writes goes to the
- * WAL. An index whose WAL is empty is read as a file that nobody changes, which takes none; with a WAL, the shared file
- * that a killed owner left is used, or one connection reads alone. The connection that has shown that it can read is the
- * readers' first and stays open: the first one of all cuts the shared file and lets it grow again, so what worked once
+ * To open an index takes space: memory that connections share is a file (32 KB), and what the
+ * takeover writes goes to the WAL. An index whose WAL is empty is read as a file that nobody
+ * changes, which takes none; with a WAL, the shared file that a killed owner left is used, or one
+ * connection reads alone. The connection that has shown that it can read is the readers' first and
+ * stays open: the first one of all cuts the shared file and lets it grow again, so what worked once
  * need not work a second time. The index may lack the tail of the log: what was
- * refused as the disk was full, or, behind a power cut, what was not yet synced. So numbers may be told that are behind
- * those told before, but none for anything else: the UIDs and MODSEQs of the missing records stand in the log, and nothing
- * is written before they are applied.
+ * refused as the disk was full, or, behind a power cut, what was not yet synced. So numbers may be
+ * told that are behind those told before, but none for anything else: the UIDs and MODSEQs of the
+ * missing records stand in the log, and nothing is written before they are applied.
  */
 #include "index/volume_impl.h"
 
@@ -21,7 +23,8 @@
 
 /* A connection through which a sound index of this log can be read. */
 static enum rc
-open_examined(struct volume *v, enum db_mode mode, struct db **out, struct index_meta *m, struct err *e)
+open_examined(struct volume *v, enum db_mode mode, struct db **out, struct index_meta *m,
+              struct err *e)
 {
 	enum rc rc = db_open(v->index_path, mode, &v->suspect, out, e);
 

@@ -70,7 +70,8 @@ report_rows(struct volume *v, struct db *db, sqlite3_stmt *q, const char *what, 
 		struct slice name = db_bytes(q, 1), owner = db_bytes(q, 3);
 
 		(void)snprintf(text, sizeof text,
-		               "mailbox " LSN_FORMAT " \"%.*s\" of account " LSN_FORMAT "%s%.*s: %s",
+		               "mailbox " LSN_FORMAT " \"%.*s\" of account " LSN_FORMAT
+		               "%s%.*s: %s",
 		               LSN_ARG(id), NAME_ARG(name), LSN_ARG(account),
 		               owner.len > 0 ? " " : "", NAME_ARG(owner), what);
 		report(v, text);

@@ -15,8 +15,16 @@
 
 #include "index/volume_impl.h"
 #include "lib/mime.h"
+#include "store/codec.h"
 
 #define CRLF_BUF (16u << 10)
+
+/* Lines and members of lists, each of which may be a field, a part, an address or a parameter: a
+ * piece with so many takes some 0.5 ms at worst. Mail that people write has one in some thirty
+ * octets. */
+#define QUICK_MARKS 3000u
+/* And the end of a message that had so many lines, if they made as many parts as can be. */
+#define QUICK_LINES 16000u
 
 struct ingest {
 	uint64_t            max_size;
@@ -26,6 +34,8 @@ struct ingest {
 	bool                in_header;
 	bool                line_empty;         /* nothing but perhaps a CR since the last LF */
 	bool                last_cr;
+	bool                keep_octets;        /* line ends stay as they are */
+	uint64_t            lines;              /* of what was taken */
 	size_t              pending;            /* bytes in crlf */
 	uint8_t             crlf[CRLF_BUF];
 };
@@ -65,6 +75,8 @@ ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err 
 	in->in_header = true;
 	in->line_empty = true;
 	in->last_cr = false;
+	in->keep_octets = false;
+	in->lines = 0;
 	in->pending = 0;
 	in->mime = mime_parser_new();
 	if (in->mime == NULL)
@@ -82,10 +94,67 @@ ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err 
 }
 
 void
+ingest_keep_octets(struct ingest *in)
+{
+	in->keep_octets = true;
+}
+
+void
 ingest_abort(struct ingest **inp)
 {
 	if (*inp != NULL)
 		ingest_free(inp);
+}
+
+size_t
+ingest_held(const struct ingest *in)
+{
+	return blob_writer_held(in->blob);
+}
+
+#define EACH_OCTET 0x0101010101010101u
+#define LOW_BITS   (0x7fu * EACH_OCTET)
+
+/* 0x80 for each octet of eight that is `c`. */
+static uint64_t
+find_octet(uint64_t eight, uint8_t c)
+{
+	uint64_t other = eight ^ (EACH_OCTET * c);
+
+	return ~(((other & LOW_BITS) + LOW_BITS) | other | LOW_BITS);
+}
+
+/* Eight octets at a time, 0.25 ns each: a loop over octets takes as long as deflating noise. */
+static size_t
+count_marks(struct slice s)
+{
+	size_t n = 0, i = 0;
+
+	for (; s.len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+		uint64_t eight, found;
+
+		memcpy(&eight, s.ptr + i, sizeof eight);
+		found = find_octet(eight, '\n') | find_octet(eight, ',') | find_octet(eight, ';');
+		n += ((found >> 7) * EACH_OCTET) >> 56;
+	}
+	for (; i < s.len; i++)
+		n += s.ptr[i] == '\n' || s.ptr[i] == ',' || s.ptr[i] == ';';
+	return n;
+}
+
+bool
+ingest_is_quick(const struct ingest *in, struct slice more)
+{
+	/* each octet may be an LF that becomes two */
+	return more.len <= codec_quick_len() && in->lines <= QUICK_LINES &&
+	       blob_writer_stays_inline(in->blob, in->pending + 2 * more.len) &&
+	       (more.len <= QUICK_MARKS || count_marks(more) <= QUICK_MARKS);
+}
+
+size_t
+ingested_held(const struct ingested *m)
+{
+	return blob_writer_held(m->writer) + m->summary.cap;
 }
 
 /* ---- bytes ---- */
@@ -131,6 +200,7 @@ take(struct ingest *in, struct slice bytes, struct err *e)
 		enum blob_content k;
 
 		in->size += line.len;
+		in->lines += ended;
 		mime_feed(in->mime, line);
 		if (in->in_header)
 			follow_header(in, line);
@@ -182,7 +252,7 @@ ingest_feed(struct ingest *in, struct slice bytes, struct err *e)
 			in->last_cr = bytes.ptr[n - 1] == '\r';
 		}
 		if (lf) {
-			if (!in->last_cr)
+			if (!in->last_cr && !in->keep_octets)
 				in->crlf[in->pending++] = '\r';
 			in->crlf[in->pending++] = '\n';
 			in->last_cr = false;

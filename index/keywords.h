@@ -18,15 +18,17 @@ struct keyword_list {
 };
 
 /* Split at spaces, duplicates dropped (first spelling stays). RC_LIMIT: too many, too long; RC_DENIED: no atoms. */
-MUST_USE enum rc keywords_split(struct slice text, struct arena *a, struct keyword_list *out, struct err *e);
+MUST_USE enum rc keywords_split(struct slice text, struct arena *a, struct keyword_list *out,
+                                struct err *e);
 /* The words in ASCII order, joined. RC_LIMIT: longer than KEYWORDS_MAX. */
-MUST_USE enum rc keywords_join(const struct keyword_list *l, struct arena *a, struct slice *out, struct err *e);
+MUST_USE enum rc keywords_join(const struct keyword_list *l, struct arena *a, struct slice *out,
+                               struct err *e);
 bool keywords_contain(const struct keyword_list *l, struct slice word);
 /* a and b together, or what of a is not in b. */
-MUST_USE enum rc keywords_add(const struct keyword_list *x, const struct keyword_list *y, struct arena *a,
-                              struct keyword_list *out, struct err *e);
-MUST_USE enum rc keywords_remove(const struct keyword_list *x, const struct keyword_list *y, struct arena *a,
-                                 struct keyword_list *out, struct err *e);
+MUST_USE enum rc keywords_add(const struct keyword_list *x, const struct keyword_list *y,
+                              struct arena *a, struct keyword_list *out, struct err *e);
+MUST_USE enum rc keywords_remove(const struct keyword_list *x, const struct keyword_list *y,
+                                 struct arena *a, struct keyword_list *out, struct err *e);
 /* Lower case of one keyword: what it is compared by. ptr NULL without memory. */
 struct slice keyword_key(struct slice word, struct arena *a);
 

@@ -60,7 +60,9 @@ enum rc
 mailbox_find(struct db *db, account_id account, struct slice name, struct arena *a,
              struct mailbox_info *out, struct err *e)
 {
-	return first_mailbox(db, "SELECT " MAILBOX_COLUMNS " FROM mailbox m WHERE account=?1 AND name=?2",
+	return first_mailbox(db,
+	                     "SELECT " MAILBOX_COLUMNS
+	                     " FROM mailbox m WHERE account=?1 AND name=?2",
 	                     DB_ARGS(DB_NUM(account), DB_BYTES(name)), a, out, e);
 }
 
@@ -77,6 +79,7 @@ account_from_row(sqlite3_stmt *q, struct arena *a, struct account_info *out, str
 		.used_messages = db_u64(q, 6),
 		.quota_messages = db_u64(q, 7),
 		.hidden = SLICE(""),
+		.flags = (uint32_t)db_u64(q, 9),
 	};
 	if (db_bytes(q, 8).len > 0)
 		out->hidden = arena_dup(a, db_bytes(q, 8));
@@ -109,7 +112,9 @@ enum rc
 account_find(struct db *db, struct slice key, struct arena *a, struct account_info *out,
              struct err *e)
 {
-	return first_account(db, "SELECT " ACCOUNT_COLUMNS " FROM account WHERE name_key=?1 AND arriving=0",
+	return first_account(db,
+	                     "SELECT " ACCOUNT_COLUMNS
+	                     " FROM account WHERE name_key=?1 AND arriving=0",
 	                     DB_ARGS(DB_BYTES(key)), a, out, e);
 }
 
@@ -142,7 +147,8 @@ mailbox_change_floor(struct db *db, mailbox_id mailbox, mail_modseq *out, struct
 }
 
 enum rc
-message_from_row(sqlite3_stmt *q, mail_modseq floor, struct arena *a, struct message_row *out, struct err *e)
+message_from_row(sqlite3_stmt *q, mail_modseq floor, struct arena *a, struct message_row *out,
+                 struct err *e)
 {
 	struct slice kw = db_bytes(q, 3);
 	mail_uid uid = 0;

@@ -1,6 +1,7 @@
 /* maintenance - the tasks of a volume, one after the other, every now and then. See maintenance.h.
  *
- * A task decides itself whether it is due. One that fails is told once, and tried again at the next look.
+ * A task decides itself whether it is due. One that fails is told once, and tried again at
+ * the next look.
  */
 #define _GNU_SOURCE
 #include "index/maintenance.h"
@@ -71,7 +72,8 @@ run_prune(struct volume *v, const struct maintenance_params *p, atomic_bool *sto
 {
 	uint64_t now_s = wall_us() / 1000000u, dropped;
 	struct logline l;
-	enum rc rc = volume_prune(v, p->tombstones, now_s > p->retention_s ? now_s - p->retention_s : 0, &dropped, e);
+	enum rc rc = volume_prune(v, p->tombstones,
+	                          now_s > p->retention_s ? now_s - p->retention_s : 0, &dropped, e);
 
 	(void)stop;
 	if (dropped == 0)
@@ -84,7 +86,8 @@ run_prune(struct volume *v, const struct maintenance_params *p, atomic_bool *sto
 }
 
 static enum rc
-run_autoexpunge(struct volume *v, const struct maintenance_params *p, atomic_bool *stop, struct err *e)
+run_autoexpunge(struct volume *v, const struct maintenance_params *p, atomic_bool *stop,
+                struct err *e)
 {
 	bool due;
 
@@ -96,7 +99,8 @@ run_autoexpunge(struct volume *v, const struct maintenance_params *p, atomic_boo
 	return due ? autoexpunge_run(v, &p->autoexpunge, stop, e) : RC_OK;
 }
 
-/* A log that has not grown since its last survey has nothing new to give, until the retention lets go of more. */
+/* A log that has not grown since its last survey has nothing new to give, until the retention
+ * lets go of more. */
 static bool
 is_survey_due(struct volume *v, const struct maintenance_params *p)
 {
@@ -200,7 +204,8 @@ maintainer_main(void *arg)
 }
 
 enum rc
-maintainer_start(struct volume *v, const struct maintenance_params *p, struct maintainer **out, struct err *e)
+maintainer_start(struct volume *v, const struct maintenance_params *p, struct maintainer **out,
+                 struct err *e)
 {
 	struct maintainer *m = calloc(1, sizeof *m);
 	pthread_condattr_t attr;

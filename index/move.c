@@ -125,10 +125,11 @@ take_content(struct move *m, const struct message_row *row, struct ingested **ou
 	return err_add(e, "message %u", row->uid);
 }
 
-/* The rows from `i` on that go into one change; *next: where to go on. A blob that comes twice ends it: the second wants to
- * know the first one's id. */
+/* The rows from `i` on that go into one change; *next: where to go on. A blob that comes twice ends
+ * it: the second wants to know the first one's id. */
 static enum rc
-fill_page(struct move *m, struct change *c, const struct message_row *rows, size_t count, size_t *next, struct err *e)
+fill_page(struct move *m, struct change *c, const struct message_row *rows, size_t count,
+          size_t *next, struct err *e)
 {
 	struct change_adopt *a = &c->u.adopt;
 	uint64_t bytes = 0;
@@ -226,9 +227,11 @@ copy_messages(struct move *m, mailbox_id mailbox, mailbox_id copy, struct err *e
 	arena_init(&a, MOVE_ARENA);
 	while (rc == RC_OK && count == PAGE) {
 		arena_reset(&a);
-		rc = volume_read_messages(m->from, mailbox, &all, from, PAGE, WANT_PLACE, &a, &rows, &count, e);
+		rc = volume_read_messages(m->from, mailbox, &all, from, PAGE, WANT_PLACE, &a, &rows,
+		                          &count, e);
 		if (rc == RC_OK)
-			rc = volume_list_uidls(m->from, mailbox, from, PAGE, &a, &uidls, &uidl_count, e);
+			rc = volume_list_uidls(m->from, mailbox, from, PAGE, &a, &uidls,
+			                       &uidl_count, e);
 		if (rc == RC_OK && count > 0) {
 			from = rows[count - 1].uid + 1;
 			rc = copy_rows(m, copy, rows, count, uidls, uidl_count, e);
@@ -274,7 +277,8 @@ copy_subscriptions(struct move *m, struct err *e)
 {
 	struct slice *names;
 	size_t count;
-	enum rc rc = volume_list_subscriptions(m->from, m->account.id, &m->arena, &names, &count, e);
+	enum rc rc = volume_list_subscriptions(m->from, m->account.id, &m->arena, &names, &count,
+	                                       e);
 
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
 		struct change *c = change_new(CHANGE_SUBSCRIBE);
@@ -382,7 +386,8 @@ copy_account(struct move *m, struct err *e)
 	struct account_info there;
 	enum rc rc = volume_get_account(m->from, m->account.id, &m->arena, &m->account, e);
 
-	if (rc == RC_OK && volume_find_account(m->to, m->account.name, &m->arena, &there, e) == RC_OK)
+	if (rc == RC_OK &&
+	    volume_find_account(m->to, m->account.name, &m->arena, &there, e) == RC_OK)
 		return err_set(e, RC_EXISTS, "volume %s has an account %.*s already", m->to->name,
 		               SLICE_ARG(m->account.name));
 	if (rc == RC_OK)
@@ -408,10 +413,11 @@ give_up(const struct move *m, struct err *e)
 
 enum rc
 move_account(struct volume *from, struct volume *to, account_id account,
-             bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg, struct move_result *out,
-             struct err *e)
+             bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
+             struct move_result *out, struct err *e)
 {
-	struct move m = { .from = from, .to = to, .progress = progress, .progress_arg = progress_arg, .out = out };
+	struct move m = { .from = from, .to = to, .progress = progress,
+	                  .progress_arg = progress_arg, .out = out };
 	enum rc rc = freeze(from, account, e);
 
 	*out = (struct move_result){ 0 };
@@ -421,7 +427,8 @@ move_account(struct volume *from, struct volume *to, account_id account,
 	arena_init(&m.arena, MOVE_ARENA);
 	rc = copy_account(&m, e);
 	if (rc == RC_OK && delete_account(from, account, e) != RC_OK)
-		rc = err_add(e, "moved, but volume %s still has the old one, until the next start", from->name);
+		rc = err_add(e, "moved, but volume %s still has the old one, until the next start",
+		             from->name);
 	else if (rc != RC_OK)
 		give_up(&m, e);
 	atomic_store(&from->frozen, 0);
@@ -480,7 +487,8 @@ drop_arriving(struct volume *v, uint32_t *removed, struct err *e)
 
 /* For the admin: what a start did with accounts of one name, or cannot decide. */
 static void
-tell(const struct volume *v, const struct account_info *a, const char *event, enum log_level level, const char *text)
+tell(const struct volume *v, const struct account_info *a, const char *event, enum log_level level,
+     const char *text)
 {
 	struct logline l;
 
@@ -491,41 +499,130 @@ tell(const struct volume *v, const struct account_info *a, const char *event, en
 	log_end(&l);
 }
 
-/* Who has the name in another volume with a lower generation was succeeded by this one, if it is the same account: a move
- * keeps when it was made. One that was made while this volume was away holds mail of its own and stays. */
-static enum rc
-drop_predecessor(struct volume *v, const struct account_info *owner, const struct account_info *other, uint32_t *removed,
-                 struct err *e)
+static const struct mailbox_info *
+find_twin(const struct mailbox_info *list, size_t count, const struct mailbox_info *of)
 {
+	for (size_t i = 0; i < count; i++)
+		if (memcmp(list[i].mailboxid, of->mailboxid, sizeof of->mailboxid) == 0)
+			return &list[i];
+	return NULL;
+}
+
+/* Two accounts of one name. */
+struct namesakes {
+	struct volume      *to, *from;
+	struct account_info owner, other;       /* in `to`, and in `from` */
+};
+
+static enum rc
+has_message(const struct namesakes *p, mailbox_id there, const struct message_content *m,
+            struct arena *a, bool *has, struct err *e)
+{
+	static const uint8_t lost[SHA256_LEN];
+	struct message_content *twin;
+	size_t count;
+	enum rc rc = volume_list_contents(p->to, there, m->uid, 1, a, &twin, &count, e);
+
+	*has = rc == RC_OK && count == 1 && twin->uid == m->uid &&
+	       memcmp(twin->sha256, m->sha256, sizeof lost) == 0 &&
+	       memcmp(m->sha256, lost, sizeof lost) != 0;
+	return rc;
+}
+
+/* Is each message of `here` in `there`, by its UID and its content? */
+static enum rc
+has_messages(const struct namesakes *p, mailbox_id here, mailbox_id there, bool *all, struct err *e)
+{
+	struct message_content *list;
+	size_t count = PAGE;
+	mail_uid from = 1;
+	struct arena a;
+	enum rc rc = RC_OK;
+
+	arena_init(&a, MOVE_ARENA);
+	while (rc == RC_OK && *all && count == PAGE) {
+		arena_reset(&a);
+		rc = volume_list_contents(p->from, here, from, PAGE, &a, &list, &count, e);
+		for (size_t i = 0; rc == RC_OK && *all && i < count; i++) {
+			rc = has_message(p, there, &list[i], &a, all, e);
+			from = list[i].uid + 1;
+		}
+	}
+	arena_fini(&a);
+	return rc;
+}
+
+/* Does the owner have whatever the other one has? A copy's expunge_floor is the highest MODSEQ that
+ * it was made of. While `to` was away the other may have served, and taken mail; pruning may have
+ * raised the floor since, so that the messages are compared, too. */
+static enum rc
+has_all(const struct namesakes *p, struct arena *a, bool *all, struct err *e)
+{
+	struct mailbox_info *here, *there;
+	size_t n_here, n_there;
+	enum rc rc = volume_list_mailboxes(p->from, p->other.id, a, &here, &n_here, e);
+
+	*all = true;
+	if (rc == RC_OK)
+		rc = volume_list_mailboxes(p->to, p->owner.id, a, &there, &n_there, e);
+	for (size_t i = 0; rc == RC_OK && *all && i < n_here; i++) {
+		const struct mailbox_info *twin = find_twin(there, n_there, &here[i]);
+
+		if (here[i].exists == 0)
+			continue;
+		*all = twin != NULL && here[i].highestmodseq <= twin->expunge_floor;
+		if (*all)
+			rc = has_messages(p, here[i].id, twin->id, all, e);
+	}
+	return rc;
+}
+
+/* Who has the name in another volume with a lower generation was succeeded by this one, if it is
+ * the same account: a move keeps when it was made. One that was made or has changed while this
+ * volume was away holds mail of its own and stays. */
+static enum rc
+drop_predecessor(const struct namesakes *p, struct arena *a, uint32_t *removed, struct err *e)
+{
+	const struct account_info *owner = &p->owner, *other = &p->other;
+	struct volume *v = p->from;
+	bool same = other->created_us == owner->created_us;
+	enum rc rc = RC_OK;
+
 	if (other->generation >= owner->generation)
 		return RC_OK;
-	if (other->created_us != owner->created_us) {
+	if (same)
+		rc = has_all(p, a, &same, e);
+	if (rc != RC_OK)
+		return rc;
+	if (!same) {
 		tell(v, other, "volume.account_twice", LOGLEVEL_WARN,
-		     "another volume has an account of this name, which is found; to reach this one rename the other "
-		     "(restantectl user rename)");
+		     "another volume has an account of this name, which is found; to reach this "
+		     "one rename the other (restantectl user rename)");
 		return RC_OK;
 	}
-	tell(v, other, "volume.account_moved", LOGLEVEL_INFO, "what a move that was cut has left here is deleted");
+	tell(v, other, "volume.account_moved", LOGLEVEL_INFO,
+	     "what a move that was cut has left here is deleted");
 	++*removed;
 	return delete_account(v, other->id, e);
 }
 
 static enum rc
-drop_predecessors(struct volume *const *volumes, size_t n, struct volume *v, account_id id, uint32_t *removed,
-                  struct err *e)
+drop_predecessors(struct volume *const *volumes, size_t n, struct volume *v, account_id id,
+                  uint32_t *removed, struct err *e)
 {
-	struct account_info owner, other;
+	struct namesakes p = { .to = v };
 	struct arena a;
 	enum rc rc;
 
-	arena_init(&a, 1u << 20);
-	rc = volume_get_account(v, id, &a, &owner, e);
+	arena_init(&a, MOVE_ARENA);
+	rc = volume_get_account(v, id, &a, &p.owner, e);
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		if (volumes[i] == v)
 			continue;
-		rc = volume_find_account(volumes[i], owner.name, &a, &other, e);
+		p.from = volumes[i];
+		rc = volume_find_account(volumes[i], p.owner.name, &a, &p.other, e);
 		if (rc == RC_OK)
-			rc = drop_predecessor(volumes[i], &owner, &other, removed, e);
+			rc = drop_predecessor(&p, &a, removed, e);
 		rc = rc == RC_NOT_FOUND ? RC_OK : rc;
 	}
 	arena_fini(&a);
@@ -545,7 +642,8 @@ move_settle(struct volume *const *volumes, size_t n, uint32_t *removed, struct e
 		rc = drop_arriving(volumes[i], removed, e);
 		if (rc != RC_OK || n == 1)
 			continue;
-		rc = list_ids(volumes[i], "SELECT id FROM account WHERE generation > 1", &ids, &count, e);
+		rc = list_ids(volumes[i], "SELECT id FROM account WHERE generation > 1", &ids,
+		              &count, e);
 		for (size_t k = 0; rc == RC_OK && k < count; k++)
 			rc = drop_predecessors(volumes, n, volumes[i], ids[k], removed, e);
 		free(ids);

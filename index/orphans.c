@@ -1,9 +1,11 @@
-/* orphans - out-of-line bodies whose record never came: the owner was killed between the two [SCALEOUT 7, step 6].
+/* orphans - out-of-line bodies whose record never came: the owner was killed between the two
+ * [SCALEOUT 7, step 6].
  *
- * The index only finds suspects, at the price of one directory and a look-up each: SQLite's pages have no sums, and only
- * records decide what is deleted. So the log is read from the oldest suspect's epoch on; what no record there names is
- * removed. That is the log of the last run, and only if it left a suspect; if it is long, the suspects stay and are told.
- * Nothing is removed while damage may hide a record, nor when anything here fails: space is lost at worst.
+ * The index only finds suspects, at the price of one directory and a look-up each: SQLite's pages
+ * have no sums, and only records decide what is deleted. So the log is read from the oldest
+ * suspect's epoch on; what no record there names is removed. That is the log of the last run, and
+ * only if it left a suspect; if it is long, the suspects stay and are told. Nothing is removed
+ * while damage may hide a record, nor when anything here fails: space is lost at worst.
  */
 #include "index/volume_impl.h"
 
@@ -31,7 +33,8 @@ ask_index(struct suspects *s)
 		const struct seg_id id = s->ids[i];
 		sqlite3_stmt *q;
 
-		if (db_first(s->v->db, &q, "SELECT 1 FROM blob WHERE kind=1 AND epoch=?1 AND seg=?2",
+		if (db_first(s->v->db, &q,
+		             "SELECT 1 FROM blob WHERE kind=1 AND epoch=?1 AND seg=?2",
 		             DB_ARGS(DB_NUM(id.epoch), DB_NUM(id.seq)), &e) == RC_OK) {
 			db_end(q);
 			continue;
@@ -103,7 +106,8 @@ orphans_drop(struct volume *v)
 
 	if (v->apply.meta.damaged || atomic_load(&v->damage) > 0)
 		return;
-	if (log_list_bodies(v->log, &s.ids, &s.count, &e) == RC_OK && ask_index(&s) && s.count > 0) {
+	if (log_list_bodies(v->log, &s.ids, &s.count, &e) == RC_OK && ask_index(&s) &&
+	    s.count > 0) {
 		rp.made_since = s.oldest;
 		rc = log_replay(v->log, &rp, false, &rep, &e);
 		if (rc == RC_CANCELLED)

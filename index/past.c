@@ -1,11 +1,13 @@
-/* past - making a scratch index of one account's past. See past.h. What is read from it: read_past.c.
+/* past - making a scratch index of one account's past. See past.h. What is read from
+ * it: read_past.c.
  *
- * A log that was compacted may hold records of a mailbox before the record that says whose it is. What is known to be
- * another account's is passed over (the present index and the log so far say so); the rest is applied, to what may turn
- * out to be a stub of nobody's, which is never asked for.
+ * A log that was compacted may hold records of a mailbox before the record that says whose it is.
+ * What is known to be another account's is passed over (the present index and the log so far say
+ * so); the rest is applied, to what may turn out to be a stub of nobody's, which is
+ * never asked for.
  *
- * Rejected: reading tombstones from the present index. It forgets a deleted mailbox at once, and never knew the time of an
- * expunge.
+ * Rejected: reading tombstones from the present index. It forgets a deleted mailbox at once, and
+ * never knew the time of an expunge.
  */
 #include "index/past_impl.h"
 
@@ -22,15 +24,17 @@
 #define PATH_LEN     4096u
 #define PAST_SCRATCH "past-"
 
-/* `gone`: when the messages whose expunge has this MODSEQ were expunged. `closed`: when a mailbox was deleted. */
+/* `gone`: when the messages whose expunge has this MODSEQ were expunged. `closed`: when a
+ * mailbox was deleted. */
 static const char more_tables[] =
-	"CREATE TABLE gone(mailbox INTEGER, modseq INTEGER, time INTEGER, moved INTEGER,"
-	" PRIMARY KEY(mailbox, modseq)) WITHOUT ROWID;"
-	"CREATE TABLE closed(mailbox INTEGER PRIMARY KEY, time INTEGER);"
-	"CREATE TABLE asked(first INTEGER, last INTEGER);"
-	"CREATE TABLE wanted(n INTEGER PRIMARY KEY, uid INTEGER, flags INTEGER, kw INTEGER, blob INTEGER,"
-	" internaldate INTEGER, zone INTEGER, threadid INTEGER, time INTEGER);"
-	"CREATE INDEX message_blob ON message(blob);";
+    "CREATE TABLE gone(mailbox INTEGER, modseq INTEGER, time INTEGER, moved INTEGER,"
+    " PRIMARY KEY(mailbox, modseq)) WITHOUT ROWID;"
+    "CREATE TABLE closed(mailbox INTEGER PRIMARY KEY, time INTEGER);"
+    "CREATE TABLE asked(first INTEGER, last INTEGER);"
+    "CREATE TABLE wanted(n INTEGER PRIMARY KEY, uid INTEGER, flags INTEGER, kw "
+    "INTEGER, blob INTEGER,"
+    " internaldate INTEGER, zone INTEGER, threadid INTEGER, time INTEGER);"
+    "CREATE INDEX message_blob ON message(blob);";
 
 /* ---- ids in ascending order ---- */
 
@@ -83,7 +87,8 @@ add_id(struct id_list *l, uint64_t id, struct err *e)
 
 /* ---- the scratch file ---- */
 
-/* Named for a moment only: what is cut in between is removed at the next start (past_drop_scratch). */
+/* Named for a moment only: what is cut in between is removed at the next start
+ * (past_drop_scratch). */
 static enum rc
 open_in(const char *dir, struct db **out, struct err *e)
 {
@@ -169,7 +174,8 @@ read_foreign(struct past *p, struct err *e)
 	rc = db_pool_borrow(v->pool, &db, e);
 	if (rc != RC_OK)
 		return rc;
-	q = db_query(db, "SELECT id FROM mailbox WHERE account != ?1 ORDER BY id", DB_ARGS(DB_NUM(p->pp.account)), e);
+	q = db_query(db, "SELECT id FROM mailbox WHERE account != ?1 ORDER BY id",
+	             DB_ARGS(DB_NUM(p->pp.account)), e);
 	while (q != NULL && rc == RC_OK && (step = db_next(db, q, e)) == DB_ROW)
 		rc = add_id(&p->foreign, db_u64(q, 0), e);
 	if (q != NULL && rc != RC_OK)
@@ -205,10 +211,13 @@ is_ours(const struct past *p, const struct record *r)
 	case RECORD_PURGE:
 		return true;
 	case RECORD_SUMMARY:
-		return p->foreign_log;  /* of this volume the present index has the blobs, and knows better */
+		/* of this volume the present index has the blobs, and knows better */
+		return p->foreign_log;
 	case RECORD_COUNTERS:
 	case RECORD_GONE:
 	case RECORD_UIDL:
+	case RECORD_SECRET:
+	case RECORD_DELIVERY:
 		return false;
 	}
 	return false;
@@ -266,7 +275,8 @@ note_moved(struct past *p, const struct record_messages *r, struct err *e)
 
 /* A MOVE is a copy and an expunge in one frame: the first message tells for all. */
 static enum rc
-note_expunge(struct past *p, const struct frame_info *f, const struct record_expunge *r, struct err *e)
+note_expunge(struct past *p, const struct frame_info *f, const struct record_expunge *r,
+             struct err *e)
 {
 	bool moved = false;
 	sqlite3_stmt *q;
@@ -283,12 +293,12 @@ note_expunge(struct past *p, const struct frame_info *f, const struct record_exp
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
 		return rc;
 	return db_run(p->db, "INSERT OR REPLACE INTO gone VALUES(?1, ?2, ?3, ?4)",
-	              DB_ARGS(DB_NUM(r->mailbox), DB_NUM(r->modseq), DB_NUM(f->time_us), DB_NUM(moved)), e);
+	    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(r->modseq), DB_NUM(f->time_us), DB_NUM(moved)), e);
 }
 
 static enum rc
-take_record(struct past *p, const struct frame_info *f, const struct record *r, const struct log_addr *addr,
-            struct err *e)
+take_record(struct past *p, const struct frame_info *f, const struct record *r,
+            const struct log_addr *addr, struct err *e)
 {
 	struct log_addr data = *addr;
 	enum rc rc;
@@ -312,7 +322,8 @@ take_record(struct past *p, const struct frame_info *f, const struct record *r, 
 }
 
 static enum rc
-on_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+on_record(void *arg, const struct frame_info *f, const struct record *r,
+          const struct log_addr *addr, struct err *e)
 {
 	struct past *p = arg;
 	enum rc rc = RC_OK;
@@ -341,7 +352,8 @@ on_frame(void *arg, const struct frame_info *f, struct err *e)
 }
 
 static void
-on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+on_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+         const char *what)
 {
 	struct past *p = arg;
 

@@ -1,10 +1,10 @@
 /* past - what an account was at some moment: a scratch index made of the log up to then.
  *
- * The log says everything that ever happened, within the retention, with its time. A past is made by one pass over it: what
- * is of other accounts is passed over, the rest is applied as always (apply.h), to a database of its own. It differs from
- * the index in two points: tombstones of mailboxes and of the account are noted and not applied, so that a deleted mailbox
- * is there as it was just before; and the moment of each expunge is noted. Bytes are not looked at: they are found in the
- * volume's present index by the blob's id, except of another log.
+ * The log says everything that ever happened, within the retention, with its time. A past is made by one pass over it:
+ * what is of other accounts is passed over, the rest is applied as always (apply.h), to a database of its own. It
+ * differs from the index in two points: tombstones of mailboxes and of the account are noted and not applied, so that a
+ * deleted mailbox is there as it was just before; and the moment of each expunge is noted. Bytes are not looked at:
+ * they are found in the volume's present index by the blob's id, except of another log.
  *
  * The scratch file lies in the volume's directory (of a volume that is only looked at, or if that fails: where SQLite
  * puts temporary files) and has no name: it is gone when it is closed, or when the process ends in whatever way.
@@ -28,9 +28,10 @@ struct past_params {
 	struct log_report report;       /* damage met; found may be NULL */
 	bool         (*progress)(void *arg, uint64_t done, uint64_t total);     /* false cancels; may be NULL */
 	void          *progress_arg;
-	/* May be NULL: each record that is about this account or could be (blobs, purges), before it is applied; `addr` as
-	 * in struct replay. *out of past_open is not set yet. */
-	enum rc      (*event)(void *arg, struct past *p, const struct frame_info *f, const struct record *r,
+	/* May be NULL: each record that is about this account or could be (blobs, purges), before it is applied; `addr`
+	 * as in struct replay. *out of past_open is not set yet. */
+	enum rc      (*event)(void *arg, struct past *p, const struct frame_info *f,
+	                      const struct record *r,
 	                      const struct log_addr *addr, struct err *e);
 	void          *event_arg;
 };
@@ -47,10 +48,12 @@ bool past_is_damaged(const struct past *p);             /* records may be missin
 bool past_is_purged(const struct past *p, blob_id id);  /* this content was removed for good */
 
 /* The account as it was last: name, quota, dates. */
-MUST_USE enum rc past_account(struct past *p, struct arena *a, struct account_info *out, struct err *e);
-MUST_USE enum rc past_credentials(struct past *p, struct arena *a, struct credential_info **out, size_t *count,
-                                  struct err *e);
-MUST_USE enum rc past_subscriptions(struct past *p, struct arena *a, struct slice **out, size_t *count, struct err *e);
+MUST_USE enum rc past_account(struct past *p, struct arena *a, struct account_info *out,
+                              struct err *e);
+MUST_USE enum rc past_credentials(struct past *p, struct arena *a, struct credential_info **out,
+                                  size_t *count, struct err *e);
+MUST_USE enum rc past_subscriptions(struct past *p, struct arena *a, struct slice **out,
+                                    size_t *count, struct err *e);
 
 struct past_mailbox {
 	mailbox_id   id;
@@ -60,8 +63,8 @@ struct past_mailbox {
 	uint64_t     deleted_us;        /* 0: it was not */
 };
 /* In the order of names; of one name the one that was there last comes last. */
-MUST_USE enum rc past_mailboxes(struct past *p, struct arena *a, struct past_mailbox **out, size_t *count,
-                                struct err *e);
+MUST_USE enum rc past_mailboxes(struct past *p, struct arena *a, struct past_mailbox **out,
+                                size_t *count, struct err *e);
 
 /* ---- messages: chosen first, then read in pieces ---- */
 
@@ -96,10 +99,11 @@ struct past_message {
 };
 
 /* Replaces the former choice. */
-MUST_USE enum rc past_choose(struct past *p, const struct past_select *s, struct past_chosen *out, struct err *e);
+MUST_USE enum rc past_choose(struct past *p, const struct past_select *s, struct past_chosen *out,
+                             struct err *e);
 /* Those with n >= from, at most `limit`. */
-MUST_USE enum rc past_read(struct past *p, uint64_t from, uint32_t limit, struct arena *a, struct past_message **out,
-                           size_t *count, struct err *e);
+MUST_USE enum rc past_read(struct past *p, uint64_t from, uint32_t limit, struct arena *a,
+                           struct past_message **out, size_t *count, struct err *e);
 
 /* ---- accounts of a log by name ---- */
 
@@ -111,8 +115,9 @@ struct past_owner {
 };
 /* The account that had this name at `at_us`; if there was none, or only those are wanted, the one of that name that was
  * deleted last before it. Of `how` only report and progress count. RC_NOT_FOUND. One pass over the log. */
-MUST_USE enum rc past_find_owner(struct log *log, struct slice name, uint64_t at_us, bool deleted_only,
-                                 const struct past_params *how, struct arena *a, struct past_owner *out, struct err *e);
+MUST_USE enum rc past_find_owner(struct log *log, struct slice name, uint64_t at_us,
+                                 bool deleted_only, const struct past_params *how, struct arena *a,
+                                 struct past_owner *out, struct err *e);
 
 /* The moment of the log's first frame, 0 if it has none. */
 MUST_USE enum rc past_begin_us(struct log *log, uint64_t *out, struct err *e);

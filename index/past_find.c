@@ -55,7 +55,8 @@ add_owner(struct finding *f, account_id id)
 
 /* Only those that ever had the name are kept: few. */
 static enum rc
-note_account(struct finding *f, const struct frame_info *fi, const struct record_account *r, struct err *e)
+note_account(struct finding *f, const struct frame_info *fi, const struct record_account *r,
+             struct err *e)
 {
 	struct owner *o = find_owner(f, r->id);
 	struct slice key;
@@ -79,7 +80,8 @@ note_account(struct finding *f, const struct frame_info *fi, const struct record
 }
 
 static enum rc
-on_record(void *arg, const struct frame_info *fi, const struct record *r, const struct log_addr *addr, struct err *e)
+on_record(void *arg, const struct frame_info *fi, const struct record *r,
+          const struct log_addr *addr, struct err *e)
 {
 	struct finding *f = arg;
 	enum rc rc;
@@ -105,7 +107,9 @@ best_owner(const struct finding *f)
 	for (size_t i = 0; i < f->count; i++) {
 		const struct owner *o = &f->owners[i];
 		uint64_t end = o->deleted_us > 0 ? o->deleted_us : UINT64_MAX;
-		uint64_t best_end = best == NULL ? 0 : best->deleted_us > 0 ? best->deleted_us : UINT64_MAX;
+		uint64_t best_end = best == NULL           ? 0
+		                    : best->deleted_us > 0 ? best->deleted_us
+		                                           : UINT64_MAX;
 
 		if (o->has_name && end >= best_end && (o->deleted_us > 0 || !f->deleted_only))
 			best = o;
@@ -128,13 +132,15 @@ tell_owner(const struct finding *f, struct arena *a, struct past_owner *out, str
 
 	if (o == NULL)
 		return err_set(e, RC_NOT_FOUND, "the log knows no such account");
-	*out = (struct past_owner){ o->id, arena_dup(a, slice_of(o->name, o->name_len)), o->created_us, o->deleted_us };
+	*out = (struct past_owner){ o->id, arena_dup(a, slice_of(o->name, o->name_len)),
+	                            o->created_us, o->deleted_us };
 	return out->name.ptr != NULL ? RC_OK : err_nomem(e);
 }
 
 enum rc
-past_find_owner(struct log *log, struct slice name, uint64_t at_us, bool deleted_only, const struct past_params *how,
-                struct arena *a, struct past_owner *out, struct err *e)
+past_find_owner(struct log *log, struct slice name, uint64_t at_us, bool deleted_only,
+                const struct past_params *how, struct arena *a, struct past_owner *out,
+                struct err *e)
 {
 	struct finding f = { .how = how, .at_us = at_us, .deleted_only = deleted_only };
 	const struct replay rp = {
@@ -161,7 +167,8 @@ past_find_owner(struct log *log, struct slice name, uint64_t at_us, bool deleted
 /* ---- how far back ---- */
 
 static enum rc
-on_first(void *arg, const struct frame_info *fi, const struct record *r, const struct log_addr *addr, struct err *e)
+on_first(void *arg, const struct frame_info *fi, const struct record *r,
+         const struct log_addr *addr, struct err *e)
 {
 	uint64_t *out = arg;
 

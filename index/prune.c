@@ -1,7 +1,8 @@
-/* prune - a mailbox that remembers more expunges than it should forgets the oldest. See volume_prune in volume.h.
+/* prune - a mailbox that remembers more expunges than it should forgets the oldest. See
+ * volume_prune in volume.h.
  *
- * In steps of some thousand tombstones, each a change of its own, so that no delivery waits long for one. Expunges of one
- * command have one MODSEQ and go together.
+ * In steps of some thousand tombstones, each a change of its own, so that no delivery waits long
+ * for one. Expunges of one command have one MODSEQ and go together.
  */
 #include "index/volume_impl.h"
 
@@ -50,7 +51,8 @@ static enum rc
 count_below(struct db *db, mailbox_id mailbox, mail_modseq floor, uint64_t *out, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc = db_first(db, &q, "SELECT count(*) FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
+	enum rc rc = db_first(db, &q,
+	                      "SELECT count(*) FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
 	                      DB_ARGS(DB_NUM(mailbox), DB_NUM(floor)), e);
 
 	if (rc != RC_OK)
@@ -60,10 +62,11 @@ count_below(struct db *db, mailbox_id mailbox, mail_modseq floor, uint64_t *out,
 	return RC_OK;
 }
 
-/* Up to which MODSEQ the next step goes, and how many tombstones that drops; 0: nothing is to be dropped. `rows`: of those
- * that are too many, at most. */
+/* Up to which MODSEQ the next step goes, and how many tombstones that drops; 0: nothing is to be
+ * dropped. `rows`: of those that are too many, at most. */
 static enum rc
-find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floor, uint64_t *dropped, struct err *e)
+find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floor,
+           uint64_t *dropped, struct err *e)
 {
 	struct db *db;
 	sqlite3_stmt *q;
@@ -73,9 +76,10 @@ find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floo
 	if (rc != RC_OK)
 		return rc;
 	rc = db_first(db, &q,
-	              "SELECT modseq FROM (SELECT modseq, at FROM expunged INDEXED BY expunged_modseq"
-	              " WHERE mailbox=?1 ORDER BY modseq LIMIT ?2) WHERE at <= ?3 ORDER BY modseq DESC LIMIT 1",
-	              DB_ARGS(DB_NUM(mailbox), DB_NUM(rows), DB_NUM(p->before_s)), e);
+	    "SELECT modseq FROM (SELECT modseq, at FROM expunged INDEXED BY expunged_modseq"
+	    " WHERE mailbox=?1 ORDER BY modseq LIMIT ?2) WHERE at <= ?3 ORDER BY "
+	    "modseq DESC LIMIT 1",
+	    DB_ARGS(DB_NUM(mailbox), DB_NUM(rows), DB_NUM(p->before_s)), e);
 	if (rc == RC_OK) {
 		*floor = db_u64(q, 0);
 		db_end(q);
@@ -108,14 +112,15 @@ prune_mailbox(struct prune *p, const struct crowded *m, struct err *e)
 	while (excess > 0) {
 		uint64_t dropped = 0;
 		mail_modseq floor;
-		enum rc rc = find_floor(p, m->id, excess < STEP_ROWS ? excess : STEP_ROWS, &floor, &dropped, e);
+		enum rc rc = find_floor(p, m->id, excess < STEP_ROWS ? excess : STEP_ROWS, &floor,
+		                        &dropped, e);
 
 		if (rc == RC_OK && floor == 0)
 			return RC_OK;
 		if (rc == RC_OK)
 			rc = raise_floor(p, m->id, floor, e);
 		if (rc != RC_OK)
-			return rc == RC_NOT_FOUND ? RC_OK : rc;         /* it was deleted meanwhile */
+			return rc == RC_NOT_FOUND ? RC_OK : rc; /* it was deleted meanwhile */
 		p->dropped += dropped;
 		excess -= dropped < excess ? dropped : excess;
 	}

@@ -2,6 +2,12 @@
 #include "index/names.h"
 #include "index/volume_impl.h"
 
+uint64_t
+volume_accounts_version(const struct volume *v)
+{
+	return atomic_load(&v->accounts_version);
+}
+
 enum rc
 volume_find_account(struct volume *v, struct slice name, struct arena *a, struct account_info *out,
                     struct err *e)
@@ -18,6 +24,42 @@ volume_find_account(struct volume *v, struct slice name, struct arena *a, struct
 	if (rc != RC_OK)
 		return rc;
 	rc = account_find(db, key, a, out, e);
+	db_pool_return(v->pool, &db);
+	return rc;
+}
+
+static enum rc
+find_domain(struct db *db, struct slice domain, struct arena *a, struct err *e)
+{
+	struct slice end = arena_printf(a, "@%.*s", SLICE_ARG(domain)), key;
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	if (end.ptr == NULL)
+		return err_nomem(e);
+	rc = name_account(end, a, NULL, &key, e);
+	if (rc == RC_OK)
+		rc = db_first(db, &q,
+		              "SELECT 1 FROM account WHERE arriving=0"
+		              " AND substr(name_key, -length(?1))=?1 LIMIT 1",
+		              DB_ARGS(DB_BYTES(key)), e);
+	if (rc == RC_OK)
+		db_end(q);
+	return rc;
+}
+
+enum rc
+volume_knows_domain(struct volume *v, struct slice domain, struct err *e)
+{
+	struct arena a;
+	struct db *db;
+	enum rc rc = db_pool_borrow(v->pool, &db, e);
+
+	if (rc != RC_OK)
+		return rc;
+	arena_init(&a, 64u << 10);
+	rc = find_domain(db, domain, &a, e);
+	arena_fini(&a);
 	db_pool_return(v->pool, &db);
 	return rc;
 }
@@ -47,7 +89,8 @@ list_accounts(struct db *db, struct slice key, uint32_t limit, struct arena *a,
 	enum rc rc;
 
 	rc = db_first(db, &q,
-	              "SELECT count(*) FROM (SELECT 1 FROM account WHERE name_key > ?1 AND arriving=0 LIMIT ?2)",
+	              "SELECT count(*) FROM (SELECT 1 FROM account WHERE name_key > ?1 AND "
+	              "arriving=0 LIMIT ?2)",
 	              DB_ARGS(DB_BYTES(key), DB_NUM(limit)), e);
 	if (rc != RC_OK)
 		return rc;
@@ -94,8 +137,8 @@ volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struc
 }
 
 enum rc
-account_list_credentials(struct db *db, account_id id, struct arena *a, struct credential_info **out,
-                         size_t *count, struct err *e)
+account_list_credentials(struct db *db, account_id id, struct arena *a,
+                         struct credential_info **out, size_t *count, struct err *e)
 {
 	sqlite3_stmt *q;
 	uint64_t rows;
@@ -146,8 +189,8 @@ volume_list_credentials(struct volume *v, account_id id, struct arena *a,
 }
 
 enum rc
-volume_recount(struct volume *v, account_id id, uint64_t *bytes, uint64_t *messages, uint64_t *counted_bytes,
-               uint64_t *counted_messages, struct err *e)
+volume_recount(struct volume *v, account_id id, uint64_t *bytes, uint64_t *messages,
+               uint64_t *counted_bytes, uint64_t *counted_messages, struct err *e)
 {
 	sqlite3_stmt *q;
 	struct db *db;
@@ -156,10 +199,11 @@ volume_recount(struct volume *v, account_id id, uint64_t *bytes, uint64_t *messa
 	if (rc != RC_OK)
 		return rc;
 	rc = db_first(db, &q,
-	              "SELECT a.used_bytes, a.used_messages, coalesce(sum(m.size), 0), count(m.uid) FROM account a"
-	              " LEFT JOIN mailbox b ON b.account = a.id LEFT JOIN message m ON m.mailbox = b.id"
-	              " WHERE a.id = ?1 GROUP BY a.id",
-	              DB_ARGS(DB_NUM(id)), e);
+	    "SELECT a.used_bytes, a.used_messages, coalesce(sum(m.size), 0), "
+	    "count(m.uid) FROM account a"
+	    " LEFT JOIN mailbox b ON b.account = a.id LEFT JOIN message m ON m.mailbox = b.id"
+	    " WHERE a.id = ?1 GROUP BY a.id",
+	    DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK) {
 		*bytes = db_u64(q, 0);
 		*messages = db_u64(q, 1);

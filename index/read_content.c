@@ -23,12 +23,12 @@ room_for(void *array, size_t count, size_t *cap, size_t size, struct arena *a)
 struct listing {
 	const char *sql;
 	size_t      size;               /* of an element */
-	bool      (*take)(sqlite3_stmt *q, void *element, struct arena *a);     /* false: no memory */
+	bool      (*take)(sqlite3_stmt *q, void *element, struct arena *a);  /* false: no memory */
 };
 
 static enum rc
-take_rows(struct db *db, sqlite3_stmt *q, const struct listing *l, struct arena *a, void **out, size_t *count,
-          struct err *e)
+take_rows(struct db *db, sqlite3_stmt *q, const struct listing *l, struct arena *a, void **out,
+          size_t *count, struct err *e)
 {
 	enum db_step step;
 	size_t cap = 0;
@@ -45,8 +45,8 @@ take_rows(struct db *db, sqlite3_stmt *q, const struct listing *l, struct arena 
 }
 
 static enum rc
-list_rows(struct volume *v, const struct listing *l, const struct db_arg args[3], struct arena *a, void **out,
-          size_t *count, struct err *e)
+list_rows(struct volume *v, const struct listing *l, const struct db_arg args[3], struct arena *a,
+          void **out, size_t *count, struct err *e)
 {
 	sqlite3_stmt *q;
 	struct db *db;
@@ -69,18 +69,20 @@ take_content(sqlite3_stmt *q, void *element, struct arena *a)
 	struct slice sha = db_bytes(q, 2);
 
 	(void)a;
-	*c = (struct message_content){ .uid = (mail_uid)db_u64(q, 0), .internaldate = (int64_t)db_u64(q, 1) };
+	*c = (struct message_content){ .uid = (mail_uid)db_u64(q, 0),
+	                               .internaldate = (int64_t)db_u64(q, 1) };
 	if (sha.len == sizeof c->sha256)
 		memcpy(c->sha256, sha.ptr, sha.len);
 	return true;
 }
 
 enum rc
-volume_list_contents(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit, struct arena *a,
-                     struct message_content **out, size_t *count, struct err *e)
+volume_list_contents(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit,
+                     struct arena *a, struct message_content **out, size_t *count, struct err *e)
 {
 	static const struct listing l = {
-		"SELECT m.uid, m.internaldate, b.sha256 FROM message m LEFT JOIN blob b ON b.id=m.blob"
+		"SELECT m.uid, m.internaldate, b.sha256 FROM message m LEFT JOIN blob "
+		"b ON b.id=m.blob"
 		" WHERE m.mailbox=?1 AND m.uid>=?2 ORDER BY m.uid LIMIT ?3",
 		sizeof **out, take_content
 	};
@@ -102,11 +104,12 @@ take_uidl(sqlite3_stmt *q, void *element, struct arena *a)
 }
 
 enum rc
-volume_list_uidls(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit, struct arena *a,
-                  struct message_uidl **out, size_t *count, struct err *e)
+volume_list_uidls(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit,
+                  struct arena *a, struct message_uidl **out, size_t *count, struct err *e)
 {
 	static const struct listing l = {
-		"SELECT uid, text FROM uidl WHERE mailbox=?1 AND uid>=?2 ORDER BY uid LIMIT ?3", sizeof **out, take_uidl
+		"SELECT uid, text FROM uidl WHERE mailbox=?1 AND uid>=?2 ORDER BY uid LIMIT ?3",
+		sizeof **out, take_uidl
 	};
 	const struct db_arg args[3] = { DB_NUM(mailbox), DB_NUM(from), DB_NUM(limit) };
 	void *rows;

@@ -1,8 +1,9 @@
-/* read_found - messages by age, and contents by what they are: for expunge, purge and dedup. See volume.h.
+/* read_found - messages by age, and contents by what they are: for expunge, purge and
+ * dedup. See volume.h.
  *
- * The first walks the messages of one mailbox in pieces. The others look at a whole table once: admins ask that seldom,
- * and an index for it would cost every delivery. The Message-ID is found by the sum that threads keep of it, and then
- * compared, so that summaries of the hits only are read.
+ * The first walks the messages of one mailbox in pieces. The others look at a whole table once:
+ * admins ask that seldom, and an index for it would cost every delivery. The Message-ID is found by
+ * the sum that threads keep of it, and then compared, so that summaries of the hits only are read.
  */
 #include "index/volume_impl.h"
 
@@ -13,8 +14,8 @@
 /* ---- by age ---- */
 
 enum rc
-volume_find_old(struct volume *v, mailbox_id mailbox, int64_t before, uint32_t limit, mail_uid *from,
-                struct uid_set *out, uint64_t *bytes, struct err *e)
+volume_find_old(struct volume *v, mailbox_id mailbox, int64_t before, uint32_t limit,
+                mail_uid *from, struct uid_set *out, uint64_t *bytes, struct err *e)
 {
 	enum db_step step = DB_FAIL;
 	sqlite3_stmt *q;
@@ -24,8 +25,10 @@ volume_find_old(struct volume *v, mailbox_id mailbox, int64_t before, uint32_t l
 
 	if (rc != RC_OK)
 		return rc;
-	q = db_query(db, "SELECT uid, size FROM message WHERE mailbox=?1 AND uid>=?2"
-	             " AND CASE WHEN savedate>0 THEN savedate ELSE internaldate END < ?3 ORDER BY uid LIMIT ?4",
+	q = db_query(db,
+	             "SELECT uid, size FROM message WHERE mailbox=?1 AND uid>=?2"
+	             " AND CASE WHEN savedate>0 THEN savedate ELSE internaldate END < ?3 "
+	             "ORDER BY uid LIMIT ?4",
 	             DB_ARGS(DB_NUM(mailbox), DB_NUM(*from), DB_NUM(before), DB_NUM(limit)), e);
 	*from = 0;
 	while (q != NULL && rc == RC_OK && (step = db_next(db, q, e)) == DB_ROW) {
@@ -129,15 +132,18 @@ take_contents(struct finding *f, sqlite3_stmt *q, struct err *e)
 static enum rc
 find_contents(struct finding *f, const uint8_t *sha256, struct err *e)
 {
-	static const char by_hash[] = "SELECT id, sha256, size, X'' FROM blob WHERE sha256=?1 ORDER BY id";
-	static const char by_key[] = "SELECT id, sha256, size, summary FROM blob WHERE thread_key=?1 ORDER BY id";
+	static const char by_hash[] =
+	    "SELECT id, sha256, size, X'' FROM blob WHERE sha256=?1 ORDER BY id";
+	static const char by_key[] =
+	    "SELECT id, sha256, size, summary FROM blob WHERE thread_key=?1 ORDER BY id";
 	struct index_meta meta;
 	uint64_t key;
 	enum rc rc;
 
 	if (sha256 != NULL)
 		return take_contents(f,
-		    db_query(f->db, by_hash, DB_ARGS(DB_BYTES(slice_of(sha256, SHA256_LEN))), e), e);
+		    db_query(f->db, by_hash, DB_ARGS(DB_BYTES(slice_of(sha256, SHA256_LEN))), e),
+		    e);
 	rc = schema_read_meta(f->db, &meta, e);
 	if (rc != RC_OK)
 		return rc;
@@ -146,8 +152,8 @@ find_contents(struct finding *f, const uint8_t *sha256, struct err *e)
 }
 
 enum rc
-volume_find_contents(struct volume *v, const uint8_t *sha256, struct slice message_id, struct arena *a,
-                     struct found_content **out, size_t *count, struct err *e)
+volume_find_contents(struct volume *v, const uint8_t *sha256, struct slice message_id,
+                     struct arena *a, struct found_content **out, size_t *count, struct err *e)
 {
 	struct finding f = { .v = v, .a = a, .message_id = message_id };
 	enum rc rc = db_pool_borrow(v->pool, &f.db, e);
@@ -166,8 +172,8 @@ volume_find_contents(struct volume *v, const uint8_t *sha256, struct slice messa
 /* ---- where a content is ---- */
 
 enum rc
-volume_find_copies(struct volume *v, blob_id blob, struct arena *a, struct found_copy **out, size_t *count,
-                   struct err *e)
+volume_find_copies(struct volume *v, blob_id blob, struct arena *a, struct found_copy **out,
+                   size_t *count, struct err *e)
 {
 	enum db_step step = DB_FAIL;
 	struct found_copy *copies = NULL;
@@ -180,14 +186,17 @@ volume_find_copies(struct volume *v, blob_id blob, struct arena *a, struct found
 	*count = 0;
 	if (rc != RC_OK)
 		return rc;
-	q = db_query(db, "SELECT b.account, m.mailbox, m.uid FROM message m JOIN mailbox b ON b.id=m.mailbox"
-	             " WHERE m.blob=?1 ORDER BY m.mailbox, m.uid", DB_ARGS(DB_NUM(blob)), e);
+	q = db_query(db,
+	    "SELECT b.account, m.mailbox, m.uid FROM message m JOIN mailbox b ON b.id=m.mailbox"
+	    " WHERE m.blob=?1 ORDER BY m.mailbox, m.uid",
+	    DB_ARGS(DB_NUM(blob)), e);
 	while (q != NULL && rc == RC_OK && (step = db_next(db, q, e)) == DB_ROW) {
 		copies = grow(a, copies, n, &cap, sizeof *copies);
 		if (copies == NULL)
 			rc = err_nomem(e);
 		else
-			copies[n++] = (struct found_copy){ db_u64(q, 0), db_u64(q, 1), (mail_uid)db_u64(q, 2) };
+			copies[n++] = (struct found_copy){ db_u64(q, 0), db_u64(q, 1),
+			                                   (mail_uid)db_u64(q, 2) };
 	}
 	if (rc != RC_OK)
 		db_end(q);
@@ -201,16 +210,20 @@ volume_find_copies(struct volume *v, blob_id blob, struct arena *a, struct found
 
 /* ---- equal contents ---- */
 
-#define TOTALS "SELECT coalesce(sum(n), 0), count(*), coalesce(sum(n > 1), 0), coalesce(sum(n - 1), 0)," \
+#define TOTALS "SELECT coalesce(sum(n), 0), count(*), coalesce(sum(n > 1), 0), " \
+               "coalesce(sum(n - 1), 0)," \
 	" coalesce(sum(bytes - least), 0), coalesce(sum(size * (n - 1)), 0) FROM" \
-	" (SELECT count(*) AS n, sum(len) AS bytes, min(len) AS least, max(size) AS size FROM blob "
+	" (SELECT count(*) AS n, sum(len) AS bytes, min(len) AS least, max(size) AS " \
+	"size FROM blob "
 
 enum rc
-volume_count_contents(struct volume *v, account_id account, struct content_totals *out, struct err *e)
+volume_count_contents(struct volume *v, account_id account, struct content_totals *out,
+                      struct err *e)
 {
 	static const char all[] = TOTALS "GROUP BY sha256)";
-	static const char some[] = TOTALS "WHERE id IN (SELECT m.blob FROM mailbox b JOIN message m ON m.mailbox=b.id"
-	                                  " WHERE b.account=?1) GROUP BY sha256)";
+	static const char some[] = TOTALS
+	    "WHERE id IN (SELECT m.blob FROM mailbox b JOIN message m ON m.mailbox=b.id"
+	    " WHERE b.account=?1) GROUP BY sha256)";
 	sqlite3_stmt *q;
 	struct db *db;
 	enum rc rc = db_pool_borrow(v->pool, &db, e);
@@ -222,7 +235,8 @@ volume_count_contents(struct volume *v, account_id account, struct content_total
 	else
 		rc = db_first(db, &q, some, DB_ARGS(DB_NUM(account)), e);
 	if (rc == RC_OK) {
-		*out = (struct content_totals){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3), db_u64(q, 4),
+		*out = (struct content_totals){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2),
+		                                db_u64(q, 3), db_u64(q, 4),
 		                                db_u64(q, 5) };
 		db_end(q);
 	}

@@ -1,57 +1,90 @@
 /* read_message - rows of messages, and their bytes. See volume.h.
  *
- * Rows come by primary key, range by range. With a tombstone wanted, two ordered tables are merged
- * by SQLite. The summary stands last in the blob's row and is not touched unless it is asked for.
+ * Rows come by primary key, range by range. Each column costs about as much as the step to the row,
+ * so no more are asked for than are wanted, and keywords are looked up here, as most messages of a
+ * mailbox have the same. Tombstones are a cursor of their own, merged by UID: one ordered union in
+ * SQL was three times as dear for the many mailboxes that have none where one looks.
  */
 #include "index/volume_impl.h"
 
-#define LIVE                                                                              \
-	"SELECT mailbox, uid, modseq, flags, kw, blob, internaldate, zone, savedate,"     \
-	" savezone, threadid, size, 0 AS gone FROM message"                                  \
-	" WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
-/* A tombstone has the MODSEQ that its flags had. */
-#define DEAD                                                                              \
-	"SELECT mailbox, uid, seenmodseq, flags, kw, blob, internaldate, zone, savedate," \
-	" savezone, threadid, size, 1 AS gone FROM expunged"                                 \
-	" WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+#define FLAGS_OF(modseq) "SELECT m.uid, " modseq ", m.flags, m.kw"
+#define REST      ", m.blob, m.internaldate, m.zone, m.savedate, m.savezone, m.threadid, m.size"
+#define PLACE     ", b.seg, b.epoch, b.kind, b.offset, b.len, b.sha256, b.chunks"
+#define LIVE      " FROM message m"
+#define DEAD      " FROM expunged m"
+#define BLOB      " LEFT JOIN blob b ON b.id = m.blob"
 /* A tombstone whose content was purged has nothing left to read: as if it were gone too. */
-#define DEAD_BLOB DEAD " AND EXISTS(SELECT 1 FROM blob WHERE id=expunged.blob)"
-#define PLACE   ", b.seg, b.epoch, b.kind, b.offset, b.len, b.sha256, b.chunks, b.summary"
-#define BLOB    " LEFT JOIN blob b ON b.id = m.blob"
-#define COLUMN_GONE    MESSAGE_COLUMN_COUNT
-#define COLUMN_SEG     (COLUMN_GONE + 1)
-#define COLUMN_EPOCH   (COLUMN_GONE + 2)
-#define COLUMN_KIND    (COLUMN_GONE + 3)
-#define COLUMN_OFFSET  (COLUMN_GONE + 4)
-#define COLUMN_LEN     (COLUMN_GONE + 5)
-#define COLUMN_SHA256  (COLUMN_GONE + 6)
-#define COLUMN_CHUNKS  (COLUMN_GONE + 7)
-#define COLUMN_SUMMARY (COLUMN_GONE + 8)
+#define DEAD_BLOB DEAD " JOIN blob b ON b.id = m.blob"
+#define MEMBERS   " WHERE m.mailbox=?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid"
 
-static const char plain_live[] =
-	"SELECT " MESSAGE_COLUMNS ", 0 FROM message m" MESSAGE_KEYWORDS
-	" WHERE m.mailbox=?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid LIMIT ?4";
-static const char blob_live[] =
-	"SELECT " MESSAGE_COLUMNS ", 0" PLACE " FROM message m" MESSAGE_KEYWORDS BLOB
-	" WHERE m.mailbox=?1 AND m.uid BETWEEN ?2 AND ?3 ORDER BY m.uid LIMIT ?4";
-static const char plain_all[] = "SELECT " MESSAGE_COLUMNS ", m.gone FROM (" LIVE " UNION ALL " DEAD
-				" ORDER BY uid LIMIT ?4) m" MESSAGE_KEYWORDS " ORDER BY m.uid";
-static const char blob_all[] =
-	"SELECT " MESSAGE_COLUMNS ", m.gone" PLACE " FROM (" LIVE " UNION ALL " DEAD_BLOB
-	" ORDER BY uid LIMIT ?4) m" MESSAGE_KEYWORDS BLOB " ORDER BY m.uid";
+enum column {
+	COLUMN_UID,
+	COLUMN_MODSEQ,
+	COLUMN_FLAGS,
+	COLUMN_KW,
+	COLUMN_BLOB,
+	COLUMN_DATE,
+	COLUMN_ZONE,
+	COLUMN_SAVEDATE,
+	COLUMN_SAVEZONE,
+	COLUMN_THREADID,
+	COLUMN_SIZE,
+	COLUMN_SUMMARY,
+	COLUMN_SEG,
+	COLUMN_EPOCH,
+	COLUMN_KIND,
+	COLUMN_OFFSET,
+	COLUMN_LEN,
+	COLUMN_SHA256,
+	COLUMN_CHUNKS,
+};
 
-#define PLACE_MAX      (64u << 20)      /* memory for one blob's chunk table */
+/* How much of a row is read. */
+enum extent {
+	EXTENT_FLAGS,
+	EXTENT_ROW,
+	EXTENT_SUMMARY,
+	EXTENT_PLACE,
+	EXTENT_ALL,
+};
+
+/* A tombstone has the MODSEQ that its flags had. */
+#define LIVE_FLAGS FLAGS_OF("m.modseq")
+#define DEAD_FLAGS FLAGS_OF("m.seenmodseq")
+
+static const char *const live_sql[] = {
+	[EXTENT_FLAGS] = LIVE_FLAGS LIVE MEMBERS,
+	[EXTENT_ROW] = LIVE_FLAGS REST LIVE MEMBERS,
+	[EXTENT_SUMMARY] = LIVE_FLAGS REST ", b.summary" LIVE BLOB MEMBERS,
+	[EXTENT_PLACE] = LIVE_FLAGS REST ", NULL" PLACE LIVE BLOB MEMBERS,
+	[EXTENT_ALL] = LIVE_FLAGS REST ", b.summary" PLACE LIVE BLOB MEMBERS,
+};
+static const char *const dead_sql[] = {
+	[EXTENT_FLAGS] = DEAD_FLAGS DEAD MEMBERS,
+	[EXTENT_ROW] = DEAD_FLAGS REST DEAD MEMBERS,
+	[EXTENT_SUMMARY] = DEAD_FLAGS REST ", b.summary" DEAD_BLOB MEMBERS,
+	[EXTENT_PLACE] = DEAD_FLAGS REST ", NULL" PLACE DEAD_BLOB MEMBERS,
+	[EXTENT_ALL] = DEAD_FLAGS REST ", b.summary" PLACE DEAD_BLOB MEMBERS,
+};
+
+#define PLACE_MAX     (64u << 20)       /* memory for one blob's chunk table */
+#define ROWS_FIRST    256u
+#define KEYWORD_SLOTS 8u
 
 struct read_run {
 	struct db          *db;
 	mailbox_id          mailbox;
-	const char         *sql;
+	enum extent         extent;
 	uint32_t            want;
 	uint32_t            limit;
 	mail_modseq         floor;
 	struct arena       *a;
 	struct message_row *rows;
 	size_t              count, cap;
+	struct {                                /* sets of keywords met so far; id 0: none */
+		uint64_t     id;
+		struct slice text;
+	} keywords[KEYWORD_SLOTS];
 };
 
 static enum rc
@@ -78,29 +111,91 @@ read_place(struct read_run *run, sqlite3_stmt *q, struct message_row *m, struct 
 	return rc;
 }
 
+/* The text of a set of keywords, "" of one that is not there. */
 static enum rc
-read_row(struct read_run *run, sqlite3_stmt *q, struct err *e)
+find_keywords(struct read_run *run, uint64_t id, struct slice *out, struct err *e)
 {
-	struct message_row *m;
+	size_t slot = id % KEYWORD_SLOTS;
+	sqlite3_stmt *q;
 	enum rc rc;
 
-	if (run->count == run->cap) {
-		size_t cap = run->cap > 0 ? run->cap * 2 : 16;
-		struct message_row *bigger = arena_array(run->a, cap, sizeof *bigger);
+	if (run->keywords[slot].id == id) {
+		*out = run->keywords[slot].text;
+		return RC_OK;
+	}
+	rc = db_first(run->db, &q, "SELECT text FROM kwset WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;
+	if (rc != RC_OK)
+		return rc;
+	*out = arena_dup(run->a, db_bytes(q, 0));
+	db_end(q);
+	if (out->ptr == NULL)
+		return err_nomem(e);
+	run->keywords[slot].id = id;
+	run->keywords[slot].text = *out;
+	return RC_OK;
+}
 
+static enum rc
+read_flags(struct read_run *run, sqlite3_stmt *q, struct message_row *m, struct err *e)
+{
+	uint64_t kw = db_u64(q, COLUMN_KW);
+	enum rc rc = uid_from_row(q, COLUMN_UID, &m->uid, e);
+
+	m->modseq = db_u64(q, COLUMN_MODSEQ);
+	if (m->modseq < run->floor)
+		m->modseq = run->floor;
+	m->flags = (uint32_t)db_u64(q, COLUMN_FLAGS);
+	m->keywords = SLICE("");
+	return rc == RC_OK && kw != 0 ? find_keywords(run, kw, &m->keywords, e) : rc;
+}
+
+static void
+read_rest(sqlite3_stmt *q, struct message_row *m)
+{
+	m->blob = db_u64(q, COLUMN_BLOB);
+	m->internaldate = (struct mail_date){ (int64_t)db_u64(q, COLUMN_DATE),
+	                                      (int16_t)db_u64(q, COLUMN_ZONE) };
+	m->savedate = (struct mail_date){ (int64_t)db_u64(q, COLUMN_SAVEDATE),
+	                                  (int16_t)db_u64(q, COLUMN_SAVEZONE) };
+	m->threadid = db_u64(q, COLUMN_THREADID);
+	m->size = db_u64(q, COLUMN_SIZE);
+}
+
+/* A fresh row at the end, zeroed; NULL without memory. */
+static struct message_row *
+next_row(struct read_run *run)
+{
+	struct message_row *bigger;
+	size_t cap;
+
+	if (run->count == run->cap) {
+		cap = run->cap > 0 ? run->cap * 2 : run->limit < ROWS_FIRST ? run->limit : ROWS_FIRST;
+		bigger = arena_array(run->a, cap, sizeof *bigger);
 		if (bigger == NULL)
-			return err_nomem(e);
+			return NULL;
 		if (run->count > 0)
 			memcpy(bigger, run->rows, run->count * sizeof *bigger);
 		run->rows = bigger;
 		run->cap = cap;
 	}
-	m = &run->rows[run->count];
-	rc = message_from_row(q, run->floor, run->a, m, e);
-	if (rc != RC_OK)
+	return &run->rows[run->count++];
+}
+
+static enum rc
+read_row(struct read_run *run, sqlite3_stmt *q, bool expunged, struct err *e)
+{
+	struct message_row *m = next_row(run);
+	enum rc rc;
+
+	if (m == NULL)
+		return err_nomem(e);
+	m->expunged = expunged;
+	rc = read_flags(run, q, m, e);
+	if (rc != RC_OK || run->extent == EXTENT_FLAGS)
 		return rc;
-	run->count++;
-	m->expunged = db_u64(q, COLUMN_GONE) != 0;
+	read_rest(q, m);
 	if ((run->want & WANT_PLACE) != 0)
 		rc = read_place(run, q, m, e);
 	if (rc == RC_OK && (run->want & WANT_SUMMARY) != 0) {
@@ -111,36 +206,75 @@ read_row(struct read_run *run, sqlite3_stmt *q, struct err *e)
 	return rc;
 }
 
+/* Rows of one table, in the order of UIDs. */
+struct cursor {
+	sqlite3_stmt *q;        /* NULL: at its end */
+	uint64_t      uid;      /* of the row it stands on; at its end above all UIDs */
+};
+
 static enum rc
-read_range(struct read_run *run, mail_uid first, mail_uid last, struct err *e)
+cursor_next(struct read_run *run, struct cursor *c, struct err *e)
 {
-	enum db_step step;
-	sqlite3_stmt *q = db_query(run->db, run->sql,
-	                           DB_ARGS(DB_NUM(run->mailbox), DB_NUM(first), DB_NUM(last),
-	                                   DB_NUM(run->limit - run->count)),
-	                           e);
-
-	if (q == NULL)
-		return e->code;
-	while ((step = db_next(run->db, q, e)) == DB_ROW) {
-		enum rc rc = read_row(run, q, e);
-
-		if (rc != RC_OK) {
-			db_end(q);
-			return rc;
-		}
+	switch (db_next(run->db, c->q, e)) {
+	case DB_ROW:
+		c->uid = db_u64(c->q, COLUMN_UID);
+		return RC_OK;
+	case DB_DONE:
+		*c = (struct cursor){ NULL, UINT64_MAX };
+		return RC_OK;
+	case DB_FAIL:
+		break;
 	}
-	return step == DB_DONE ? RC_OK : e->code;
+	c->q = NULL;
+	return e->code;
 }
 
-static const char *
-choose_sql(uint32_t want)
+static enum rc
+cursor_open(struct read_run *run, const char *sql, struct uid_range r, struct cursor *c,
+            struct err *e)
 {
-	bool blob = (want & (WANT_SUMMARY | WANT_PLACE)) != 0;
+	c->q = db_query(run->db, sql,
+	                DB_ARGS(DB_NUM(run->mailbox), DB_NUM(r.first), DB_NUM(r.last)), e);
+	return c->q != NULL ? cursor_next(run, c, e) : e->code;
+}
 
-	if ((want & WANT_EXPUNGED) != 0)
-		return blob ? blob_all : plain_all;
-	return blob ? blob_live : plain_live;
+static void
+cursor_close(struct cursor *c)
+{
+	if (c->q != NULL)
+		db_end(c->q);
+}
+
+static enum rc
+read_range(struct read_run *run, struct uid_range r, struct err *e)
+{
+	struct cursor live = { NULL, UINT64_MAX }, dead = { NULL, UINT64_MAX };
+	enum rc rc = cursor_open(run, live_sql[run->extent], r, &live, e);
+
+	if (rc == RC_OK && (run->want & WANT_EXPUNGED) != 0)
+		rc = cursor_open(run, dead_sql[run->extent], r, &dead, e);
+	while (rc == RC_OK && run->count < run->limit && (live.q != NULL || dead.q != NULL)) {
+		struct cursor *c = live.uid <= dead.uid ? &live : &dead;
+
+		rc = read_row(run, c->q, c == &dead, e);
+		if (rc == RC_OK && run->count < run->limit)
+			rc = cursor_next(run, c, e);
+	}
+	cursor_close(&live);
+	cursor_close(&dead);
+	return rc;
+}
+
+static enum extent
+choose_extent(uint32_t want)
+{
+	bool summary = (want & WANT_SUMMARY) != 0;
+
+	if ((want & WANT_PLACE) != 0)
+		return summary ? EXTENT_ALL : EXTENT_PLACE;
+	if (summary)
+		return EXTENT_SUMMARY;
+	return (want & WANT_ONLY_FLAGS) != 0 ? EXTENT_FLAGS : EXTENT_ROW;
 }
 
 enum rc
@@ -148,9 +282,11 @@ volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set 
                      mail_uid from, uint32_t limit, uint32_t want, struct arena *a,
                      struct message_row **out, size_t *count, struct err *e)
 {
-	struct read_run run = {
-		.mailbox = mailbox, .sql = choose_sql(want), .want = want, .limit = limit, .a = a
-	};
+	struct read_run run = { .mailbox = mailbox,
+		                .extent = choose_extent(want),
+		                .want = want,
+		                .limit = limit,
+		                .a = a };
 	enum rc rc;
 
 	*out = NULL;
@@ -162,8 +298,10 @@ volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set 
 	for (size_t i = 0; rc == RC_OK && i < uids->count && run.count < limit; i++) {
 		struct uid_range r = uids->ranges[i];
 
-		if (r.last >= from)
-			rc = read_range(&run, r.first > from ? r.first : from, r.last, e);
+		if (r.first < from)
+			r.first = from;
+		if (r.last >= r.first)
+			rc = read_range(&run, r, e);
 	}
 	db_pool_return(v->pool, &run.db);
 	*out = run.rows;
@@ -189,7 +327,8 @@ check_place(const struct blob_place *place, struct err *e)
 
 /* Where the blob lies now. RC_NOT_FOUND: it is gone. */
 static enum rc
-find_place(struct volume *v, const struct blob_place *old, struct arena *a, struct blob_place *out, struct err *e)
+find_place(struct volume *v, const struct blob_place *old, struct arena *a, struct blob_place *out,
+           struct err *e)
 {
 	struct blob_chunk *chunks;
 	sqlite3_stmt *q;
@@ -202,7 +341,8 @@ find_place(struct volume *v, const struct blob_place *old, struct arena *a, stru
 	rc = db_first(db, &q, "SELECT seg, epoch, kind, offset, len, chunks FROM blob WHERE id=?1",
 	              DB_ARGS(DB_NUM(old->id)), e);
 	if (rc == RC_OK) {
-		out->addr.seg = (struct seg_id){ db_u64(q, 0), (uint32_t)db_u64(q, 1), (uint32_t)db_u64(q, 2) };
+		out->addr.seg = (struct seg_id){ db_u64(q, 0), (uint32_t)db_u64(q, 1),
+		                                 (uint32_t)db_u64(q, 2) };
 		out->addr.offset = db_u64(q, 3);
 		out->addr.len = db_u64(q, 4);
 		rc = blob_chunks_decode(db_bytes(q, 5), a, &chunks, &out->chunk_count, e);
@@ -213,9 +353,11 @@ find_place(struct volume *v, const struct blob_place *old, struct arena *a, stru
 	return rc;
 }
 
-/* The piece was there when the place was read, and has been compacted since: once more with the place of now. */
+/* The piece was there when the place was read, and has been compacted since: once more with
+ * the place of now. */
 static enum rc
-read_again(struct volume *v, const struct blob_place *old, uint64_t from, uint64_t len, struct buf *out, struct err *e)
+read_again(struct volume *v, const struct blob_place *old, uint64_t from, uint64_t len,
+           struct buf *out, struct err *e)
 {
 	struct blob_place now;
 	struct arena a;
@@ -226,7 +368,8 @@ read_again(struct volume *v, const struct blob_place *old, uint64_t from, uint64
 	arena_init(&a, PLACE_MAX);
 	rc = find_place(v, old, &a, &now, e);
 	if (rc == RC_OK)
-		rc = out != NULL ? blob_read(v->log, &now, from, len, out, e) : blob_verify(v->log, &now, from, len, e);
+		rc = out != NULL ? blob_read(v->log, &now, from, len, out, e)
+		                 : blob_verify(v->log, &now, from, len, e);
 	arena_fini(&a);
 	return rc;
 }
@@ -245,6 +388,23 @@ volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from
 		out->len = had;
 		rc = read_again(v, place, from, len, out, e);
 	}
+	if (rc == RC_CORRUPT)
+		report_blob(v, place, e);
+	return rc;
+}
+
+enum rc
+volume_read_deflated(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
+                     struct buf *out, uint64_t *raw, struct err *e)
+{
+	enum rc rc;
+
+	*raw = 0;
+	rc = check_place(place, e);
+	if (rc == RC_OK)
+		rc = blob_read_deflated(v->log, place, from, len, out, raw, e);
+	if (rc == RC_NOT_FOUND)         /* compacted since: volume_read_blob finds it */
+		rc = RC_OK;
 	if (rc == RC_CORRUPT)
 		report_blob(v, place, e);
 	return rc;

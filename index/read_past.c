@@ -7,7 +7,8 @@
 
 /* The first number of the first row. */
 static enum rc
-read_number(struct past *p, const char *sql, const struct db_arg *args, int count, uint64_t *out, struct err *e)
+read_number(struct past *p, const char *sql, const struct db_arg *args, int count, uint64_t *out,
+            struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc = db_first(p->db, &q, sql, args, count, e);
@@ -26,7 +27,8 @@ past_account(struct past *p, struct arena *a, struct account_info *out, struct e
 }
 
 enum rc
-past_credentials(struct past *p, struct arena *a, struct credential_info **out, size_t *count, struct err *e)
+past_credentials(struct past *p, struct arena *a, struct credential_info **out, size_t *count,
+                 struct err *e)
 {
 	*count = 0;
 	return account_list_credentials(p->db, p->pp.account, a, out, count, e);
@@ -49,14 +51,16 @@ make_rows(struct past *p, const char *sql, size_t size, struct arena *a, enum rc
 }
 
 enum rc
-past_subscriptions(struct past *p, struct arena *a, struct slice **out, size_t *count, struct err *e)
+past_subscriptions(struct past *p, struct arena *a, struct slice **out, size_t *count,
+                   struct err *e)
 {
 	enum db_step step = DB_DONE;
 	sqlite3_stmt *q;
 	enum rc rc;
 
 	*count = 0;
-	*out = make_rows(p, "SELECT count(*) FROM subscription WHERE account=?1", sizeof **out, a, &rc, e);
+	*out = make_rows(p, "SELECT count(*) FROM subscription WHERE account=?1", sizeof **out, a,
+	                 &rc, e);
 	if (rc != RC_OK)
 		return rc;
 	q = db_query(p->db, "SELECT name FROM subscription WHERE account=?1 ORDER BY name",
@@ -74,19 +78,22 @@ past_subscriptions(struct past *p, struct arena *a, struct slice **out, size_t *
 }
 
 static const char mailbox_rows[] =
-	"SELECT m.id, m.name, m.special_use, (SELECT count(*) FROM message x WHERE x.mailbox = m.id),"
-	" coalesce(c.time, 0) FROM mailbox m LEFT JOIN closed c ON c.mailbox = m.id WHERE m.account = ?1"
-	" ORDER BY m.name, c.time IS NULL, c.time, m.id";
+    "SELECT m.id, m.name, m.special_use, (SELECT count(*) FROM message x WHERE x.mailbox = m.id),"
+    " coalesce(c.time, 0) FROM mailbox m LEFT JOIN closed c ON c.mailbox = m.id "
+    "WHERE m.account = ?1"
+    " ORDER BY m.name, c.time IS NULL, c.time, m.id";
 
 enum rc
-past_mailboxes(struct past *p, struct arena *a, struct past_mailbox **out, size_t *count, struct err *e)
+past_mailboxes(struct past *p, struct arena *a, struct past_mailbox **out, size_t *count,
+               struct err *e)
 {
 	enum db_step step = DB_DONE;
 	sqlite3_stmt *q;
 	enum rc rc;
 
 	*count = 0;
-	*out = make_rows(p, "SELECT count(*) FROM mailbox WHERE account=?1", sizeof **out, a, &rc, e);
+	*out = make_rows(p, "SELECT count(*) FROM mailbox WHERE account=?1", sizeof **out, a, &rc,
+	                 e);
 	if (rc != RC_OK)
 		return rc;
 	q = db_query(p->db, mailbox_rows, DB_ARGS(DB_NUM(p->pp.account)), e);
@@ -120,7 +127,8 @@ ask_for(struct past *p, const struct uid_set *uids, struct err *e)
 	for (size_t i = 0; rc == RC_OK && i < n; i++) {
 		struct uid_range r = uids != NULL ? uids->ranges[i] : all;
 
-		rc = db_run(p->db, "INSERT INTO asked VALUES(?1, ?2)", DB_ARGS(DB_NUM(r.first), DB_NUM(r.last)), e);
+		rc = db_run(p->db, "INSERT INTO asked VALUES(?1, ?2)",
+		            DB_ARGS(DB_NUM(r.first), DB_NUM(r.last)), e);
 	}
 	return rc;
 }
@@ -135,33 +143,41 @@ choose_live(struct past *p, const struct past_select *s, struct past_chosen *out
 	const struct db_arg args[] = { DB_NUM(s->mailbox) };
 	enum rc rc;
 
-	rc = read_number(p, "SELECT count(*) FROM message m WHERE mailbox = ?1 AND blob = 0 AND " ASKED, args, 1,
-	                 &out->bare, e);
+	rc = read_number(p,
+	    "SELECT count(*) FROM message m WHERE mailbox = ?1 AND blob = 0 AND " ASKED, args, 1,
+	    &out->bare, e);
 	return rc == RC_OK ? db_run(p->db,
-	                            "INSERT INTO wanted SELECT NULL, uid, flags, kw, blob, internaldate, zone, threadid, 0"
-	                            " FROM message m WHERE mailbox = ?1 AND blob != 0 AND " ASKED " ORDER BY uid",
-	                            args, 1, e) :
-	                     rc;
+	                            "INSERT INTO wanted SELECT NULL, uid, flags, kw, blob, "
+	                            "internaldate, zone, threadid, 0"
+	                            " FROM message m WHERE mailbox = ?1 AND blob != 0 AND " ASKED
+	                            " ORDER BY uid",
+	                            args, 1, e)
+	                   : rc;
 }
 
-/* Of several with one content the row with the latest time: SQLite takes the other columns from the row that has the
- * maximum. */
+/* Of several with one content the row with the latest time: SQLite takes the other columns from the
+ * row that has the maximum. */
 static enum rc
 choose_expunged(struct past *p, const struct past_select *s, struct past_chosen *out, struct err *e)
 {
-	const struct db_arg args[] = { DB_NUM(s->mailbox), DB_NUM(s->since_us < INT64_MAX ? s->since_us : INT64_MAX),
+	const struct db_arg args[] = { DB_NUM(s->mailbox),
+	                               DB_NUM(s->since_us < INT64_MAX ? s->since_us : INT64_MAX),
 		                       DB_NUM(s->moved) };
 	enum rc rc;
 
-	rc = read_number(p, "SELECT count(*)" GONE " AND g.moved > ?3 AND m.blob != 0", args, 3, &out->moved, e);
+	rc = read_number(p, "SELECT count(*)" GONE " AND g.moved > ?3 AND m.blob != 0", args, 3,
+	                 &out->moved, e);
 	if (rc == RC_OK)
-		rc = read_number(p, "SELECT count(*)" GONE " AND m.blob = 0", args, 2, &out->bare, e);
-	return rc == RC_OK ? db_run(p->db,
-	                            "INSERT INTO wanted SELECT NULL, uid, flags, kw, blob, internaldate, zone, threadid, t"
-	                            " FROM (SELECT m.*, max(g.time) AS t" GONE
-	                            " AND g.moved <= ?3 AND m.blob != 0 GROUP BY m.blob) ORDER BY uid",
-	                            args, 3, e) :
-	                     rc;
+		rc = read_number(p, "SELECT count(*)" GONE " AND m.blob = 0", args, 2, &out->bare,
+		                 e);
+	return rc == RC_OK
+	           ? db_run(p->db,
+	                    "INSERT INTO wanted SELECT NULL, uid, flags, kw, blob, internaldate, "
+	                    "zone, threadid, t"
+	                    " FROM (SELECT m.*, max(g.time) AS t" GONE
+	                    " AND g.moved <= ?3 AND m.blob != 0 GROUP BY m.blob) ORDER BY uid",
+	                    args, 3, e)
+	           : rc;
 }
 
 enum rc
@@ -171,8 +187,11 @@ past_choose(struct past *p, const struct past_select *s, struct past_chosen *out
 
 	*out = (struct past_chosen){ .messages = 0 };
 	if (rc == RC_OK)
-		rc = s->choice == PAST_LIVE ? choose_live(p, s, out, e) : choose_expunged(p, s, out, e);
-	return rc == RC_OK ? read_number(p, "SELECT count(*) FROM wanted", DB_NO_ARGS, &out->messages, e) : rc;
+		rc = s->choice == PAST_LIVE ? choose_live(p, s, out, e)
+		                            : choose_expunged(p, s, out, e);
+	return rc == RC_OK
+	           ? read_number(p, "SELECT count(*) FROM wanted", DB_NO_ARGS, &out->messages, e)
+	           : rc;
 }
 
 static enum rc
@@ -194,8 +213,8 @@ read_one(sqlite3_stmt *q, struct arena *a, struct past_message *out, struct err 
 }
 
 enum rc
-past_read(struct past *p, uint64_t from, uint32_t limit, struct arena *a, struct past_message **out, size_t *count,
-          struct err *e)
+past_read(struct past *p, uint64_t from, uint32_t limit, struct arena *a, struct past_message **out,
+          size_t *count, struct err *e)
 {
 	enum db_step step;
 	sqlite3_stmt *q;
@@ -205,7 +224,8 @@ past_read(struct past *p, uint64_t from, uint32_t limit, struct arena *a, struct
 	if (*out == NULL)
 		return err_nomem(e);
 	q = db_query(p->db,
-	             "SELECT m.n, m.uid, m.flags, coalesce(k.text, X''), m.blob, m.internaldate, m.zone, m.threadid, m.time"
+	             "SELECT m.n, m.uid, m.flags, coalesce(k.text, X''), m.blob, m.internaldate, "
+	             "m.zone, m.threadid, m.time"
 	             " FROM wanted m" MESSAGE_KEYWORDS " WHERE m.n >= ?1 ORDER BY m.n LIMIT ?2",
 	             DB_ARGS(DB_NUM(from), DB_NUM(limit)), e);
 	if (q == NULL)

@@ -39,11 +39,13 @@ read_extent(struct db *db, mailbox_id mailbox, struct extent *x, struct err *e)
 
 	rc = db_first(db, &q,
 	              "SELECT exists_, uidnext, (SELECT min(uid) FROM message WHERE mailbox=?1),"
-	              " (SELECT max(uid) FROM message WHERE mailbox=?1), change_floor FROM mailbox WHERE id=?1",
+	              " (SELECT max(uid) FROM message WHERE mailbox=?1), change_floor FROM "
+	              "mailbox WHERE id=?1",
 	              DB_ARGS(DB_NUM(mailbox)), e);
 	if (rc != RC_OK)
 		return rc;
-	*x = (struct extent){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3), db_u64(q, 4) };
+	*x = (struct extent){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3),
+	                      db_u64(q, 4) };
 	db_end(q);
 	if (x->exists > 0 && (x->first == 0 || x->first > x->last || x->last >= x->uidnext))
 		return err_set(e, RC_CORRUPT, "index: impossible UIDs in mailbox %llu",
@@ -216,17 +218,17 @@ read_absent(struct db *db, mailbox_id mailbox, mail_uid uidnext, struct uid_set 
 }
 
 static enum rc
-read_vanished(struct db *db, mailbox_id mailbox, const struct since *s, struct view_changes *out, struct err *e)
+read_vanished(struct db *db, mailbox_id mailbox, const struct since *s, struct view_changes *out,
+              struct err *e)
 {
 	mail_uid uidnext = out->now.uidnext < s->uidnext ? out->now.uidnext : s->uidnext;
 
 	if (s->expunged < out->now.expunge_floor)
 		return read_absent(db, mailbox, uidnext, &out->vanished, e);
 	return add_uids(db,
-	                db_query(db,
-	                         "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
-	                         DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)), e),
-	                &out->vanished, e);
+	    db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
+	        DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)), e),
+	    &out->vanished, e);
 }
 
 static enum rc
@@ -304,13 +306,14 @@ count_members(const struct uid_set *uids, mail_uid uidnext)
 
 /* Have fewer than `enough` messages changed? Looks at no more. */
 static enum rc
-are_few(struct db *db, mailbox_id mailbox, mail_modseq since, uint64_t enough, bool *few, struct err *e)
+are_few(struct db *db, mailbox_id mailbox, mail_modseq since, uint64_t enough, bool *few,
+        struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc = db_first(db, &q,
-	                      "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
-	                      " WHERE mailbox=?1 AND modseq > ?2 LIMIT ?3)",
-	                      DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(enough)), e);
+	    "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
+	    " WHERE mailbox=?1 AND modseq > ?2 LIMIT ?3)",
+	    DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(enough)), e);
 
 	if (rc != RC_OK)
 		return rc;
@@ -360,8 +363,8 @@ find_by_modseq(struct db *db, mailbox_id mailbox, const struct uid_set *uids, ma
 
 /* Each member is looked at, from *from on. */
 static enum rc
-find_by_uid(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_uid uidnext, mail_modseq since,
-            mail_uid *from, struct uid_set *out, struct err *e)
+find_by_uid(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_uid uidnext,
+            mail_modseq since, mail_uid *from, struct uid_set *out, struct err *e)
 {
 	uint32_t left = FIND_ROWS;
 	enum rc rc = RC_OK;
@@ -378,11 +381,11 @@ find_by_uid(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_
 			return RC_OK;
 		last = end - first < left ? end : first + left - 1;
 		rc = add_uids(db,
-		              db_query(db,
-		                       "SELECT uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
-		                       " AND +modseq > ?4 ORDER BY uid",
-		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(first), DB_NUM(last), DB_NUM(since)), e),
-		              out, e);
+		    db_query(db,
+		        "SELECT uid FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3"
+		        " AND +modseq > ?4 ORDER BY uid",
+		        DB_ARGS(DB_NUM(mailbox), DB_NUM(first), DB_NUM(last), DB_NUM(since)), e),
+		    out, e);
 		left -= last - first + 1;
 		*from = last + 1;
 		if (last < end)
@@ -393,8 +396,8 @@ find_by_uid(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_
 }
 
 enum rc
-volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
-                    mail_uid *from, struct uid_set *out, struct err *e)
+volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids,
+                    mail_modseq since, mail_uid *from, struct uid_set *out, struct err *e)
 {
 	uint64_t enough;
 	struct extent x;

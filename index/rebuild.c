@@ -1,11 +1,14 @@
 /* rebuild - an index of the whole log, made beside the present one and put into its place.
  *
- * It grows in a file of its own (index.db.new) in transactions of some thousand records: a rebuild whose process was ended
- * goes on where it was, if the log is still the one that it had read and the system was not started anew since (nothing
- * is synced before the end, so what a power cut leaves of it is worth nothing). Checked at its end, made one file, synced, and renamed into
- * place while nobody has the index open: cut at any step, either the old state or none is there, and none means rebuild.
+ * It grows in a file of its own (index.db.new) in transactions of some thousand records: a rebuild
+ * whose process was ended goes on where it was, if the log is still the one that it had read and
+ * the system was not started anew since (nothing is synced before the end, so what a power cut
+ * leaves of it is worth nothing). Checked at its end, made one file, synced, and renamed into place
+ * while nobody has the index open: cut at any step, either the old state or none is there, and none
+ * means rebuild.
  *
- * Rejected: syncs on the way, which halve the rate; no journal at all, as any cut then costs the whole.
+ * Rejected: syncs on the way, which halve the rate; no journal at all, as any cut then
+ * costs the whole.
  */
 #include "index/volume_impl.h"
 
@@ -17,6 +20,7 @@
 #include "lib/siphash.h"
 #include "store/compact.h"
 #include "store/fs.h"
+#include "store/replace.h"
 
 #define NEW_PATH_LEN   4096u
 #define REBUILD_RECORDS 50000u  /* per transaction: about a second's work */
@@ -119,7 +123,8 @@ start_anew(struct volume *v, const char *path, struct db **db, struct err *e)
 	return rc == RC_OK ? schema_write_meta(*db, &m, e) : rc;
 }
 
-/* Of this log, and of what is in it now. One that met damage is begun anew: the damage may have been mended. */
+/* Of this log, and of what is in it now. One that met damage is begun anew: the damage may
+ * have been mended. */
 static bool
 is_ours(const struct volume *v, const struct index_meta *m)
 {
@@ -140,8 +145,8 @@ try_resume(struct volume *v, const char *path, struct db **db)
 	if (access(path, F_OK) != 0)
 		return false;
 	if (db_open(path, DB_BUILD, NULL, db, &why) == RC_OK && same_boot(*db) &&
-	    db_exec(*db, "BEGIN IMMEDIATE", &why) == RC_OK && schema_read_meta(*db, &m, &why) == RC_OK &&
-	    is_ours(v, &m))
+	    db_exec(*db, "BEGIN IMMEDIATE", &why) == RC_OK &&
+	    schema_read_meta(*db, &m, &why) == RC_OK && is_ours(v, &m))
 		return true;
 	db_close(db);
 	return false;
@@ -177,7 +182,8 @@ fill_index(struct volume *v, struct db *db, bool resumed, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	ap.bulk = true;
-	rc = index_replay(v, &ap, UINT64_MAX, REBUILD_RECORDS, resumed ? "rebuild, resumed" : "rebuild", e);
+	rc = index_replay(v, &ap, UINT64_MAX, REBUILD_RECORDS,
+	                  resumed ? "rebuild, resumed" : "rebuild", e);
 	if (rc == RC_OK)
 		rc = finish(v, db, &ap, e);
 	apply_fini(&ap);
@@ -227,7 +233,7 @@ index_install(struct volume *v, struct err *e)
 	if (rc == RC_OK && fs->rename(AT_FDCWD, path, AT_FDCWD, v->index_path) != 0)
 		rc = err_os(e, errno, "rename %s", path);
 	if (rc == RC_OK)
-		rc = db_sync_dir(v->index_path, e);
+		rc = file_sync_dir(v->index_path, e);
 	if (rc != RC_OK) {
 		index_discard(v, e);
 		return err_add(e, "rebuild of the index");

@@ -1,4 +1,5 @@
-/* recent - from which UID on a mailbox's messages are \Recent. In memory only: after a restart none are. Thread-safe. */
+/* recent - from which UID on a mailbox's messages are \Recent. In memory only: after a restart none
+ * are. Thread-safe. */
 #ifndef RESTANTE_INDEX_RECENT_H
 #define RESTANTE_INDEX_RECENT_H
 

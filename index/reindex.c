@@ -1,7 +1,8 @@
 /* reindex - an index made anew because the admin wants it. See volume_reindex in volume.h.
  *
- * The new one is made beside the old one first: only that tells whether the log holds, and what a damaged log cannot give
- * back. The old one may be the last thing that knows it, so it is not given up without being asked to, and kept then.
+ * The new one is made beside the old one first: only that tells whether the log holds, and what a
+ * damaged log cannot give back. The old one may be the last thing that knows it, so it is not given
+ * up without being asked to, and kept then.
  */
 #include "index/volume_impl.h"
 
@@ -51,13 +52,16 @@ static enum rc
 refuse(const struct volume *v, const struct counts *old, const struct counts *new, struct err *e)
 {
 	return err_set(e, RC_CORRUPT,
-	               "the log has damage (findings: %llu); a new index would lack accounts: %llu, mailboxes: %llu, "
-	               "messages: %llu of the present one; restore the segment, or use --force",
-	               (unsigned long long)atomic_load(&v->damage), less(old->accounts, new->accounts),
-	               less(old->mailboxes, new->mailboxes), less(old->messages, new->messages));
+	               "the log has damage (findings: %llu); a new index would lack accounts: "
+	               "%llu, mailboxes: %llu, messages: %llu of the present one; restore the "
+	               "segment, or use --force",
+	               (unsigned long long)atomic_load(&v->damage),
+	               less(old->accounts, new->accounts), less(old->mailboxes, new->mailboxes),
+	               less(old->messages, new->messages));
 }
 
-/* The first of index.db.old, index.db.old.2, ... that is free, as a path and a name: an older one may know more. */
+/* The first of index.db.old, index.db.old.2, ... that is free, as a path and a name: an older one
+ * may know more. */
 static enum rc
 free_name(const char *index_path, char path[PATH_LEN], struct reindex_result *out, struct err *e)
 {
@@ -67,11 +71,13 @@ free_name(const char *index_path, char path[PATH_LEN], struct reindex_result *ou
 	(void)snprintf(path, PATH_LEN, "%s.old", index_path);
 	for (unsigned k = 2; lstat(path, &st) == 0; k++) {
 		if (k > KEPT_MAX)
-			return err_set(e, RC_EXISTS, "%s.old and %u more are kept already: remove what is not needed",
-			               index_path, KEPT_MAX - 1);
+			return err_set(e, RC_EXISTS,
+			    "%s.old and %u more are kept already: remove what is not needed",
+			    index_path, KEPT_MAX - 1);
 		(void)snprintf(path, PATH_LEN, "%s.old.%u", index_path, k);
 	}
-	(void)snprintf(out->kept, sizeof out->kept, "%.31s", path + (base != NULL ? base + 1 - index_path : 0));
+	(void)snprintf(out->kept, sizeof out->kept, "%.31s",
+	               path + (base != NULL ? base + 1 - index_path : 0));
 	return RC_OK;
 }
 
@@ -88,7 +94,8 @@ keep_old(const struct volume *v, struct reindex_result *out, struct err *e)
 	rc = db_open(v->index_path, DB_WRITE, NULL, &db, e);
 	if (rc != RC_OK)
 		return rc;
-	if (sqlite3_wal_checkpoint_v2(db_handle(db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+	if (sqlite3_wal_checkpoint_v2(db_handle(db), NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL,
+	                              NULL) != SQLITE_OK)
 		rc = err_set(e, RC_IO, "index: %s", sqlite3_errmsg(db_handle(db)));
 	db_close(&db);
 	if (rc == RC_OK && fs->rename(AT_FDCWD, v->index_path, AT_FDCWD, kept) != 0)
@@ -98,7 +105,8 @@ keep_old(const struct volume *v, struct reindex_result *out, struct err *e)
 
 /* The index that was made, in place of the one there is. `known`: what that one says of itself. */
 static enum rc
-replace(struct volume *v, const struct index_meta *known, bool force, struct reindex_result *out, struct err *e)
+replace(struct volume *v, const struct index_meta *known, bool force, struct reindex_result *out,
+        struct err *e)
 {
 	struct counts old = { 0 }, new = { 0 };
 	struct err why = ERR_INIT;
@@ -107,8 +115,8 @@ replace(struct volume *v, const struct index_meta *known, bool force, struct rei
 
 	out->damage = atomic_load(&v->damage);
 	(void)snprintf(path, sizeof path, "%s.new", v->index_path);
-	if (out->damage == 0 || index_examine(v->log, known, &why) != RC_OK || !count_rows(v->index_path, &old) ||
-	    !count_rows(path, &new))
+	if (out->damage == 0 || index_examine(v->log, known, &why) != RC_OK ||
+	    !count_rows(v->index_path, &old) || !count_rows(path, &new))
 		return index_install(v, e);     /* there is nothing to lose */
 	rc = force ? keep_old(v, out, e) : refuse(v, &old, &new, e);
 	if (rc != RC_OK) {
@@ -123,7 +131,8 @@ enum rc
 volume_reindex(const struct volume_params *p, bool force, struct reindex_result *out, struct err *e)
 {
 	struct log_params lp = {
-		.path = p->path, .mode = LOG_WRITE, .lock_wait_ms = p->lock_wait_ms, .ask_synced = index_synced
+		.path = p->path, .mode = LOG_WRITE, .lock_wait_ms = p->lock_wait_ms,
+		.ask_synced = index_synced
 	};
 	struct volume *v = volume_new(p);
 	struct index_meta known;

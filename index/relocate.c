@@ -1,11 +1,12 @@
 /* relocate - the index learns where blobs lie after a compaction. See relocate.h.
  *
- * The segment itself says which blobs it has and where; rows of ids between them name blobs that died. In pieces, each a
- * transaction of its own, so that no delivery waits long; until the last one commits, meta says that the segment is not
- * done, and all of it is done again after a crash. Until then the dropped pieces are there, so any row can be read.
+ * The segment itself says which blobs it has and where; rows of ids between them name blobs that
+ * died. In pieces, each a transaction of its own, so that no delivery waits long; until the last
+ * one commits, meta says that the segment is not done, and all of it is done again after a crash.
+ * Until then the dropped pieces are there, so any row can be read.
  *
- * Damage in the segment ends it: a row whose record is lost there is not one of a blob that died, and the dropped pieces
- * still have that blob.
+ * Damage in the segment ends it: a row whose record is lost there is not one of a blob that died,
+ * and the dropped pieces still have that blob.
  */
 #include "index/relocate.h"
 
@@ -47,9 +48,11 @@ place_row(struct db *db, const struct row *r, struct err *e)
 		rc = err_nomem(e);
 	else
 		rc = db_run(db,
-		            "UPDATE blob SET seg=?2, epoch=?3, kind=?4, offset=?5, len=?6, chunks=?7 WHERE id=?1",
-		            DB_ARGS(DB_NUM(r->id), DB_NUM(r->data.seg.seq), DB_NUM(r->data.seg.epoch),
-		                    DB_NUM(r->data.seg.kind), DB_NUM(r->data.offset), DB_NUM(r->data.len),
+		            "UPDATE blob SET seg=?2, epoch=?3, kind=?4, offset=?5, len=?6, "
+		            "chunks=?7 WHERE id=?1",
+		            DB_ARGS(DB_NUM(r->id), DB_NUM(r->data.seg.seq),
+		                    DB_NUM(r->data.seg.epoch), DB_NUM(r->data.seg.kind),
+		                    DB_NUM(r->data.offset), DB_NUM(r->data.len),
 		                    DB_BYTES(buf_slice(&chunks))),
 		            e);
 	buf_fini(&chunks);
@@ -121,7 +124,8 @@ run_piece(void *arg, struct err *e)
 static enum rc
 flush(struct relocation *r, struct err *e)
 {
-	enum rc rc = r->v->writer != NULL ? writer_run(r->v->writer, run_piece, r, e) : run_piece(r, e);
+	enum rc rc = r->v->writer != NULL ? writer_run(r->v->writer, run_piece, r, e)
+	                                  : run_piece(r, e);
 
 	if (r->count > 0)
 		r->upto = r->rows[r->count - 1].id;
@@ -133,12 +137,14 @@ flush(struct relocation *r, struct err *e)
 static enum rc
 err_damaged(const struct relocation *r, struct err *e)
 {
-	return err_set(e, RC_CORRUPT, "segment %llu-%u, which compaction made, is damaged: what it replaces stays",
+	return err_set(e, RC_CORRUPT,
+	               "segment %llu-%u, which compaction made, is damaged: what it replaces stays",
 	               (unsigned long long)r->seg->id.seq, r->seg->id.epoch);
 }
 
 static void
-see_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+see_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+           const char *what)
 {
 	struct relocation *r = arg;
 	const struct log_report *rep = &r->v->report;
@@ -149,8 +155,8 @@ see_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn 
 }
 
 static enum rc
-see_record(void *arg, const struct frame_info *f, const struct record *rec, const struct log_addr *addr,
-           struct err *e)
+see_record(void *arg, const struct frame_info *f, const struct record *rec,
+           const struct log_addr *addr, struct err *e)
 {
 	struct relocation *r = arg;
 	struct blob_chunk *chunks;
@@ -169,7 +175,8 @@ see_record(void *arg, const struct frame_info *f, const struct record *rec, cons
 	if (rec->u.blob.chunk_count > 0)
 		memcpy(chunks, rec->u.blob.chunks, rec->u.blob.chunk_count * sizeof *chunks);
 	row = &r->rows[r->count++];
-	*row = (struct row){ rec->lsn, apply_blob_data(rec, addr), chunks, rec->u.blob.chunk_count };
+	*row = (struct row){ rec->lsn, apply_blob_data(rec, addr), chunks,
+	                     rec->u.blob.chunk_count };
 	if (rec->u.blob.body.len > 0)
 		row->data = rec->u.blob.body;
 	return RC_OK;

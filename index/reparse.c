@@ -1,11 +1,14 @@
-/* reparse - summaries made anew from stored messages, by the parser of now. See volume_reparse in volume.h.
+/* reparse - summaries made anew from stored messages, by the parser of now. See
+ * volume_reparse in volume.h.
  *
- * Page by page in the order of blobs: the rows whose summary is of another parser are noted, their messages read and
- * parsed, and what comes out differently goes to the writer as one change. A summary says which parser made it, so who
- * goes on after a cut finds only the rest to do. Where all are parsed, those that come out the same are left alone.
+ * Page by page in the order of blobs: the rows whose summary is of another parser are noted, their
+ * messages read and parsed, and what comes out differently goes to the writer as one change. A
+ * summary says which parser made it, so who goes on after a cut finds only the rest to do. Where
+ * all are parsed, those that come out the same are left alone.
  *
- * Nothing else must hold still meanwhile: a blob that goes before its summary is written is passed over by the writer.
- * Rejected: an index of blobs by their parser's version, which every delivery would pay for, to be used once in years.
+ * Nothing else must hold still meanwhile: a blob that goes before its summary is written is passed
+ * over by the writer. Rejected: an index of blobs by their parser's version, which every delivery
+ * would pay for, to be used once in years.
  */
 #include "index/volume_impl.h"
 
@@ -14,7 +17,8 @@
 #include "lib/mime.h"
 
 #define PAGE_ROWS  512u                 /* looked at in one query */
-#define PAGE_DUE   64u                  /* parsed and written together: some ten milliseconds of the writer's */
+#define PAGE_DUE   64u                  /* parsed and written together: some ten milliseconds
+                                         * of the writer's */
 #define PAGE_BYTES (1u << 20)           /* of their new summaries; one more fits into a frame */
 #define PAGE_ARENA (64u << 20)
 #define READ_PIECE (1u << 20)
@@ -50,7 +54,8 @@ note_due(struct run *r, sqlite3_stmt *q, struct err *e)
 
 	d->place = (struct blob_place){
 		.id = db_u64(q, 0),
-		.addr = { { db_u64(q, 1), (uint32_t)db_u64(q, 2), (uint32_t)db_u64(q, 3) }, db_u64(q, 4), db_u64(q, 5) },
+		.addr = { { db_u64(q, 1), (uint32_t)db_u64(q, 2), (uint32_t)db_u64(q, 3) },
+		          db_u64(q, 4), db_u64(q, 5) },
 		.size = db_u64(q, 6),
 	};
 	rc = blob_chunks_decode(db_bytes(q, 7), &r->page, &chunks, &d->place.chunk_count, e);
@@ -85,9 +90,9 @@ read_rows(struct run *r, struct db *db, struct err *e)
 	uint32_t rows = 0;
 	enum rc rc = RC_OK;
 	sqlite3_stmt *q = db_query(db,
-	                           "SELECT id, seg, epoch, kind, offset, len, size, chunks, summary FROM blob"
-	                           " WHERE id > ?1 ORDER BY id LIMIT ?2",
-	                           DB_ARGS(DB_NUM(r->after), DB_NUM(PAGE_ROWS)), e);
+	    "SELECT id, seg, epoch, kind, offset, len, size, chunks, summary FROM blob"
+	    " WHERE id > ?1 ORDER BY id LIMIT ?2",
+	    DB_ARGS(DB_NUM(r->after), DB_NUM(PAGE_ROWS)), e);
 
 	if (q == NULL)
 		return e->code;
@@ -202,7 +207,8 @@ parse_due(struct run *r, const struct due *d, struct change *c, struct err *e)
 		*e = why;
 		return rc;
 	}
-	return slice_eq(buf_slice(&r->encoded), d->summary) ? RC_OK : add_summary(r, c, d->place.id, e);
+	return slice_eq(buf_slice(&r->encoded), d->summary) ? RC_OK
+	                                                    : add_summary(r, c, d->place.id, e);
 }
 
 /* ---- pages ---- */
@@ -249,7 +255,8 @@ go_on(struct run *r, struct err *e)
 
 	if (done > r->total)
 		r->total = done;        /* mail has come meanwhile */
-	if (atomic_load(&r->v->ending) || (r->p->progress != NULL && !r->p->progress(r->p->arg, done, r->total)))
+	if (atomic_load(&r->v->ending) ||
+	    (r->p->progress != NULL && !r->p->progress(r->p->arg, done, r->total)))
 		return err_set(e, RC_CANCELLED, "cancelled");
 	return RC_OK;
 }
@@ -296,7 +303,8 @@ run_pages(struct run *r, struct err *e)
 }
 
 enum rc
-volume_reparse(struct volume *v, const struct reparse_params *p, struct reparse_result *out, struct err *e)
+volume_reparse(struct volume *v, const struct reparse_params *p, struct reparse_result *out,
+               struct err *e)
 {
 	struct run *r = calloc(1, sizeof *r);
 	enum rc rc;

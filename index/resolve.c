@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -25,6 +26,27 @@ resolve_refuse(struct resolver *rs, enum rc why, struct err *e, const char *text
 {
 	rs->refused = true;
 	return err_set(e, why, "%s", text);
+}
+
+void
+resolve_note_account(struct resolver *rs, account_id id)
+{
+	struct changed_accounts *c = &rs->changed;
+
+	if (c->count > 0 && c->ids[c->count - 1] == id)
+		return;
+	if (c->count == c->cap) {
+		size_t cap = c->cap > 0 ? c->cap * 2 : 16;
+		account_id *ids = realloc(c->ids, cap * sizeof *ids);
+
+		if (ids == NULL) {
+			c->lost = true;
+			return;
+		}
+		c->ids = ids;
+		c->cap = cap;
+	}
+	c->ids[c->count++] = id;
 }
 
 /* ---- frames and savepoints ---- */
@@ -107,7 +129,8 @@ resolve_frozen(struct resolver *rs, account_id account, struct err *e)
 {
 	if (account != rs->frozen || account == 0 || rs->c->of_move)
 		return RC_OK;
-	return resolve_refuse(rs, RC_BUSY, e, "the account is being moved to another volume; try again in a while");
+	return resolve_refuse(rs, RC_BUSY, e,
+	                      "the account is being moved to another volume; try again in a while");
 }
 
 enum rc
@@ -194,7 +217,8 @@ resolve_take_uidvalidity(struct resolver *rs, uint32_t wanted, struct err *e)
 	struct record r = { .type = RECORD_COUNTERS };
 
 	if (wanted > UINT32_MAX - UIDVALIDITY_RESERVE)
-		return resolve_refuse(rs, RC_LIMIT, e, "this UIDVALIDITY leaves too few for the volume's other mailboxes");
+		return resolve_refuse(rs, RC_LIMIT, e,
+		    "this UIDVALIDITY leaves too few for the volume's other mailboxes");
 	if (wanted <= rs->ap->meta.uidvalidity)
 		return RC_OK;
 	r.u.counters.uidvalidity = wanted;
@@ -209,8 +233,8 @@ resolve_new_mailbox(struct resolver *rs, account_id account, struct slice name,
 }
 
 enum rc
-resolve_take_mailbox(struct resolver *rs, account_id account, struct slice name, uint32_t special_use,
-                     uint32_t uidvalidity, mailbox_id *id, struct err *e)
+resolve_take_mailbox(struct resolver *rs, account_id account, struct slice name,
+                     uint32_t special_use, uint32_t uidvalidity, mailbox_id *id, struct err *e)
 {
 	struct record r = { .type = RECORD_MAILBOX };
 	struct record_mailbox *m = &r.u.mailbox;
@@ -224,7 +248,8 @@ resolve_take_mailbox(struct resolver *rs, account_id account, struct slice name,
 	if (getrandom(m->mailboxid, sizeof m->mailboxid, 0) != (ssize_t)sizeof m->mailboxid)
 		return err_os(e, errno, "getrandom");
 	m->uidvalidity = uidvalidity;
-	rc = uidvalidity != 0 ? resolve_take_uidvalidity(rs, uidvalidity, e) : next_uidvalidity(rs, &m->uidvalidity, e);
+	rc = uidvalidity != 0 ? resolve_take_uidvalidity(rs, uidvalidity, e)
+	                      : next_uidvalidity(rs, &m->uidvalidity, e);
 	if (rc == RC_OK)
 		rc = resolve_add(rs, &r, e);
 	*id = m->id;
@@ -287,6 +312,8 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_adopt(rs, e);
 	case CHANGE_ACCOUNT_RENAME:
 		return resolve_account_rename(rs, e);
+	case CHANGE_ACCOUNT_FLAGS:
+		return resolve_account_flags(rs, e);
 	case CHANGE_ACCOUNT_HIDE:
 		return resolve_account_hide(rs, e);
 	case CHANGE_CREDENTIAL:
@@ -303,6 +330,10 @@ dispatch(struct resolver *rs, struct err *e)
 		return resolve_account_restore(rs, e);
 	case CHANGE_REPARSE:
 		return resolve_reparse(rs, e);
+	case CHANGE_SECRET:
+		return resolve_secret(rs, e);
+	case CHANGE_CONFIRM:
+		return resolve_confirm(rs, e);
 	}
 	return resolve_refuse(rs, RC_DENIED, e, "no such kind of change");
 }

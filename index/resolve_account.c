@@ -70,7 +70,8 @@ resolve_account_name(struct resolver *rs, struct slice name, struct slice *nfc, 
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-/* number64 = 1*DIGIT, at most 2^63-1 [RFC 9051 s9]; neither the index nor the log's reader takes more. */
+/* number64 = 1*DIGIT, at most 2^63-1 [RFC 9051 s9]; neither the index nor the log's
+ * reader takes more. */
 static enum rc
 check_limits(struct resolver *rs, struct err *e)
 {
@@ -130,6 +131,7 @@ restate_account(struct resolver *rs, struct record *r, struct err *e)
 		.quota_bytes = a.quota_bytes,
 		.quota_messages = a.quota_messages,
 		.hidden = a.hidden,
+		.flags = a.flags,
 	};
 	return RC_OK;
 }
@@ -154,8 +156,33 @@ resolve_account_delete(struct resolver *rs, struct err *e)
 		return rc;
 	r.u.account.quota_bytes = r.u.account.quota_messages = 0;
 	r.u.account.hidden = SLICE("");
+	r.u.account.flags = 0;
 	r.u.account.deleted = true;
-	return write_account(rs, &r, e);
+	rc = write_account(rs, &r, e);
+	if (rc == RC_OK)
+		resolve_note_account(rs, r.u.account.id);
+	return rc;
+}
+
+/* What is so already is not written again. */
+enum rc
+resolve_account_flags(struct resolver *rs, struct err *e)
+{
+	struct change_account *c = &rs->c->u.account;
+	struct record r;
+	uint32_t was;
+	enum rc rc = restate_account(rs, &r, e);
+
+	if (rc != RC_OK)
+		return rc;
+	was = r.u.account.flags;
+	c->flags = r.u.account.flags = (was | c->flags_set) & ~c->flags_clear;
+	if (c->flags == was)
+		return RC_OK;
+	rc = write_account(rs, &r, e);
+	if (rc == RC_OK && (c->flags & ~was & ACCOUNT_LOCKED) != 0)
+		resolve_note_account(rs, r.u.account.id);
+	return rc;
 }
 
 enum rc
@@ -212,18 +239,53 @@ resolve_account_hide(struct resolver *rs, struct err *e)
 	return write_account(rs, &r, e);
 }
 
+/* Does the credential stand as the change wants it? *there: it has a value. */
+static enum rc
+check_old(struct resolver *rs, account_id account, bool *there, struct err *e)
+{
+	const struct change_account *c = &rs->c->u.account;
+	bool same = c->credential_old.len == 0;
+	sqlite3_stmt *q;
+	enum rc rc = db_first(rs->db, &q,
+	                      "SELECT value FROM credential WHERE account=?1 AND name=?2",
+	                      DB_ARGS(DB_NUM(account), DB_BYTES(c->credential_name)), e);
+
+	*there = rc == RC_OK;
+	if (rc == RC_OK) {
+		same = same || slice_eq(db_bytes(q, 0), c->credential_old);
+		db_end(q);
+	} else if (rc != RC_NOT_FOUND) {
+		return rc;
+	}
+	if (*there && c->credential_new)
+		return resolve_refuse(rs, RC_EXISTS, e, "there is a credential of this name");
+	if (!same)
+		return resolve_refuse(rs, RC_CANCELLED, e, "the credential was changed meanwhile");
+	if (!*there && c->credential_value.len == 0)
+		return resolve_refuse(rs, RC_NOT_FOUND, e, "there is no credential of this name");
+	return RC_OK;
+}
+
 enum rc
 resolve_credential(struct resolver *rs, struct err *e)
 {
+	const struct change_account *c = &rs->c->u.account;
 	struct account_info a;
+	bool there = false;
 	enum rc rc;
 
-	rc = resolve_account(rs, rs->c->u.account.id, &a, e);
-	if (rc == RC_OK && rs->c->u.account.credential_name.len == 0)
+	rc = resolve_account(rs, c->id, &a, e);
+	if (rc == RC_OK && c->credential_name.len == 0)
 		rc = resolve_refuse(rs, RC_DENIED, e, "a credential needs a name");
+	if (rc == RC_OK)
+		rc = check_old(rs, a.id, &there, e);
 	if (rc == RC_OK)
 		rc = resolve_frame_begin(rs, e);
 	if (rc == RC_OK)
 		rc = add_credential(rs, a.id, e);
-	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
+	if (rc == RC_OK)
+		rc = resolve_frame_end(rs, e);
+	if (rc == RC_OK && there && !c->same_secret)
+		resolve_note_account(rs, a.id);
+	return rc;
 }

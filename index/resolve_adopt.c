@@ -1,9 +1,9 @@
 /* resolve_adopt - an account arrives from another volume, as it was there.
  *
- * UIDs, MODSEQs, UIDVALIDITYs, MAILBOXIDs, dates and THREADIDs are stated as they were; ids are new, as they are LSNs. Until
- * the last record, which makes the account an owner with a higher generation, it is `arriving`: nobody finds it by its
- * name, and whoever finds it at a start takes it away. Expunges are not copied: the floor says from where on they would be
- * missing.
+ * UIDs, MODSEQs, UIDVALIDITYs, MAILBOXIDs, dates and THREADIDs are stated as they were; ids are
+ * new, as they are LSNs. Until the last record, which makes the account an owner with a higher
+ * generation, it is `arriving`: nobody finds it by its name, and whoever finds it at a start takes
+ * it away. Expunges are not copied: the floor says from where on they would be missing.
  */
 #include "index/resolve.h"
 
@@ -33,6 +33,7 @@ account_record(const struct account_info *a, account_id id, bool arriving)
 		.quota_messages = a->quota_messages,
 		.hidden = a->hidden,
 		.arriving = arriving,
+		.flags = a->flags,
 	};
 	return r;
 }
@@ -53,7 +54,8 @@ adopt_mailbox(struct resolver *rs, struct err *e)
 {
 	struct change_adopt *c = &rs->c->u.adopt;
 	const struct mailbox_info *m = c->box;
-	mail_modseq floor = m->highestmodseq > m->expunge_floor ? m->highestmodseq : m->expunge_floor;
+	mail_modseq floor = m->highestmodseq > m->expunge_floor ? m->highestmodseq
+	                                                        : m->expunge_floor;
 	struct record r = { .type = RECORD_MAILBOX };
 	enum rc rc;
 
@@ -106,7 +108,8 @@ adopt_message(struct resolver *rs, struct adopt_message *m, struct err *e)
 	}
 	rm.blob = m->blob;
 	r.u.messages = (struct record_messages){
-		.mailbox = rs->c->u.adopt.mailbox, .modseq = row->modseq, .first_uid = row->uid, .messages = &rm, .count = 1
+		.mailbox = rs->c->u.adopt.mailbox, .modseq = row->modseq, .first_uid = row->uid,
+		.messages = &rm, .count = 1
 	};
 	if (rc == RC_OK)
 		rc = resolve_add(rs, &r, e);
@@ -131,7 +134,8 @@ static enum rc
 adopt_end(struct resolver *rs, struct err *e)
 {
 	struct change_adopt *c = &rs->c->u.adopt;
-	struct record counters = { .type = RECORD_COUNTERS }, r = account_record(c->from, c->account, false);
+	struct record counters = { .type = RECORD_COUNTERS },
+	              r = account_record(c->from, c->account, false);
 	struct account_info there;
 	enum rc rc = resolve_account(rs, c->account, &there, e);
 

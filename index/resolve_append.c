@@ -67,7 +67,8 @@ plan_account(struct resolver *rs, struct plan *p, account_id id, struct plan_acc
 	*out = &p->accounts[p->count++];
 	**out = (struct plan_account){
 		.id = id,
-		.room = room_left(info.quota_bytes, info.used_bytes, id == p->freed_of ? p->freed : 0),
+		.room = room_left(info.quota_bytes, info.used_bytes, id == p->freed_of ? p->freed
+		                  : 0),
 		.seats = room_left(info.quota_messages, info.used_messages, id == p->freed_of),
 	};
 	return RC_OK;
@@ -95,8 +96,8 @@ uid_fits(struct plan *p, const struct mailbox_info *m, mail_uid wanted)
 
 /* Sets t->rc; any other result is the index's failure. */
 static enum rc
-decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint64_t size, mail_uid wanted,
-              struct err *e)
+decide_target(struct resolver *rs, struct plan *p, struct append_target *t, uint64_t size,
+              mail_uid wanted, struct err *e)
 {
 	struct plan_account *pa = NULL;
 	struct mailbox_info m;
@@ -189,6 +190,23 @@ is_uidl(struct slice s)
 	return s.len <= UIDL_MAX;
 }
 
+/* The accounts of an alias: what they were promised in `plan` stays so, as the next
+ * change plans anew. */
+static void
+refuse_sets(struct append_message *m)
+{
+	for (uint32_t k = 0; k < m->target_count; k++) {
+		const struct append_target *t = &m->targets[k];
+
+		for (uint32_t i = 0; t->set != 0 && t->rc != RC_OK && i < m->target_count; i++)
+			if (m->targets[i].set == t->set && m->targets[i].rc == RC_OK) {
+				m->targets[i].rc = t->rc;
+				/* it comes once more with the others */
+				m->targets[i].suppressed = false;
+			}
+	}
+}
+
 static enum rc
 decide(struct resolver *rs, struct change_append *ca, struct err *e)
 {
@@ -208,12 +226,17 @@ decide(struct resolver *rs, struct change_append *ca, struct err *e)
 		if (!is_uidl(m->uidl))
 			return resolve_refuse(rs, RC_SYNTAX, e, "bad unique-id");
 		for (uint32_t k = 0; k < m->target_count; k++) {
-			rc = decide_target(rs, &p, &m->targets[k], ingested_size(m->content), m->uid, e);
+			rc = resolve_delivered(rs, &m->targets[k], e);
+			if (rc == RC_OK && !m->targets[k].suppressed)
+				rc = decide_target(rs, &p, &m->targets[k],
+				                   ingested_size(m->content), m->uid, e);
 			if (rc != RC_OK)
 				return rc;
 			if (m->targets[k].rc != RC_OK && !ca->each_target)
-				return resolve_refuse(rs, m->targets[k].rc, e, why_refused(m->targets[k].rc));
+				return resolve_refuse(rs, m->targets[k].rc, e,
+				                      why_refused(m->targets[k].rc));
 		}
+		refuse_sets(m);
 	}
 	return RC_OK;
 }
@@ -222,7 +245,7 @@ static bool
 has_taker(const struct append_message *m)
 {
 	for (uint32_t k = 0; k < m->target_count; k++) {
-		if (m->targets[k].rc == RC_OK)
+		if (m->targets[k].rc == RC_OK && !m->targets[k].suppressed)
 			return true;
 	}
 	return false;
@@ -288,7 +311,8 @@ add_reference(struct resolver *rs, const struct append_message *m, blob_id blob,
 		return resolve_refuse(rs, RC_LIMIT, e, "no UID is left in this mailbox");
 	t->modseq = resolve_next_modseq(rs, &box);
 	r.u.messages = (struct record_messages){
-		.mailbox = box.id, .modseq = t->modseq, .first_uid = t->uid, .messages = &rm, .count = 1
+		.mailbox = box.id, .modseq = t->modseq, .first_uid = t->uid, .messages = &rm,
+		.count = 1
 	};
 	rc = resolve_add(rs, &r, e);
 	return rc == RC_OK && m->uidl.len > 0 ? add_uidl(rs, t, m->uidl, e) : rc;
@@ -300,8 +324,12 @@ add_references(struct resolver *rs, const struct append_message *m, blob_id blob
 	enum rc rc = RC_OK;
 
 	for (uint32_t k = 0; rc == RC_OK && k < m->target_count; k++) {
-		if (m->targets[k].rc == RC_OK)
+		if (m->targets[k].rc != RC_OK)
+			continue;
+		if (!m->targets[k].suppressed)
 			rc = add_reference(rs, m, blob, &m->targets[k], e);
+		if (rc == RC_OK)
+			rc = resolve_note_delivery(rs, &m->targets[k], e);
 	}
 	return rc;
 }

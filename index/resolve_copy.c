@@ -148,12 +148,14 @@ check_quota(struct resolver *rs, account_id id, uint64_t bytes, uint32_t count, 
 
 	if (rc != RC_OK)
 		return rc;
-	if (over(a.quota_bytes, a.used_bytes, bytes) || over(a.quota_messages, a.used_messages, count))
+	if (over(a.quota_bytes, a.used_bytes, bytes) ||
+	    over(a.quota_messages, a.used_messages, count))
 		return resolve_refuse(rs, RC_LIMIT, e, "over quota");
 	return RC_OK;
 }
 
-/* Another account has threads of its own. Each message is noted before the next is looked up: they may belong together. */
+/* Another account has threads of its own. Each message is noted before the next is looked up: they
+ * may belong together. */
 static enum rc
 rethread(struct resolver *rs, const struct transfer *t, struct record_message *m, struct err *e)
 {

@@ -16,7 +16,8 @@ struct group {
 	uint32_t       flags;           /* new */
 	struct slice   keywords;
 	bool           same;            /* nothing changes */
-	bool           absent;          /* nothing that the change names exists: UNCHANGEDSINCE 0 passes */
+	bool           absent;          /* nothing that the change names exists:
+	                                 * UNCHANGEDSINCE 0 passes */
 	struct uid_set uids;
 };
 
@@ -286,6 +287,7 @@ resolve_store(struct resolver *rs, struct err *e)
 		rc = resolve_frame_begin(rs, e);
 	if (rc != RC_OK)
 		return rc;
+	c->before = s->box.highestmodseq;
 	s->modseq = resolve_next_modseq(rs, &s->box);
 	uid_set_init(&s->found, UINT32_MAX);
 	rc = store_all(rs, s, e);

@@ -1,7 +1,8 @@
-/* resolve_floor - what raises the floors of mailboxes: pruning of tombstones, and a copy that becomes a volume of its own.
+/* resolve_floor - what raises the floors of mailboxes: pruning of tombstones, and a copy that
+ * becomes a volume of its own.
  *
- * A floor is a statement of the mailbox's record, so that a rebuild forgets the same tombstones and no client learns from
- * one index what another one would not have told it.
+ * A floor is a statement of the mailbox's record, so that a rebuild forgets the same tombstones and
+ * no client learns from one index what another one would not have told it.
  */
 #include "index/resolve.h"
 
@@ -34,13 +35,15 @@ resolve_prune(struct resolver *rs, struct err *e)
 
 /* ---- a copy becomes a volume of its own ---- */
 
-/* The UIDs that the original may have given since the copy was made are passed over, as far as there are so many. */
+/* The UIDs that each former life may have given since the copy was made are passed over, as far as
+ * there are so many. */
 static mail_uid
-skip_uids(mail_uid uidnext)
+skip_uids(mail_uid uidnext, uint32_t lives)
 {
+	uint64_t skipped = (uint64_t)lives * UIDS_SKIPPED;
 	uint32_t room = (UINT32_MAX - uidnext) / 2;
 
-	return uidnext + (room < UIDS_SKIPPED ? room : UIDS_SKIPPED);
+	return uidnext + (skipped < room ? (uint32_t)skipped : room);
 }
 
 static enum rc
@@ -51,7 +54,7 @@ renew_mailbox(struct resolver *rs, const struct mailbox_info *m, struct err *e)
 
 	if (floor <= m->highestmodseq)
 		floor = m->highestmodseq + 1;
-	r.u.mailbox.uidnext = skip_uids(m->uidnext);
+	r.u.mailbox.uidnext = skip_uids(m->uidnext, rs->c->u.renew.lives);
 	r.u.mailbox.highestmodseq = floor;
 	r.u.mailbox.expunge_floor = floor;
 	r.u.mailbox.change_floor = floor;
@@ -62,16 +65,18 @@ static enum rc
 renew_counters(struct resolver *rs, struct err *e)
 {
 	struct record r = { .type = RECORD_COUNTERS };
+	uint64_t skipped = (uint64_t)rs->c->u.renew.lives * VALIDITY_SKIPPED;
 	uint32_t last = rs->ap->meta.uidvalidity;
 
 	if (last == 0)
 		last = (uint32_t)(resolve_now_us() / 1000000u);
-	r.u.counters.uidvalidity = last < UINT32_MAX - VALIDITY_SKIPPED ? last + VALIDITY_SKIPPED : last;
+	r.u.counters.uidvalidity = skipped < UINT32_MAX - last ? last + (uint32_t)skipped : last;
 	return resolve_add(rs, &r, e);
 }
 
 static enum rc
-next_mailboxes(struct resolver *rs, mailbox_id after, struct mailbox_info *out, size_t *count, struct err *e)
+next_mailboxes(struct resolver *rs, mailbox_id after, struct mailbox_info *out, size_t *count,
+               struct err *e)
 {
 	enum db_step step;
 	sqlite3_stmt *q = db_query(rs->db,

@@ -88,12 +88,13 @@ resolve_mailbox_create(struct resolver *rs, struct err *e)
 	if (rc == RC_OK)
 		rc = make_parents(rs, c->account, name, e);
 	if (rc == RC_OK)
-		rc = resolve_take_mailbox(rs, c->account, name, c->special_use, c->uidvalidity, &c->id, e);
+		rc = resolve_take_mailbox(rs, c->account, name, c->special_use, c->uidvalidity,
+		                          &c->id, e);
 	return rc == RC_OK ? resolve_frame_end(rs, e) : rc;
 }
 
-/* A client that saw this mailbox while it was empty has nothing that a new UIDVALIDITY could confuse
- * [RFC 9051 s2.3.1.1]. One that ever held a message keeps its own. */
+/* A client that saw this mailbox while it was empty has nothing that a new UIDVALIDITY could
+ * confuse [RFC 9051 s2.3.1.1]. One that ever held a message keeps its own. */
 enum rc
 resolve_mailbox_adopt(struct resolver *rs, struct err *e)
 {
@@ -108,7 +109,8 @@ resolve_mailbox_adopt(struct resolver *rs, struct err *e)
 	c->id = m.id;
 	r = resolve_mailbox_record(&m);
 	if (c->uidvalidity != 0 && c->uidvalidity != m.uidvalidity && m.uidnext > 1)
-		return resolve_refuse(rs, RC_EXISTS, e, "the mailbox has had messages: its UIDVALIDITY stays");
+		return resolve_refuse(rs, RC_EXISTS, e,
+		                      "the mailbox has had messages: its UIDVALIDITY stays");
 	if (c->uidvalidity != 0)
 		r.u.mailbox.uidvalidity = c->uidvalidity;
 	if (c->uidnext > m.uidnext)

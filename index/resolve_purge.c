@@ -1,8 +1,9 @@
-/* resolve_purge - a content is removed for good: the record that says so, and with it the index's row of the blob.
+/* resolve_purge - a content is removed for good: the record that says so, and with it the index's
+ * row of the blob.
  *
- * Only a content that no message has any more: who purges expunges the messages first, which tells every session in the
- * usual way. The look is at the whole table of messages, on the writer's thread; an index for it would cost every
- * delivery, and a purge is rare.
+ * Only a content that no message has any more: who purges expunges the messages first, which tells
+ * every session in the usual way. The look is at the whole table of messages, on the writer's
+ * thread; an index for it would cost every delivery, and a purge is rare.
  */
 #include "index/resolve.h"
 
@@ -10,7 +11,8 @@ static enum rc
 check_unused(struct resolver *rs, blob_id blob, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc = db_first(rs->db, &q, "SELECT 1 FROM message WHERE blob=?1 LIMIT 1", DB_ARGS(DB_NUM(blob)), e);
+	enum rc rc = db_first(rs->db, &q, "SELECT 1 FROM message WHERE blob=?1 LIMIT 1",
+	                      DB_ARGS(DB_NUM(blob)), e);
 
 	if (rc == RC_NOT_FOUND)
 		return RC_OK;
@@ -25,7 +27,8 @@ read_hash(struct resolver *rs, blob_id blob, uint8_t sha256[SHA256_LEN], struct 
 {
 	struct slice bytes;
 	sqlite3_stmt *q;
-	enum rc rc = db_first(rs->db, &q, "SELECT sha256 FROM blob WHERE id=?1", DB_ARGS(DB_NUM(blob)), e);
+	enum rc rc = db_first(rs->db, &q, "SELECT sha256 FROM blob WHERE id=?1",
+	                      DB_ARGS(DB_NUM(blob)), e);
 
 	if (rc == RC_NOT_FOUND)
 		return resolve_refuse(rs, rc, e, "there is no such content any more");

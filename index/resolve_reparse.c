@@ -1,6 +1,8 @@
-/* resolve_reparse - new summaries of contents that are there: records, and with them the rows of the index.
+/* resolve_reparse - new summaries of contents that are there: records, and with them the
+ * rows of the index.
  *
- * Whoever parsed read the message before he came here: meanwhile it may have been purged, or compaction may have taken it.
+ * Whoever parsed read the message before he came here: meanwhile it may have been purged, or
+ * compaction may have taken it.
  */
 #include "index/resolve.h"
 
@@ -9,7 +11,8 @@ static enum rc
 find_blob(struct resolver *rs, blob_id blob, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc = db_first(rs->db, &q, "SELECT 1 FROM blob WHERE id=?1", DB_ARGS(DB_NUM(blob)), e);
+	enum rc rc = db_first(rs->db, &q, "SELECT 1 FROM blob WHERE id=?1", DB_ARGS(DB_NUM(blob)),
+	                      e);
 
 	if (rc == RC_OK)
 		db_end(q);
@@ -24,7 +27,8 @@ resolve_reparse(struct resolver *rs, struct err *e)
 
 	c->made = 0;
 	for (uint32_t i = 0; rc == RC_OK && i < c->count; i++) {
-		struct record r = { .type = RECORD_SUMMARY, .u.summary = { c->list[i].blob, c->list[i].summary } };
+		struct record r = { .type = RECORD_SUMMARY,
+		                    .u.summary = { c->list[i].blob, c->list[i].summary } };
 
 		rc = find_blob(rs, c->list[i].blob, e);
 		if (rc == RC_OK)

@@ -1,12 +1,14 @@
-/* resolve_restore - what was deleted comes back: messages by reference to their old bytes, or whole accounts.
+/* resolve_restore - what was deleted comes back: messages by reference to their old bytes, or
+ * whole accounts.
  *
- * A restored message is a new message, with a new UID behind all others: an old UID was told to be gone and can never mean
- * anything again. The same holds for mailboxes and accounts: they come back under their old names with new ids and new
- * UIDVALIDITYs. A blob that is not in the index any more is in no segment that we may rely on, so its message is refused;
- * the others come back. While the index does not know yet what a compaction has dropped, a row says nothing: RC_BUSY.
+ * A restored message is a new message, with a new UID behind all others: an old UID was told to be
+ * gone and can never mean anything again. The same holds for mailboxes and accounts: they come back
+ * under their old names with new ids and new UIDVALIDITYs. A blob that is not in the index any more
+ * is in no segment that we may rely on, so its message is refused; the others come back. While the
+ * index does not know yet what a compaction has dropped, a row says nothing: RC_BUSY.
  *
- * Bytes that come from another log go first, each blob in a frame of its own, unreferenced; then one frame of references,
- * as APPEND does it. What is refused is known before the first of them.
+ * Bytes that come from another log go first, each blob in a frame of its own, unreferenced; then
+ * one frame of references, as APPEND does it. What is refused is known before the first of them.
  */
 #include "index/resolve.h"
 
@@ -26,7 +28,8 @@ blob_is_there(struct resolver *rs, blob_id id, bool *there, struct err *e)
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-/* What can come back, without its blob ids where bytes were given; `from` says which message of the change each is. */
+/* What can come back, without its blob ids where bytes were given; `from` says which message of the
+ * change each is. */
 struct restoring {
 	struct mailbox_info    target;
 	struct record_message *out;
@@ -43,7 +46,8 @@ plan_message(struct resolver *rs, struct restoring *g, uint32_t i, struct err *e
 	enum rc rc = RC_OK;
 
 	if (!there && rs->relocating)
-		return resolve_refuse(rs, RC_BUSY, e, "compaction is replacing segments; try again in a moment");
+		return resolve_refuse(rs, RC_BUSY, e,
+		                      "compaction is replacing segments; try again in a moment");
 	if (!there)
 		rc = blob_is_there(rs, m->blob, &there, e);
 	if (rc != RC_OK || !there)
@@ -118,7 +122,8 @@ find_threads(struct resolver *rs, struct restoring *g, struct err *e)
 			continue;
 		rc = apply_find_thread(rs->ap, account, g->out[i].blob, &g->out[i].threadid, e);
 		if (rc == RC_OK)
-			rc = apply_note_thread(rs->ap, account, g->out[i].blob, g->out[i].threadid, e);
+			rc = apply_note_thread(rs->ap, account, g->out[i].blob, g->out[i].threadid,
+			                       e);
 		arena_reset(&rs->ap->scratch);
 	}
 	return rc;
@@ -188,6 +193,7 @@ add_account(struct resolver *rs, struct err *e)
 		.quota_bytes = c->quota_bytes,
 		.quota_messages = c->quota_messages,
 		.hidden = c->hidden,
+		.flags = c->flags,
 	};
 	rc = resolve_account_name(rs, c->name, &r.u.account.name, e);
 	if (rc == RC_OK)
@@ -207,12 +213,13 @@ add_belongings(struct resolver *rs, struct err *e)
 	for (size_t i = 0; rc == RC_OK && i < c->credential_count; i++) {
 		struct record r = { .type = RECORD_CREDENTIAL };
 
-		r.u.credential = (struct record_credential){ c->id, c->credentials[i].name, c->credentials[i].value };
+		r.u.credential = (struct record_credential){ c->id, c->credentials[i].name,
+		                                             c->credentials[i].value };
 		rc = resolve_add(rs, &r, e);
 	}
 	for (size_t i = 0; rc == RC_OK && i < c->mailbox_count; i++)
-		rc = resolve_new_mailbox(rs, c->id, c->mailboxes[i].name, c->mailboxes[i].special_use,
-		                         &c->mailboxes[i].id, e);
+		rc = resolve_new_mailbox(rs, c->id, c->mailboxes[i].name,
+		                         c->mailboxes[i].special_use, &c->mailboxes[i].id, e);
 	for (size_t i = 0; rc == RC_OK && i < c->subscription_count; i++) {
 		struct record r = { .type = RECORD_SUBSCRIPTION };
 

@@ -1,8 +1,8 @@
 /* restore - from a past into the volume, piece by piece. See restore.h.
  *
- * Which messages the target has is noted once, in the past's scratch database, with their number: a mailbox that had two
- * copies of one message gets two. Of the volume's own log a message is known by its blob; of another one by its sum, as
- * bytes that were taken over have another id here.
+ * Which messages the target has is noted once, in the past's scratch database, with their number: a
+ * mailbox that had two copies of one message gets two. Of the volume's own log a message is known
+ * by its blob; of another one by its sum, as bytes that were taken over have another id here.
  */
 #include "index/restore.h"
 
@@ -23,7 +23,8 @@ struct run {
 	struct restore              *r;
 	const struct restore_target *to;
 	struct restore_counts       *counts;
-	bool                         once;      /* a content that the target has at all is not wanted */
+	bool                         once;      /* a content that the target has at
+	                                         * all is not wanted */
 	mailbox_id                   mailbox;   /* 0: not made yet */
 	struct arena                 page;      /* of the messages read at a time */
 	struct arena                 scratch;   /* of one message */
@@ -75,7 +76,8 @@ header_has_id(struct slice header, struct slice id)
 	struct header_field f;
 
 	while (header_next(&header, &f))
-		if (slice_eq_nocase(f.name, SLICE("Message-ID")) && slice_eq(without_brackets(f.value), id))
+		if (slice_eq_nocase(f.name, SLICE("Message-ID")) &&
+		    slice_eq(without_brackets(f.value), id))
 			return true;
 	return false;
 }
@@ -93,7 +95,8 @@ restore_has_message_id(const struct restore_content *c, struct slice id)
 	if (sure || c->header_len > HEADER_MAX)
 		return false;
 	buf_init(&header, HEADER_MAX + BLOB_CHUNK_MAX);
-	sure = blob_read(c->log, &c->place, 0, c->header_len, &header, &e) == RC_OK && header_has_id(buf_slice(&header), id);
+	sure = blob_read(c->log, &c->place, 0, c->header_len, &header, &e) == RC_OK &&
+	       header_has_id(buf_slice(&header), id);
 	buf_fini(&header);
 	return sure;
 }
@@ -102,15 +105,19 @@ static bool
 is_asked_for(const struct run *g, const struct content *c)
 {
 	const struct restore_content rc = {
-		c->here ? g->r->volume->log : past_log(g->r->past), c->place, c->header_len, c->summary
+		c->here ? g->r->volume->log : past_log(g->r->past), c->place, c->header_len,
+		c->summary
 	};
 
-	return g->r->message_id.len == 0 || (c->sha256.len > 0 && restore_has_message_id(&rc, g->r->message_id));
+	return g->r->message_id.len == 0 ||
+	       (c->sha256.len > 0 && restore_has_message_id(&rc, g->r->message_id));
 }
 
 /* ---- bytes ---- */
 
-#define BLOB_ROW "SELECT sha256, summary, seg, epoch, kind, offset, len, chunks, size, header_len FROM blob WHERE id=?1"
+#define BLOB_ROW \
+	"SELECT sha256, summary, seg, epoch, kind, offset, len, chunks, size, header_len FROM " \
+	"blob WHERE id=?1"
 
 static enum rc
 read_content(struct run *g, struct db *db, blob_id id, struct content *out, struct err *e)
@@ -125,7 +132,8 @@ read_content(struct run *g, struct db *db, blob_id id, struct content *out, stru
 	out->sha256 = arena_dup(&g->scratch, db_bytes(q, 0));
 	out->summary = arena_dup(&g->scratch, db_bytes(q, 1));
 	out->place.id = id;
-	out->place.addr.seg = (struct seg_id){ db_u64(q, 2), (uint32_t)db_u64(q, 3), (uint32_t)db_u64(q, 4) };
+	out->place.addr.seg = (struct seg_id){ db_u64(q, 2), (uint32_t)db_u64(q, 3),
+	                                       (uint32_t)db_u64(q, 4) };
 	out->place.addr.offset = db_u64(q, 5);
 	out->place.addr.len = db_u64(q, 6);
 	out->place.size = db_u64(q, 8);
@@ -189,8 +197,8 @@ take_over(struct run *g, const struct content *c, struct ingested **out, struct 
 /* ---- what the target has ---- */
 
 static const char own_blobs[] = "SELECT blob, count(*) FROM message WHERE mailbox=?1 GROUP BY blob";
-static const char own_sums[] =
-	"SELECT b.sha256, count(*) FROM message m JOIN blob b ON b.id = m.blob WHERE m.mailbox=?1 GROUP BY b.sha256";
+static const char own_sums[] = "SELECT b.sha256, count(*) FROM message m JOIN blob b ON b.id = "
+                               "m.blob WHERE m.mailbox=?1 GROUP BY b.sha256";
 
 static enum rc
 note_present(struct run *g, struct db *own, struct err *e)
@@ -198,8 +206,9 @@ note_present(struct run *g, struct db *own, struct err *e)
 	struct db *scratch = past_db(g->r->past);
 	enum db_step step = DB_DONE;
 	sqlite3_stmt *q;
-	enum rc rc = db_exec(scratch, "CREATE TABLE IF NOT EXISTS present(key PRIMARY KEY, n INTEGER); DELETE FROM present",
-	                     e);
+	enum rc rc = db_exec(scratch,
+	    "CREATE TABLE IF NOT EXISTS present(key PRIMARY KEY, n INTEGER); DELETE FROM present",
+	    e);
 
 	if (rc != RC_OK || g->mailbox == 0)
 		return rc;
@@ -207,7 +216,8 @@ note_present(struct run *g, struct db *own, struct err *e)
 	while (q != NULL && rc == RC_OK && (step = db_next(own, q, e)) == DB_ROW) {
 		struct db_arg key = g->r->foreign ? DB_BYTES(db_bytes(q, 0)) : DB_NUM(db_u64(q, 0));
 
-		rc = db_run(scratch, "INSERT INTO present VALUES(?1, ?2)", DB_ARGS(key, DB_NUM(db_u64(q, 1))), e);
+		rc = db_run(scratch, "INSERT INTO present VALUES(?1, ?2)",
+		            DB_ARGS(key, DB_NUM(db_u64(q, 1))), e);
 	}
 	if (q != NULL && rc != RC_OK)
 		db_end(q);
@@ -368,7 +378,8 @@ add_to_piece(struct run *g, const struct past_message *m, const struct content *
 static bool
 is_full(const struct run *g)
 {
-	return g->piece != NULL && (g->piece->u.restore.count == RESTORE_MAX || g->piece_bytes >= PIECE_BYTES);
+	return g->piece != NULL &&
+	       (g->piece->u.restore.count == RESTORE_MAX || g->piece_bytes >= PIECE_BYTES);
 }
 
 static void
@@ -405,8 +416,8 @@ restore_one(struct run *g, struct db *own, const struct past_message *m, struct 
 	return rc;
 }
 
-/* Some of a page: until the piece is full. No reader of the index is held while the writer is waited for, as the writer may
- * wait for readers itself. */
+/* Some of a page: until the piece is full. No reader of the index is held while the writer is
+ * waited for, as the writer may wait for readers itself. */
 static enum rc
 restore_some(struct run *g, const struct past_message *m, size_t count, size_t *done, struct err *e)
 {
@@ -450,7 +461,8 @@ restore_all(struct run *g, uint64_t total, struct err *e)
 			rc = restore_page(g, m, count, e);
 		arena_reset(&g->page);
 		if (rc == RC_OK && g->r->progress != NULL &&
-		    !g->r->progress(g->r->progress_arg, from - 1 + count < total ? from - 1 + count : total, total))
+		    !g->r->progress(g->r->progress_arg,
+		                    from - 1 + count < total ? from - 1 + count : total, total))
 			rc = err_set(e, RC_CANCELLED, "cancelled");
 	}
 	if (rc == RC_OK)
@@ -465,7 +477,8 @@ find_target(struct run *g, struct err *e)
 {
 	struct mailbox_info m;
 	struct db *own;
-	enum rc rc = volume_find_mailbox(g->r->volume, g->r->account, g->to->name, &g->scratch, &m, e);
+	enum rc rc = volume_find_mailbox(g->r->volume, g->r->account, g->to->name, &g->scratch, &m,
+	                                 e);
 
 	g->mailbox = rc == RC_OK ? m.id : 0;
 	arena_reset(&g->scratch);

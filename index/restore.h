@@ -1,8 +1,8 @@
 /* restore - messages of a past come back into the volume: what undelete and restore do with one mailbox.
  *
- * In pieces of some hundred messages, each a change of its own, so that no delivery waits long. What the target has already
- * is not put there again: a run that was cut is simply run again. Bytes are found by the blob's id; of another log they are
- * taken over by the same ingest as a delivery's, unless this volume has the same bytes under the same id.
+ * In pieces of some hundred messages, each a change of its own, so that no delivery waits long. What the target has
+ * already is not put there again: a run that was cut is simply run again. Bytes are found by the blob's id; of another
+ * log they are taken over by the same ingest as a delivery's, unless this volume has the same bytes under the same id.
  *
  * Of index/ only. Blocks (I/O, waiting for the writer).
  */
@@ -40,8 +40,9 @@ struct restore_counts {
 };
 
 /* The messages of `s` into the mailbox of that name. What was done when it failed is in *out and stays done. */
-MUST_USE enum rc restore_messages(struct restore *r, const struct past_select *s, const struct restore_target *to,
-                                  struct restore_counts *out, struct err *e);
+MUST_USE enum rc restore_messages(struct restore *r, const struct past_select *s,
+                                  const struct restore_target *to, struct restore_counts *out,
+                                  struct err *e);
 
 /* A message's bytes and what tells of its header. */
 struct restore_content {

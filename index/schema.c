@@ -2,15 +2,16 @@
 #include "index/schema.h"
 
 /* kw is a kwset id, 0 for none. An expunged row's modseq is that of its expunge, seenmodseq the one
- * it had before, `at` when it was expunged (seconds since 1970). The summary stands last in its row: it alone may need overflow pages. */
+ * it had before, `at` when it was expunged (seconds since 1970). The summary stands last in its
+ * row: it alone may need overflow pages. */
 static const char tables[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER,"
 	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER,"
-	" damaged INTEGER, compactions INTEGER);"
+	" damaged INTEGER, compactions INTEGER, delivery_clock INTEGER);"
 
 	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER,"
 	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER,"
-	" quota_messages INTEGER, hidden BLOB, arriving INTEGER);"
+	" quota_messages INTEGER, hidden BLOB, arriving INTEGER, flags INTEGER);"
 	"CREATE INDEX account_name ON account(name_key);"
 
 	"CREATE TABLE credential(account INTEGER, name BLOB, value BLOB,"
@@ -43,6 +44,12 @@ static const char tables[] =
 	"CREATE TABLE uidl(mailbox INTEGER, uid INTEGER, text BLOB,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
 
+	"CREATE TABLE secret(name BLOB PRIMARY KEY, value BLOB) WITHOUT ROWID;"
+
+	"CREATE TABLE delivery(key BLOB, session INTEGER, at INTEGER, until INTEGER,"
+	" PRIMARY KEY(key, session)) WITHOUT ROWID;"
+	"CREATE INDEX delivery_until ON delivery(until);"
+
 	"CREATE TABLE thread(account INTEGER, key INTEGER, thread INTEGER, own INTEGER,"
 	" PRIMARY KEY(account, key)) WITHOUT ROWID;"
 
@@ -69,7 +76,7 @@ schema_finish(struct db *db, struct err *e)
 	return db_exec(db, indexes, e);
 }
 
-#define SCHEMA_OBJECTS 17u      /* in the two texts above */
+#define SCHEMA_OBJECTS 20u      /* in the two texts above */
 
 enum rc
 schema_verify(struct db *db, struct err *e)
@@ -109,7 +116,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 
 	rc = db_first(db, &q,
 	              "SELECT schema, volume, takeover, applied, synced, uidvalidity, blobs, "
-	              "expunged, damaged, compactions FROM meta",
+	              "expunged, damaged, compactions, delivery_clock FROM meta",
 	              DB_NO_ARGS, e);
 	if (rc != RC_OK)
 		return rc;
@@ -123,6 +130,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 		.expunged = db_u64(q, 7),
 		.damaged = db_u64(q, 8),
 		.compactions = db_u64(q, 9),
+		.delivery_clock = db_u64(q, 10),
 	};
 	volume = db_bytes(q, 1);
 	if (volume.len == sizeof out->volume)
@@ -135,10 +143,11 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 enum rc
 schema_write_meta(struct db *db, const struct index_meta *m, struct err *e)
 {
-	return db_run(db, "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-	              DB_ARGS(DB_NUM(m->schema), DB_BYTES(slice_of(m->volume, sizeof m->volume)),
-	                      DB_NUM(m->takeover), DB_NUM(m->applied), DB_NUM(m->synced),
-	                      DB_NUM(m->uidvalidity), DB_NUM(m->blobs), DB_NUM(m->expunged),
-	                      DB_NUM(m->damaged), DB_NUM(m->compactions)),
-	              e);
+	return db_run(db,
+	    "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	    DB_ARGS(DB_NUM(m->schema), DB_BYTES(slice_of(m->volume, sizeof m->volume)),
+	        DB_NUM(m->takeover), DB_NUM(m->applied), DB_NUM(m->synced), DB_NUM(m->uidvalidity),
+	        DB_NUM(m->blobs), DB_NUM(m->expunged), DB_NUM(m->damaged), DB_NUM(m->compactions),
+	        DB_NUM(m->delivery_clock)),
+	    e);
 }

@@ -11,7 +11,7 @@
 #include "index/db.h"
 #include "store/types.h"
 
-#define SCHEMA_VERSION 6u
+#define SCHEMA_VERSION 7u
 
 struct index_meta {
 	uint32_t schema;
@@ -22,8 +22,9 @@ struct index_meta {
 	uint32_t uidvalidity;           /* the last one given */
 	uint64_t blobs;                 /* rows */
 	uint64_t expunged;
-	uint64_t damaged;               /* not 0: records are missing here, as the log was damaged when it was applied; in
-	                                 * which segment (its seq), or INDEX_DAMAGED_FOR_GOOD */
+	uint64_t damaged;               /* not 0: records are missing here, as the log was damaged when it was applied;
+	                                 * in which segment (its seq), or INDEX_DAMAGED_FOR_GOOD */
+	uint64_t delivery_clock;        /* the latest time of a delivery record: what ends before it is forgotten */
 	uint64_t compactions;           /* the rows know the places of blobs as of this count of the root's */
 };
 

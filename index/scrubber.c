@@ -1,7 +1,7 @@
 /* scrubber - see scrubber.h, and volume_scrub in volume.h.
  *
- * It holds no lock of the volume: sealed segments do not change, and one that compaction takes away is passed over. A
- * round begins at most once an hour, so that a small volume is not read all day.
+ * It holds no lock of the volume: sealed segments do not change, and one that compaction takes away
+ * is passed over. A round begins at most once an hour, so that a small volume is not read all day.
  */
 #include "index/scrubber.h"
 
@@ -83,7 +83,8 @@ found(void *arg, const struct log_addr *stretch, log_lsn first, log_lsn last, co
 	struct naming *n = arg;
 	struct check_finding f = {
 		.what = what, .seg = stretch->seg, .offset = stretch->offset, .len = stretch->len,
-		.has_frame = stretch->len > 0 && stretch->offset > 0, .frame_seg = stretch->seg, .frame = stretch->offset
+		.has_frame = stretch->len > 0 && stretch->offset > 0, .frame_seg = stretch->seg,
+		.frame = stretch->offset
 	};
 	struct concern c;
 	struct db *db;
@@ -95,11 +96,13 @@ found(void *arg, const struct log_addr *stretch, log_lsn first, log_lsn last, co
 }
 
 static void
-found_blob(void *arg, const struct frame_info *fi, const struct record *r, const struct log_addr *bad, const char *what)
+found_blob(void *arg, const struct frame_info *fi, const struct record *r,
+           const struct log_addr *bad, const char *what)
 {
 	struct naming *n = arg;
 	struct check_finding f = {
-		.what = what, .seg = bad->seg, .offset = bad->offset, .len = bad->len, .has_frame = true,
+		.what = what, .seg = bad->seg, .offset = bad->offset, .len = bad->len,
+		.has_frame = true,
 		.frame_seg = fi->seg, .frame = fi->offset
 	};
 	struct concern c;
@@ -133,12 +136,14 @@ once_progress(void *arg, uint64_t bytes)
 
 enum rc
 volume_scrub(struct volume *v, const struct check_report *rep,
-             bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg, struct scrub_result *out,
-             struct err *e)
+             bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
+             struct scrub_result *out, struct err *e)
 {
-	struct once o = { .naming = { v, rep, 0 }, .progress = progress, .progress_arg = progress_arg,
+	struct once o = { .naming = { v, rep, 0 }, .progress = progress,
+	                  .progress_arg = progress_arg,
 		          .total = log_scrub_total(v->log) };
-	struct log_scrub s = { .arg = &o, .found = found, .found_blob = found_blob, .progress = once_progress };
+	struct log_scrub s = { .arg = &o, .found = found, .found_blob = found_blob,
+	                       .progress = once_progress };
 	log_lsn after = 0;
 	enum rc rc;
 
@@ -151,9 +156,11 @@ volume_scrub(struct volume *v, const struct check_report *rep,
 
 /* ---- where it was ---- */
 
-#define STATE_FORMAT "scrub 1 after %" PRIu64 " done %" PRIu64 " findings %" PRIu64 " rounds %" PRIu64 \
+#define STATE_FORMAT "scrub 1 " \
+                     "after %" PRIu64 " done %" PRIu64 " findings %" PRIu64 " rounds %" PRIu64 \
 	" ended %" PRIu64 " found %" PRIu64 "\n"
-#define STATE_SCAN "scrub 1 after %" SCNu64 " done %" SCNu64 " findings %" SCNu64 " rounds %" SCNu64 \
+#define STATE_SCAN "scrub 1 " \
+                   "after %" SCNu64 " done %" SCNu64 " findings %" SCNu64 " rounds %" SCNu64 \
 	" ended %" SCNu64 " found %" SCNu64
 
 static void
@@ -167,7 +174,8 @@ read_state(struct scrubber *s)
 	f = fopen(path, "r");
 	if (f == NULL)
 		return;
-	if (fscanf(f, STATE_SCAN, &s->after, &st->done, &st->findings, &st->rounds, &st->ended_us, &st->last_findings) != 6) {
+	if (fscanf(f, STATE_SCAN, &s->after, &st->done, &st->findings, &st->rounds, &st->ended_us,
+	           &st->last_findings) != 6) {
 		*st = (struct scrub_status){ 0 };
 		s->after = 0;
 	}
@@ -188,7 +196,8 @@ write_state(const struct scrubber *s)
 	f = fopen(temp, "w");
 	if (f == NULL)
 		return;
-	ok = fprintf(f, STATE_FORMAT, s->after, st->done, st->findings, st->rounds, st->ended_us, st->last_findings) > 0;
+	ok = fprintf(f, STATE_FORMAT, s->after, st->done, st->findings, st->rounds, st->ended_us,
+	             st->last_findings) > 0;
 	ok = fclose(f) == 0 && ok;
 	if (!ok || rename(temp, path) != 0)
 		(void)remove(temp);
@@ -282,8 +291,8 @@ now_us(void)
 	return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
 }
 
-/* Seconds until a round may begin, also behind a restart or another rate; 0: one is under way, or due. A clock that was set
- * back must not put it off. The lock is held. */
+/* Seconds until a round may begin, also behind a restart or another rate; 0: one is under way, or
+ * due. A clock that was set back must not put it off. The lock is held. */
 static double
 until_round(const struct scrubber *s)
 {
@@ -321,7 +330,8 @@ scrub_one(struct scrubber *s)
 {
 	const struct check_report rep = { s, log_finding };
 	struct naming n = { s->v, &rep, 0 };
-	struct log_scrub how = { .arg = &n, .found = found, .found_blob = found_blob, .progress = pace };
+	struct log_scrub how = { .arg = &n, .found = found, .found_blob = found_blob,
+	                         .progress = pace };
 	struct err e = ERR_INIT;
 	log_lsn after = s->after;
 	double pause = 0;

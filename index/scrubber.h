@@ -10,7 +10,8 @@
 
 struct scrubber;
 
-/* Starts its thread; a rate of 0 lets it sleep. NULL: no memory or no thread, told in the log: a volume works without. */
+/* Starts its thread; a rate of 0 lets it sleep. NULL: no memory or no thread, told in the log: a volume
+ * works without. */
 struct scrubber *scrubber_start(struct volume *v);
 void scrubber_stop(struct scrubber **s);        /* within a moment */
 void scrubber_set_rate(struct scrubber *s, uint64_t bytes_per_s);

@@ -5,8 +5,10 @@ static const struct {
 	const char      *name;
 	enum special_use use;
 } uses_named[] = {
-	{ "\\All", USE_ALL },   { "\\Archive", USE_ARCHIVE }, { "\\Drafts", USE_DRAFTS }, { "\\Flagged", USE_FLAGGED },
-	{ "\\Junk", USE_JUNK }, { "\\Sent", USE_SENT },       { "\\Trash", USE_TRASH },   { "\\Important", USE_IMPORTANT },
+	{ "\\All", USE_ALL },   { "\\Archive", USE_ARCHIVE }, { "\\Drafts", USE_DRAFTS },
+	{ "\\Flagged", USE_FLAGGED },
+	{ "\\Junk", USE_JUNK }, { "\\Sent", USE_SENT },       { "\\Trash", USE_TRASH },
+	{ "\\Important", USE_IMPORTANT },
 	{ "\\Snoozed", USE_SNOOZED }, { "\\Scheduled", USE_SCHEDULED }, { "\\Memos", USE_MEMOS },
 };
 

@@ -7,8 +7,9 @@
 
 /* What may be given to a mailbox: they say what is to be put there, by the client itself or a filter. \All and
  * \Flagged would promise a virtual mailbox. */
-#define SPECIAL_USE_SETTABLE                                                                                      \
-	(USE_ARCHIVE | USE_DRAFTS | USE_JUNK | USE_SENT | USE_TRASH | USE_IMPORTANT | USE_SNOOZED | USE_SCHEDULED \
+#define SPECIAL_USE_SETTABLE \
+	(USE_ARCHIVE | USE_DRAFTS | USE_JUNK | USE_SENT | USE_TRASH | USE_IMPORTANT | \
+	 USE_SNOOZED | USE_SCHEDULED \
 	 | USE_MEMOS)
 
 /* The bit of "Sent" (without the backslash, any case), 0 if unknown. */

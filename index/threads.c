@@ -56,8 +56,8 @@ threads_id_key(const uint8_t secret[16], struct slice message_id)
 }
 
 enum rc
-threads_make_keys(const uint8_t secret[16], struct slice summary, const uint8_t *sha256, struct arena *a,
-                  struct thread_keys *out, struct err *e)
+threads_make_keys(const uint8_t secret[16], struct slice summary, const uint8_t *sha256,
+                  struct arena *a, struct thread_keys *out, struct err *e)
 {
 	struct mime_summary s;
 	enum rc rc = mime_summary_decode(summary, a, &s, e);
@@ -97,7 +97,8 @@ look_up(struct db *db, account_id account, uint64_t key, uint64_t *thread, struc
 }
 
 enum rc
-threads_find(struct db *db, account_id account, const struct thread_keys *k, uint64_t *thread, struct err *e)
+threads_find(struct db *db, account_id account, const struct thread_keys *k, uint64_t *thread,
+             struct err *e)
 {
 	enum rc rc;
 
@@ -121,14 +122,15 @@ threads_known(struct db *db, account_id account, uint64_t own, struct err *e)
 }
 
 enum rc
-threads_note(struct db *db, account_id account, const struct thread_keys *k, uint64_t thread, struct err *e)
+threads_note(struct db *db, account_id account, const struct thread_keys *k, uint64_t thread,
+             struct err *e)
 {
 	enum rc rc;
 
 	rc = db_run(db,
-	            "INSERT INTO thread VALUES(?1, ?2, ?3, 1) ON CONFLICT DO UPDATE SET thread=?3, own=1"
-	            " WHERE NOT own",
-	            DB_ARGS(DB_NUM(account), DB_NUM(k->own), DB_NUM(thread)), e);
+	    "INSERT INTO thread VALUES(?1, ?2, ?3, 1) ON CONFLICT DO UPDATE SET thread=?3, own=1"
+	    " WHERE NOT own",
+	    DB_ARGS(DB_NUM(account), DB_NUM(k->own), DB_NUM(thread)), e);
 	/* The same message again: what it refers to was noted with the first. */
 	if (rc == RC_OK && db_changes(db) == 0)
 		return RC_OK;

@@ -15,6 +15,7 @@
 #include "index/scrubber.h"
 #include "index/volume_impl.h"
 #include "store/fs.h"
+#include "store/replace.h"
 #include "store/space.h"
 
 #define READERS_DEFAULT   8u
@@ -52,7 +53,7 @@ volume_create(const char *path, struct err *e)
 
 	if (fs->mkdir(AT_FDCWD, path, 0700) != 0 && errno != EEXIST)
 		return err_os(e, errno, "make directory %s", path);
-	rc = db_sync_dir(path, e);      /* of the directory it lies in */
+	rc = file_sync_dir(path, e);      /* of the directory it lies in */
 	(void)snprintf(head, sizeof head, "%s/head", path);
 	if (rc == RC_OK && access(head, F_OK) != 0)
 		rc = refuse_log(path, e);
@@ -90,8 +91,8 @@ was_told(struct volume *v, const struct seg_id *seg, uint64_t offset, uint64_t l
 	return found;
 }
 
-/* Where the damage is, so that a later start can see whether it was mended. What has no length is an end that the head
- * has taken over: nothing mends it. */
+/* Where the damage is, so that a later start can see whether it was mended. What has no length is
+ * an end that the head has taken over: nothing mends it. */
 static void
 note_damaged(struct volume *v, const struct seg_id *seg, uint64_t len)
 {
@@ -130,7 +131,8 @@ volume_note_found(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t
 }
 
 void
-volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len, const char *what)
+volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
+                        const char *what)
 {
 	if (!volume_note_found(v, seg, offset, len))
 		return;
@@ -156,8 +158,10 @@ volume_new(const struct volume_params *p)
 	v->path = strdup(p->path);
 	v->index_path = join(p->path, "index.db");
 	v->recent = recent_new();
+	v->columns = column_store_new();
 	arena_init(&v->resolver.scratch, RESOLVE_ARENA_MAX);
-	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL) {
+	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL ||
+	    v->columns == NULL) {
 		volume_close(&v);
 		return NULL;
 	}
@@ -173,8 +177,8 @@ asked(struct change *c, void *arg)
 	change_free(&c);
 }
 
-/* A reader met a damaged index. The writer mends it before the next change: so it gets one, which changes nothing. If
- * that did not help, not again at once. */
+/* A reader met a damaged index. The writer mends it before the next change: so it gets one, which
+ * changes nothing. If that did not help, not again at once. */
 static void
 ask_to_mend(void *arg)
 {
@@ -200,7 +204,8 @@ start_index(struct volume *v, struct err *e)
 {
 	struct err why = ERR_INIT;
 
-	/* What a compaction did not come to. If it fails now, maintenance does it: the old places can be read until then. */
+	/* What a compaction did not come to. If it fails now, maintenance does it: the old places
+	 * can be read until then. */
 	if (index_relocate(v, &why) != RC_OK && why.code != RC_IO && why.code != RC_CORRUPT) {
 		*e = why;
 		return why.code;
@@ -210,7 +215,8 @@ start_index(struct volume *v, struct err *e)
 	return checkpointer_start(&v->wal, v->index_path, v->db, &v->checkpointer, e);
 }
 
-/* With nothing left on the disk the volume can still be read; the writer begins with trying to recover. */
+/* With nothing left on the disk the volume can still be read; the writer begins with
+ * trying to recover. */
 static enum rc
 start_writing(struct volume *v, struct err *e)
 {
@@ -249,8 +255,8 @@ start_writing(struct volume *v, struct err *e)
 	return rc;
 }
 
-/* The usual mistakes: a volume that is not mounted or was never made; and one whose head is lost, where no new one may be
- * made, as the log beside it is still of use. */
+/* The usual mistakes: a volume that is not mounted or was never made; and one whose head is lost,
+ * where no new one may be made, as the log beside it is still of use. */
 static enum rc
 want_head(const struct volume *v, struct err *e)
 {
@@ -261,9 +267,10 @@ want_head(const struct volume *v, struct err *e)
 	if (access(head, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
 		return RC_OK;   /* or the log says what is wrong */
 	if (access(logdir, F_OK) == 0)
-		return err_os(e, ENOENT, "the volume in %s has lost its head (restantectl restore puts a backup back)", v->path);
-	return err_os(e, ENOENT, "there is no volume in %s: is its disk mounted? (restantectl volume create %s makes a new one)",
-	              v->path, v->name);
+		return err_os(e, ENOENT,
+		    "the volume in %s has lost its head (restantectl restore puts a backup back)",
+		    v->path);
+	return err_os(e, ENOENT, VOLUME_MISSING, v->path, v->name);
 }
 
 static enum rc
@@ -355,6 +362,7 @@ volume_close(struct volume **vp)
 	if (v->log != NULL)
 		log_close(&v->log);
 	recent_free(&v->recent);
+	column_store_free(&v->columns);
 	arena_fini(&v->resolver.scratch);
 	(void)pthread_mutex_destroy(&v->told_lock);
 	wal_fini(&v->wal);
@@ -363,6 +371,8 @@ volume_close(struct volume **vp)
 	(void)pthread_mutex_destroy(&v->claims.lock);
 	(void)pthread_cond_destroy(&v->claims.released);
 	free(v->owed);
+	free(v->owed_accounts.ids);
+	free(v->resolver.changed.ids);
 	free(v->index_path);
 	free(v->path);
 	free(v->name);
@@ -425,11 +435,14 @@ frees_space(const struct change *c)
 	case CHANGE_ACCOUNT_QUOTA:
 	case CHANGE_ACCOUNT_HIDE:
 	case CHANGE_ACCOUNT_RENAME:
+	case CHANGE_ACCOUNT_FLAGS:
 	case CHANGE_ADOPT:
 	case CHANGE_CREDENTIAL:
 	case CHANGE_RESTORE:
 	case CHANGE_ACCOUNT_RESTORE:
 	case CHANGE_REPARSE:
+	case CHANGE_SECRET:
+	case CHANGE_CONFIRM:
 		return false;
 	}
 	return false;
@@ -444,12 +457,42 @@ volume_submit(struct volume *v, struct change *c)
 	assert((void *)req == (void *)c);
 	*req = (struct writer_request){
 		.relaxed_ok = c->kind == CHANGE_STORE,
+		.lazy = c->kind == CHANGE_CONFIRM,
 		.reserve_ok = frees_space(c),
 	};
 	c->rc = RC_OK;
 	c->durable = false;
 	c->err = (struct err)ERR_INIT;
 	writer_submit(v->writer, req);
+}
+
+static void
+confirmed(struct change *c, void *arg)
+{
+	(void)arg;
+	change_free(&c);
+}
+
+void
+volume_confirm(struct volume *v, uint64_t session, const uint8_t (*keys)[DELIVERY_KEY_LEN],
+               uint32_t count)
+{
+	struct change *c = count > 0 ? change_new(CHANGE_CONFIRM) : NULL;
+	struct change_confirm *cc;
+
+	if (c == NULL)
+		return;
+	cc = &c->u.confirm;
+	cc->keys = arena_array(&c->arena, count, sizeof *cc->keys);
+	if (cc->keys == NULL) {
+		change_free(&c);
+		return;
+	}
+	memcpy(cc->keys, keys, (size_t)count * sizeof *keys);
+	cc->count = count;
+	c->who = (struct frame_who){ .session = session, .protocol = PROTO_LMTP };
+	c->done = confirmed;
+	volume_submit(v, c);
 }
 
 struct waiter {

@@ -6,17 +6,26 @@
  * Reads (volume_find_*, volume_read_*, volume_list_*, ...) do file I/O and SQLite: call them from steps on the pool or
  * from tools, never on a reactor; any thread, any number at once. Each sees one committed snapshot. What a caller did
  * and was answered, everybody reads (read-your-writes).
- * Writes are `struct change`: made by the caller, submitted, answered by a callback on the writer's thread.
+ * Writes are `struct change` (index/change.h): made by the caller, submitted, answered by a callback on the
+ * writer's thread.
  *
- * Names are UTF-8 (NFC), hierarchy separator "/"; INBOX in any case is INBOX. Text for clients is the protocols' affair.
+ * Names are UTF-8 (NFC), hierarchy separator "/"; INBOX in any case is INBOX. Text for clients is the
+ * protocols' affair.
  */
 #ifndef RESTANTE_INDEX_VOLUME_H
 #define RESTANTE_INDEX_VOLUME_H
 
 #include <stdatomic.h>
 
+#include "index/change.h"
 #include "store/blob.h"
 #include "store/record.h"
+
+#define VOLUME_SECRET_LEN 32
+
+/* A format for its path and its name. */
+#define VOLUME_MISSING \
+	"there is no volume in %s: mount its disk or, only if it was never made, run restantectl volume create %s"
 
 struct volume;
 
@@ -37,9 +46,22 @@ struct volume_params {
 	/* Progress of a replay or rebuild at the open; may be NULL. */
 	void            (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
 	void             *progress_arg;
-	/* After each commit, on the writer's thread: this mailbox is now at this MODSEQ. Must not block. May be NULL. */
-	void            (*notify)(void *arg, struct volume *v, mailbox_id mailbox, mail_modseq modseq);
+	/* After each commit, on the writer's thread: this mailbox is now at this MODSEQ. Must not
+	 * block. May be NULL. */
+	void            (*notify)(void *arg, struct volume *v, mailbox_id mailbox,
+	                          mail_modseq modseq);
 	void             *notify_arg;
+	/* After each commit that replaced or took away a credential of this account, locked it, deleted it or moved it
+	 * to another volume: sessions that came in by what was true before shall end. 0: some account, which one was
+	 * not noted for want of memory. A credential that is new, or was only put in another form
+	 * (change_account.same_secret), is none of these. On the writer's thread; must not block. May be NULL. */
+	void            (*account_changed)(void *arg, struct volume *v, account_id account);
+	void             *account_arg;
+	/* Is this session (frame_who.session) open in this process, so that its client may still get an answer or show
+	 * that it has? Asked for duplicates, see append_target.delivery_key. On the writer's thread; must not block for
+	 * long. NULL: none is. */
+	bool            (*session_alive)(void *arg, uint64_t session);
+	void             *session_arg;
 };
 
 /* Make an empty volume in `path` (made if missing). RC_EXISTS if there is one. */
@@ -74,6 +96,7 @@ struct account_info {
 	uint64_t     used_bytes;        /* of messages not expunged */
 	uint64_t     used_messages;
 	struct slice hidden;            /* IMAP capabilities not shown to this account, upper case, one space between */
+	uint32_t     flags;             /* enum account_flag */
 };
 
 struct credential_info {
@@ -81,19 +104,34 @@ struct credential_info {
 	struct slice value;
 };
 
+/* Another number since it was asked for: an account or a credential may be another, or be gone. The same: what was read
+ * after it was asked for still holds, but for what is used. It goes up before a change is answered. Any thread. */
+uint64_t volume_accounts_version(const struct volume *v);
 /* Names compare NFC, case-folded. RC_NOT_FOUND. */
-MUST_USE enum rc volume_find_account(struct volume *v, struct slice name, struct arena *a, struct account_info *out,
-                                     struct err *e);
-MUST_USE enum rc volume_get_account(struct volume *v, account_id id, struct arena *a, struct account_info *out,
-                                    struct err *e);
+MUST_USE enum rc volume_find_account(struct volume *v, struct slice name, struct arena *a,
+                                     struct account_info *out, struct err *e);
+/* Is an account called by an address of this domain ("anna@" and it)? RC_NOT_FOUND: none is. Reads all
+ * names. */
+MUST_USE enum rc volume_knows_domain(struct volume *v, struct slice domain, struct err *e);
+MUST_USE enum rc volume_get_account(struct volume *v, account_id id, struct arena *a,
+                                    struct account_info *out, struct err *e);
 /* Up to `limit` accounts with names after `after` (empty: from the first), in the order of folded names. */
-MUST_USE enum rc volume_list_accounts(struct volume *v, struct slice after, uint32_t limit, struct arena *a,
-                                      struct account_info **out, size_t *count, struct err *e);
+MUST_USE enum rc volume_list_accounts(struct volume *v, struct slice after, uint32_t limit,
+                                      struct arena *a, struct account_info **out, size_t *count,
+                                      struct err *e);
 /* What the account's counters say, and its messages counted one by one, of the same snapshot. The two never differ. */
-MUST_USE enum rc volume_recount(struct volume *v, account_id id, uint64_t *bytes, uint64_t *messages,
-                                uint64_t *counted_bytes, uint64_t *counted_messages, struct err *e);
+MUST_USE enum rc volume_recount(struct volume *v, account_id id, uint64_t *bytes,
+                                uint64_t *messages, uint64_t *counted_bytes,
+                                uint64_t *counted_messages, struct err *e);
 MUST_USE enum rc volume_list_credentials(struct volume *v, account_id id, struct arena *a,
-                                         struct credential_info **out, size_t *count, struct err *e);
+                                         struct credential_info **out, size_t *count,
+                                         struct err *e);
+
+/* The volume's secret of this name, for the server: random, made the first time it is asked for (by an owner;
+ * RC_NOT_FOUND otherwise), the same from then on: after restarts, a reindex, in backups. Nothing shows it to anybody.
+ * Any thread that may wait for the writer. */
+MUST_USE enum rc volume_secret(struct volume *v, const char *name, uint8_t out[VOLUME_SECRET_LEN],
+                               struct err *e);
 
 /* ---- mailboxes ---- */
 
@@ -109,8 +147,8 @@ struct mailbox_info {
 	uint32_t     deleted;           /* messages with \Deleted */
 	uint64_t     size;              /* sum of RFC822.SIZE */
 	uint64_t     deleted_size;      /* of those with \Deleted [RFC 9208 s5.3] */
-	mail_uid     recent_from;       /* UIDs from here on are \Recent for the next read-write SELECT [RFC 3501 s2.3.2];
-	                                 * kept in memory only; uidnext if none is */
+	mail_uid     recent_from;       /* UIDs from here on are \Recent for the next read-write SELECT
+	                                 * [RFC 3501 s2.3.2]; kept in memory only; uidnext if none is */
 	mail_modseq  expunge_floor;     /* as in struct record_mailbox */
 	mail_modseq  change_floor;
 	uint32_t     special_use;
@@ -119,10 +157,10 @@ struct mailbox_info {
 	bool         has_children;
 };
 
-MUST_USE enum rc volume_find_mailbox(struct volume *v, account_id account, struct slice name, struct arena *a,
-                                     struct mailbox_info *out, struct err *e);
-MUST_USE enum rc volume_get_mailbox(struct volume *v, mailbox_id id, struct arena *a, struct mailbox_info *out,
-                                    struct err *e);
+MUST_USE enum rc volume_find_mailbox(struct volume *v, account_id account, struct slice name,
+                                     struct arena *a, struct mailbox_info *out, struct err *e);
+MUST_USE enum rc volume_get_mailbox(struct volume *v, mailbox_id id, struct arena *a,
+                                    struct mailbox_info *out, struct err *e);
 /* All of an account, INBOX first, then in the order of names. */
 MUST_USE enum rc volume_list_mailboxes(struct volume *v, account_id account, struct arena *a,
                                        struct mailbox_info **out, size_t *count, struct err *e);
@@ -139,8 +177,8 @@ mail_uid volume_claim_recent(struct volume *v, mailbox_id mailbox, mail_uid uidn
 
 /* The UIDs below `uidnext` that existed when the mailbox was at `modseq`, whatever was expunged since (within the
  * retention). *out was initialised by the caller and is emptied first. */
-MUST_USE enum rc volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_modseq modseq,
-                                  struct uid_set *out, struct err *e);
+MUST_USE enum rc volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext,
+                                  mail_modseq modseq, struct uid_set *out, struct err *e);
 
 struct message_row {
 	mail_uid         uid;
@@ -161,20 +199,22 @@ struct message_row {
 struct view_changes {
 	struct mailbox_info now;        /* of the same snapshot; name is in the arena */
 	struct uid_set      added;      /* UIDs >= uidnext asked with, that exist now */
-	struct uid_set      vanished;   /* expunged with a modseq > expunged_since, of those below the uidnext asked with;
-	                                 * all UIDs that are not there, if expunged_since is below expunge_floor */
-	struct message_row *changed;    /* flags or keywords changed: modseq > changed_since, not expunged, uid < uidnext
-	                                 * asked with; in the order of modseq; no summary, no place. A changed_since
-	                                 * below change_floor counts as 0 */
+	struct uid_set      vanished;   /* expunged with a modseq > expunged_since, of those below the uidnext asked
+	                                 * with; all UIDs that are not there, if expunged_since is
+	                                 * below expunge_floor */
+	struct message_row *changed;    /* flags or keywords changed: modseq > changed_since, not expunged, uid <
+	                                 * uidnext asked with; in the order of modseq; no summary, no place. A
+	                                 * changed_since below change_floor counts as 0 */
 	size_t              changed_count;
-	bool                more;       /* `limit` was reached: ask again with changed_since = the last one's modseq - 1, or a
-	                                 * higher limit */
+	bool                more;       /* `limit` was reached: ask again with changed_since = the last one's modseq -
+	                                 * 1, or a higher limit */
 	bool                gone;       /* the mailbox has been deleted */
 };
 
 /* What happened since. The uid_sets of *out are made here; view_changes_fini frees them. */
-MUST_USE enum rc volume_read_changes(struct volume *v, mailbox_id mailbox, mail_modseq changed_since,
-                                     mail_modseq expunged_since, mail_uid uidnext, uint32_t limit, struct arena *a,
+MUST_USE enum rc volume_read_changes(struct volume *v, mailbox_id mailbox,
+                                     mail_modseq changed_since, mail_modseq expunged_since,
+                                     mail_uid uidnext, uint32_t limit, struct arena *a,
                                      struct view_changes *out, struct err *e);
 void view_changes_fini(struct view_changes *c);
 
@@ -184,20 +224,24 @@ enum message_want {
 	WANT_SUMMARY = 1 << 0,
 	WANT_PLACE = 1 << 1,
 	WANT_EXPUNGED = 1 << 2,         /* tombstones too */
+	WANT_ONLY_FLAGS = 1 << 3,       /* with neither of the first two: UID, flags, keywords and MODSEQ alone */
 };
 
-/* Rows of the members of `uids` that are >= from, in the order of UIDs, at most `limit`. Never opens the log. The caller
- * goes on with from = last uid + 1 until fewer than `limit` come back. */
-MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_uid from,
-                                      uint32_t limit, uint32_t want, struct arena *a, struct message_row **out,
+/* Rows of the members of `uids` that are >= from, in the order of UIDs, at most `limit`. Never opens the log. The
+ * caller goes on with from = last uid + 1 until fewer than `limit` come back. */
+MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox,
+                                      const struct uid_set *uids, mail_uid from, uint32_t limit,
+                                      uint32_t want, struct arena *a, struct message_row **out,
                                       size_t *count, struct err *e);
 
-/* The members of `uids` from *from on that exist and came or changed later than `since` (modseq > since), added to *out:
- * FETCH CHANGEDSINCE, QRESYNC; a `since` below the mailbox's change_floor counts as 0. Their rows are then read with volume_read_messages. Looks at no more than some 20,000 rows
- * (about 20 ms): *from is then where to go on, and 0 when all were looked at. Begin with 1. Where little has changed all
- * is found at once. RC_LIMIT: more ranges than fit. RC_NOT_FOUND: no such mailbox. */
-MUST_USE enum rc volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
-                                     mail_uid *from, struct uid_set *out, struct err *e);
+/* The members of `uids` from *from on that exist and came or changed later than `since` (modseq > since), added to
+ * *out: FETCH CHANGEDSINCE, QRESYNC; a `since` below the mailbox's change_floor counts as 0. Their rows are then read
+ * with volume_read_messages. Looks at no more than some 20,000 rows (about 20 ms): *from is then where to go on, and 0
+ * when all were looked at. Begin with 1. Where little has changed all is found at once. RC_LIMIT: more ranges than fit.
+ * RC_NOT_FOUND: no such mailbox. */
+MUST_USE enum rc volume_find_changed(struct volume *v, mailbox_id mailbox,
+                                     const struct uid_set *uids, mail_modseq since, mail_uid *from,
+                                     struct uid_set *out, struct err *e);
 
 /* What a message is known by when it comes again: for import. */
 struct message_content {
@@ -206,8 +250,9 @@ struct message_content {
 	uint8_t  sha256[SHA256_LEN];    /* all zero if its blob is lost */
 };
 /* Of the messages from UID `from` on, at most `limit`, in the order of UIDs. */
-MUST_USE enum rc volume_list_contents(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit, struct arena *a,
-                                      struct message_content **out, size_t *count, struct err *e);
+MUST_USE enum rc volume_list_contents(struct volume *v, mailbox_id mailbox, mail_uid from,
+                                      uint32_t limit, struct arena *a, struct message_content **out,
+                                      size_t *count, struct err *e);
 
 /* A unique-id of POP3 that was taken over. */
 struct message_uidl {
@@ -215,31 +260,38 @@ struct message_uidl {
 	struct slice text;
 };
 /* Those of messages from UID `from` on, at most `limit`, in the order of UIDs. Most mailboxes have none. */
-MUST_USE enum rc volume_list_uidls(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t limit, struct arena *a,
-                                   struct message_uidl **out, size_t *count, struct err *e);
+MUST_USE enum rc volume_list_uidls(struct volume *v, mailbox_id mailbox, mail_uid from,
+                                   uint32_t limit, struct arena *a, struct message_uidl **out,
+                                   size_t *count, struct err *e);
 
 /* Message bytes [from, from+len) of a place, appended to out. RC_CORRUPT: damaged (logged once). */
-MUST_USE enum rc volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
-                                  struct buf *out, struct err *e);
-MUST_USE enum rc volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
-                                    struct err *e);
+MUST_USE enum rc volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from,
+                                  uint64_t len, struct buf *out, struct err *e);
+/* The same as raw deflate where a whole chunk allows it; see blob_read_deflated. *raw may be 0 although a chunk begins
+ * there: then, too, volume_read_blob has it. */
+MUST_USE enum rc volume_read_deflated(struct volume *v, const struct blob_place *place, uint64_t from,
+                                      uint64_t len, struct buf *out, uint64_t *raw, struct err *e);
+MUST_USE enum rc volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t from,
+                                    uint64_t len, struct err *e);
 
 /* ---- by age and by content ---- */
 
-/* Messages from UID *from on that came into the mailbox before `before` (seconds since 1970; their SAVEDATE, or INTERNALDATE
- * where there is none), the first `limit` of them: added to *out, their sizes to *bytes. *from is then where to go on, and
- * 0 at the end. Begin with 1. */
-MUST_USE enum rc volume_find_old(struct volume *v, mailbox_id mailbox, int64_t before, uint32_t limit, mail_uid *from,
-                                 struct uid_set *out, uint64_t *bytes, struct err *e);
+/* Messages from UID *from on that came into the mailbox before `before` (seconds since 1970; their SAVEDATE, or
+ * INTERNALDATE where there is none), the first `limit` of them: added to *out, their sizes to *bytes. *from is then
+ * where to go on, and 0 at the end. Begin with 1. */
+MUST_USE enum rc volume_find_old(struct volume *v, mailbox_id mailbox, int64_t before,
+                                 uint32_t limit, mail_uid *from, struct uid_set *out,
+                                 uint64_t *bytes, struct err *e);
 
 struct found_content {
 	blob_id  blob;
 	uint64_t size;
 	uint8_t  sha256[SHA256_LEN];
 };
-/* Contents with this SHA-256, or when it is NULL with this Message-ID (brackets included). Looks at all that are stored:
- * slow in a large volume. None is no error. */
-MUST_USE enum rc volume_find_contents(struct volume *v, const uint8_t *sha256, struct slice message_id, struct arena *a,
+/* Contents with this SHA-256, or when it is NULL with this Message-ID (brackets included). Looks at all that are
+ * stored: slow in a large volume. None is no error. */
+MUST_USE enum rc volume_find_contents(struct volume *v, const uint8_t *sha256,
+                                      struct slice message_id, struct arena *a,
                                       struct found_content **out, size_t *count, struct err *e);
 struct found_copy {
 	account_id account;
@@ -247,8 +299,8 @@ struct found_copy {
 	mail_uid   uid;
 };
 /* The messages that have it, in the order of mailboxes and UIDs; not the expunged ones. Looks at all messages. */
-MUST_USE enum rc volume_find_copies(struct volume *v, blob_id blob, struct arena *a, struct found_copy **out,
-                                    size_t *count, struct err *e);
+MUST_USE enum rc volume_find_copies(struct volume *v, blob_id blob, struct arena *a,
+                                    struct found_copy **out, size_t *count, struct err *e);
 
 struct content_totals {
 	uint64_t blobs;                 /* stored */
@@ -259,7 +311,8 @@ struct content_totals {
 	uint64_t bytes;                 /* and before compression */
 };
 /* Of the volume, or of what is in the mailboxes of one account (0: all). Looks at all that are stored. */
-MUST_USE enum rc volume_count_contents(struct volume *v, account_id account, struct content_totals *out, struct err *e);
+MUST_USE enum rc volume_count_contents(struct volume *v, account_id account,
+                                       struct content_totals *out, struct err *e);
 
 /* ---- ingest: a message on its way in ---- */
 
@@ -268,297 +321,22 @@ struct ingested;                        /* a message parsed, hashed, compressed:
 
 /* Parse, hash and compress a message as it streams in. LF-only line ends become CRLF; nothing else changes. `max_size`
  * counts bytes of the message as stored; 0: no limit. */
-MUST_USE enum rc ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err *e);
+MUST_USE enum rc ingest_new(struct volume *v, uint64_t max_size, struct ingest **out,
+                            struct err *e);
+/* Before the first byte: line ends are left as they are too. For a message whose sender says that it is binary
+ * [RFC 3030 s3], where an LF may be no end of a line. */
+void     ingest_keep_octets(struct ingest *in);
 MUST_USE enum rc ingest_feed(struct ingest *in, struct slice bytes, struct err *e);    /* RC_LIMIT: over max_size */
 /* Ends and frees `in`, also on failure. */
 MUST_USE enum rc ingest_finish(struct ingest **in, struct ingested **out, struct err *e);
 void     ingest_abort(struct ingest **in);
+/* These octets more, and its end, take some 0.3 ms, at worst some 2 ms, and touch no file. */
+bool     ingest_is_quick(const struct ingest *in, struct slice more);
+size_t   ingest_held(const struct ingest *in);          /* bytes of memory that it has, its parser's not counted */
+size_t   ingested_held(const struct ingested *m);
 uint64_t ingested_size(const struct ingested *m);       /* RFC822.SIZE */
 void     ingested_ref(struct ingested *m);
 void     ingested_unref(struct ingested **m);           /* any thread */
-
-/* ---- changes ---- */
-
-enum change_kind {
-	CHANGE_APPEND,          /* LMTP, APPEND, MULTIAPPEND, import: all or nothing, except per-target results below */
-	CHANGE_STORE,
-	CHANGE_EXPUNGE,
-	CHANGE_COPY,
-	CHANGE_MOVE,
-	CHANGE_MAILBOX_CREATE,
-	CHANGE_MAILBOX_DELETE,
-	CHANGE_MAILBOX_RENAME,
-	CHANGE_MAILBOX_ADOPT,
-	CHANGE_SUBSCRIBE,
-	CHANGE_ACCOUNT_CREATE,
-	CHANGE_ACCOUNT_DELETE,
-	CHANGE_ACCOUNT_QUOTA,
-	CHANGE_ACCOUNT_HIDE,
-	CHANGE_ACCOUNT_RENAME,
-	CHANGE_CREDENTIAL,
-	CHANGE_PRUNE,
-	CHANGE_RENEW,
-	CHANGE_PURGE,
-	CHANGE_RESTORE,         /* messages of the past come back */
-	CHANGE_ADOPT,           /* a part of an account that comes from another volume: index/move.h */
-	CHANGE_ACCOUNT_RESTORE, /* a deleted account comes back, with empty mailboxes */
-	CHANGE_REPARSE,         /* new summaries of contents that are there */
-};
-
-enum store_op {
-	STORE_REPLACE,
-	STORE_ADD,
-	STORE_REMOVE,
-};
-
-/* One mailbox a message goes to. */
-struct append_target {
-	mailbox_id   mailbox;
-	/* Results: */
-	enum rc      rc;                /* RC_OK, RC_LIMIT (over quota of bytes or messages), RC_NOT_FOUND (mailbox deleted
-	                                 * meanwhile), RC_EXISTS (see append_message.uid) */
-	uint32_t     uidvalidity;
-	mail_uid     uid;
-	mail_modseq  modseq;
-};
-
-struct append_message {
-	struct ingested      *content;          /* a reference of the change's own */
-	uint32_t              flags;
-	struct slice          keywords;         /* any order and spacing by one; normalised by the writer */
-	struct mail_date      internaldate;
-	struct append_target *targets;          /* LMTP: one per recipient; APPEND: one */
-	uint32_t              target_count;
-	/* Taken over from another server: */
-	mail_uid              uid;              /* wanted; 0: the next. RC_EXISTS for a target whose UIDNEXT is above it */
-	struct slice          uidl;             /* POP3's unique-id, up to UIDL_MAX octets of %x21-7E [RFC 1939 s7]; empty:
-	                                         * our own */
-};
-
-struct change_append {
-	struct append_message *messages;
-	uint32_t               message_count;
-	bool                   each_target;     /* LMTP: a refused target leaves the others; else one refusal refuses all */
-	/* REPLACE [RFC 8508]: in the same frame, behind the new message, this one is expunged; quotas see the difference
-	 * only. 0: no message. RC_CANCELLED: it is expunged already, or its mailbox deleted; nothing happened. Not with
-	 * each_target. It may not use the reserve of a full disk as an expunge does: it writes a message first. */
-	mailbox_id             replaced_mailbox;
-	mail_uid               replaced_uid;
-	mail_modseq            replaced_modseq; /* result */
-};
-
-struct change_store {
-	mailbox_id     mailbox;
-	struct uid_set uids;                    /* of messages to change; others are ignored */
-	enum store_op  op;
-	uint32_t       flags;
-	struct slice   keywords;
-	bool           conditional;             /* unchangedsince counts, also when 0 [RFC 7162 s3.1.3] */
-	mail_modseq    unchangedsince;
-	/* Results: */
-	mail_modseq    modseq;                  /* given to what changed; 0 if nothing did */
-	struct uid_set changed;                 /* whose flags are different now */
-	struct uid_set modified;                /* failed the UNCHANGEDSINCE test */
-	struct uid_set missing;                 /* already expunged */
-};
-
-struct change_expunge {
-	mailbox_id     mailbox;
-	bool           all;                     /* every \Deleted message; else only those of `uids` */
-	bool           any;                     /* those of `uids` whether \Deleted or not (POP3 DELE, MOVE) */
-	struct uid_set uids;
-	/* Results: */
-	mail_modseq    modseq;
-	struct uid_set expunged;
-};
-
-/* A content goes for good, at once from the index, from the log when its segment is compacted. RC_EXISTS: a message has it;
- * expunge those first. RC_NOT_FOUND: it is gone. */
-struct change_purge {
-	blob_id      blob;
-	struct slice reason;                    /* UTF-8, for people; RC_LIMIT above PURGE_REASON_MAX */
-};
-
-/* COPY and MOVE, within one volume. */
-struct change_copy {
-	mailbox_id     source;
-	struct uid_set uids;
-	mailbox_id     target;
-	/* Results, the k-th source UID went to the k-th target UID: */
-	struct uid_set source_uids;
-	mail_uid       first_uid;               /* target UIDs are consecutive from here */
-	uint32_t       count;
-	uint32_t       uidvalidity;
-	mail_modseq    source_modseq;           /* MOVE: of the expunge */
-};
-
-struct change_mailbox {
-	account_id   account;
-	struct slice name;                      /* CREATE makes missing parents [RFC 9051 s6.3.4] */
-	struct slice new_name;                  /* RENAME: with all below; of INBOX: its messages move [s6.3.6] */
-	uint32_t     special_use;
-	/* Taken over from another server; 0: not. CREATE: the mailbox's own instead of the volume's next, which it raises;
-	 * RC_LIMIT if that left the volume few. ADOPT, of the mailbox `name`: the same for one that never had a message,
-	 * else RC_EXISTS, unless it is its UIDVALIDITY already. */
-	uint32_t     uidvalidity;
-	mail_uid     uidnext;                   /* ADOPT: raise UIDNEXT to this; 0: not */
-	/* Results: */
-	mailbox_id   id;
-};
-
-struct change_subscribe {
-	account_id   account;
-	struct slice name;
-	bool         subscribed;
-};
-
-struct change_account {
-	account_id   id;                        /* all but CREATE, whose result it is */
-	struct slice name;                      /* CREATE: makes INBOX and the special-use mailboxes, subscribed. RENAME */
-	uint64_t     quota_bytes;               /* CREATE, QUOTA (both: absolute); RC_LIMIT above 2^63-1 */
-	uint64_t     quota_messages;            /* the same */
-	struct slice hidden;                    /* HIDE: the whole list, any order and case, one space between; normalised by
-	                                         * the writer. RC_SYNTAX, RC_DENIED, RC_LIMIT: err says what cannot be hidden */
-	struct slice credential_name;           /* CREATE, CREDENTIAL: "password" */
-	struct slice credential_value;
-};
-
-/* Expunges up to this MODSEQ are no longer remembered one by one. Below the present floor: nothing happens. */
-struct change_prune {
-	mailbox_id  mailbox;
-	mail_modseq floor;
-};
-
-/* The first start of a copy: what the original may have told since the copy was made is not told again. For volume_open
- * only: no view of a mailbox outlives it. Some hundred mailboxes at a time. */
-struct change_renew {
-	mailbox_id after;                       /* 0: from the first mailbox on, and the volume's counters */
-	mailbox_id last;                        /* result: go on behind it; 0: all are done */
-};
-
-/* A message of the past: a reference to bytes that the volume still has, or the bytes themselves. */
-struct restore_message {
-	blob_id          blob;                  /* 0: `content` */
-	struct ingested *content;               /* a reference of the change's own; NULL: `blob` */
-	uint32_t         flags;
-	struct slice     keywords;
-	struct mail_date internaldate;
-	uint64_t         threadid;              /* 0: as a new message of these bytes would have */
-	mail_uid         uid;                   /* Result; 0: the blob is gone, it was purged or compacted away */
-};
-
-/* All that can be are put behind the last message of the mailbox, in this order, as new messages; quotas are not asked.
- * At most RESTORE_MAX at a time, so that nobody waits long for the writer. */
-struct change_restore {
-	mailbox_id              mailbox;
-	struct restore_message *messages;
-	uint32_t                count;
-	/* Results: */
-	uint32_t                lost;           /* messages that got no UID */
-	mail_modseq             modseq;         /* 0: all are lost */
-};
-#define RESTORE_MAX 1000u
-
-struct restore_mailbox {
-	struct slice name;
-	uint32_t     special_use;
-	mailbox_id   id;                        /* Result */
-};
-
-/* One frame: all of it comes back or nothing. RC_EXISTS: somebody has the name. Mailboxes get new UIDVALIDITYs. */
-struct change_account_restore {
-	struct slice                  name;
-	uint64_t                      created_us;       /* as it was */
-	uint64_t                      quota_bytes, quota_messages;
-	struct slice                  hidden;
-	const struct credential_info *credentials;
-	size_t                        credential_count;
-	const struct slice           *subscriptions;
-	size_t                        subscription_count;
-	struct restore_mailbox       *mailboxes;
-	size_t                        mailbox_count;
-	account_id                    id;               /* Result */
-};
-
-/* What a newer parser makes of contents that are there; of those that are gone meanwhile nothing is said. One frame: all of
- * it together is no more than that holds. MODSEQs stay. */
-struct new_summary {
-	blob_id      blob;
-	struct slice summary;                   /* encoded */
-};
-struct change_reparse {
-	struct new_summary *list;
-	uint32_t            count;
-	uint32_t            made;               /* Result: how many records were written */
-};
-
-enum adopt_step {
-	ADOPT_BEGIN,            /* the account of `from`, arriving; gives its id here */
-	ADOPT_MAILBOX,          /* `box`, empty */
-	ADOPT_MESSAGES,
-	ADOPT_END,              /* it is the owner now */
-};
-
-struct adopt_message {
-	const struct message_row *row;          /* as it is where it comes from */
-	struct ingested          *content;      /* a reference of the change's own; NULL: `blob` */
-	blob_id                   blob;         /* of this volume; a result where `content` is given */
-	struct slice              uidl;         /* empty: none */
-};
-
-struct change_adopt {
-	enum adopt_step            step;
-	const struct account_info *from;        /* BEGIN, END */
-	account_id                 account;     /* its id here: result of BEGIN */
-	const struct mailbox_info *box;         /* MAILBOX */
-	mailbox_id                 mailbox;     /* its id here: result of MAILBOX */
-	struct adopt_message      *messages;    /* MESSAGES; a frame each */
-	uint32_t                   message_count;
-	uint32_t                   uidvalidity; /* END: the highest that came with it */
-};
-
-/* One write. Made by change_new, filled by the caller (what it points to lies in `arena`, or is owned as said), handed
- * over by volume_submit, handed back to `done` on the writer's thread, freed by change_free. */
-struct change {
-	struct writer_request_room { void *room[4]; } queue;    /* the writer's */
-	enum change_kind  kind;
-	struct arena      arena;
-	struct frame_who  who;
-	bool              of_move;      /* goes through though its account is being moved */
-	/* Called once, on the writer's thread; must not block; the change is the caller's again. */
-	void            (*done)(struct change *c, void *arg);
-	void             *done_arg;
-	union {
-		struct change_append    append;
-		struct change_store     store;
-		struct change_expunge   expunge;
-		struct change_copy      copy;
-		struct change_mailbox   mailbox;
-		struct change_subscribe subscribe;
-		struct change_account   account;
-		struct change_prune     prune;
-		struct change_renew     renew;
-		struct change_purge     purge;
-		struct change_restore   restore;
-		struct change_account_restore account_restore;
-		struct change_adopt     adopt;
-		struct change_reparse   reparse;
-	} u;
-	/* Results: RC_OK done and durable; RC_NOT_FOUND, RC_EXISTS, RC_LIMIT (quota, sizes), RC_DENIED (INBOX and the
-	 * like): refused, nothing happened; RC_IO: nothing happened (err.os says ENOSPC ...); RC_BUSY: the volume takes
-	 * no changes now. */
-	enum rc           rc;
-	bool              durable;      /* it has happened even if rc is not RC_OK: answer 250, or BYE; never NO */
-	struct err        err;
-};
-
-/* NULL without memory. uid_sets inside are initialised. */
-struct change *change_new(enum change_kind kind);
-void change_free(struct change **c);
-/* Any thread, never blocks. The change is the volume's until `done`. */
-void volume_submit(struct volume *v, struct change *c);
-/* For tools and tests: submit and wait. Sets done itself. Returns c->rc. */
-enum rc volume_submit_wait(struct volume *v, struct change *c);
 
 /* ---- maintenance ---- */
 
@@ -589,17 +367,19 @@ struct volume_status {
 	const char *maintenance;        /* what is under way; NULL: nothing */
 	const char *work;               /* what the admin does with accounts now; NULL: nothing */
 	account_id  moving;             /* to another volume; 0: none */
-	uint64_t    backed_up_us;       /* when the last backup began that was made while it was open for writing; 0: none */
+	uint64_t    backed_up_us;       /* when the last backup began that was made while it was open for
+	                                 * writing; 0: none */
 	char        backed_up_to[1024]; /* its path, cut if it is longer */
 	bool        stalled;            /* takes no changes: log or index failed and is being recovered */
 	bool        full;               /* so is the disk: takes only what frees space */
 };
 MUST_USE enum rc volume_get_status(struct volume *v, struct volume_status *out, struct err *e);
 
-/* Of mailboxes that remember more than `keep` expunges forget the oldest, as far as they happened before this time (seconds
- * since 1970): whoever comes with a MODSEQ from before is told all UIDs that are not there. No session may still have to
- * tell one of them. *dropped: about how many. Any thread; waits for the writer. */
-MUST_USE enum rc volume_prune(struct volume *v, uint64_t keep, uint64_t before_s, uint64_t *dropped, struct err *e);
+/* Of mailboxes that remember more than `keep` expunges forget the oldest, as far as they happened before this time
+ * (seconds since 1970): whoever comes with a MODSEQ from before is told all UIDs that are not there. No session may
+ * still have to tell one of them. *dropped: about how many. Any thread; waits for the writer. */
+MUST_USE enum rc volume_prune(struct volume *v, uint64_t keep, uint64_t before_s, uint64_t *dropped,
+                              struct err *e);
 
 /* What is done one at a time in a volume, as two of a kind would spoil each other's work. */
 enum claim_kind {
@@ -633,7 +413,8 @@ struct compact_params {
 	uint64_t     retention_us;      /* a record dies when what supersedes it is older than this */
 	unsigned     threshold;         /* percent of a segment that must be dead; 0: only small segments are merged */
 	bool         all;               /* every segment, the open one too */
-	int          level;             /* 1 to 9: blobs are deflated anew at this zlib level, in every segment; 0: not */
+	int          level;             /* 1 to 9: blobs are deflated anew at this zlib level, in every
+	                                 * segment; 0: not */
 	uint64_t     rate;              /* bytes read and written per second; 0: as fast as it goes */
 	bool         dry_run;           /* tell what would be done */
 	bool         wait;              /* for other maintenance that is under way; else RC_BUSY */
@@ -654,13 +435,13 @@ struct compact_result {
 	uint64_t reclaimed;             /* bytes of the log that went */
 	uint64_t damage;                /* findings: with any, no message's content is given up */
 };
-/* Give back the space of what is dead: survey, rewrite, swap; see store/compact.h. What it has done stays done when it is
- * cut. The volume is open for writing. Any thread but the writer's; takes long. */
-MUST_USE enum rc volume_compact(struct volume *v, const struct compact_params *p, struct compact_result *out,
-                                struct err *e);
+/* Give back the space of what is dead: survey, rewrite, swap; see store/compact.h. What it has done stays done when it
+ * is cut. The volume is open for writing. Any thread but the writer's; takes long. */
+MUST_USE enum rc volume_compact(struct volume *v, const struct compact_params *p,
+                                struct compact_result *out, struct err *e);
 
-/* What the log was compared with. The latter two are no differences, as the next start makes the index anew: of a volume
- * that was restored, or whose server was upgraded, and has not been started since. */
+/* What the log was compared with. The latter two are no differences, as the next start makes the index anew: of a
+ * volume that was restored, or whose server was upgraded, and has not been started since. */
 enum check_index {
 	CHECK_INDEX_THERE,              /* the index; one that cannot be used is a difference */
 	CHECK_INDEX_MISSING,            /* nothing: there is none, and nobody has the volume open for writing */
@@ -701,24 +482,25 @@ struct check_report {
 	void  *arg;
 	void (*found)(void *arg, const struct check_finding *f);
 };
-/* Verify every frame, record and chunk, that every message inflates to the bytes of its SHA-256, then compare what the log
- * says with what the index says. Writes nothing. Works on an open volume (online) of either mode. `rep` may be NULL. */
+/* Verify every frame, record and chunk, that every message inflates to the bytes of its SHA-256, then compare what the
+ * log says with what the index says. Writes nothing. Works on an open volume (online) of either mode.
+ * `rep` may be NULL. */
 MUST_USE enum rc volume_check(struct volume *v, const struct check_report *rep,
-                              bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
-                              struct check_result *out, struct err *e);
+                              bool (*progress)(void *arg, uint64_t done, uint64_t total),
+                              void *progress_arg, struct check_result *out, struct err *e);
 struct scrub_result {
 	uint64_t segments, bytes, blobs, findings;
 };
-/* One round over sealed segments and bodies at once, past the page cache: frame sums, chunk CRCs, SHA-256. Findings are told
- * as check tells them. Writes nothing; works on an open volume of either mode. */
+/* One round over sealed segments and bodies at once, past the page cache: frame sums, chunk CRCs, SHA-256. Findings are
+ * told as check tells them. Writes nothing; works on an open volume of either mode. */
 MUST_USE enum rc volume_scrub(struct volume *v, const struct check_report *rep,
-                              bool (*progress)(void *arg, uint64_t done, uint64_t total), void *progress_arg,
-                              struct scrub_result *out, struct err *e);
+                              bool (*progress)(void *arg, uint64_t done, uint64_t total),
+                              void *progress_arg, struct scrub_result *out, struct err *e);
 /* The same in the background, round and round, at this rate; 0: not (as after the open). Of a volume that is open for
  * writing; one thread at a time. */
 void volume_set_scrub_rate(struct volume *v, uint64_t bytes_per_s);
 struct reparse_params {
-	bool     all;                   /* parse every content; else those that another version of the parser has parsed */
+	bool     all;   /* parse every content; else those that another version of the parser has parsed */
 	bool     dry_run;
 	/* May be NULL; false cancels. */
 	bool   (*progress)(void *arg, uint64_t done, uint64_t total);
@@ -732,20 +514,21 @@ struct reparse_result {
 	uint64_t made;                  /* got a new summary; with dry_run: would get one */
 	uint64_t unreadable;
 };
-/* Parse stored messages anew and write the summaries that come out differently to the log, some dozens at a time, so that
- * deliveries go on in between. What is done stays done when it is cut, and is not done again by the next call. The volume
- * is open for writing. RC_BUSY: another one is under way. RC_CANCELLED: progress said so, or the volume is about to close.
- * Any thread but the writer's; takes long. */
-MUST_USE enum rc volume_reparse(struct volume *v, const struct reparse_params *p, struct reparse_result *out,
-                                struct err *e);
+/* Parse stored messages anew and write the summaries that come out differently to the log, some dozens at a time, so
+ * that deliveries go on in between. What is done stays done when it is cut, and is not done again by the next call. The
+ * volume is open for writing. RC_BUSY: another one is under way. RC_CANCELLED: progress said so, or the volume is about
+ * to close. Any thread but the writer's; takes long. */
+MUST_USE enum rc volume_reparse(struct volume *v, const struct reparse_params *p,
+                                struct reparse_result *out, struct err *e);
 
 struct reindex_result {
 	uint64_t damage;                /* findings in the log */
 	char     kept[32];              /* the old index's file now, "index.db.old" or with a number; "" if none is */
 };
-/* Build the index anew from the log; the volume must not be open anywhere. Leaves it closed. A damaged log may give back
- * less than the present index knows: RC_CORRUPT then says so and nothing has changed, unless `force`, which keeps the old
- * index as index.db.old (.2, .3 ... if there is one), one file. */
-MUST_USE enum rc volume_reindex(const struct volume_params *p, bool force, struct reindex_result *out, struct err *e);
+/* Build the index anew from the log; the volume must not be open anywhere. Leaves it closed. A damaged log may give
+ * back less than the present index knows: RC_CORRUPT then says so and nothing has changed, unless `force`, which keeps
+ * the old index as index.db.old (.2, .3 ... if there is one), one file. */
+MUST_USE enum rc volume_reindex(const struct volume_params *p, bool force,
+                                struct reindex_result *out, struct err *e);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "index/apply.h"
 #include "index/checkpoint.h"
+#include "index/columns.h"
 #include "index/ingest.h"
 #include "index/recent.h"
 #include "index/resolve.h"
@@ -70,7 +71,7 @@ struct volume {
 	bool                 appended;  /* the batch is in the log */
 	struct touched_mailbox *owed;   /* what happened and was not told, as its commit failed */
 	size_t               owed_count;
-	bool                 unsynced;  /* the batch holds nothing but relaxed changes */
+	struct changed_accounts owed_accounts;
 	struct writer       *writer;
 	_Atomic(struct scrubber *) scrubber;    /* NULL: never asked for */
 
@@ -78,14 +79,16 @@ struct volume {
 	struct checkpointer *checkpointer;
 	struct wal           wal;
 	struct recent       *recent;
+	struct column_store *columns;
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
-	_Atomic int64_t      mend_asked;        /* when a reader last asked for it: monotonic seconds plus one; 0: never */
+	_Atomic int64_t      mend_asked;  /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;
 	struct claims        claims;
 	struct maintenance   maintenance;
 	_Atomic account_id   frozen;    /* is being moved away: its changes are refused; 0: none */
 	atomic_bool          ending;    /* no long maintenance any more */
 	atomic_bool          reparsing;
+	_Atomic uint64_t     accounts_version;
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
 };
 
@@ -95,7 +98,8 @@ struct volume {
 struct volume *volume_new(const struct volume_params *p);
 /* A message's bytes are damaged: counted and told once per place. No record is lost by it, so the volume is not damaged
  * as volume_is_damaged means it. Any thread. */
-void volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len, const char *what);
+void volume_found_unreadable(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len,
+                             const char *what);
 
 /* For who tells it in his own words: counts the place, false if it was told before. Any thread. */
 bool volume_note_found(struct volume *v, struct seg_id seg, uint64_t offset, uint64_t len);
@@ -110,8 +114,8 @@ void index_close(struct volume *v);
 MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
 /* ---- index_still.c ---- */
 
-/* The index cannot be opened for want of space: let readers have it as it stands. The pool is paused or unused, v->db is
- * NULL. False: that is impossible, and the pool is as it was. */
+/* The index cannot be opened for want of space: let readers have it as it stands. The pool is paused or unused, v->db
+ * is NULL. False: that is impossible, and the pool is as it was. */
 bool index_serve_still(struct volume *v);
 /* False while trying to open the index is vain. */
 bool index_has_room(struct volume *v);
@@ -123,8 +127,8 @@ bool index_has_room(struct volume *v);
 MUST_USE enum rc index_make(struct volume *v, struct err *e);
 MUST_USE enum rc index_install(struct volume *v, struct err *e);
 void index_discard(struct volume *v, struct err *e);
-/* What the index there says of itself; all zero if it is missing or damaged. Read before the log is opened: it may not be
- * newer than the head, which its owner may be writing. */
+/* What the index there says of itself; all zero if it is missing or damaged. Read before the log is opened: it may not
+ * be newer than the head, which its owner may be writing. */
 void index_peek(const struct volume *v, struct index_meta *m);
 /* For log_params.ask_synced, with the index_meta read before: 0 if that index is not of this log. */
 log_lsn index_synced(void *arg, const struct log *log);
@@ -143,12 +147,13 @@ void backup_note_read(struct volume *v);
 
 /* Remove out-of-line bodies that no record names. For an owner that has just opened, before any message comes in. */
 void orphans_drop(struct volume *v);
-/* Apply the log's records after ap->meta.applied and up to `last` to ap. commit_every: a transaction ends behind the frame in which it
- * has so many records; 0: never */
-MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last, uint32_t commit_every, const char *what,
-                              struct err *e);
-/* Recompute counters; drop what belongs to no account or mailbox; rename the older of two mailboxes of one name. Dropped
- * and renamed mailboxes are reported. A name whose parent does not exist is left as it is: LIST shows such parents. */
+/* Apply the log's records after ap->meta.applied and up to `last` to ap. commit_every: a transaction ends behind the
+ * frame in which it has so many records; 0: never */
+MUST_USE enum rc index_replay(struct volume *v, struct apply *ap, log_lsn last,
+                              uint32_t commit_every, const char *what, struct err *e);
+/* Recompute counters; drop what belongs to no account or mailbox; rename the older of two mailboxes of one name.
+ * Dropped and renamed mailboxes are reported. A name whose parent does not exist is left as it is: LIST
+ * shows such parents. */
 MUST_USE enum rc index_tidy(struct volume *v, struct db *db, struct index_meta *m, struct err *e);
 
 /* ---- inboxes.c ---- */

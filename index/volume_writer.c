@@ -38,6 +38,7 @@ reopen_index(struct volume *v, struct err *e)
 	checkpointer_stop(&v->checkpointer);
 	wal_hold(&v->wal);
 	index_close(v);
+	column_store_forget(v->columns);
 	db_pool_set_mode(v->pool, DB_READ, NULL);
 	rc = index_open(v, e);
 	wal_unhold(&v->wal);
@@ -45,6 +46,7 @@ reopen_index(struct volume *v, struct err *e)
 		rc = checkpointer_start(&v->wal, v->index_path, v->db, &v->checkpointer, e);
 	else if (space_is_full(e->os))
 		(void)index_serve_still(v);     /* else each reader is told */
+	atomic_fetch_add(&v->accounts_version, 1);
 	db_pool_resume(v->pool);
 	v->resolver.ap = &v->apply;
 	v->resolver.db = v->db;
@@ -77,7 +79,6 @@ volume_begin(void *owner, struct err *e)
 		rc = db_run(v->db, "BEGIN IMMEDIATE", DB_NO_ARGS, e);
 	v->in_batch = rc == RC_OK;
 	v->appended = false;
-	v->unsynced = v->p.relaxed;
 	return rc;
 }
 
@@ -90,12 +91,12 @@ volume_resolve(void *owner, struct writer_request *req, struct log_batch *b, str
 
 	v->resolver.batch = b;
 	v->resolver.frozen = atomic_load(&v->frozen);
+	v->resolver.volume = &v->p;
 	v->resolver.relocating = v->apply.meta.compactions < log_compactions(v->log);
-	if (!req->relaxed_ok)
-		v->unsynced = false;
 	rc = resolve_change(&v->resolver, (struct change *)req, e);
 	if (rc == RC_CORRUPT)
-		atomic_store(&v->suspect, true);        /* rows that SQLite could read but we cannot believe */
+		/* rows that SQLite could read but we cannot believe */
+		atomic_store(&v->suspect, true);
 	return rc;
 }
 
@@ -122,6 +123,17 @@ notify_all(struct volume *v, const struct touched_mailbox *t, size_t count)
 		v->p.notify(v->p.notify_arg, v, t[i].id, t[i].modseq);
 }
 
+static void
+tell_accounts(struct volume *v, struct changed_accounts *c)
+{
+	for (size_t i = 0; v->p.account_changed != NULL && i < c->count; i++)
+		v->p.account_changed(v->p.account_arg, v, c->ids[i]);
+	if (v->p.account_changed != NULL && c->lost)
+		v->p.account_changed(v->p.account_arg, v, 0);
+	c->count = 0;
+	c->lost = false;
+}
+
 /* So that the WAL's space is used again, as far as no reader holds it. On a full disk it may fail:
  * what then follows says so. */
 static void
@@ -137,7 +149,7 @@ volume_commit(void *owner, struct err *e)
 	struct volume *v = owner;
 	enum rc rc;
 
-	if (!v->unsynced)
+	if (log_is_synced(v->log))
 		v->apply.meta.synced = v->apply.meta.applied;
 	rc = schema_write_meta(v->db, &v->apply.meta, e);
 	if (rc == RC_OK)
@@ -146,7 +158,12 @@ volume_commit(void *owner, struct err *e)
 		return rc;
 	v->in_batch = false;
 	v->appended = false;
+	if (v->apply.accounts)
+		atomic_fetch_add(&v->accounts_version, 1);
+	if (v->apply.purged)
+		column_store_forget(v->columns);        /* what searches learnt of it */
 	notify_all(v, v->apply.touched, v->apply.touched_count);
+	tell_accounts(v, &v->resolver.changed);
 	apply_forget(&v->apply);
 	if (log_is_starved(v->log))
 		checkpoint_now(v);      /* the WAL must not eat what the reserve left */
@@ -165,7 +182,16 @@ volume_rollback(void *owner)
 		v->apply.touched = NULL;
 		v->apply.touched_cap = 0;
 	}
+	if (v->appended && v->resolver.changed.count > 0) {
+		/* nothing is appended before it is settled */
+		struct changed_accounts empty = v->owed_accounts;
+
+		v->owed_accounts = v->resolver.changed;
+		v->resolver.changed = empty;
+	}
 	v->appended = false;
+	v->resolver.changed.count = 0;
+	v->resolver.changed.lost = false;
 	apply_forget(&v->apply);
 	if (v->db == NULL || !v->in_batch)
 		return;
@@ -197,8 +223,8 @@ volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable,
 		c->done(c, c->done_arg);
 }
 
-/* In place, so that readers go on. The log that lives has lost nothing, and settles what was answered
- * unsynced. */
+/* In place, so that readers go on. The log that lives has lost nothing, and settles what was
+ * answered unsynced. */
 static enum rc
 reopen_log(struct volume *v, struct err *e)
 {
@@ -228,10 +254,12 @@ static void
 settle(struct volume *v)
 {
 	atomic_store(&v->last_lsn, log_last(v->log));
+	atomic_fetch_add(&v->accounts_version, 1);
 	notify_all(v, v->owed, v->owed_count);
 	free(v->owed);
 	v->owed = NULL;
 	v->owed_count = 0;
+	tell_accounts(v, &v->owed_accounts);
 	v->reopened = false;
 }
 
@@ -319,8 +347,10 @@ volume_recover(void *owner, struct err *e)
 		return rc;
 	step_back(v);
 	if (v->db == NULL && !index_has_room(v))
-		return err_os(e, ENOSPC, "the volume's disk is full");  /* readers go on undisturbed */
-	/* A fresh connection once, in case ours has a part in it; then only the tail, which disturbs nobody. */
+		/* readers go on undisturbed */
+		return err_os(e, ENOSPC, "the volume's disk is full");
+	/* A fresh connection once, in case ours has a part in it; then only the tail, which
+	 * disturbs nobody. */
 	in_place = v->db != NULL && v->reopened && !atomic_load(&v->suspect);
 	rc = in_place ? replay_with_room(v, e) : reopen_index(v, e);
 	/* Only lack of space gets better without being opened anew. */

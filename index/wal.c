@@ -1,9 +1,10 @@
 /* wal - see wal.h.
  *
- * What is known comes from the commits' page counts: a commit adds pages, so fewer than before, or as many, are a WAL begun
- * anew, which happens only to one that is in the database as a whole. To that a checkpoint's end can bring it, not what comes
- * before: so if afterwards there are no more pages than it has seen, and the WAL was not begun anew, all of it is settled.
- * Where nothing is known (the index was just opened), commits wait for the checkpoint's end.
+ * What is known comes from the commits' page counts: a commit adds pages, so fewer than before, or
+ * as many, are a WAL begun anew, which happens only to one that is in the database as a whole. To
+ * that a checkpoint's end can bring it, not what comes before: so if afterwards there are no more
+ * pages than it has seen, and the WAL was not begun anew, all of it is settled. Where nothing is
+ * known (the index was just opened), commits wait for the checkpoint's end.
  */
 #include "index/wal.h"
 
@@ -66,8 +67,8 @@ move_pages(const char *path, struct db *db, int *pages, int *moved)
 	int rc = SQLITE_ERROR;
 
 	if (db != NULL || db_open(path, DB_WRITE, NULL, &own, &e) == RC_OK)
-		rc = sqlite3_wal_checkpoint_v2(db_handle(db != NULL ? db : own), NULL, SQLITE_CHECKPOINT_PASSIVE, pages,
-		                               moved);
+		rc = sqlite3_wal_checkpoint_v2(db_handle(db != NULL ? db : own), NULL,
+		                               SQLITE_CHECKPOINT_PASSIVE, pages, moved);
 	db_close(&own);
 	return rc == SQLITE_OK;
 }

@@ -1,8 +1,9 @@
 /* wal - checkpoints of the index's WAL that keep out of the way of commits that begin it anew.
  *
- * SQLite before 3.51.3 may lose pages ("WAL-reset bug", https://sqlite.org/wal.html) when a checkpoint begins while all of the
- * WAL is in the database already, and a commit begins the WAL anew at that moment. So no checkpoint begins then: there is
- * nothing to do for it. One per volume, for as long as the volume is open; all functions on any thread unless said. */
+ * SQLite before 3.51.3 may lose pages ("WAL-reset bug", https://sqlite.org/wal.html) when a checkpoint begins while all
+ * of the WAL is in the database already, and a commit begins the WAL anew at that moment. So no checkpoint begins then:
+ * there is nothing to do for it. One per volume, for as long as the volume is open; all functions on any
+ * thread unless said. */
 #ifndef RESTANTE_INDEX_WAL_H
 #define RESTANTE_INDEX_WAL_H
 
@@ -38,9 +39,9 @@ enum wal_wait {
 	WAL_GIVES_WAY,          /* to it */
 	WAL_IN_COMMIT           /* the same, from SQLite's WAL hook */
 };
-/* A passive checkpoint of the index at `path` through `db`, or if that is NULL through a connection of its own. Returns how
- * many pages of the WAL a reader or a commit holds back; 0: each has its place in the database, and both are synced. -1:
- * unknown, as another checkpoint is under way or the files cannot be read or written. */
+/* A passive checkpoint of the index at `path` through `db`, or if that is NULL through a connection of its own. Returns
+ * how many pages of the WAL a reader or a commit holds back; 0: each has its place in the database, and both are
+ * synced. -1: unknown, as another checkpoint is under way or the files cannot be read or written. */
 int wal_checkpoint(struct wal *w, const char *path, struct db *db, enum wal_wait wait);
 
 #endif

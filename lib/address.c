@@ -1,9 +1,10 @@
 /* address - see address.h.
  *
- * A token loop with a few flags instead of the grammar's productions: bad lists must still yield their good addresses,
- * and going back over the input for another try is what made such parsers quadratic elsewhere. Every byte is lexed
- * once and copied at most three times. Words before an '@' or '<' are collected in two forms, since only what follows
- * tells whether they were a display name or a local part.
+ * A token loop with a few flags instead of the grammar's productions: bad lists must still yield
+ * their good addresses, and going back over the input for another try is what made such parsers
+ * quadratic elsewhere. Every byte is lexed once and copied at most three times. Words before an '@'
+ * or '<' are collected in two forms, since only what follows tells whether they were a display name
+ * or a local part.
  */
 #include "lib/address.h"
 
@@ -50,7 +51,8 @@ append_unescaped(struct buf *b, struct slice s)
 	}
 }
 
-/* comment = "(" *([FWS] ccontent) [FWS] ")" [RFC 5322 s3.2.2]; nesting is counted. The last comment is kept. */
+/* comment = "(" *([FWS] ccontent) [FWS] ")" [RFC 5322 s3.2.2]; nesting is counted. The last
+ * comment is kept. */
 static void
 take_comment(struct address_iter *it)
 {
@@ -101,7 +103,8 @@ take_word(struct address_iter *it, bool in_domain)
 	for (; it->at < it->in.len; it->at++) {
 		uint8_t c = it->in.ptr[it->at];
 
-		if (is_blank(c) || c == '(' || c == '"' || (is_special(c) && !(literal && c == ':')))
+		if (is_blank(c) || c == '(' || c == '"' ||
+		    (is_special(c) && !(literal && c == ':')))
 			break;
 	}
 	return slice_sub(it->in, from, it->at);
@@ -141,12 +144,13 @@ last_byte(const struct buf *b)
 	return b->len > 0 ? b->ptr[b->len - 1] : 0;
 }
 
-/* Without quotes and backslashes, as ENVELOPE wants it [RFC 9051 s9 addr-mailbox]. Words stand apart only where no dot
- * joins them [RFC 5322 s4.4 obs-local-part]. */
+/* Without quotes and backslashes, as ENVELOPE wants it [RFC 9051 s9 addr-mailbox]. Words stand
+ * apart only where no dot joins them [RFC 5322 s4.4 obs-local-part]. */
 static void
 append_local(struct address_iter *it, const struct piece *p)
 {
-	if (p->spaced && it->local.len > 0 && last_byte(&it->local) != '.' && !(p->text.len > 0 && p->text.ptr[0] == '.'))
+	if (p->spaced && it->local.len > 0 && last_byte(&it->local) != '.' &&
+	    !(p->text.len > 0 && p->text.ptr[0] == '.'))
 		buf_append_byte(&it->local, ' ');
 	if (p->kind == TOK_QUOTED)
 		append_unescaped(&it->local, p->text);
@@ -177,7 +181,8 @@ take_word_piece(struct address_iter *it, const struct draft *d, const struct pie
 		if (joined)
 			buf_append_slice(&it->host, p->text);
 		else if (!d->angle)
-			append_name(it, p);     /* words behind a bare address: "joe@example.org Joe" */
+			append_name(it, p);     /* words behind a bare address:
+			                         * "joe@example.org Joe" */
 	} else if (d->in_angle) {
 		append_local(it, p);
 	} else if (!d->angle) {
@@ -264,7 +269,7 @@ take_special(struct address_iter *it, struct draft *d, uint8_t c)
 			return PROGRESS_DONE;
 		buf_append_byte(&it->route, c);
 		return PROGRESS_MORE;
-	default:        /* ';' ends a group, and separates addresses for those who do not know better */
+	default:  /* ';' ends a group, and separates addresses for those who do not know better */
 		it->end_group = it->in_group;
 		it->in_group = false;
 		return PROGRESS_DONE;
@@ -359,7 +364,8 @@ address_next(struct address_iter *it, struct address *out)
 		    || it->host.failed || it->comment.failed;
 		if (got == PROGRESS_GROUP) {
 			it->in_group = true;
-			*out = (struct address){ .kind = ADDRESS_GROUP_START, .name = present(&it->name) };
+			*out = (struct address){ .kind = ADDRESS_GROUP_START,
+			                         .name = present(&it->name) };
 			return true;
 		}
 		if (d.any) {

@@ -17,7 +17,8 @@ enum address_kind {
 /* ptr is NULL for what is absent (NIL). */
 struct address {
 	enum address_kind kind;
-	struct slice name;      /* display name, quotes and folding removed, encoded-words as written; else the comment */
+	struct slice name;      /* display name, quotes and folding removed, encoded-words as written;
+	                         * else the comment */
 	struct slice route;     /* "@a,@b" [RFC 5322 s4.4 obs-route] */
 	struct slice mailbox;   /* local part, its quoting removed; of a mailbox never NULL */
 	struct slice host;      /* domain; of a mailbox never NULL, empty when it is missing */

@@ -1,7 +1,7 @@
 /* arena - bump allocation in a list of blocks. See arena.h.
  *
- * A request larger than a quarter block gets a block of its own, linked behind the current one, so that a big literal
- * does not waste the rest of a block. A reset keeps one block of the usual size.
+ * A request larger than a quarter block gets a block of its own, linked behind the current one, so
+ * that a big literal does not waste the rest of a block. A reset keeps one block of the usual size.
  */
 #include "lib/arena.h"
 

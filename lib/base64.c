@@ -1,4 +1,5 @@
-/* base64 - see base64.h. The alphabet is turned around by comparison of ranges, so there is no table to get wrong. */
+/* base64 - see base64.h. The alphabet is turned around by comparison of ranges, so there is no
+ * table to get wrong. */
 #include "lib/base64.h"
 
 const char base64_alphabet[65] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -50,14 +51,26 @@ base64_encode(struct slice in, struct buf *out)
 	return true;
 }
 
-/* Four letters to `want` bytes; false on a letter outside the alphabet or bits beyond the data. */
+/* [RFC 4648 s5] */
+static int
+base64url_value(uint8_t c)
+{
+	if (c == '-')
+		return 62;
+	if (c == '_')
+		return 63;
+	return c == '+' || c == '/' ? -1 : base64_value(c);
+}
+
+/* Four letters, or want + 1 of them, to `want` bytes; false on a letter outside the alphabet or
+ * bits beyond the data. */
 static bool
-decode_group(const uint8_t *in, size_t want, uint8_t *dst)
+decode_group(const uint8_t *in, size_t want, int (*value)(uint8_t), uint8_t *dst)
 {
 	uint32_t v = 0;
 
 	for (size_t i = 0; i < 4; i++) {
-		int d = i <= want ? base64_value(in[i]) : 0;
+		int d = i <= want ? value(in[i]) : 0;
 
 		if (d < 0)
 			return false;
@@ -87,7 +100,28 @@ base64_decode(struct slice in, struct buf *out)
 	if (dst == NULL)
 		return false;
 	for (size_t at = 0; at < in.len; at += 4, dst += 3)
-		if (!decode_group(in.ptr + at, at + 4 < in.len ? 3 : 3 - pad, dst))
+		if (!decode_group(in.ptr + at, at + 4 < in.len ? 3 : 3 - pad, base64_value, dst))
+			return false;
+	buf_commit(out, len);
+	return true;
+}
+
+bool
+base64url_decode(struct slice in, struct buf *out)
+{
+	size_t tail = in.len % 4, len = in.len / 4 * 3 + (tail > 0 ? tail - 1 : 0);
+	uint8_t *dst;
+
+	if (tail == 1)
+		return false;
+	if (in.len == 0)
+		return true;
+	dst = buf_reserve(out, len);
+	if (dst == NULL)
+		return false;
+	for (size_t at = 0; at < in.len; at += 4, dst += 3)
+		if (!decode_group(in.ptr + at, in.len - at >= 4 ? 3 : tail - 1, base64url_value,
+		                  dst))
 			return false;
 	buf_commit(out, len);
 	return true;

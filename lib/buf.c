@@ -28,11 +28,12 @@ buf_reset(struct buf *b)
 	b->failed = false;
 }
 
-/* Doubles the capacity, so that n appended bytes cost O(n); never past max. */
+/* Doubles the capacity, so that n appended bytes cost O(n); never past max, which buf_append rests on. */
 uint8_t *
 buf_reserve(struct buf *b, size_t len)
 {
-	size_t cap = b->cap > 0 ? b->cap : BUF_FIRST_CAP;
+	size_t first = b->max < BUF_FIRST_CAP && b->max > 0 ? b->max : BUF_FIRST_CAP;
+	size_t cap = b->cap > 0 ? b->cap : first;
 	uint8_t *p;
 
 	if (len > b->max - b->len) {
@@ -61,36 +62,15 @@ buf_commit(struct buf *b, size_t len)
 }
 
 bool
-buf_append(struct buf *b, const void *ptr, size_t len)
+buf_append_growing(struct buf *b, const void *ptr, size_t len)
 {
-	uint8_t *dst;
+	uint8_t *dst = buf_reserve(b, len);
 
-	if (len == 0)
-		return true;
-	dst = buf_reserve(b, len);
 	if (dst == NULL)
 		return false;
 	memcpy(dst, ptr, len);
 	b->len += len;
 	return true;
-}
-
-bool
-buf_append_slice(struct buf *b, struct slice s)
-{
-	return buf_append(b, s.ptr, s.len);
-}
-
-bool
-buf_append_str(struct buf *b, const char *s)
-{
-	return buf_append(b, s, strlen(s));
-}
-
-bool
-buf_append_byte(struct buf *b, uint8_t c)
-{
-	return buf_append(b, &c, 1);
 }
 
 bool

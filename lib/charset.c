@@ -1,8 +1,9 @@
 /* charset - see charset.h.
  *
- * Only charsets that mail uses reach iconv: its library knows some hundred more, with a history of faults that mail
- * from strangers should not meet. ISO-2022-JP is rewritten as EUC-JP-MS first (a fixed shift of its bytes), since
- * glibc's own converter lacks the NEC row and the half-width kana that real mail has.
+ * Only charsets that mail uses reach iconv: its library knows some hundred more, with a history of
+ * faults that mail from strangers should not meet. ISO-2022-JP is rewritten as EUC-JP-MS first (a
+ * fixed shift of its bytes), since glibc's own converter lacks the NEC row and the half-width kana
+ * that real mail has.
  */
 #include "lib/charset.h"
 
@@ -27,24 +28,31 @@ struct label {
 
 /* Labels whose meaning in mail is wider than their name, and aliases that iconv lacks. */
 static const struct label labels[] = {
-	{ "shift_jis", "CP932" }, { "shift-jis", "CP932" }, { "sjis", "CP932" }, { "x-sjis", "CP932" },
+	{ "shift_jis", "CP932" }, { "shift-jis", "CP932" }, { "sjis", "CP932" },
+	{ "x-sjis", "CP932" },
 	{ "windows-31j", "CP932" }, { "ms_kanji", "CP932" }, { "cp932", "CP932" },
 	{ "euc-jp", "EUC-JP-MS" }, { "eucjp", "EUC-JP-MS" }, { "x-euc-jp", "EUC-JP-MS" },
-	{ "gb2312", "GB18030" }, { "gb_2312-80", "GB18030" }, { "gbk", "GB18030" }, { "x-gbk", "GB18030" },
+	{ "gb2312", "GB18030" }, { "gb_2312-80", "GB18030" }, { "gbk", "GB18030" },
+	{ "x-gbk", "GB18030" },
 	{ "euc-cn", "GB18030" }, { "cp936", "GB18030" },
-	{ "ks_c_5601-1987", "CP949" }, { "ks_c_5601", "CP949" }, { "ksc5601", "CP949" }, { "euc-kr", "CP949" },
+	{ "ks_c_5601-1987", "CP949" }, { "ks_c_5601", "CP949" }, { "ksc5601", "CP949" },
+	{ "euc-kr", "CP949" },
 	{ "big5", "BIG5-HKSCS" }, { "x-big5", "BIG5-HKSCS" }, { "cn-big5", "BIG5-HKSCS" },
-	{ "iso-8859-1", "CP1252" }, { "iso8859-1", "CP1252" }, { "latin1", "CP1252" }, { "iso_8859-1", "CP1252" },
+	{ "iso-8859-1", "CP1252" }, { "iso8859-1", "CP1252" }, { "latin1", "CP1252" },
+	{ "iso_8859-1", "CP1252" },
 	{ "iso-8859-8-i", "ISO-8859-8" }, { "iso-8859-6-i", "ISO-8859-6" },
 	{ "iso-8859-11", "CP874" }, { "tis-620", "CP874" }, { "windows-874", "CP874" },
-	{ "unicode-1-1-utf-7", "UTF-7" }, { "macintosh", "MACINTOSH" }, { "x-mac-roman", "MACINTOSH" },
+	{ "unicode-1-1-utf-7", "UTF-7" }, { "macintosh", "MACINTOSH" },
+	{ "x-mac-roman", "MACINTOSH" },
 	{ "hz-gb-2312", "" },
 };
 
 /* What else may go to iconv under its own name. */
 static const char *const allowed_prefixes[] = {
-	"windows-", "cp", "iso-8859-", "iso8859-", "iso_8859-", "iso-2022-kr", "iso-2022-cn", "koi8-", "euc-tw", "big5-hkscs",
-	"gb18030", "utf-7", "utf-16", "utf-32", "viscii", "tcvn", "armscii", "georgian-ps", "johab", "ibm8",
+	"windows-", "cp", "iso-8859-", "iso8859-", "iso_8859-", "iso-2022-kr", "iso-2022-cn",
+	"koi8-", "euc-tw", "big5-hkscs",
+	"gb18030", "utf-7", "utf-16", "utf-32", "viscii", "tcvn", "armscii", "georgian-ps", "johab",
+	"ibm8",
 };
 
 /* iconv's name for a lower-case label, or NULL. */
@@ -60,7 +68,8 @@ iconv_name(const char *label)
 	return NULL;
 }
 
-/* Lower case into `label`; false if it cannot be the name of a charset ('/' would be an instruction to iconv). */
+/* Lower case into `label`; false if it cannot be the name of a charset ('/' would be an
+ * instruction to iconv). */
 static bool
 label_of(struct slice charset, char label[NAME_MAX_LEN + 1])
 {
@@ -92,8 +101,8 @@ family_of(struct slice charset, char label[NAME_MAX_LEN + 1], const char **name)
 	return *name != NULL ? FAMILY_ICONV : FAMILY_UNKNOWN;
 }
 
-/* Convert all of `in`; U+FFFD for each byte that cannot be. Returns how many could not, or SIZE_MAX if iconv does not
- * know the charset (then nothing was appended). */
+/* Convert all of `in`; U+FFFD for each byte that cannot be. Returns how many could not, or SIZE_MAX
+ * if iconv does not know the charset (then nothing was appended). */
 static size_t
 convert(const char *name, struct slice in, struct buf *out)
 {
@@ -150,8 +159,10 @@ jis_escape(struct slice s, enum jis_set *set)
 		const char  *bytes;
 		enum jis_set set;
 	} escapes[] = {
-		{ "\x1b(B", JIS_ASCII }, { "\x1b(J", JIS_ASCII }, { "\x1b(H", JIS_ASCII }, { "\x1b(I", JIS_KANA },
-		{ "\x1b$@", JIS_0208 }, { "\x1b$B", JIS_0208 }, { "\x1b$(@", JIS_0208 }, { "\x1b$(B", JIS_0208 },
+		{ "\x1b(B", JIS_ASCII }, { "\x1b(J", JIS_ASCII }, { "\x1b(H", JIS_ASCII },
+		{ "\x1b(I", JIS_KANA },
+		{ "\x1b$@", JIS_0208 }, { "\x1b$B", JIS_0208 }, { "\x1b$(@", JIS_0208 },
+		{ "\x1b$(B", JIS_0208 },
 		{ "\x1b$(D", JIS_0212 }, { "\x1b&@", JIS_ASCII },
 	};
 
@@ -176,7 +187,8 @@ jis_char(struct slice s, enum jis_set set, struct buf *euc)
 {
 	uint8_t c = s.ptr[0];
 
-	if ((set == JIS_0208 || set == JIS_0212) && s.len > 1 && is_jis_byte(c) && is_jis_byte(s.ptr[1])) {
+	if ((set == JIS_0208 || set == JIS_0212) && s.len > 1 && is_jis_byte(c) &&
+	    is_jis_byte(s.ptr[1])) {
 		if (set == JIS_0212)
 			buf_append_byte(euc, 0x8f);
 		buf_append_byte(euc, c | 0x80);
@@ -241,15 +253,17 @@ is_japanese(uint32_t cp)
 	    || (cp >= 0xff01 && cp <= 0xff9f);
 }
 
-/* Western text that happens to be valid in a Japanese charset gives single ideographs among letters. All that is not
- * ASCII must be Japanese and stand in runs of two and more, and there must be kana or two ideographs. */
+/* Western text that happens to be valid in a Japanese charset gives single ideographs among
+ * letters. All that is not ASCII must be Japanese and stand in runs of two and more, and there must
+ * be kana or two ideographs. */
 static bool
 looks_japanese(struct slice text)
 {
 	unsigned run = 0, shortest = 2, kana = 0, ideographs = 0;
 	uint32_t cp = 0;
 
-	for (size_t at = 0; at < text.len; at += text_utf8_next(slice_sub(text, at, text.len), &cp)) {
+	for (size_t at = 0; at < text.len;
+	     at += text_utf8_next(slice_sub(text, at, text.len), &cp)) {
 		(void)text_utf8_next(slice_sub(text, at, text.len), &cp);
 		if (cp < 0x80) {
 			shortest = run > 0 && run < shortest ? run : shortest;

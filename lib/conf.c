@@ -10,9 +10,9 @@
  * files (one place to look), defaults filled in by the users of a value (they would not be in the
  * table, nor in the manual).
  */
-#include "lib/conf_keys.h"
+#include "lib/conf_reader.h"
 
-#include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
@@ -21,34 +21,16 @@
 
 #include <ini.h>
 
+#define CONF_SECTIONS_TEXT \
+	"server, tls, certificate NAME, auth, lmtp, pop3, limits, maintenance, volume " \
+	"NAME, listen NAME"
 #define ARENA_MAX (4u * CONF_FILE_MAX)
-#define NAME_MAX_LEN 40u        /* of a volume or listener; inih's own limit for a header is 50 */
 
 _Static_assert(sizeof(enum conf_protocol) == sizeof(unsigned),
                "set_value stores words as unsigned");
 
-/* One pass over the file. */
-struct reader {
-	struct conf    *c;
-	struct slice    text;
-	size_t          pos;
-	unsigned        line;                   /* handed out last */
-	bool            in_section;
-	enum section_id section;
-	char            label[NAME_MAX_LEN + 16];       /* "listen imap" */
-	unsigned        header;                 /* line of the section's header */
-	void           *object;                 /* the struct that the section fills */
-	uint64_t        seen;                   /* a bit per key met in this section */
-	bool            had[CONF_SECTION_COUNT];
-	bool            failed;
-	struct err     *e;
-};
-
-/* Keeps the first error only. */
-static bool fail_at(struct reader *r, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
-
-static bool
-fail_at(struct reader *r, unsigned line, const char *fmt, ...)
+bool
+conf_fail_at(struct conf_reader *r, unsigned line, const char *fmt, ...)
 {
 	char text[ERR_TEXT_MAX];
 	va_list ap;
@@ -63,8 +45,8 @@ fail_at(struct reader *r, unsigned line, const char *fmt, ...)
 	return false;
 }
 
-static bool
-fail_nomem(struct reader *r)
+bool
+conf_fail_nomem(struct conf_reader *r)
 {
 	if (!r->failed)
 		err_nomem(r->e);
@@ -72,202 +54,8 @@ fail_nomem(struct reader *r)
 	return false;
 }
 
-/* --- values ----------------------------------------------------------------------------------- */
-
 static bool
-fail_value(struct reader *r, const struct key_def *k, const char *value)
-{
-	char allowed[160];
-
-	conf_key_allowed(k, allowed, sizeof allowed);
-	return fail_at(r, r->line, "[%s] %s = %.80s: allowed: %s", r->label, k->name, value,
-	               allowed);
-}
-
-/* Digits and perhaps one suffix that multiplies: "64K", "30m". */
-static bool
-parse_scaled(const char *value, const char *suffixes, const uint64_t *factors, uint64_t *out)
-{
-	struct slice s = slice_str(value);
-	uint64_t factor = 1;
-
-	if (s.len > 0) {
-		const char *hit = strchr(suffixes, s.ptr[s.len - 1]);
-
-		if (hit != NULL) {
-			factor = factors[hit - suffixes];
-			s.len--;
-		}
-	}
-	if (!slice_to_u64(s, UINT64_MAX / factor, out))
-		return false;
-	*out *= factor;
-	return true;
-}
-
-static bool
-parse_octal(const char *value, uint64_t *out)
-{
-	uint64_t v = 0;
-
-	if (*value == '\0' || strlen(value) > 8)
-		return false;
-	for (; *value != '\0'; value++) {
-		if (*value < '0' || *value > '7')
-			return false;
-		v = v * 8 + (uint64_t)(*value - '0');
-	}
-	*out = v;
-	return true;
-}
-
-static bool
-parse_number(const struct key_def *k, const char *value, uint64_t *out)
-{
-	static const uint64_t size_factors[] = { KIB, MIB, GIB };
-	static const uint64_t time_factors[] = { 1, 60, 3600, DAY };
-	bool ok = false;
-
-	if (k->type == KEY_NUMBER)
-		ok = slice_to_u64(slice_str(value), UINT64_MAX, out);
-	else if (k->type == KEY_SIZE)
-		ok = parse_scaled(value, "KMG", size_factors, out);
-	else if (k->type == KEY_DURATION)
-		ok = parse_scaled(value, "smhd", time_factors, out);
-	else if (k->type == KEY_MODE)
-		ok = parse_octal(value, out);
-	return ok && *out >= k->min && *out <= k->max;
-}
-
-/* "Deleted Items 30d": the age is the last word. A bare number is refused: days that were meant and seconds that are done
- * would empty a folder. */
-static bool
-parse_age(struct reader *r, const struct key_def *k, struct slice item, struct conf_age *out)
-{
-	struct key_def duration = *k;
-	size_t cut = item.len;
-	char age[24];
-
-	duration.type = KEY_DURATION;
-	while (cut > 0 && item.ptr[cut - 1] != ' ' && item.ptr[cut - 1] != '\t')
-		cut--;
-	if (!slice_to_cstr(slice_sub(item, cut, item.len), age, sizeof age) || age[0] == '\0' ||
-	    strchr("smhd", age[strlen(age) - 1]) == NULL || !parse_number(&duration, age, &out->age))
-		return false;
-	item = slice_trim(slice_sub(item, 0, cut));
-	if (item.len == 0 || item.len > CONF_MAILBOX_MAX)
-		return false;
-	out->mailbox = arena_cstr(&r->c->arena, item);
-	return out->mailbox != NULL;
-}
-
-static bool
-store_ages(struct reader *r, const struct key_def *k, const char *value, void *field)
-{
-	struct conf_age *list = arena_array(&r->c->arena, CONF_AGES_MAX, sizeof *list);
-	struct conf_ages ages = { list, 0 };
-	struct slice rest = slice_str(value);
-
-	if (list == NULL)
-		return fail_nomem(r);
-	while (rest.len > 0) {
-		size_t comma = slice_find_byte(rest, ',');
-
-		if (ages.count == CONF_AGES_MAX ||
-		    !parse_age(r, k, slice_trim(slice_sub(rest, 0, comma)), &list[ages.count]))
-			return fail_value(r, k, value);
-		ages.count++;
-		rest = slice_sub(rest, comma + 1, rest.len);
-	}
-	memcpy(field, &ages, sizeof ages);
-	return true;
-}
-
-static bool
-is_address(const char *value)
-{
-	struct in6_addr addr;
-
-	return inet_pton(AF_INET, value, &addr) == 1 || inet_pton(AF_INET6, value, &addr) == 1;
-}
-
-static bool
-parse_word(const struct key_def *k, const char *value, unsigned *out)
-{
-	for (unsigned i = 0; i < WORDS_MAX && k->words[i] != NULL; i++) {
-		if (strcmp(k->words[i], value) == 0) {
-			*out = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-/* A copy of the value; a relative path becomes one below the configuration's directory. */
-static bool
-store_string(struct reader *r, const struct key_def *k, const char *value, void *field)
-{
-	struct slice s = slice_str(value);
-
-	if (k->type == KEY_PATH && s.len > 0 && value[0] != '/')
-		s = arena_printf(&r->c->arena, "%s/%s", r->c->dir, value);
-	else
-		s = slice_of(arena_cstr(&r->c->arena, s), s.len);
-	if (s.ptr == NULL)
-		return fail_nomem(r);
-	memcpy(field, &s.ptr, sizeof s.ptr);
-	return true;
-}
-
-/* Presets take this way too; only what a file says is held against the range. */
-static bool
-set_value(struct reader *r, const struct key_def *k, const char *value, bool preset)
-{
-	void *field = (char *)r->object + k->offset;
-	uint64_t number = 0;
-	unsigned word = 0;
-	bool flag;
-
-	switch (k->type) {
-	case KEY_TEXT:
-		if (strlen(value) > k->max)
-			return fail_value(r, k, value);
-		return store_string(r, k, value, field);
-	case KEY_PATH:
-		if (!preset && strlen(value) < k->min)
-			return fail_value(r, k, value);
-		return store_string(r, k, value, field);
-	case KEY_ADDRESS:
-		if (!is_address(value))
-			return fail_value(r, k, value);
-		return store_string(r, k, value, field);
-	case KEY_BOOL:
-		if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-			return fail_value(r, k, value);
-		flag = strcmp(value, "yes") == 0;
-		memcpy(field, &flag, sizeof flag);
-		return true;
-	case KEY_NUMBER:
-	case KEY_SIZE:
-	case KEY_DURATION:
-	case KEY_MODE:
-		if (!parse_number(k, value, &number) && !preset)
-			return fail_value(r, k, value);
-		memcpy(field, &number, sizeof number);
-		return true;
-	case KEY_AGES:
-		return store_ages(r, k, value, field);
-	case KEY_WORD:
-		if (!parse_word(k, value, &word))
-			return fail_value(r, k, value);
-		memcpy(field, &word, sizeof word);
-		return true;
-	}
-	return false;
-}
-
-static bool
-set_presets(struct reader *r, enum section_id section)
+set_presets(struct conf_reader *r, enum section_id section)
 {
 	for (size_t i = 0; i < conf_key_count; i++) {
 		const struct key_def *k = &conf_keys[i];
@@ -277,7 +65,7 @@ set_presets(struct reader *r, enum section_id section)
 			continue;
 		if (preset == NULL)     /* must be given; until then something valid */
 			preset = k->type == KEY_WORD ? k->words[0] : "";
-		if (!set_value(r, k, preset, true))
+		if (!conf_set_value(r, k, preset, true))
 			return false;
 	}
 	return true;
@@ -286,38 +74,80 @@ set_presets(struct reader *r, enum section_id section)
 /* --- sections --------------------------------------------------------------------------------- */
 
 static bool
-check_listen(struct reader *r, const struct conf_listen *l)
+check_listen(struct conf_reader *r, const struct conf_listen *l)
 {
 	const struct conf *c = r->c;
 
 	/* Whoever speaks SMTP would find the wrong protocol [RFC 2033 s5]. */
 	if (l->port == 25 && (l->protocol == CONF_LMTP || l->protocol == CONF_LMTPS))
-		return fail_at(r, l->line, "[%s] port 25 is for SMTP, not for LMTP: use another, or a socket", r->label);
+		return conf_fail_at(r, l->named.line,
+		    "[%s] port 25 is for SMTP, not for LMTP: use another, or a socket", r->label);
+	if (l->protocol == CONF_SASLAUTHD && l->socket[0] == '\0')
+		return conf_fail_at(r, l->named.line, "[%s] protocol = saslauthd wants a socket",
+		                    r->label);
 	if ((l->port == 0) == (l->socket[0] == '\0'))
-		return fail_at(r, l->line, "[%s] wants either port or socket", r->label);
+		return conf_fail_at(r, l->named.line, "[%s] wants either port or socket", r->label);
 	for (const struct conf_listen *o = c->listens; o < l; o++) {
 		if (strcmp(o->socket, l->socket) == 0 && o->port == l->port &&
 		    (l->port == 0 || strcmp(o->address, l->address) == 0))
-			return fail_at(r, l->line,
+			return conf_fail_at(r, l->named.line,
 			               "[%s] has the address and port, or socket, of [listen %s]",
-			    r->label, o->name);
+			    r->label, o->named.name);
 	}
 	return true;
 }
 
 static bool
-check_volume(struct reader *r, const struct conf_volume *v)
+check_volume(struct conf_reader *r, const struct conf_volume *v)
 {
 	for (const struct conf_volume *o = r->c->volumes; o < v; o++)
 		if (strcmp(o->path, v->path) == 0)
-			return fail_at(r, v->line, "[%s] has the path of [volume %s]", r->label,
-			               o->name);
+			return conf_fail_at(r, v->named.line, "[%s] has the path of [volume %s]",
+			                    r->label, o->named.name);
+	return true;
+}
+
+/* Keys alone would let in whoever has any token of that issuer, for whichever service
+ * [RFC 8725 s3.8, s3.9]. */
+static bool
+check_auth(struct conf_reader *r, const struct conf_auth *a)
+{
+	if (a->oauth_keys[0] != '\0' &&
+	    (a->oauth_issuer[0] == '\0' || a->oauth_audience.count == 0))
+		return conf_fail_at(r, r->header,
+		                    "[auth] oauth_keys wants oauth_issuer and oauth_audience too");
+	if (a->oauth_keys[0] != '\0' && a->oauth_claim[0] == '\0')
+		return conf_fail_at(r, r->header, "[auth] oauth_claim is empty");
+	if (a->oauth_discovery[0] != '\0' && strncmp(a->oauth_discovery, "https://", 8) != 0)
+		return conf_fail_at(r, r->header,
+		    "[auth] oauth_discovery: allowed: a URL that begins with https://");
+	return true;
+}
+
+/* "account", or "domain=account"; a rule of junk begins with the name of a field. */
+static bool
+check_lmtp(struct conf_reader *r, const struct conf_lmtp *l)
+{
+	for (size_t i = 0; i < l->catch_all.count; i++) {
+		struct slice word = slice_str(l->catch_all.words[i]);
+		size_t equals = slice_find_byte(word, '=');
+
+		if (equals == 0 || equals + 1 == word.len)
+			return conf_fail_at(r, r->header,
+			    "[lmtp] catch_all: %.80s: allowed: domain=account, or an account",
+			    l->catch_all.words[i]);
+	}
+	for (size_t i = 0; i < l->junk_headers.count; i++)
+		if (l->junk_headers.words[i][0] == ':')
+			return conf_fail_at(r, r->header,
+			    "[lmtp] junk_headers: %.80s: allowed: Field: value, or a field",
+			    l->junk_headers.words[i]);
 	return true;
 }
 
 /* At the next header or the end of the file: is the section whole? */
 static bool
-section_close(struct reader *r)
+section_close(struct conf_reader *r)
 {
 	if (!r->in_section)
 		return true;
@@ -325,9 +155,14 @@ section_close(struct reader *r)
 	for (size_t i = 0; i < conf_key_count; i++) {
 		const struct key_def *k = &conf_keys[i];
 
-		if (k->section == r->section && k->preset == NULL && (r->seen >> i & 1) == 0)
-			return fail_at(r, r->header, "[%s] lacks the key %s", r->label, k->name);
+		if (k->section == r->section && k->preset == NULL && !r->seen[i])
+			return conf_fail_at(r, r->header, "[%s] lacks the key %s", r->label,
+			                    k->name);
 	}
+	if (r->section == SEC_AUTH)
+		return check_auth(r, r->object);
+	if (r->section == SEC_LMTP)
+		return check_lmtp(r, r->object);
 	if (r->section == SEC_LISTEN)
 		return check_listen(r, r->object);
 	if (r->section == SEC_VOLUME)
@@ -335,41 +170,47 @@ section_close(struct reader *r)
 	return true;
 }
 
-static bool
-volume_add(struct reader *r, const char *name)
-{
-	struct conf *c = r->c;
-	struct conf_volume *v = &c->volumes[c->n_volumes];
+/* Where the objects of a named section are kept. */
+struct named_list {
+	struct conf_named *first;
+	size_t             size;        /* of one, which begins with a struct conf_named */
+	size_t            *count;
+	size_t             max;
+};
 
-	for (size_t i = 0; i < c->n_volumes; i++)
-		if (strcmp(c->volumes[i].name, name) == 0)
-			return fail_at(r, r->line,
-			               "section [volume %s] appears twice (first in line %u)", name,
-			    c->volumes[i].line);
-	if (c->n_volumes == CONF_VOLUMES_MAX)
-		return fail_at(r, r->line, "more than %u volumes", CONF_VOLUMES_MAX);
-	*v = (struct conf_volume){ .name = name, .line = r->line };
-	c->n_volumes++;
-	r->object = v;
-	return true;
+static struct named_list
+named_list(struct conf *c, enum section_id section)
+{
+	if (section == SEC_VOLUME)
+		return (struct named_list){ &c->volumes->named, sizeof *c->volumes, &c->n_volumes,
+		                            CONF_VOLUMES_MAX };
+	if (section == SEC_LISTEN)
+		return (struct named_list){ &c->listens->named, sizeof *c->listens, &c->n_listens,
+		                            CONF_LISTENS_MAX };
+	assert(section == SEC_CERTIFICATE);
+	return (struct named_list){ &c->certificates->named, sizeof *c->certificates,
+	                            &c->n_certificates,
+		                    CONF_CERTIFICATES_MAX };
 }
 
 static bool
-listen_add(struct reader *r, const char *name)
+named_add(struct conf_reader *r, enum section_id section, const char *name)
 {
-	struct conf *c = r->c;
-	struct conf_listen *l = &c->listens[c->n_listens];
+	struct named_list l = named_list(r->c, section);
+	struct conf_named *n = l.first;
 
-	for (size_t i = 0; i < c->n_listens; i++)
-		if (strcmp(c->listens[i].name, name) == 0)
-			return fail_at(r, r->line,
-			               "section [listen %s] appears twice (first in line %u)", name,
-			    c->listens[i].line);
-	if (c->n_listens == CONF_LISTENS_MAX)
-		return fail_at(r, r->line, "more than %u listeners", CONF_LISTENS_MAX);
-	*l = (struct conf_listen){ .name = name, .line = r->line };
-	c->n_listens++;
-	r->object = l;
+	for (size_t i = 0; i < *l.count; i++) {
+		if (strcmp(n->name, name) == 0)
+			return conf_fail_at(r, r->line,
+			    "section [%s] appears twice (first in line %u)", r->label, n->line);
+		n = (struct conf_named *)(void *)((char *)n + l.size);
+	}
+	if (*l.count == l.max)
+		return conf_fail_at(r, r->line, "more than %zu sections [%s NAME]", l.max,
+		                    conf_sections[section].name);
+	*n = (struct conf_named){ name, r->line };
+	++*l.count;
+	r->object = n;
 	return true;
 }
 
@@ -381,10 +222,17 @@ section_object(struct conf *c, enum section_id section)
 		return &c->server;
 	case SEC_TLS:
 		return &c->tls;
+	case SEC_AUTH:
+		return &c->auth;
+	case SEC_LMTP:
+		return &c->lmtp;
+	case SEC_POP3:
+		return &c->pop3;
 	case SEC_LIMITS:
 		return &c->limits;
 	case SEC_MAINTENANCE:
 		return &c->maintenance;
+	case SEC_CERTIFICATE:
 	case SEC_VOLUME:
 	case SEC_LISTEN:
 		return NULL;
@@ -396,7 +244,7 @@ section_object(struct conf *c, enum section_id section)
 static bool
 is_name(struct slice s)
 {
-	if (s.len == 0 || s.len > NAME_MAX_LEN)
+	if (s.len == 0 || s.len > CONF_NAME_MAX)
 		return false;
 	for (size_t i = 0; i < s.len; i++) {
 		uint8_t c = ascii_lower(s.ptr[i]);
@@ -409,36 +257,37 @@ is_name(struct slice s)
 }
 
 static bool
-section_start(struct reader *r, enum section_id id, struct slice name)
+section_start(struct conf_reader *r, enum section_id id, struct slice name)
 {
 	const struct section_def *def = &conf_sections[id];
 	const char *copy;
 
 	if (!def->named) {
 		if (name.len > 0)
-			return fail_at(r, r->line, "section [%s] takes no name", def->name);
+			return conf_fail_at(r, r->line, "section [%s] takes no name", def->name);
 		if (r->had[id])
-			return fail_at(r, r->line, "section [%s] appears twice", def->name);
+			return conf_fail_at(r, r->line, "section [%s] appears twice", def->name);
 		r->had[id] = true;
 		r->object = section_object(r->c, id);
 		snprintf(r->label, sizeof r->label, "%s", def->name);
 		return true;
 	}
 	if (!is_name(name))
-		return fail_at(r, r->line, "section [%s NAME]: a name of at most %u letters, digits, - _ . is needed",
-		    def->name, NAME_MAX_LEN);
+		return conf_fail_at(r, r->line,
+		    "section [%s NAME]: a name of at most %u letters, digits, - _ . is needed",
+		    def->name, CONF_NAME_MAX);
 	copy = arena_cstr(&r->c->arena, name);
 	if (copy == NULL)
-		return fail_nomem(r);
+		return conf_fail_nomem(r);
 	snprintf(r->label, sizeof r->label, "%s %s", def->name, copy);
-	if (!(id == SEC_VOLUME ? volume_add(r, copy) : listen_add(r, copy)))
+	if (!named_add(r, id, copy))
 		return false;
 	return set_presets(r, id);
 }
 
 /* A header, blanks trimmed: "[listen imap]", perhaps a comment behind it. */
 static bool
-section_open(struct reader *r, struct slice line)
+section_open(struct conf_reader *r, struct slice line)
 {
 	size_t end = slice_find_byte(line, ']');
 	struct slice rest = slice_trim(slice_sub(line, end + 1, line.len));
@@ -448,7 +297,7 @@ section_open(struct reader *r, struct slice line)
 	struct slice name = slice_trim(slice_sub(inside, blank, inside.len));
 
 	if (end == line.len || (rest.len > 0 && rest.ptr[0] != ';' && rest.ptr[0] != '#'))
-		return fail_at(r, r->line, "expected [section] and nothing behind it");
+		return conf_fail_at(r, r->line, "expected [section] and nothing behind it");
 	if (!section_close(r))
 		return false;
 	for (size_t i = 0; i < CONF_SECTION_COUNT; i++) {
@@ -456,12 +305,12 @@ section_open(struct reader *r, struct slice line)
 			continue;
 		r->section = (enum section_id)i;
 		r->header = r->line;
-		r->seen = 0;
+		memset(r->seen, 0, sizeof r->seen);
 		r->in_section = section_start(r, r->section, name);
 		return r->in_section;
 	}
-	return fail_at(r, r->line, "unknown section [%.*s]: there are server, tls, limits, maintenance, volume NAME, listen NAME",
-	    (int)(inside.len < 60 ? inside.len : 60), (const char *)inside.ptr);
+	return conf_fail_at(r, r->line, "unknown section [%.*s]: there are " CONF_SECTIONS_TEXT,
+	                    (int)(inside.len < 60 ? inside.len : 60), (const char *)inside.ptr);
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
@@ -470,7 +319,7 @@ section_open(struct reader *r, struct slice line)
 static char *
 line_read(char *dst, int size, void *arg)
 {
-	struct reader *r = arg;
+	struct conf_reader *r = arg;
 	struct slice rest = slice_sub(r->text, r->pos, r->text.len);
 	struct slice line = slice_sub(rest, 0, slice_find_byte(rest, '\n'));
 
@@ -482,7 +331,7 @@ line_read(char *dst, int size, void *arg)
 		line = slice_sub(line, 3, line.len);
 	line = slice_trim(line);
 	if (line.len + 3 > (size_t)size && line.ptr[0] != '#' && line.ptr[0] != ';') {
-		fail_at(r, r->line, "line is longer than %d bytes", size - 3);
+		conf_fail_at(r, r->line, "line is longer than %d bytes", size - 3);
 		return NULL;
 	}
 	if (line.len > 0 && line.ptr[0] == '[' && !section_open(r, line))
@@ -490,7 +339,7 @@ line_read(char *dst, int size, void *arg)
 	if (line.len + 3 > (size_t)size || (line.len > 0 && line.ptr[0] == '['))
 		line.len = 0;           /* dealt with */
 	if (!slice_to_cstr(line, dst, (size_t)size)) {
-		fail_at(r, r->line, "line holds a NUL byte");
+		conf_fail_at(r, r->line, "line holds a NUL byte");
 		return NULL;
 	}
 	return dst;
@@ -510,50 +359,79 @@ has_comment(const char *value)
 static int
 line_apply(void *arg, const char *unused, const char *name, const char *value)
 {
-	struct reader *r = arg;
+	struct conf_reader *r = arg;
 
 	(void)unused;
 	if (r->failed)
 		return 0;
 	if (!r->in_section)
-		return fail_at(r, r->line, "%.40s stands before the first [section]", name);
+		return conf_fail_at(r, r->line, "%.40s stands before the first [section]", name);
 	for (size_t i = 0; i < conf_key_count; i++) {
 		if (conf_keys[i].section != r->section || strcmp(conf_keys[i].name, name) != 0)
 			continue;
-		if ((r->seen >> i & 1) != 0)
-			return fail_at(r, r->line, "[%s] %s appears twice", r->label, name);
-		r->seen |= UINT64_C(1) << i;
+		if (r->seen[i])
+			return conf_fail_at(r, r->line, "[%s] %s appears twice", r->label, name);
+		r->seen[i] = true;
 		if (has_comment(value))
-			return fail_at(r, r->line,
-			               "[%s] %s: a # behind a value begins no comment: comments stand on "
-			    "lines of their own", r->label, name);
-		return set_value(r, &conf_keys[i], value, false);
+			return conf_fail_at(r, r->line,
+			    "[%s] %s: a # behind a value begins no comment: comments stand on "
+			    "lines of their own",
+			    r->label, name);
+		return conf_set_value(r, &conf_keys[i], value, false);
 	}
-	return fail_at(r, r->line, "[%s] has no key %.60s", r->label, name);
+	return conf_fail_at(r, r->line, "[%s] has no key %.60s", r->label, name);
+}
+
+/* Who cannot be verified cannot be required to be. */
+static bool
+check_certificates(struct conf_reader *r)
+{
+	const struct conf *c = r->c;
+	bool required = c->tls.client_certificates == CONF_CLIENT_REQUIRED;
+
+	if (c->n_certificates > 0 && c->tls.certificate[0] == '\0')
+		return conf_fail_at(r, c->certificates[0].named.line,
+		    "[certificate %s] is a further one: [tls] certificate and key are needed",
+		    c->certificates[0].named.name);
+	for (size_t i = 0; i < c->n_listens; i++)
+		required = required || c->listens[i].client_certificates == CONF_LISTEN_REQUIRED;
+	if (required && c->tls.client_ca[0] == '\0')
+		return conf_fail_at(r, r->line,
+		                    "client_certificates = required needs [tls] client_ca");
+	if (c->tls.client_crl[0] != '\0' && c->tls.client_ca[0] == '\0')
+		return conf_fail_at(r, r->line, "[tls] client_crl needs client_ca");
+	return true;
 }
 
 /* What only the whole file can show. */
 static bool
-check_whole(struct reader *r)
+check_whole(struct conf_reader *r)
 {
 	const struct conf *c = r->c;
 
 	if (c->n_volumes == 0)
-		return fail_at(r, r->line, "there is no section [volume NAME]");
+		return conf_fail_at(r, r->line, "there is no section [volume NAME]");
 	if (c->n_listens == 0)
-		return fail_at(r, r->line, "there is no section [listen NAME]");
+		return conf_fail_at(r, r->line, "there is no section [listen NAME]");
 	if ((c->tls.certificate[0] == '\0') != (c->tls.key[0] == '\0'))
-		return fail_at(r, r->line, "[tls] wants both certificate and key");
+		return conf_fail_at(r, r->line, "[tls] wants both certificate and key");
+	for (size_t i = 0; i < c->n_listens; i++)
+		if (c->listens[i].proxy_protocol && c->listens[i].socket[0] == '\0' &&
+		    c->server.proxy_networks.count == 0)
+			return conf_fail_at(r, c->listens[i].named.line,
+			                    "[listen %s] takes connections of proxies: [server] "
+			                    "proxy_networks is needed",
+			                    c->listens[i].named.name);
 	for (size_t i = 0; i < c->n_listens; i++)
 		if (conf_protocol_is_tls(c->listens[i].protocol) && c->tls.certificate[0] == '\0')
-			return fail_at(r, c->listens[i].line,
+			return conf_fail_at(r, c->listens[i].named.line,
 			               "[listen %s] speaks TLS: [tls] certificate and key "
-			    "are needed", c->listens[i].name);
-	return true;
+			    "are needed", c->listens[i].named.name);
+	return check_certificates(r);
 }
 
-/* A session that is silent may still know what was expunged since it was told last; when it is ended at the latest, nobody
- * does [design, section 3]. */
+/* A session that is silent may still know what was expunged since it was told last; when it is
+ * ended at the latest, nobody does [design, section 3]. */
 static void
 settle_whole(struct conf *c)
 {
@@ -562,19 +440,19 @@ settle_whole(struct conf *c)
 }
 
 static bool
-parse_text(struct reader *r)
+parse_text(struct conf_reader *r)
 {
-	static const enum section_id single[] = { SEC_SERVER, SEC_TLS, SEC_LIMITS, SEC_MAINTENANCE };
 	int bad;
 
-	for (size_t i = 0; i < sizeof single / sizeof single[0]; i++) {
-		r->object = section_object(r->c, single[i]);
-		if (!set_presets(r, single[i]))
+	for (size_t i = 0; i < CONF_SECTION_COUNT; i++) {
+		r->object = section_object(r->c, (enum section_id)i);
+		if (!conf_sections[i].named && !set_presets(r, (enum section_id)i))
 			return false;
 	}
 	bad = ini_parse_stream(line_read, r, line_apply, r);
 	if (bad != 0)
-		fail_at(r, bad > 0 ? (unsigned)bad : r->line, "expected [section] or key = value");
+		conf_fail_at(r, bad > 0 ? (unsigned)bad : r->line,
+		             "expected [section] or key = value");
 	if (r->failed || !section_close(r) || !check_whole(r))
 		return false;
 	settle_whole(r->c);
@@ -596,7 +474,8 @@ find_place(struct conf *c, const char *path, struct err *e)
 	if (realpath(dir[0] != '\0' ? dir : ".", real) == NULL)
 		return err_os(e, errno, "%.200s", path);
 	c->dir = arena_cstr(&c->arena, slice_str(strcmp(real, "/") == 0 ? "" : real));
-	c->path = (const char *)arena_printf(&c->arena, "%s/%s", c->dir != NULL ? c->dir : "", base).ptr;
+	c->path =
+	    (const char *)arena_printf(&c->arena, "%s/%s", c->dir != NULL ? c->dir : "", base).ptr;
 	return c->dir != NULL && c->path != NULL ? RC_OK : err_nomem(e);
 }
 
@@ -626,35 +505,105 @@ read_file(struct conf *c, struct slice *out, struct err *e)
 	return RC_OK;
 }
 
-enum rc
-conf_load(const char *path, struct conf **out, struct err *e)
+static enum rc
+conf_new(struct conf **out, struct err *e)
 {
 	struct conf *c = calloc(1, sizeof *c);
-	struct reader r = { .c = c, .e = e };
-	enum rc rc;
 
-	*out = NULL;
+	*out = c;
 	if (c == NULL)
 		return err_nomem(e);
 	arena_init(&c->arena, ARENA_MAX);
 	c->volumes = arena_array(&c->arena, CONF_VOLUMES_MAX, sizeof *c->volumes);
 	c->listens = arena_array(&c->arena, CONF_LISTENS_MAX, sizeof *c->listens);
-	if (c->volumes == NULL || c->listens == NULL) {
-		rc = err_nomem(e);
-		goto out;
+	c->certificates = arena_array(&c->arena, CONF_CERTIFICATES_MAX, sizeof *c->certificates);
+	if (c->volumes != NULL && c->listens != NULL && c->certificates != NULL)
+		return RC_OK;
+	conf_free(out);
+	return err_nomem(e);
+}
+
+/* Of c->text. Takes c over. */
+static enum rc
+conf_parse(struct conf *c, struct conf **out, struct err *e)
+{
+	struct conf_reader r = { .c = c, .e = e, .text = c->text };
+
+	if (!parse_text(&r)) {
+		conf_free(&c);
+		return e->code;
 	}
+	*out = c;
+	return RC_OK;
+}
+
+enum rc
+conf_load(const char *path, struct conf **out, struct err *e)
+{
+	struct conf *c;
+	enum rc rc = conf_new(&c, e);
+
+	*out = NULL;
+	if (rc != RC_OK)
+		return rc;
 	rc = find_place(c, path, e);
 	if (rc == RC_OK)
-		rc = read_file(c, &r.text, e);
-	if (rc == RC_OK && !parse_text(&r))
-		rc = e->code;
-	if (rc == RC_OK) {
-		*out = c;
-		c = NULL;               /* the caller's now */
-	}
-out:
+		rc = read_file(c, &c->text, e);
+	if (rc == RC_OK)
+		return conf_parse(c, out, e);
 	conf_free(&c);
 	return rc;
+}
+
+enum rc
+conf_load_text(const char *path, struct slice text, struct conf **out, struct err *e)
+{
+	const char *slash = strrchr(path, '/');
+	struct conf *c;
+	enum rc rc = conf_new(&c, e);
+
+	*out = NULL;
+	if (rc != RC_OK)
+		return rc;
+	c->path = arena_cstr(&c->arena, slice_str(path));
+	c->dir = arena_cstr(&c->arena, slice_of(path, slash != NULL ? (size_t)(slash - path) : 0));
+	c->text = arena_dup(&c->arena, text);
+	if (c->path != NULL && c->dir != NULL && (c->text.ptr != NULL || text.len == 0))
+		return conf_parse(c, out, e);
+	conf_free(&c);
+	return err_nomem(e);
+}
+
+/* ---- what it names ---- */
+
+static bool
+section_names_file(enum section_id section, const void *object, const char *path)
+{
+	for (size_t i = 0; i < conf_key_count; i++) {
+		const struct key_def *k = &conf_keys[i];
+		const char *value;
+
+		if (k->section != section || k->type != KEY_PATH)
+			continue;
+		memcpy(&value, (const char *)object + k->offset, sizeof value);
+		if (strcmp(value, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What volumes and listeners name are directories and sockets. */
+bool
+conf_names_file(const struct conf *c, const char *path)
+{
+	if (path[0] == '\0')
+		return false;
+	for (size_t i = 0; i < c->n_certificates; i++)
+		if (section_names_file(SEC_CERTIFICATE, &c->certificates[i], path))
+			return true;
+	return section_names_file(SEC_TLS, &c->tls, path) ||
+	       section_names_file(SEC_AUTH, &c->auth, path) ||
+	       section_names_file(SEC_LMTP, &c->lmtp, path);
 }
 
 void
@@ -683,6 +632,8 @@ conf_protocol_name(enum conf_protocol p)
 		return "lmtp";
 	case CONF_LMTPS:
 		return "lmtps";
+	case CONF_SASLAUTHD:
+		return "saslauthd";
 	}
 	return "unknown";
 }
@@ -691,4 +642,22 @@ bool
 conf_protocol_is_tls(enum conf_protocol p)
 {
 	return p == CONF_IMAPS || p == CONF_POP3S || p == CONF_LMTPS;
+}
+
+enum conf_client_certificates
+conf_listen_client(const struct conf_tls *tls, enum conf_listen_certificates listen)
+{
+	if (tls->client_ca[0] == '\0')
+		return CONF_CLIENT_OFF;
+	switch (listen) {
+	case CONF_LISTEN_AS_TLS:
+		return tls->client_certificates;
+	case CONF_LISTEN_OFF:
+		return CONF_CLIENT_OFF;
+	case CONF_LISTEN_OPTIONAL:
+		return CONF_CLIENT_OPTIONAL;
+	case CONF_LISTEN_REQUIRED:
+		return CONF_CLIENT_REQUIRED;
+	}
+	return CONF_CLIENT_REQUIRED;
 }

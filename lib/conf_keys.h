@@ -12,8 +12,12 @@
 enum section_id {
 	SEC_SERVER,
 	SEC_TLS,
+	SEC_CERTIFICATE,
 	SEC_VOLUME,
 	SEC_LISTEN,
+	SEC_AUTH,
+	SEC_LMTP,
+	SEC_POP3,
 	SEC_LIMITS,
 	SEC_MAINTENANCE,
 };
@@ -35,9 +39,11 @@ enum key_type {
 	KEY_MODE,               /* uint64_t, octal */
 	KEY_WORD,               /* enum, the index in words[] */
 	KEY_AGES,               /* struct conf_ages; min and max are of an age */
+	KEY_LIST,               /* struct conf_list; at most max words, of words[] if there are any */
+	KEY_NETWORKS,           /* struct conf_networks; at most max */
 };
 
-#define WORDS_MAX 7
+#define WORDS_MAX 16
 
 struct key_def {
 	enum section_id section;
@@ -50,11 +56,13 @@ struct key_def {
 	const char     *help;
 };
 
-#define CONF_SECTION_COUNT 6u
+#define CONF_SECTION_COUNT 10u
+#define CONF_KEYS_MAX      256u
+#define CONF_ALLOWED_MAX   320u   /* bytes of what conf_key_allowed says */
 
 /* By enum section_id. */
 extern const struct section_def conf_sections[CONF_SECTION_COUNT];
-/* In the order in which conf_describe tells them; at most 64. */
+/* In the order in which conf_describe tells them; at most CONF_KEYS_MAX. */
 extern const struct key_def conf_keys[];
 extern const size_t         conf_key_count;
 

@@ -1,7 +1,7 @@
 /* header - see header.h.
  *
- * Subsets are looked up in a sorted copy of the names, since both the list and the header may be long
- * (names x fields would be quadratic).
+ * Subsets are looked up in a sorted copy of the names, since both the list and the header may be
+ * long (names x fields would be quadratic).
  */
 #include "lib/header.h"
 
@@ -29,7 +29,8 @@ line_end(struct slice s, size_t at)
 static bool
 is_blank_line(struct slice s)
 {
-	return (s.len > 0 && s.ptr[0] == '\n') || (s.len > 1 && s.ptr[0] == '\r' && s.ptr[1] == '\n');
+	return (s.len > 0 && s.ptr[0] == '\n') ||
+	       (s.len > 1 && s.ptr[0] == '\r' && s.ptr[1] == '\n');
 }
 
 bool
@@ -72,7 +73,8 @@ header_unfold(struct slice value, struct buf *out)
 	size_t from = 0;
 
 	for (size_t at = 0; at < value.len; at++) {
-		bool crlf = value.ptr[at] == '\r' && at + 1 < value.len && value.ptr[at + 1] == '\n';
+		bool crlf = value.ptr[at] == '\r' && at + 1 < value.len &&
+		            value.ptr[at + 1] == '\n';
 
 		if (!crlf && value.ptr[at] != '\n')
 			continue;
@@ -115,7 +117,8 @@ compare_names(const void *a, const void *b)
 }
 
 bool
-header_subset(struct slice block, enum header_subset which, const struct slice *names, size_t n, struct buf *out)
+header_subset(struct slice block, enum header_subset which, const struct slice *names, size_t n,
+              struct buf *out)
 {
 	struct slice *sorted = malloc((n + 1) * sizeof *sorted);
 	struct header_field f;
@@ -128,7 +131,8 @@ header_subset(struct slice block, enum header_subset which, const struct slice *
 		memcpy(sorted, names, n * sizeof *sorted);
 	qsort(sorted, n, sizeof *sorted, compare_names);
 	while (header_next(&block, &f)) {
-		bool named = f.name.len > 0 && bsearch(&f.name, sorted, n, sizeof *sorted, compare_names) != NULL;
+		bool named = f.name.len > 0 &&
+		             bsearch(&f.name, sorted, n, sizeof *sorted, compare_names) != NULL;
 
 		if (named == (which == HEADER_FIELDS))
 			buf_append_slice(out, f.raw);
@@ -164,7 +168,8 @@ header_decode_text(struct slice value, struct buf *out)
 	buf_init(&flat, value.len);
 	buf_init(&text, value.len * 6 + 1024);
 	ok = header_unfold(value, &flat) && rfc2047_decode(buf_slice(&flat), &text);
-	if (ok && (slice_find(value, SLICE("*=")) < value.len || slice_find(value, SLICE("*0=")) < value.len))
+	if (ok && (slice_find(value, SLICE("*=")) < value.len ||
+	           slice_find(value, SLICE("*0=")) < value.len))
 		append_params(value, &text);
 	ok = text_searchfold(buf_slice(&text), out) && ok && !text.failed;
 	buf_fini(&flat);

@@ -21,8 +21,8 @@ bool header_find(struct slice block, struct slice name, struct header_field *out
 /* Append value without its folding line ends (the white space stays) [RFC 5322 s2.2.3]. */
 bool header_unfold(struct slice value, struct buf *out);
 
-/* Append the decoded parameter `param` of the field `name`, such as the charset of Content-Type [RFC 2045 s5.1, RFC 2231].
- * False if the block has none, or out no room. */
+/* Append the decoded parameter `param` of the field `name`, such as the charset of Content-Type
+ * [RFC 2045 s5.1, RFC 2231]. False if the block has none, or out no room. */
 bool header_find_param(struct slice block, struct slice name, struct slice param, struct buf *out);
 
 enum header_subset {
@@ -30,8 +30,8 @@ enum header_subset {
 	HEADER_FIELDS_NOT,      /* the others */
 };
 /* Append the wanted fields, then the blank line if the block has one [RFC 9051 s6.4.5.1]. False if out has no room. */
-bool header_subset(struct slice block, enum header_subset which, const struct slice *names, size_t n,
-                   struct buf *out);
+bool header_subset(struct slice block, enum header_subset which, const struct slice *names,
+                   size_t n, struct buf *out);
 
 /* Append a field's value as UTF-8 text fit to search in: unfolded, encoded-words [RFC 2047] and extended parameters
  * [RFC 2231] decoded, mislabelled charsets guessed, text_searchfold() applied. What cannot be decoded stays as

@@ -120,7 +120,8 @@ name_in(const uint8_t *name, uint8_t len, const char *const *list)
 	if (len == 0 || len > HTML_NAME_MAX)
 		return false;
 	for (; *list != NULL; list++)
-		if ((uint8_t)(*list)[0] == name[0] && slice_eq(slice_of(name, len), slice_str(*list)))
+		if ((uint8_t)(*list)[0] == name[0] &&
+		    slice_eq(slice_of(name, len), slice_str(*list)))
 			return true;
 	return false;
 }
@@ -235,9 +236,11 @@ begin_reference(struct html_text *t)
 /* ---- tags ---- */
 
 static const char *const line_tags[] = {
-	"address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "details",
+	"address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd",
+	"details",
 	"dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2",
-	"h3", "h4", "h5", "h6", "head", "header", "hr", "html", "legend", "li", "main", "menu", "nav",
+	"h3", "h4", "h5", "h6", "head", "header", "hr", "html", "legend", "li", "main", "menu",
+	"nav",
 	"ol", "option", "p", "pre", "section", "select", "summary", "table", "tbody", "textarea",
 	"tfoot", "thead", "title", "tr", "ul", NULL,
 };
@@ -351,7 +354,7 @@ take_before_attr(struct html_text *t, uint8_t c)
 		return true;
 	t->state = HTML_ATTR_NAME;
 	t->name_len = 0;
-	name_add(t->name, &t->name_len, ascii_lower(c));        /* also "=": it is part of the name */
+	name_add(t->name, &t->name_len, ascii_lower(c));  /* also "=": it is part of the name */
 	return true;
 }
 

@@ -1,10 +1,11 @@
 /* html - the text of an HTML body: what a reader would see, for search and for previews.
  *
  * Tags go. Those of blocks leave a line end, those of table cells a space, all others join what stands around them
- * ("<b>f</b>oo" is "foo"). Runs of white space become one space, as in a browser. Comments, declarations and the contents
- * of script, style, title, iframe, noembed and noframes are dropped: nobody sees them in the message. The alternative text
- * of images stays, since it is what most readers of newsletters see first, and often says the only words there are; title
- * attributes and addresses of links do not. Text that a style hides stays: it is mostly written for previews.
+ * ("<b>f</b>oo" is "foo"). Runs of white space become one space, as in a browser. Comments, declarations and the
+ * contents of script, style, title, iframe, noembed and noframes are dropped: nobody sees them in the message. The
+ * alternative text of images stays, since it is what most readers of newsletters see first, and often says the only
+ * words there are; title attributes and addresses of links do not. Text that a style hides stays: it is mostly
+ * written for previews.
  *
  * Any input is taken: what is no tag or reference is text. Linear; memory is the struct and the output. Pure: one
  * struct is used by one thread at a time.

@@ -1,6 +1,6 @@
 /* html_entity - the named characters of HTML 4 [HTML 4.01 s24], "apos" of XHTML, and the few in
- * capitals that browsers know. The two thousand of HTML 5 are not used in mail. Sorted by octets, for
- * bsearch. */
+ * capitals that browsers know. The two thousand of HTML 5 are not used in mail. Sorted by
+ * octets, for bsearch. */
 #include "lib/html.h"
 
 #include <stdlib.h>

@@ -5,6 +5,9 @@
  * U+2028, U+2029 are escaped, each byte that is no part of a character becomes U+FFFD. Whether all
  * of it fitted stands in the buffer's `failed`. Integers above 2^53 are valid JSON, but many
  * readers round them: ids and LSNs are written as strings. One thread at a time.
+ *
+ * libjansson, with which tokens are read, has functions json_object, json_array and json_null of its own: ours are
+ * hidden, so that the library's calls of them never end here. No file includes both headers.
  */
 #ifndef RESTANTE_LIB_JSON_H
 #define RESTANTE_LIB_JSON_H
@@ -12,6 +15,8 @@
 #include "lib/buf.h"
 
 #define JSON_DEPTH_MAX 16
+
+#pragma GCC visibility push(hidden)
 
 struct json {
 	struct buf *out;
@@ -35,5 +40,7 @@ void json_null(struct json *j, const char *key);
 
 /* A string with its quotes. */
 void json_append_string(struct buf *out, struct slice s);
+
+#pragma GCC visibility pop
 
 #endif

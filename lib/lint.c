@@ -1,9 +1,9 @@
 /* lint - lines out of any pieces, findings, and what can be said of a line alone. See lint.h.
  *
- * A line that is longer than LINT_LINE_KEEP is looked at in pieces of that size, cut at the same places however the
- * input was split; none of them ends between a CR and its LF. A file whose lines end with LF alone is taken as what
- * most systems make of mail: one note, not a finding per line. The same for the other kind of line end from the first
- * line on that has it.
+ * A line that is longer than LINT_LINE_KEEP is looked at in pieces of that size, cut at the same
+ * places however the input was split; none of them ends between a CR and its LF. A file whose lines
+ * end with LF alone is taken as what most systems make of mail: one note, not a finding per line.
+ * The same for the other kind of line end from the first line on that has it.
  */
 #include "lib/lint_impl.h"
 
@@ -57,7 +57,8 @@ lint_report(struct lint *l, uint64_t line, enum lint_code code, const char *fmt,
 	va_end(ap);
 }
 
-/* Lines are counted on from the last place that was asked for: findings of one checker come in order. */
+/* Lines are counted on from the last place that was asked for: findings of one checker
+ * come in order. */
 static uint64_t
 line_of(struct lint *l, const uint8_t *where)
 {
@@ -156,7 +157,8 @@ lint_count(const struct lint *l, enum lint_severity severity)
 
 /* ---- lines ---- */
 
-/* [RFC 5322 s2.2, s2.3; RFC 2045 s2.7, s2.8]: CR and LF stand together only, NUL nowhere; binary may have all. */
+/* [RFC 5322 s2.2, s2.3; RFC 2045 s2.7, s2.8]: CR and LF stand together only, NUL nowhere;
+ * binary may have all. */
 static void
 check_octets(struct lint *l, struct slice content)
 {
@@ -173,7 +175,8 @@ check_octets(struct lint *l, struct slice content)
 			            (unsigned long long)(l->line_len + i + 1));
 		} else if (b == '\r' && !binary && !l->octet_told_cr) {
 			l->octet_told_cr = true;
-			lint_report(l, l->line, LINT_BARE_CR, "a CR without LF at byte %llu of the line",
+			lint_report(l, l->line, LINT_BARE_CR,
+			            "a CR without LF at byte %llu of the line",
 			            (unsigned long long)(l->line_len + i + 1));
 		}
 	}
@@ -187,9 +190,11 @@ check_line_end(struct lint *l, bool crlf)
 		lint_report(l, l->line, LINT_BARE_LF, "the line ends with LF alone");
 	} else if (!crlf && l->lf_from == 0) {
 		l->lf_from = l->line;
-		lint_report(l, l->line, LINT_LF_LINES, "lines end with LF alone, as in a file; taken as CRLF");
+		lint_report(l, l->line, LINT_LF_LINES,
+		            "lines end with LF alone, as in a file; taken as CRLF");
 	} else if (crlf && l->lf_from > 0 && !l->crlf_seen) {
-		lint_report(l, l->line, LINT_BARE_LF, "lines %llu to %llu end with LF alone, this one with CRLF",
+		lint_report(l, l->line, LINT_BARE_LF,
+		            "lines %llu to %llu end with LF alone, this one with CRLF",
 		            (unsigned long long)l->lf_from, (unsigned long long)l->line - 1);
 	}
 	l->crlf_seen = l->crlf_seen || crlf;
@@ -201,14 +206,17 @@ check_length(struct lint *l)
 	if (l->where == LINT_IN_BODY && l->body.encoding == TRANSFER_BINARY)
 		return;
 	if (l->line_len > 998)
-		lint_report(l, l->line, LINT_LINE_998, "the line has %llu bytes; no more than 998 are allowed",
+		lint_report(l, l->line, LINT_LINE_998,
+		            "the line has %llu bytes; no more than 998 are allowed",
 		            (unsigned long long)l->line_len);
 	else if (l->line_len > 78)
-		lint_report(l, l->line, LINT_LINE_78, "the line has %llu bytes; no more than 78 are recommended",
+		lint_report(l, l->line, LINT_LINE_78,
+		            "the line has %llu bytes; no more than 78 are recommended",
 		            (unsigned long long)l->line_len);
 }
 
-/* "From " before the header: the file is one message out of an mbox, or was made by one who adds it. */
+/* "From " before the header: the file is one message out of an mbox, or was made by
+ * one who adds it. */
 static bool
 is_mbox_line(const struct lint *l, struct slice content)
 {
@@ -238,7 +246,8 @@ take_piece(struct lint *l, struct slice piece, size_t end, bool ends)
 	if (starts && is_mbox_line(l, content)) {
 		l->ignored = true;
 		l->header.line = 2;
-		lint_report(l, 1, LINT_MBOX_FROM, "the separator line of an mbox; it is no part of the message");
+		lint_report(l, 1, LINT_MBOX_FROM,
+		            "the separator line of an mbox; it is no part of the message");
 	}
 	if (!l->ignored)
 		lint_tree_feed(l, piece, content, starts, ends);
@@ -258,14 +267,17 @@ static void
 keep(struct lint *l, struct slice bytes)
 {
 	while (bytes.len > 0 && !l->nomem) {
-		size_t n = bytes.len < LINT_LINE_KEEP - l->piece.len ? bytes.len : LINT_LINE_KEEP - l->piece.len;
+		size_t n = bytes.len < LINT_LINE_KEEP - l->piece.len
+		               ? bytes.len
+		               : LINT_LINE_KEEP - l->piece.len;
 
 		l->nomem = !buf_append_slice(&l->piece, slice_sub(bytes, 0, n));
 		bytes = slice_sub(bytes, n, bytes.len);
 		if (l->piece.len == LINT_LINE_KEEP) {
 			size_t cr = l->piece.ptr[l->piece.len - 1] == '\r';
 
-			take_piece(l, slice_sub(buf_slice(&l->piece), 0, l->piece.len - cr), 0, false);
+			take_piece(l, slice_sub(buf_slice(&l->piece), 0, l->piece.len - cr), 0,
+			           false);
 			buf_consume(&l->piece, l->piece.len - cr);
 		}
 	}

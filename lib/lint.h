@@ -1,10 +1,10 @@
 /* lint - what in a message violates the standards it should follow, with line numbers.
  *
  * The message is fed in any pieces as it stands in a file or in the log; findings come out at its end, in the order of
- * lines. Nothing is decoded, repaired or guessed: where the parsers of delivery are lenient, this one says what is wrong.
- * Time is linear in the input. Memory is bounded (one field of LINT_FIELD_MAX, one piece of a line, the boundaries that
- * are open) whatever the input, and so is the number of findings: of one code the first few are told, the others
- * counted. How the bytes are split changes nothing. One thread at a time.
+ * lines. Nothing is decoded, repaired or guessed: where the parsers of delivery are lenient, this one says what is
+ * wrong. Time is linear in the input. Memory is bounded (one field of LINT_FIELD_MAX, one piece of a line, the
+ * boundaries that are open) whatever the input, and so is the number of findings: of one code the first few are told,
+ * the others counted. How the bytes are split changes nothing. One thread at a time.
  */
 #ifndef RESTANTE_LIB_LINT_H
 #define RESTANTE_LIB_LINT_H

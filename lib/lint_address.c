@@ -1,8 +1,8 @@
 /* lint_address - lists of mailboxes and groups [RFC 5322 s3.4, s4.4; RFC 6854].
  *
- * Words are read until what follows tells what they were: a display name before "<", a group's name before ":", a
- * local part before "@". After an error the next address begins behind the next comma, so each byte is read at most
- * twice.
+ * Words are read until what follows tells what they were: a display name before "<", a group's name
+ * before ":", a local part before "@". After an error the next address begins behind the next
+ * comma, so each byte is read at most twice.
  */
 #include "lib/lint_impl.h"
 
@@ -108,12 +108,13 @@ check_local(struct lint_cursor *c, const struct words *w)
 	if (w->count == 0)
 		return bad_address(c, "no local part");
 	if (w->gaps || w->bad_dots)
-		return bad_address(c, w->gaps ? "a local part of several words" : "a dot too many in the local part");
+		return bad_address(c, w->gaps ? "a local part of several words"
+		                              : "a dot too many in the local part");
 	if (w->spaced || (w->quoted && w->count > 1))
 		obsolete(c, w->all.ptr, "a local part of several words or with blanks");
 	if (w->all.len > LOCAL_MAX)
-		lint_report_at(c->l, w->all.ptr, LINT_ADDRESS_LONG, "the local part is longer than %u bytes",
-		               LOCAL_MAX);
+		lint_report_at(c->l, w->all.ptr, LINT_ADDRESS_LONG,
+		               "the local part is longer than %u bytes", LOCAL_MAX);
 	lint_no_words(c->l, w->all, LINT_WORD_PLACE);
 	return true;
 }
@@ -139,8 +140,8 @@ take_domain(struct lint_cursor *c)
 		if (!lint_take_run(c, lint_is_atext, &part))
 			return bad_address(c, "no domain");
 		if (c->at - from > DOMAIN_MAX && c->at - from - part.len <= DOMAIN_MAX)
-			lint_report_at(c->l, c->in.ptr + from, LINT_ADDRESS_LONG, "the domain is longer than %u bytes",
-			               DOMAIN_MAX);
+			lint_report_at(c->l, c->in.ptr + from, LINT_ADDRESS_LONG,
+			               "the domain is longer than %u bytes", DOMAIN_MAX);
 		if (lint_skip_cfws(c) && lint_peek(c) == '.')
 			spaced = true;
 	} while (lint_take_byte(c, '.'));
@@ -301,10 +302,11 @@ lint_addresses(struct lint_cursor *c, enum lint_list kind, const char *field)
 	}
 	take_list(c, &list);
 	if (list.groups > 0 && kind != LINT_ADDRESSES && kind != LINT_BCC_LIST)
-		lint_report_at(c->l, c->in.ptr, LINT_GROUP_IN_FROM, "a group in %s, which RFC 5322 did not allow",
-		               field);
+		lint_report_at(c->l, c->in.ptr, LINT_GROUP_IN_FROM,
+		               "a group in %s, which RFC 5322 did not allow", field);
 	if (kind == LINT_ONE_MAILBOX && list.mailboxes > 1)
-		lint_report_at(c->l, c->in.ptr, LINT_BAD_ADDRESS, "%s has %llu mailboxes; it holds one", field,
+		lint_report_at(c->l, c->in.ptr, LINT_BAD_ADDRESS,
+		               "%s has %llu mailboxes; it holds one", field,
 		               (unsigned long long)list.mailboxes);
 	return list.mailboxes;
 }

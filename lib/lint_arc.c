@@ -1,14 +1,15 @@
 /* lint_arc - the sets of an authenticated received chain [RFC 8617 s4].
  *
- * Each of the three fields stands once for each instance 1, 2, 3 ... Which were seen is a bit of a word each, judged
- * at the end of the header.
+ * Each of the three fields stands once for each instance 1, 2, 3 ... Which were seen is a bit of a
+ * word each, judged at the end of the header.
  */
 #include "lib/lint_tags.h"
 
 #include <assert.h>
 
 enum arc_field { ARC_SEAL, ARC_SIGNATURE, ARC_RESULTS };
-static const char *const names[] = { "ARC-Seal", "ARC-Message-Signature", "ARC-Authentication-Results" };
+static const char *const names[] = { "ARC-Seal", "ARC-Message-Signature",
+                                     "ARC-Authentication-Results" };
 
 static_assert(LINT_ARC_MAX < 64, "an instance is a bit");
 
@@ -30,7 +31,8 @@ take_instance(struct lint *l, enum arc_field f, struct slice value, const uint8_
 		l->header.arc_line = l->field_line;
 	if (!slice_to_u64(value, LINT_ARC_MAX, &i) || i == 0) {
 		l->header.arc_bad = true;
-		lint_report_at(l, where, LINT_ARC_TAG, "i= is not 1 to %u: %s", LINT_ARC_MAX, lint_show(&shown, value));
+		lint_report_at(l, where, LINT_ARC_TAG, "i= is not 1 to %u: %s", LINT_ARC_MAX,
+		    lint_show(&shown, value));
 		return 0;
 	}
 	if ((sets[f] >> i & 1) != 0)
@@ -45,7 +47,8 @@ take_tags(struct lint_cursor *c, enum arc_field f, struct lint_tags *t)
 	const struct lint_tag *i;
 
 	t->missing = t->bad = LINT_ARC_TAG;
-	c->l->header.arc_line = c->l->header.arc_line > 0 ? c->l->header.arc_line : c->l->field_line;
+	c->l->header.arc_line = c->l->header.arc_line > 0 ? c->l->header.arc_line
+	                                                  : c->l->field_line;
 	if (!lint_tags_take(c, LINT_ARC_TAG, LINT_ARC_TAG, t)) {
 		c->l->header.arc_bad = true;
 		return 0;
@@ -73,11 +76,13 @@ lint_arc_seal(struct lint_cursor *c)
 		lint_tags_bad(&t, h, "must not stand in ARC-Seal");
 	if (cv == NULL)
 		return;
-	if (!slice_eq_nocase(cv->value, SLICE("none")) && !slice_eq_nocase(cv->value, SLICE("pass")) &&
+	if (!slice_eq_nocase(cv->value, SLICE("none")) &&
+	    !slice_eq_nocase(cv->value, SLICE("pass")) &&
 	    !slice_eq_nocase(cv->value, SLICE("fail")))
 		lint_tags_bad(&t, cv, "is neither none, pass nor fail");
 	else if (slice_eq_nocase(cv->value, SLICE("none")) != (i == 1))
-		lint_tags_bad(&t, cv, i == 1 ? "must be none in the first set" : "is none behind the first set");
+		lint_tags_bad(&t, cv,
+		    i == 1 ? "must be none in the first set" : "is none behind the first set");
 }
 
 /* ARC-Message-Signature: as DKIM-Signature, with an instance and without v= [RFC 8617 s4.1.2] */
@@ -131,7 +136,8 @@ lint_arc_end(struct lint *l)
 		for (size_t f = 0; f < 3; f++) {
 			if ((sets[f] >> i & 1) != 0)
 				continue;
-			lint_report(l, l->header.arc_line, LINT_ARC_SET, "%s i=%u is missing", names[f], i);
+			lint_report(l, l->header.arc_line, LINT_ARC_SET, "%s i=%u is missing",
+			            names[f], i);
 			return;
 		}
 	}

@@ -1,7 +1,7 @@
 /* lint_body - are the bytes of a body what its Content-Transfer-Encoding says? [RFC 2045 s6]
  *
- * Byte by byte with a little state, so that lines of any length cost no memory. One finding per line and kind is
- * enough: lines are what the reader looks up.
+ * Byte by byte with a little state, so that lines of any length cost no memory. One finding per
+ * line and kind is enough: lines are what the reader looks up.
  */
 #include "lib/lint_impl.h"
 
@@ -12,7 +12,8 @@
 void
 lint_body_begin(struct lint *l, enum transfer_encoding encoding, bool ascii_text)
 {
-	l->body = (struct lint_body){ .encoding = encoding, .ascii_text = ascii_text, .line = l->line + 1 };
+	l->body = (struct lint_body){ .encoding = encoding, .ascii_text = ascii_text,
+	                              .line = l->line + 1 };
 }
 
 /* ---- 7bit, 8bit, binary ---- */
@@ -25,7 +26,8 @@ feed_plain(struct lint *l)
 	if (!l->has_8bit)
 		return;
 	if (b->encoding == TRANSFER_7BIT) {
-		lint_report(l, l->line, LINT_8BIT_BODY, "8-bit bytes in a body that is declared 7bit, or not declared");
+		lint_report(l, l->line, LINT_8BIT_BODY,
+		            "8-bit bytes in a body that is declared 7bit, or not declared");
 	} else if (b->ascii_text && !b->told_charset) {
 		b->told_charset = true;
 		lint_report(l, l->line, LINT_8BIT_CHARSET,
@@ -48,11 +50,13 @@ feed_base64(struct lint *l, struct slice content)
 			b->padding++;
 		} else if (base64_value(c) < 0) {
 			if (!told_char && !(lint_is_blank(c) && i + 1 == content.len))
-				lint_report(l, l->line, LINT_BASE64_CHAR, "byte 0x%02x is no letter of base64", c);
+				lint_report(l, l->line, LINT_BASE64_CHAR,
+				            "byte 0x%02x is no letter of base64", c);
 			told_char = true;
 		} else {
 			if (b->padding > 0 && !told_padding)
-				lint_report(l, l->line, LINT_BASE64_PADDING, "data stand behind the padding");
+				lint_report(l, l->line, LINT_BASE64_PADDING,
+				            "data stand behind the padding");
 			told_padding = told_padding || b->padding > 0;
 			b->sextets++;
 		}
@@ -66,12 +70,14 @@ end_base64(struct lint *l)
 	unsigned want = b->sextets % 4 == 0 ? 0 : (unsigned)(4 - b->sextets % 4);
 
 	if (b->sextets % 4 == 1)
-		lint_report(l, l->line, LINT_BASE64_END, "the data end within a group of four: %llu letters",
+		lint_report(l, l->line, LINT_BASE64_END,
+		            "the data end within a group of four: %llu letters",
 		            (unsigned long long)b->sextets);
 	else if (b->padding < want)
 		lint_report(l, l->line, LINT_BASE64_END, "the padding at the end is missing");
 	else if (b->padding > want)
-		lint_report(l, l->line, LINT_BASE64_PADDING, "%u bytes of padding where %u belong", b->padding, want);
+		lint_report(l, l->line, LINT_BASE64_PADDING, "%u bytes of padding where %u belong",
+		            b->padding, want);
 }
 
 /* ---- quoted-printable ---- */
@@ -95,13 +101,15 @@ take_escape(struct lint *l, uint8_t c)
 		return;
 	}
 	if (ascii_hex_value(c) < 0 || b->soft) {
-		lint_report(l, l->line, LINT_QP_ESCAPE, "\"=\" is not followed by two hexadecimal digits");
+		lint_report(l, l->line, LINT_QP_ESCAPE,
+		            "\"=\" is not followed by two hexadecimal digits");
 		b->escape = 0;
 		b->soft = false;
 		return;
 	}
 	if (c >= 'a')
-		lint_report(l, l->line, LINT_QP_LOWER, "hexadecimal digits behind \"=\" must be upper case");
+		lint_report(l, l->line, LINT_QP_LOWER,
+		            "hexadecimal digits behind \"=\" must be upper case");
 	b->escape--;
 }
 
@@ -125,9 +133,11 @@ feed_qp(struct lint *l, struct slice content, bool ends)
 	if (!ends)
 		return;
 	if (b->escape == 1)
-		lint_report(l, l->line, LINT_QP_ESCAPE, "\"=\" is not followed by two hexadecimal digits");
+		lint_report(l, l->line, LINT_QP_ESCAPE,
+		            "\"=\" is not followed by two hexadecimal digits");
 	else if (b->blank && !b->soft)
-		lint_report(l, l->line, LINT_QP_SPACE, "white space at the end of the line must be encoded");
+		lint_report(l, l->line, LINT_QP_SPACE,
+		            "white space at the end of the line must be encoded");
 	b->escape = 0;
 	b->soft = b->blank = false;
 }
@@ -138,7 +148,8 @@ static void
 check_encoded_length(struct lint *l, enum lint_code code)
 {
 	if (l->body.line_len > ENCODED_LINE_MAX)
-		lint_report(l, l->line, code, "the line has %llu bytes; no more than %u are allowed",
+		lint_report(l, l->line, code,
+		            "the line has %llu bytes; no more than %u are allowed",
 		            (unsigned long long)l->body.line_len, ENCODED_LINE_MAX);
 }
 

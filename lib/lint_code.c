@@ -1,7 +1,8 @@
 /* lint_code - every code with its severity and where it is written. See lint_code.h.
  *
- * Severity follows the standard's own word: what its grammar does not allow or a MUST forbids is an error, a SHOULD
- * or a known trap a warning, what is allowed (obsolete forms, lines over 78) a note.
+ * Severity follows the standard's own word: what its grammar does not allow or a MUST forbids is an
+ * error, a SHOULD or a known trap a warning, what is allowed (obsolete forms, lines
+ * over 78) a note.
  */
 #include "lib/lint_code.h"
 

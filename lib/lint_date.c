@@ -52,7 +52,8 @@ take_day(struct lint_cursor *c, struct parts *p)
 		take_gap(c, p);
 	}
 	if (!lint_take_digits(c, 1, 2, &p->day))
-		return p->weekday < 0 ? "neither a day of the week nor of the month" : "no day of the month";
+		return p->weekday < 0 ? "neither a day of the week nor of the month"
+		                      : "no day of the month";
 	if (!take_gap(c, p))
 		return "no blank behind the day";
 	p->month = take_name(c, months);
@@ -97,13 +98,15 @@ take_zone(struct lint_cursor *c, struct parts *p)
 		return offset % 100 < 60 ? NULL : "a zone with more than 59 minutes";
 	}
 	p->named_zone = true;
-	if (slice_starts_nocase(slice_sub(c->in, c->at, c->in.len), SLICE("UT")) && c->in.len - c->at <= 2) {
+	if (slice_starts_nocase(slice_sub(c->in, c->at, c->in.len), SLICE("UT")) &&
+	    c->in.len - c->at <= 2) {
 		c->at += 2;
 		return NULL;
 	}
 	if (take_name(c, zones) >= 0)
 		return NULL;
-	return lint_take_run(c, lint_is_atext, &word) && word.len == 1 ? NULL : "no zone that is known";
+	return lint_take_run(c, lint_is_atext, &word) && word.len == 1 ? NULL
+	                                                               : "no zone that is known";
 }
 
 static const char *
@@ -131,8 +134,9 @@ check_weekday(struct lint_cursor *c, const struct parts *p)
 	if (p->weekday < 0 || p->year_digits != 4 || !date_parse_rfc5322(c->in, &date))
 		return;
 	if ((date.day % 7 + 7 + 3) % 7 != p->weekday)
-		lint_report_at(c->l, c->in.ptr, LINT_DATE_WEEKDAY, "the date is no %.3s, but a %.3s",
-		               days + 3 * p->weekday, days + 3 * ((date.day % 7 + 7 + 3) % 7));
+		lint_report_at(c->l, c->in.ptr, LINT_DATE_WEEKDAY,
+		               "the date is no %.3s, but a %.3s", days + 3 * p->weekday,
+		               days + 3 * ((date.day % 7 + 7 + 3) % 7));
 }
 
 void
@@ -153,12 +157,14 @@ lint_date(struct lint_cursor *c, enum lint_code code)
 		why = lint_at_end(c) ? NULL : "something behind the date";
 	}
 	if (why != NULL) {
-		lint_report_at(c->l, lint_here(c), code, "%s: %s", why, lint_show(&shown, slice_trim(c->in)));
+		lint_report_at(c->l, lint_here(c), code, "%s: %s", why,
+		               lint_show(&shown, slice_trim(c->in)));
 		return;
 	}
 	if (p.named_zone || p.comments || p.year_digits < 4)
 		lint_report_at(c->l, c->in.ptr, LINT_OBSOLETE, "the date has %s",
-		               p.named_zone ? "a zone by name" : p.comments ? "comments within"
-		                                                            : "a year of less than four digits");
+		               p.named_zone ? "a zone by name"
+		               : p.comments ? "comments within"
+		                            : "a year of less than four digits");
 	check_weekday(c, &p);
 }

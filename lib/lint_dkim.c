@@ -1,7 +1,8 @@
 /* lint_dkim - DKIM-Signature: its tags, without the cryptography [RFC 6376 s3.5]. */
 #include "lib/lint_tags.h"
 
-/* sig-c-tag-alg = x-sig-c-tag-alg ["/" x-sig-c-tag-alg], simple or relaxed; ARC's signature has it too. */
+/* sig-c-tag-alg = x-sig-c-tag-alg ["/" x-sig-c-tag-alg], simple or relaxed; ARC's
+ * signature has it too. */
 static void
 check_canonicalization(const struct lint_tags *t)
 {
@@ -41,12 +42,13 @@ check_times(const struct lint_tags *t)
 {
 	uint64_t made = 0, expires = UINT64_MAX, length = 0;
 
-	if (lint_tags_number(t, "t", &made) && lint_tags_number(t, "x", &expires) && expires <= made)
+	if (lint_tags_number(t, "t", &made) && lint_tags_number(t, "x", &expires) &&
+	    expires <= made)
 		lint_tags_bad(t, lint_tags_find(t, "x"), "is not behind t=");
 	if (lint_tags_find(t, "l") != NULL && lint_tags_number(t, "l", &length))
 		lint_report_at(t->c->l, lint_tags_find(t, "l")->name.ptr, LINT_DKIM_LENGTH,
-		               "only the first %llu bytes of the body are signed: anything can be added",
-		               (unsigned long long)length);
+		    "only the first %llu bytes of the body are signed: anything can be added",
+		    (unsigned long long)length);
 }
 
 void

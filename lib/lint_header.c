@@ -1,7 +1,8 @@
 /* lint_header - the fields of a header block: which there must be, how often, and who judges each.
  *
- * A field is collected up to LINT_FIELD_MAX bytes and judged when the next one begins. In the header of a part only
- * Content- fields have a meaning [RFC 2045 s3]; others are looked at as lines, no more. Fields without a rule are text.
+ * A field is collected up to LINT_FIELD_MAX bytes and judged when the next one begins. In the
+ * header of a part only Content- fields have a meaning [RFC 2045 s3]; others are looked at as
+ * lines, no more. Fields without a rule are text.
  */
 #include "lib/lint_impl.h"
 
@@ -157,7 +158,8 @@ find_rule(struct slice name)
 
 /* ---- one field ---- */
 
-/* [RFC 6532 s3.2]: UTF-8 may stand in the header of an internationalised message; anything else 8-bit never. */
+/* [RFC 6532 s3.2]: UTF-8 may stand in the header of an internationalised message; anything
+ * else 8-bit never. */
 static void
 check_8bit(struct lint *l, struct slice raw)
 {
@@ -170,11 +172,12 @@ check_8bit(struct lint *l, struct slice raw)
 	if (at == raw.len)
 		return;
 	if (text_utf8_valid(raw))
-		lint_report_at(l, raw.ptr + at, LINT_UTF8_HEADER, "UTF-8 in the header: only a message sent with "
+		lint_report_at(l, raw.ptr + at, LINT_UTF8_HEADER,
+		               "UTF-8 in the header: only a message sent with "
 		               "SMTPUTF8 may have it");
 	else
-		lint_report_at(l, raw.ptr + at, LINT_8BIT_HEADER, "byte 0x%02x in the header; it is not UTF-8 either",
-		               raw.ptr[at]);
+		lint_report_at(l, raw.ptr + at, LINT_8BIT_HEADER,
+		               "byte 0x%02x in the header; it is not UTF-8 either", raw.ptr[at]);
 }
 
 /* Lines of white space only, and encoded-words in long lines. */
@@ -190,11 +193,14 @@ check_lines(struct lint *l, struct slice raw)
 			line.len--;
 		word = slice_find(line, SLICE("=?"));
 		if (at > 0 && slice_trim(line).len == 0)
-			lint_report_at(l, line.ptr, LINT_BLANK_FOLD, "a line of white space only within a field");
-		if (line.len > WORD_LINE_MAX && slice_find(slice_sub(line, word + 2, line.len), SLICE("?=")) <
-		    line.len - (word + 2 < line.len ? word + 2 : line.len))
+			lint_report_at(l, line.ptr, LINT_BLANK_FOLD,
+			               "a line of white space only within a field");
+		if (line.len > WORD_LINE_MAX &&
+		    slice_find(slice_sub(line, word + 2, line.len), SLICE("?=")) <
+		        line.len - (word + 2 < line.len ? word + 2 : line.len))
 			lint_report_at(l, line.ptr, LINT_WORD_LINE,
-			               "a line of %llu bytes with an encoded-word; no more than %u are allowed",
+			               "a line of %llu bytes with an encoded-word; no more "
+			               "than %u are allowed",
 			               (unsigned long long)line.len, WORD_LINE_MAX);
 		at += n + 1;
 	}
@@ -214,13 +220,13 @@ check_name(struct lint *l, const struct header_field *f)
 	for (size_t i = 0; i < f->name.len; i++) {
 		if (f->name.ptr[i] > ' ' && f->name.ptr[i] < 0x7f)
 			continue;
-		lint_report_at(l, f->raw.ptr, LINT_FIELD_NAME, "byte 0x%02x in a field name: %s", f->name.ptr[i],
-		               lint_show(&shown, f->name));
+		lint_report_at(l, f->raw.ptr, LINT_FIELD_NAME, "byte 0x%02x in a field name: %s",
+		               f->name.ptr[i], lint_show(&shown, f->name));
 		return false;
 	}
 	if (f->raw.ptr[f->name.len] != ':')
-		lint_report_at(l, f->raw.ptr, LINT_SPACE_BEFORE_COLON, "white space before the colon of %s",
-		               lint_show(&shown, f->name));
+		lint_report_at(l, f->raw.ptr, LINT_SPACE_BEFORE_COLON,
+		               "white space before the colon of %s", lint_show(&shown, f->name));
 	return true;
 }
 
@@ -230,14 +236,17 @@ count_field(struct lint *l, size_t rule)
 	uint64_t *seen = &l->header.seen[rule];
 
 	if (*seen > 0 && rules[rule].once)
-		lint_report(l, l->field_line, LINT_DUPLICATE_FIELD, "%s again; the first is at line %llu",
-		            rules[rule].name, (unsigned long long)*seen);
+		lint_report(l, l->field_line, LINT_DUPLICATE_FIELD,
+		            "%s again; the first is at line %llu", rules[rule].name,
+		            (unsigned long long)*seen);
 	if (*seen == 0)
 		*seen = l->field_line;
-	if (rule == LINT_F_RECEIVED)    /* a trace has one, and there may be many traces [RFC 5322 s3.6.7] */
+	if (rule == LINT_F_RECEIVED)    /* a trace has one, and there may be many traces
+	                                 * [RFC 5322 s3.6.7] */
 		l->header.seen[LINT_F_RETURN_PATH] = 0;
 	if (rule == LINT_F_BCC && l->header.entity == LINT_MESSAGE)
-		lint_report(l, l->field_line, LINT_BCC_PRESENT, "Bcc is present: its recipients are told to all");
+		lint_report(l, l->field_line, LINT_BCC_PRESENT,
+		            "Bcc is present: its recipients are told to all");
 }
 
 static void
@@ -292,7 +301,8 @@ lint_header_begin(struct lint *l, enum lint_entity entity, bool digest, uint64_t
 
 	buf_reset(&boundary);
 	l->header = (struct lint_header){
-		.entity = entity, .digest = digest, .line = line, .boundary = boundary, .encoding = TRANSFER_7BIT,
+		.entity = entity, .digest = digest, .line = line, .boundary = boundary,
+		.encoding = TRANSFER_7BIT,
 	};
 	l->field_open = l->field_cut = false;
 }
@@ -328,7 +338,8 @@ check_missing(struct lint *l)
 		lint_report(l, h->line, LINT_MISSING_MESSAGE_ID, "there is no Message-ID");
 	if (h->from_mailboxes > 1 && h->seen[LINT_F_SENDER] == 0)
 		lint_report(l, h->seen[LINT_F_FROM], LINT_MISSING_SENDER,
-		            "From has %llu mailboxes, and there is no Sender", (unsigned long long)h->from_mailboxes);
+		            "From has %llu mailboxes, and there is no Sender",
+		            (unsigned long long)h->from_mailboxes);
 }
 
 static void
@@ -342,11 +353,13 @@ check_whole(struct lint *l)
 	else if (h->entity == LINT_EMBEDDED && !identified)
 		lint_report(l, h->line, LINT_EMBEDDED_HEADER,
 		            "the embedded message has neither From, Subject nor Date");
-	if (h->resent_line > 0 && (h->seen[LINT_F_RESENT_DATE] == 0 || h->seen[LINT_F_RESENT_FROM] == 0))
+	if (h->resent_line > 0 &&
+	    (h->seen[LINT_F_RESENT_DATE] == 0 || h->seen[LINT_F_RESENT_FROM] == 0))
 		lint_report(l, h->resent_line, LINT_RESENT_INCOMPLETE, "Resent fields without %s",
 		            h->seen[LINT_F_RESENT_DATE] == 0 ? "Resent-Date" : "Resent-From");
 	if (h->entity != LINT_PART && h->mime_fields && h->seen[LINT_F_MIME_VERSION] == 0)
-		lint_report(l, h->line, LINT_MISSING_MIME_VERSION, "there are Content- fields, but no MIME-Version");
+		lint_report(l, h->line, LINT_MISSING_MIME_VERSION,
+		            "there are Content- fields, but no MIME-Version");
 	lint_unsubscribe_end(l);
 	lint_arc_end(l);
 }

@@ -45,7 +45,8 @@ take_id(struct lint_cursor *c)
 	if (!lint_take_byte(c, '>'))
 		return bad_id(c, from, "a message id that is not closed");
 	if (blanks)
-		lint_report_at(c->l, c->in.ptr + from, LINT_OBSOLETE, "blanks or comments in a message id");
+		lint_report_at(c->l, c->in.ptr + from, LINT_OBSOLETE,
+		               "blanks or comments in a message id");
 	return true;
 }
 
@@ -56,8 +57,9 @@ skip_phrase(struct lint_cursor *c)
 	size_t from = c->at;
 	struct slice text;
 
-	while (lint_peek(c) == '"' ? lint_take_quoted(c, &text)
-	                           : lint_take_run(c, lint_is_atext, &text) || lint_take_byte(c, '.'))
+	while (lint_peek(c) == '"'
+	           ? lint_take_quoted(c, &text)
+	           : lint_take_run(c, lint_is_atext, &text) || lint_take_byte(c, '.'))
 		lint_skip_cfws(c);
 	return c->at > from;
 }
@@ -91,9 +93,11 @@ lint_msg_ids(struct lint_cursor *c, bool one)
 	for (lint_skip_cfws(c); !lint_at_end(c); lint_skip_cfws(c))
 		if (!take_thing(c, one, &ids) && !lint_skip_to(c, '>'))
 			return;
-	if (ids == 0)           /* but for In-Reply-To and References an obsolete form [RFC 5322 s4.5.4] */
-		lint_report_at(c->l, c->in.ptr, one ? LINT_BAD_MSG_ID : LINT_OBSOLETE, "there is no message id");
+	if (ids == 0)   /* but for In-Reply-To and References an obsolete form [RFC 5322 s4.5.4] */
+		lint_report_at(c->l, c->in.ptr, one ? LINT_BAD_MSG_ID : LINT_OBSOLETE,
+		               "there is no message id");
 	else if (one && ids > 1)
-		lint_report_at(c->l, c->in.ptr, LINT_BAD_MSG_ID, "there are %llu message ids; one is allowed",
+		lint_report_at(c->l, c->in.ptr, LINT_BAD_MSG_ID,
+		               "there are %llu message ids; one is allowed",
 		               (unsigned long long)ids);
 }

@@ -19,10 +19,26 @@
 
 /* Fields that are asked for by name. The rules stand in lint_header.c, in this order, others behind them. */
 enum lint_field {
-	LINT_F_DATE, LINT_F_FROM, LINT_F_SENDER, LINT_F_REPLY_TO, LINT_F_TO, LINT_F_CC, LINT_F_BCC,
-	LINT_F_MESSAGE_ID, LINT_F_SUBJECT, LINT_F_RESENT_DATE, LINT_F_RESENT_FROM, LINT_F_MIME_VERSION,
-	LINT_F_CONTENT_TYPE, LINT_F_ENCODING, LINT_F_LIST_UNSUBSCRIBE, LINT_F_UNSUBSCRIBE_POST,
-	LINT_F_DKIM, LINT_F_RETURN_PATH, LINT_F_RECEIVED, LINT_F_COUNT
+	LINT_F_DATE,
+	LINT_F_FROM,
+	LINT_F_SENDER,
+	LINT_F_REPLY_TO,
+	LINT_F_TO,
+	LINT_F_CC,
+	LINT_F_BCC,
+	LINT_F_MESSAGE_ID,
+	LINT_F_SUBJECT,
+	LINT_F_RESENT_DATE,
+	LINT_F_RESENT_FROM,
+	LINT_F_MIME_VERSION,
+	LINT_F_CONTENT_TYPE,
+	LINT_F_ENCODING,
+	LINT_F_LIST_UNSUBSCRIBE,
+	LINT_F_UNSUBSCRIBE_POST,
+	LINT_F_DKIM,
+	LINT_F_RETURN_PATH,
+	LINT_F_RECEIVED,
+	LINT_F_COUNT
 };
 #define LINT_RULES_MAX 64u
 
@@ -35,7 +51,8 @@ enum lint_entity {
 /* The header block that is being read, and what it said. */
 struct lint_header {
 	enum lint_entity entity;
-	bool             digest;                /* a part of multipart/digest: message/rfc822 unless it says otherwise */
+	bool             digest;                /* a part of multipart/digest: message/rfc822 unless it
+	                                         * says otherwise */
 	uint64_t         line;                  /* its first */
 	uint64_t         seen[LINT_RULES_MAX];  /* line of the first field of each rule; 0: none */
 	bool             any;                   /* some field, of whatever name */
@@ -116,7 +133,8 @@ struct lint {
 	struct buf piece;                       /* of it, not looked at yet */
 	uint64_t line_len;                      /* bytes before its end, looked at so far */
 	bool     in_line;                       /* some piece of it was looked at */
-	bool     ignored;                       /* the rest of the line is not for the body: a delimiter, the mbox line */
+	bool     ignored;                       /* the rest of the line is not for the body: a
+	                                         * delimiter, the mbox line */
 	uint64_t lf_from;                       /* lines end with LF alone since this one; 0: not so */
 	bool     crlf_seen;
 	bool     octet_told_nul, octet_told_cr; /* in this line */
@@ -140,7 +158,8 @@ struct lint {
 
 /* ---- lint.c ---- */
 
-void lint_report(struct lint *l, uint64_t line, enum lint_code code, const char *fmt, ...) PRINTF_LIKE(4, 5);
+void lint_report(struct lint *l, uint64_t line, enum lint_code code, const char *fmt, ...)
+    PRINTF_LIKE(4, 5);
 /* `where` points into the field that is being judged; elsewhere: the field's first line. */
 void lint_report_at(struct lint *l, const uint8_t *where, enum lint_code code, const char *fmt, ...)
     PRINTF_LIKE(4, 5);
@@ -165,7 +184,8 @@ void lint_header_end(struct lint *l);
 /* The header has ended: what comes next? */
 void lint_tree_enter(struct lint *l);
 /* A piece of a line of the message; content: without its line end. False: the rest of the line is not of a body. */
-void lint_tree_feed(struct lint *l, struct slice piece, struct slice content, bool starts, bool ends);
+void lint_tree_feed(struct lint *l, struct slice piece, struct slice content, bool starts,
+                    bool ends);
 void lint_tree_finish(struct lint *l);
 
 /* ---- lint_body.c ---- */

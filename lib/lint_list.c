@@ -1,5 +1,5 @@
-/* lint_list - the fields of mailing lists: List-Id [RFC 2919], the commands [RFC 2369], one-click unsubscription
- * [RFC 8058]. */
+/* lint_list - the fields of mailing lists: List-Id [RFC 2919], the commands [RFC 2369], one-click
+ * unsubscription [RFC 8058]. */
 #include "lib/lint_impl.h"
 
 #include <string.h>
@@ -71,7 +71,8 @@ judge_uri(struct slice uri)
 	if (!letter || colon + 1 >= uri.len)
 		return "no URI";
 	for (size_t i = 0; i < uri.len; i++)
-		if (uri.ptr[i] <= ' ' || uri.ptr[i] >= 0x7f || strchr("\"<>\\^`{|}", uri.ptr[i]) != NULL)
+		if (uri.ptr[i] <= ' ' || uri.ptr[i] >= 0x7f ||
+		    strchr("\"<>\\^`{|}", uri.ptr[i]) != NULL)
 			return "a byte that must be percent-encoded in a URI";
 	return NULL;
 }
@@ -138,11 +139,12 @@ lint_unsubscribe_post(struct lint_cursor *c)
 	struct lint_shown shown;
 
 	if (!slice_eq_nocase(slice_trim(c->in), SLICE("List-Unsubscribe=One-Click")))
-		lint_report_at(c->l, c->in.ptr, LINT_UNSUBSCRIBE_POST, "not List-Unsubscribe=One-Click: %s",
-		               lint_show(&shown, c->in));
+		lint_report_at(c->l, c->in.ptr, LINT_UNSUBSCRIBE_POST,
+		               "not List-Unsubscribe=One-Click: %s", lint_show(&shown, c->in));
 }
 
-/* List-Unsubscribe-Post asks for an https URI and for a signature over both fields [RFC 8058 s3.1, s4]. */
+/* List-Unsubscribe-Post asks for an https URI and for a signature over both fields
+ * [RFC 8058 s3.1, s4]. */
 void
 lint_unsubscribe_end(struct lint *l)
 {
@@ -152,7 +154,8 @@ lint_unsubscribe_end(struct lint *l)
 	if (line == 0)
 		return;
 	if (!h->unsubscribe_https)
-		lint_report(l, line, LINT_UNSUBSCRIBE_HTTPS, "there is no List-Unsubscribe with an https URI");
+		lint_report(l, line, LINT_UNSUBSCRIBE_HTTPS,
+		            "there is no List-Unsubscribe with an https URI");
 	if (!h->dkim_covers)
 		lint_report(l, line, LINT_UNSUBSCRIBE_DKIM,
 		            "no DKIM-Signature covers List-Unsubscribe and List-Unsubscribe-Post");

@@ -1,4 +1,5 @@
-/* lint_mime - the fields of MIME: versions, types, encodings, and their parameters [RFC 2045, 2046, 2183, 2231].
+/* lint_mime - the fields of MIME: versions, types, encodings, and their parameters
+ * [RFC 2045, 2046, 2183, 2231].
  *
  * Parameters are compared with each other, so only the first PARAMS_MAX of a field are remembered.
  */
@@ -50,7 +51,8 @@ split_name(struct parameter *p)
 	p->extended = p->base.len > 1 && p->base.ptr[p->base.len - 1] == '*';
 	p->base.len -= p->extended;
 	star = slice_find_byte(p->base, '*');
-	if (star < p->base.len && slice_to_u64(slice_sub(p->base, star + 1, p->base.len), 99999, &piece)) {
+	if (star < p->base.len &&
+	    slice_to_u64(slice_sub(p->base, star + 1, p->base.len), 99999, &piece)) {
 		p->piece = (long)piece;
 		p->base.len = star;
 	}
@@ -69,7 +71,8 @@ take_value(struct lint_cursor *c, struct parameter *p)
 		return true;
 	}
 	if (lint_take_run(c, lint_is_token, &p->value) &&
-	    (lint_at_end(c) || lint_is_blank(lint_peek(c)) || lint_peek(c) == ';' || lint_peek(c) == '('))
+	    (lint_at_end(c) || lint_is_blank(lint_peek(c)) || lint_peek(c) == ';' ||
+	     lint_peek(c) == '('))
 		return true;
 	return bad_parameter(c, c->in.ptr + from, "a value that must stand in quotes");
 }
@@ -89,7 +92,8 @@ take_parameter(struct lint_cursor *c, struct parameter *p)
 		return bad_parameter(c, c->in.ptr + from, "a parameter without \"=\"");
 	blanks = lint_skip_cfws(c) || blanks;
 	if (blanks)
-		lint_report_at(c->l, p->name.ptr, LINT_OBSOLETE, "blanks or comments around the \"=\" of a parameter");
+		lint_report_at(c->l, p->name.ptr, LINT_OBSOLETE,
+		               "blanks or comments around the \"=\" of a parameter");
 	return take_value(c, p);
 }
 
@@ -104,7 +108,8 @@ check_extended(struct lint_cursor *c, const struct parameter *p)
 		const uint8_t *b = p->value.ptr + i;
 
 		quotes += *b == '\'';
-		if (*b == '%' && (i + 2 >= p->value.len || ascii_hex_value(b[1]) < 0 || ascii_hex_value(b[2]) < 0))
+		if (*b == '%' && (i + 2 >= p->value.len || ascii_hex_value(b[1]) < 0 ||
+		                  ascii_hex_value(b[2]) < 0))
 			why = "\"%\" without two hexadecimal digits";
 	}
 	if (why == NULL && p->piece <= 0 && quotes != 2)
@@ -123,10 +128,11 @@ check_piece(struct lint_cursor *c, const struct parameters *all, const struct pa
 	if (p->piece <= 0)
 		return;
 	for (size_t i = 0; i < all->n; i++)
-		if (all->items[i].piece == p->piece - 1 && slice_eq_nocase(all->items[i].base, p->base))
+		if (all->items[i].piece == p->piece - 1 &&
+		    slice_eq_nocase(all->items[i].base, p->base))
 			return;
-	lint_report_at(c->l, p->name.ptr, LINT_PARAMETER_PIECES, "piece %ld of a parameter is missing: %s",
-	               p->piece - 1, lint_show(&shown, p->base));
+	lint_report_at(c->l, p->name.ptr, LINT_PARAMETER_PIECES,
+	    "piece %ld of a parameter is missing: %s", p->piece - 1, lint_show(&shown, p->base));
 }
 
 static void
@@ -141,8 +147,8 @@ check_duplicate(struct lint_cursor *c, const struct parameters *all, size_t k)
 
 		if (o->piece != p->piece || !same_kind || !slice_eq_nocase(o->base, p->base))
 			continue;
-		lint_report_at(c->l, p->name.ptr, LINT_DUPLICATE_PARAMETER, "the parameter %s again",
-		               lint_show(&shown, p->name));
+		lint_report_at(c->l, p->name.ptr, LINT_DUPLICATE_PARAMETER,
+		               "the parameter %s again", lint_show(&shown, p->name));
 		return;
 	}
 }
@@ -169,7 +175,7 @@ take_parameters(struct lint_cursor *c, struct parameters *all)
 			all->items[all->n++] = one;
 		else if (good)
 			lint_report_at(c->l, here, LINT_LIMIT,
-			               "more than %u parameters: the rest is not looked at", PARAMS_MAX);
+			    "more than %u parameters: the rest is not looked at", PARAMS_MAX);
 		if (good && one.extended)
 			check_extended(c, &one);
 		if (!good && !lint_skip_to(c, ';'))
@@ -209,15 +215,18 @@ take_boundary(struct lint_cursor *c, const struct parameter *p)
 		if (b == '\r' || b == '\n')
 			continue;
 		buf_append_byte(out, b);
-		if (!told && !((b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
-		    (b != 0 && strchr("'()+_,-./:=? ", b) != NULL))) {
+		if (!told &&
+		    !((b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+		      (b != 0 && strchr("'()+_,-./:=? ", b) != NULL))) {
 			told = true;
-			lint_report_at(c->l, p->value.ptr + i, LINT_BOUNDARY_CHARS, "byte 0x%02x in a boundary", b);
+			lint_report_at(c->l, p->value.ptr + i, LINT_BOUNDARY_CHARS,
+			               "byte 0x%02x in a boundary", b);
 		}
 	}
 	c->l->nomem = c->l->nomem || out->failed;
 	if (out->len > 0 && out->ptr[out->len - 1] == ' ')
-		lint_report_at(c->l, p->value.ptr, LINT_BOUNDARY_CHARS, "a boundary that ends with a blank");
+		lint_report_at(c->l, p->value.ptr, LINT_BOUNDARY_CHARS,
+		               "a boundary that ends with a blank");
 	if (out->len > BOUNDARY_CHARS)
 		lint_report_at(c->l, p->value.ptr, LINT_BOUNDARY_LONG,
 		               "a boundary of %llu bytes; no more than %u are allowed",
@@ -302,7 +311,8 @@ lint_disposition(struct lint_cursor *c)
 	if (lint_take_run(c, lint_is_token, &type))
 		take_parameters(c, &all);
 	else
-		lint_report_at(c->l, c->in.ptr, LINT_BAD_DISPOSITION, "no disposition: %s", lint_show(&shown, c->in));
+		lint_report_at(c->l, c->in.ptr, LINT_BAD_DISPOSITION, "no disposition: %s",
+		               lint_show(&shown, c->in));
 }
 
 /* encoding = "Content-Transfer-Encoding" ":" mechanism [RFC 2045 s6.1] */
@@ -342,5 +352,6 @@ lint_mime_version(struct lint_cursor *c)
 	good = good && lint_take_byte(c, '0');
 	lint_skip_cfws(c);
 	if (!good || !lint_at_end(c))
-		lint_report_at(c->l, c->in.ptr, LINT_BAD_MIME_VERSION, "not 1.0: %s", lint_show(&shown, c->in));
+		lint_report_at(c->l, c->in.ptr, LINT_BAD_MIME_VERSION, "not 1.0: %s",
+		               lint_show(&shown, c->in));
 }

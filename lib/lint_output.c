@@ -4,9 +4,9 @@
 bool
 lint_append_text(struct buf *out, const char *where, const struct lint_finding *f)
 {
-	return buf_printf(out, "%s:%llu: %s: %.*s [%s, RFC %u %s]", where, (unsigned long long)f->line,
-	    lint_severity_name(f->code->severity), SLICE_ARG(f->text), f->code->name, f->code->rfc,
-	    f->code->section);
+	return buf_printf(out, "%s:%llu: %s: %.*s [%s, RFC %u %s]", where,
+	    (unsigned long long)f->line, lint_severity_name(f->code->severity), SLICE_ARG(f->text),
+	    f->code->name, f->code->rfc, f->code->section);
 }
 
 void

@@ -13,7 +13,8 @@ take_phrase(struct lint_cursor *c)
 				return false;
 			lint_no_words(c->l, text, LINT_WORD_QUOTED);
 		} else if (lint_peek(c) == '.') {
-			lint_report_at(c->l, lint_here(c), LINT_OBSOLETE, "a dot in a phrase outside of quotes");
+			lint_report_at(c->l, lint_here(c), LINT_OBSOLETE,
+			               "a dot in a phrase outside of quotes");
 			c->at++;
 		} else if (!lint_take_run(c, lint_is_atext, &text)) {
 			break;

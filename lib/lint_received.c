@@ -7,7 +7,8 @@ is_received_byte(uint8_t b)
 	return lint_is_atext(b) || b == '.' || b == '@' || b == ':';
 }
 
-/* received-token = word / angle-addr / addr-spec / domain; brackets hold no blanks that would matter here. */
+/* received-token = word / angle-addr / addr-spec / domain; brackets hold no blanks that
+ * would matter here. */
 static bool
 take_token(struct lint_cursor *c, struct slice *word)
 {
@@ -40,7 +41,8 @@ lint_received(struct lint_cursor *c)
 		from = from || slice_eq_nocase(word, SLICE("from"));
 	}
 	if (!lint_take_byte(c, ';')) {
-		lint_report_at(c->l, lint_here(c), LINT_BAD_RECEIVED, "no \";\" and date at the end");
+		lint_report_at(c->l, lint_here(c), LINT_BAD_RECEIVED,
+		               "no \";\" and date at the end");
 		return;
 	}
 	c->in = slice_sub(c->in, c->at, c->in.len);
@@ -48,5 +50,6 @@ lint_received(struct lint_cursor *c)
 	lint_date(c, LINT_BAD_RECEIVED);
 	/* A step that is no SMTP hop ("(qmail 5 invoked by uid 0)") says neither. */
 	if (from && !by)
-		lint_report_at(c->l, c->in.ptr, LINT_RECEIVED_BY, "the field does not say \"by\" whom it was received");
+		lint_report_at(c->l, c->in.ptr, LINT_RECEIVED_BY,
+		               "the field does not say \"by\" whom it was received");
 }

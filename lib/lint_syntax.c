@@ -1,7 +1,8 @@
-/* lint_syntax - the tokens of RFC 5322 s3.2, exactly, with the obsolete forms of s4 told. See lint_impl.h.
+/* lint_syntax - the tokens of RFC 5322 s3.2, exactly, with the obsolete forms of s4 told.
+ * See lint_impl.h.
  *
- * lib/address.h and its like take whatever stands there, on purpose; a checker must see what they forgive, hence
- * tokens of its own. Nesting of comments is counted, not recursed into.
+ * lib/address.h and its like take whatever stands there, on purpose; a checker must see what they
+ * forgive, hence tokens of its own. Nesting of comments is counted, not recursed into.
  */
 #include "lib/lint_impl.h"
 
@@ -16,8 +17,8 @@ lint_is_blank(uint8_t c)
 bool
 lint_is_atext(uint8_t c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c >= 0x80 ||
-	    (c != 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c >= 0x80 || (c != 0 && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
 
 bool
@@ -118,7 +119,8 @@ lint_take_quoted(struct lint_cursor *c, struct slice *out)
 		c->at += c->in.ptr[c->at] == '\\' && c->at + 1 < c->in.len ? 2 : 1;
 	*out = slice_sub(c->in, from, c->at);
 	if (lint_at_end(c)) {
-		lint_report_at(c->l, c->in.ptr + from - 1, LINT_BAD_QUOTED_STRING, "a quoted string is not closed");
+		lint_report_at(c->l, c->in.ptr + from - 1, LINT_BAD_QUOTED_STRING,
+		    "a quoted string is not closed");
 		return false;
 	}
 	c->at++;
@@ -131,7 +133,8 @@ lint_take_literal(struct lint_cursor *c, struct slice *out)
 {
 	size_t from = c->at++;
 
-	while (!lint_at_end(c) && c->in.ptr[c->at] != ']' && c->in.ptr[c->at] != '[' && c->in.ptr[c->at] != '\\')
+	while (!lint_at_end(c) && c->in.ptr[c->at] != ']' && c->in.ptr[c->at] != '[' &&
+	       c->in.ptr[c->at] != '\\')
 		c->at++;
 	if (!lint_take_byte(c, ']'))
 		return false;

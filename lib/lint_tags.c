@@ -6,7 +6,8 @@
 static bool
 is_name_byte(uint8_t b)
 {
-	return (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') || b == '_';
+	return (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z') || (b >= '0' && b <= '9') ||
+	       b == '_';
 }
 
 /* VALCHAR, in values of an internationalised message UTF-8 too [RFC 6376 s3.2, RFC 8616 s4] */
@@ -40,7 +41,8 @@ take_tag(struct lint_cursor *c, struct lint_tag *tag)
 }
 
 bool
-lint_tags_take(struct lint_cursor *c, enum lint_code syntax, enum lint_code duplicate, struct lint_tags *t)
+lint_tags_take(struct lint_cursor *c, enum lint_code syntax, enum lint_code duplicate,
+               struct lint_tags *t)
 {
 	struct lint_shown shown;
 	struct lint_tag tag;
@@ -56,12 +58,12 @@ lint_tags_take(struct lint_cursor *c, enum lint_code syntax, enum lint_code dupl
 			return true;            /* behind the last ";" */
 		if (!take_tag(c, &tag)) {
 			lint_report_at(c->l, c->in.ptr + from, syntax, "no tag \"=\" value: %s",
-			               lint_show(&shown, slice_trim(slice_sub(c->in, from, c->in.len))));
+			    lint_show(&shown, slice_trim(slice_sub(c->in, from, c->in.len))));
 			return false;
 		}
 		if (t->n == LINT_TAGS_MAX) {
-			lint_report_at(c->l, lint_here(c), LINT_LIMIT, "more than %u tags: the rest is not looked at",
-			               LINT_TAGS_MAX);
+			lint_report_at(c->l, lint_here(c), LINT_LIMIT,
+			    "more than %u tags: the rest is not looked at", LINT_TAGS_MAX);
 			return true;
 		}
 		if (slice_to_cstr(tag.name, name, sizeof name) && lint_tags_find(t, name) != NULL)
@@ -98,8 +100,9 @@ lint_tags_bad(const struct lint_tags *t, const struct lint_tag *tag, const char 
 {
 	struct lint_shown value;
 
-	lint_report_at(t->c->l, tag->name.ptr, t->bad, "%.*s= %s: %s", (int)(tag->name.len < 20 ? tag->name.len : 20),
-	               (const char *)tag->name.ptr, why, lint_show(&value, tag->value));
+	lint_report_at(t->c->l, tag->name.ptr, t->bad, "%.*s= %s: %s",
+	               (int)(tag->name.len < 20 ? tag->name.len : 20), (const char *)tag->name.ptr,
+	               why, lint_show(&value, tag->value));
 }
 
 void
@@ -150,8 +153,10 @@ static void
 check_algorithm(const struct lint_tags *t, const struct lint_tag *a)
 {
 	if (slice_eq_nocase(a->value, SLICE("rsa-sha1")))
-		lint_report_at(t->c->l, a->name.ptr, LINT_DKIM_SHA1, "signed with rsa-sha1, which must not be used");
-	else if (!slice_eq_nocase(a->value, SLICE("rsa-sha256")) && !slice_eq_nocase(a->value, SLICE("ed25519-sha256")))
+		lint_report_at(t->c->l, a->name.ptr, LINT_DKIM_SHA1,
+		               "signed with rsa-sha1, which must not be used");
+	else if (!slice_eq_nocase(a->value, SLICE("rsa-sha256")) &&
+	         !slice_eq_nocase(a->value, SLICE("ed25519-sha256")))
 		lint_tags_bad(t, a, "is no known algorithm");
 }
 
@@ -188,6 +193,7 @@ lint_tags_signed(const struct lint_tags *t)
 	const struct lint_tag *h = lint_tags_need(t, "h");
 
 	if (h != NULL && !lint_tags_names(h->value, "From"))
-		lint_report_at(t->c->l, h->name.ptr, LINT_DKIM_FROM, "the signature does not cover From");
+		lint_report_at(t->c->l, h->name.ptr, LINT_DKIM_FROM,
+		               "the signature does not cover From");
 	return h;
 }

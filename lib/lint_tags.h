@@ -19,7 +19,8 @@ struct lint_tags {
 };
 
 /* Read the list; bad syntax and duplicates are told. False: nothing more can be said. */
-bool lint_tags_take(struct lint_cursor *c, enum lint_code syntax, enum lint_code duplicate, struct lint_tags *t);
+bool lint_tags_take(struct lint_cursor *c, enum lint_code syntax, enum lint_code duplicate,
+                    struct lint_tags *t);
 /* NULL if there is none. */
 const struct lint_tag *lint_tags_find(const struct lint_tags *t, const char *name);
 /* Tell if it is missing or empty. */

@@ -1,9 +1,10 @@
 /* lint_tree - where in the MIME structure a line stands [RFC 2046 s5.1].
  *
- * A stack of the multiparts and embedded messages that are open; a delimiter line ends all above the multipart whose
- * it is. Delimiters are found as the parser of delivery (lib/mime.c) finds them, by the longest boundary that the
- * line begins with, so that what is told is what readers will see. Depth and boundaries are bounded, so is the work
- * for a line. A multipart stays on the stack behind its close-delimiter: its boundary showing up again is an error.
+ * A stack of the multiparts and embedded messages that are open; a delimiter line ends all above
+ * the multipart whose it is. Delimiters are found as the parser of delivery (lib/mime.c) finds
+ * them, by the longest boundary that the line begins with, so that what is told is what readers
+ * will see. Depth and boundaries are bounded, so is the work for a line. A multipart stays on the
+ * stack behind its close-delimiter: its boundary showing up again is an error.
  */
 #include "lib/lint_impl.h"
 
@@ -18,7 +19,8 @@ begin_header(struct lint *l, enum lint_entity entity, bool digest)
 
 /* ---- going in ---- */
 
-/* Each delimiter must tell apart the multiparts that are open: RFC 2046 s5.1.2 lets readers match by prefix. */
+/* Each delimiter must tell apart the multiparts that are open: RFC 2046 s5.1.2 lets readers
+ * match by prefix. */
 static void
 check_nesting(struct lint *l, struct slice boundary, uint64_t line)
 {
@@ -34,8 +36,8 @@ check_nesting(struct lint *l, struct slice boundary, uint64_t line)
 			            (unsigned long long)o->line);
 		else if (slice_starts(boundary, other))
 			lint_report(l, line, LINT_BOUNDARY_PREFIX,
-			            "the boundary begins with that of the enclosing multipart at line %llu",
-			            (unsigned long long)o->line);
+			    "the boundary begins with that of the enclosing multipart at line %llu",
+			    (unsigned long long)o->line);
 	}
 }
 
@@ -63,7 +65,8 @@ check_outer(struct lint *l)
 	const struct lint_header *h = &l->header;
 
 	if (l->depth > 0 && rank(h->encoding) > rank(l->levels[l->depth - 1].encoding))
-		lint_report(l, h->seen[LINT_F_ENCODING] > 0 ? h->seen[LINT_F_ENCODING] : h->line, LINT_ENCODING_OUTER,
+		lint_report(l, h->seen[LINT_F_ENCODING] > 0 ? h->seen[LINT_F_ENCODING] : h->line,
+		            LINT_ENCODING_OUTER,
 		            "the part is %s, but what encloses it (line %llu) is declared %s",
 		            transfer_encoding_name(h->encoding),
 		            (unsigned long long)l->levels[l->depth - 1].line,
@@ -112,7 +115,8 @@ lint_tree_enter(struct lint *l)
 
 	check_outer(l);
 	if (container && l->depth == LINT_DEPTH_MAX) {
-		lint_report(l, h->line, LINT_LIMIT, "nested deeper than %u: not looked at as parts", LINT_DEPTH_MAX);
+		lint_report(l, h->line, LINT_LIMIT, "nested deeper than %u: not looked at as parts",
+		            LINT_DEPTH_MAX);
 		container = false;
 	}
 	if (!container || opaque) {
@@ -137,7 +141,8 @@ leave_to(struct lint *l, size_t to)
 		size_t before = l->depth;
 
 		lint_header_end(l);
-		lint_tree_enter(l);     /* an embedded message whose header is missing begins one more */
+		/* an embedded message whose header is missing begins one more */
+		lint_tree_enter(l);
 		if (l->depth == before || l->where != LINT_IN_HEADER)
 			break;
 	}
@@ -157,7 +162,8 @@ leave_to(struct lint *l, size_t to)
 	}
 }
 
-/* delimiter = "--" boundary; the longest one that the line begins with. l->depth if there is none. */
+/* delimiter = "--" boundary; the longest one that the line begins with. l->depth if
+ * there is none. */
 static size_t
 match_delimiter(const struct lint *l, struct slice content)
 {
@@ -184,7 +190,8 @@ count_part(struct lint *l, struct lint_level *level)
 	level->parts++;
 	l->parts++;
 	if (l->parts == 10001)
-		lint_report(l, l->line, LINT_LIMIT, "more than 10000 parts: readers will not be shown them all");
+		lint_report(l, l->line, LINT_LIMIT,
+		            "more than 10000 parts: readers will not be shown them all");
 }
 
 static void
@@ -200,7 +207,8 @@ take_delimiter(struct lint *l, size_t index, struct slice content)
 		            lint_show(&shown, content));
 	if (level->closed) {
 		lint_report(l, l->line, LINT_BOUNDARY_AFTER_END,
-		            "the boundary comes again behind its close-delimiter: what follows is not shown");
+		            "the boundary comes again behind its close-delimiter: what "
+		            "follows is not shown");
 		return;
 	}
 	leave_to(l, index + 1);

@@ -1,8 +1,8 @@
 /* lint_words - encoded-words: are they well made, and where they may be? [RFC 2047]
  *
- * Text is looked at word by word, a word being what stands between blanks (in a phrase also: quoted strings and
- * comments, which are left out). Of a word that holds "=?" the parts are judged; each byte is looked at a fixed number
- * of times, as a word is judged at its first "=?" only.
+ * Text is looked at word by word, a word being what stands between blanks (in a phrase also: quoted
+ * strings and comments, which are left out). Of a word that holds "=?" the parts are judged; each
+ * byte is looked at a fixed number of times, as a word is judged at its first "=?" only.
  */
 #include "lib/lint_impl.h"
 
@@ -39,12 +39,14 @@ parse_encoded(struct slice s, struct encoded *w)
 	struct slice encoding;
 	size_t at = 2;
 
-	if (!take_field(s, &at, &w->charset) || !take_field(s, &at, &encoding) || !take_field(s, &at, &w->text))
+	if (!take_field(s, &at, &w->charset) || !take_field(s, &at, &encoding) ||
+	    !take_field(s, &at, &w->text))
 		return false;
 	if (at >= s.len || s.ptr[at] != '=' || w->charset.len == 0 || encoding.len != 1)
 		return false;
 	w->all = slice_sub(s, 0, at + 1);
-	w->charset = slice_sub(w->charset, 0, slice_find_byte(w->charset, '*'));    /* language [RFC 2231 s5] */
+	/* language [RFC 2231 s5] */
+	w->charset = slice_sub(w->charset, 0, slice_find_byte(w->charset, '*'));
 	w->encoding = ascii_lower(encoding.ptr[0]);
 	return w->encoding == 'q' || w->encoding == 'b';
 }
@@ -74,7 +76,8 @@ judge_q(struct slice text, enum lint_word_place place)
 			return "a byte that must be encoded";
 		if (text.ptr[i] != '=')
 			continue;
-		if (i + 2 >= text.len || ascii_hex_value(text.ptr[i + 1]) < 0 || ascii_hex_value(text.ptr[i + 2]) < 0)
+		if (i + 2 >= text.len || ascii_hex_value(text.ptr[i + 1]) < 0 ||
+		    ascii_hex_value(text.ptr[i + 2]) < 0)
 			return "\"=\" without two hexadecimal digits";
 		i += 2;
 	}
@@ -126,13 +129,15 @@ judge_word(struct lint *l, const struct encoded *w, enum lint_word_place place)
 		               "an encoded-word of %llu bytes; no more than %u are allowed",
 		               (unsigned long long)w->all.len, WORD_MAX);
 	if (!charset_known(w->charset))
-		lint_report_at(l, w->charset.ptr, LINT_WORD_CHARSET, "an encoded-word in an unknown charset: %s",
+		lint_report_at(l, w->charset.ptr, LINT_WORD_CHARSET,
+		               "an encoded-word in an unknown charset: %s",
 		               lint_show(&shown, w->charset));
 	if (why != NULL)
 		lint_report_at(l, w->all.ptr, LINT_WORD_TEXT, "an encoded-word with %s: %s", why,
 		               lint_show(&shown, w->all));
 	else if (splits_character(w))
-		lint_report_at(l, w->all.ptr, LINT_WORD_SPLIT, "an encoded-word that ends within a character: %s",
+		lint_report_at(l, w->all.ptr, LINT_WORD_SPLIT,
+		               "an encoded-word that ends within a character: %s",
 		               lint_show(&shown, w->all));
 }
 
@@ -142,7 +147,8 @@ is_meant(struct slice s)
 {
 	size_t at = 2;
 
-	while (at < s.len && s.ptr[at] > ' ' && s.ptr[at] < 0x7f && strchr("()<>@,;:\"/[]?.=", s.ptr[at]) == NULL)
+	while (at < s.len && s.ptr[at] > ' ' && s.ptr[at] < 0x7f &&
+	       strchr("()<>@,;:\"/[]?.=", s.ptr[at]) == NULL)
 		at++;
 	return at > 2 && at < s.len && s.ptr[at] == '?';
 }
@@ -157,12 +163,14 @@ judge_token(struct lint *l, struct slice token, size_t at, enum lint_word_place 
 	if (!parse_encoded(slice_sub(token, at, token.len), &w)) {
 		if (!is_meant(slice_sub(token, at, token.len)))
 			return;
-		lint_report_at(l, token.ptr, LINT_WORD_SYNTAX, "begins like an encoded-word, but is none: %s",
+		lint_report_at(l, token.ptr, LINT_WORD_SYNTAX,
+		               "begins like an encoded-word, but is none: %s",
 		               lint_show(&shown, token));
 		return;
 	}
 	if (at > 0 || w.all.len < token.len)
-		lint_report_at(l, token.ptr, LINT_WORD_SEPARATOR, "an encoded-word not set apart by blanks: %s",
+		lint_report_at(l, token.ptr, LINT_WORD_SEPARATOR,
+		               "an encoded-word not set apart by blanks: %s",
 		               lint_show(&shown, token));
 	judge_word(l, &w, place);
 }
@@ -209,7 +217,8 @@ next_token(struct slice s, size_t *at, bool phrase, struct slice *out)
 			break;
 	}
 	from = *at;
-	while (*at < s.len && !lint_is_blank(s.ptr[*at]) && !(phrase && (s.ptr[*at] == '"' || s.ptr[*at] == '(')))
+	while (*at < s.len && !lint_is_blank(s.ptr[*at]) &&
+	       !(phrase && (s.ptr[*at] == '"' || s.ptr[*at] == '(')))
 		(*at)++;
 	*out = slice_sub(s, from, *at);
 	return out->len > 0;
@@ -241,7 +250,8 @@ lint_no_words(struct lint *l, struct slice text, enum lint_code code)
 		if (at >= text.len)
 			return;
 		if (parse_encoded(slice_sub(text, at, text.len), &w)) {
-			lint_report_at(l, text.ptr + at, code, "an encoded-word where none may be: %s",
+			lint_report_at(l, text.ptr + at, code,
+			               "an encoded-word where none may be: %s",
 			               lint_show(&shown, w.all));
 			at += w.all.len;
 		} else {

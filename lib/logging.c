@@ -1,7 +1,8 @@
 /* logging - key=value lines. See logging.h.
  *
- * Considered and rejected: syslog(3) (drops under load, needs a path in a chroot; a service manager or a pipe to
- * logger(1) does it better), a logging thread (loses the last lines before a crash, which are the ones that matter).
+ * Considered and rejected: syslog(3) (drops under load, needs a path in a chroot; a service manager
+ * or a pipe to logger(1) does it better), a logging thread (loses the last lines before a crash,
+ * which are the ones that matter).
  */
 #include "lib/logging.h"
 
@@ -71,7 +72,7 @@ log_level_parse(const char *name, enum log_level *out)
 	return false;
 }
 
-/* --- the line ------------------------------------------------------------------------------------ */
+/* --- the line --------------------------------------------------------------------------------- */
 
 /* All of it or nothing; `keep` bytes stay free behind it. */
 static bool
@@ -112,7 +113,8 @@ is_plain(struct slice s)
 	return s.len > 0;
 }
 
-/* The first character of s as it is written inside quotes, into out; returns the bytes of s it stands for. */
+/* The first character of s as it is written inside quotes, into out; returns the bytes of s
+ * it stands for. */
 static size_t
 escape_one(struct slice s, char out[8], size_t *out_len)
 {
@@ -172,9 +174,9 @@ log_begin(struct logline *l, enum log_level level, const char *ev)
 	if (gmtime_r(&s, &tm) == NULL)
 		memset(&tm, 0, sizeof tm);
 	n = snprintf(l->text, sizeof l->text - TAIL_RESERVE,
-	    "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03uZ level=%s ev=%.128s", tm.tm_year + 1900, tm.tm_mon + 1,
-	    tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (unsigned)(us / 1000u % 1000u),
-	    log_level_name(level), ev);
+	    "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03uZ level=%s ev=%.128s", tm.tm_year + 1900,
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	    (unsigned)(us / 1000u % 1000u), log_level_name(level), ev);
 	l->len = n > 0 ? (size_t)n : 0;
 }
 
@@ -183,7 +185,8 @@ log_str(struct logline *l, const char *key, struct slice value)
 {
 	if (!put_key(l, key))
 		return;
-	if (value.len > LOG_VALUE_MAX || !is_plain(value) || !put(l, (const char *)value.ptr, value.len, 0))
+	if (value.len > LOG_VALUE_MAX || !is_plain(value) ||
+	    !put(l, (const char *)value.ptr, value.len, 0))
 		put_quoted(l, value);
 }
 
@@ -244,7 +247,7 @@ log_end(struct logline *l)
 	do
 		n = write(atomic_load(&log_fd), l->text, l->len);
 	while (n < 0 && errno == EINTR);
-	l->off = true;          /* a second log_end writes nothing; a failed write has nobody to tell */
+	l->off = true;  /* a second log_end writes nothing; a failed write has nobody to tell */
 }
 
 void
@@ -265,7 +268,7 @@ log_event(enum log_level level, const char *ev, const char *fmt, ...)
 		size_t len = strlen(text);
 		size_t room = LOG_LINE_MAX - TAIL_RESERVE - l.len - 1;
 
-		for (size_t i = 0; i < len; i++)        /* the caller's slip must not end the line */
+		for (size_t i = 0; i < len; i++)  /* the caller's slip must not end the line */
 			if ((unsigned char)text[i] < ' ' || text[i] == 0x7f)
 				text[i] = '?';
 		l.cut = (size_t)n > room || (size_t)n > len;

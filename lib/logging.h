@@ -1,6 +1,6 @@
 /* logging - one event, one line of key=value on standard error.
  *
- *     ts=2026-05-01T12:00:00.123Z level=info ev=imap.login sid=7f3a user="anna b"
+ *     ts=2026-05-01T12:00:00.123Z level=info ev=auth.ok sid=7f3a user="anna b"
  *
  * A line is written by one write(2), so lines of several threads do not mix, and it is never longer than LOG_LINE_MAX:
  * a value over LOG_VALUE_MAX or beyond the line's end is cut, and the line then ends with cut=yes. Values that hold

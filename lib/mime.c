@@ -1,15 +1,17 @@
 /* mime - the streaming parser. See mime.h.
  *
- * Input is looked at line by line, a line in as many pieces as it comes. Of a line only its head is kept, as long as a
- * boundary can be; header lines also go to the field collector. The entities that are open form a stack of `levels`:
- * the message, within it a multipart, within that its current part, and so on. A delimiter line closes all levels
- * above the multipart whose delimiter it is. Since depth, boundaries and heads are bounded, the work per byte is.
+ * Input is looked at line by line, a line in as many pieces as it comes. Of a line only its head is
+ * kept, as long as a boundary can be; header lines also go to the field collector. The entities
+ * that are open form a stack of `levels`: the message, within it a multipart, within that its
+ * current part, and so on. A delimiter line closes all levels above the multipart whose delimiter
+ * it is. Since depth, boundaries and heads are bounded, the work per byte is.
  *
- * BODYSTRUCTURE holds sizes before what is nested, so each entity's strings are rendered into a pool when its header
- * ends and put together at the end of the message.
+ * BODYSTRUCTURE holds sizes before what is nested, so each entity's strings are rendered into a
+ * pool when its header ends and put together at the end of the message.
  *
- * Rejected: a tree built in memory and walked later (bounded only by the message), and delimiter lines matched
- * exactly (RFC 2046 s5.1.2 asks for the prefix only; mailers do add white space and more).
+ * Rejected: a tree built in memory and walked later (bounded only by the message), and delimiter
+ * lines matched exactly (RFC 2046 s5.1.2 asks for the prefix only; mailers do add white
+ * space and more).
  */
 #include "lib/mime.h"
 
@@ -22,9 +24,10 @@
 
 #define HEAD_MAX        (MIME_BOUNDARY_MAX + 4u)        /* "--" boundary "--" */
 #define LEVELS_MAX      (MIME_DEPTH_MAX + 1u)
-#define TABLE_MAX       (2u * MIME_PARTS_MAX)           /* each multipart may get one part that it does not have */
+#define TABLE_MAX       (2u * MIME_PARTS_MAX)           /* each multipart may get one part that
+                                                         * it does not have */
 #define TABLE_FIRST     8u
-#define MINIMAL_MAX     64u                             /* bytes of a part's strings when the pool is full */
+#define MINIMAL_MAX     64u     /* bytes of a part's strings when the pool is full */
 #define POOL_MAX        (MIME_STRUCTURE_MAX + TABLE_MAX * 3u * MINIMAL_MAX)
 #define SCRATCH_MAX     (4u << 20)                      /* above any one part's strings */
 
@@ -156,7 +159,8 @@ grow_table(struct mime_parser *p)
 	return true;
 }
 
-/* A new entry at the end, whose header begins at the current offset; its index, or UINT32_MAX without memory. */
+/* A new entry at the end, whose header begins at the current offset; its index, or UINT32_MAX
+ * without memory. */
 static uint32_t
 add_part(struct mime_parser *p, uint32_t parent, uint32_t flags)
 {
@@ -191,7 +195,8 @@ open_part(struct mime_parser *p, uint32_t parent, uint32_t flags)
 	mime_header_reset(&p->header);
 }
 
-/* Put `s` into the pool; what does not fit there any more is replaced by `minimal`, for which there is always room. */
+/* Put `s` into the pool; what does not fit there any more is replaced by `minimal`, for which there
+ * is always room. */
 static struct span
 pool_put(struct mime_parser *p, const struct buf *s, const char *minimal)
 {
@@ -199,7 +204,7 @@ pool_put(struct mime_parser *p, const struct buf *s, const char *minimal)
 	struct span at = { (uint32_t)p->pool.len, 0 };
 
 	if (s->failed)
-		p->nomem = true;        /* scratch has room for every header that is within its limits */
+		p->nomem = true;  /* scratch has room for every header that is within its limits */
 	if (p->pool.len + text.len > MIME_STRUCTURE_MAX) {
 		text = slice_str(minimal);
 		p->flags |= MIME_CUT;
@@ -227,8 +232,8 @@ minimal_basic(enum mime_kind kind)
 	return LEAF_BASIC;
 }
 
-/* A multipart without parts gets one, since the grammar of BODYSTRUCTURE wants it: its whole body as plain text, so
- * that clients show what there is. */
+/* A multipart without parts gets one, since the grammar of BODYSTRUCTURE wants it: its whole body
+ * as plain text, so that clients show what there is. */
 static void
 add_lone_part(struct mime_parser *p, uint32_t parent)
 {
@@ -275,7 +280,8 @@ finish_message_header(struct mime_parser *p, uint32_t part)
 static enum mime_default
 default_of(const struct mime_parser *p)
 {
-	return p->depth > 1 && p->levels[p->depth - 2].digest ? MIME_DEFAULT_MESSAGE : MIME_DEFAULT_TEXT;
+	return p->depth > 1 && p->levels[p->depth - 2].digest ? MIME_DEFAULT_MESSAGE
+	                                                      : MIME_DEFAULT_TEXT;
 }
 
 /* The header of the entity on top ends at `end`: find out what it is and open what it contains. */
@@ -337,8 +343,8 @@ header_done(struct mime_parser *p, uint64_t end, uint64_t lines)
 		open_embedded(p);
 }
 
-/* The line end before a delimiter belongs to it, also when it would end a header [RFC 2046 s5.1.1]; so a part never
- * reaches beyond what it is in. */
+/* The line end before a delimiter belongs to it, also when it would end a header [RFC 2046 s5.1.1];
+ * so a part never reaches beyond what it is in. */
 static void
 clip_part(struct mime_part *part, uint64_t end)
 {
@@ -366,10 +372,11 @@ close_top(struct mime_parser *p, uint64_t end, uint64_t lines)
 	p->depth--;
 }
 
-/* Close levels until `keep` are left. Bodies end at `end` with `lines` line ends before it; a header that is still
- * open ends at header_end. */
+/* Close levels until `keep` are left. Bodies end at `end` with `lines` line ends before it; a
+ * header that is still open ends at header_end. */
 static void
-close_levels(struct mime_parser *p, uint32_t keep, uint64_t end, uint64_t lines, uint64_t header_end)
+close_levels(struct mime_parser *p, uint32_t keep, uint64_t end, uint64_t lines,
+             uint64_t header_end)
 {
 	while (p->depth > keep && !p->nomem) {
 		if (top(p)->state == LEVEL_HEADER)
@@ -381,8 +388,9 @@ close_levels(struct mime_parser *p, uint32_t keep, uint64_t end, uint64_t lines,
 
 /* --- lines --- */
 
-/* delimiter = "--" boundary; close-delimiter = delimiter "--" [RFC 2046 s5.1.1]. The open level whose boundary is the
- * longest one that the head starts with (of equals the innermost), or UINT32_MAX. */
+/* delimiter = "--" boundary; close-delimiter = delimiter "--" [RFC 2046 s5.1.1]. The open level
+ * whose boundary is the longest one that the head starts with (of equals the innermost),
+ * or UINT32_MAX. */
 static uint32_t
 match_delimiter(struct mime_parser *p)
 {
@@ -521,7 +529,8 @@ mime_feed(struct mime_parser *p, struct slice bytes)
 		struct slice piece = slice_sub(bytes, 0, n + ends);
 		uint32_t flags = byte_flags(piece);
 
-		if (p->depth == 1 && p->levels[0].state == LEVEL_HEADER && (flags & MIME_HAS_8BIT) != 0)
+		if (p->depth == 1 && p->levels[0].state == LEVEL_HEADER &&
+		    (flags & MIME_HAS_8BIT) != 0)
 			flags |= MIME_HAS_8BIT_HEADER;
 		p->flags |= flags;
 		take_piece(p, piece, ends);
@@ -574,7 +583,8 @@ render_closing(struct mime_parser *p, uint32_t i)
 	buf_append_byte(&p->structure, ')');
 }
 
-/* body [RFC 9051 s9] of the whole table: preorder, each container closed before the first part behind it. */
+/* body [RFC 9051 s9] of the whole table: preorder, each container closed before the first
+ * part behind it. */
 static void
 render_structure(struct mime_parser *p)
 {

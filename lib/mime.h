@@ -20,14 +20,17 @@
 /* Goes up whenever the same message may give another summary; `reindex --reparse` looks for older ones. */
 #define MIME_PARSER_VERSION     3u
 
-#define MIME_PARTS_MAX          10000u          /* parts with a header of their own; the table holds at most twice that */
+#define MIME_PARTS_MAX          10000u          /* parts with a header of their own; the table holds at
+                                                 * most twice that */
 #define MIME_DEPTH_MAX          100u            /* nested multiparts and messages */
 #define MIME_BOUNDARY_MAX       256u            /* bytes; RFC 2046 allows 70 */
 #define MIME_LIST_MAX           (1u << 20)      /* bytes read of one field of addresses */
 #define MIME_FIELD_MAX          (64u << 10)     /* bytes kept of one other field */
-#define MIME_HEADER_MAX         (4u << 20)      /* bytes kept of one header block's fields, all that we look at together */
+#define MIME_HEADER_MAX         (4u << 20)      /* bytes kept of one header block's fields, all that we
+                                                 * look at together */
 #define MIME_ADDRESSES_MAX      (512u << 10)    /* bytes of one list of addresses in ENVELOPE */
-#define MIME_SENDERS_MAX        (64u << 10)     /* the same of From, Sender and Reply-To, which may be copies of each other */
+#define MIME_SENDERS_MAX        (64u << 10)     /* the same of From, Sender and Reply-To, which may be
+                                                 * copies of each other */
 #define MIME_PARAMS_MAX         100u            /* parameters read of one header field */
 #define MIME_STRUCTURE_MAX      (1u << 20)      /* strings of all parts in BODYSTRUCTURE, embedded envelopes included */
 #define MIME_KEY_MAX            1024u           /* one sort key */
@@ -80,8 +83,9 @@ struct mime_keys {
 	struct slice from, to, cc;      /* local part of the first mailbox [RFC 5256 s3] */
 	struct slice display_from, display_to;  /* name, or address [RFC 5957] */
 	struct slice message_id;        /* as written with its <>, unfolded; not folded in case */
-	struct slice refs;              /* msg-ids with <>, oldest first, one space between: References, or else the first
-	                                 * of In-Reply-To [RFC 5256 s3]. If too long, the first one and the last ones */
+	struct slice refs;              /* msg-ids with <>, oldest first, one space between: References, or else the
+	                                 * first of In-Reply-To [RFC 5256 s3]. If too long, the first one
+	                                 * and the last ones */
 };
 
 struct mime_summary {
@@ -104,7 +108,8 @@ struct mime_parser *mime_parser_new(void);
 void mime_parser_free(struct mime_parser **p);  /* accepts a pointer to NULL, leaves NULL behind */
 
 void mime_feed(struct mime_parser *p, struct slice bytes);
-/* The end of the message. RC_OK: *out is filled and borrows from p until mime_parser_free. RC_NOMEM: nothing is. Call once. */
+/* The end of the message. RC_OK: *out is filled and borrows from p until mime_parser_free. RC_NOMEM: nothing
+ * is. Call once. */
 MUST_USE enum rc mime_finish(struct mime_parser *p, struct mime_summary *out, struct err *e);
 
 /* Where the bytes fed so far stand, for one who cuts them into chunks: the body of the part that is open now began
@@ -122,7 +127,12 @@ uint64_t mime_steps(const struct mime_parser *p);
 bool mime_summary_encode(const struct mime_summary *s, struct buf *out);
 /* Any bytes may be given. RC_OK: *out borrows strings from `in` and the part table from `a`, and is safe to use with
  * every function here. RC_CORRUPT, RC_NOMEM: *out is not filled. */
-MUST_USE enum rc mime_summary_decode(struct slice in, struct arena *a, struct mime_summary *out, struct err *e);
+MUST_USE enum rc mime_summary_decode(struct slice in, struct arena *a, struct mime_summary *out,
+                                     struct err *e);
+
+/* ENVELOPE, BODYSTRUCTURE and what stands before them alone, for listings: strings borrow from `in`. The rest of *out is
+ * empty, and not looked at: false for a damaged head only. */
+bool mime_summary_decode_head(struct slice in, struct mime_summary *out);
 
 /* Which parser made it; 0: it does not say. Of a version above ours nothing else can be told. */
 uint32_t mime_summary_version(struct slice in);
@@ -132,7 +142,8 @@ enum mime_form {
 	MIME_FORM_BODY = 1,             /* BODY: without extension data */
 	MIME_FORM_FLAT_GLOBAL = 2,      /* message/global as any other type, without what is in it [RFC 3501] */
 	MIME_FORM_UTF8 = 4,             /* as mime_quote_utf8 */
-	MIME_FORM_DECODED = 8,          /* values of extended parameters in UTF-8, undone from RFC 2231 [RFC 9051 s7.5.2] */
+	MIME_FORM_DECODED = 8,          /* values of extended parameters in UTF-8, undone from RFC 2231
+	                                 * [RFC 9051 s7.5.2] */
 };
 /* False if it is not a BODYSTRUCTURE or out has no room. Linear. */
 bool mime_render_structure(struct slice bodystructure, unsigned forms, struct buf *out);
@@ -152,7 +163,8 @@ enum mime_section {
 
 struct mime_range {
 	uint64_t off, len;
-	const struct mime_part *part;   /* whose encoding applies to this range (BINARY[1.2]); NULL for the whole message */
+	const struct mime_part *part;   /* whose encoding applies to this range (BINARY[1.2]); NULL for
+	                                 * the whole message */
 };
 
 /* The bytes of path[0..n) + what. False if the message has no such section: NIL is the answer to the client. */

@@ -1,8 +1,8 @@
-/* mime_body - BODY and BODYSTRUCTURE as a session wants them, out of the stored BODYSTRUCTURE [RFC 9051
- * s7.5.2, s9; RFC 9755 s6]. See mime.h.
+/* mime_body - BODY and BODYSTRUCTURE as a session wants them, out of the stored BODYSTRUCTURE
+ * [RFC 9051  s7.5.2, s9; RFC 9755 s6]. See mime.h.
  *
- * The bytes come from our own index, so a mistake in them is damage, not an attack; still every step is bounded:
- * nesting by DEPTH_MAX, work by the length.
+ * The bytes come from our own index, so a mistake in them is damage, not an attack; still every
+ * step is bounded: nesting by DEPTH_MAX, work by the length.
  */
 #include "lib/mime.h"
 
@@ -10,8 +10,10 @@
 #include "lib/rfc2231.h"
 #include "lib/text.h"
 
-#define DEPTH_MAX  (2u * MIME_DEPTH_MAX + 10u)  /* lists within lists: two a level and some for parameters */
-#define QUOTED_MAX 1000u                        /* longer strings stay literals: line length [RFC 2683 s3.2.1.5] */
+#define DEPTH_MAX  (2u * MIME_DEPTH_MAX + 10u)  /* lists within lists: two a level and some
+                                                 * for parameters */
+#define QUOTED_MAX 1000u                        /* longer strings stay literals: line length
+                                                 * [RFC 2683 s3.2.1.5] */
 
 #define GLOBAL     SLICE("\"message\" \"global\"")
 
@@ -194,7 +196,8 @@ static bool
 take_string(struct slice wire, struct buf *out)
 {
 	if (wire.len > 0 && wire.ptr[0] == '{')
-		return buf_append_slice(out, slice_sub(wire, slice_find_byte(wire, '\n') + 1, wire.len));
+		return buf_append_slice(out,
+		                        slice_sub(wire, slice_find_byte(wire, '\n') + 1, wire.len));
 	for (size_t i = 1; i + 1 < wire.len; i++) {
 		if (wire.ptr[i] == '\\')
 			i++;
@@ -244,8 +247,8 @@ copy_param(struct walk *w)
 	return append_decoded(w, value);
 }
 
-/* body-fld-param; "convert to UTF-8, concatenate, and return the resulting value as a parameter foo*"
- * [RFC 9051 s7.5.2] */
+/* body-fld-param; "convert to UTF-8, concatenate, and return the resulting value as a parameter
+ * foo*" [RFC 9051 s7.5.2] */
 static bool
 copy_params(struct walk *w)
 {
@@ -269,12 +272,13 @@ copy_disposition(struct walk *w)
 	return copy_value(w) && copy_byte(w, ' ') && copy_params(w) && copy_byte(w, ')');
 }
 
-/* The extension data up to the end of this list; BODY has none. Of a multipart parameters come first, of others MD5;
- * then both have the disposition. */
+/* The extension data up to the end of this list; BODY has none. Of a multipart parameters come
+ * first, of others MD5; then both have the disposition. */
 static bool
 end_body(struct walk *w, bool multipart)
 {
-	bool (*const copy[])(struct walk *) = { multipart ? copy_params : copy_value, copy_disposition };
+	bool (*const copy[])(struct walk *) = { multipart ? copy_params : copy_value,
+	                                        copy_disposition };
 
 	for (size_t i = 0; peek(w) == ' '; i++) {
 		if ((w->forms & MIME_FORM_BODY) != 0) {
@@ -304,8 +308,10 @@ copy_single(struct walk *w, size_t depth)
 	if (slice_eq_nocase(media, GLOBAL) && (w->forms & MIME_FORM_FLAT_GLOBAL) != 0) {
 		if (!skip_values(w, 3))
 			return false;
-	} else if (slice_eq_nocase(media, SLICE("\"message\" \"rfc822\"")) || slice_eq_nocase(media, GLOBAL)) {
-		if (!copy_values(w, 1) || !copy_byte(w, ' ') || !copy_body(w, depth) || !copy_values(w, 1))
+	} else if (slice_eq_nocase(media, SLICE("\"message\" \"rfc822\"")) ||
+	           slice_eq_nocase(media, GLOBAL)) {
+		if (!copy_values(w, 1) || !copy_byte(w, ' ') || !copy_body(w, depth) ||
+		    !copy_values(w, 1))
 			return false;
 	} else if (slice_starts_nocase(media, SLICE("\"text\" "))) {
 		if (!copy_values(w, 1))

@@ -13,7 +13,8 @@ static const char *const field_names[MIME_FIELD_COUNT] = {
 	[MIME_FIELD_MESSAGE_ID] = "Message-ID", [MIME_FIELD_REFERENCES] = "References",
 	[MIME_FIELD_TYPE] = "Content-Type", [MIME_FIELD_ENCODING] = "Content-Transfer-Encoding",
 	[MIME_FIELD_ID] = "Content-ID", [MIME_FIELD_DESCRIPTION] = "Content-Description",
-	[MIME_FIELD_DISPOSITION] = "Content-Disposition", [MIME_FIELD_LANGUAGE] = "Content-Language",
+	[MIME_FIELD_DISPOSITION] = "Content-Disposition",
+	[MIME_FIELD_LANGUAGE] = "Content-Language",
 	[MIME_FIELD_LOCATION] = "Content-Location", [MIME_FIELD_MD5] = "Content-MD5",
 };
 

@@ -1,4 +1,5 @@
-/* mime_keys - see mime_keys.h. Every key looks at a bounded start of its field, so work is linear and small. */
+/* mime_keys - see mime_keys.h. Every key looks at a bounded start of its field, so work is
+ * linear and small. */
 #include "lib/mime_keys.h"
 
 #include "lib/address.h"
@@ -74,8 +75,8 @@ refwd_length(struct slice s)
 	return n < s.len && s.ptr[n] == ':' ? n + 1 : 0;
 }
 
-/* Steps 3 to 5: subj-leaders, then blobs unless nothing else would be left. All blobs in front are passed at once;
- * one at a time, with a look behind all of them each time, would be quadratic. */
+/* Steps 3 to 5: subj-leaders, then blobs unless nothing else would be left. All blobs in front are
+ * passed at once; one at a time, with a look behind all of them each time, would be quadratic. */
 static struct slice
 drop_leaders(struct slice s, bool *reply)
 {
@@ -139,7 +140,8 @@ folded_key(struct buf *text, struct slice s)
 	return close_key(text, from);
 }
 
-/* Decoded text with runs of blanks and controls as one space [RFC 5256 s2.1 step 1], at most SOURCE_MAX bytes. */
+/* Decoded text with runs of blanks and controls as one space [RFC 5256 s2.1 step 1], at most
+ * SOURCE_MAX bytes. */
 static void
 decode_flat(struct slice value, struct buf *out)
 {
@@ -177,8 +179,8 @@ subject_key(struct buf *text, struct slice value, bool *reply)
 	return key;
 }
 
-/* The first mailbox of an address field: its local part [RFC 5256 s3] and what is displayed [RFC 5957 s3]. `display`
- * may be NULL. */
+/* The first mailbox of an address field: its local part [RFC 5256 s3] and what is displayed
+ * [RFC 5957 s3]. `display` may be NULL. */
 static void
 address_keys(struct buf *text, struct slice value, struct slice *mailbox, struct slice *display)
 {
@@ -210,7 +212,8 @@ address_keys(struct buf *text, struct slice value, struct slice *mailbox, struct
 	address_iter_fini(&it);
 }
 
-/* The next msg-id [RFC 5322 s3.6.4] of s with its <>, white space within left out, appended to out. False if none. */
+/* The next msg-id [RFC 5322 s3.6.4] of s with its <>, white space within left out, appended to out.
+ * False if none. */
 static bool
 next_msg_id(struct slice *s, struct buf *out)
 {
@@ -308,6 +311,7 @@ mime_keys_make(const struct mime_header *h, struct buf *text, struct mime_keys *
 	address_keys(text, mime_header_get(h, MIME_FIELD_TO), &k->to, &k->display_to);
 	address_keys(text, mime_header_get(h, MIME_FIELD_CC), &k->cc, NULL);
 	k->message_id = message_id_key(text, mime_header_get(h, MIME_FIELD_MESSAGE_ID));
-	k->refs = refs_key(text, mime_header_get(h, MIME_FIELD_REFERENCES), mime_header_get(h, MIME_FIELD_IN_REPLY_TO));
+	k->refs = refs_key(text, mime_header_get(h, MIME_FIELD_REFERENCES),
+	                   mime_header_get(h, MIME_FIELD_IN_REPLY_TO));
 	return flags;
 }

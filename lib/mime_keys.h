@@ -1,4 +1,5 @@
-/* mime_keys - what SORT and THREAD compare [RFC 5256, RFC 5957], made from a message's header. Internal to lib/mime*. */
+/* mime_keys - what SORT and THREAD compare [RFC 5256, RFC 5957], made from a message's header.
+ * Internal to lib/mime*. */
 #ifndef RESTANTE_LIB_MIME_KEYS_H
 #define RESTANTE_LIB_MIME_KEYS_H
 

@@ -1,10 +1,11 @@
-/* mime_render - see mime_render.h. Values keep the case and the encoding that they have in the message. */
+/* mime_render - see mime_render.h. Values keep the case and the encoding that they have
+ * in the message. */
 #include "lib/mime_render.h"
 
 #include "lib/address.h"
 #include "lib/rfc2231.h"
 
-#define QUOTED_MAX   1000u              /* longer strings become literals: line length [RFC 2683 s3.2.1.5] */
+#define QUOTED_MAX   1000u  /* longer strings become literals: line length [RFC 2683 s3.2.1.5] */
 
 _Static_assert(PARAM_MAX == MIME_PARAMS_MAX, "one limit, two names");
 
@@ -122,13 +123,15 @@ mime_render_envelope(const struct mime_header *h, struct buf *out, bool *cut)
 		buf_append_byte(out, ' ');
 		start = out->len;
 		render_addresses(out, mime_header_get(h, f),
-		                 f <= MIME_FIELD_REPLY_TO ? MIME_SENDERS_MAX : MIME_ADDRESSES_MAX, cut);
+		    f <= MIME_FIELD_REPLY_TO ? MIME_SENDERS_MAX : MIME_ADDRESSES_MAX, cut);
 		if (f == MIME_FIELD_FROM) {
 			from_at = start;
 			from_len = out->len - start;
-		} else if ((f == MIME_FIELD_SENDER || f == MIME_FIELD_REPLY_TO) && out->len - start == 3
-		           && !out->failed && buf_reserve(out, from_len) != NULL) {
-			from = slice_of(out->ptr + from_at, from_len);  /* taken after the reserve may have moved it */
+		} else if ((f == MIME_FIELD_SENDER || f == MIME_FIELD_REPLY_TO) &&
+		           out->len - start == 3 && !out->failed &&
+		           buf_reserve(out, from_len) != NULL) {
+			/* taken after the reserve may have moved it */
+			from = slice_of(out->ptr + from_at, from_len);
 			out->len = start;
 			buf_append_slice(out, from);
 		}
@@ -162,7 +165,8 @@ static bool
 is_token(struct slice s)
 {
 	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] <= ' ' || s.ptr[i] == 0x7f || memchr("()<>@,;:\\\"/[]?=", s.ptr[i], 15) != NULL)
+		if (s.ptr[i] <= ' ' || s.ptr[i] == 0x7f ||
+		    memchr("()<>@,;:\\\"/[]?=", s.ptr[i], 15) != NULL)
 			return false;
 	return s.len > 0;
 }
@@ -219,8 +223,9 @@ media_kind(const struct media *m)
 		return MIME_MULTIPART;
 	if (slice_eq_nocase(m->type, SLICE("text")))
 		return MIME_TEXT;
-	if (slice_eq_nocase(m->type, SLICE("message"))
-	    && (slice_eq_nocase(m->subtype, SLICE("rfc822")) || slice_eq_nocase(m->subtype, SLICE("global"))))
+	if (slice_eq_nocase(m->type, SLICE("message")) &&
+	    (slice_eq_nocase(m->subtype, SLICE("rfc822")) ||
+	     slice_eq_nocase(m->subtype, SLICE("global"))))
 		return MIME_MESSAGE;
 	return MIME_LEAF;
 }
@@ -269,7 +274,8 @@ render_encoding(struct buf *out, struct slice value, struct mime_content *c)
 
 /* body-fld-dsp [RFC 9051 s9, RFC 2183]; sets the flag of an attachment. */
 static void
-render_disposition(struct buf *out, struct slice value, const struct media *m, struct mime_content *c)
+render_disposition(struct buf *out, struct slice value, const struct media *m,
+                   struct mime_content *c)
 {
 	struct slice rest = SLICE_NONE;
 	struct param_list params;
@@ -291,9 +297,11 @@ render_disposition(struct buf *out, struct slice value, const struct media *m, s
 		render_params(out, &params);
 		buf_append_byte(out, ')');
 	}
-	named = param_find(&params, SLICE("filename")) != NULL || param_find(&m->params, SLICE("name")) != NULL;
-	if (slice_eq_nocase(buf_slice(&v), SLICE("attachment"))
-	    || (named && c->kind != MIME_MULTIPART && !slice_eq_nocase(buf_slice(&v), SLICE("inline"))))
+	named = param_find(&params, SLICE("filename")) != NULL ||
+	        param_find(&m->params, SLICE("name")) != NULL;
+	if (slice_eq_nocase(buf_slice(&v), SLICE("attachment")) ||
+	    (named && c->kind != MIME_MULTIPART &&
+	     !slice_eq_nocase(buf_slice(&v), SLICE("inline"))))
 		c->flags |= MIME_PART_ATTACHMENT;
 	c->cut = c->cut || params.cut;
 	param_list_fini(&params);
@@ -325,7 +333,8 @@ render_language(struct buf *out, struct slice value)
 
 /* body-fld-dsp SP body-fld-lang SP body-fld-loc */
 static void
-render_tail(const struct mime_header *h, const struct media *m, struct mime_content *c, struct buf *out)
+render_tail(const struct mime_header *h, const struct media *m, struct mime_content *c,
+            struct buf *out)
 {
 	render_disposition(out, mime_header_get(h, MIME_FIELD_DISPOSITION), m, c);
 	buf_append_byte(out, ' ');
@@ -336,7 +345,8 @@ render_tail(const struct mime_header *h, const struct media *m, struct mime_cont
 
 /* body-type-mpart behind its parts: media-subtype SP body-ext-mpart [RFC 9051 s9] */
 static void
-render_multipart(const struct mime_header *h, const struct media *m, struct mime_content *c, struct buf *basic)
+render_multipart(const struct mime_header *h, const struct media *m, struct mime_content *c,
+                 struct buf *basic)
 {
 	mime_render_nstring(basic, m->subtype);
 	buf_append_byte(basic, ' ');
@@ -367,8 +377,8 @@ render_single(const struct mime_header *h, const struct media *m, struct mime_co
 }
 
 void
-mime_render_content(const struct mime_header *h, enum mime_default def, bool opaque, struct mime_content *c,
-                    struct buf *basic, struct buf *ext)
+mime_render_content(const struct mime_header *h, enum mime_default def, bool opaque,
+                    struct mime_content *c, struct buf *basic, struct buf *ext)
 {
 	struct media m;
 

@@ -31,7 +31,7 @@ enum mime_default {
 /* Read the MIME fields into *c and append what BODYSTRUCTURE says of them:
  * basic: what stands before the size (multipart: the subtype and all behind it), ext: md5 and what follows (multipart:
  * nothing). With `opaque` a container counts as application/octet-stream. Without memory basic or ext is failed. */
-void mime_render_content(const struct mime_header *h, enum mime_default def, bool opaque, struct mime_content *c,
-                         struct buf *basic, struct buf *ext);
+void mime_render_content(const struct mime_header *h, enum mime_default def, bool opaque,
+                         struct mime_content *c, struct buf *basic, struct buf *ext);
 
 #endif

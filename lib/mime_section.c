@@ -1,4 +1,5 @@
-/* mime_section - what the part numbers of a section name [RFC 9051 s6.4.5.1], over the part table. See mime.h. */
+/* mime_section - what the part numbers of a section name [RFC 9051 s6.4.5.1], over the part
+ * table. See mime.h. */
 #include "lib/mime.h"
 
 static bool
@@ -21,12 +22,14 @@ child_of(const struct mime_summary *s, uint32_t i, uint32_t number)
 static uint32_t
 embedded_root(const struct mime_summary *s, uint32_t i)
 {
-	if (s->parts[i].kind != MIME_MESSAGE || i + 1 >= s->parts[i].next || !is_root(&s->parts[i + 1]))
+	if (s->parts[i].kind != MIME_MESSAGE || i + 1 >= s->parts[i].next ||
+	    !is_root(&s->parts[i + 1]))
 		return UINT32_MAX;
 	return i + 1;
 }
 
-/* Part `number` of the message whose root is i: of a message that is not multipart only part 1 exists, its body. */
+/* Part `number` of the message whose root is i: of a message that is not multipart only part 1
+ * exists, its body. */
 static uint32_t
 part_of_message(const struct mime_summary *s, uint32_t root, uint32_t number)
 {
@@ -35,7 +38,8 @@ part_of_message(const struct mime_summary *s, uint32_t root, uint32_t number)
 	return number == 1 ? root : UINT32_MAX;
 }
 
-/* section-part = nz-number *("." nz-number); a multipart's parts, or those of the message within a part. */
+/* section-part = nz-number *("." nz-number); a multipart's parts, or those of the message
+ * within a part. */
 static uint32_t
 find_part(const struct mime_summary *s, const uint32_t *path, size_t n)
 {
@@ -75,7 +79,8 @@ give_body(struct mime_range *out, const struct mime_part *p)
 }
 
 static bool
-section_of_message(const struct mime_summary *s, uint32_t root, enum mime_section what, struct mime_range *out)
+section_of_message(const struct mime_summary *s, uint32_t root, enum mime_section what,
+                   struct mime_range *out)
 {
 	switch (what) {
 	case MIME_SECTION_HEADER:
@@ -90,8 +95,8 @@ section_of_message(const struct mime_summary *s, uint32_t root, enum mime_sectio
 }
 
 bool
-mime_find_section(const struct mime_summary *s, const uint32_t *path, size_t n, enum mime_section what,
-                  struct mime_range *out)
+mime_find_section(const struct mime_summary *s, const uint32_t *path, size_t n,
+                  enum mime_section what, struct mime_range *out)
 {
 	uint32_t at, root;
 

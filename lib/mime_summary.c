@@ -1,16 +1,18 @@
-/* mime_summary - a summary's stored form. See mime.h; doc has no page of it since only this file reads it, and a
- * reader of an unknown version parses the message anew.
+/* mime_summary - a summary's stored form. See mime.h; doc has no page of it since only this file
+ * reads it, and a reader of an unknown version parses the message anew.
  *
- * All numbers are unsigned LEB128 in their shortest form, signed ones zigzag first; a string is its length and bytes:
+ * All numbers are unsigned LEB128 in their shortest form, signed ones zigzag first; a string is its
+ * length and bytes:
  *
  *   version  flags  size  header_len  lines
  *   envelope  bodystructure
  *   sent_time  sent_day  subject  from  to  cc  display_from  display_to  message_id  refs
  *   nparts, then of each part:
  *     i - parent (of the first one 0)  number  next - i  kind + 4 * encoding  flags
- *     header_off - body_off of the parent (of the first one header_off)  header_len  body_len  lines
+ *     header_off - body_off of the parent (of the first one header_off) header_len body_len lines
  *
- * body_off is header_off + header_len. What a later version adds comes behind, under a higher version number.
+ * body_off is header_off + header_len. What a later version adds comes behind, under a higher
+ * version number.
  */
 #include "lib/mime.h"
 
@@ -159,7 +161,8 @@ get_keys(struct reader *r, struct mime_keys *k)
 	k->refs = get_string(r, MIME_REFS_MAX);
 }
 
-/* A part lies within its parent, in the table and in the message; so every later use of it is in bounds. */
+/* A part lies within its parent, in the table and in the message; so every later use of
+ * it is in bounds. */
 static void
 get_part(struct reader *r, const struct mime_summary *s, struct mime_part *parts, uint32_t i)
 {
@@ -197,10 +200,18 @@ get_head(struct reader *r, struct mime_summary *s)
 	s->lines = get_number(r, s->size);
 	s->envelope = get_string(r, MIME_SUMMARY_MAX);
 	s->bodystructure = get_string(r, MIME_SUMMARY_MAX);
-	get_keys(r, &s->keys);
-	s->nparts = (uint32_t)get_number(r, PARTS_LIMIT);
-	if (s->version < OLDEST_VERSION || s->version > MIME_PARSER_VERSION || s->nparts == 0)
+	if (s->version < OLDEST_VERSION || s->version > MIME_PARSER_VERSION)
 		r->bad = true;
+}
+
+bool
+mime_summary_decode_head(struct slice in, struct mime_summary *out)
+{
+	struct reader r = { .in = in };
+
+	*out = (struct mime_summary){ 0 };
+	get_head(&r, out);
+	return !r.bad;
 }
 
 enum rc
@@ -211,7 +222,9 @@ mime_summary_decode(struct slice in, struct arena *a, struct mime_summary *out, 
 	struct mime_part *parts;
 
 	get_head(&r, &s);
-	if (r.bad)
+	get_keys(&r, &s.keys);
+	s.nparts = (uint32_t)get_number(&r, PARTS_LIMIT);
+	if (r.bad || s.nparts == 0)
 		return err_set(e, RC_CORRUPT, "mime summary: bad head");
 	parts = arena_array(a, s.nparts, sizeof *parts);
 	if (parts == NULL)

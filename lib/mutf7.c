@@ -1,4 +1,5 @@
-/* mutf7 - see mutf7.h. Strict, so that every name has one form only and no two names can be taken for each other. */
+/* mutf7 - see mutf7.h. Strict, so that every name has one form only and no two names can be taken
+ * for each other. */
 #include "lib/mutf7.h"
 
 #include "lib/base64.h"

@@ -27,7 +27,8 @@ struct options {
 
 /* `word` begins with "-"; `next` is the word behind it or NULL. *took_next: it is the value. RC_SYNTAX: e says which is
  * unknown, lacks its value or must not have one. */
-MUST_USE enum rc options_take(struct options *o, const char *word, const char *next, bool *took_next, struct err *e);
+MUST_USE enum rc options_take(struct options *o, const char *word, const char *next,
+                              bool *took_next, struct err *e);
 /* Of an option given twice the last counts. */
 bool options_given(const struct options *o, const char *name);
 /* NULL: not given. */

@@ -1,7 +1,7 @@
 /* preview - see preview.h.
  *
- * Lines matter for quotes and signatures only; what is kept of them is one flow of words. A message that begins with
- * PGP armour has no words for anybody but its reader, and an empty preview.
+ * Lines matter for quotes and signatures only; what is kept of them is one flow of words. A message
+ * that begins with PGP armour has no words for anybody but its reader, and an empty preview.
  */
 #include "lib/preview.h"
 
@@ -16,20 +16,21 @@ struct flow {
 static bool
 is_space(uint32_t cp)
 {
-	return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0x85 || cp == 0xa0 || cp == 0x1680
-	    || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 || cp == 0x202f || cp == 0x205f
-	    || cp == 0x3000;
+	return cp == ' ' || (cp >= '\t' && cp <= '\r') || cp == 0x85 || cp == 0xa0 ||
+	       cp == 0x1680 || (cp >= 0x2000 && cp <= 0x200a) || cp == 0x2028 || cp == 0x2029 ||
+	       cp == 0x202f || cp == 0x205f || cp == 0x3000;
 }
 
-/* Controls, U+FFFD of what could not be read, and what newsletters fill their previews with. The zero width joiner
- * stays: families of emoji hang on it. */
+/* Controls, U+FFFD of what could not be read, and what newsletters fill their previews with. The
+ * zero width joiner stays: families of emoji hang on it. */
 static bool
 is_unseen(uint32_t cp)
 {
-	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0xad || cp == 0x34f || cp == 0x61c || cp == 0x115f
-	    || cp == 0x1160 || cp == 0x17b4 || cp == 0x17b5 || cp == 0x180e || cp == 0x200b || cp == 0x200c
-	    || cp == 0x200e || cp == 0x200f || (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2060 && cp <= 0x2069) || cp == 0x3164
-	    || cp == 0xfeff || cp == 0xfffd;
+	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0xad || cp == 0x34f || cp == 0x61c ||
+	       cp == 0x115f || cp == 0x1160 || cp == 0x17b4 || cp == 0x17b5 || cp == 0x180e ||
+	       cp == 0x200b || cp == 0x200c || cp == 0x200e || cp == 0x200f ||
+	       (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2060 && cp <= 0x2069) || cp == 0x3164 ||
+	       cp == 0xfeff || cp == 0xfffd;
 }
 
 /* False: the preview is full. */
@@ -92,13 +93,15 @@ is_signature(struct slice line)
 static bool
 is_armour(struct slice line)
 {
-	return slice_starts(line, SLICE("-----BEGIN PGP ")) && !slice_starts(line, SLICE("-----BEGIN PGP SIGNED"));
+	return slice_starts(line, SLICE("-----BEGIN PGP ")) &&
+	       !slice_starts(line, SLICE("-----BEGIN PGP SIGNED"));
 }
 
 static bool
 is_armour_header(struct slice line)
 {
-	return slice_starts(line, SLICE("-----BEGIN PGP SIGNED")) || slice_starts(line, SLICE("Hash: "));
+	return slice_starts(line, SLICE("-----BEGIN PGP SIGNED")) ||
+	       slice_starts(line, SLICE("Hash: "));
 }
 
 /* What a line is to be left out for, or ends the text for. */
@@ -113,7 +116,8 @@ judge_line(const struct flow *f, struct slice line, bool quotes)
 {
 	if (is_armour(line) || (f->chars > 0 && is_signature(line)))
 		return LINE_STOP;
-	if ((line.len > 0 && line.ptr[0] == '>' && !quotes) || (f->chars == 0 && is_armour_header(line)))
+	if ((line.len > 0 && line.ptr[0] == '>' && !quotes) ||
+	    (f->chars == 0 && is_armour_header(line)))
 		return LINE_SKIP;
 	return LINE_TEXT;
 }

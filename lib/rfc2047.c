@@ -1,8 +1,8 @@
 /* rfc2047 - see rfc2047.h.
  *
- * Every part of an encoded-word ends at the next '?', so a failed try looks at no byte that the next try but two does
- * not pass: linear without a length limit. Decoded bytes wait in `run` until a word of another charset or other text
- * follows.
+ * Every part of an encoded-word ends at the next '?', so a failed try looks at no byte that the
+ * next try but two does not pass: linear without a length limit. Decoded bytes wait in `run` until
+ * a word of another charset or other text follows.
  */
 #include "lib/rfc2047.h"
 
@@ -118,7 +118,8 @@ find_word(struct slice in, size_t at, struct encoded_word *w)
 {
 	while (at < in.len) {
 		at += slice_find_byte(slice_sub(in, at, in.len), '=');
-		if (at + 1 < in.len && in.ptr[at + 1] == '?' && parse_word(slice_sub(in, at, in.len), w))
+		if (at + 1 < in.len && in.ptr[at + 1] == '?' &&
+		    parse_word(slice_sub(in, at, in.len), w))
 			return at;
 		at++;
 	}

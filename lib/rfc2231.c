@@ -1,8 +1,8 @@
 /* rfc2231 - see rfc2231.h.
  *
- * All text that can come out (names, values, joined values) is at most four times the input, so one reservation made
- * before parsing holds it and slices into it stay valid. The number of parameters is limited, which bounds the joining
- * of pieces that stand in the worst order.
+ * All text that can come out (names, values, joined values) is at most four times the input, so one
+ * reservation made before parsing holds it and slices into it stay valid. The number of parameters
+ * is limited, which bounds the joining of pieces that stand in the worst order.
  */
 #include "lib/rfc2231.h"
 
@@ -88,7 +88,8 @@ take_quoted(struct slice in, size_t at, struct buf *text, size_t *end)
 	return added(text, from);
 }
 
-/* A value without quotes: up to ';' or a comment. Blanks within are kept, mailers forget to quote file names. */
+/* A value without quotes: up to ';' or a comment. Blanks within are kept, mailers forget to
+ * quote file names. */
 static struct slice
 take_plain(struct slice in, size_t at, struct buf *text, size_t *end)
 {
@@ -125,7 +126,8 @@ split_name(struct raw_param *p)
 	p->base.len = star;
 }
 
-/* attribute "=" value at `at`; a name without '=' gives none. Returns where the next ';' may stand. */
+/* attribute "=" value at `at`; a name without '=' gives none. Returns where the next
+ * ';' may stand. */
 static size_t
 take_param(struct slice in, size_t at, struct buf *text, struct raw_param *p, bool *found)
 {
@@ -174,7 +176,8 @@ static struct raw_param *
 find_piece(struct raw_list *l, struct slice base, long index)
 {
 	for (size_t i = 0; i < l->n; i++)
-		if (!l->items[i].used && l->items[i].index == index && slice_eq_nocase(l->items[i].base, base))
+		if (!l->items[i].used && l->items[i].index == index &&
+		    slice_eq_nocase(l->items[i].base, base))
 			return &l->items[i];
 	return NULL;
 }
@@ -201,7 +204,8 @@ join_pieces(struct raw_list *l, struct raw_param *p, struct param_list *out)
 	size_t n = 0, name = out->text.len, value;
 	bool extended = false;
 
-	for (struct raw_param *q = p; q != NULL && n < PARAM_MAX; q = find_piece(l, p->base, (long)n)) {
+	for (struct raw_param *q = p; q != NULL && n < PARAM_MAX;
+	     q = find_piece(l, p->base, (long)n)) {
 		q->used = true;
 		extended = extended || q->extended;
 		pieces[n++] = q;

@@ -1,7 +1,8 @@
 /* secret - wiped buffers, constant-time comparison, random bytes. See secret.h.
  *
- * Memory locking (mlock) was considered: the pages of a server under memory pressure go to swap with the mail itself,
- * and the limit for locked memory is small on most systems. Swap is the operator's to encrypt.
+ * Memory locking (mlock) was considered: the pages of a server under memory pressure go to swap
+ * with the mail itself, and the limit for locked memory is small on most systems. Swap is the
+ * operator's to encrypt.
  */
 #include "lib/secret.h"
 
@@ -31,7 +32,8 @@ secret_fini(struct secret *s)
 	*s = (struct secret){ 0 };
 }
 
-/* All of the room is wiped, not only `len` bytes: users may have written past it before they counted. */
+/* All of the room is wiped, not only `len` bytes: users may have written past it
+ * before they counted. */
 void
 secret_reset(struct secret *s)
 {

@@ -65,7 +65,8 @@ slice_starts_nocase(struct slice s, struct slice prefix)
 bool
 slice_ends_nocase(struct slice s, struct slice suffix)
 {
-	return s.len >= suffix.len && slice_eq_nocase(slice_sub(s, s.len - suffix.len, s.len), suffix);
+	return s.len >= suffix.len &&
+	       slice_eq_nocase(slice_sub(s, s.len - suffix.len, s.len), suffix);
 }
 
 int
@@ -116,12 +117,33 @@ slice_find(struct slice s, struct slice needle)
 	return s.len;
 }
 
+/* Where `c` stands in s from `at` on, if it does not stand at `known` or later. */
+static size_t
+find_from(struct slice s, size_t at, size_t known, uint8_t c)
+{
+	return known >= at ? known : at + slice_find_byte(slice_sub(s, at, s.len), c);
+}
+
 size_t
 slice_find_nocase(struct slice s, struct slice needle)
 {
-	for (size_t at = 0; at + needle.len <= s.len; at++)
+	uint8_t first = needle.len > 0 ? needle.ptr[0] : 0;
+	uint8_t other = ascii_lower(first) == first ? ascii_upper(first) : ascii_lower(first);
+	size_t one = 0, two = 0;
+
+	if (needle.len == 0)
+		return 0;
+	if (s.len > 0) {
+		one = slice_find_byte(s, first);
+		two = slice_find_byte(s, other);
+	}
+	for (size_t at = one < two ? one : two; at + needle.len <= s.len;
+	     at = one < two ? one : two) {
 		if (slice_eq_nocase(slice_sub(s, at, at + needle.len), needle))
 			return at;
+		one = find_from(s, at + 1, one, first);
+		two = find_from(s, at + 1, two, other);
+	}
 	return s.len;
 }
 

@@ -1,8 +1,9 @@
 /* text - Unicode text in UTF-8. See text.h.
  *
- * utf8proc orders combining marks by insertion, which is quadratic in the length of one run of marks; so text is
- * handed to it in stretches of at most STRETCH_MAX bytes. A stretch ends before a character that begins anew in every
- * normalisation form; only text that has none for half a stretch may be cut within a run.
+ * utf8proc orders combining marks by insertion, which is quadratic in the length of one run of
+ * marks; so text is handed to it in stretches of at most STRETCH_MAX bytes. A stretch ends before a
+ * character that begins anew in every normalisation form; only text that has none for half a
+ * stretch may be cut within a run.
  */
 #include "lib/text.h"
 
@@ -10,13 +11,18 @@
 
 #define STRETCH_MIN  512u
 #define STRETCH_MAX  1024u
-#define EXPANSION    18u        /* code points of U+FDFA, the longest decomposition; it takes 3 bytes */
+#define EXPANSION    18u  /* code points of U+FDFA, the longest decomposition; it takes 3 bytes */
 
-#define FOLD_OPTIONS (UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE)
+#define FOLD_OPTIONS \
+	(UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | \
+	 UTF8PROC_IGNORE)
 #define NFC_OPTIONS  (UTF8PROC_STABLE | UTF8PROC_COMPOSE)
-#define SEARCH_OPTIONS (UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | UTF8PROC_IGNORE)
+#define SEARCH_OPTIONS \
+	(UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD | \
+	 UTF8PROC_IGNORE)
 
-/* Length and smallest second byte of the character that starts with c; 0 if none does [RFC 3629 s4]. */
+/* Length and smallest second byte of the character that starts with c; 0 if none does
+ * [RFC 3629 s4]. */
 static size_t
 lead_length(uint8_t c, uint8_t *low, uint8_t *high)
 {
@@ -158,12 +164,14 @@ text_for_terminal(struct slice s, struct buf *out)
 	return !out->failed;
 }
 
-/* Starters that never combine with what stands before them: ASCII, kana, ideographs, Hangul syllables. */
+/* Starters that never combine with what stands before them: ASCII, kana, ideographs,
+ * Hangul syllables. */
 static bool
 begins_anew(uint32_t cp)
 {
-	return cp < 0x80 || (cp >= 0x3041 && cp <= 0x3096) || (cp >= 0x30a1 && cp <= 0x30fa)
-	    || (cp >= 0x3400 && cp <= 0x9fff) || (cp >= 0xac00 && cp <= 0xd7a3) || (cp >= 0xff66 && cp <= 0xff9d);
+	return cp < 0x80 || (cp >= 0x3041 && cp <= 0x3096) || (cp >= 0x30a1 && cp <= 0x30fa) ||
+	       (cp >= 0x3400 && cp <= 0x9fff) || (cp >= 0xac00 && cp <= 0xd7a3) ||
+	       (cp >= 0xff66 && cp <= 0xff9d);
 }
 
 /* Bytes of the next stretch; s is valid UTF-8. */
@@ -271,9 +279,10 @@ text_casefold(struct slice s, struct buf *out)
 	return fold(s, FOLD_OPTIONS, out);
 }
 
-/* Two that are one to those who search, in folded text. Of some characters of JIS there are two in Unicode, and each
- * converter has its own: what one system types, another's mail does not have; the wave dash is in every second
- * timetable. The dotless i has the same capital as i [RFC 5051 s2]. None is shorter than what takes its place. */
+/* Two that are one to those who search, in folded text. Of some characters of JIS there are two in
+ * Unicode, and each converter has its own: what one system types, another's mail does not have; the
+ * wave dash is in every second timetable. The dotless i has the same capital as i [RFC 5051 s2].
+ * None is shorter than what takes its place. */
 static const struct same {
 	char from[4], to[4];
 } same[] = {

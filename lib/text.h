@@ -16,7 +16,8 @@ struct slice text_cut(struct slice s, size_t max);
 /* Append s, each byte that is no part of a valid character replaced by U+FFFD. False if it did not fit. */
 bool text_utf8_repair(struct slice s, struct buf *out);
 /* Append s as a line that a terminal may be shown: what is no UTF-8 becomes U+FFFD, and each control character (C0 but
- * the tab, DEL, C1) "?", so that a name of somebody's cannot move the cursor or forge a line. False if it did not fit. */
+ * the tab, DEL, C1) "?", so that a name of somebody's cannot move the cursor or forge a line. False if
+ * it did not fit. */
 bool text_for_terminal(struct slice s, struct buf *out);
 
 /* Append NFC(s). False when s is not UTF-8 or out has no room; out then is as before. */

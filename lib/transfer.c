@@ -1,8 +1,8 @@
 /* transfer - streaming decoders and encoders of transfer encodings. See transfer.h.
  *
- * The quoted-printable decoder holds back what it cannot judge yet: white space that may turn out to stand at the end
- * of a line (then it was added in transport and goes, RFC 2045 s6.7 rule 3), and a '=' with what follows it. A run
- * longer than its small buffer is taken for content.
+ * The quoted-printable decoder holds back what it cannot judge yet: white space that may turn out
+ * to stand at the end of a line (then it was added in transport and goes, RFC 2045 s6.7 rule 3),
+ * and a '=' with what follows it. A run longer than its small buffer is taken for content.
  */
 #include "lib/transfer.h"
 
@@ -102,8 +102,9 @@ qp_escape(struct transfer_decoder *d, uint8_t c, struct buf *out)
 		d->pending_len = 0;     /* soft line break */
 		return true;
 	}
-	if (d->pending_len < sizeof d->pending
-	    && ((d->pending_len == 1 && low >= 0) || (high < 0 && (c == ' ' || c == '\t' || c == '\r')))) {
+	if (d->pending_len < sizeof d->pending &&
+	    ((d->pending_len == 1 && low >= 0) ||
+	        (high < 0 && (c == ' ' || c == '\t' || c == '\r')))) {
 		qp_hold(d, c);
 		return true;
 	}
@@ -189,7 +190,8 @@ transfer_decode_finish(struct transfer_decoder *d, struct buf *out)
 static bool
 before_line_end(struct slice in, size_t at)
 {
-	return at + 1 == in.len || (at + 2 < in.len && in.ptr[at + 1] == '\r' && in.ptr[at + 2] == '\n');
+	return at + 1 == in.len ||
+	       (at + 2 < in.len && in.ptr[at + 1] == '\r' && in.ptr[at + 2] == '\n');
 }
 
 bool

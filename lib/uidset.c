@@ -1,8 +1,8 @@
 /* uidset - sorted ranges of 32-bit numbers. See uidset.h.
  *
- * Invariants: ranges[i].first >= 1, first <= last, and ranges[i].last + 1 < ranges[i + 1].first: of one set of numbers
- * there is one representation. A balanced tree was rejected: appending at the end is what nearly all adds are, and a
- * mailbox has few gaps.
+ * Invariants: ranges[i].first >= 1, first <= last, and ranges[i].last + 1 < ranges[i + 1].first: of
+ * one set of numbers there is one representation. A balanced tree was rejected: appending at the
+ * end is what nearly all adds are, and a mailbox has few gaps.
  */
 #include "lib/uidset.h"
 
@@ -99,7 +99,7 @@ uid_set_add(struct uid_set *s, mail_uid first, mail_uid last)
 	size_t from, to;
 
 	assert(first >= 1 && first <= last);
-	from = find_range(s, first > 1 ? first - 1 : 1);        /* first - 1: a neighbour is joined */
+	from = find_range(s, first > 1 ? first - 1 : 1);  /* first - 1: a neighbour is joined */
 	to = from;
 	while (to < s->count && (last == UINT32_MAX || s->ranges[to].first <= last + 1)) {
 		if (s->ranges[to].first < r.first)
@@ -115,7 +115,8 @@ bool
 uid_set_append(struct uid_set *s, mail_uid first, mail_uid last)
 {
 	assert(first >= 1 && first <= last);
-	if (s->count > 0 && s->ranges[s->count - 1].last < UINT32_MAX && s->ranges[s->count - 1].last + 1 == first) {
+	if (s->count > 0 && s->ranges[s->count - 1].last < UINT32_MAX &&
+	    s->ranges[s->count - 1].last + 1 == first) {
 		s->ranges[s->count - 1].last = last;
 		return true;
 	}
@@ -264,7 +265,8 @@ uid_set_nth(const struct uid_set *s, uint32_t k)
 		return 0;
 	k--;
 	for (size_t i = 0; i < s->count; i++) {
-		uint32_t beyond = s->ranges[i].last - s->ranges[i].first;      /* members after the first */
+		/* members after the first */
+		uint32_t beyond = s->ranges[i].last - s->ranges[i].first;
 
 		if (k <= beyond)
 			return s->ranges[i].first + k;

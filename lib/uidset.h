@@ -28,8 +28,8 @@ void uid_set_init(struct uid_set *s, size_t max_ranges);
 void uid_set_fini(struct uid_set *s);
 void uid_set_reset(struct uid_set *s);
 
-/* Add or remove [first, last] (first >= 1, first <= last). O(log n) to find, O(n) to shift; appending at the end is O(1).
- * False when the maximum of ranges is passed (then nothing changed and `failed` is set). */
+/* Add or remove [first, last] (first >= 1, first <= last). O(log n) to find, O(n) to shift; appending at the end is
+ * O(1). False when the maximum of ranges is passed (then nothing changed and `failed` is set). */
 bool uid_set_add(struct uid_set *s, mail_uid first, mail_uid last);
 bool uid_set_remove(struct uid_set *s, mail_uid first, mail_uid last);
 /* Add [first, last] at the end, in whatever order they come and overlapping as they like: O(1), where uid_set_add would
@@ -54,8 +54,8 @@ mail_uid uid_set_next(const struct uid_set *s, mail_uid n);
 mail_uid uid_set_max(const struct uid_set *s);                  /* 0 if empty */
 /* "1:3,7" in IMAP's form; false if the buffer is full. */
 bool uid_set_format(const struct uid_set *s, struct buf *out);
-/* What an admin writes: "4,7:9,12:*", the star as the end of a range only. Added to *s; false, and *s is not to be used,
- * when it is something else or too much. */
+/* What an admin writes: "4,7:9,12:*", the star as the end of a range only. Added to *s; false, and *s is not to be
+ * used, when it is something else or too much. */
 bool uid_set_parse(struct slice text, struct uid_set *s);
 
 #endif

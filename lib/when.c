@@ -1,6 +1,7 @@
 /* when - moments and ages. See when.h.
  *
- * Rejected: strptime(3), which takes spaces and signs anywhere and tells nothing about fractions and zones.
+ * Rejected: strptime(3), which takes spaces and signs anywhere and tells nothing about
+ * fractions and zones.
  */
 #define _GNU_SOURCE
 #include "lib/when.h"
@@ -46,13 +47,15 @@ take_age(struct slice text, uint64_t *out_us)
 enum rc
 when_parse_age(struct slice text, uint64_t *out_us, struct err *e)
 {
-	/* Days were meant, perhaps: what is no age is asked for again, what is too short an age deletes. */
+	/* Days were meant, perhaps: what is no age is asked for again, what is too short
+	 * an age deletes. */
 	bool bare = text.len > 0 && text.ptr[text.len - 1] >= '0' && text.ptr[text.len - 1] <= '9';
 
 	if (take_age(text, out_us) && (!bare || *out_us == 0))
 		return RC_OK;
-	return err_set(e, RC_SYNTAX, "\"%.*s\" is no age: a number with s, m, h, d or w, as 12h or 3d",
-	               text.len < 40 ? (int)text.len : 40, text.len > 0 ? (const char *)text.ptr : "");
+	return err_set(e, RC_SYNTAX,
+	    "\"%.*s\" is no age: a number with s, m, h, d or w, as 12h or 3d",
+	    text.len < 40 ? (int)text.len : 40, text.len > 0 ? (const char *)text.ptr : "");
 }
 
 /* ---- moments ---- */
@@ -63,7 +66,8 @@ take_number(struct slice *s, size_t digits, int min, int max, int *out)
 {
 	uint64_t n;
 
-	if (s->len < digits || !slice_to_u64(slice_sub(*s, 0, digits), (uint64_t)max, &n) || n < (uint64_t)min)
+	if (s->len < digits || !slice_to_u64(slice_sub(*s, 0, digits), (uint64_t)max, &n) ||
+	    n < (uint64_t)min)
 		return false;
 	*out = (int)n;
 	*s = slice_sub(*s, digits, s->len);
@@ -144,7 +148,8 @@ take_moment(struct slice s, uint64_t *out_us)
 	time_t t;
 
 	if (!take_number(&s, 4, 1970, 9999, &tm.tm_year) || !take_byte(&s, '-') ||
-	    !take_number(&s, 2, 1, 12, &tm.tm_mon) || !take_byte(&s, '-') || !take_number(&s, 2, 1, 31, &tm.tm_mday))
+	    !take_number(&s, 2, 1, 12, &tm.tm_mon) || !take_byte(&s, '-') ||
+	    !take_number(&s, 2, 1, 31, &tm.tm_mday))
 		return false;
 	if (!take_clock(&s, &tm, &us) || !take_zone(&s, &zoned, &east) || s.len > 0)
 		return false;
@@ -173,16 +178,17 @@ when_parse(struct slice text, uint64_t now_us, uint64_t *out_us, struct err *e)
 		return RC_OK;
 	}
 	/* A number alone could be meant as a year, or as seconds since 1970: it is nothing. */
-	if (text.len > 0 && (text.ptr[text.len - 1] < '0' || text.ptr[text.len - 1] > '9') && take_age(text, &age)) {
+	if (text.len > 0 && (text.ptr[text.len - 1] < '0' || text.ptr[text.len - 1] > '9') &&
+	    take_age(text, &age)) {
 		*out_us = age < now_us ? now_us - age : 0;
 		return RC_OK;
 	}
 	if (take_moment(text, out_us))
 		return RC_OK;
 	return err_set(e, RC_SYNTAX,
-	               "\"%.*s\" is no time: 2026-11-21, \"2026-11-21 10:00\", 2026-11-21T10:00:00+01:00, "
-	               "or an age as 12h or 3d",
-	               text.len < 60 ? (int)text.len : 60, text.len > 0 ? (const char *)text.ptr : "");
+	    "\"%.*s\" is no time: 2026-11-21, \"2026-11-21 10:00\", 2026-11-21T10:00:00+01:00, or "
+	    "an age as 12h or 3d",
+	    text.len < 60 ? (int)text.len : 60, text.len > 0 ? (const char *)text.ptr : "");
 }
 
 /* ---- for people and programs ---- */
@@ -190,8 +196,8 @@ when_parse(struct slice text, uint64_t now_us, uint64_t *out_us, struct err *e)
 static void
 format_tm(const struct tm *tm, char sep, char out[WHEN_TEXT_MAX])
 {
-	(void)snprintf(out, WHEN_TEXT_MAX, "%04d-%02d-%02d%c%02d:%02d:%02d", tm->tm_year + 1900, tm->tm_mon + 1,
-	               tm->tm_mday, sep, tm->tm_hour, tm->tm_min, tm->tm_sec);
+	(void)snprintf(out, WHEN_TEXT_MAX, "%04d-%02d-%02d%c%02d:%02d:%02d", tm->tm_year + 1900,
+	               tm->tm_mon + 1, tm->tm_mday, sep, tm->tm_hour, tm->tm_min, tm->tm_sec);
 }
 
 static void
@@ -244,5 +250,6 @@ when_format_age(uint64_t us, char out[WHEN_TEXT_MAX])
 			name = units[i].name;
 		}
 	}
-	(void)snprintf(out, WHEN_TEXT_MAX, "%llu %s%s", (unsigned long long)n, name, n == 1 ? "" : "s");
+	(void)snprintf(out, WHEN_TEXT_MAX, "%llu %s%s", (unsigned long long)n, name,
+	               n == 1 ? "" : "s");
 }

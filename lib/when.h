@@ -1,9 +1,9 @@
 /* when - moments and ages as an admin writes them, and how we write moments for people.
  *
- * A moment: "2026-11-21", "2026-11-21 10:00", "2026-11-21T10:00:00.5", with "Z", "+01:00" or "+0100" behind it or else in
- * the local time of this process; or "now"; or an age, so long ago: "90s", "30m", "12h", "3d", "2w". A date alone is its
- * midnight. A local time that the clock skipped or passed twice is what mktime(3) makes of it.
- * All in microseconds since 1970-01-01 UTC. Any thread.
+ * A moment: "2026-11-21", "2026-11-21 10:00", "2026-11-21T10:00:00.5", with "Z", "+01:00" or "+0100" behind it or else
+ * in the local time of this process; or "now"; or an age, so long ago: "90s", "30m", "12h", "3d", "2w". A date alone is
+ * its midnight. A local time that the clock skipped or passed twice is what mktime(3) makes of it. All in microseconds
+ * since 1970-01-01 UTC. Any thread.
  */
 #ifndef RESTANTE_LIB_WHEN_H
 #define RESTANTE_LIB_WHEN_H

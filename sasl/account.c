@@ -1,7 +1,8 @@
-/* account - finding who a client claims to be and checking the password at equal cost. See account.h. */
+/* account - finding who a client claims to be and checking the password at equal cost.
+ * See account.h. */
 #include "sasl/account.h"
 
-#include "sasl/credential.h"
+#include "sasl/app_password.h"
 
 #include <assert.h>
 #include <utf8proc.h>
@@ -20,9 +21,11 @@ sasl_attempt_fini(struct sasl_attempt *t)
 {
 	arena_fini(&t->arena);
 	t->known = false;
+	t->used = NULL;
 }
 
-/* What could be a name at all: the storage is asked for nothing else. Controls would only serve to confuse logs. */
+/* What could be a name at all: the storage is asked for nothing else. Controls would only serve
+ * to confuse logs. */
 static enum rc
 check_name(struct slice name, struct err *e)
 {
@@ -51,6 +54,8 @@ sasl_attempt_find(struct sasl_attempt *t, const struct sasl_accounts *accounts, 
 	enum rc rc;
 
 	t->known = false;
+	t->used = NULL;
+	t->accounts = accounts;
 	t->account = (struct sasl_account){ 0 };
 	if (check_name(name, e) != RC_OK)
 		return e->code;
@@ -67,41 +72,148 @@ sasl_attempt_find(struct sasl_attempt *t, const struct sasl_accounts *accounts, 
 	return RC_OK;
 }
 
-/* Does any verifier match? One that is damaged does not keep the others from being tried, but is
- * told of if none does. */
+static bool
+is_app(const struct sasl_verifier *v)
+{
+	return slice_starts(v->name, SLICE(APP_PASSWORD_PREFIX));
+}
+
+/* What the passwords of one kind say. One that is damaged does not keep the others from being
+ * tried, but is told of if none matches. *other: one that matches, of other services. */
 static enum rc
-check_verifiers(const struct sasl_account *a, struct slice password, bool *match, struct err *e)
+check_kind(const struct sasl_account *a, bool app, unsigned service, struct slice password,
+           const struct sasl_verifier **used, const struct sasl_verifier **other, struct err *e)
 {
 	struct err worst = ERR_INIT;
 
-	*match = false;
-	for (size_t i = 0; i < a->nverifiers && !*match; i++)
-		if (credential_check_plain(a->verifiers[i], password, match, e) != RC_OK)
+	for (size_t i = 0; i < a->nverifiers && *used == NULL; i++) {
+		const struct sasl_verifier *v = &a->verifiers[i];
+		bool match = false;
+
+		if (is_app(v) != app)
+			continue;
+		if (credential_check_plain(v->text, password, &match, e) != RC_OK)
 			worst = *e;
-	if (!*match)
-		*e = worst;
-	return *match ? RC_OK : worst.code;
+		if (match && (v->scope & service) != 0)
+			*used = v;
+		else if (match)
+			*other = v;
+	}
+	*e = *used != NULL ? (struct err)ERR_INIT : worst;
+	return e->code;
+}
+
+static bool
+has_password(const struct sasl_account *a)
+{
+	for (size_t i = 0; i < a->nverifiers; i++)
+		if (!is_app(&a->verifiers[i]))
+			return true;
+	return false;
+}
+
+/* App passwords first: they cost next to nothing, and who has one is not made to pay for the other.
+ * Whoever fails has paid once for the main password, whether there is one or not. */
+static enum rc
+check_verifiers(struct sasl_attempt *t, unsigned service, struct slice password,
+                const struct sasl_verifier **other, struct err *e)
+{
+	struct err main_err = ERR_INIT;
+	const struct sasl_account *a = &t->account;
+
+	if (t->known && check_kind(a, true, service, password, &t->used, other, e) == RC_OK &&
+	    t->used != NULL)
+		return RC_OK;
+	if (!t->known || !has_password(a))
+		return e->code != RC_OK ? e->code : credential_check_nobody(password, e);
+	(void)check_kind(a, false, service, password, &t->used, other, &main_err);
+	if (t->used != NULL || e->code == RC_OK)
+		*e = main_err;
+	return e->code;
+}
+
+/* NULL: it must be checked. */
+static const struct sasl_verifier *
+recall(const struct sasl_attempt *t, unsigned service, struct slice password)
+{
+	const struct sasl_accounts *in = t->accounts;
+
+	if (!t->known || t->account.disabled || in->recall == NULL)
+		return NULL;
+	return in->recall(in->arg, &t->account, service, password);
+}
+
+/* What the check came to. */
+static void
+tell(const struct sasl_attempt *t, unsigned service, struct slice password)
+{
+	const struct sasl_accounts *in = t->accounts;
+	bool right = t->used != NULL && !t->account.disabled;
+
+	if (right && in->accepted != NULL)
+		in->accepted(in->arg, &t->account, service, t->used, password);
+	else if (!right && in->rejected != NULL)
+		in->rejected(in->arg, t->known ? &t->account : NULL, password);
 }
 
 enum rc
-sasl_attempt_check(const struct sasl_attempt *t, struct slice password, struct err *e)
+sasl_attempt_check(struct sasl_attempt *t, unsigned service, struct slice password, struct err *e)
 {
-	bool match = false;
+	const struct sasl_verifier *other = NULL;
 	enum rc rc;
 
-	if (t->known && t->account.nverifiers > 0)
-		rc = check_verifiers(&t->account, password, &match, e);
-	else
-		rc = credential_check_nobody(password, e);
+	t->used = recall(t, service, password);
+	if (t->used != NULL)
+		return RC_OK;
+	rc = check_verifiers(t, service, password, &other, e);
+	/* also of a try that one damaged credential leaves undecided: the others said no */
+	tell(t, service, password);
 	if (rc != RC_OK)
 		return rc;
 	if (!t->known)
 		return err_set(e, RC_DENIED, "unknown account");
-	if (t->account.disabled)
-		return err_set(e, RC_DENIED, "account is disabled");
+	if (t->account.disabled) {
+		t->used = NULL;
+		return err_set(e, RC_DENIED, "account is locked");
+	}
 	if (t->account.nverifiers == 0)
 		return err_set(e, RC_DENIED, "account has no password");
-	return match ? RC_OK : err_set(e, RC_DENIED, "wrong password");
+	if (t->used != NULL)
+		return RC_OK;
+	if (other != NULL)
+		return err_set(e, RC_DENIED, "%.*s is not for this protocol (--only)",
+		               SLICE_ARG(other->name));
+	return err_set(e, RC_DENIED, "wrong password");
+}
+
+const struct sasl_verifier *
+sasl_attempt_scram(const struct sasl_attempt *t, unsigned service, enum scram_hash hash,
+                   struct slice *word)
+{
+	struct credential_value v;
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; t->known && !t->account.disabled && i < t->account.nverifiers; i++) {
+		const struct sasl_verifier *one = &t->account.verifiers[i];
+		struct slice found;
+
+		if (is_app(one) || (one->scope & service) == 0 ||
+		    credential_read(one->text, &v, &e) != RC_OK)
+			continue;
+		found = hash == SCRAM_SHA_256 ? v.scram_sha_256 : v.scram_sha_1;
+		if (found.ptr == NULL)
+			continue;
+		*word = found;
+		return one;
+	}
+	return NULL;
+}
+
+bool
+sasl_attempt_same(const struct sasl_attempt *a, const struct sasl_attempt *b)
+{
+	return a->known && b->known && a->account.id == b->account.id &&
+	       slice_eq(a->account.name, b->account.name);
 }
 
 void
@@ -112,25 +224,9 @@ sasl_attempt_identity(const struct sasl_attempt *t, struct sasl_identity *out)
 	assert(fits);
 	(void)fits;
 	out->id = t->account.id;
-}
-
-enum rc
-sasl_login_check(const struct sasl_accounts *accounts, struct slice name, struct slice password,
-                 struct sasl_identity *out, struct err *e)
-{
-	struct sasl_attempt t;
-	enum rc rc;
-
-	*out = (struct sasl_identity){ 0 };
-	sasl_attempt_init(&t);
-	rc = sasl_attempt_find(&t, accounts, name, e);
-	if (rc == RC_SYNTAX)
-		rc = RC_DENIED;
-	else if (rc == RC_OK)
-		rc = sasl_attempt_check(&t, password, e);
-	if (rc == RC_OK)
-		sasl_attempt_identity(&t, out);
-	e->code = rc;
-	sasl_attempt_fini(&t);
-	return rc;
+	out->credential[0] = '\0';
+	out->upgrade = t->used != NULL && credential_wants_upgrade(t->used->text);
+	/* A name from the log that is too long is only not told. */
+	if (t->used != NULL)
+		(void)slice_to_cstr(t->used->name, out->credential, sizeof out->credential);
 }

@@ -1,55 +1,62 @@
-/* auxprop - hands an account's verifiers to libsasl2 as the property authPassword [RFC 5803].
+/* auxprop - hands libsasl2 what SCRAM works with, as the property authPassword [RFC 5803].
  *
- * PLAIN does not need it: its password goes to our callback. Mechanisms that never see a password ask for this
- * property. The account was found when the name was canonicalised, so nothing is looked up here. Whether there is an
- * account makes no difference to the answer's result, only to its content.
+ * PLAIN and LOGIN do not need it: their password goes to our callback. Nothing but authPassword is
+ * ever given; SCRAM also asks for userPassword, the password itself, which we do not have. The
+ * account was found when the name was canonicalised, so nothing is looked up here. Whether there is
+ * an account makes no difference to the answer's result, only to its content: libsasl2 would say
+ * NOUSER before any challenge.
  */
+#include "lib/secret.h"
 #include "sasl/internal.h"
 
 #include <sasl/prop.h>
 
-/* Properties of who authenticates are asked for with "*" in front, those of who is authorized without. */
-static bool
-is_auth_password(const char *asked, unsigned flags)
-{
-	if ((flags & SASL_AUXPROP_AUTHZID) != 0)
-		return strcmp(asked, "authPassword") == 0;
-	return strcmp(asked, "*authPassword") == 0;
-}
-
+/* One value for each hash; SCRAM takes its own. */
 static int
 give_verifiers(const sasl_utils_t *utils, struct propctx *props, const char *asked,
-               const struct sasl_attempt *who)
+               struct sasl_exchange *x)
 {
-	utils->prop_erase(props, asked);
-	for (size_t i = 0; i < who->account.nverifiers; i++) {
-		struct slice v = who->account.verifiers[i];
-		int rc = utils->prop_set(props, i == 0 ? asked : NULL, (const char *)v.ptr,
-		                         (int)v.len);
+	static const enum sasl_mechanism hashes[] = { SASL_MECH_SCRAM_SHA_256,
+	                                              SASL_MECH_SCRAM_SHA_1 };
+	struct slice secret = x->setup.secret.len > 0 ? x->setup.secret : sasl_library_secret();
+	char text[SCRAM_TEXT_MAX];
+	int rc = SASL_OK;
 
-		if (rc != SASL_OK)
-			return rc;
+	utils->prop_erase(props, asked);
+	for (size_t i = 0; i < sizeof hashes / sizeof hashes[0] && rc == SASL_OK; i++) {
+		bool genuine = false;
+
+		if (!sasl_scram_verifier(&x->authc, sasl_service_find(slice_str(x->setup.service)),
+		        slice_of(x->claimed, x->claimed_len), secret, hashes[i], text, &genuine))
+			rc = SASL_NOMEM;
+		else
+			rc = utils->prop_set(props, i == 0 ? asked : NULL, text, (int)strlen(text));
+		if (hashes[i] == sasl_without_plus(x->mechanism))
+			x->genuine = genuine;
 	}
-	return SASL_OK;
+	secret_wipe(text, sizeof text);
+	return rc;
 }
 
+/* Properties of who authenticates are asked for with "*" in front, those of who is
+ * authorized without. */
 static int
 lookup(void *context, sasl_server_params_t *params, unsigned flags, const char *user, unsigned len)
 {
 	const sasl_utils_t *utils = params->utils;
 	struct sasl_exchange *x = sasl_exchange_of(utils);
 	const struct propval *asked = utils->prop_get(params->propctx);
-	const struct sasl_attempt *who;
 
 	(void)context;
+	(void)user;
+	(void)len;
 	if (x == NULL)
 		return SASL_NOUSER;
-	who = (flags & SASL_AUXPROP_AUTHZID) != 0 && x->authz_named ? &x->authz : &x->authc;
-	if (asked == NULL || !who->known || !slice_eq(who->account.name, slice_of(user, len)))
+	if (asked == NULL || (flags & SASL_AUXPROP_AUTHZID) != 0)
 		return SASL_OK;
 	for (; asked->name != NULL; asked++) {
-		if (is_auth_password(asked->name, flags)) {
-			int rc = give_verifiers(utils, params->propctx, asked->name, who);
+		if (strcmp(asked->name, "*authPassword") == 0) {
+			int rc = give_verifiers(utils, params->propctx, asked->name, x);
 
 			if (rc != SASL_OK)
 				return rc;

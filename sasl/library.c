@@ -1,27 +1,35 @@
 /* library - starting and ending libsasl2 with our settings instead of the system's. See library.h.
  *
- * An operator configures Restante in one file: libsasl2's own files (/etc/sasl2/NAME.conf) are not read, and its
- * environment variables count only where plugins are looked for. Of the plugins, those of our mechanisms are loaded and
- * no other: a package that brings one more must not change what we offer, nor bring its code into the process.
+ * An operator configures Restante in one file: libsasl2's own files (/etc/sasl2/NAME.conf) are not
+ * read, and its environment variables count only where plugins are looked for. Of the plugins,
+ * those of our mechanisms are loaded and no other: a package that brings one more must not change
+ * what we offer, nor bring its code into the process.
  */
 #include "sasl/library.h"
 
+#include "lib/secret.h"
 #include "sasl/internal.h"
+#include "sasl/oauth.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define MECHANISMS      "PLAIN"
-#define PLUGIN_FILES    "libplain."
 #define APPLICATION     "restante"
+
+/* What libsasl2 may use at all; EXTERNAL is part of it. -PLUS is not a name of its own there. */
+#define MECHANISMS \
+	"EXTERNAL SCRAM-SHA-256 SCRAM-SHA-1 OAUTHBEARER XOAUTH2 PLAIN LOGIN ANONYMOUS"
+static const char *const plugin_files[] = { "libplain.", "liblogin.", "libscram.",
+                                            "libanonymous." };
 
 /* Written before threads start, read by all. */
 static struct {
 	bool        ready;
-	char        mechanisms[64];
-	const char *plugin_dir;
+	uint32_t    mechanisms;         /* that there is code for; bits */
+	uint8_t     secret[32];
+	struct sasl_library_options options;
 	char        log[256];           /* what libsasl2 complained of last while it was set up */
 } library;
 
@@ -31,7 +39,8 @@ static const struct option {
 	{ "mech_list",         MECHANISMS },
 	{ "auxprop_plugin",    SASL_AUXPROP_NAME },
 	{ "canon_user_plugin", "INTERNAL" },
-	/* libsasl2 tries this after our own password check said no; there is no such method, so the no stays. */
+	/* libsasl2 tries this after our own password check said no; there is no such method,
+	 * so the no stays. */
 	{ "pwcheck_method",    "none" },
 	{ "auto_transition",   "no" },
 };
@@ -56,8 +65,38 @@ static int
 get_path(void *context, const char **path)
 {
 	(void)context;
-	*path = library.plugin_dir;
+	*path = library.options.plugin_dir;
 	return SASL_OK;
+}
+
+static int
+get_config_path(void *context, char **path)
+{
+	(void)context;
+	*path = (char *)(uintptr_t)library.options.config_dir;
+	return SASL_OK;
+}
+
+static bool
+reads_config(void)
+{
+	return library.options.config_dir != NULL && library.options.config_dir[0] != '\0';
+}
+
+/* "libNAME.so" of one of the sources. */
+static bool
+is_source_file(const char *file)
+{
+	const struct sasl_sources *s = library.options.sources;
+
+	for (size_t i = 0; s != NULL && i < s->count; i++) {
+		size_t n = strlen(s->others[i]);
+
+		if (strncmp(file, "lib", 3) == 0 && strncmp(file + 3, s->others[i], n) == 0 &&
+		    file[3 + n] == '.')
+			return true;
+	}
+	return false;
 }
 
 static int
@@ -67,9 +106,14 @@ verify_file(void *context, const char *path, sasl_verify_type_t type)
 	const char *name = slash != NULL ? slash + 1 : path;
 
 	(void)context;
+	if (type == SASL_VRFY_CONF)
+		return reads_config() ? SASL_OK : SASL_CONTINUE;
 	if (type != SASL_VRFY_PLUGIN)
 		return SASL_CONTINUE;   /* not to be read, and no error */
-	return strncmp(name, PLUGIN_FILES, strlen(PLUGIN_FILES)) == 0 ? SASL_OK : SASL_CONTINUE;
+	for (size_t i = 0; i < sizeof plugin_files / sizeof plugin_files[0]; i++)
+		if (strncmp(name, plugin_files[i], strlen(plugin_files[i])) == 0)
+			return SASL_OK;
+	return is_source_file(name) ? SASL_OK : SASL_CONTINUE;
 }
 
 static int
@@ -81,21 +125,23 @@ log_setup(void *context, int level, const char *text)
 	return SASL_OK;
 }
 
-static const sasl_callback_t callbacks[] = {
-	{ SASL_CB_GETOPT,     SASL_FN(get_option),  NULL },
-	{ SASL_CB_LOG,        SASL_FN(log_setup),   NULL },
-	{ SASL_CB_VERIFYFILE, SASL_FN(verify_file), NULL },
-	{ SASL_CB_LIST_END,   NULL,                       NULL },
-};
+#define CALLBACKS_MAX 6
 
-/* The same with a folder of our choice. */
-static const sasl_callback_t callbacks_with_path[] = {
-	{ SASL_CB_GETOPT,     SASL_FN(get_option),  NULL },
-	{ SASL_CB_LOG,        SASL_FN(log_setup),   NULL },
-	{ SASL_CB_VERIFYFILE, SASL_FN(verify_file), NULL },
-	{ SASL_CB_GETPATH,    SASL_FN(get_path),    NULL },
-	{ SASL_CB_LIST_END,   NULL,                       NULL },
-};
+/* libsasl2 keeps a pointer to it. */
+static void
+set_callbacks(sasl_callback_t out[CALLBACKS_MAX])
+{
+	size_t n = 0;
+
+	out[n++] = (sasl_callback_t){ SASL_CB_GETOPT, SASL_FN(get_option), NULL };
+	out[n++] = (sasl_callback_t){ SASL_CB_LOG, SASL_FN(log_setup), NULL };
+	out[n++] = (sasl_callback_t){ SASL_CB_VERIFYFILE, SASL_FN(verify_file), NULL };
+	if (library.options.plugin_dir != NULL)
+		out[n++] = (sasl_callback_t){ SASL_CB_GETPATH, SASL_FN(get_path), NULL };
+	if (reads_config())
+		out[n++] = (sasl_callback_t){ SASL_CB_GETCONFPATH, SASL_FN(get_config_path), NULL };
+	out[n] = (sasl_callback_t){ SASL_CB_LIST_END, NULL, NULL };
+}
 
 static void *
 mutex_new(void)
@@ -129,49 +175,82 @@ mutex_free(void *m)
 	free(m);
 }
 
-/* What libsasl2 is able to do with what it loaded. */
+/* What libsasl2 has code for. A mechanism whose plugin is missing is not offered; without PLAIN
+ * hardly anybody could log in. */
 static enum rc
 list_mechanisms(struct err *e)
 {
-	sasl_conn_t *conn = NULL;
-	const char *list = "";
-	int rc;
+	enum sasl_mechanism m;
 
-	rc = sasl_server_new("imap", "localhost", NULL, NULL, NULL, NULL, 0, &conn);
-	if (rc == SASL_OK)
-		rc = sasl_listmech(conn, NULL, "", " ", "", &list, NULL, NULL);
-	if (rc == SASL_OK)
-		snprintf(library.mechanisms, sizeof library.mechanisms, "%s", list);
-	sasl_dispose(&conn);
-	if (rc == SASL_OK && strcmp(library.mechanisms, MECHANISMS) == 0)
+	for (const char **one = sasl_global_listmech(); one != NULL && *one != NULL; one++)
+		if (sasl_mechanism_find(slice_str(*one), &m))
+			library.mechanisms |= SASL_MECH_BIT(m);
+	if ((library.mechanisms & SASL_MECH_BIT(SASL_MECH_SCRAM_SHA_256)) != 0)
+		library.mechanisms |= SASL_MECH_BIT(SASL_MECH_SCRAM_SHA_256_PLUS);
+	if ((library.mechanisms & SASL_MECH_BIT(SASL_MECH_SCRAM_SHA_1)) != 0)
+		library.mechanisms |= SASL_MECH_BIT(SASL_MECH_SCRAM_SHA_1_PLUS);
+	if ((library.mechanisms & SASL_MECH_BIT(SASL_MECH_PLAIN)) != 0)
 		return RC_OK;
 	return err_set(e, RC_NOT_FOUND,
-	               "libsasl2 finds no plugin for %s (package libsasl2-modules on Debian)%s%s",
-	               MECHANISMS, library.log[0] != '\0' ? ": " : "", library.log);
+	    "libsasl2 finds no plugin for PLAIN (package libsasl2-modules on Debian)%s%s",
+	    library.log[0] != '\0' ? ": " : "", library.log);
+}
+
+/* auxprop_plugin_info calls it once for each plugin of the name asked for, and around them. */
+static void
+note_plugin(sasl_auxprop_plug_t *plugin, sasl_info_callback_stage_t stage, void *found)
+{
+	if (plugin != NULL && stage == SASL_INFO_LIST_MECH)
+		*(bool *)found = true;
+}
+
+static enum rc
+find_sources(struct err *e)
+{
+	const struct sasl_sources *s = library.options.sources;
+
+	for (size_t i = 0; s != NULL && i < s->count; i++) {
+		bool found = strcmp(s->others[i], "saslauthd") == 0;
+
+		if (!found)
+			(void)auxprop_plugin_info(s->others[i], note_plugin, &found);
+		if (!found)
+			return err_set(e, RC_NOT_FOUND,
+			               "libsasl2 finds no auxprop plugin %s (password_sources)%s%s",
+			               s->others[i], library.log[0] != '\0' ? ": " : "",
+			               library.log);
+	}
+	return RC_OK;
 }
 
 enum rc
-sasl_library_init(const char *plugin_dir, struct err *e)
+sasl_library_init(const struct sasl_library_options *o, struct err *e)
 {
+	static sasl_callback_t callbacks[CALLBACKS_MAX];
 	int rc;
 
 	assert(!library.ready);
-	library.plugin_dir = plugin_dir;
+	library.options = o != NULL ? *o : (struct sasl_library_options){ 0 };
+	set_callbacks(callbacks);
 	library.log[0] = '\0';
 	sasl_set_mutex(mutex_new, mutex_lock, mutex_unlock, mutex_free);
-	rc = sasl_server_init(plugin_dir != NULL ? callbacks_with_path : callbacks, APPLICATION);
+	rc = sasl_server_init(callbacks, APPLICATION);
 	if (rc == SASL_OK)
 		rc = sasl_auxprop_register();
+	if (rc == SASL_OK)
+		rc = sasl_oauth_register(&library.mechanisms);
 	if (rc != SASL_OK) {
 		sasl_library_fini();
 		return err_set(e, RC_IO, "libsasl2: %s %s", sasl_errstring(rc, NULL, NULL),
 		               library.log);
 	}
-	if (list_mechanisms(e) != RC_OK) {
+	if (list_mechanisms(e) != RC_OK || find_sources(e) != RC_OK ||
+	    secret_random(library.secret, sizeof library.secret, e) != RC_OK) {
 		sasl_library_fini();
 		return e->code;
 	}
 	library.ready = true;
+	library.options = (struct sasl_library_options){ 0 };    /* has done its work, and may go */
 	return RC_OK;
 }
 
@@ -179,12 +258,19 @@ void
 sasl_library_fini(void)
 {
 	library.ready = false;
-	library.mechanisms[0] = '\0';
+	library.mechanisms = 0;
+	secret_wipe(library.secret, sizeof library.secret);
 	sasl_done();
 }
 
-const char *
+uint32_t
 sasl_library_mechanisms(void)
 {
 	return library.mechanisms;
+}
+
+struct slice
+sasl_library_secret(void)
+{
+	return slice_of(library.secret, sizeof library.secret);
 }

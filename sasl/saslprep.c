@@ -1,8 +1,10 @@
-/* saslprep - mapping, NFKC, prohibited characters, direction [RFC 4013 s2, RFC 3454]. See saslprep.h.
+/* saslprep - mapping, NFKC, prohibited characters, direction [RFC 4013 s2, RFC 3454].
+ * See saslprep.h.
  *
- * Known departure: RFC 3454 is written for Unicode 3.2; normalisation, direction and what counts as unassigned come
- * from the Unicode version of utf8proc. Unassigned code points are refused in stored passwords and in tried ones alike:
- * none that was stored holds one, so a try that does cannot match.
+ * Known departure: RFC 3454 is written for Unicode 3.2; normalisation, direction and what counts as
+ * unassigned come from the Unicode version of utf8proc. Unassigned code points are refused in
+ * stored passwords and in tried ones alike: none that was stored holds one, so a try that
+ * does cannot match.
  *
  * utf8proc works on an array that we own, so that every copy of the password can be wiped.
  */
@@ -15,7 +17,8 @@ struct range {
 	utf8proc_int32_t first, last;
 };
 
-/* Non-ASCII space characters, mapped to SPACE [RFC 3454 C.1.2]. U+200B is also in B.1; as space it comes first. */
+/* Non-ASCII space characters, mapped to SPACE [RFC 3454 C.1.2]. U+200B is also in B.1; as space
+ * it comes first. */
 static const struct range spaces[] = {
 	{ 0x00a0, 0x00a0 }, { 0x1680, 0x1680 }, { 0x2000, 0x200b },
 	{ 0x202f, 0x202f }, { 0x205f, 0x205f }, { 0x3000, 0x3000 },
@@ -27,8 +30,8 @@ static const struct range nothing[] = {
 	{ 0x200c, 0x200d }, { 0x2060, 0x2060 }, { 0xfe00, 0xfe0f }, { 0xfeff, 0xfeff },
 };
 
-/* Prohibited output [RFC 4013 s2.3]. Private use (C.3), surrogates (C.5) and unassigned code points go by their
- * general category. */
+/* Prohibited output [RFC 4013 s2.3]. Private use (C.3), surrogates (C.5) and unassigned code points
+ * go by their general category. */
 static const struct range prohibited[] = {
 	{ 0x0000, 0x001f },   { 0x007f, 0x009f },                       /* C.2.1, C.2.2 controls */
 	{ 0x00a0, 0x00a0 },                                             /* C.1.2 */
@@ -95,7 +98,8 @@ map_chars(struct slice in, struct secret *out, struct err *e)
 	return RC_OK;
 }
 
-/* Prohibited output [RFC 4013 s2.3], unassigned code points [s2.5]. The text names no character of a password. */
+/* Prohibited output [RFC 4013 s2.3], unassigned code points [s2.5]. The text names no character
+ * of a password. */
 static enum rc
 check_char(utf8proc_int32_t c, struct err *e)
 {

@@ -12,6 +12,7 @@
 
 #include "lib/logging.h"
 #include "server/core.h"
+#include "server/refusal.h"
 #include "server/session_core.h"
 
 #define ACCEPTS_PER_TURN 64u
@@ -49,7 +50,7 @@ arrival_run(struct post *p, unsigned bits)
 	struct arrival *a = (struct arrival *)(void *)p;        /* post is the first member */
 
 	(void)bits;
-	session_begin(a->reactor, a->listener, a->fd, NULL);
+	session_begin(a->reactor, a->listener, a->fd, NULL, REFUSAL_NONE);
 	free(a);
 }
 
@@ -60,12 +61,13 @@ deal_out(struct acceptor *ac, const struct listener *l, int fd)
 	struct arrival *a;
 
 	if (to == ac->reactor) {
-		session_begin(to, l, fd, NULL);
+		session_begin(to, l, fd, NULL, REFUSAL_NONE);
 		return;
 	}
 	a = calloc(1, sizeof *a);
 	if (a == NULL) {
-		peers_leave(server_peers(reactor_server(ac->reactor)), NULL);
+		peers_leave(server_peers(reactor_server(ac->reactor)),
+		            session_kind(l, REFUSAL_NONE), NULL);
 		close(fd);
 		return;
 	}
@@ -90,21 +92,38 @@ complain(struct acceptor *ac, const char *what, int os, const struct listener *l
 	log_end(&line);
 }
 
-/* In TLS there is no way to say it. */
-static void
-refuse(const struct listener *l, int fd, const char *limit)
+/* The limit that leaves no room for one more; REFUSAL_NONE: it is counted. */
+static enum refusal
+enter(struct server *srv, const struct conf_limits *lim, const struct listener *l,
+      const struct peer_key *key)
 {
-	char text[160];
-	int n = 0;
+	enum peers_kind kind = session_kind(l, REFUSAL_NONE);
+	bool stranger = kind != PEERS_LOCAL && l->protocol != &lmtp_protocol;
+	enum refusal spent = budget_passed(server_budget(srv), lim, stranger);
 
-	if (!l->tls && l->protocol == &imap_protocol)
-		n = snprintf(text, sizeof text, "* BYE [UNAVAILABLE] Too many connections (%s)\r\n", limit);
-	else if (!l->tls && l->protocol == &pop3_protocol)
-		n = snprintf(text, sizeof text, "-ERR [SYS/TEMP] Too many connections (%s)\r\n", limit);
-	else if (!l->tls && l->protocol == &lmtp_protocol)
-		n = snprintf(text, sizeof text, "421 4.3.2 Too many connections (%s)\r\n", limit);
-	if (n > 0)
-		(void)send(fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (spent != REFUSAL_NONE)
+		return spent;
+	if (l->is_unix || l->proxy)
+		key = NULL;
+	return refusal_of_peers(peers_enter(server_peers(srv), kind, key, lim->max_connections,
+	                                    lim->max_connections_per_ip));
+}
+
+/* Takes the socket. Behind a proxy's header and in TLS it takes a session to say it. */
+static void
+refuse(struct acceptor *ac, const struct listener *l, int fd, const struct sockaddr_storage *ss,
+       enum refusal why)
+{
+	struct peers *p = server_peers(reactor_server(ac->reactor));
+
+	complain(ac, refusal_name(why), 0, l);
+	if ((l->tls || l->proxy) &&
+	    peers_enter(p, PEERS_REFUSED, NULL, PEERS_REFUSED_MAX, 0) == PEERS_OK) {
+		session_begin(ac->reactor, l, fd, l->is_unix ? NULL : ss, why);
+		return;
+	}
+	if (!l->tls)
+		refusal_send(l->protocol, fd, why);
 	close(fd);
 }
 
@@ -113,33 +132,24 @@ admit(struct acceptor *ac, const struct listener *l, int fd, const struct sockad
 {
 	struct server *srv = reactor_server(ac->reactor);
 	struct settings *set = server_settings(srv);
-	const struct conf_limits *lim = &set->conf->limits;
-	enum peers_result result;
-	const char *limit = NULL;
+	enum refusal why;
 	struct peer_key key;
 	int one = 1;
 
 	if (!l->is_unix)
 		peer_key_set(&key, ss);
-	result = peers_enter(server_peers(srv), !l->is_unix ? &key : NULL, lim->max_connections,
-	                     lim->max_connections_per_ip);
-	settings_unref(&set);
-	switch (result) {
-	case PEERS_OK:
-		break;
-	case PEERS_FULL:
-		limit = "max_connections";
-		break;
-	case PEERS_FULL_IP:
-		limit = "max_connections_per_ip";
-		break;
-	case PEERS_NOMEM:
-		limit = "memory";
-		break;
+	if (l->proxy && !l->is_unix &&
+	    !network_list_has(set->conf->server.proxy_networks.list,
+	                      set->conf->server.proxy_networks.count, key.ip)) {
+		settings_unref(&set);
+		complain(ac, "not one of proxy_networks", 0, l);
+		close(fd);
+		return;
 	}
-	if (limit != NULL) {
-		complain(ac, limit, 0, l);
-		refuse(l, fd, limit);
+	why = enter(srv, &set->conf->limits, l, &key);
+	settings_unref(&set);
+	if (why != REFUSAL_NONE) {
+		refuse(ac, l, fd, ss, why);
 		return;
 	}
 	if (l->is_unix) {
@@ -147,7 +157,7 @@ admit(struct acceptor *ac, const struct listener *l, int fd, const struct sockad
 		return;
 	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	session_begin(ac->reactor, l, fd, ss);
+	session_begin(ac->reactor, l, fd, ss, REFUSAL_NONE);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -166,14 +176,19 @@ on_pause_over(uv_timer_t *timer)
 static void
 accept_failed(struct acceptor *ac, struct source *src, int os)
 {
-	complain(ac, "accept failed", os, src->listener);
+	const struct listener *l = src->listener;
+
+	complain(ac, "accept failed", os, l);
 	if ((os == EMFILE || os == ENFILE) && ac->spare >= 0) {
 		int fd;
 
 		close(ac->spare);
 		fd = accept4(src->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0)
+		if (fd >= 0) {
+			if (!l->tls)
+				refusal_send(l->protocol, fd, REFUSAL_FILES);
 			close(fd);
+		}
 		ac->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	}
 	for (unsigned i = 0; i < ac->count; i++)
@@ -192,7 +207,8 @@ on_readable(uv_poll_t *poll, int status, int events)
 	for (unsigned n = 0; n < ACCEPTS_PER_TURN && !ac->closed; n++) {
 		struct sockaddr_storage ss = { 0 };
 		socklen_t len = sizeof ss;
-		int fd = accept4(src->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(src->fd, (struct sockaddr *)&ss, &len,
+		                 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			admit(ac, src->listener, fd, &ss);
@@ -201,8 +217,9 @@ on_readable(uv_poll_t *poll, int status, int events)
 		if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return;
 		/* Errors of the connection that was about to be accepted [accept(2)]. */
-		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO || errno == ENETDOWN ||
-		    errno == EHOSTDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH || errno == EPERM)
+		if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO ||
+		    errno == ENETDOWN || errno == EHOSTDOWN || errno == EHOSTUNREACH ||
+		    errno == ENETUNREACH || errno == EPERM)
 			continue;
 		accept_failed(ac, src, errno);
 		return;

@@ -1,8 +1,9 @@
 /* control - the unix socket by which restantectl reaches the running daemon. See control.h.
  *
- * Blocking threads, as requests are few and their work blocks. The listening thread watches the sockets of requests under
- * way for the caller's end, as a request may work for long without a word to say. Closing shuts them down, so that output
- * and input fail; a request that looks at neither that nor control_gone is waited for.
+ * Blocking threads, as requests are few and their work blocks. The listening thread watches the
+ * sockets of requests under way for the caller's end, as a request may work for long without a word
+ * to say. Closing shuts them down, so that output and input fail; a request that looks at neither
+ * that nor control_gone is waited for.
  */
 #define _GNU_SOURCE
 #include "server/control.h"
@@ -21,7 +22,6 @@
 #include "index/admin.h"
 #include "lib/logging.h"
 #include "lib/options.h"
-#include "server/listener.h"
 
 #define REQUEST_TIMEOUT_S 30
 #define LINE_OUT_MAX      (16u << 20)
@@ -48,7 +48,6 @@ struct control_call {
 };
 
 struct control {
-	char                *path;
 	int                  fd;
 	int                  stop[2];   /* a pipe: closing its end wakes the listening thread */
 	control_handler      handler;
@@ -168,7 +167,8 @@ control_progress(struct control_call *call, const char *what, uint64_t done, uin
 {
 	char text[256];
 
-	snprintf(text, sizeof text, "%llu %llu %s", (unsigned long long)done, (unsigned long long)total, what);
+	snprintf(text, sizeof text, "%llu %llu %s", (unsigned long long)done,
+	         (unsigned long long)total, what);
 	return call_line(call, "progress", slice_str(text));
 }
 
@@ -233,7 +233,8 @@ peer_allowed(int fd)
 	return uid == 0 || uid == geteuid();
 }
 
-/* More bytes behind those of `in`, which moves to its front first. False: there is no room, or nobody to send any. */
+/* More bytes behind those of `in`, which moves to its front first. False: there is no room, or
+ * nobody to send any. */
 static bool
 call_fill(struct control_call *call)
 {
@@ -253,7 +254,8 @@ call_fill(struct control_call *call)
 	return true;
 }
 
-/* One line without its LF and with a NUL into `line` of `size` bytes. What came behind it stays in `in`. */
+/* One line without its LF and with a NUL into `line` of `size` bytes. What came behind it
+ * stays in `in`. */
 static bool
 call_line_in(struct control_call *call, char *line, size_t size)
 {
@@ -296,7 +298,8 @@ call_piece(struct control_call *call, struct err *e)
 	}
 	if (strcmp(line, "abort") == 0)
 		return err_set(e, RC_CANCELLED, "restantectl gave up");
-	if (strncmp(line, "data ", 5) != 0 || !slice_to_u64(slice_str(line + 5), CONTROL_DATA_MAX, &n) || n == 0)
+	if (strncmp(line, "data ", 5) != 0 ||
+	    !slice_to_u64(slice_str(line + 5), CONTROL_DATA_MAX, &n) || n == 0)
 		return err_set(e, RC_SYNTAX, "restantectl sent what restanted does not understand");
 	call->piece = (size_t)n;
 	return RC_OK;
@@ -336,9 +339,9 @@ control_read(struct control_call *call, uint8_t *to, size_t size, size_t *got, s
 
 /* ---- serving ---- */
 
-/* What was asked for, of whom, for the audit: the verb's words, the values of its options, of which none is ever a secret,
- * and the first argument, never a later one, as that may be a verifier. Of a request that was no valid one only the first
- * word, as its arguments may stand anywhere. */
+/* What was asked for, of whom, for the audit: the verb's words, the values of its options, of which
+ * none is ever a secret, and the first argument, never a later one, as that may be a verifier. Of a
+ * request that was no valid one only the first word, as its arguments may stand anywhere. */
 static void
 log_words(struct logline *l, int argc, const char *const *argv)
 {
@@ -349,7 +352,8 @@ log_words(struct logline *l, int argc, const char *const *argv)
 	int at;
 
 	(void)admin_find_grammar(argc, argv, &g);
-	snprintf(verb, sizeof verb, "%s%s%s", argv[0], g.words > 1 ? " " : "", g.words > 1 ? argv[1] : "");
+	snprintf(verb, sizeof verb, "%s%s%s", argv[0], g.words > 1 ? " " : "",
+	         g.words > 1 ? argv[1] : "");
 	log_cstr(l, "verb", verb);
 	o.declared = g.options;
 	for (at = g.words; at < argc && argv[at][0] == '-'; at++) {
@@ -359,14 +363,16 @@ log_words(struct logline *l, int argc, const char *const *argv)
 			at++;
 			break;
 		}
-		if (options_take(&o, argv[at], at + 1 < argc ? argv[at + 1] : NULL, &took_next, &e) != RC_OK)
+		if (options_take(&o, argv[at], at + 1 < argc ? argv[at + 1] : NULL, &took_next,
+		                 &e) != RC_OK)
 			break;
 		at += took_next;
 	}
 	for (int i = 0; i < o.count; i++) {
 		char key[32];
 
-		snprintf(key, sizeof key, "%.*s", (int)o.given[i].name_len - 2, o.given[i].name + 2);
+		snprintf(key, sizeof key, "%.*s", (int)o.given[i].name_len - 2,
+		         o.given[i].name + 2);
 		if (o.given[i].value != NULL)
 			log_cstr(l, key, o.given[i].value);
 	}
@@ -386,8 +392,9 @@ log_request(const struct control_call *call, int argc, const char *const *argv, 
 		log_words(&l, argc, argv);
 	log_int(&l, "exit", status);
 	if (status != 0 && atomic_load(&call->gone))
-		log_cstr(&l, "text", atomic_load(&call->control->closing) ? "cut: restanted ends"
-		                                                           : "cut: restantectl has gone away");
+		log_cstr(&l, "text",
+		    atomic_load(&call->control->closing) ? "cut: restanted ends"
+		                                         : "cut: restantectl has gone away");
 	log_end(&l);
 }
 
@@ -404,7 +411,8 @@ call_serve(struct control_call *call)
 	}
 	argc = control_parse(line, argv, CONTROL_WORDS_MAX);
 	if (argc <= 0) {
-		control_err(call, SLICE("bad request: words, percent-encoded, with one space between"));
+		control_err(call,
+		            SLICE("bad request: words, percent-encoded, with one space between"));
 		call_exit(call, REQUEST_INVALID);
 		free(line);
 		return;
@@ -472,7 +480,8 @@ accept_call(struct control *c)
 		return;
 	}
 	reap_calls(c, false);
-	call = c->call_count < CONTROL_CALLS_MAX && peer_allowed(fd) ? calloc(1, sizeof *call) : NULL;
+	call = c->call_count < CONTROL_CALLS_MAX && peer_allowed(fd) ? calloc(1, sizeof *call)
+	                                                             : NULL;
 	if (call == NULL) {
 		close(fd);
 		return;
@@ -491,8 +500,9 @@ accept_call(struct control *c)
 	c->call_count++;
 }
 
-/* Callers that are not known to have gone away: only their end is waited for, as what they send is the request's to read.
- * A request that has just ended looks like one whose caller left; nobody asks it any more. */
+/* Callers that are not known to have gone away: only their end is waited for, as what they send is
+ * the request's to read. A request that has just ended looks like one whose caller left; nobody
+ * asks it any more. */
 static nfds_t
 watch_calls(const struct control *c, struct pollfd *fds, struct control_call **of)
 {
@@ -512,7 +522,8 @@ control_main(void *arg)
 {
 	struct control *c = arg;
 	struct control_call *of[CONTROL_CALLS_MAX];
-	struct pollfd fds[2 + CONTROL_CALLS_MAX] = { { c->fd, POLLIN, 0 }, { c->stop[0], POLLIN, 0 } };
+	struct pollfd fds[2 + CONTROL_CALLS_MAX] = { { c->fd, POLLIN, 0 },
+	                                             { c->stop[0], POLLIN, 0 } };
 
 	for (;;) {
 		nfds_t n = watch_calls(c, fds + 2, of);
@@ -535,33 +546,28 @@ control_main(void *arg)
 /* ---- life ---- */
 
 enum rc
-control_open(const char *path, control_handler handler, void *arg, struct control **out, struct err *e)
+control_open(int fd, control_handler handler, void *arg, struct control **out, struct err *e)
 {
 	struct control *c = calloc(1, sizeof *c);
-	enum rc rc;
 
 	*out = NULL;
-	if (c == NULL)
+	if (c == NULL) {
+		close(fd);
 		return err_nomem(e);
-	c->fd = c->stop[0] = c->stop[1] = -1;
+	}
+	c->fd = fd;
+	c->stop[0] = c->stop[1] = -1;
 	c->handler = handler;
 	c->arg = arg;
 	pthread_mutex_init(&c->lock, NULL);
-	rc = listener_bind_unix(path, 0600, &c->fd, e);
-	if (rc != RC_OK)
-		goto out;
-	c->path = strdup(path);
-	if (c->path == NULL)
-		rc = err_nomem(e);
-	else if (pipe2(c->stop, O_CLOEXEC) != 0)
-		rc = err_os(e, errno, "pipe");
-	if (rc != RC_OK)
-		goto out;
+	if (pipe2(c->stop, O_CLOEXEC) != 0) {
+		enum rc rc = err_os(e, errno, "pipe");
+
+		control_close(&c);
+		return rc;
+	}
 	*out = c;
-	c = NULL;
-out:
-	control_close(&c);
-	return rc;
+	return RC_OK;
 }
 
 enum rc
@@ -569,8 +575,6 @@ control_start(struct control *c, struct err *e)
 {
 	int failed;
 
-	if (listen(c->fd, 16) != 0)
-		return err_os(e, errno, "listen on %s", c->path);
 	failed = pthread_create(&c->thread, NULL, control_main, c);
 	if (failed != 0)
 		return err_os(e, failed, "thread of the control socket");
@@ -593,8 +597,6 @@ control_close(struct control **cp)
 	if (c == NULL)
 		return;
 	*cp = NULL;
-	if (c->path != NULL)
-		(void)unlink(c->path);
 	atomic_store(&c->closing, true);
 	close_fd(c->stop[1]);
 	if (c->started)
@@ -603,6 +605,5 @@ control_close(struct control **cp)
 	close_fd(c->stop[0]);
 	close_fd(c->fd);
 	pthread_mutex_destroy(&c->lock);
-	free(c->path);
 	free(c);
 }

@@ -37,17 +37,19 @@ struct control;
 struct control_call;
 
 /* Serve one request; returns the exit status. On the request's own thread; may block. */
-typedef int (*control_handler)(void *arg, struct control_call *call, int argc, const char *const *argv);
+typedef int (*control_handler)(void *arg, struct control_call *call, int argc,
+                               const char *const *argv);
 
-/* Bind the socket (mode 0600); a stale one is replaced, a living one is RC_EXISTS. */
-MUST_USE enum rc control_open(const char *path, control_handler handler, void *arg, struct control **out,
+/* On this bound socket, which is taken over, also on failure; whoever bound it removes it from the file system. */
+MUST_USE enum rc control_open(int fd, control_handler handler, void *arg, struct control **out,
                               struct err *e);
-/* Start answering. */
+/* Start answering, once somebody lets the socket listen. */
 MUST_USE enum rc control_start(struct control *c, struct err *e);
-/* No further requests are taken; those under way are cancelled and waited for. Removes the socket. */
+/* No further requests are taken; those under way are cancelled and waited for. */
 void control_close(struct control **c);
 
-/* True as soon as the caller has gone away, or the daemon ends: the request is to end soon. Valid while the handler runs. */
+/* True as soon as the caller has gone away, or the daemon ends: the request is to end soon. Valid while
+ * the handler runs. */
 const atomic_bool *control_gone(const struct control_call *call);
 /* From the handler. False when nobody reads any more. */
 bool control_out(struct control_call *call, struct slice text);
@@ -57,7 +59,8 @@ bool control_progress(struct control_call *call, const char *what, uint64_t done
 bool control_data(struct control_call *call, struct slice bytes);
 /* The next bytes that the caller sends, at least one and at most `size`; *got is 0 at their end. Waits as long as the
  * caller is there. RC_CANCELLED: it gave up, or has gone away, or the daemon ends. RC_SYNTAX: no piece. */
-MUST_USE enum rc control_read(struct control_call *call, uint8_t *to, size_t size, size_t *got, struct err *e);
+MUST_USE enum rc control_read(struct control_call *call, uint8_t *to, size_t size, size_t *got,
+                              struct err *e);
 
 /* Split and decode a request line (without LF) in place: argv[] points into it. -1: syntax error. */
 int control_parse(char *line, const char **argv, int max);

@@ -1,4 +1,5 @@
-/* damage - see damage.h. The damage itself is told once as volume.damage, where it was found; this tells whom it hurts. */
+/* damage - see damage.h. The damage itself is told once as volume.damage, where it was found; this
+ * tells whom it hurts. */
 #include "server/damage.h"
 
 #include <stdatomic.h>
@@ -18,7 +19,8 @@ may_tell(uint64_t *before)
 {
 	uint64_t now = clock_mono_ms(), began = atomic_load(&window_ms);
 
-	if ((began == 0 || now - began >= WINDOW_MS) && atomic_compare_exchange_strong(&window_ms, &began, now))
+	if ((began == 0 || now - began >= WINDOW_MS) &&
+	    atomic_compare_exchange_strong(&window_ms, &began, now))
 		atomic_store(&lines, 0);
 	if (atomic_fetch_add(&lines, 1) >= LINES_MAX) {
 		atomic_fetch_add(&left_out, 1);

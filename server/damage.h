@@ -13,8 +13,8 @@ struct damaged_message {
 	const struct err        *why;   /* may be NULL */
 };
 
-/* A line `ev` with account, mailbox, UID and file; not more than ten a minute for all sessions, as clients ask again and
- * again: the next line says how many were left out. Reads the index: pool. */
+/* A line `ev` with account, mailbox, UID and file; not more than ten a minute for all sessions, as clients ask again
+ * and again: the next line says how many were left out. Reads the index: pool. */
 void damage_log(struct session *s, const char *ev, const struct damaged_message *m);
 
 #endif

@@ -1,25 +1,29 @@
 /* deflate - a filter that deflates what is written and inflates what is read. See deflate.h.
  *
- * Out: the session flushes when it has said all it has to say for now, and every flush ends in an empty stored block
- * (Z_SYNC_FLUSH), which is on an octet's boundary: no peer waits for the rest of a line. Level 1, as this runs on the
- * reactor: measured in pieces of 64 KiB with zlib 1.2.13, FETCH responses shrink to 0.14 at 290 MB/s (level 6: 0.11 at
- * 136), text to 0.34 at 124 MB/s (0.28 at 29), base64 to 0.77 at 43 MB/s (0.76 at 35). memLevel 8 and window 15: smaller
- * ones save memory that is given back anyway, and cost a tenth on text.
+ * Out: the session flushes when it has said all it has to say for now, and every flush ends in an
+ * empty stored block (Z_SYNC_FLUSH), which is on an octet's boundary: no peer waits for the rest of
+ * a line. Level 1, as this runs on the reactor: measured in pieces of 64 KiB with zlib 1.2.13,
+ * FETCH responses shrink to 0.14 at 290 MB/s (level 6: 0.11 at 136), text to 0.34 at 124 MB/s (0.28
+ * at 29), base64 to 0.77 at 43 MB/s (0.76 at 35). memLevel 8 and window 15: smaller ones save
+ * memory that is given back anyway, and cost a tenth on text.
  *
- * A compressor that begins anew never refers to what an earlier one has sent. So behind a sync flush its state may be
- * thrown away, and a new one goes on in the same stream; what is lost is the dictionary. For the same reason stored
- * chunks of the log, which are raw deflate, refer to nothing before them and end with a full flush, can be spliced into
- * the stream as they are: flush, drop the compressor (drop_deflater) or reset it, write the chunk below, go on. What
- * stands ahead of the chunk must not be referred to afterwards, as the compressor has not seen the chunk: hence the
+ * A compressor that begins anew never refers to what an earlier one has sent. So behind a sync
+ * flush its state may be thrown away, and a new one goes on in the same stream; what is lost is the
+ * dictionary. For the same reason stored chunks of the log, which are raw deflate, refer to nothing
+ * before them and end with a full flush, can be spliced into the stream as they are: flush, drop
+ * the compressor (drop_deflater) or reset it, write the chunk below, go on. What stands ahead of
+ * the chunk must not be referred to afterwards, as the compressor has not seen the chunk: hence the
  * reset, a full flush is not even needed.
  *
- * In: blocks are inflated one at a time (Z_BLOCK), at most as much as the session has room for, so a compressed bomb
- * meets the same limits as octets in clear; and nothing is inflated behind a block that may hold UNAUTHENTICATE, since
- * what follows that is no deflate any more [RFC 8437 s4.1]. Between blocks, on an octet's boundary, the whole state of
- * an inflater is its dictionary: the last 32 KiB at most of what it gave. Then deflate_rest keeps these alone.
+ * In: blocks are inflated one at a time (Z_BLOCK), at most as much as the session has room for, so
+ * a compressed bomb meets the same limits as octets in clear; and nothing is inflated behind a
+ * block that may hold UNAUTHENTICATE, since what follows that is no deflate any more
+ * [RFC 8437 s4.1]. Between blocks, on an octet's boundary, the whole state of an inflater is its
+ * dictionary: the last 32 KiB at most of what it gave. Then deflate_rest keeps these alone.
  *
- * The memory of each direction is one mapping, not pieces of the heap: what is given back is back with the system.
- * Rejected: one compressor for many sessions (the dictionary is what makes small answers small).
+ * The memory of each direction is one mapping, not pieces of the heap: what is given back is back
+ * with the system. Rejected: one compressor for many sessions (the dictionary is what makes small
+ * answers small).
  */
 #define _GNU_SOURCE
 #include "server/deflate.h"
@@ -34,9 +38,11 @@
 #define WINDOW_BITS (-15)               /* raw */
 #define MEM_LEVEL   8
 #define RAW_MAX     16384u              /* octets read from below at once */
-#define WIRE_MAX    16384u
+#define WIRE_MAX    16384u              /* what a record of TLS holds */
+#define FLUSH_ROOM  64u                 /* zlib wants more than 6 for the end of a flush */
 #define PIECE_MAX   16384u              /* octets deflated at once */
-#define DEFLATER_BYTES (512u << 10)     /* zlib takes about 270 KiB; what is not touched costs nothing */
+#define DEFLATER_BYTES (512u << 10)     /* zlib takes about 270 KiB; what is not
+                                         * touched costs nothing */
 #define INFLATER_BYTES (128u << 10)     /* about 40 KiB */
 
 /* One direction: zlib's stream and all its memory. */
@@ -48,13 +54,15 @@ struct coder {
 
 struct deflate_filter {
 	struct filter filter;
-	bool          on;               /* else both directions pass through, in: once the marker is found */
+	bool          on;  /* else both directions pass through, in: once the marker is found */
 
 	/* out */
 	struct coder *deflater;         /* NULL: made when something is written */
-	uint8_t      *wire;             /* deflated, not yet with the layer below; with the deflater */
+	uint8_t      *wire;             /* deflated, not yet with the layer below;
+	                                 * with the deflater */
 	size_t        wire_at, wire_len;
 	bool          dirty;            /* written to since the last flush was complete */
+	bool          stale;            /* a splice came since: it must not refer to what was before */
 	bool          last;             /* the next flush ends the stream */
 
 	/* in */
@@ -73,7 +81,8 @@ struct deflate_filter {
 static struct deflate_filter *
 deflate_of(const struct filter *f)
 {
-	return (struct deflate_filter *)(uintptr_t)((const char *)f - offsetof(struct deflate_filter, filter));
+	return (struct deflate_filter *)(uintptr_t)((const char *)f -
+	                                            offsetof(struct deflate_filter, filter));
 }
 
 /* ---- memory ---- */
@@ -101,7 +110,8 @@ coder_free(voidpf opaque, voidpf p)
 static struct coder *
 coder_new(size_t size)
 {
-	struct coder *c = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct coder *c = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	                       0);
 
 	if (c == MAP_FAILED)
 		return NULL;
@@ -131,6 +141,7 @@ drop_deflater(struct deflate_filter *d)
 	coder_unmap(&d->deflater);
 	d->wire = NULL;
 	d->wire_at = d->wire_len = 0;
+	d->stale = false;
 }
 
 static bool
@@ -142,7 +153,8 @@ need_deflater(struct deflate_filter *d)
 	if (d->deflater == NULL)
 		return false;
 	d->wire = coder_alloc(d->deflater, 1, WIRE_MAX);
-	if (deflateInit2(&d->deflater->z, LEVEL, Z_DEFLATED, WINDOW_BITS, MEM_LEVEL, Z_DEFAULT_STRATEGY) == Z_OK)
+	if (deflateInit2(&d->deflater->z, LEVEL, Z_DEFLATED, WINDOW_BITS, MEM_LEVEL,
+	                 Z_DEFAULT_STRATEGY) == Z_OK)
 		return true;
 	coder_unmap(&d->deflater);
 	return false;
@@ -156,7 +168,8 @@ push_wire(struct deflate_filter *d)
 
 	while (d->wire_at < d->wire_len) {
 		size_t n = 0;
-		enum stream_result r = below->ops->write(below, d->wire + d->wire_at, d->wire_len - d->wire_at, &n);
+		enum stream_result r = below->ops->write(below, d->wire + d->wire_at,
+		                                         d->wire_len - d->wire_at, &n);
 
 		if (r != STREAM_OK)
 			return r;
@@ -166,8 +179,8 @@ push_wire(struct deflate_filter *d)
 	return STREAM_OK;
 }
 
-/* Deflate into the empty wire; how much of the input was taken. When flushing, `dirty` afterwards says whether there is
- * more. */
+/* Deflate into what is left of the wire; how much of the input was taken. When flushing, `dirty`
+ * afterwards says whether there is more. */
 static size_t
 fill_wire(struct deflate_filter *d, const uint8_t *ptr, size_t len, int flush)
 {
@@ -176,8 +189,8 @@ fill_wire(struct deflate_filter *d, const uint8_t *ptr, size_t len, int flush)
 
 	z->next_in = (z_const Bytef *)(uintptr_t)ptr;
 	z->avail_in = (uInt)len;
-	z->next_out = d->wire;
-	z->avail_out = WIRE_MAX;
+	z->next_out = d->wire + d->wire_len;
+	z->avail_out = (uInt)(WIRE_MAX - d->wire_len);
 	ret = deflate(z, flush);
 	assert(ret == Z_OK || ret == Z_BUF_ERROR || ret == Z_STREAM_END);
 	d->dirty = flush == Z_NO_FLUSH || z->avail_out == 0;
@@ -185,18 +198,44 @@ fill_wire(struct deflate_filter *d, const uint8_t *ptr, size_t len, int flush)
 	return len - z->avail_in;
 }
 
+/* All that was written is on the wire, which ends on an octet's boundary. */
+static enum stream_result
+end_block(struct deflate_filter *d)
+{
+	while (d->dirty) {
+		enum stream_result r = WIRE_MAX - d->wire_len < FLUSH_ROOM ? push_wire(d)
+		                                                           : STREAM_OK;
+
+		if (r != STREAM_OK)
+			return r;
+		fill_wire(d, NULL, 0, d->last ? Z_FINISH : Z_SYNC_FLUSH);
+	}
+	return STREAM_OK;
+}
+
+/* Begin anew behind what was spliced. */
+static void
+forget_past(struct deflate_filter *d)
+{
+	int ret = d->stale ? deflateReset(&d->deflater->z) : Z_OK;
+
+	assert(ret == Z_OK);
+	d->stale = false;
+}
+
 static enum stream_result
 filter_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 {
 	struct deflate_filter *d = deflate_of(f);
-	enum stream_result r;
 
 	if (!d->on)
 		return f->below->ops->write(f->below, ptr, len, n);
 	if (!need_deflater(d))
 		return STREAM_ERROR;
+	forget_past(d);
 	do {
-		r = push_wire(d);
+		enum stream_result r = d->wire_len == WIRE_MAX ? push_wire(d) : STREAM_OK;
+
 		if (r != STREAM_OK)
 			return r;
 		*n = fill_wire(d, ptr, len < PIECE_MAX ? len : PIECE_MAX, Z_NO_FLUSH);
@@ -204,20 +243,40 @@ filter_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 	return STREAM_OK;
 }
 
-static enum stream_result
-filter_flush(struct filter *f)
+/* What is short goes out together with what stands before and behind it; what is long is not
+ * copied. */
+enum stream_result
+deflate_splice(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 {
 	struct deflate_filter *d = deflate_of(f);
 	enum stream_result r;
 
-	for (;;) {
+	assert(d->on && !d->last);
+	if (!need_deflater(d))
+		return STREAM_ERROR;
+	r = end_block(d);
+	if (r == STREAM_OK && len > WIRE_MAX - d->wire_len)
 		r = push_wire(d);
-		if (r != STREAM_OK)
-			return r;
-		if (!d->dirty)
-			return f->below->ops->flush(f->below);
-		fill_wire(d, NULL, 0, d->last ? Z_FINISH : Z_SYNC_FLUSH);
-	}
+	if (r != STREAM_OK)
+		return r;
+	d->stale = true;
+	if (len > WIRE_MAX)
+		return f->below->ops->write(f->below, ptr, len, n);
+	memcpy(d->wire + d->wire_len, ptr, len);
+	d->wire_len += len;
+	*n = len;
+	return STREAM_OK;
+}
+
+static enum stream_result
+filter_flush(struct filter *f)
+{
+	struct deflate_filter *d = deflate_of(f);
+	enum stream_result r = end_block(d);
+
+	if (r == STREAM_OK)
+		r = push_wire(d);
+	return r == STREAM_OK ? f->below->ops->flush(f->below) : r;
 }
 
 /* ---- in ---- */
@@ -300,12 +359,14 @@ inflate_some(struct deflate_filter *d, uint8_t *ptr, size_t cap, size_t *n)
 		note_tail(d, d->raw + d->raw_at, taken);
 	d->raw_at += taken;
 	d->more = z->avail_out == 0;
-	if (taken > 0 || *n > 0)        /* called at a boundary with nothing to do, zlib forgets that it is one */
+	if (taken > 0 || *n > 0)        /* called at a boundary with nothing to do, zlib forgets
+	                                 * that it is one */
 		d->boundary = z->data_type == 128;
 	d->final = ret == Z_STREAM_END;
 	if (d->raw_at == d->raw_len)
 		drop_raw(d);
-	return ret == Z_OK || ret == Z_BUF_ERROR || ret == Z_STREAM_END ? STREAM_OK : STREAM_GARBLED;
+	return ret == Z_OK || ret == Z_BUF_ERROR || ret == Z_STREAM_END ? STREAM_OK
+	                                                                : STREAM_GARBLED;
 }
 
 /* After deflate_end: has the peer's compressor said its last? */
@@ -344,8 +405,9 @@ end_input(struct deflate_filter *d)
 	d->dict_len = 0;
 }
 
-/* Octets that give none (empty blocks) are read once in a call: a peer that sends nothing else would hold the reactor.
- * Nothing is left in the layer below that polling does not show, as RAW_MAX holds a whole record of TLS. */
+/* Octets that give none (empty blocks) are read once in a call: a peer that sends nothing else
+ * would hold the reactor. Nothing is left in the layer below that polling does not show, as RAW_MAX
+ * holds a whole record of TLS. */
 static enum stream_result
 filter_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
 {
@@ -373,7 +435,8 @@ filter_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
 		if (r != STREAM_OK)
 			return r;
 		if (!d->on && *n > 0)
-			return STREAM_GARBLED;  /* compressed data behind the point where compression ended */
+			/* compressed data behind the point where compression ended */
+			return STREAM_GARBLED;
 		if (!d->on && is_marker(d))
 			end_input(d);
 	} while (*n == 0);
@@ -382,7 +445,8 @@ filter_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
 
 /* ---- the whole ---- */
 
-/* TLS below says goodbye itself. No final block: peers take the end of the connection for the end of the stream. */
+/* TLS below says goodbye itself. No final block: peers take the end of the connection for the end
+ * of the stream. */
 static void
 filter_finish(struct filter *f)
 {
@@ -401,7 +465,8 @@ filter_free(struct filter *f)
 	free(d);
 }
 
-static const struct filter_ops deflate_ops = { filter_read, filter_write, filter_flush, filter_finish, filter_free };
+static const struct filter_ops deflate_ops = { filter_read, filter_write, filter_flush,
+                                               filter_finish, filter_free };
 
 struct filter *
 deflate_new(struct filter *below, struct slice early)
@@ -492,4 +557,15 @@ deflate_rest(struct filter *f)
 	(void)inflateGetDictionary(&d->inflater->z, d->dict, &len);
 	d->dict_len = len;
 	coder_unmap(&d->inflater);
+}
+
+size_t
+deflate_held(const struct filter *f)
+{
+	const struct deflate_filter *d = deflate_of(f);
+	size_t n = d->dict_len + (d->raw != NULL ? RAW_MAX : 0);
+
+	if (d->deflater != NULL)
+		n += d->deflater->used + WIRE_MAX;
+	return d->inflater != NULL ? n + d->inflater->used : n;
 }

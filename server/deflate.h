@@ -27,6 +27,13 @@ bool deflate_again(struct filter *f, struct slice early);
 /* deflate_end has not been called, or deflate_again after it. */
 bool deflate_is_on(const struct filter *f);
 
+/* Write octets that are raw deflate already into the compressed stream: whole blocks, none of them final, that refer to
+ * nothing before them and end on an octet's boundary once all of them are written (each call writes *n of them; nothing
+ * else may come between). Results as of the ops' write. Not after deflate_last. */
+enum stream_result deflate_splice(struct filter *f, const uint8_t *ptr, size_t len, size_t *n);
+
+/* Bytes of memory that it has now, about. */
+size_t deflate_held(const struct filter *f);
 /* Nothing has been said for a while: give back what can be made again. All that was written has been flushed. */
 void deflate_rest(struct filter *f);
 

@@ -1,8 +1,9 @@
 /* hub - who watches which mailbox. See hub.h.
  *
- * Buckets hold the watchers themselves, so watching allocates nothing. The table has a fixed size, as mailboxes are
- * watched by sessions: with 10^5 sessions a bucket holds 25. Locks are shared by groups of buckets, so that writers of
- * several volumes and sessions that SELECT do not meet often. Keys are numbers that we gave ourselves: no keyed hash.
+ * Buckets hold the watchers themselves, so watching allocates nothing. The table has a fixed size,
+ * as mailboxes are watched by sessions: with 10^5 sessions a bucket holds 25. Locks are shared by
+ * groups of buckets, so that writers of several volumes and sessions that SELECT do not meet often.
+ * Keys are numbers that we gave ourselves: no keyed hash.
  */
 #include "server/hub.h"
 

@@ -7,9 +7,12 @@
 
 #include "lib/conf.h"
 
-/* May the user of [server] (as whom root will run) use the volumes and the place of the control socket? Changes nothing.
- * The error names path and user. Certificate files that this user cannot read again, and a key that others may read or
- * change, are logged as warnings. */
+/* Before a start: may the user of [server] (as whom root will run) use at least one of the volumes, may we make the
+ * sockets, are there their groups, and can certificates, keys and the other files that it names be had (trusted_open)?
+ * Changes nothing. The error names path and user. A key that others may read or change, and a configuration that this
+ * user could change, are logged as warnings. */
 MUST_USE enum rc preflight_check(const struct conf *conf, struct err *e);
+/* For who only asks: the same, of all volumes. */
+MUST_USE enum rc preflight_check_all(const struct conf *conf, struct err *e);
 
 #endif

@@ -1,7 +1,8 @@
 /* reactor - one thread, one libuv loop, its sessions. See reactor.h.
  *
- * A stop has two parts: sessions are told to end (session_stop) and given STOP_GRACE_MS to take their last bytes; those
- * that still hang in a write then are cut off. Steps under way are always waited for.
+ * A stop has two parts: sessions are told to end (session_stop) and given STOP_GRACE_MS to take
+ * their last bytes; those that still hang in a write then are cut off. Steps under way are
+ * always waited for.
  */
 #include "server/reactor.h"
 
@@ -27,7 +28,8 @@ struct reactor {
 	bool            started;
 
 	pthread_mutex_t lock;           /* of posts and stop_wanted */
-	struct post     posts, turn;    /* list heads: posted, and those of them that run in this turn of the loop */
+	struct post     posts, turn;    /* list heads: posted, and those of them that run in this
+	                                 * turn of the loop */
 	bool            stop_wanted;
 
 	struct wheel    wheel, rests;
@@ -103,8 +105,8 @@ begin_turn(struct reactor *r)
 	return stop;
 }
 
-/* What is posted meanwhile waits for the loop's next turn: a session that lets others go first posts itself, and the
- * others' sockets have to be looked at before it runs again. */
+/* What is posted meanwhile waits for the loop's next turn: a session that lets others go first
+ * posts itself, and the others' sockets have to be looked at before it runs again. */
 static void
 on_async(uv_async_t *async)
 {
@@ -261,7 +263,8 @@ reactor_post(struct reactor *r, struct post *p, unsigned bits)
 		p->prev->next = p;
 		r->posts.prev = p;
 	}
-	/* Under the lock: the handle is closed only when no session is left that could be posted. */
+	/* Under the lock: the handle is closed only when no session is left that
+	 * could be posted. */
 	if (wake)
 		uv_async_send(&r->async);
 	pthread_mutex_unlock(&r->lock);

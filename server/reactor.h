@@ -29,15 +29,16 @@ struct post {
 };
 
 /* RC_OK: *out is to be started or freed. */
-MUST_USE enum rc reactor_new(struct server *srv, unsigned number, struct reactor **out, struct err *e);
+MUST_USE enum rc reactor_new(struct server *srv, unsigned number, struct reactor **out,
+                             struct err *e);
 MUST_USE enum rc reactor_start(struct reactor *r, struct err *e);
 /* Any thread: accept no more, say bye to all sessions; the thread ends when the last one has gone. */
 void reactor_stop(struct reactor *r);
 void reactor_join(struct reactor *r);
 void reactor_free(struct reactor **r);
 
-/* Any thread, as long as the reactor has not been joined. Queued already: the bits are added. The reactor may run p, and
- * end what it belongs to, as soon as the bits are set: nothing of p is touched after that. */
+/* Any thread, as long as the reactor has not been joined. Queued already: the bits are added. The reactor may run p,
+ * and end what it belongs to, as soon as the bits are set: nothing of p is touched after that. */
 void reactor_post(struct reactor *r, struct post *p, unsigned bits);
 /* Reactor: make sure that p is not queued. */
 void reactor_unpost(struct reactor *r, struct post *p);

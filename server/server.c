@@ -9,7 +9,15 @@
 
 #include "index/move.h"
 #include "lib/clock.h"
+#include "server/absent.h"
+#include "server/aliases.h"
+#include "server/familiar.h"
+#include "server/lmtp/retry.h"
+#include "server/guard.h"
+#include "server/parent.h"
+#include "server/remember.h"
 #include "server/restart.h"
+#include "server/tls_watch.h"
 #include "store/piece.h"
 
 #define PROGRESS_MS 5000u
@@ -18,7 +26,8 @@
 struct opened {
 	struct settings          *settings;     /* that `conf` is of */
 	const struct conf_volume *conf;
-	uint64_t                  told_ms;      /* of its progress: a volume may rebuild its index later too */
+	uint64_t                  told_ms;      /* of its progress: a volume may rebuild its
+	                                         * index later too */
 };
 
 struct server {
@@ -28,20 +37,32 @@ struct server {
 	char                 hostname[256];
 	struct hub          *hub;
 	struct peers        *peers;
+	struct budget        budget;
+	struct registry     *registry;
+	struct alias_book   *aliases;
+	struct guard        *guard;
+	struct remember     *remember;
+	struct familiar     *familiar;
 	struct volume       *volumes[CONF_VOLUMES_MAX];
 	struct maintainer   *maintainers[CONF_VOLUMES_MAX];     /* of them; NULL: not begun */
 	struct opened        opened[CONF_VOLUMES_MAX];
-	_Atomic size_t       volume_count;      /* SIGHUP adds some; what is below stays until the end */
+	_Atomic size_t       volume_count;      /* SIGHUP adds some; what is below
+	                                         * stays until the end */
+	struct absent        absent;
+	struct tls_watch    *tls_watch;
 	struct reactor     **reactors;
 	unsigned             reactor_count;
 	atomic_uint          turn;
 	struct sasl_accounts accounts;
+	uint8_t              sasl_secret[VOLUME_SECRET_LEN];
+	atomic_bool          has_sasl_secret;
 };
 
 /* ---- settings ---- */
 
 enum rc
-settings_new(struct conf **conf, struct settings **out, struct err *e)
+settings_new(struct conf **conf, const struct settings *before, struct settings **out,
+             struct err *e)
 {
 	struct settings *s = calloc(1, sizeof *s);
 	enum rc rc;
@@ -54,11 +75,16 @@ settings_new(struct conf **conf, struct settings **out, struct err *e)
 	atomic_init(&s->refs, 1);
 	s->conf = *conf;
 	*conf = NULL;
-	rc = tls_new(&s->conf->tls, &s->tls, e);
+	rc = policy_read(s->conf, &s->policy, e);
+	if (rc == RC_OK)
+		rc = tls_new(s->conf, before != NULL ? before->tls : NULL, &s->tls, e);
+	if (rc == RC_OK)
+		rc = tokens_new(&s->conf->auth, &s->tokens, e);
 	if (rc != RC_OK) {
 		settings_unref(&s);
 		return rc;
 	}
+	s->policy.tokens = tokens_for_sasl(s->tokens);
 	*out = s;
 	return RC_OK;
 }
@@ -72,6 +98,7 @@ settings_unref(struct settings **sp)
 	if (s == NULL || atomic_fetch_sub(&s->refs, 1) > 1)
 		return;
 	tls_free(&s->tls);
+	tokens_free(&s->tokens);
 	conf_free(&s->conf);
 	free(s);
 }
@@ -111,7 +138,8 @@ maintenance_of(const struct conf *conf)
 	return p;
 }
 
-_Static_assert(CONF_AGES_MAX == AUTOEXPUNGE_MAX && CONF_MAILBOX_MAX < AUTOEXPUNGE_NAME, "what is configured fits");
+_Static_assert(CONF_AGES_MAX == AUTOEXPUNGE_MAX && CONF_MAILBOX_MAX < AUTOEXPUNGE_NAME,
+               "what is configured fits");
 
 /* What volumes do in the background follows the present settings. */
 static void
@@ -126,7 +154,8 @@ maintain(struct server *srv)
 
 /* ---- the server ---- */
 
-static enum rc find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_account *out, struct err *e);
+static enum rc find_sasl_account(void *arg, struct slice name, struct arena *a,
+                                 struct sasl_account *out, struct err *e);
 
 static enum rc
 set_hostname(struct server *srv, struct err *e)
@@ -135,11 +164,13 @@ set_hostname(struct server *srv, struct err *e)
 
 	if (configured[0] == '\0') {
 		if (gethostname(srv->hostname, sizeof srv->hostname - 1) != 0)
-			return err_set(e, RC_IO, "the system has no host name; set hostname in [server]");
+			return err_set(e, RC_IO,
+			               "the system has no host name; set hostname in [server]");
 		return RC_OK;
 	}
 	if (strlen(configured) >= sizeof srv->hostname)
-		return err_set(e, RC_LIMIT, "hostname is longer than %zu octets", sizeof srv->hostname - 1);
+		return err_set(e, RC_LIMIT, "hostname is longer than %zu octets",
+		               sizeof srv->hostname - 1);
 	strcpy(srv->hostname, configured);
 	return RC_OK;
 }
@@ -156,14 +187,27 @@ server_new(struct settings **settings, struct server **out, struct err *e)
 		return err_nomem(e);
 	}
 	pthread_mutex_init(&srv->lock, NULL);
+	absent_init(&srv->absent);
 	srv->settings = *settings;
 	*settings = NULL;
-	srv->accounts = (struct sasl_accounts){ srv, find_sasl_account };
+	srv->accounts = (struct sasl_accounts){ .arg = srv, .find = find_sasl_account };
 	rc = set_hostname(srv, e);
 	if (rc == RC_OK)
 		rc = hub_new(&srv->hub, e);
 	if (rc == RC_OK)
 		rc = peers_new(&srv->peers, e);
+	if (rc == RC_OK)
+		rc = registry_new(&srv->registry, e);
+	if (rc == RC_OK)
+		rc = alias_book_new(&srv->aliases, e);
+	if (rc == RC_OK)
+		rc = alias_book_load(srv->aliases, srv->settings->conf->lmtp.aliases, e);
+	if (rc == RC_OK)
+		rc = guard_new(&srv->guard, e);
+	if (rc == RC_OK)
+		rc = remember_new(&srv->remember, e);
+	if (rc == RC_OK)
+		rc = familiar_new(&srv->familiar, e);
 	if (rc != RC_OK) {
 		server_free(&srv);
 		return rc;
@@ -188,29 +232,23 @@ server_free(struct server **sp)
 		volume_close(&srv->volumes[i - 1]);
 		settings_unref(&srv->opened[i - 1].settings);
 	}
+	alias_book_free(&srv->aliases);
 	peers_free(&srv->peers);
+	registry_free(&srv->registry);
+	guard_free(&srv->guard);
+	remember_free(&srv->remember);
+	familiar_free(&srv->familiar);
 	hub_free(&srv->hub);
 	settings_unref(&srv->settings);
 	settings_unref(&srv->first);
+	absent_fini(&srv->absent);
 	pthread_mutex_destroy(&srv->lock);
 	free(srv);
 }
 
-unsigned
-server_reactor_count(const struct server *srv)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-
-	if (srv->settings->conf->server.reactors > 0)
-		return (unsigned)srv->settings->conf->server.reactors;
-	return cores > 0 && cores < 256 ? (unsigned)cores : 1;
-}
-
 enum rc
-server_make_reactors(struct server *srv, struct err *e)
+server_make_reactors(struct server *srv, unsigned n, struct err *e)
 {
-	unsigned n = server_reactor_count(srv);
-
 	srv->reactors = calloc(n, sizeof(struct reactor *));
 	if (srv->reactors == NULL)
 		return err_nomem(e);
@@ -242,10 +280,52 @@ server_hub(struct server *srv)
 	return srv->hub;
 }
 
+struct budget *
+server_budget(struct server *srv)
+{
+	return &srv->budget;
+}
+
 struct peers *
 server_peers(struct server *srv)
 {
 	return srv->peers;
+}
+
+struct registry *
+server_registry(struct server *srv)
+{
+	return srv->registry;
+}
+
+struct alias_book *
+server_alias_book(struct server *srv)
+{
+	return srv->aliases;
+}
+
+struct absent *
+server_absent(struct server *srv)
+{
+	return &srv->absent;
+}
+
+struct guard *
+server_guard(struct server *srv)
+{
+	return srv->guard;
+}
+
+struct remember *
+server_remember(struct server *srv)
+{
+	return srv->remember;
+}
+
+struct familiar *
+server_familiar(struct server *srv)
+{
+	return srv->familiar;
 }
 
 const char *
@@ -270,7 +350,8 @@ log_lsn_as_told(struct logline *l, const char *key, log_lsn lsn)
 }
 
 static void
-on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+on_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+          const char *what)
 {
 	const char *name = arg;
 	struct logline l;
@@ -303,7 +384,7 @@ on_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 		return;
 	p->told_ms = now;
 	log_begin(&l, LOGLEVEL_INFO, "volume.progress");
-	log_cstr(&l, "volume", p->conf->name);
+	log_cstr(&l, "volume", p->conf->named.name);
 	log_cstr(&l, "what", what);
 	log_u64(&l, "done", done);
 	log_u64(&l, "total", total);
@@ -350,43 +431,48 @@ log_opened(const char *name, struct volume *v, uint64_t ms)
 
 /* Into the next place, of which nobody knows before volume_count says so. */
 static enum rc
-open_volume(struct server *srv, struct settings *settings, const struct conf_volume *c, uint32_t lock_wait_ms,
-            struct err *e)
+open_volume(struct server *srv, struct settings *settings, const struct conf_volume *c,
+            uint32_t lock_wait_ms, struct err *e)
 {
 	size_t at = srv->volume_count;
 	struct volume_params p = {
-		.name = c->name,
+		.name = c->named.name,
 		.path = c->path,
 		.mode = VOLUME_WRITE,
 		.relaxed = c->durability == CONF_RELAXED,
 		.lock_wait_ms = 0,
-		.report = { (void *)(uintptr_t)c->name, on_damage },
+		.report = { (void *)(uintptr_t)c->named.name, on_damage },
 		.progress = on_progress,
 		.notify = hub_notify,
 		.notify_arg = srv->hub,
+		.session_alive = lmtp_session_alive,
+		.account_changed = registry_account_changed,
+		.account_arg = srv->registry,
 	};
 	uint64_t began = clock_mono_ms();
 	enum rc rc;
 
 	if (at == CONF_VOLUMES_MAX)
-		return err_set(e, RC_LIMIT, "volume %s: more than %u volumes", c->name, CONF_VOLUMES_MAX);
+		return err_set(e, RC_LIMIT, "volume %s: more than %u volumes", c->named.name,
+		               CONF_VOLUMES_MAX);
 	srv->opened[at] = (struct opened){ settings, c, began };
 	p.progress_arg = &srv->opened[at];
 	rc = volume_open(&p, &srv->volumes[at], e);
 	if (rc == RC_BUSY && lock_wait_ms > 0) {
-		log_waiting(c->name, lock_wait_ms, e);
+		log_waiting(c->named.name, lock_wait_ms, e);
 		*e = (struct err)ERR_INIT;
 		p.lock_wait_ms = lock_wait_ms;
 		rc = volume_open(&p, &srv->volumes[at], e);
 	}
 	if (rc != RC_OK)
-		return err_add(e, "volume %s", c->name);
+		return err_add(e, "volume %s", c->named.name);
 	atomic_fetch_add(&settings->refs, 1);
-	log_opened(c->name, srv->volumes[at], clock_mono_ms() - began);
+	log_opened(c->named.name, srv->volumes[at], clock_mono_ms() - began);
 	return RC_OK;
 }
 
-/* No reason not to start: accounts are found by their generation, and a copy that is not finished not at all. */
+/* No reason not to start: accounts are found by their generation, and a copy that is not
+ * finished not at all. */
 static void
 settle_moves(struct volume *const *volumes, size_t count)
 {
@@ -412,42 +498,118 @@ server_start_maintenance(struct server *srv, struct err *e)
 
 	for (size_t i = 0; i < srv->volume_count && rc == RC_OK; i++)
 		rc = maintainer_start(srv->volumes[i], &p, &srv->maintainers[i], e);
-	return rc;
+	return rc == RC_OK ? tls_watch_start(srv, &srv->tls_watch, e) : rc;
 }
 
 void
 server_stop_maintenance(struct server *srv)
 {
+	tls_watch_stop(&srv->tls_watch);
 	for (size_t i = 0; i < srv->volume_count; i++) {
 		volume_stop_maintenance(srv->volumes[i]);
 		maintainer_stop(&srv->maintainers[i]);
 	}
 }
 
+/* The volume of this name; NULL: it is not open. */
+static struct volume *
+find_open(const struct server *srv, const char *name)
+{
+	for (size_t i = 0; i < srv->volume_count; i++)
+		if (strcmp(srv->opened[i].conf->named.name, name) == 0)
+			return srv->volumes[i];
+	return NULL;
+}
+
+/* The first volume keeps it; while that is absent every unknown name gets a temporary answer, and
+ * none is needed. One that cannot be written to (a full disk) has none when it is new: then unknown
+ * accounts look different after each restart, and that is all. */
+static void
+take_sasl_secret(struct server *srv)
+{
+	struct volume *v = find_open(srv, srv->first->conf->volumes[0].named.name);
+	struct err e = ERR_INIT;
+	struct logline l;
+
+	if (v == NULL || srv->has_sasl_secret)
+		return;
+	srv->has_sasl_secret = volume_secret(v, "sasl", srv->sasl_secret, &e) == RC_OK;
+	if (srv->has_sasl_secret)
+		return;
+	log_begin(&l, LOGLEVEL_WARN, "sasl.no_secret");
+	log_err(&l, &e);
+	log_end(&l);
+}
+
+/* Those that open, if any does. One owner's lock is waited for once, as all volumes have the same
+ * one as a rule. */
+static enum rc
+open_volumes(struct server *srv, uint32_t lock_wait_ms, struct absent_list *absent, struct err *e)
+{
+	const struct conf *conf = srv->first->conf;
+	uint64_t until = clock_mono_ms() + lock_wait_ms;
+	struct err first = ERR_INIT;
+
+	for (size_t i = 0; i < conf->n_volumes; i++) {
+		uint64_t now = clock_mono_ms();
+		struct err one = ERR_INIT;
+		uint32_t wait_ms = now < until ? (uint32_t)(until - now) : 0;
+		enum rc rc = open_volume(srv, srv->first, &conf->volumes[i], wait_ms, &one);
+
+		if (rc == RC_NOMEM) {
+			*e = one;
+			return rc;
+		}
+		srv->volume_count += rc == RC_OK;
+		if (rc == RC_OK)
+			continue;
+		if (first.code == RC_OK)
+			first = one;
+		if (conf->n_volumes > 1)
+			absent_add(absent, conf->volumes[i].named.name, &one);
+	}
+	if (srv->volume_count > 0)
+		return RC_OK;
+	*e = first;
+	return e->code;
+}
+
+/* An account that one volume has may be another's leftover, or the other way round: with one absent
+ * nothing is deleted. */
 enum rc
 server_open_volumes(struct server *srv, uint32_t lock_wait_ms, struct err *e)
 {
-	const struct conf *conf = srv->settings->conf;
-	enum rc rc = RC_OK;
+	struct absent_list *absent = calloc(1, sizeof *absent);
+	enum rc rc;
 
+	if (absent == NULL)
+		return err_nomem(e);
 	srv->first = server_settings(srv);
-	for (size_t i = 0; i < conf->n_volumes && rc == RC_OK; i++) {
-		rc = open_volume(srv, srv->first, &conf->volumes[i], lock_wait_ms, e);
-		srv->volume_count += rc == RC_OK;
-	}
-	if (rc == RC_OK) {
+	rc = open_volumes(srv, lock_wait_ms, absent, e);
+	absent_replace(&srv->absent, absent);
+	if (rc == RC_OK && absent->count == 0)
 		settle_moves(srv->volumes, srv->volume_count);
+	if (rc == RC_OK) {
 		maintain(srv);
+		take_sasl_secret(srv);
 	}
+	free(absent);
 	return rc;
+}
+
+struct slice
+server_sasl_secret(const struct server *srv)
+{
+	return slice_of(srv->sasl_secret, srv->has_sasl_secret ? sizeof srv->sasl_secret : 0);
 }
 
 /* ---- volumes that the configuration names anew ---- */
 
-/* Of its accounts that another volume has too the one with the higher generation is found, as after every move that was
- * cut; the other goes at the next start, as moves may be under way now. */
+/* Of its accounts that another volume has too the one with the higher generation is found, as after
+ * every move that was cut; the other goes at the next start, as moves may be under way now. */
 static enum rc
-add_volume(struct server *srv, struct settings *settings, const struct conf_volume *c, struct err *e)
+add_volume(struct server *srv, struct settings *settings, const struct conf_volume *c,
+           struct err *e)
 {
 	struct maintenance_params p = maintenance_of(settings->conf);
 	size_t at = srv->volume_count;
@@ -466,19 +628,10 @@ add_volume(struct server *srv, struct settings *settings, const struct conf_volu
 	return RC_OK;
 }
 
-static bool
-is_open(const struct server *srv, const char *name)
-{
-	for (size_t i = 0; i < srv->volume_count; i++)
-		if (strcmp(srv->opened[i].conf->name, name) == 0)
-			return true;
-	return false;
-}
-
-/* On the thread of signals, which SIGTERM waits for: a volume whose index must be rebuilt takes its time. One that cannot be
- * opened is told, and tried again at the next SIGHUP. */
+/* On the thread of signals, which SIGTERM waits for: a volume whose index must be rebuilt takes its
+ * time. One that cannot be opened is told, and tried again at the next SIGHUP. */
 static void
-add_volumes(struct server *srv)
+add_volumes(struct server *srv, struct absent_list *absent)
 {
 	struct settings *s = server_settings(srv);
 
@@ -487,32 +640,38 @@ add_volumes(struct server *srv)
 	for (size_t i = 0; i < s->conf->n_volumes; i++) {
 		const struct conf_volume *c = &s->conf->volumes[i];
 		struct err e = ERR_INIT;
-		struct logline l;
 
-		if (is_open(srv, c->name) || add_volume(srv, s, c, &e) == RC_OK)
-			continue;
-		log_begin(&l, LOGLEVEL_ERROR, "volume.add_failed");
-		log_cstr(&l, "volume", c->name);
-		log_err(&l, &e);
-		log_end(&l);
+		if (find_open(srv, c->named.name) == NULL && add_volume(srv, s, c, &e) != RC_OK)
+			absent_add(absent, c->named.name, &e);
 	}
+	absent_replace(&srv->absent, absent);
+	take_sasl_secret(srv);
 	settings_unref(&s);
 }
 
 enum rc
 server_reload(struct server *srv, struct err *e)
 {
-	struct settings *old = server_settings(srv), *new = NULL;
+	struct settings *old, *new = NULL;
 	struct maintenance_params maintenance;
+	struct absent_list *absent = calloc(1, sizeof *absent);
 	struct conf *conf = NULL;
-	enum rc rc = conf_load(old->conf->path, &conf, e);
+	enum rc rc = absent != NULL ? parent_conf(ASK_NEXT, &conf, e) : err_nomem(e);
 
+	if (rc != RC_OK) {
+		free(absent);
+		return rc;
+	}
+	old = server_settings(srv);
+	rc = settings_new(&conf, old, &new, e);
 	settings_unref(&old);
-	if (rc != RC_OK)
+	if (rc == RC_OK)
+		rc = alias_book_load(srv->aliases, new->conf->lmtp.aliases, e);
+	if (rc != RC_OK) {
+		settings_unref(&new);
+		free(absent);
 		return rc;
-	rc = settings_new(&conf, &new, e);
-	if (rc != RC_OK)
-		return rc;
+	}
 	log_set_level(new->conf->server.log_level);
 	(void)restart_tell(srv->first->conf, new->conf);
 	maintenance = maintenance_of(new->conf);
@@ -524,7 +683,10 @@ server_reload(struct server *srv, struct err *e)
 	srv->settings = new;
 	pthread_mutex_unlock(&srv->lock);
 	settings_unref(&old);
-	add_volumes(srv);
+	if (new->tls != NULL)
+		tls_log(new->tls);
+	add_volumes(srv, absent);
+	free(absent);
 	maintain(srv);
 	return RC_OK;
 }
@@ -538,76 +700,79 @@ server_volumes(const struct server *srv, size_t *count)
 
 /* ---- accounts ---- */
 
-/* A move between volumes that was cut leaves two: the higher generation owns [design, section 3]. */
+/* Nobody has the name, but not everybody could be asked. */
+static enum rc
+cannot_tell(struct server *srv, const struct err *unread, struct err *e)
+{
+	char names[ERR_TEXT_MAX / 2];
+
+	if (unread->code != RC_OK) {
+		*e = *unread;
+		return e->code;
+	}
+	return err_set(e, RC_BUSY, "the account may be in a volume that is not available: %s",
+	               absent_names(&srv->absent, names, sizeof names));
+}
+
+/* Each part only goes up, and one that is added is counted. */
+uint64_t
+server_accounts_version(const struct server *srv)
+{
+	size_t count = srv->volume_count;
+	uint64_t sum = count;
+
+	for (size_t i = 0; i < count; i++)
+		sum += volume_accounts_version(srv->volumes[i]);
+	return sum;
+}
+
+/* A move between volumes that was cut leaves two: the higher generation owns [design, section 3].
+ * Who is found in one volume is served, whatever the others are like. */
 enum rc
 server_find_account(struct server *srv, struct slice name, struct arena *a, struct volume **v,
                     struct account_info *out, struct err *e)
 {
-	bool found = false;
+	bool partial = absent_count(&srv->absent) > 0, found = false;
+	struct err unread = ERR_INIT;
 
 	for (size_t i = 0; i < srv->volume_count; i++) {
 		struct account_info info;
-		enum rc rc = volume_find_account(srv->volumes[i], name, a, &info, e);
+		struct err one = ERR_INIT;  /* that another volume does not have it is no error */
+		enum rc rc = volume_find_account(srv->volumes[i], name, a, &info, &one);
 
-		if (rc == RC_NOT_FOUND)
-			continue;
-		if (rc != RC_OK)
+		if (rc == RC_NOMEM) {
+			*e = one;
 			return rc;
-		if (found && info.generation <= out->generation)
+		}
+		if (rc != RC_OK && rc != RC_NOT_FOUND && unread.code == RC_OK) {
+			unread = one;
+			(void)err_add(&unread, "volume %s", volume_name(srv->volumes[i]));
+		}
+		if (rc != RC_OK || (found && info.generation <= out->generation))
 			continue;
 		found = true;
 		*out = info;
 		*v = srv->volumes[i];
 	}
-	return found ? RC_OK : err_set(e, RC_NOT_FOUND, "no such account");
+	if (found)
+		return RC_OK;
+	if (partial || unread.code != RC_OK)
+		return cannot_tell(srv, &unread, e);
+	return err_set(e, RC_NOT_FOUND, "no such account");
 }
 
-/* local@domain, or local alone if there is no domain. */
-static enum rc
-find_address(struct server *srv, struct slice local, struct slice domain, struct arena *a, struct volume **v,
-             struct account_info *out, struct err *e)
+/* One that cannot be read says nothing. */
+bool
+server_knows_domain(struct server *srv, struct slice domain)
 {
-	struct slice name = local;
+	bool known = false;
 
-	if (domain.len > 0) {
-		name = arena_printf(a, "%.*s@%.*s", SLICE_ARG(local), SLICE_ARG(domain));
-		if (name.ptr == NULL)
-			return err_nomem(e);
+	for (size_t i = 0; i < srv->volume_count && !known; i++) {
+		struct err e = ERR_INIT;
+
+		known = volume_knows_domain(srv->volumes[i], domain, &e) == RC_OK;
 	}
-	if (name.len == 0 || name.len > ACCOUNT_NAME_MAX)
-		return err_set(e, RC_NOT_FOUND, "no such account");
-	return server_find_account(srv, name, a, v, out, e);
-}
-
-/* As an address of its domain, then as a bare name. What a quoted local part hides an "@" in is no bare name: "a@b"@c
- * must not reach a@b. */
-static enum rc
-find_local(struct server *srv, struct slice local, struct slice domain, struct arena *a, struct volume **v,
-           struct account_info *out, struct err *e)
-{
-	enum rc rc = find_address(srv, local, domain, a, v, out, e);
-
-	if (rc != RC_NOT_FOUND || domain.len == 0 || slice_find_byte(local, '@') < local.len)
-		return rc;
-	return find_address(srv, local, SLICE_NONE, a, v, out, e);
-}
-
-enum rc
-server_find_recipient(struct server *srv, struct slice local_part, struct slice domain, struct arena *a,
-                      struct volume **v, struct account_info *out, struct slice *detail, struct err *e)
-{
-	size_t plus = slice_find_byte(local_part, '+');
-	enum rc rc;
-
-	*detail = SLICE_NONE;
-	/* Accounts have printable names; what no account can be called is not asked for. */
-	if (slice_find_byte(local_part, '\0') < local_part.len)
-		return err_set(e, RC_NOT_FOUND, "no such account");
-	rc = find_local(srv, local_part, domain, a, v, out, e);
-	if (rc != RC_NOT_FOUND || plus == 0 || plus >= local_part.len)
-		return rc;
-	*detail = slice_sub(local_part, plus + 1, local_part.len);
-	return find_local(srv, slice_sub(local_part, 0, plus), domain, a, v, out, e);
+	return known;
 }
 
 bool
@@ -620,12 +785,13 @@ server_misses_accounts(const struct server *srv)
 }
 
 static enum rc
-find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_account *out, struct err *e)
+find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_account *out,
+                  struct err *e)
 {
 	struct server *srv = arg;
 	struct account_info info;
 	struct credential_info *creds;
-	struct slice *verifiers;
+	struct sasl_verifier *verifiers;
 	struct volume *v;
 	size_t n;
 	enum rc rc = server_find_account(srv, name, a, &v, &info, e);
@@ -639,8 +805,13 @@ find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_acc
 	if (verifiers == NULL)
 		return err_nomem(e);
 	for (size_t i = 0; i < n; i++)
-		verifiers[i] = creds[i].value;
-	*out = (struct sasl_account){ .name = info.name, .id = info.id, .verifiers = verifiers, .nverifiers = n };
+		verifiers[i] = (struct sasl_verifier){ creds[i].name,
+		                                       credential_scope(creds[i].value),
+		                                       creds[i].value };
+	*out = (struct sasl_account){ .name = info.name, .id = info.id,
+	                              .disabled = (info.flags & ACCOUNT_LOCKED) != 0,
+	                              .verifiers = verifiers,
+		                      .nverifiers = n };
 	return RC_OK;
 }
 

@@ -7,11 +7,16 @@
 
 #include "server/listener.h"
 #include "server/reactor.h"
+#include "server/refusal.h"
 #include "server/session.h"
 
+/* How a connection to this listener counts in the server's peers. */
+enum peers_kind session_kind(const struct listener *l, enum refusal why);
 /* A session on an accepted socket, which is its own from now on, as is one count in the server's peers. `peer` NULL:
- * unix socket. */
-void session_begin(struct reactor *r, const struct listener *l, int fd, const struct sockaddr_storage *peer);
+ * unix socket. But for REFUSAL_NONE it is only told why it is one too many, and ends: no protocol
+ * sees it. */
+void session_begin(struct reactor *r, const struct listener *l, int fd,
+                   const struct sockaddr_storage *peer, enum refusal why);
 /* The server shuts down: end as soon as the command under way allows. */
 void session_stop(struct session *s);
 /* Patience is over: end unless a step is under way. */

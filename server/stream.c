@@ -1,7 +1,8 @@
 /* stream - bytes of one connection. See stream.h.
  *
- * TLS uses the socket itself instead of a BIO over a filter below: it only ever stands on the socket, and so OpenSSL
- * moves records between kernel and its own (released when idle) buffers without a copy of ours between.
+ * TLS uses the socket itself instead of a BIO over a filter below: it only ever stands on the
+ * socket, and so OpenSSL moves records between kernel and its own (released when idle) buffers
+ * without a copy of ours between.
  */
 #include "server/stream.h"
 
@@ -14,6 +15,11 @@
 #include <unistd.h>
 
 #include "server/deflate.h"
+
+/* OpenSSL's buffers: the record that comes, and the messages of a handshake. Else it has none
+ * (SSL_MODE_RELEASE_BUFFERS). */
+#define TLS_RECORD_BYTES    17408u
+#define TLS_HANDSHAKE_BYTES 36864u
 
 /* ---- the socket ---- */
 
@@ -52,7 +58,8 @@ socket_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 		*n = (size_t)put;
 		return STREAM_OK;
 	}
-	return put < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? STREAM_ERROR : STREAM_WANT_WRITE;
+	return put < 0 && errno != EAGAIN && errno != EWOULDBLOCK ? STREAM_ERROR
+	                                                          : STREAM_WANT_WRITE;
 }
 
 static enum stream_result
@@ -74,14 +81,15 @@ socket_free(struct filter *f)
 	(void)f;
 }
 
-static const struct filter_ops socket_ops = { socket_read, socket_write, socket_flush, socket_finish, socket_free };
+static const struct filter_ops socket_ops = { socket_read, socket_write, socket_flush,
+                                              socket_finish, socket_free };
 
 /* ---- TLS ---- */
 
 struct tls_filter {
-	struct filter filter;
-	SSL          *ssl;
-	bool          up;       /* the handshake is done */
+	struct filter         filter;
+	struct tls_connection tls;
+	bool                  up;       /* the handshake is done */
 };
 
 static struct tls_filter *
@@ -90,10 +98,23 @@ tls_filter_of(struct filter *f)
 	return (struct tls_filter *)(void *)((char *)f - offsetof(struct tls_filter, filter));
 }
 
+/* Of a certificate that was refused: why, such as "CRL has expired". */
+static const char *
+tls_failure(const SSL *ssl)
+{
+	unsigned long code = ERR_peek_error();
+	long verified = SSL_get_verify_result(ssl);
+
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
+	    ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
+		return X509_verify_cert_error_string(verified);
+	return ERR_reason_error_string(code);
+}
+
 static enum stream_result
 tls_result(struct tls_filter *t, int ret)
 {
-	switch (SSL_get_error(t->ssl, ret)) {
+	switch (SSL_get_error(t->tls.ssl, ret)) {
 	case SSL_ERROR_WANT_READ:
 		return STREAM_WANT_READ;
 	case SSL_ERROR_WANT_WRITE:
@@ -101,8 +122,10 @@ tls_result(struct tls_filter *t, int ret)
 	case SSL_ERROR_ZERO_RETURN:
 		return STREAM_EOF;
 	default:
-		/* Nothing more may be said on this connection, not even close_notify [SSL_shutdown(3)]. */
+		/* Nothing more may be said on this connection, not even close_notify
+		 * [SSL_shutdown(3)]. */
 		t->up = false;
+		t->tls.failed = tls_failure(t->tls.ssl);
 		return STREAM_ERROR;
 	}
 }
@@ -114,7 +137,7 @@ tls_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
 	int ret;
 
 	ERR_clear_error();
-	ret = SSL_read_ex(t->ssl, ptr, cap, n);
+	ret = SSL_read_ex(t->tls.ssl, ptr, cap, n);
 	return ret == 1 ? STREAM_OK : tls_result(t, ret);
 }
 
@@ -125,7 +148,7 @@ tls_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 	int ret;
 
 	ERR_clear_error();
-	ret = SSL_write_ex(t->ssl, ptr, len, n);
+	ret = SSL_write_ex(t->tls.ssl, ptr, len, n);
 	return ret == 1 ? STREAM_OK : tls_result(t, ret);
 }
 
@@ -145,7 +168,7 @@ tls_finish(struct filter *f)
 	if (!t->up)
 		return;
 	ERR_clear_error();
-	(void)SSL_shutdown(t->ssl);
+	(void)SSL_shutdown(t->tls.ssl);
 	ERR_clear_error();
 }
 
@@ -154,11 +177,12 @@ tls_filter_free(struct filter *f)
 {
 	struct tls_filter *t = tls_filter_of(f);
 
-	SSL_free(t->ssl);
+	tls_connection_fini(&t->tls);
 	free(t);
 }
 
-static const struct filter_ops tls_ops = { tls_read, tls_write, tls_flush, tls_finish, tls_filter_free };
+static const struct filter_ops tls_ops = { tls_read, tls_write, tls_flush, tls_finish,
+                                           tls_filter_free };
 
 static void
 drop_deflate(struct stream *st)
@@ -169,7 +193,7 @@ drop_deflate(struct stream *st)
 }
 
 bool
-stream_start_tls(struct stream *st, struct tls *t, const char *alpn)
+stream_start_tls(struct stream *st, struct tls *t, const struct tls_params *p)
 {
 	struct tls_filter *f;
 
@@ -179,8 +203,7 @@ stream_start_tls(struct stream *st, struct tls *t, const char *alpn)
 	f = calloc(1, sizeof *f);
 	if (f == NULL)
 		return false;
-	f->ssl = tls_connection_new(t, st->fd, alpn);
-	if (f->ssl == NULL) {
+	if (!tls_connection_init(&f->tls, t, st->fd, p)) {
 		free(f);
 		return false;
 	}
@@ -196,17 +219,18 @@ stream_handshake(struct stream *st)
 	int ret;
 
 	ERR_clear_error();
-	ret = SSL_do_handshake(t->ssl);
+	ret = SSL_do_handshake(t->tls.ssl);
 	if (ret != 1)
 		return tls_result(t, ret);
 	t->up = true;
+	tls_connection_up(&t->tls);
 	return STREAM_OK;
 }
 
-const char *
-stream_tls_version(const struct stream *st)
+const struct tls_connection *
+stream_tls(const struct stream *st)
 {
-	return st->tls != NULL ? SSL_get_version(tls_filter_of(st->tls)->ssl) : NULL;
+	return st->tls != NULL ? &tls_filter_of(st->tls)->tls : NULL;
 }
 
 /* ---- the stack ---- */
@@ -245,6 +269,12 @@ enum stream_result
 stream_write(struct stream *st, const uint8_t *ptr, size_t len, size_t *n)
 {
 	return st->top->ops->write(st->top, ptr, len, n);
+}
+
+enum stream_result
+stream_splice(struct stream *st, const uint8_t *ptr, size_t len, size_t *n)
+{
+	return deflate_splice(st->deflate, ptr, len, n);
 }
 
 enum stream_result
@@ -289,6 +319,18 @@ bool
 stream_is_compressed(const struct stream *st)
 {
 	return st->deflate != NULL && deflate_is_on(st->deflate);
+}
+
+uint64_t
+stream_held(const struct stream *st)
+{
+	uint64_t n = 0;
+
+	if (st->tls != NULL && !tls_filter_of(st->tls)->up)
+		n += TLS_HANDSHAKE_BYTES;
+	else if (st->tls != NULL && SSL_has_pending(tls_filter_of(st->tls)->tls.ssl))
+		n += TLS_RECORD_BYTES;
+	return st->deflate != NULL ? n + deflate_held(st->deflate) : n;
 }
 
 void

@@ -1,8 +1,8 @@
 /* stream - bytes of one connection, through whatever filters lie between socket and session.
  *
- * Filters are stacked: the socket at the bottom, TLS on it, a compressor (deflate.h) on that. All have one interface and none
- * blocks. The session reads into the reactor's buffer and writes from its own output, so a filter holds bytes only as
- * its format demands. Used by one thread: the session's reactor.
+ * Filters are stacked: the socket at the bottom, TLS on it, a compressor (deflate.h) on that. All have one interface
+ * and none blocks. The session reads into the reactor's buffer and writes from its own output, so a filter holds bytes
+ * only as its format demands. Used by one thread: the session's reactor.
  */
 #ifndef RESTANTE_SERVER_STREAM_H
 #define RESTANTE_SERVER_STREAM_H
@@ -52,16 +52,18 @@ void stream_fini(struct stream *st);
 
 enum stream_result stream_read(struct stream *st, uint8_t *ptr, size_t cap, size_t *n);
 enum stream_result stream_write(struct stream *st, const uint8_t *ptr, size_t len, size_t *n);
+/* The same for octets that are raw deflate already (see deflate_splice), on a stream that is compressed. */
+enum stream_result stream_splice(struct stream *st, const uint8_t *ptr, size_t len, size_t *n);
 /* All that was written is on its way: until then a filter may hold some of it back. */
 enum stream_result stream_flush(struct stream *st);
 void stream_finish(struct stream *st);
 
-/* Put TLS on the socket; nothing else may lie on it yet, but for a compressor that has ended: it goes, with what it still
- * holds of the time before. False without memory. Then stream_handshake until STREAM_OK. */
-bool stream_start_tls(struct stream *st, struct tls *t, const char *alpn);
+/* Put TLS on the socket; nothing else may lie on it yet, but for a compressor that has ended: it goes, with what it
+ * still holds of the time before. False without memory. Then stream_handshake until STREAM_OK. */
+bool stream_start_tls(struct stream *st, struct tls *t, const struct tls_params *p);
 enum stream_result stream_handshake(struct stream *st);
-/* For logs: "TLSv1.3", or NULL. */
-const char *stream_tls_version(const struct stream *st);
+/* Its TLS, or NULL. */
+const struct tls_connection *stream_tls(const struct stream *st);
 
 /* Compress both directions from the next octet on; what was written must be flushed. `early`: input that was read
  * already and is compressed. False without memory. */
@@ -70,6 +72,8 @@ bool stream_start_deflate(struct stream *st, struct slice early);
 void stream_last_deflate(struct stream *st);
 void stream_end_deflate(struct stream *st);
 bool stream_is_compressed(const struct stream *st);
+/* Bytes that it holds of input and output, about. */
+uint64_t stream_held(const struct stream *st);
 /* The peer has been silent for a while: give memory back. All is flushed. */
 void stream_rest(struct stream *st);
 

@@ -67,9 +67,11 @@ wheel_clear(struct wheel_node *n)
 		list_remove(n);
 }
 
-/* Nodes are taken from the slot into a list of their own first, as `expired` may put others into the slot. */
+/* Nodes are taken from the slot into a list of their own first, as `expired` may put others
+ * into the slot. */
 static void
-slot_advance(struct wheel *w, struct wheel_node *slot, uint64_t now_ms, void (*expired)(struct wheel_node *n))
+slot_advance(struct wheel *w, struct wheel_node *slot, uint64_t now_ms,
+             void (*expired)(struct wheel_node *n))
 {
 	struct wheel_node due;
 

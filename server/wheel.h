@@ -1,8 +1,8 @@
 /* wheel - deadlines of many sessions, cheap to move.
  *
- * A node lies in the slot of its deadline, or in the farthest slot if that is beyond the wheel. Moving a deadline further
- * away only writes the number: the node is put into its new slot when its old one comes round. So a session that answers
- * a thousand commands touches the lists once in a turn of the wheel. Deadlines are met within one tick.
+ * A node lies in the slot of its deadline, or in the farthest slot if that is beyond the wheel. Moving a deadline
+ * further away only writes the number: the node is put into its new slot when its old one comes round. So a session
+ * that answers a thousand commands touches the lists once in a turn of the wheel. Deadlines are met within one tick.
  * Rejected: a uv_timer for each session (a heap operation per command). Used by one thread: the reactor's.
  */
 #ifndef RESTANTE_SERVER_WHEEL_H

@@ -12,8 +12,8 @@
  * The "sim" of SCALEOUT section 10 is no table beside `file`, but a simulated disk under it (store/fs.h): so the head's
  * slots, the syncs of directories and the reservation are themselves under test.
  *
- * Threads: read, size, body_*, segment_put, segment_settle, reap, room and full may be called from any thread; all else by one
- * thread at a time (the writer's).
+ * Threads: read, size, body_*, segment_put, segment_settle, reap, room and full may be called from any thread; all else
+ * by one thread at a time (the writer's).
  *
  * Not here yet, as nothing uses it: lease and watch (a remote backend). They add entries and change no caller.
  */
@@ -33,8 +33,8 @@
 enum segment_state {
 	SEGMENT_OPEN = 1,       /* its epoch may append; after a crash its end is unknown */
 	SEGMENT_SEALED = 2,
-	SEGMENT_COMPACTED = 3,  /* sealed; made by compaction out of others: its frames have gaps between their LSNs and may
-	                         * be of several epochs */
+	SEGMENT_COMPACTED = 3,  /* sealed; made by compaction out of others: its frames have gaps between their LSNs and
+	                         * may be of several epochs */
 };
 
 #define ROOT_COPY 1u            /* flag: this volume is a copy of another one, see restante-log(5) */
@@ -79,7 +79,8 @@ MUST_USE enum rc root_copy(struct root *dst, const struct root *src, struct err 
 /* A change of the root by compaction: all of it or none. */
 struct root_change {
 	const struct root_segment *add; /* takes the place of the dropped segments; NULL: none does */
-	const struct seg_id *drop;      /* segments (neighbours in the list) and bodies that are only dropped from now on */
+	const struct seg_id *drop;      /* segments (neighbours in the list) and bodies that are only
+	                                 * dropped from now on */
 	uint32_t             drop_count;
 	const struct seg_id *forget;    /* of the dropped ones: reaped */
 	uint32_t             forget_count;
@@ -135,34 +136,38 @@ struct backend_ops {
 	enum rc (*create)(const char *path, const uint8_t volume_id[VOLUME_ID_LEN], struct err *e);
 	/* LOG_WRITE: RC_BUSY naming the owner's pid; afterwards root() shows the new epoch, durably. LOG_READ: changes
 	 * nothing. */
-	enum rc (*acquire)(const char *path, const struct backend_acquire *how, struct backend **out, struct err *e);
+	enum rc (*acquire)(const char *path, const struct backend_acquire *how,
+	                   struct backend **out, struct err *e);
 	/* Take over from ourselves after a failure, without letting go. */
 	enum rc (*reacquire)(struct backend *b, uint64_t takeover_id, struct err *e);
 	void (*release)(struct backend **b);
 	void (*caps)(struct backend *b, struct backend_caps *out);
 	enum rc (*root)(struct backend *b, struct root *out, struct err *e);
 
-	/* Make the segment with these first bytes and list it in the root as open, both durably, with `sealed` (may be NULL)
-	 * becoming sealed in the same step. It is the one append() writes to from now on. APPEND_REFUSED: there is no such
-	 * segment; APPEND_DEAD: there may be one, empty. The id is never tried again. */
-	enum append_outcome (*segment_create)(struct backend *b, const struct root_segment *seg, struct slice header,
-	                                      bool reserve_ok, const struct root_segment *sealed, struct err *e);
+	/* Make the segment with these first bytes and list it in the root as open, both durably, with `sealed` (may be
+	 * NULL) becoming sealed in the same step. It is the one append() writes to from now on. APPEND_REFUSED: there
+	 * is no such segment; APPEND_DEAD: there may be one, empty. The id is never tried again. */
+	enum append_outcome (*segment_create)(struct backend *b, const struct root_segment *seg,
+	    struct slice header, bool reserve_ok, const struct root_segment *sealed, struct err *e);
 	enum rc (*segment_seal)(struct backend *b, const struct root_segment *seg, struct err *e);
-	/* Takeover: what was written to the segment is made durable (if `sync`) and is read from the disk from now on. */
-	enum rc (*segment_settle)(struct backend *b, const struct seg_id *id, bool sync, struct err *e);
-	/* The disk was found full: until there is room for the reserve and something beside it, appends and segments that are
-	 * not reserve_ok are refused with ENOSPC. */
+	/* Takeover: what was written to the segment is made durable (if `sync`) and is read from the
+	 * disk from now on. */
+	enum rc (*segment_settle)(struct backend *b, const struct seg_id *id, bool sync,
+	                          struct err *e);
+	/* The disk was found full: until there is room for the reserve and something beside it, appends and segments
+	 * that are not reserve_ok are refused with ENOSPC. */
 	bool (*starved)(struct backend *b);
 	/* Whether such an append would be refused now: looks at the disk. Any thread. */
 	bool (*full)(struct backend *b);
 	/* Make the reserve's space free for what the owner must write beside the log. False: there was none. */
 	bool (*give_up_reserve)(struct backend *b);
-	void (*append)(struct backend *b, struct backend_append *what, backend_done done, void *arg);
+	void (*append)(struct backend *b, struct backend_append *what, backend_done done,
+	               void *arg);
 	void (*sync)(struct backend *b, backend_done done, void *arg);
 
 	/* Up to len bytes at off of a segment or body; *got is less only at its end. */
-	enum rc (*read)(struct backend *b, const struct seg_id *id, uint64_t off, void *dst, size_t len, size_t *got,
-	                struct err *e);
+	enum rc (*read)(struct backend *b, const struct seg_id *id, uint64_t off, void *dst,
+	                size_t len, size_t *got, struct err *e);
 	enum rc (*size)(struct backend *b, const struct seg_id *id, uint64_t *len, struct err *e);
 
 	/* An immutable object of its own; durable after body_finish, which frees the handle also when it fails. */
@@ -171,17 +176,18 @@ struct backend_ops {
 	enum rc (*body_finish)(struct backend_body **body, struct log_addr *addr, struct err *e);
 	void (*body_abort)(struct backend_body **body);
 	uint64_t (*body_count)(struct backend *b);
-	/* A compacted segment with these first bytes, to be written with body_write, ended with body_finish or body_abort:
-	 * durable then, and listed nowhere until root_change names it. Any thread. */
-	enum rc (*segment_put)(struct backend *b, const struct seg_id *id, struct slice header, struct backend_body **out,
-	                       struct err *e);
-	/* APPEND_REFUSED: the root is not as the change expects it, or the head has no room; nothing changed. APPEND_DEAD:
-	 * the old root or the new one counts. */
-	enum append_outcome (*root_change)(struct backend *b, const struct root_change *c, struct err *e);
+	/* A compacted segment with these first bytes, to be written with body_write, ended with body_finish or
+	 * body_abort: durable then, and listed nowhere until root_change names it. Any thread. */
+	enum rc (*segment_put)(struct backend *b, const struct seg_id *id, struct slice header,
+	                       struct backend_body **out, struct err *e);
+	/* APPEND_REFUSED: the root is not as the change expects it, or the head has no room; nothing changed.
+	 * APPEND_DEAD: the old root or the new one counts. */
+	enum append_outcome (*root_change)(struct backend *b, const struct root_change *c,
+	                                   struct err *e);
 	/* Delete pieces that root() shows as dropped; what is gone already is none the worse. Durable. Any thread. */
 	enum rc (*reap)(struct backend *b, const struct seg_id *ids, uint32_t count, struct err *e);
-	/* Bytes that may be written before the disk is full, the reserve not counted, and those of the reserve. False: not
-	 * known. */
+	/* Bytes that may be written before the disk is full, the reserve not counted, and those of the reserve.
+	 * False: not known. */
 	bool (*room)(struct backend *b, uint64_t *bytes, uint64_t *reserve);
 	/* Every body there is, in any order; heap. */
 	enum rc (*body_list)(struct backend *b, struct seg_id **ids, size_t *count, struct err *e);

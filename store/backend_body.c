@@ -1,7 +1,8 @@
 /* backend_body - out-of-line bodies of a local volume: a file each, made by any thread.
  *
- * A body is written with its space reserved ahead, synced with its directory by file_body_finish, and counts only once
- * a blob record names it. Names come from a counter of the epoch, so none is used twice.
+ * A body is written with its space reserved ahead, synced with its directory by file_body_finish,
+ * and counts only once a blob record names it. Names come from a counter of the epoch, so none
+ * is used twice.
  */
 #define _GNU_SOURCE
 #include "store/backend_local.h"
@@ -20,7 +21,8 @@ struct backend_body {
 };
 
 enum rc
-file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend_body **out, struct err *e)
+file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend_body **out,
+                 struct err *e)
 {
 	struct backend_body *body = calloc(1, sizeof *body);
 
@@ -31,7 +33,8 @@ file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend
 	body->id = *id;
 	body->fd = piece_create(b->logfd, id);
 	if (body->fd < 0) {
-		enum rc rc = err_os(e, errno, "make piece %llu-%u", (unsigned long long)id->seq, id->epoch);
+		enum rc rc = err_os(e, errno, "make piece %llu-%u", (unsigned long long)id->seq,
+		                    id->epoch);
 
 		free(body);
 		return rc;
@@ -53,15 +56,17 @@ file_body_begin(struct backend *base, struct backend_body **out, struct err *e)
 	return file_piece_begin(b, &id, out, e);
 }
 
-/* A segment that compaction makes. Nobody waits for it, but were it written back all at once at its end, or when the
- * kernel finds too much unwritten, deliveries that wait for the same disk would. */
+/* A segment that compaction makes. Nobody waits for it, but were it written back all at once at its
+ * end, or when the kernel finds too much unwritten, deliveries that wait for the
+ * same disk would. */
 static enum rc
 sync_behind(struct backend_body *body, struct err *e)
 {
 	if (body->len - body->synced < BODY_PIECE)
 		return RC_OK;
 	if (fs->fdatasync(body->fd) != 0)
-		return err_os(e, errno, "sync segment %u-%llu", body->id.epoch, (unsigned long long)body->id.seq);
+		return err_os(e, errno, "sync segment %u-%llu", body->id.epoch,
+		    (unsigned long long)body->id.seq);
 	body->synced = body->len;
 	return RC_OK;
 }

@@ -1,9 +1,10 @@
-/* backend_compact - what compaction asks of a local volume: a segment put beside the others, a root that lists it, and
- * deleting what the root lists no more. See struct backend_ops.
+/* backend_compact - what compaction asks of a local volume: a segment put beside the others, a root
+ * that lists it, and deleting what the root lists no more. See struct backend_ops.
  *
- * A put segment has no name in the head before root_change, and a dropped one keeps its file until the index knows the
- * new places and nobody reads the old: a crash leaves either a segment that nothing lists, which the next start
- * removes, or a dropped one, which is still in the head's list of them.
+ * A put segment has no name in the head before root_change, and a dropped one keeps its file until
+ * the index knows the new places and nobody reads the old: a crash leaves either a segment that
+ * nothing lists, which the next start removes, or a dropped one, which is still in the
+ * head's list of them.
  */
 #define _GNU_SOURCE
 #include "store/backend_local.h"
@@ -41,7 +42,8 @@ file_root_change(struct backend *base, const struct root_change *c, struct err *
 	if (rc == RC_OK)
 		rc = root_apply(&next, c, e);
 	if (rc == RC_OK)
-		rc = head_encode(&next, b->generation + 1, &trial, e);  /* before anything is touched */
+		/* before anything is touched */
+		rc = head_encode(&next, b->generation + 1, &trial, e);
 	buf_fini(&trial);
 	if (rc != RC_OK) {
 		root_fini(&next);
@@ -80,7 +82,8 @@ file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve)
 	struct stat st;
 	uint64_t disk;
 
-	*reserve = b->have_reserve && fstat(b->reservefd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+	*reserve = b->have_reserve && fstat(b->reservefd, &st) == 0 ? (uint64_t)st.st_blocks * 512
+	                                                            : 0;
 	return space_measure(b->volfd, &disk, bytes);
 }
 
@@ -98,8 +101,8 @@ is_listed(const struct root *r, const struct seg_id *id)
 	return false;
 }
 
-/* A segment that was made and never listed holds nothing that was acknowledged. But an older copy of the head may not
- * list what the lost one did: then all stays. */
+/* A segment that was made and never listed holds nothing that was acknowledged. But an older copy
+ * of the head may not list what the lost one did: then all stays. */
 void
 file_drop_orphans(struct file_backend *b)
 {

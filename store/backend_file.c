@@ -1,18 +1,23 @@
-/* backend_file - a volume in a local directory: `head`, `reserve`, `log/s-SEQ-EPOCH.seg`, `log/b-EPOCH-N.blob`.
+/* backend_file - a volume in a local directory: `head`, `reserve`, `log/s-SEQ-EPOCH.seg`,
+ * `log/b-EPOCH-N.blob`.
  *
  * Invariants:
- * - The lock on `head` is liveness only; what fences is the epoch in it. It is an open-file-description lock, so that
- *   the process that holds it cannot lose it by closing another descriptor of the same file.
- * - Files are made with O_EXCL and O_NOFOLLOW, synced with their directory before anything names them.
- * - Space is reserved in steps before a byte of a batch is written, so a full disk refuses an append and does not break
- *   it. A `reserve` file is given up for batches that free space and for the index. From the first lack of space on no
- *   other batch is taken until there is room again: the disk counts as full while it can still be emptied. What one
- *   volume has given up no other takes (debt.h).
+ * - The lock on `head` is liveness only; what fences is the epoch in it. It is an
+ *   open-file-description lock, so that the process that holds it cannot lose it by closing another
+ *   descriptor of the same file.
+ * - Files are made with O_EXCL and O_NOFOLLOW, synced with their directory before
+ *   anything names them.
+ * - Space is reserved in steps before a byte of a batch is written, so a full disk refuses an
+ *   append and does not break it. A `reserve` file is given up for batches that free space and for
+ *   the index. From the first lack of space on no other batch is taken until there is room again:
+ *   the disk counts as full while it can still be emptied. What one volume has given up no other
+ *   takes (debt.h).
  *
- * Rejected: O_DIRECT for appends (alignment padding in a log of small frames), io_uring (one write and one sync are
- * under way at a time), mmap (an I/O error is a signal).
+ * Rejected: O_DIRECT for appends (alignment padding in a log of small frames), io_uring (one write
+ * and one sync are under way at a time), mmap (an I/O error is a signal).
  */
 #define _GNU_SOURCE
+#include "lib/process.h"
 #include "store/backend_local.h"
 #include "store/copy.h"
 #include "store/fdcache.h"
@@ -141,8 +146,8 @@ raise_epoch(struct file_backend *b, uint64_t takeover_id, struct err *e)
 	/* The original went on after a copy was made: its epochs are passed over. */
 	uint32_t step = (r->flags & ROOT_COPY) != 0 ? COPY_EPOCHS : 0;
 
-	/* What a killed owner wrote to one slot may be in the page cache only: it must be on disk before the other slot,
-	 * perhaps the only one that is, is written over. */
+	/* What a killed owner wrote to one slot may be in the page cache only: it must be on disk
+	 * before the other slot, perhaps the only one that is, is written over. */
 	if (fs->fdatasync(b->headfd) != 0)
 		return err_os(e, errno, "sync head");
 	if (r->epoch >= LSN_EPOCH_MAX - step)
@@ -151,14 +156,15 @@ raise_epoch(struct file_backend *b, uint64_t takeover_id, struct err *e)
 		memmove(r->takeovers, r->takeovers + 1, --r->takeover_count * sizeof *r->takeovers);
 	r->takeovers[r->takeover_count++] = takeover_id;
 	r->epoch += step + 1;
-	r->pid = (uint32_t)getpid();
+	r->pid = (uint32_t)process_pid();
 	return head_write(b->headfd, r, &b->generation, e);
 }
 
-/* The reserve pays for what must still be written when the disk is full, above all the index: the commit that follows
- * a batch already in the log, then the commits of what frees space. Between checkpoints SQLite's WAL grows to 8 MB, and
- * a checkpoint may take as much again in the database, but gives the WAL back; a batch dirties some hundred pages. So
- * 8 MiB carry many commits, but an eighth of a small disk must do. */
+/* The reserve pays for what must still be written when the disk is full, above all the index: the
+ * commit that follows a batch already in the log, then the commits of what frees space. Between
+ * checkpoints SQLite's WAL grows to 8 MB, and a checkpoint may take as much again in the database,
+ * but gives the WAL back; a batch dirties some hundred pages. So 8 MiB carry many commits, but an
+ * eighth of a small disk must do. */
 static uint64_t
 reserve_size(uint64_t disk)
 {
@@ -167,7 +173,8 @@ reserve_size(uint64_t disk)
 	return part > RESERVE_MAX ? RESERVE_MAX : part < STEP_MIN ? STEP_MIN : part;
 }
 
-/* What must be free beside the reserve before a full disk counts as one with room: else it would be full again at once. */
+/* What must be free beside the reserve before a full disk counts as one with room: else it would be
+ * full again at once. */
 static uint64_t
 slack_size(uint64_t disk)
 {
@@ -197,11 +204,12 @@ make_reserve(struct file_backend *b, bool slack)
 	if (space_reserve(b->reservefd, 0, size, size, &e) == RC_OK)
 		return 0;
 	if (!b->have_reserve && fs->ftruncate(b->reservefd, 0) != 0)
-		return errno;   /* what it got half-way is of no use, and stays until the next try */
+		return errno;  /* what it got half-way is of no use, and stays until the next try */
 	return e.os;
 }
 
-/* The reserve was spent for lack of space: until it is whole again, other volumes leave that much alone. */
+/* The reserve was spent for lack of space: until it is whole again, other volumes leave
+ * that much alone. */
 static void
 note_debt(struct file_backend *b)
 {
@@ -218,11 +226,12 @@ is_owed(struct file_backend *b)
 {
 	uint64_t disk, avail, debt = debt_of_others(&b->debt, b->dev);
 
-	return debt > 0 && space_measure(b->volfd, &disk, &avail) && avail < debt + slack_size(disk);
+	return debt > 0 && space_measure(b->volfd, &disk, &avail) &&
+	       avail < debt + slack_size(disk);
 }
 
-/* True: ordinary changes may be written. A reserve that cannot be made for another reason than space (no permission, a
- * file size limit) stops nothing: the volume works without. */
+/* True: ordinary changes may be written. A reserve that cannot be made for another reason than
+ * space (no permission, a file size limit) stops nothing: the volume works without. */
 static bool
 refill_reserve(struct file_backend *b)
 {
@@ -365,7 +374,8 @@ file_reacquire(struct backend *base, uint64_t takeover_id, struct err *e)
 	if (b->segfd >= 0)
 		fs->close(b->segfd);
 	b->segfd = -1;
-	/* What a failed head write left on disk decides, not what we meant to write, nor what is left of it in memory. */
+	/* What a failed head write left on disk decides, not what we meant to write, nor what is
+	 * left of it in memory. */
 	space_drop_cache(b->headfd);
 	rc = head_read(b->headfd, &fresh, &generation, &bad_slots, e);
 	if (rc != RC_OK)
@@ -387,7 +397,8 @@ static void
 file_caps(struct backend *base, struct backend_caps *out)
 {
 	(void)base;
-	*out = (struct backend_caps){ .max_append = MAX_APPEND, .max_segment = MAX_SEGMENT, .body_piece = BODY_PIECE };
+	*out = (struct backend_caps){ .max_append = MAX_APPEND, .max_segment = MAX_SEGMENT,
+	                              .body_piece = BODY_PIECE };
 }
 
 static enum rc
@@ -428,7 +439,8 @@ reserve_space(struct file_backend *b, uint64_t tail, uint64_t need, bool reserve
 		if (e->os != EFBIG)
 			atomic_store(&b->starved, true);
 		/* EFBIG is ENOSPC, too: to the caller it is the same. */
-		return err_os(e, e->os == EDQUOT ? EDQUOT : ENOSPC, "the volume's disk has no room for %llu bytes",
+		return err_os(e, e->os == EDQUOT ? EDQUOT : ENOSPC,
+		    "the volume's disk has no room for %llu bytes",
 		    (unsigned long long)(need - b->reserved_to));
 	}
 	return rc;
@@ -617,12 +629,13 @@ file_full(struct backend *base)
 	struct file_backend *b = file_backend_of(base);
 	uint64_t disk, avail;
 
-	return is_owed(b) || (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
-	                      avail < (b->have_reserve ? 0 : reserve_size(disk)) + slack_size(disk));
+	return is_owed(b) ||
+	       (atomic_load(&b->starved) && space_measure(b->volfd, &disk, &avail) &&
+	           avail < (b->have_reserve ? 0 : reserve_size(disk)) + slack_size(disk));
 }
 
-/* It counts as room again when the next ordinary batch finds the reserve possible; a body must not wait for that, as its
- * batch comes after it. */
+/* It counts as room again when the next ordinary batch finds the reserve possible; a body must not
+ * wait for that, as its batch comes after it. */
 static enum rc
 begin_body_with_room(struct backend *base, struct backend_body **out, struct err *e)
 {

@@ -21,7 +21,7 @@ struct file_backend {
 	dev_t           dev;            /* that it lies on */
 	struct debt     debt;           /* of the reserve that was given up */
 	atomic_bool     have_reserve;
-	atomic_bool     starved;        /* there was no space, for the log or the reserve: only what frees space is written */
+	atomic_bool     starved;  /* there was no space, for the log or the reserve: only what frees space is written */
 
 	int             segfd;          /* the open segment, -1: none */
 	struct seg_id   seg;
@@ -45,7 +45,8 @@ bool head_try_lock(int fd);
 
 /* backend_body.c: see struct backend_ops. */
 /* As file_body_begin, for a piece of this name. */
-enum rc file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend_body **out, struct err *e);
+enum rc file_piece_begin(struct file_backend *b, const struct seg_id *id, struct backend_body **out,
+                         struct err *e);
 enum rc file_body_begin(struct backend *base, struct backend_body **out, struct err *e);
 enum rc file_body_write(struct backend_body *body, struct slice bytes, struct err *e);
 void    file_body_abort(struct backend_body **body);
@@ -55,9 +56,10 @@ enum rc file_body_list(struct backend *base, struct seg_id **ids, size_t *count,
 enum rc file_body_remove(struct backend *base, const struct seg_id *id, struct err *e);
 
 /* backend_compact.c: the same. */
-enum rc file_segment_put(struct backend *base, const struct seg_id *id, struct slice header, struct backend_body **out,
-                         struct err *e);
-enum append_outcome file_root_change(struct backend *base, const struct root_change *c, struct err *e);
+enum rc file_segment_put(struct backend *base, const struct seg_id *id, struct slice header,
+                         struct backend_body **out, struct err *e);
+enum append_outcome file_root_change(struct backend *base, const struct root_change *c,
+                                     struct err *e);
 enum rc file_reap(struct backend *base, const struct seg_id *ids, uint32_t count, struct err *e);
 bool    file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve);
 /* Remove segments that the root does not name. For an owner who has just taken over. */

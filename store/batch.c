@@ -1,7 +1,7 @@
 /* batch - frames collected in memory, written with one vectored write.
  *
- * Small bytes are gathered in one buffer, blob data stays where it is until it is written. Headers are filled in at the
- * append: only then are segment, place and synced mark known.
+ * Small bytes are gathered in one buffer, blob data stays where it is until it is written. Headers
+ * are filled in at the append: only then are segment, place and synced mark known.
  */
 #include "store/log_impl.h"
 
@@ -241,7 +241,8 @@ piece_bytes(const struct log_batch *b, const struct piece *p)
 	return p->borrowed != NULL ? p->borrowed : b->bytes.ptr + p->at;
 }
 
-/* The sum of a frame's body, which follows the header within the first piece and goes on in the others. */
+/* The sum of a frame's body, which follows the header within the first piece and goes on
+ * in the others. */
 static uint64_t
 body_sum(const struct log_batch *b, const struct batch_frame *f, const uint8_t *key)
 {
@@ -306,7 +307,8 @@ batch_keep(const struct log_batch *b, const struct batch_frame *f)
 
 	if (k == NULL)
 		return NULL;
-	*k = (struct kept_frame){ .who = f->who, .record_count = f->record_count, .len = f->body_len };
+	*k = (struct kept_frame){ .who = f->who, .record_count = f->record_count,
+	                          .len = f->body_len };
 	dst = k->body;
 	for (size_t i = 0; i < f->pieces; i++) {
 		const struct piece *p = &b->pieces[f->first_piece + i];

@@ -1,9 +1,10 @@
 /* blob - cutting a message into chunks, and reading ranges of it back. See blob.h.
  *
- * Each chunk is deflated on its own, so any one inflates without those before it. A range is read chunk by chunk: only
- * what holds it is read, checked and inflated.
+ * Each chunk is deflated on its own, so any one inflates without those before it. A range is read
+ * chunk by chunk: only what holds it is read, checked and inflated.
  */
 #include "store/blob.h"
+#include "lib/bytes.h"
 #include "store/codec.h"
 
 #include <assert.h>
@@ -14,14 +15,16 @@
 #define OUT_PIECE     (256u << 10)      /* of a body is written at a time */
 #define CHUNKS_MAX    (1u << 20)
 
+_Static_assert(CODEC_ROOM == BLOB_CHUNK_MAX, "a codec has room for two chunks");
+
 struct blob_writer {
 	struct log       *log;
-	struct codec     *codec;
+	struct codec     *codec;        /* this and what is in it only until the message is complete */
 	EVP_MD_CTX       *sha;
-	uint8_t          *raw;          /* the chunk being collected */
+	uint8_t          *raw;          /* the chunk being collected; the codec's */
 	size_t            raw_len;
 	enum blob_content kind;         /* of it */
-	uint8_t          *packed;       /* room for one deflated chunk */
+	uint8_t          *packed;       /* room for one deflated chunk; the codec's */
 	struct buf        stored;       /* not yet in the body */
 	struct log_body  *body;         /* out of line from here on */
 	struct blob_chunk *chunks;
@@ -41,14 +44,25 @@ blob_writer_new(struct log *log, struct blob_writer **out, struct err *e)
 	buf_init(&w->stored, BLOB_INLINE_MAX + BLOB_CHUNK_MAX);
 	w->codec = codec_get();
 	w->sha = EVP_MD_CTX_new();
-	w->raw = malloc(BLOB_CHUNK_MAX);
-	w->packed = malloc(BLOB_CHUNK_MAX);
-	if (w->codec == NULL || w->sha == NULL || w->raw == NULL || w->packed == NULL ||
+	if (w->codec == NULL || w->sha == NULL ||
 	    EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL) != 1) {
 		blob_writer_free(out);
 		return err_nomem(e);
 	}
+	w->raw = codec_room(w->codec, 0);
+	w->packed = codec_room(w->codec, 1);
 	return RC_OK;
+}
+
+/* Others can use them while this message waits to be written. */
+static void
+give_tools_back(struct blob_writer *w)
+{
+	codec_put(w->codec);
+	w->codec = NULL;
+	w->raw = w->packed = NULL;
+	EVP_MD_CTX_free(w->sha);
+	w->sha = NULL;
 }
 
 void
@@ -60,10 +74,7 @@ blob_writer_free(struct blob_writer **wp)
 		return;
 	*wp = NULL;
 	log_body_abort(&w->body);
-	codec_put(w->codec);
-	EVP_MD_CTX_free(w->sha);
-	free(w->raw);
-	free(w->packed);
+	give_tools_back(w);
 	free(w->chunks);
 	buf_fini(&w->stored);
 	free(w);
@@ -149,7 +160,8 @@ end_chunk(struct blob_writer *w, struct err *e)
 	return rc == RC_OK ? spill(w, OUT_PIECE, e) : rc;
 }
 
-/* Bytes of another kind follow. Few bytes are not worth a chunk and go with them; a header's dictionary is worth one. */
+/* Bytes of another kind follow. Few bytes are not worth a chunk and go with them; a header's
+ * dictionary is worth one. */
 static enum rc
 change_kind(struct blob_writer *w, enum blob_content kind, struct err *e)
 {
@@ -187,6 +199,18 @@ blob_writer_feed(struct blob_writer *w, struct slice bytes, enum blob_content ki
 	return rc;
 }
 
+bool
+blob_writer_stays_inline(const struct blob_writer *w, size_t more)
+{
+	return w->body == NULL && w->stored.len + w->raw_len + more <= BLOB_INLINE_MAX;
+}
+
+size_t
+blob_writer_held(const struct blob_writer *w)
+{
+	return sizeof *w + (w->codec != NULL ? 2 * BLOB_CHUNK_MAX : 0) + w->stored.cap + w->cap * sizeof w->chunks[0];
+}
+
 enum rc
 blob_writer_finish(struct blob_writer *w, struct record_blob *out, struct err *e)
 {
@@ -207,6 +231,7 @@ blob_writer_finish(struct blob_writer *w, struct record_blob *out, struct err *e
 	out->size = w->size;
 	out->chunks = w->chunks;
 	out->chunk_count = w->count;
+	give_tools_back(w);
 	return rc;
 }
 
@@ -223,52 +248,60 @@ static enum rc
 reader_init(struct reader *r, struct log *log, const struct blob_place *p, struct err *e)
 {
 	*r = (struct reader){ .log = log, .p = p, .codec = codec_get() };
-	r->stored = malloc(BLOB_CHUNK_MAX);
-	r->raw = malloc(BLOB_CHUNK_MAX);
-	return r->codec != NULL && r->stored != NULL && r->raw != NULL ? RC_OK : err_nomem(e);
+	if (r->codec == NULL)
+		return err_nomem(e);
+	r->stored = codec_room(r->codec, 0);
+	r->raw = codec_room(r->codec, 1);
+	return RC_OK;
 }
 
 static void
 reader_fini(struct reader *r)
 {
 	codec_put(r->codec);
-	free(r->stored);
-	free(r->raw);
 }
 
-/* The chunk's stored bytes into r->stored, checked. */
+/* The chunk's stored bytes into dst, checked. */
 static enum rc
-fetch_chunk(struct reader *r, const struct blob_chunk *c, uint64_t at, struct err *e)
+load_chunk(struct log *log, const struct blob_place *p, const struct blob_chunk *c, uint64_t at,
+           uint8_t *dst, struct err *e)
 {
 	enum rc rc;
 
 	if (c->raw_len > BLOB_CHUNK_MAX || c->stored_len > BLOB_CHUNK_MAX)
 		return err_set(e, RC_CORRUPT, "a chunk is longer than %u bytes", BLOB_CHUNK_MAX);
-	rc = log_read(r->log, &r->p->addr, at, r->stored, c->stored_len, e);
-	if (rc == RC_OK && codec_crc(slice_of(r->stored, c->stored_len)) != c->crc)
+	rc = log_read(log, &p->addr, at, dst, c->stored_len, e);
+	if (rc == RC_OK && codec_crc(slice_of(dst, c->stored_len)) != c->crc)
 		return err_set(e, RC_CORRUPT,
 		    "a chunk of %llu-%u at byte %llu does not match its CRC",
-		    (unsigned long long)r->p->addr.seg.seq, r->p->addr.seg.epoch,
-		    (unsigned long long)(r->p->addr.offset + at));
+		    (unsigned long long)p->addr.seg.seq, p->addr.seg.epoch,
+		    (unsigned long long)(p->addr.offset + at));
 	return rc;
 }
 
-/* The fetched chunk's raw bytes into dst, which has room for raw_len. */
 static enum rc
-unpack_chunk(struct reader *r, const struct blob_chunk *c, uint8_t *dst, struct err *e)
+fetch_chunk(struct reader *r, const struct blob_chunk *c, uint64_t at, struct err *e)
 {
+	return load_chunk(r->log, r->p, c, at, r->stored, e);
+}
+
+/* The first n of the fetched chunk's raw bytes into dst. */
+static enum rc
+unpack_front(struct reader *r, const struct blob_chunk *c, uint8_t *dst, size_t n, struct err *e)
+{
+	struct slice stored = slice_of(r->stored, c->stored_len);
 	bool ok = false;
 
 	switch ((enum chunk_method)c->method) {
 	case CHUNK_STORED:
 		ok = c->raw_len == c->stored_len;
 		if (ok)
-			memcpy(dst, r->stored, c->raw_len);
+			memcpy(dst, r->stored, n);
 		break;
 	case CHUNK_DEFLATE:
 	case CHUNK_DEFLATE_HEADER:
-		ok = codec_inflate(
-		    r->codec, c->dictionary, slice_of(r->stored, c->stored_len), dst, c->raw_len);
+		ok = n < c->raw_len ? codec_inflate_front(r->codec, c->dictionary, stored, dst, n)
+		                    : codec_inflate(r->codec, c->dictionary, stored, dst, n);
 		break;
 	}
 	if (!ok)
@@ -276,28 +309,34 @@ unpack_chunk(struct reader *r, const struct blob_chunk *c, uint8_t *dst, struct 
 	return RC_OK;
 }
 
+static enum rc
+unpack_chunk(struct reader *r, const struct blob_chunk *c, uint8_t *dst, struct err *e)
+{
+	return unpack_front(r, c, dst, c->raw_len, e);
+}
+
 /* Append bytes [from, to) of the fetched chunk's raw bytes. */
 static enum rc
 append_part(struct reader *r, const struct blob_chunk *c, size_t from, size_t to, struct buf *out,
     struct err *e)
 {
-	bool whole = from == 0 && to == c->raw_len;
-	uint8_t *dst = whole ? buf_reserve(out, c->raw_len) : r->raw;
+	uint8_t *dst = from == 0 ? buf_reserve(out, to) : r->raw;
 	enum rc rc;
 
 	if (dst == NULL)
 		return err_set(e, RC_LIMIT, "the buffer is full");
-	rc = unpack_chunk(r, c, dst, e);
+	rc = unpack_front(r, c, dst, to, e);
 	if (rc != RC_OK)
 		return rc;
-	if (whole)
-		buf_commit(out, c->raw_len);
+	if (from == 0)
+		buf_commit(out, to);
 	else if (!buf_append(out, r->raw + from, to - from))
 		return err_set(e, RC_LIMIT, "the buffer is full");
 	return RC_OK;
 }
 
-/* Every chunk that holds some of [from, to): fetched and checked, and its part appended unless out is NULL. */
+/* Every chunk that holds some of [from, to): fetched and checked, and its part appended
+ * unless out is NULL. */
 static enum rc
 walk_chunks(struct reader *r, uint64_t from, uint64_t to, struct buf *out, struct err *e)
 {
@@ -358,18 +397,94 @@ blob_verify(struct log *log, const struct blob_place *p, uint64_t from, uint64_t
 	return read_range(log, p, from, len, NULL, e);
 }
 
+/* ---- as it is stored ---- */
+
+#define STORED_BLOCK_MAX  65535u        /* of deflate [RFC 1951 s3.2.4] */
+#define STORED_BLOCK_HEAD 5u            /* at an octet's boundary */
+
+/* The chunk that holds message byte `from`, and where it begins in the message and in the log. */
+static const struct blob_chunk *
+find_chunk(const struct blob_place *p, uint64_t from, uint64_t *raw_at, uint64_t *stored_at)
+{
+	*raw_at = *stored_at = 0;
+	for (uint32_t i = 0; i < p->chunk_count; i++) {
+		const struct blob_chunk *c = &p->chunks[i];
+
+		if (from < *raw_at + c->raw_len)
+			return c;
+		*raw_at += c->raw_len;
+		*stored_at += c->stored_len;
+	}
+	return NULL;
+}
+
+/* Bytes that are not deflated become stored blocks: the header of one in front of each piece. */
+static void
+wrap_stored(uint8_t *dst, size_t len, size_t blocks)
+{
+	for (size_t i = blocks; i-- > 0;) {
+		size_t from = i * STORED_BLOCK_MAX;
+		uint16_t n = (uint16_t)(i + 1 < blocks ? STORED_BLOCK_MAX : len - from);
+		uint8_t *head = dst + from + i * STORED_BLOCK_HEAD;
+
+		memmove(head + STORED_BLOCK_HEAD, dst + from, n);
+		head[0] = 0;                    /* not final, stored */
+		put_le16(head + 1, n);
+		put_le16(head + 3, (uint16_t)~n);
+	}
+}
+
+enum rc
+blob_read_deflated(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len,
+                   struct buf *out, uint64_t *raw, struct err *e)
+{
+	uint64_t raw_at, stored_at;
+	const struct blob_chunk *c = find_chunk(p, from, &raw_at, &stored_at);
+	size_t blocks;
+	uint8_t *dst;
+	enum rc rc;
+
+	*raw = 0;
+	if (c == NULL || raw_at != from || c->raw_len > len || c->dictionary != DICTIONARY_NONE)
+		return RC_OK;
+	if (c->method == CHUNK_STORED && c->raw_len != c->stored_len)
+		return err_set(e, RC_CORRUPT, "a chunk is not of %u bytes", c->raw_len);
+	blocks = c->method == CHUNK_STORED ? (c->stored_len - 1) / STORED_BLOCK_MAX + 1 : 0;
+	dst = buf_reserve(out, c->stored_len + blocks * STORED_BLOCK_HEAD);
+	if (dst == NULL)
+		return err_set(e, RC_LIMIT, "the buffer is full");
+	rc = load_chunk(log, p, c, stored_at, dst, e);
+	if (rc != RC_OK)
+		return rc;
+	wrap_stored(dst, c->stored_len, blocks);
+	buf_commit(out, c->stored_len + blocks * STORED_BLOCK_HEAD);
+	*raw = c->raw_len;
+	return RC_OK;
+}
+
+uint64_t
+blob_chunk_end(const struct blob_place *p, uint64_t from)
+{
+	uint64_t raw_at, stored_at;
+	const struct blob_chunk *c = find_chunk(p, from, &raw_at, &stored_at);
+
+	return c != NULL ? raw_at + c->raw_len : p->size;
+}
+
 /* ---- examining ---- */
 
 /* The chunk into r->raw. False: what is wrong was told. */
 static bool
-examine_chunk(struct reader *r, const struct blob_examine *x, const struct blob_chunk *c, uint64_t at)
+examine_chunk(struct reader *r, const struct blob_examine *x, const struct blob_chunk *c,
+              uint64_t at)
 {
 	struct err e = ERR_INIT;
 	enum rc rc = RC_OK;
 
 	if (x->data.len == 0)
 		rc = fetch_chunk(r, c, at, &e);
-	else if (at > x->data.len || c->stored_len > x->data.len - at || c->stored_len > BLOB_CHUNK_MAX)
+	else if (at > x->data.len || c->stored_len > x->data.len - at ||
+	         c->stored_len > BLOB_CHUNK_MAX)
 		rc = err_set(&e, RC_CORRUPT, "a chunk ends behind the record");
 	else if (codec_crc(slice_sub(x->data, at, at + c->stored_len)) != c->crc)
 		rc = err_set(&e, RC_CORRUPT, "a chunk does not match its CRC");
@@ -408,7 +523,8 @@ examine_chunks(struct reader *r, const struct blob_examine *x, EVP_MD_CTX *sha, 
 enum rc
 blob_examine(struct log *log, const struct blob_examine *x, struct err *e)
 {
-	struct blob_place place = { .addr = x->addr, .chunks = x->chunks, .chunk_count = x->chunk_count };
+	struct blob_place place = { .addr = x->addr, .chunks = x->chunks,
+	                            .chunk_count = x->chunk_count };
 	EVP_MD_CTX *sha = EVP_MD_CTX_new();
 	struct reader r;
 	enum rc rc = reader_init(&r, log, &place, e);

@@ -24,11 +24,17 @@ enum blob_content {
 	BLOB_BASE64,            /* the body of a part with Content-Transfer-Encoding base64 */
 };
 
-/* Streams into memory up to BLOB_INLINE_MAX stored bytes, then into an out-of-line body of `log`. One thread at a time. */
+/* Streams into memory up to BLOB_INLINE_MAX stored bytes, then into an out-of-line body of `log`. One
+ * thread at a time. */
 MUST_USE enum rc blob_writer_new(struct log *log, struct blob_writer **out, struct err *e);
 void blob_writer_free(struct blob_writer **w);          /* aborts what was not taken */
 /* More of the message, all of one content kind; a change of kind ends the chunk (unless it is tiny). */
-MUST_USE enum rc blob_writer_feed(struct blob_writer *w, struct slice bytes, enum blob_content kind, struct err *e);
+MUST_USE enum rc blob_writer_feed(struct blob_writer *w, struct slice bytes, enum blob_content kind,
+                                  struct err *e);
+/* So many bytes more will not begin an out-of-line body. */
+bool   blob_writer_stays_inline(const struct blob_writer *w, size_t more);
+/* Bytes of memory that it has. */
+size_t blob_writer_held(const struct blob_writer *w);
 /* The end: fills size, sha256, chunks, body or data of *out; they are the writer's and live until it is freed.
  * header_len, lines and summary are the caller's to fill. An out-of-line body is durable now. */
 MUST_USE enum rc blob_writer_finish(struct blob_writer *w, struct record_blob *out, struct err *e);
@@ -46,28 +52,37 @@ struct blob_place {
 
 /* Append message bytes [from, from+len) to out (which must have room: RC_LIMIT otherwise); len is clipped to the size.
  * RC_CORRUPT: a chunk's CRC, length or deflate data is wrong. Any thread; does file I/O. */
-MUST_USE enum rc blob_read(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len, struct buf *out,
-                           struct err *e);
+MUST_USE enum rc blob_read(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len,
+                           struct buf *out, struct err *e);
+/* The same for what goes into a deflate stream. If a chunk begins at `from`, holds at most len bytes of message and was
+ * compressed without a dictionary, it is appended as raw deflate: whole blocks, none final, that refer to nothing before
+ * them and end on an octet's boundary; *raw is how many bytes of message they are. Else *raw is 0, and nothing is
+ * appended: what comes before blob_chunk_end is for blob_read. */
+MUST_USE enum rc blob_read_deflated(struct log *log, const struct blob_place *p, uint64_t from,
+                                    uint64_t len, struct buf *out, uint64_t *raw, struct err *e);
+/* Where in the message the chunk ends that holds the byte `from`. */
+uint64_t blob_chunk_end(const struct blob_place *p, uint64_t from);
 /* Check the CRCs of the chunks that hold [from, from+len) without inflating. */
-MUST_USE enum rc blob_verify(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len, struct err *e);
+MUST_USE enum rc blob_verify(struct log *log, const struct blob_place *p, uint64_t from,
+                             uint64_t len, struct err *e);
 
 struct blob_examine {
 	struct log_addr          addr;          /* as in blob_place */
 	const struct blob_chunk *chunks;
 	uint32_t                 chunk_count;
-	struct slice             data;          /* the chunks' bytes if they are at hand; else they are read from the log */
+	struct slice             data;  /* the chunks' bytes if they are at hand; else they are read from the log */
 	const uint8_t           *sha256;
 	void                    *arg;
 	/* Bytes [at, at + len) of those that addr begins: what is wrong with them. */
 	void                   (*found)(void *arg, uint64_t at, uint64_t len, const char *what);
 };
-/* Every chunk's CRC, what it inflates to, and the SHA-256 of the whole, without stopping at what is wrong. RC_OK whatever
- * was found; only memory can fail it. Any thread. */
+/* Every chunk's CRC, what it inflates to, and the SHA-256 of the whole, without stopping at what is wrong. RC_OK
+ * whatever was found; only memory can fail it. Any thread. */
 MUST_USE enum rc blob_examine(struct log *log, const struct blob_examine *x, struct err *e);
 
 /* The chunk table as bytes for the index, and back (array from the arena). */
 bool blob_chunks_encode(const struct blob_chunk *chunks, uint32_t count, struct buf *out);
-MUST_USE enum rc blob_chunks_decode(struct slice bytes, struct arena *a, struct blob_chunk **chunks, uint32_t *count,
-                                    struct err *e);
+MUST_USE enum rc blob_chunks_decode(struct slice bytes, struct arena *a, struct blob_chunk **chunks,
+                                    uint32_t *count, struct err *e);
 
 #endif

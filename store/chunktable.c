@@ -39,7 +39,8 @@ blob_chunks_decode(
 		const uint8_t *p = bytes.ptr + i * CHUNK_BYTES;
 		struct blob_chunk *c = &(*chunks)[i];
 
-		*c = (struct blob_chunk){ get_le32(p), get_le32(p + 4), get_le32(p + 8), p[12], p[13] };
+		*c = (struct blob_chunk){ get_le32(p), get_le32(p + 4), get_le32(p + 8), p[12],
+		                          p[13] };
 		if (c->raw_len > BLOB_CHUNK_MAX || c->stored_len > BLOB_CHUNK_MAX ||
 		    c->method > CHUNK_DEFLATE_HEADER)
 			return err_set(e, RC_CORRUPT, "chunk %zu of a chunk table is not valid", i);

@@ -1,9 +1,12 @@
-/* codec - zlib behind codec.h.
+/* codec - zlib behind codec.h, and ISA-L before it where the build has it (igzip.h).
  *
- * One deflate stream per way of compressing, as deflateParams on a used stream may emit bytes. Rejected: one codec per
- * thread in thread-local storage, which nobody frees when libuv's pool threads end.
+ * One deflate stream per way of compressing, as deflateParams on a used stream may emit bytes.
+ * Rejected: one codec per thread in thread-local storage, which nobody frees when libuv's
+ * pool threads end.
  */
 #include "store/codec.h"
+
+#include "store/igzip.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -14,12 +17,15 @@
 #define HOW_COUNT 4
 
 struct codec {
+	struct igzip *igzip;            /* NULL: zlib deflates */
+	struct igunzip *igunzip;        /* NULL: none is made yet, or zlib inflates */
 	z_stream deflate[HOW_COUNT];
 	bool     deflate_ready[HOW_COUNT];
 	z_stream again;
 	int      again_level;           /* 0: not ready */
 	z_stream inflate;
 	bool     inflate_ready;
+	uint8_t  room[2][CODEC_ROOM];
 };
 
 static struct {
@@ -37,7 +43,12 @@ codec_get(void)
 	if (pool.count > 0)
 		c = pool.free[--pool.count];
 	pthread_mutex_unlock(&pool.lock);
-	return c != NULL ? c : calloc(1, sizeof *c);
+	if (c != NULL)
+		return c;
+	c = calloc(1, sizeof *c);
+	if (c != NULL)
+		c->igzip = igzip_new();
+	return c;
 }
 
 static void
@@ -50,6 +61,8 @@ codec_free(struct codec *c)
 		deflateEnd(&c->again);
 	if (c->inflate_ready)
 		inflateEnd(&c->inflate);
+	igzip_free(c->igzip);
+	igunzip_free(c->igunzip);
 	free(c);
 }
 
@@ -66,6 +79,13 @@ codec_put(struct codec *c)
 	pthread_mutex_unlock(&pool.lock);
 	if (c != NULL)
 		codec_free(c);
+}
+
+uint8_t *
+codec_room(struct codec *c, unsigned which)
+{
+	assert(which < 2);
+	return c->room[which];
 }
 
 uint8_t
@@ -128,13 +148,17 @@ run_deflate(z_stream *z, struct slice in, uint8_t *out, size_t room)
 size_t
 codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out, size_t room)
 {
-	z_stream *z = deflate_stream(c, how);
+	z_stream *z;
 
+	if (c->igzip != NULL)
+		return igzip_deflate(c->igzip, codec_dictionary(how), in, out, room);
+	z = deflate_stream(c, how);
 	return z != NULL ? run_deflate(z, in, out, room) : 0;
 }
 
 size_t
-codec_deflate_again(struct codec *c, int level, uint8_t dictionary, struct slice in, uint8_t *out, size_t room)
+codec_deflate_again(struct codec *c, int level, uint8_t dictionary, struct slice in, uint8_t *out,
+                    size_t room)
 {
 	struct slice dict = dictionary_get(dictionary);
 
@@ -155,47 +179,97 @@ codec_deflate_again(struct codec *c, int level, uint8_t dictionary, struct slice
 	return run_deflate(&c->again, in, out, room);
 }
 
-bool
-codec_inflate(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out, size_t raw_len)
+/* ISA-L's, where it is the faster one; NULL: zlib's turn. */
+static struct igunzip *
+fast_inflater(struct codec *c, uint8_t dictionary, size_t raw_len)
+{
+	if (dictionary != DICTIONARY_NONE || raw_len < IGUNZIP_MIN)
+		return NULL;
+	if (c->igunzip == NULL)
+		c->igunzip = igunzip_new();
+	return c->igunzip;
+}
+
+/* zlib's stream, set to begin; NULL: unknown dictionary, or no memory. */
+static z_stream *
+inflate_stream(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out, size_t room)
 {
 	struct slice dict = dictionary_get(dictionary);
 	z_stream *z = &c->inflate;
-	uint8_t spare;
-	int zr;
 
-	if (in.len > UINT32_MAX || raw_len > UINT32_MAX ||
+	if (in.len > UINT32_MAX || room > UINT32_MAX ||
 	    (dictionary != DICTIONARY_NONE && dict.len == 0))
-		return false;
+		return NULL;
 	if (c->inflate_ready ? inflateReset(z) != Z_OK : inflateInit2(z, -15) != Z_OK)
-		return false;
+		return NULL;
 	c->inflate_ready = true;
 	if (dict.len > 0 && inflateSetDictionary(z, dict.ptr, (uInt)dict.len) != Z_OK)
-		return false;
+		return NULL;
 	z->next_in = (Bytef *)(uintptr_t)in.ptr;
 	z->avail_in = (uInt)in.len;
 	z->next_out = out;
-	z->avail_out = (uInt)raw_len;
-	if (raw_len == 0) {
-		z->next_out = &spare;   /* zlib wants a place even for nothing */
-		z->avail_out = 0;
-	}
+	z->avail_out = (uInt)room;
+	return z;
+}
+
+/* What is left behind the last byte may be the marker of the flush alone: it yields nothing. */
+static bool
+ends_here(z_stream *z)
+{
+	uint8_t spare;
+	int zr;
+
+	if (z->avail_in == 0)
+		return true;
+	z->next_out = &spare;
+	z->avail_out = 1;
 	zr = inflate(z, Z_SYNC_FLUSH);
-	if (zr != Z_OK && zr != Z_BUF_ERROR)
+	return (zr == Z_OK || zr == Z_BUF_ERROR) && z->avail_out == 1 && z->avail_in == 0;
+}
+
+bool
+codec_inflate(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out, size_t raw_len)
+{
+	struct igunzip *fast = fast_inflater(c, dictionary, raw_len);
+	uint8_t spare;
+	z_stream *z;
+	int zr;
+
+	if (fast != NULL && igzip_inflate(fast, in, out, raw_len))
+		return true;
+	/* zlib wants a place even for nothing */
+	z = inflate_stream(c, dictionary, in, raw_len > 0 ? out : &spare, raw_len);
+	if (z == NULL)
 		return false;
-	if (z->avail_out > 0)
-		return false;
-	if (z->avail_in > 0) {          /* the flush marker may be left: it must yield nothing */
-		z->next_out = &spare;
-		z->avail_out = 1;
-		zr = inflate(z, Z_SYNC_FLUSH);
-		if ((zr != Z_OK && zr != Z_BUF_ERROR) || z->avail_out == 0)
-			return false;
-	}
-	return z->avail_in == 0;
+	zr = inflate(z, Z_SYNC_FLUSH);
+	return (zr == Z_OK || zr == Z_BUF_ERROR) && z->avail_out == 0 && ends_here(z);
+}
+
+bool
+codec_inflate_front(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out, size_t n)
+{
+	struct igunzip *fast = fast_inflater(c, dictionary, n);
+	z_stream *z;
+
+	assert(n > 0);
+	if (fast != NULL && igzip_inflate_front(fast, in, out, n))
+		return true;
+	z = inflate_stream(c, dictionary, in, out, n);
+	return z != NULL && inflate(z, Z_SYNC_FLUSH) == Z_OK && z->avail_out == 0;
+}
+
+size_t
+codec_quick_len(void)
+{
+	return igzip_is_here() ? 64u << 10 : 12u << 10;
 }
 
 uint32_t
 codec_crc(struct slice s)
 {
+	uint32_t crc;
+
+	if (igzip_crc(s, &crc))
+		return crc;
 	return (uint32_t)crc32_z(crc32_z(0, NULL, 0), s.ptr, s.len);
 }

@@ -1,6 +1,8 @@
-/* compact_tail - what the log has said since the survey: a reference given to a blob that was to go saves it. See compact.h.
+/* compact_tail - what the log has said since the survey: a reference given to a blob that was to go
+ * saves it. See compact.h.
  *
- * Nothing else that is written later brings a dead record back: no UID is given twice, and what was stated anew stays so.
+ * Nothing else that is written later brings a dead record back: no UID is given twice, and what was
+ * stated anew stays so.
  */
 #include "store/compact.h"
 
@@ -30,7 +32,8 @@ has(const blob_id *ids, size_t count, blob_id id)
 }
 
 static enum rc
-see_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+see_record(void *arg, const struct frame_info *f, const struct record *r,
+           const struct log_addr *addr, struct err *e)
 {
 	struct look *l = arg;
 
@@ -56,7 +59,8 @@ see_frame(void *arg, const struct frame_info *f, struct err *e)
 }
 
 static void
-see_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+see_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+           const char *what)
 {
 	struct look *l = arg;
 
@@ -65,12 +69,13 @@ see_damage(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn 
 }
 
 enum rc
-compact_find_reference(struct log *log, const blob_id *const *dying, const size_t *counts, size_t lists,
-    struct compact_tail *tail, bool *found, struct err *e)
+compact_find_reference(struct log *log, const blob_id *const *dying, const size_t *counts,
+                       size_t lists, struct compact_tail *tail, bool *found, struct err *e)
 {
 	struct look l = { dying, counts, lists, tail, false };
 	struct log_report rep = { &l, see_damage };
-	struct replay rp = { .arg = &l, .after = tail->upto, .from = { tail->seq, tail->offset }, .record = see_record,
+	struct replay rp = { .arg = &l, .after = tail->upto, .from = { tail->seq, tail->offset },
+	                     .record = see_record,
 		             .frame = see_frame };
 	enum rc rc = log_last(log) > tail->upto ? log_replay(log, &rp, false, &rep, e) : RC_OK;
 

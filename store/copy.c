@@ -25,7 +25,8 @@ struct item {
 	const struct root_segment *seg;         /* of a segment */
 	enum item_state            state;
 	uint64_t                   from, len;
-	log_lsn                    known;       /* frames up to this LSN were verified when they were copied */
+	log_lsn                    known;       /* frames up to this LSN were verified when
+	                                         * they were copied */
 };
 
 struct copying {
@@ -43,8 +44,8 @@ struct copying {
 };
 
 static void
-found(struct copying *c, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
-      const char *what)
+found(struct copying *c, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
+      log_lsn last, const char *what)
 {
 	c->out->damage++;
 	report_found(c->rep, seg, offset, len, first, last, what);
@@ -67,14 +68,16 @@ take_root(struct copying *c, struct err *e)
 
 		s->state = SEGMENT_SEALED;
 		s->len = log->synced_tail;
-		s->last_lsn = log->synced_tail > SEGMENT_HDR_LEN ? log->synced_lsn : s->first_lsn - 1;
+		s->last_lsn = log->synced_tail > SEGMENT_HDR_LEN ? log->synced_lsn
+		                                                 : s->first_lsn - 1;
 		s->last_time_us = log->last_time_us;
 	}
 	pthread_mutex_unlock(&log->lock);
 	if (rc != RC_OK || log->mode == LOG_WRITE || r->segment_count == 0)
 		return rc;
-	/* Nobody has it open: what a killed owner wrote last may be in the page cache only, and the copy must not know more
-	 * than what the next owner finds. That it cannot be read is found out below. */
+	/* Nobody has it open: what a killed owner wrote last may be in the page cache only, and the
+	 * copy must not know more than what the next owner finds. That it cannot be read is
+	 * found out below. */
 	(void)log->b->ops->segment_settle(log->b, &r->segments[r->segment_count - 1].id, true, e);
 	return RC_OK;
 }
@@ -112,8 +115,8 @@ is_same_segment(const struct copying *c, const struct root_segment *seg)
 	       memcmp(h.key, seg->key, SEGMENT_KEY_LEN) == 0;
 }
 
-/* What has the right length is whole: it got its name when it was synced. Not so what is written behind the former end:
- * that counts only once a head has told it. */
+/* What has the right length is whole: it got its name when it was synced. Not so what is written
+ * behind the former end: that counts only once a head has told it. */
 static struct item
 plan_segment(const struct copying *c, const struct root_segment *seg)
 {
@@ -133,9 +136,11 @@ plan_segment(const struct copying *c, const struct root_segment *seg)
 	return it;
 }
 
-/* Bodies that nothing names yet are copied too: the head cannot tell, and the copy's first owner removes them. */
+/* Bodies that nothing names yet are copied too: the head cannot tell, and the copy's first
+ * owner removes them. */
 static enum rc
-plan_bodies(struct copying *c, const struct root *source, const struct seg_id *ids, size_t count, struct err *e)
+plan_bodies(struct copying *c, const struct root *source, const struct seg_id *ids, size_t count,
+            struct err *e)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct item it = { .id = ids[i], .state = ITEM_NEW };
@@ -167,7 +172,8 @@ add_up(struct copying *c)
 			out->pieces_copied++;
 			c->total += it->len - it->from;
 		}
-		if (it->seg != NULL && it->seg->last_lsn >= it->seg->first_lsn && it->seg->last_lsn > out->last_lsn) {
+		if (it->seg != NULL && it->seg->last_lsn >= it->seg->first_lsn &&
+		    it->seg->last_lsn > out->last_lsn) {
 			out->last_lsn = it->seg->last_lsn;
 			out->last_time_us = it->seg->last_time_us;
 		}
@@ -203,7 +209,8 @@ make_plan(struct copying *c, struct err *e)
 
 /* Read what can be read; a block that cannot becomes zeros. */
 static enum rc
-read_around(struct copying *c, const struct item *it, uint64_t at, size_t len, size_t *got, bool *holes, struct err *e)
+read_around(struct copying *c, const struct item *it, uint64_t at, size_t len, size_t *got,
+            bool *holes, struct err *e)
 {
 	struct backend *b = c->log->b;
 
@@ -215,7 +222,8 @@ read_around(struct copying *c, const struct item *it, uint64_t at, size_t len, s
 			if (e->os != EIO)
 				return rc;
 			memset(c->buffer + *got, 0, want);
-			found(c, it->id, at + *got, want, 0, 0, "the disk cannot read this; zeros in the copy");
+			found(c, it->id, at + *got, want, 0, 0,
+			      "the disk cannot read this; zeros in the copy");
 			*holes = true;
 			n = want;
 		}
@@ -225,7 +233,8 @@ read_around(struct copying *c, const struct item *it, uint64_t at, size_t len, s
 }
 
 static enum rc
-read_piece(struct copying *c, const struct item *it, uint64_t at, size_t *got, bool *holes, struct err *e)
+read_piece(struct copying *c, const struct item *it, uint64_t at, size_t *got, bool *holes,
+           struct err *e)
 {
 	struct backend *b = c->log->b;
 	size_t want = it->len - at < READ_LEN ? (size_t)(it->len - at) : READ_LEN;
@@ -251,7 +260,8 @@ go_on(struct copying *c, struct err *e)
 
 		nanosleep(&pause, NULL);
 		now = clock_mono_ms() - c->started_ms;
-		if (c->p->progress != NULL && !c->p->progress(c->p->progress_arg, c->done, c->total))
+		if (c->p->progress != NULL &&
+		    !c->p->progress(c->p->progress_arg, c->done, c->total))
 			break;
 	}
 	if (c->p->progress != NULL && !c->p->progress(c->p->progress_arg, c->done, c->total))
@@ -283,8 +293,10 @@ write_piece(struct copying *c, const struct item *it, int fd, struct err *e)
 		rc = go_on(c, e);
 	}
 	if (rc == RC_OK && at < it->len && it->seg != NULL)
-		found(c, it->id, at, it->len - at, 0, it->seg->last_lsn, "the segment is shorter than the head says");
-	if (rc == RC_OK && holes) {     /* a length that is never right: the next try copies it again */
+		found(c, it->id, at, it->len - at, 0, it->seg->last_lsn,
+		      "the segment is shorter than the head says");
+	/* a length that is never right: the next try copies it again */
+	if (rc == RC_OK && holes) {
 		struct iovec iov = { (uint8_t[1]){ 0 }, 1 };
 		int os = write_all(fd, &iov, 1, it->len);
 
@@ -350,7 +362,8 @@ copy_items(struct copying *c, struct err *e)
 		if (rc != RC_NOT_FOUND)
 			continue;
 		if (it->seg != NULL)
-			found(c, it->id, 0, it->len, it->seg->first_lsn, it->seg->last_lsn, "the segment is missing");
+			found(c, it->id, 0, it->len, it->seg->first_lsn, it->seg->last_lsn,
+			      "the segment is missing");
 		rc = RC_OK;             /* a body: given up meanwhile */
 	}
 	return rc;
@@ -420,7 +433,12 @@ run(struct copying *c, struct err *e)
 		rc = sort_ids(c, e);
 	if (rc != RC_OK)
 		return rc;
+	if (c->p->epoch > c->root.epoch)
+		c->root.epoch = c->p->epoch;
+	if (c->root.epoch >= LSN_EPOCH_MAX - COPY_EPOCHS)
+		return err_set(e, RC_LIMIT, "the volume has used up its %u epochs", LSN_EPOCH_MAX);
 	c->out->fresh = c->dir.fresh;
+	c->out->epoch = c->root.epoch;
 	if (c->p->dry_run) {
 		c->out->bytes_copied = c->total;
 		c->out->removed = copy_dir_sweep(&c->dir, is_item, c, true);
@@ -442,13 +460,14 @@ run(struct copying *c, struct err *e)
 }
 
 enum rc
-log_copy(struct log *log, const struct copy_params *p, const struct log_report *rep, struct copy_result *out,
-         struct err *e)
+log_copy(struct log *log, const struct copy_params *p, const struct log_report *rep,
+         struct copy_result *out, struct err *e)
 {
 	struct copying c = { .log = log, .p = p, .rep = rep, .out = out };
 	uint8_t volume_id[VOLUME_ID_LEN];
 	struct copy_dir_params dp = {
-		.path = p->path, .volume_id = volume_id, .fresh_only = p->fresh_only, .dry_run = p->dry_run
+		.path = p->path, .volume_id = volume_id, .fresh_only = p->fresh_only,
+		.dry_run = p->dry_run
 	};
 	enum rc rc;
 

@@ -119,7 +119,8 @@ read_head(struct copy_dir *d, const struct copy_dir_params *p, struct err *e)
 	return RC_OK;
 }
 
-/* What a try that was cut has left is taken up; a head.part that does not hold was cut when it was made. */
+/* What a try that was cut has left is taken up; a head.part that does not hold was cut
+ * when it was made. */
 static enum rc
 open_part(struct copy_dir *d, const struct copy_dir_params *p, struct err *e)
 {
@@ -136,7 +137,8 @@ open_part(struct copy_dir *d, const struct copy_dir_params *p, struct err *e)
 	if (!p->dry_run)
 		rc = lock_it(d, p->path, e);
 	if (rc == RC_OK && is_there(d->dirfd, "head"))
-		return err_set(e, RC_BUSY, "%s is in use", p->path);    /* another one has just made it */
+		/* another one has just made it */
+		return err_set(e, RC_BUSY, "%s is in use", p->path);
 	if (rc != RC_OK)
 		return rc;
 	rc = there ? read_head(d, p, e) : RC_CORRUPT;
@@ -212,7 +214,8 @@ copy_dir_size(const struct copy_dir *d, const struct seg_id *id)
 	struct stat st;
 
 	piece_name(id, name);
-	if (d->logfd < 0 || fstatat(d->logfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+	if (d->logfd < 0 || fstatat(d->logfd, name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+	    !S_ISREG(st.st_mode))
 		return 0;
 	return (uint64_t)st.st_size;
 }
@@ -261,7 +264,8 @@ copy_dir_continue(const struct copy_dir *d, const struct seg_id *id)
 }
 
 enum rc
-copy_dir_finish(const struct copy_dir *d, const struct seg_id *id, int fd, bool begun, struct err *e)
+copy_dir_finish(const struct copy_dir *d, const struct seg_id *id, int fd, bool begun,
+                struct err *e)
 {
 	char part[PART_NAME_LEN], name[PIECE_NAME_LEN];
 	int os = fs->fsync(fd) != 0 ? errno : 0;
@@ -300,7 +304,8 @@ copy_dir_commit(struct copy_dir *d, const struct root *root, struct err *e)
 		return rc;
 	if (fs->fsync(d->headfd) != 0)
 		return err_os(e, errno, "sync head");
-	rc = dir_sync(d->dirfd, e);     /* log/ is there for good before the head names what is in it */
+	/* log/ is there for good before the head names what is in it */
+	rc = dir_sync(d->dirfd, e);
 	if (rc != RC_OK)
 		return rc;
 	if (fs->rename(d->dirfd, HEAD_PART, d->dirfd, "head") != 0)
@@ -309,8 +314,8 @@ copy_dir_commit(struct copy_dir *d, const struct root *root, struct err *e)
 }
 
 static uint64_t
-sweep_kind(const struct copy_dir *d, enum seg_kind kind, bool (*wanted)(void *arg, const struct seg_id *id), void *arg,
-           bool only_count)
+sweep_kind(const struct copy_dir *d, enum seg_kind kind,
+           bool (*wanted)(void *arg, const struct seg_id *id), void *arg, bool only_count)
 {
 	struct seg_id *ids = NULL;
 	size_t count = 0;
@@ -345,20 +350,23 @@ sweep_parts(const struct copy_dir *d)
 	while ((f = readdir(dir)) != NULL) {
 		size_t len = strlen(f->d_name);
 
-		if (len > sizeof PART_END - 1 && strcmp(f->d_name + len - (sizeof PART_END - 1), PART_END) == 0)
+		if (len > sizeof PART_END - 1 &&
+		    strcmp(f->d_name + len - (sizeof PART_END - 1), PART_END) == 0)
 			(void)fs->unlink(d->logfd, f->d_name);
 	}
 	closedir(dir);
 }
 
 uint64_t
-copy_dir_sweep(const struct copy_dir *d, bool (*wanted)(void *arg, const struct seg_id *id), void *arg, bool only_count)
+copy_dir_sweep(const struct copy_dir *d, bool (*wanted)(void *arg, const struct seg_id *id),
+               void *arg, bool only_count)
 {
 	if (d->logfd < 0)
 		return 0;
 	if (!only_count)
 		sweep_parts(d);
-	return sweep_kind(d, SEG_LOG, wanted, arg, only_count) + sweep_kind(d, SEG_BODY, wanted, arg, only_count);
+	return sweep_kind(d, SEG_LOG, wanted, arg, only_count) +
+	       sweep_kind(d, SEG_BODY, wanted, arg, only_count);
 }
 
 bool

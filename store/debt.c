@@ -1,7 +1,7 @@
 /* debt - see debt.h.
  *
- * A process knows only its own volumes. That is all of a server's; a tool that runs without the server opens one or a few,
- * and never beside it.
+ * A process knows only its own volumes. That is all of a server's; a tool that runs without the
+ * server opens one or a few, and never beside it.
  */
 #include "store/debt.h"
 

@@ -1,4 +1,5 @@
-/* debt - what the volumes of this process lack of their reserves, per file system, so that none takes what another gave up.
+/* debt - what the volumes of this process lack of their reserves, per file system, so that none takes what
+ * another gave up.
  *
  * All functions: any thread.
  */

@@ -1,4 +1,5 @@
-/* fdcache - least recently used of a few slots. See fdcache.h. A linear look through 32 slots is cheaper than any tree. */
+/* fdcache - least recently used of a few slots. See fdcache.h. A linear look through 32 slots is
+ * cheaper than any tree. */
 #include "store/fdcache.h"
 
 #include "store/fs.h"

@@ -17,7 +17,8 @@ void fdcache_free(struct fdcache **c);                          /* nothing may b
 
 /* A descriptor for the piece, kept open until fdcache_put(slot). When all slots are in use it is opened apart, slot -1,
  * and fdcache_put closes it. */
-MUST_USE enum rc fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot, struct err *e);
+MUST_USE enum rc fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot,
+                             struct err *e);
 /* The piece's file was deleted: hold it open no longer than somebody reads it. */
 void fdcache_forget(struct fdcache *c, const struct seg_id *id);
 void fdcache_put(struct fdcache *c, int fd, int slot);

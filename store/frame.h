@@ -23,8 +23,8 @@ struct segment_hdr {
 };
 
 void segment_hdr_encode(const struct segment_hdr *h, uint8_t out[SEGMENT_HDR_LEN]);
-/* The major version of the log's format that the header tells of, which it does in this place and with this sum in every
- * version. 0: the header does not hold. */
+/* The major version of the log's format that the header tells of, which it does in this place and with this sum in
+ * every version. 0: the header does not hold. */
 uint32_t segment_hdr_version(struct slice in);
 bool segment_hdr_decode(struct slice in, struct segment_hdr *out);
 
@@ -41,11 +41,11 @@ struct frame_hdr {
 
 #define FRAME_MAGIC "RFR1"
 
-void frame_hdr_encode(const struct frame_hdr *h, const uint8_t key[SEGMENT_KEY_LEN], uint64_t offset,
-                      uint8_t out[FRAME_HDR_LEN]);
+void frame_hdr_encode(const struct frame_hdr *h, const uint8_t key[SEGMENT_KEY_LEN],
+                      uint64_t offset, uint8_t out[FRAME_HDR_LEN]);
 /* False unless magic and sum hold for this key at this offset, and it has a record. The body is not looked at. */
-bool frame_hdr_decode(const uint8_t in[FRAME_HDR_LEN], const uint8_t key[SEGMENT_KEY_LEN], uint64_t offset,
-                      struct frame_hdr *out);
+bool frame_hdr_decode(const uint8_t in[FRAME_HDR_LEN], const uint8_t key[SEGMENT_KEY_LEN],
+                      uint64_t offset, struct frame_hdr *out);
 
 static inline log_lsn
 frame_last_lsn(const struct frame_hdr *h)

@@ -1,8 +1,9 @@
-/* fs - the calls by which a volume's files are opened, read, changed and made durable: one table, so that a test can put
- * a simulated disk below everything that is to survive a power cut.
+/* fs - the calls by which a volume's files are opened, read, changed and made durable: one table, so that a test can
+ * put a simulated disk below everything that is to survive a power cut.
  *
- * The file backend and the files of the index (but for SQLite's own, which its VFS does) go through it. Not in it is what
- * only looks at names and sizes, and the lock: a simulated disk keeps real files, so that these need no other answer.
+ * The file backend and the files of the index (but for SQLite's own, which its VFS does) go through it. Not in it is
+ * what only looks at names and sizes, and the lock: a simulated disk keeps real files, so that these need
+ * no other answer.
  *
  * Each call is the POSIX one of its name: the same arguments, results and errno. `dirfd` may be AT_FDCWD. Any thread.
  *

@@ -1,6 +1,7 @@
 /* head - the root's slots. See head.h.
  *
- * Rejected: a new file renamed over the old one (needs space when there is none, and the lock lies on the file).
+ * Rejected: a new file renamed over the old one (needs space when there is none, and the lock
+ * lies on the file).
  */
 #include "store/head.h"
 
@@ -94,7 +95,8 @@ decode_more(const uint8_t *p, size_t len, struct root *r, struct err *e)
 		uint32_t kind = get_le32(p + 12);
 
 		if (kind != SEG_LOG && kind != SEG_BODY)
-			return err_set(e, RC_CORRUPT, "the head lists a dropped piece of an unknown kind");
+			return err_set(e, RC_CORRUPT,
+			               "the head lists a dropped piece of an unknown kind");
 		r->dropped[i] = (struct seg_id){ get_le64(p), get_le32(p + 8), kind };
 	}
 	return RC_OK;
@@ -109,8 +111,9 @@ head_encode(const struct root *r, uint64_t generation, struct buf *out, struct e
 	uint8_t *p, *start;
 
 	if (len > HEAD_SLOT_LEN)
-		return err_set(e, RC_LIMIT, "the head has no room for %u segments and %u dropped pieces",
-		    r->segment_count, r->dropped_count);
+		return err_set(e, RC_LIMIT,
+		    "the head has no room for %u segments and %u dropped pieces", r->segment_count,
+		    r->dropped_count);
 	p = start = buf_reserve(out, len);
 	if (p == NULL)
 		return err_nomem(e);
@@ -138,7 +141,8 @@ head_encode(const struct root *r, uint64_t generation, struct buf *out, struct e
 	return RC_OK;
 }
 
-/* A slot whose sum holds, of this format or a newer one: these fields stay where they are. 0: it does not hold. */
+/* A slot whose sum holds, of this format or a newer one: these fields stay where they are. 0: it
+ * does not hold. */
 static uint32_t
 slot_version(struct slice slot)
 {
@@ -165,12 +169,14 @@ slot_is_good(struct slice slot)
 	takeovers = get_le32(slot.ptr + 52);
 	segments = get_le32(slot.ptr + 56);
 	more = get_le32(slot.ptr + 60);
-	if (len > slot.len || takeovers > TAKEOVERS_MAX || segments > HEAD_SLOT_LEN / SEGMENT_BYTES ||
-	    more > HEAD_SLOT_LEN || (more > 0 && more < MORE_FIXED))
+	if (len > slot.len || takeovers > TAKEOVERS_MAX ||
+	    segments > HEAD_SLOT_LEN / SEGMENT_BYTES || more > HEAD_SLOT_LEN ||
+	    (more > 0 && more < MORE_FIXED))
 		return false;
 	if (len != HEAD_FIXED + takeovers * 8 + segments * SEGMENT_BYTES + more + SUM_BYTES)
 		return false;
-	if (more > 0 && get_le32(slot.ptr + len - SUM_BYTES - more + 20) > (more - MORE_FIXED) / DROPPED_BYTES)
+	if (more > 0 &&
+	    get_le32(slot.ptr + len - SUM_BYTES - more + 20) > (more - MORE_FIXED) / DROPPED_BYTES)
 		return false;
 	return get_le64(slot.ptr + len - SUM_BYTES) == siphash(no_key, slot.ptr, len - SUM_BYTES);
 }
@@ -186,7 +192,8 @@ decode_segments(const uint8_t *p, uint32_t count, struct root *r, struct err *e)
 	r->segment_count = count;
 	for (uint32_t i = 0; i < count; i++, p += SEGMENT_BYTES)
 		if (!decode_segment(p, &r->segments[i]))
-			return err_set(e, RC_CORRUPT, "the head lists a segment in an unknown state");
+			return err_set(e, RC_CORRUPT,
+			               "the head lists a segment in an unknown state");
 	return RC_OK;
 }
 
@@ -199,7 +206,8 @@ head_decode(struct slice slot, struct root *r, uint64_t *generation, struct err 
 
 	if (slot_version(slot) > LOG_FORMAT)
 		return err_set(e, RC_DENIED,
-		    "the volume is of format %u, of a newer version of Restante; this one reads format %u",
+		    "the volume is of format %u, of a newer version of Restante; this "
+		    "one reads format %u",
 		    slot_version(slot), LOG_FORMAT);
 	if (!slot_is_good(slot))
 		return err_set(e, RC_CORRUPT, "a slot of the head does not hold");
@@ -266,7 +274,8 @@ head_read(int fd, struct root *r, uint64_t *generation, unsigned *bad_slots, str
 			return rc;
 		}
 		if (rc !=
-		    RC_OK) { /* an unreadable sector is as bad as a wrong sum: the other slot decides */
+		    RC_OK) { /* an unreadable sector is as bad as a wrong sum: the
+		              * other slot decides */
 			++*bad_slots;
 			continue;
 		}

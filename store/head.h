@@ -13,13 +13,16 @@
 #define HEAD_FILE_LEN (2 * (size_t)HEAD_SLOT_LEN)
 
 /* Append the slot's bytes to out. RC_LIMIT: more segments than a slot holds. */
-MUST_USE enum rc head_encode(const struct root *r, uint64_t generation, struct buf *out, struct err *e);
+MUST_USE enum rc head_encode(const struct root *r, uint64_t generation, struct buf *out,
+                             struct err *e);
 /* r: all zero or fini'd; filled on RC_OK. RC_CORRUPT: not a good slot. RC_DENIED: a good one of a newer format. */
-MUST_USE enum rc head_decode(struct slice slot, struct root *r, uint64_t *generation, struct err *e);
+MUST_USE enum rc head_decode(struct slice slot, struct root *r, uint64_t *generation,
+                             struct err *e);
 
 /* Read both slots of an open head file; *bad_slots counts those that do not hold. RC_CORRUPT: neither does.
  * RC_DENIED: one is of a newer format, so nothing here is for us to judge or to write. */
-MUST_USE enum rc head_read(int fd, struct root *r, uint64_t *generation, unsigned *bad_slots, struct err *e);
+MUST_USE enum rc head_read(int fd, struct root *r, uint64_t *generation, unsigned *bad_slots,
+                           struct err *e);
 /* Write r to both slots, each synced; *generation is raised. After a failure the old or the new root counts. */
 MUST_USE enum rc head_write(int fd, const struct root *r, uint64_t *generation, struct err *e);
 

@@ -1,4 +1,5 @@
-/* idmap - a hash table with open addressing; what is removed is closed up, so that look-ups stay short. See idmap.h. */
+/* idmap - a hash table with open addressing; what is removed is closed up, so that look-ups stay
+ * short. See idmap.h. */
 #include "store/idmap.h"
 
 #include <assert.h>

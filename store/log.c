@@ -1,8 +1,10 @@
-/* log - opening (takeover), appending, closing. See log.h; batch.c collects, recover.c judges, replay.c reads.
+/* log - opening (takeover), appending, closing. See log.h; batch.c collects, recover.c judges,
+ * replay.c reads.
  *
- * Invariants: LSNs of one epoch are consecutive over its segments; at most one segment is open, the last one; the root
- * in memory is what the backend has durably. A failed write or sync makes the log dead: nothing is retried as if
- * nothing had happened. log_reopen goes through the same sealing as a start.
+ * Invariants: LSNs of one epoch are consecutive over its segments; at most one segment is open, the
+ * last one; the root in memory is what the backend has durably. A failed write or sync makes the
+ * log dead: nothing is retried as if nothing had happened. log_reopen goes through the same
+ * sealing as a start.
  */
 #include "store/log_impl.h"
 
@@ -57,7 +59,8 @@ same_segment(const struct seg_id *a, const struct seg_id *b)
 	return a->seq == b->seq && a->epoch == b->epoch;
 }
 
-/* Seal what is open in the root. `ours`: the segment this process appended to, known synced up to synced_tail. */
+/* Seal what is open in the root. `ours`: the segment this process appended to, known synced up
+ * to synced_tail. */
 static enum rc
 seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn known_synced,
           const struct log_report *rep, struct err *e)
@@ -92,7 +95,8 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 	return RC_OK;
 }
 
-/* At the open: is every segment there, as long as it was sealed? Bytes are looked at when they are read. */
+/* At the open: is every segment there, as long as it was sealed? Bytes are looked at when
+ * they are read. */
 static void
 look_at_segments(struct log *log, const struct root *root, const struct log_report *rep)
 {
@@ -111,7 +115,8 @@ look_at_segments(struct log *log, const struct root *root, const struct log_repo
 			report_found(rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn,
 			    "the segment is missing");
 		else if (rc != RC_OK)
-			report_found(rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn, e.text);
+			report_found(rep, seg->id, 0, seg->len, seg->first_lsn, seg->last_lsn,
+			             e.text);
 		else if (len < seg->len)
 			report_found(rep, seg->id, len, seg->len - len, 0, seg->last_lsn,
 			    "the segment is shorter than the head says");
@@ -129,7 +134,8 @@ continue_from(struct log *log, struct root *root)
 	if (log->root.compactions >= log->next_seq)
 		log->next_seq = log->root.compactions + 1;
 	for (uint32_t i = 0; i < log->root.dropped_count; i++)
-		if (log->root.dropped[i].kind == SEG_LOG && log->root.dropped[i].seq >= log->next_seq)
+		if (log->root.dropped[i].kind == SEG_LOG &&
+		    log->root.dropped[i].seq >= log->next_seq)
 			log->next_seq = log->root.dropped[i].seq + 1;
 	log->has_open = false;
 	log->tail = log->synced_tail = 0;
@@ -173,7 +179,8 @@ log_free(struct log *log)
 	free(log);
 }
 
-/* What the index knows; it is asked with a root whose segments are not judged yet, and so not shown. */
+/* What the index knows; it is asked with a root whose segments are not judged yet,
+ * and so not shown. */
 static log_lsn
 ask_synced(struct log *log, const struct root *root, const struct log_params *p)
 {
@@ -341,6 +348,12 @@ note_synced(struct log *log)
 	pthread_mutex_unlock(&log->lock);
 }
 
+bool
+log_is_synced(const struct log *log)
+{
+	return log->synced_tail == log->tail;
+}
+
 enum rc
 log_sync(struct log *log, struct err *e)
 {
@@ -348,7 +361,7 @@ log_sync(struct log *log, struct err *e)
 
 	if (log->dead)
 		return err_set(e, RC_IO, "the log is dead after a failed write");
-	if (log->synced_tail == log->tail)
+	if (log_is_synced(log))
 		return RC_OK;
 	waiter_init(&w, e);
 	log->b->ops->sync(log->b, waiter_answer, &w);
@@ -614,7 +627,8 @@ log_close(struct log **logp)
 	if (log == NULL)
 		return;
 	*logp = NULL;
-	/* Who dies with it knows best where it was synced, and has what was answered unsynced: a last try for both. */
+	/* Who dies with it knows best where it was synced, and has what was answered unsynced: a
+	 * last try for both. */
 	if (log->mode == LOG_WRITE && log->dead && log_reopen(log, NULL, &e) != RC_OK)
 		log->dead = true;
 	/* Sealing now spares the next start a scan; when it fails, that start does it. */

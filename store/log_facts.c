@@ -1,7 +1,7 @@
 /* log_facts - what an open log says of itself. See log.h; log_root.c has what only compaction asks.
  *
- * Any thread may ask: a takeover in the same process and a compaction change the root meanwhile, so nothing of it is read
- * without the lock.
+ * Any thread may ask: a takeover in the same process and a compaction change the root meanwhile, so
+ * nothing of it is read without the lock.
  */
 #include "store/compact.h"
 #include "store/log_impl.h"

@@ -92,8 +92,8 @@ struct log_batch {
 /* ---- batch.c ---- */
 
 /* Fill in headers for a batch that goes to `seg` at `offset`, and the vectors for the write. */
-MUST_USE enum rc batch_seal(struct log_batch *b, const struct root_segment *seg, uint64_t offset, log_lsn synced,
-                            uint64_t time_us, uint8_t flags, struct err *e);
+MUST_USE enum rc batch_seal(struct log_batch *b, const struct root_segment *seg, uint64_t offset,
+                            log_lsn synced, uint64_t time_us, uint8_t flags, struct err *e);
 /* A frame whose body is known: kept ones, appended anew. */
 MUST_USE enum rc batch_add_raw(struct log_batch *b, const struct kept_frame *k, struct err *e);
 struct kept_frame *batch_keep(const struct log_batch *b, const struct batch_frame *f);  /* a copy, NULL: no memory */
@@ -113,9 +113,9 @@ void log_set_dead(struct log *log);
 
 /* Find where the segment's frames end, reporting damage on the way, and fill in len, last_lsn and last_time_us.
  * `synced`: an LSN known as synced, 0 if none. `limit`: where to stop, UINT64_MAX for the end of the file. */
-MUST_USE enum rc recover_segment(struct log *log, struct root_segment *seg, log_lsn synced, uint64_t limit,
-                                 const struct log_report *rep, struct err *e);
-void report_found(const struct log_report *rep, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
-                  log_lsn last, const char *what);
+MUST_USE enum rc recover_segment(struct log *log, struct root_segment *seg, log_lsn synced,
+                                 uint64_t limit, const struct log_report *rep, struct err *e);
+void report_found(const struct log_report *rep, struct seg_id seg, uint64_t offset, uint64_t len,
+                  log_lsn first, log_lsn last, const char *what);
 
 #endif

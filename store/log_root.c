@@ -1,7 +1,7 @@
 /* log_root - what compaction changes in the root of an open log. See compact.h.
  *
- * The root in memory is replaced only by what the backend has made durable. A change that may or may not be makes the
- * log dead: reopening it reads which of the two it is.
+ * The root in memory is replaced only by what the backend has made durable. A change that may or
+ * may not be makes the log dead: reopening it reads which of the two it is.
  */
 #include "store/compact.h"
 #include "store/log_impl.h"
@@ -9,7 +9,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* The backend's root is the truth, but for the open segment's end, which is kept apart in `tail`. */
+/* The backend's root is the truth, but for the open segment's end, which is kept
+ * apart in `tail`. */
 static enum rc
 take_root(struct log *log, struct err *e)
 {

@@ -17,9 +17,11 @@ void
 piece_name(const struct seg_id *id, char name[PIECE_NAME_LEN])
 {
 	if (id->kind == SEG_LOG)
-		snprintf(name, PIECE_NAME_LEN, "s-%llu-%u.seg", (unsigned long long)id->seq, id->epoch);
+		snprintf(name, PIECE_NAME_LEN, "s-%llu-%u.seg", (unsigned long long)id->seq,
+		         id->epoch);
 	else
-		snprintf(name, PIECE_NAME_LEN, "b-%u-%llu.blob", id->epoch, (unsigned long long)id->seq);
+		snprintf(name, PIECE_NAME_LEN, "b-%u-%llu.blob", id->epoch,
+		         (unsigned long long)id->seq);
 }
 
 int
@@ -67,7 +69,8 @@ parse_name(const char *name, enum seg_kind kind, struct seg_id *id)
 	unsigned epoch;
 	int got;
 
-	got = kind == SEG_LOG ? sscanf(name, "s-%19llu-%9u.", &seq, &epoch) : sscanf(name, "b-%9u-%19llu.", &epoch, &seq);
+	got = kind == SEG_LOG ? sscanf(name, "s-%19llu-%9u.", &seq, &epoch)
+	                      : sscanf(name, "b-%9u-%19llu.", &epoch, &seq);
 	if (got != 2)
 		return false;
 	*id = (struct seg_id){ seq, epoch, kind };
@@ -133,7 +136,8 @@ int
 write_all(int fd, struct iovec *iov, size_t count, uint64_t offset)
 {
 	while (count > 0) {
-		ssize_t n = fs->pwritev(fd, iov, count < IOV_MAX ? (int)count : IOV_MAX, (off_t)offset);
+		ssize_t n = fs->pwritev(fd, iov, count < IOV_MAX ? (int)count : IOV_MAX,
+		                        (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -21,7 +21,8 @@ void piece_unlink(int dirfd, const struct seg_id *id);
 
 int  piece_remove(int dirfd, const struct seg_id *id);          /* 0 or errno */
 /* Every piece of this kind, in any order; heap. */
-MUST_USE enum rc piece_list(int dirfd, enum seg_kind kind, struct seg_id **ids, size_t *count, struct err *e);
+MUST_USE enum rc piece_list(int dirfd, enum seg_kind kind, struct seg_id **ids, size_t *count,
+                            struct err *e);
 
 MUST_USE enum rc dir_sync(int fd, struct err *e);
 /* All of the vectors at `offset`; uses them up. 0 or errno. */

@@ -1,7 +1,7 @@
 /* recompress - a blob's chunks deflated anew at another level. See rewrite.h.
  *
- * Chunks stay cut as they are and keep their dictionary, so that nothing but their stored bytes changes. A chunk that does
- * not shrink is stored.
+ * Chunks stay cut as they are and keep their dictionary, so that nothing but their stored bytes
+ * changes. A chunk that does not shrink is stored.
  */
 #include "store/rewrite.h"
 
@@ -48,15 +48,17 @@ repack(struct work *w, struct blob_chunk *c, struct slice *out, struct err *e)
 
 	if (c->method != CHUNK_STORED) {
 		if (!codec_inflate(w->codec, c->dictionary, *out, w->raw, c->raw_len))
-			return err_set(e, RC_CORRUPT, "a chunk does not inflate to %u bytes", c->raw_len);
+			return err_set(e, RC_CORRUPT, "a chunk does not inflate to %u bytes",
+			               c->raw_len);
 		raw = slice_of(w->raw, c->raw_len);
 	}
 	n = codec_deflate_again(w->codec, w->level, c->dictionary, raw, w->packed, raw.len);
 	*out = n > 0 ? slice_of(w->packed, n) : raw;
 	if (n == 0)
 		c->dictionary = DICTIONARY_NONE;
-	c->method = n == 0 ? CHUNK_STORED
-			   : c->dictionary != DICTIONARY_NONE ? CHUNK_DEFLATE_HEADER : CHUNK_DEFLATE;
+	c->method = n == 0                             ? CHUNK_STORED
+	            : c->dictionary != DICTIONARY_NONE ? CHUNK_DEFLATE_HEADER
+	                                               : CHUNK_DEFLATE;
 	c->stored_len = (uint32_t)out->len;
 	c->crc = codec_crc(*out);
 	return RC_OK;
@@ -88,8 +90,8 @@ repack_all(struct work *w, struct blob_chunk *chunks, struct err *e)
 }
 
 enum rc
-recompress_blob(struct log *log, const struct record_blob *in, int level, struct arena *a, struct record_blob *out,
-    struct err *e)
+recompress_blob(struct log *log, const struct record_blob *in, int level, struct arena *a,
+                struct record_blob *out, struct err *e)
 {
 	struct work w = { .log = log, .in = in, .level = level, .codec = codec_get() };
 	struct blob_chunk *chunks = arena_array(a, in->chunk_count, sizeof *chunks);
@@ -103,7 +105,8 @@ recompress_blob(struct log *log, const struct record_blob *in, int level, struct
 	w.raw = arena_alloc(a, BLOB_CHUNK_MAX);
 	w.packed = arena_alloc(a, BLOB_CHUNK_MAX);
 	w.data = in->body.len > 0 ? w.packed : arena_alloc(a, (size_t)raw);
-	if (w.codec == NULL || chunks == NULL || w.stored == NULL || w.raw == NULL || w.packed == NULL || w.data == NULL)
+	if (w.codec == NULL || chunks == NULL || w.stored == NULL || w.raw == NULL ||
+	    w.packed == NULL || w.data == NULL)
 		rc = err_nomem(e);
 	if (rc == RC_OK && in->body.len > 0)
 		rc = ops->body_begin(log->b, &w.body, e);

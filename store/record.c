@@ -1,7 +1,8 @@
 /* record - bytes of records: encoding and decoding. See record.h and doc/restante-log.5.
  *
- * Integers are unsigned LEB128 ("varints"), at most ten bytes; text is a length and its bytes. A decoder reads through
- * one cursor that fails once and then yields zeros, so a production is a list of fields and one check at its end.
+ * Integers are unsigned LEB128 ("varints"), at most ten bytes; text is a length and its bytes. A
+ * decoder reads through one cursor that fails once and then yields zeros, so a production is a list
+ * of fields and one check at its end.
  */
 #include "store/record.h"
 
@@ -70,6 +71,7 @@ put_account(struct buf *b, const struct record_account *r)
 	put_varint(b, r->quota_messages);
 	put_text(b, r->hidden);
 	(void)buf_append_byte(b, r->arriving);
+	put_varint(b, r->flags);
 }
 
 static void
@@ -101,7 +103,8 @@ put_chunks(struct buf *b, const struct blob_chunk *chunks, uint32_t count)
 	}
 }
 
-/* The summary, deflated when that is smaller. A failure to compress is no failure: it stands plain then. */
+/* The summary, deflated when that is smaller. A failure to compress is no failure: it
+ * stands plain then. */
 static void
 put_summary(struct buf *b, struct slice s)
 {
@@ -154,7 +157,8 @@ put_message(struct buf *b, const struct record_message *m)
 	put_varint(b, m->threadid);
 }
 
-/* Ascending ranges: the gap before each (from the last one's end, 0 at first) and how many members follow its first. */
+/* Ascending ranges: the gap before each (from the last one's end, 0 at first) and how many members
+ * follow its first. */
 static void
 put_ranges(struct buf *b, const struct uid_range *uids, uint32_t count)
 {
@@ -240,6 +244,16 @@ record_encode(const struct record *r, struct buf *out)
 	case RECORD_SUMMARY:
 		put_varint(out, r->u.summary.blob);
 		put_summary(out, r->u.summary.summary);
+		break;
+	case RECORD_SECRET:
+		put_text(out, r->u.secret.name);
+		put_text(out, r->u.secret.value);
+		break;
+	case RECORD_DELIVERY:
+		(void)buf_append(out, r->u.delivery.key, sizeof r->u.delivery.key);
+		put_varint(out, r->u.delivery.session);
+		put_varint(out, r->u.delivery.at_s);
+		put_varint(out, r->u.delivery.until_s);
 		break;
 	}
 	return !out->failed;
@@ -346,7 +360,8 @@ take_raw(struct cursor *c, uint8_t *dst, size_t n, const char *what)
 		memset(dst, 0, n);
 }
 
-/* Room for n elements that take at least `min` bytes each in what is left: a count cannot ask for more. */
+/* Room for n elements that take at least `min` bytes each in what is left: a count
+ * cannot ask for more. */
 static void *
 take_array(struct cursor *c, uint32_t n, size_t min, size_t size, const char *what)
 {
@@ -381,6 +396,8 @@ take_account(struct cursor *c, log_lsn lsn, struct record_account *r)
 	r->hidden = take_text(c, HIDDEN_MAX, "hidden capabilities");
 	if (left(c) > 0)
 		r->arriving = take_byte(c, 1, "arriving") != 0;
+	if (left(c) > 0)
+		r->flags = take_u32(c, "flags");
 }
 
 static void
@@ -644,6 +661,16 @@ take_record(struct cursor *c, enum record_type type, log_lsn lsn, struct record 
 		out->u.summary.blob = take_varint(c, INT64_MAX, "blob");
 		out->u.summary.summary = take_summary(c);
 		return true;
+	case RECORD_SECRET:
+		out->u.secret.name = take_text(c, SECRET_NAME_MAX, "name");
+		out->u.secret.value = take_text(c, SECRET_MAX, "value");
+		return true;
+	case RECORD_DELIVERY:
+		take_raw(c, out->u.delivery.key, sizeof out->u.delivery.key, "key");
+		out->u.delivery.session = take_varint(c, UINT64_MAX, "session");
+		out->u.delivery.at_s = take_varint(c, INT64_MAX, "time");
+		out->u.delivery.until_s = take_varint(c, INT64_MAX, "end");
+		return true;
 	}
 	return false;
 }
@@ -700,13 +727,20 @@ record_type_name(enum record_type type)
 		return "uidl";
 	case RECORD_SUMMARY:
 		return "summary";
+	case RECORD_SECRET:
+		return "secret";
+	case RECORD_DELIVERY:
+		return "delivery";
 	}
 	return NULL;
 }
 
-/* Who does not know a summary record has an older parser, which could not read that summary: it serves the one it knows. */
+/* Who does not know a summary record has an older parser, which could not read that summary: it
+ * serves the one it knows. Who knows no secrets does not use them, nor does he look for deliveries
+ * that come twice. */
 bool
 record_is_skippable(enum record_type type)
 {
-	return type == RECORD_GONE || type == RECORD_SUMMARY;
+	return type == RECORD_GONE || type == RECORD_SUMMARY || type == RECORD_SECRET ||
+	       type == RECORD_DELIVERY;
 }

@@ -29,6 +29,8 @@ enum record_type {
 	RECORD_PURGE = 12,
 	RECORD_UIDL = 13,
 	RECORD_SUMMARY = 14,
+	RECORD_SECRET = 15,
+	RECORD_DELIVERY = 16,
 };
 
 /* System flags; keywords stand beside them as text. */
@@ -55,6 +57,11 @@ enum special_use {
 	USE_MEMOS = 1 << 10,
 };
 
+/* Of an account. */
+enum account_flag {
+	ACCOUNT_LOCKED = 1 << 0,        /* nobody may log in, and no mail is taken in */
+};
+
 #define MAILBOXID_LEN 16
 #define SHA256_LEN    32
 #define ACCOUNT_NAME_MAX 255            /* bytes */
@@ -62,6 +69,9 @@ enum special_use {
 #define KEYWORDS_MAX     4096           /* bytes of one message's keywords, separators included */
 #define HIDDEN_MAX       1024           /* bytes of an account's hidden capabilities, separators included */
 #define PURGE_REASON_MAX 1000           /* bytes of UTF-8 */
+#define SECRET_NAME_MAX  64             /* bytes */
+#define SECRET_MAX       64             /* bytes of a secret */
+#define DELIVERY_KEY_LEN 32
 #define UIDL_MAX         70             /* bytes of a POP3 unique-id [RFC 1939 s7] */
 
 /* Seconds since 1970-01-01 UTC and the zone it was written in: INTERNALDATE keeps both. */
@@ -86,13 +96,14 @@ struct record_account {
 	uint64_t     quota_messages;    /* 0: unlimited */
 	struct slice hidden;    /* IMAP capabilities not shown: upper case, in ASCII order, one space between */
 	bool         arriving;  /* a copy that a move is making: owns nothing yet, and is not found by its name */
+	uint32_t     flags;     /* enum account_flag */
 };
 
 /* One named credential of an account; an empty value takes it away. */
 struct record_credential {
 	account_id   account;
-	struct slice name;      /* "password" is the main one */
-	struct slice value;     /* "SCRAM-SHA-256$..." */
+	struct slice name;      /* "password" is the main one, "app:LABEL" an app password */
+	struct slice value;     /* "SCRAM-SHA-256$... SCRAM-SHA-1$...": the business of sasl/credential.h */
 };
 
 struct record_mailbox {
@@ -204,6 +215,23 @@ struct record_uidl {
 	struct slice text;
 };
 
+/* Random bytes that the server keeps over restarts, by what they are for. */
+struct record_secret {
+	struct slice name;
+	struct slice value;
+};
+
+/* A delivery whose answer its client may not have got: it stands in the frame that has the message. What is one is
+ * (key, session). */
+struct record_delivery {
+	uint8_t  key[DELIVERY_KEY_LEN];         /* says which delivery it is: recipient, sender, content */
+	uint64_t session;
+	uint64_t at_s;                          /* seconds since 1970, more or less, but never less than of the delivery
+	                                         * record before */
+	uint64_t until_s;                       /* it is forgotten once a delivery record is of a later time; 0: it is
+	                                         * now, as the client has got the answer */
+};
+
 struct record {
 	enum record_type type;
 	log_lsn          lsn;
@@ -220,6 +248,8 @@ struct record {
 		struct record_purge        purge;
 		struct record_uidl         uidl;
 		struct record_summary      summary;
+		struct record_secret       secret;
+		struct record_delivery     delivery;
 	} u;           /* nothing of a gone record */
 };
 
@@ -227,10 +257,10 @@ struct record {
  * frame. False if the buffer is full. For a blob the data is not appended: the caller writes r->u.blob.data behind. */
 bool record_encode(const struct record *r, struct buf *out);
 
-/* `body` is the record's bytes; slices in *out borrow from it, arrays come from `a`. An id of 0 in an account or mailbox
- * record is replaced by `lsn`. RC_CORRUPT: bad bytes; RC_LIMIT: arena full. */
-MUST_USE enum rc record_decode(enum record_type type, log_lsn lsn, struct slice body, struct arena *a,
-                               struct record *out, struct err *e);
+/* `body` is the record's bytes; slices in *out borrow from it, arrays come from `a`. An id of 0 in an account or
+ * mailbox record is replaced by `lsn`. RC_CORRUPT: bad bytes; RC_LIMIT: arena full. */
+MUST_USE enum rc record_decode(enum record_type type, log_lsn lsn, struct slice body,
+                               struct arena *a, struct record *out, struct err *e);
 
 const char *record_type_name(enum record_type type);   /* "counters", ...; NULL for a number that is none */
 /* May a reader that does not know the type pass over it? */

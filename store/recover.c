@@ -1,12 +1,13 @@
 /* recover - where a segment's frames end, and which bytes before that are damage [design I3].
  *
- * Unsynced writes reach the disk in any order: "bad, then good" may be a legal torn tail. Every frame says up to which
- * LSN the log was synced when it was written. An invalid stretch whose first missing LSN is at or below such a mark
- * (of a later frame, the head, the index) was acknowledged: it is damage, reported and passed over. Any other was not:
- * the segment ends there; what the disk cannot read may have been, so it is damage too. Where there is nothing at all any
- * more (a copy that was cut short, writes that a disk lost), that is told and the segment ends: its last LSNs are not in
- * the log, so an index that knows them is discarded. Reading only; sealing is the caller's, so a crash in here costs
- * nothing.
+ * Unsynced writes reach the disk in any order: "bad, then good" may be a legal torn tail. Every
+ * frame says up to which LSN the log was synced when it was written. An invalid stretch whose first
+ * missing LSN is at or below such a mark (of a later frame, the head, the index) was acknowledged:
+ * it is damage, reported and passed over. Any other was not: the segment ends there; what the disk
+ * cannot read may have been, so it is damage too. Where there is nothing at all any more (a copy
+ * that was cut short, writes that a disk lost), that is told and the segment ends: its last LSNs
+ * are not in the log, so an index that knows them is discarded. Reading only; sealing is the
+ * caller's, so a crash in here costs nothing.
  */
 #include "store/log_impl.h"
 #include "store/scan.h"
@@ -66,7 +67,8 @@ take_survey(struct scan *s, struct survey *v, struct err *e)
 		if (rc != RC_OK || item.kind == SCAN_END)
 			return rc;
 		if (item.hdr.synced_lsn > v->mark)
-			v->mark = item.hdr.synced_lsn;  /* true even if the body is bad: the header holds */
+			/* true even if the body is bad: the header holds */
+			v->mark = item.hdr.synced_lsn;
 		if (item.kind == SCAN_GAP) {
 			rc = note_hole(v, &item, before, e);
 			if (rc != RC_OK)

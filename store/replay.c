@@ -1,6 +1,8 @@
-/* replay - every record of the log in LSN order, and reads by address. Any thread, beside the writer.
+/* replay - every record of the log in LSN order, and reads by address. Any thread,
+ * beside the writer.
  *
- * A replay sees the log as it was when it began: the list of segments and the tail are copied under the lock.
+ * A replay sees the log as it was when it began: the list of segments and the tail are copied
+ * under the lock.
  */
 #include "store/codec.h"
 #include "store/log_impl.h"
@@ -118,10 +120,12 @@ one_frame(
 
 /* What was lost ends before the first LSN behind it. */
 static void
-tell_gap(struct run *r, const struct root_segment *seg, const struct scan_item *gap, log_lsn before, log_lsn next)
+tell_gap(struct run *r, const struct root_segment *seg, const struct scan_item *gap, log_lsn before,
+         log_lsn next)
 {
 	if (gap->kind == SCAN_GAP)
-		report_found(r->rep, seg->id, gap->offset, gap->len, before + 1, next - 1, gap->what);
+		report_found(r->rep, seg->id, gap->offset, gap->len, before + 1, next - 1,
+		             gap->what);
 }
 
 static enum rc
@@ -138,7 +142,8 @@ one_segment(struct run *r, const struct root_segment *seg, struct err *e)
 		report_found(r->rep, seg->id, 0, SEGMENT_HDR_LEN, 0, 0,
 		    "the segment's header does not hold");
 	s.skip_upto = r->rp->after;
-	if (r->rp->from.seq == seg->id.seq && r->rp->from.offset > s.pos && r->rp->from.offset <= s.end)
+	if (r->rp->from.seq == seg->id.seq && r->rp->from.offset > s.pos &&
+	    r->rp->from.offset <= s.end)
 		s.pos = r->rp->from.offset;
 	for (;;) {
 		log_lsn before = s.last_lsn;

@@ -1,7 +1,8 @@
 /* rewrite - the survivors of some segments in a fresh one. See rewrite.h.
  *
- * Frames keep their time, author and LSNs; a record that died leaves a `gone` record, so that its neighbours keep theirs,
- * and a frame of nothing else vanishes. A record that lives is copied byte for byte.
+ * Frames keep their time, author and LSNs; a record that died leaves a `gone` record, so that its
+ * neighbours keep theirs, and a frame of nothing else vanishes. A record that lives is copied
+ * byte for byte.
  */
 #include "store/rewrite.h"
 
@@ -47,7 +48,8 @@ static enum rc
 drop(struct run *r, const struct seg_id *id, uint64_t len, struct err *e)
 {
 	r->out->replaced += len;
-	return add_id(&r->out->drop, &r->out->drop_count, &r->out->drop_cap, id) ? RC_OK : err_nomem(e);
+	return add_id(&r->out->drop, &r->out->drop_count, &r->out->drop_cap, id) ? RC_OK
+	                                                                         : err_nomem(e);
 }
 
 static enum rc
@@ -105,7 +107,8 @@ parts_cover(struct parts *p, mail_uid uid)
 
 /* What is left of a messages record; a bare message keeps its place and keywords. */
 static enum rc
-reduce_messages(struct run *r, struct record *rec, const struct survey_part *parts, size_t count, struct err *e)
+reduce_messages(struct run *r, struct record *rec, const struct survey_part *parts, size_t count,
+                struct err *e)
 {
 	struct record_messages *m = &rec->u.messages;
 	struct record_message *left = arena_array(&r->arena, m->count, sizeof *left);
@@ -122,11 +125,14 @@ reduce_messages(struct run *r, struct record *rec, const struct survey_part *par
 		keep.end = ++bare.at;
 	uid_set_init(&uids, m->count);
 	for (uint32_t k = 0; k < range_count && rc == RC_OK; k++) {
-		for (uint64_t uid = ranges[k].first; uid <= ranges[k].last && rc == RC_OK; uid++, i++) {
+		for (uint64_t uid = ranges[k].first; uid <= ranges[k].last && rc == RC_OK;
+		     uid++, i++) {
 			if (parts_cover(&keep, (mail_uid)uid))
 				left[n++] = m->messages[i];
 			else if (parts_cover(&bare, (mail_uid)uid))
-				left[n++] = (struct record_message){ .keywords = m->messages[i].keywords };
+				left[n++] = (struct record_message){
+					.keywords = m->messages[i].keywords
+				};
 			else
 				continue;
 			if (!uid_set_add(&uids, (mail_uid)uid, (mail_uid)uid))
@@ -146,7 +152,8 @@ reduce_messages(struct run *r, struct record *rec, const struct survey_part *par
 }
 
 static enum rc
-reduce_flags(struct run *r, struct record *rec, const struct survey_part *parts, size_t count, struct err *e)
+reduce_flags(struct run *r, struct record *rec, const struct survey_part *parts, size_t count,
+             struct err *e)
 {
 	struct uid_range *uids = arena_array(&r->arena, count, sizeof *uids);
 
@@ -160,7 +167,8 @@ reduce_flags(struct run *r, struct record *rec, const struct survey_part *parts,
 }
 
 static enum rc
-reduce(struct run *r, const struct survey_segment *seg, uint32_t index, struct record *rec, struct err *e)
+reduce(struct run *r, const struct survey_segment *seg, uint32_t index, struct record *rec,
+       struct err *e)
 {
 	const struct survey_part *parts;
 	size_t count;
@@ -173,7 +181,8 @@ reduce(struct run *r, const struct survey_segment *seg, uint32_t index, struct r
 }
 
 static enum rc
-recompress(struct run *r, const struct record_hdr *h, struct slice body, struct record *rec, struct err *e)
+recompress(struct run *r, const struct record_hdr *h, struct slice body, struct record *rec,
+           struct err *e)
 {
 	struct log_addr old = rec->u.blob.body;
 	struct record anew = *rec;
@@ -181,11 +190,13 @@ recompress(struct run *r, const struct record_hdr *h, struct slice body, struct 
 	enum rc rc = recompress_blob(r->log, &rec->u.blob, r->p->level, &r->arena, &anew.u.blob, e);
 
 	if (rc == RC_CORRUPT)
-		return copy_record(r, h, body, e);      /* what is damaged stays as it is, to be told when it is read */
+		/* what is damaged stays as it is, to be told when it is read */
+		return copy_record(r, h, body, e);
 	if (rc != RC_OK)
 		return rc;
 	if (out_of_line) {
-		if (!add_id(&r->out->made, &r->out->made_count, &r->out->made_cap, &anew.u.blob.body.seg))
+		if (!add_id(&r->out->made, &r->out->made_count, &r->out->made_cap,
+		            &anew.u.blob.body.seg))
 			return err_nomem(e);
 		r->out->bytes += anew.u.blob.body.len;
 		rc = drop(r, &old.seg, old.len, e);
@@ -195,8 +206,8 @@ recompress(struct run *r, const struct record_hdr *h, struct slice body, struct 
 
 /* A record that dies, is reduced, or is compressed anew. */
 static enum rc
-change_record(struct run *r, const struct survey_segment *seg, uint32_t index, const struct record_hdr *h,
-    struct slice body, log_lsn lsn, struct err *e)
+change_record(struct run *r, const struct survey_segment *seg, uint32_t index,
+              const struct record_hdr *h, struct slice body, log_lsn lsn, struct err *e)
 {
 	enum fate fate = (enum fate)seg->fates[index];
 	struct record gone = { .type = RECORD_GONE }, rec;
@@ -240,7 +251,8 @@ put_frame(struct run *r, const struct frame_hdr *was, struct err *e)
 	h.body_len = (uint32_t)r->body.len;
 	h.body_sum = siphash(r->out->segment.key, r->body.ptr, r->body.len);
 	frame_hdr_encode(&h, r->out->segment.key, r->at, bytes);
-	if (!buf_append(&r->pending, bytes, sizeof bytes) || !buf_append_slice(&r->pending, buf_slice(&r->body)))
+	if (!buf_append(&r->pending, bytes, sizeof bytes) ||
+	    !buf_append_slice(&r->pending, buf_slice(&r->body)))
 		return err_nomem(e);
 	r->at += sizeof bytes + r->body.len;
 	r->out->frames++;
@@ -250,8 +262,8 @@ put_frame(struct run *r, const struct frame_hdr *was, struct err *e)
 }
 
 static enum rc
-read_frame(struct run *r, const struct survey_segment *seg, const struct survey_frame *f, struct frame_hdr *hdr,
-    struct slice *body, struct err *e)
+read_frame(struct run *r, const struct survey_segment *seg, const struct survey_frame *f,
+           struct frame_hdr *hdr, struct slice *body, struct err *e)
 {
 	uint8_t *dst;
 	size_t got;
@@ -273,7 +285,8 @@ read_frame(struct run *r, const struct survey_segment *seg, const struct survey_
 }
 
 static enum rc
-rewrite_frame(struct run *r, const struct survey_segment *seg, const struct survey_frame *f, struct err *e)
+rewrite_frame(struct run *r, const struct survey_segment *seg, const struct survey_frame *f,
+              struct err *e)
 {
 	struct slice rest, body;
 	struct record_hdr h;
@@ -300,8 +313,8 @@ rewrite_frame(struct run *r, const struct survey_segment *seg, const struct surv
 
 /* ---- the segment ---- */
 
-/* The LSNs that the new segment stands for. Of two epochs, an index that was written in the earlier one may have applied
- * what was lost at its end: from here on it must have come beyond that. */
+/* The LSNs that the new segment stands for. Of two epochs, an index that was written in the earlier
+ * one may have applied what was lost at its end: from here on it must have come beyond that. */
 static void
 cover(struct run *r)
 {
@@ -319,7 +332,8 @@ cover(struct run *r)
 		}
 		if (from->last_lsn < from->first_lsn)
 			continue;
-		if (any && LSN_EPOCH(from->first_lsn) != LSN_EPOCH(s->last_lsn) && from->first_lsn > r->out->floor)
+		if (any && LSN_EPOCH(from->first_lsn) != LSN_EPOCH(s->last_lsn) &&
+		    from->first_lsn > r->out->floor)
 			r->out->floor = from->first_lsn;
 		any = true;
 		s->last_lsn = from->last_lsn;
@@ -342,7 +356,8 @@ begin(struct run *r, struct err *e)
 	memcpy(s->key, hdr.key, sizeof s->key);
 	r->at = SEGMENT_HDR_LEN;
 	cover(r);
-	return r->log->b->ops->segment_put(r->log->b, &s->id, slice_of(bytes, sizeof bytes), &r->put, e);
+	return r->log->b->ops->segment_put(r->log->b, &s->id, slice_of(bytes, sizeof bytes),
+	                                   &r->put, e);
 }
 
 static enum rc
@@ -372,7 +387,8 @@ rewrite(struct run *r, struct err *e)
 }
 
 enum rc
-rewrite_segments(struct log *log, const struct rewrite_params *p, struct rewritten *out, struct err *e)
+rewrite_segments(struct log *log, const struct rewrite_params *p, struct rewritten *out,
+                 struct err *e)
 {
 	struct run r = { .log = log, .p = p, .out = out };
 	enum rc rc;
@@ -408,7 +424,8 @@ rewritten_discard(struct log *log, struct rewritten *r)
 {
 	struct err e = ERR_INIT;
 
-	/* What cannot be removed is an orphan: the next start does it. Nobody reads what was never listed. */
+	/* What cannot be removed is an orphan: the next start does it. Nobody reads what
+	 * was never listed. */
 	if (r->segment.len > 0 && log->b->ops->reap(log->b, &r->segment.id, 1, &e) != RC_OK)
 		r->segment.len = 0;
 	if (r->made_count > 0 && log->b->ops->reap(log->b, r->made, r->made_count, &e) != RC_OK)

@@ -11,9 +11,11 @@
 struct rewrite_params {
 	const struct survey *survey;
 	uint32_t             first, count;      /* its segments: sound and sealed neighbours */
-	int                  level;             /* blobs are deflated anew at this zlib level, 1 to 9; or REWRITE_AS_IT_IS */
+	int                  level;             /* blobs are deflated anew at this zlib level, 1 to 9; or
+	                                         * REWRITE_AS_IT_IS */
 	void                *arg;
-	/* May be NULL: called with bytes read and written since the last call; false cancels (RC_CANCELLED). It may sleep. */
+	/* May be NULL: called with bytes read and written since the last call; false cancels
+	 * (RC_CANCELLED). It may sleep. */
 	bool               (*work)(void *arg, uint64_t bytes);
 };
 
@@ -33,7 +35,8 @@ struct rewritten {
 
 /* RC_CORRUPT: what is read is not what the survey read, or what was written does not hold; the sources stay. On failure
  * nothing is left behind but what a start removes. Any thread. */
-MUST_USE enum rc rewrite_segments(struct log *log, const struct rewrite_params *p, struct rewritten *out, struct err *e);
+MUST_USE enum rc rewrite_segments(struct log *log, const struct rewrite_params *p,
+                                  struct rewritten *out, struct err *e);
 void rewritten_fini(struct rewritten *r);
 /* It will not be listed: delete it. */
 void rewritten_discard(struct log *log, struct rewritten *r);
@@ -44,7 +47,7 @@ MUST_USE enum rc rewrite_verify(struct log *log, const struct rewritten *r, bool
 
 /* recompress.c: the blob with its chunks deflated anew at that level, cut as they were. Slices and arrays of *out come
  * from `a`; an out-of-line body is made anew. RC_CORRUPT: a chunk does not hold; leave the blob as it is. */
-MUST_USE enum rc recompress_blob(struct log *log, const struct record_blob *in, int level, struct arena *a,
-                                 struct record_blob *out, struct err *e);
+MUST_USE enum rc recompress_blob(struct log *log, const struct record_blob *in, int level,
+                                 struct arena *a, struct record_blob *out, struct err *e);
 
 #endif

@@ -1,4 +1,5 @@
-/* root - a volume's root in memory: copies, and what a compaction changes in it. See backend.h; head.c has the bytes. */
+/* root - a volume's root in memory: copies, and what a compaction changes in it. See backend.h;
+ * head.c has the bytes. */
 #include "store/backend.h"
 
 #include <stdlib.h>
@@ -69,7 +70,8 @@ replace_segments(struct root *r, const struct root_change *c, struct err *e)
 		if (c->drop[i].kind != SEG_LOG)
 			continue;
 		k = find_segment(r, &c->drop[i]);
-		if (k == count || segs[k].state == SEGMENT_OPEN || (at != UINT32_MAX && k != at + gone))
+		if (k == count || segs[k].state == SEGMENT_OPEN ||
+		    (at != UINT32_MAX && k != at + gone))
 			return err_set(e, RC_BUSY, "segment %llu-%u is not where it was",
 			    (unsigned long long)c->drop[i].seq, c->drop[i].epoch);
 		at = at == UINT32_MAX ? k : at;
@@ -105,7 +107,8 @@ forget_dropped(struct root *r, const struct root_change *c)
 enum rc
 root_apply(struct root *r, const struct root_change *c, struct err *e)
 {
-	struct seg_id *dropped = copy_array(r->dropped, r->dropped_count, c->drop_count, sizeof *dropped);
+	struct seg_id *dropped = copy_array(r->dropped, r->dropped_count, c->drop_count,
+	                                    sizeof *dropped);
 	enum rc rc;
 
 	if (dropped == NULL)

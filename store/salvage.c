@@ -1,8 +1,9 @@
 /* salvage - reading what no longer holds. See salvage.h.
  *
- * Trying all values of all bytes of n costs 255 sums of n/2 bytes each: for the last kilobyte of a frame, where the records
- * that name mailboxes stand, a tenth of a second. Rejected: doing so for a whole frame with a large blob, as its chunks
- * have CRCs that tell the same, and whose message it is stands in the other records.
+ * Trying all values of all bytes of n costs 255 sums of n/2 bytes each: for the last kilobyte of a
+ * frame, where the records that name mailboxes stand, a tenth of a second. Rejected: doing so for a
+ * whole frame with a large blob, as its chunks have CRCs that tell the same, and whose message it
+ * is stands in the other records.
  */
 #include "store/log_impl.h"
 #include "store/salvage.h"
@@ -24,7 +25,8 @@ tell_byte(const struct salvage *s, uint64_t offset, uint8_t is, uint8_t was)
 
 /* The header as it was, if one byte of it is wrong; mended in place. */
 static bool
-mend_header(uint8_t *hdr, const uint8_t *key, uint64_t offset, struct frame_hdr *h, const struct salvage *s)
+mend_header(uint8_t *hdr, const uint8_t *key, uint64_t offset, struct frame_hdr *h,
+            const struct salvage *s)
 {
 	for (size_t i = 0; i < FRAME_HDR_LEN; i++) {
 		uint8_t is = hdr[i];
@@ -41,10 +43,11 @@ mend_header(uint8_t *hdr, const uint8_t *key, uint64_t offset, struct frame_hdr 
 	return false;
 }
 
-/* Whether the sum holds, if need be with one byte among the last ones changed: then it is mended in place. `offset` is
- * that of the body. */
+/* Whether the sum holds, if need be with one byte among the last ones changed: then it is mended in
+ * place. `offset` is that of the body. */
 static bool
-mend_body(uint8_t *body, size_t len, const uint8_t *key, uint64_t sum, uint64_t offset, const struct salvage *s)
+mend_body(uint8_t *body, size_t len, const uint8_t *key, uint64_t sum, uint64_t offset,
+          const struct salvage *s)
 {
 	size_t from = len > TRIED_BYTES ? len - TRIED_BYTES : 0;
 	struct siphash before;
@@ -87,7 +90,8 @@ static void
 guess_header(const uint8_t *hdr, size_t room, log_lsn first, log_lsn last, struct frame_hdr *h)
 {
 	*h = (struct frame_hdr){
-		.body_len = get_le32(hdr + 4), .first_lsn = get_le64(hdr + 8), .record_count = get_le32(hdr + 48)
+		.body_len = get_le32(hdr + 4), .first_lsn = get_le64(hdr + 8),
+		.record_count = get_le32(hdr + 48)
 	};
 	if (h->body_len > room)
 		h->body_len = (uint32_t)room;
@@ -108,8 +112,8 @@ tell_records(const struct frame_hdr *h, struct slice rest, bool sure, const stru
 }
 
 void
-salvage_bytes(uint8_t *bytes, size_t len, uint64_t offset, const uint8_t key[SEGMENT_KEY_LEN], log_lsn first,
-              log_lsn last, const struct salvage *s)
+salvage_bytes(uint8_t *bytes, size_t len, uint64_t offset, const uint8_t key[SEGMENT_KEY_LEN],
+              log_lsn first, log_lsn last, const struct salvage *s)
 {
 	size_t at = 0;
 
@@ -127,7 +131,8 @@ salvage_bytes(uint8_t *bytes, size_t len, uint64_t offset, const uint8_t key[SEG
 			guess_header(bytes + at, room, first, last, &h);
 		}
 		s->frame(s->arg, &h, offset + at, sure);
-		sure = sure && mend_body(body, h.body_len, key, h.body_sum, offset + at + FRAME_HDR_LEN, s);
+		sure = sure &&
+		       mend_body(body, h.body_len, key, h.body_sum, offset + at + FRAME_HDR_LEN, s);
 		tell_records(&h, slice_of(body, h.body_len), sure, s);
 		first = h.first_lsn + h.record_count;
 		at += FRAME_HDR_LEN + h.body_len;
@@ -152,8 +157,8 @@ find_key(struct log *log, const struct seg_id *id, uint8_t key[SEGMENT_KEY_LEN])
 }
 
 enum rc
-log_salvage(struct log *log, const struct log_addr *stretch, log_lsn first, log_lsn last, const struct salvage *s,
-            struct err *e)
+log_salvage(struct log *log, const struct log_addr *stretch, log_lsn first, log_lsn last,
+            const struct salvage *s, struct err *e)
 {
 	size_t len = stretch->len < STRETCH_MAX ? (size_t)stretch->len : STRETCH_MAX, got;
 	uint8_t key[SEGMENT_KEY_LEN], *bytes;

@@ -1,9 +1,9 @@
 /* salvage - what a damaged stretch of a segment said, as far as that can still be seen: for telling an operator what is
  * concerned, never for applying.
  *
- * One changed byte of a header, or of the records of a frame, is found by trying: the keyed sum tells when it is the right
- * one, and what is told then is sure. Where more is wrong, or the byte lies in the large middle of a blob, the records are
- * walked as they stand. Any thread.
+ * One changed byte of a header, or of the records of a frame, is found by trying: the keyed sum tells when it is the
+ * right one, and what is told then is sure. Where more is wrong, or the byte lies in the large middle of a blob, the
+ * records are walked as they stand. Any thread.
  */
 #ifndef RESTANTE_STORE_SALVAGE_H
 #define RESTANTE_STORE_SALVAGE_H
@@ -21,12 +21,12 @@ struct salvage {
 };
 
 /* The stretch as log_report names it. RC_NOT_FOUND: no such segment; RC_IO. */
-MUST_USE enum rc log_salvage(struct log *log, const struct log_addr *stretch, log_lsn first, log_lsn last,
-                             const struct salvage *s, struct err *e);
+MUST_USE enum rc log_salvage(struct log *log, const struct log_addr *stretch, log_lsn first,
+                             log_lsn last, const struct salvage *s, struct err *e);
 
 /* The pure part. `bytes` begin where a frame does or should, at `offset` of the segment that has this key; they are
  * changed. */
-void salvage_bytes(uint8_t *bytes, size_t len, uint64_t offset, const uint8_t key[SEGMENT_KEY_LEN], log_lsn first,
-                   log_lsn last, const struct salvage *s);
+void salvage_bytes(uint8_t *bytes, size_t len, uint64_t offset, const uint8_t key[SEGMENT_KEY_LEN],
+                   log_lsn first, log_lsn last, const struct salvage *s);
 
 #endif

@@ -1,7 +1,8 @@
 /* scan - frames of a segment, one by one. See scan.h.
  *
- * A header that holds has a length to trust, so a damaged body costs its frame only. A header that does not hold costs
- * a search, byte by byte, for the next one: magic first, then the keyed sum, which no content can forge.
+ * A header that holds has a length to trust, so a damaged body costs its frame only. A header that
+ * does not hold costs a search, byte by byte, for the next one: magic first, then the keyed sum,
+ * which no content can forge.
  */
 #define _GNU_SOURCE
 #include "store/scan.h"
@@ -13,7 +14,8 @@
 #define WINDOW_LEN (256u << 10)
 #define BLOCK_LEN  4096u                /* what is tried alone when the disk fails */
 
-/* Read what can be read; blocks that cannot become zeros, which are no frame: a bad sector is damage, not the end. */
+/* Read what can be read; blocks that cannot become zeros, which are no frame: a bad sector is
+ * damage, not the end. */
 static enum rc
 read_around(struct scan *s, uint64_t at, uint8_t *dst, size_t len, size_t *got, struct err *e)
 {
@@ -63,7 +65,8 @@ look(struct scan *s, uint64_t at, size_t len, struct slice *got, struct err *e)
 		buf_commit(&s->window, n);
 		s->window_at = at;
 	}
-	*got = slice_sub(buf_slice(&s->window), (size_t)(at - s->window_at), (size_t)(at - s->window_at) + len);
+	*got = slice_sub(buf_slice(&s->window), (size_t)(at - s->window_at),
+	                 (size_t)(at - s->window_at) + len);
 	return RC_OK;
 }
 
@@ -87,8 +90,10 @@ scan_init(
 	}
 	if (segment_hdr_version(got) > LOG_FORMAT) {
 		rc = err_set(e, RC_DENIED,
-		    "segment s-%llu-%u is of format %u, written by a newer version of Restante; this one reads format %u",
-		    (unsigned long long)seg->id.seq, seg->id.epoch, segment_hdr_version(got), LOG_FORMAT);
+		    "segment s-%llu-%u is of format %u, written by a newer version of Restante; "
+		    "this one reads format %u",
+		    (unsigned long long)seg->id.seq, seg->id.epoch, segment_hdr_version(got),
+		    LOG_FORMAT);
 		scan_fini(s);
 		return rc;
 	}

@@ -13,7 +13,8 @@ struct scan {
 	struct root_segment  seg;
 	uint32_t             max_frame;
 	uint64_t             pos, end;          /* the next item's place; where to stop */
-	log_lsn              last_lsn;          /* of the last frame whose header holds; else before the segment's first */
+	log_lsn              last_lsn;          /* of the last frame whose header holds; else before the
+	                                         * segment's first */
 	log_lsn              skip_upto;         /* frames whose last LSN is not above it are told without their body */
 	struct buf           window;
 	uint64_t             window_at;         /* of its first byte */
@@ -39,8 +40,8 @@ struct scan_item {
 };
 
 /* From the segment's header to `end`. RC_IO: not readable. */
-MUST_USE enum rc scan_init(struct scan *s, struct backend *b, const struct root_segment *seg, uint64_t end,
-                           struct err *e);
+MUST_USE enum rc scan_init(struct scan *s, struct backend *b, const struct root_segment *seg,
+                           uint64_t end, struct err *e);
 void scan_fini(struct scan *s);
 MUST_USE enum rc scan_next(struct scan *s, struct scan_item *out, struct err *e);
 

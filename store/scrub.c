@@ -1,10 +1,12 @@
 /* scrub - one sealed segment after the other. See scrub.h.
  *
- * It takes minutes for a segment and does not hold reaping, as else no space would come back while it goes on:
- * compaction may take the segment away under it. What is found in one that is not listed any more is not told.
+ * It takes minutes for a segment and does not hold reaping, as else no space would come back while
+ * it goes on: compaction may take the segment away under it. What is found in one that is not
+ * listed any more is not told.
  *
- * The cache is dropped before a piece is read, so that the disk is asked, and after, as nobody wants these bytes. Rejected:
- * O_DIRECT (alignment, and another path to the same bytes for the backend).
+ * The cache is dropped before a piece is read, so that the disk is asked, and after, as nobody
+ * wants these bytes. Rejected: O_DIRECT (alignment, and another path to the same bytes
+ * for the backend).
  */
 #include "store/scrub.h"
 
@@ -42,7 +44,8 @@ is_listed(struct log *log, const struct seg_id *id)
 
 	pthread_mutex_lock(&log->lock);
 	for (uint32_t i = 0; i < log->root.segment_count && !found; i++)
-		found = log->root.segments[i].id.seq == id->seq && log->root.segments[i].id.epoch == id->epoch;
+		found = log->root.segments[i].id.seq == id->seq &&
+		        log->root.segments[i].id.epoch == id->epoch;
 	pthread_mutex_unlock(&log->lock);
 	return found;
 }
@@ -68,7 +71,8 @@ stored_len(const struct record_blob *b)
 }
 
 static enum rc
-scrub_record(void *arg, const struct frame_info *f, const struct record *rec, const struct log_addr *addr, struct err *e)
+scrub_record(void *arg, const struct frame_info *f, const struct record *rec,
+             const struct log_addr *addr, struct err *e)
 {
 	struct run *r = arg;
 	const struct record_blob *b = &rec->u.blob;
@@ -96,11 +100,13 @@ scrub_record(void *arg, const struct frame_info *f, const struct record *rec, co
 		return rc;
 	uncache(r->log, &b->body.seg);
 	r->s->bytes += b->body.len;
-	return r->s->progress(r->s->arg, b->body.len) ? RC_OK : err_set(e, RC_CANCELLED, "cancelled");
+	return r->s->progress(r->s->arg, b->body.len) ? RC_OK
+	                                              : err_set(e, RC_CANCELLED, "cancelled");
 }
 
 static void
-scrub_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+scrub_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
+            log_lsn last, const char *what)
 {
 	struct run *r = arg;
 	const struct log_addr stretch = { seg, offset, len };
@@ -143,7 +149,8 @@ log_scrub_next(struct log *log, log_lsn *after, struct log_scrub *s, struct err 
 {
 	struct run r = { .log = log, .s = s };
 	const struct log_report rep = { &r, scrub_found };
-	struct replay rp = { .arg = &r, .record = scrub_record, .progress = scrub_progress, .unheld = true };
+	struct replay rp = { .arg = &r, .record = scrub_record, .progress = scrub_progress,
+	                     .unheld = true };
 	struct root_segment seg;
 	enum rc rc;
 

@@ -1,7 +1,8 @@
 /* space - reserving and giving back disk space. See space.h.
  *
- * Why zeros: measured on ext4 (virtio disk, two cores), append of 4 KB and fdatasync: 0.19 ms when the file grows or
- * lies in allocated but unwritten extents, 0.09 ms over zeros; 64 KB: 0.22 and 0.09 ms.
+ * Why zeros: measured on ext4 (virtio disk, two cores), append of 4 KB and fdatasync: 0.19 ms when
+ * the file grows or lies in allocated but unwritten extents, 0.09 ms over zeros; 64 KB:
+ * 0.22 and 0.09 ms.
  */
 #include "store/space.h"
 
@@ -61,10 +62,12 @@ space_reserve(int fd, uint64_t from, uint64_t to, uint64_t zero_from, struct err
 		os = 0;
 	}
 	if (zero_from >= to)
-		zero_from = to - 1;     /* a file size limit shows itself only when a byte is written */
+		/* a file size limit shows itself only when a byte is written */
+		zero_from = to - 1;
 	if (os == 0)
 		os = fill_zeros(fd, zero_from, to);
-	return os == 0 ? RC_OK : err_os(e, os, "reserve %llu bytes", (unsigned long long)(to - from));
+	return os == 0 ? RC_OK
+	               : err_os(e, os, "reserve %llu bytes", (unsigned long long)(to - from));
 }
 
 void

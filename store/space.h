@@ -10,7 +10,8 @@ bool space_is_full(int os);
 bool space_measure(int fd, uint64_t *total, uint64_t *avail);
 /* Allocate [from, to) of the file without changing its size, then fill [zero_from, to) with zeros: a sync of bytes
  * written over zeros has no metadata to journal. Where allocating is not supported, all of [from, to) is filled. */
-MUST_USE enum rc space_reserve(int fd, uint64_t from, uint64_t to, uint64_t zero_from, struct err *e);
+MUST_USE enum rc space_reserve(int fd, uint64_t from, uint64_t to, uint64_t zero_from,
+                               struct err *e);
 /* Give [from, to) back, as far as the system can; what is read there are zeros then. Best effort. */
 void space_release(int fd, uint64_t from, uint64_t to);
 /* Forget what the page cache holds of the file, so that reads come from the disk. Best effort. */

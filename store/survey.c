@@ -69,8 +69,8 @@ tell(struct run *r, uint64_t bytes, struct err *e)
 
 /* RC_NOT_FOUND: a type that this version may pass over. RC_CORRUPT: bad bytes, told. */
 static enum rc
-decode(struct run *r, struct survey_segment *seg, const struct record_hdr *h, log_lsn lsn, struct slice body,
-    uint64_t offset, struct record *out, struct err *e)
+decode(struct run *r, struct survey_segment *seg, const struct record_hdr *h, log_lsn lsn,
+       struct slice body, uint64_t offset, struct record *out, struct err *e)
 {
 	enum rc rc;
 
@@ -78,7 +78,8 @@ decode(struct run *r, struct survey_segment *seg, const struct record_hdr *h, lo
 	if (record_type_name((enum record_type)h->type) == NULL) {
 		if (h->flags & RECORD_SKIPPABLE)
 			return RC_NOT_FOUND;
-		return err_set(e, RC_DENIED, "record type %u: the log was written by a newer version", h->type);
+		return err_set(e, RC_DENIED,
+		    "record type %u: the log was written by a newer version", h->type);
 	}
 	rc = record_decode((enum record_type)h->type, lsn, body, &r->arena, out, e);
 	if (rc == RC_CORRUPT)
@@ -99,6 +100,8 @@ is_noted(uint8_t type)
 	case RECORD_SUBSCRIPTION:
 	case RECORD_EXPUNGE:
 	case RECORD_PURGE:
+	case RECORD_SECRET:
+	case RECORD_DELIVERY:
 		return true;
 	case RECORD_BLOB:
 	case RECORD_MESSAGES:
@@ -182,7 +185,8 @@ note_segment(struct run *r, struct survey_segment *seg, struct err *e)
 	enum rc rc = r->log->b->ops->size(r->log->b, &seg->root.id, &size, e);
 
 	if (rc == RC_OK && size < seg->root.len)
-		found(r, seg, size, seg->root.len - size, "the segment is shorter than the head says");
+		found(r, seg, size, seg->root.len - size,
+		    "the segment is shorter than the head says");
 	if (rc == RC_OK)
 		rc = scan_init(&s, r->log->b, &seg->root, seg->root.len, e);
 	if (rc == RC_NOT_FOUND) {
@@ -204,12 +208,15 @@ note_segment(struct run *r, struct survey_segment *seg, struct err *e)
 /* ---- the second pass: backward ---- */
 
 static enum rc
-keep_parts(struct survey_segment *seg, uint32_t record, const struct uid_set *set, bool bare, struct err *e)
+keep_parts(struct survey_segment *seg, uint32_t record, const struct uid_set *set, bool bare,
+           struct err *e)
 {
 	for (size_t i = 0; i < set->count; i++) {
-		if (!grow((void **)&seg->parts, &seg->part_cap, seg->part_count, sizeof *seg->parts))
+		if (!grow((void **)&seg->parts, &seg->part_cap, seg->part_count,
+		          sizeof *seg->parts))
 			return err_nomem(e);
-		seg->parts[seg->part_count++] = (struct survey_part){ record, bare, set->ranges[i] };
+		seg->parts[seg->part_count++] = (struct survey_part){ record, bare,
+		                                                      set->ranges[i] };
 	}
 	return RC_OK;
 }
@@ -225,8 +232,8 @@ keep_dying(struct survey_segment *seg, blob_id id, struct err *e)
 
 /* What becomes of the record, and how many bytes that gives back. */
 static enum rc
-keep_verdict(struct run *r, struct survey_segment *seg, uint32_t index, const struct record *rec, size_t len,
-    struct err *e)
+keep_verdict(struct run *r, struct survey_segment *seg, uint32_t index, const struct record *rec,
+             size_t len, struct err *e)
 {
 	const struct verdict *v = &r->verdict;
 	uint64_t body = rec->type == RECORD_BLOB ? rec->u.blob.body.len : 0;
@@ -255,8 +262,8 @@ keep_verdict(struct run *r, struct survey_segment *seg, uint32_t index, const st
 }
 
 static enum rc
-judge_record(struct run *r, struct survey_segment *seg, uint32_t index, const struct record_hdr *h, log_lsn lsn,
-    struct slice body, bool old, uint64_t offset, struct err *e)
+judge_record(struct run *r, struct survey_segment *seg, uint32_t index, const struct record_hdr *h,
+             log_lsn lsn, struct slice body, bool old, uint64_t offset, struct err *e)
 {
 	uint64_t where = (uint64_t)(seg - r->out->segments) << 32 | index;
 	struct record rec;
@@ -271,8 +278,8 @@ judge_record(struct run *r, struct survey_segment *seg, uint32_t index, const st
 
 /* The records of a frame, from the last to the first. */
 static enum rc
-judge_records(struct run *r, struct survey_segment *seg, const struct survey_frame *f, const struct frame_hdr *hdr,
-    struct slice body, struct err *e)
+judge_records(struct run *r, struct survey_segment *seg, const struct survey_frame *f,
+              const struct frame_hdr *hdr, struct slice body, struct err *e)
 {
 	bool old = hdr->time_us < r->p->before_us;
 	uint32_t *starts = malloc(hdr->record_count * sizeof *starts);
@@ -292,7 +299,8 @@ judge_records(struct run *r, struct survey_segment *seg, const struct survey_fra
 	while (n-- > 0 && rc == RC_OK) {
 		rest = slice_sub(body, starts[n], body.len);
 		if (record_take(&rest, &h, &one))
-			rc = judge_record(r, seg, f->first + n, &h, hdr->first_lsn + n, one, old, f->offset, e);
+			rc = judge_record(r, seg, f->first + n, &h, hdr->first_lsn + n, one, old,
+			                  f->offset, e);
 	}
 	free(starts);
 	return rc;
@@ -340,7 +348,8 @@ frame_of(const struct survey_segment *seg, uint32_t record)
 	return &seg->frames[lo];
 }
 
-/* Of what is judged at the end. Its length is not known any more; its share of the frame is near enough. */
+/* Of what is judged at the end. Its length is not known any more; its share of the frame
+ * is near enough. */
 static void
 dies_at_last(void *arg, uint64_t where)
 {
@@ -354,7 +363,8 @@ dies_at_last(void *arg, uint64_t where)
 	seg->dead += bodies / (end - f->first);
 }
 
-/* A frame whose records are all gone goes as a whole. A lost record may name any blob: none goes then. */
+/* A frame whose records are all gone goes as a whole. A lost record may name any blob:
+ * none goes then. */
 static void
 count_dead(struct run *r, struct survey_segment *seg)
 {
@@ -367,7 +377,8 @@ count_dead(struct run *r, struct survey_segment *seg)
 	}
 	for (uint32_t i = 0; i < seg->frame_count; i++) {
 		uint32_t k = seg->frames[i].first;
-		uint32_t end = i + 1 < seg->frame_count ? seg->frames[i + 1].first : seg->record_count;
+		uint32_t end = i + 1 < seg->frame_count ? seg->frames[i + 1].first
+		                                        : seg->record_count;
 		uint32_t n = end - k;
 
 		while (k < end && (seg->fates[k] == FATE_GONE || seg->fates[k] == FATE_BLOB))
@@ -413,7 +424,8 @@ list_segments(struct run *r, struct err *e)
 
 	if (rc != RC_OK)
 		return rc;
-	r->out->segments = calloc(root.segment_count > 0 ? root.segment_count : 1, sizeof *r->out->segments);
+	r->out->segments = calloc(root.segment_count > 0 ? root.segment_count : 1,
+	                          sizeof *r->out->segments);
 	if (r->out->segments == NULL)
 		rc = err_nomem(e);
 	for (uint32_t i = 0; rc == RC_OK && i < root.segment_count; i++) {
@@ -427,8 +439,8 @@ list_segments(struct run *r, struct err *e)
 }
 
 enum rc
-survey_take(struct log *log, const struct survey_params *p, const struct log_report *rep, struct survey *out,
-    struct err *e)
+survey_take(struct log *log, const struct survey_params *p, const struct log_report *rep,
+            struct survey *out, struct err *e)
 {
 	struct run r = { .log = log, .p = p, .rep = rep, .out = out };
 	enum rc rc;
@@ -452,7 +464,8 @@ survey_take(struct log *log, const struct survey_params *p, const struct log_rep
 }
 
 void
-survey_find_parts(const struct survey_segment *seg, uint32_t record, const struct survey_part **parts, size_t *count)
+survey_find_parts(const struct survey_segment *seg, uint32_t record,
+                  const struct survey_part **parts, size_t *count)
 {
 	size_t lo = 0, hi = seg->part_count;
 

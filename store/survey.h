@@ -15,8 +15,8 @@ struct survey_frame {
 	uint32_t first;         /* index of its first record's fate */
 };
 
-/* A range of UIDs that is left of a record with FATE_PART. Those of one record follow each other in the order of UIDs, the
- * kept ones first; records come from the last to the first. */
+/* A range of UIDs that is left of a record with FATE_PART. Those of one record follow each other in the order of UIDs,
+ * the kept ones first; records come from the last to the first. */
 struct survey_part {
 	uint32_t         record;        /* index of its fate */
 	bool             bare;
@@ -57,12 +57,12 @@ struct survey_params {
 };
 
 /* Damage goes to rep (may be NULL). Any thread, beside the writer. *out is the caller's also on failure. */
-MUST_USE enum rc survey_take(struct log *log, const struct survey_params *p, const struct log_report *rep,
-                             struct survey *out, struct err *e);
+MUST_USE enum rc survey_take(struct log *log, const struct survey_params *p,
+                             const struct log_report *rep, struct survey *out, struct err *e);
 void survey_fini(struct survey *s);
 
 /* The ranges left of a record: *parts of *count. */
-void survey_find_parts(const struct survey_segment *seg, uint32_t record, const struct survey_part **parts,
-                       size_t *count);
+void survey_find_parts(const struct survey_segment *seg, uint32_t record,
+                       const struct survey_part **parts, size_t *count);
 
 #endif

@@ -21,7 +21,8 @@ typedef uint64_t blob_id;
 #define LSN_EPOCH(lsn)   ((uint32_t)((lsn) >> LSN_COUNTER_BITS))
 /* How people read it: epoch.counter. For printf. */
 #define LSN_FORMAT       "%u.%llu"
-#define LSN_ARG(lsn)     LSN_EPOCH(lsn), (unsigned long long)((lsn) & ((UINT64_C(1) << LSN_COUNTER_BITS) - 1))
+#define LSN_ARG(lsn) \
+	LSN_EPOCH(lsn), (unsigned long long)((lsn) & ((UINT64_C(1) << LSN_COUNTER_BITS) - 1))
 /* The lowest MODSEQ an epoch may give: no number told before a crash is told again for something else. */
 #define EPOCH_MODSEQ(epoch) ((mail_modseq)(epoch) << 32)
 

@@ -1,4 +1,5 @@
-/* verify - a rewritten segment read back from the disk before anything relies on it. See rewrite.h. */
+/* verify - a rewritten segment read back from the disk before anything relies on it.
+ * See rewrite.h. */
 #include "store/rewrite.h"
 
 #include "store/blob.h"
@@ -22,7 +23,8 @@ struct run {
 };
 
 static enum rc
-check_sum(struct run *v, const struct blob_place *p, const uint8_t sha256[SHA256_LEN], struct err *e)
+check_sum(struct run *v, const struct blob_place *p, const uint8_t sha256[SHA256_LEN],
+          struct err *e)
 {
 	EVP_MD_CTX *sha = EVP_MD_CTX_new();
 	uint8_t got[SHA256_LEN];
@@ -44,12 +46,13 @@ check_sum(struct run *v, const struct blob_place *p, const uint8_t sha256[SHA256
 	if (!ok)
 		return err_nomem(e);
 	if (memcmp(got, sha256, sizeof got) != 0)
-		return err_set(e, RC_CORRUPT, "a message that was compressed anew is not what it was");
+		return err_set(e, RC_CORRUPT,
+		               "a message that was compressed anew is not what it was");
 	return RC_OK;
 }
 
-/* Bodies come in the order of their records. One that was not made anew is not read: nothing has touched it, and if it does
- * not hold, it is told when it is read, as before. */
+/* Bodies come in the order of their records. One that was not made anew is not read: nothing has
+ * touched it, and if it does not hold, it is told when it is read, as before. */
 static bool
 is_made(struct run *v, const struct log_addr *body)
 {
@@ -64,7 +67,8 @@ check_blob(struct run *v, const struct record *rec, uint64_t at, struct err *e)
 {
 	const struct record_blob *b = &rec->u.blob;
 	struct blob_place p = { .addr = { v->r->segment.id, at + b->data_offset, b->data.len },
-		                .chunks = b->chunks, .chunk_count = b->chunk_count, .size = b->size };
+		                .chunks = b->chunks, .chunk_count = b->chunk_count,
+		                .size = b->size };
 
 	if (b->body.len > 0) {
 		if (!is_made(v, &b->body))
@@ -83,7 +87,8 @@ check_frame(struct run *v, const struct scan_item *item, struct err *e)
 	enum rc rc;
 
 	for (uint32_t i = 0; i < item->hdr.record_count; i++) {
-		uint64_t at = item->offset + FRAME_HDR_LEN + (item->body.len - rest.len) + RECORD_HDR_LEN;
+		uint64_t at = item->offset + FRAME_HDR_LEN + (item->body.len - rest.len) +
+		              RECORD_HDR_LEN;
 
 		if (!record_take(&rest, &h, &body))
 			return err_set(e, RC_CORRUPT, "a frame's records are cut short");
@@ -91,7 +96,8 @@ check_frame(struct run *v, const struct scan_item *item, struct err *e)
 		if (record_type_name((enum record_type)h.type) == NULL)
 			continue;
 		arena_reset(&v->arena);
-		rc = record_decode((enum record_type)h.type, item->hdr.first_lsn + i, body, &v->arena, &rec, e);
+		rc = record_decode((enum record_type)h.type, item->hdr.first_lsn + i, body,
+		                   &v->arena, &rec, e);
 		if (rc == RC_OK && rec.type == RECORD_BLOB)
 			rc = check_blob(v, &rec, at, e);
 		if (rc != RC_OK)
@@ -118,25 +124,30 @@ check_all(struct run *v, struct err *e)
 		rc = scan_next(&s, &item, e);
 		if (rc != RC_OK || item.kind == SCAN_END)
 			break;
-		rc = item.kind == SCAN_FRAME ? check_frame(v, &item, e) : err_set(e, RC_CORRUPT, "%s", item.what);
+		rc = item.kind == SCAN_FRAME ? check_frame(v, &item, e)
+		                             : err_set(e, RC_CORRUPT, "%s", item.what);
 	}
 	scan_fini(&s);
-	if (rc == RC_OK && (v->frames != v->r->frames || v->records != v->r->records || v->bodies != v->r->made_count))
+	if (rc == RC_OK && (v->frames != v->r->frames || v->records != v->r->records ||
+	                       v->bodies != v->r->made_count))
 		rc = err_set(e, RC_CORRUPT, "frames are missing");
 	return rc;
 }
 
 enum rc
-rewrite_verify(struct log *log, const struct rewritten *r, bool whole, const struct rewrite_params *p, struct err *e)
+rewrite_verify(struct log *log, const struct rewritten *r, bool whole,
+               const struct rewrite_params *p, struct err *e)
 {
 	struct run v = { .log = log, .r = r, .p = p, .whole = whole };
 	enum rc rc;
 
 	arena_init(&v.arena, DECODE_MAX);
-	rc = log->b->ops->segment_settle(log->b, &r->segment.id, false, e);     /* it was synced: only the cache goes */
+	/* it was synced: only the cache goes */
+	rc = log->b->ops->segment_settle(log->b, &r->segment.id, false, e);
 	if (rc == RC_OK)
 		rc = check_all(&v, e);
 	arena_fini(&v.arena);
-	return rc == RC_CORRUPT ? err_add(e, "segment %llu-%u as read back", (unsigned long long)r->segment.id.seq,
-	    r->segment.id.epoch) : rc;
+	return rc == RC_CORRUPT ? err_add(e, "segment %llu-%u as read back",
+	                              (unsigned long long)r->segment.id.seq, r->segment.id.epoch)
+	                        : rc;
 }

@@ -1,8 +1,14 @@
 /* writer - group commit over a queue. See writer.h.
  *
- * Invariants: a request is in the queue, in the batch, or the owner's; it is answered exactly once. What the index
- * commits is synced before (relaxed changes excepted). When the log is dead, or the index lags behind it, nothing is
- * resolved until ops->recover has succeeded; what is queued meanwhile is answered with the failure at once.
+ * Invariants: a request is in the queue, in the batch, or the owner's; it is answered exactly once.
+ * What the index commits is synced before (relaxed changes excepted), so a power cut leaves no
+ * index that is ahead of its log. When the log is dead, or the index lags behind it, nothing is
+ * resolved until ops->recover has succeeded; what is queued meanwhile is answered with the
+ * failure at once.
+ *
+ * Lazy requests stay in the queue, in their place, until another comes behind them: then they are
+ * of its batch, and its sync is theirs. Rejected: to commit them at once and sync later, which puts
+ * the index ahead of the log; a queue of their own, as what comes behind is decided with them.
  */
 #include "store/writer.h"
 
@@ -18,6 +24,7 @@
 #define MAX_REQUESTS   256u
 #define MAX_BYTES      (4u << 20)
 #define RELAXED_MS     500u /* how long written changes may wait for a sync; a second is promised */
+#define LAZY_MS        500u /* how long lazy requests wait for others */
 #define PAUSE_FIRST_MS 50u
 #define PAUSE_LAST_MS  30000u
 #define PAUSE_FULL_MS  1000u    /* looking whether there is room costs little */
@@ -37,8 +44,8 @@ struct writer {
 	pthread_t               thread;
 	struct log_batch       *batch;
 	struct writer_request **taken;          /* of this batch, in order */
-	bool                    unsynced;       /* something waits for sync_at */
-	struct timespec         sync_at;
+	bool                    unsynced;       /* something waits for sync_at, a clock_mono_ms */
+	uint64_t                sync_at;
 	bool                    broken;         /* recover before anything else */
 	struct err              broken_by;
 	uint32_t                pause_ms;
@@ -50,22 +57,19 @@ struct writer {
 	pthread_mutex_t         lock;           /* over what follows */
 	pthread_cond_t          wake;
 	struct writer_request  *head, **tail;
+	uint32_t                lazy;           /* so many of them are, */
+	uint64_t                lazy_by;        /* waiting until this clock_mono_ms at most */
 	bool                    stop;
 	struct call            *calls;
 	pthread_cond_t          called;         /* one is done */
 	struct writer_stats     stats;
 };
 
-static void
-in_ms(struct timespec *t, uint32_t ms)
+/* Of a clock_mono_ms. */
+static struct timespec
+moment(uint64_t ms)
 {
-	clock_gettime(CLOCK_MONOTONIC, t);
-	t->tv_sec += ms / 1000;
-	t->tv_nsec += (long)(ms % 1000) * 1000000L;
-	if (t->tv_nsec >= 1000000000L) {
-		t->tv_sec++;
-		t->tv_nsec -= 1000000000L;
-	}
+	return (struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000L };
 }
 
 void
@@ -77,24 +81,29 @@ writer_submit(struct writer *w, struct writer_request *req)
 	*w->tail = req;
 	w->tail = &req->next;
 	w->stats.queued++;
+	if (req->lazy && w->lazy++ == 0)
+		w->lazy_by = clock_mono_ms() + w->p.lazy_ms;
 	pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Up to the limit of requests from the queue into w->taken. */
+/* Up to the limit of requests from the queue into w->taken, and of lazy ones as many beside: they
+ * take nobody's place. */
 static uint32_t
 take_queued(struct writer *w)
 {
-	uint32_t n = 0, max = w->alone > 0 ? w->alone : w->p.max_requests;
+	uint32_t n = 0, lazy = 0, max = w->alone > 0 ? w->alone : w->p.max_requests;
 
 	w->alone = 0;
-	while (w->head != NULL && n < max) {
+	while (w->head != NULL && n - lazy < max && (!w->head->lazy || lazy < w->p.max_requests)) {
+		lazy += w->head->lazy;
 		w->taken[n++] = w->head;
 		w->head = w->head->next;
 	}
 	if (w->head == NULL)
 		w->tail = &w->head;
 	w->stats.queued -= n;
+	w->lazy -= lazy;
 	return n;
 }
 
@@ -108,6 +117,7 @@ give_back(struct writer *w, uint32_t from, uint32_t n)
 		if (w->head == NULL)
 			w->tail = &w->taken[i]->next;
 		w->head = w->taken[i];
+		w->lazy += w->head->lazy;
 	}
 	w->stats.queued += n - from;
 	pthread_mutex_unlock(&w->lock);
@@ -162,12 +172,16 @@ set_broken(struct writer *w, const struct err *e)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Resolve the taken requests, as many as the batch has room for; the rest goes back. */
+/* Resolve the taken requests, as many as the batch has room for; the rest goes back. *relaxed:
+ * those who wait for it wait for no sync. Lazy requests alone are synced. */
 static enum rc
 resolve_taken(struct writer *w, uint32_t *n, bool *relaxed, struct err *e)
 {
-	*relaxed = w->p.relaxed;
+	bool strict = false;
+
+	*relaxed = false;
 	for (uint32_t i = 0; i < *n; i++) {
+		bool flags = w->p.relaxed && w->taken[i]->relaxed_ok;
 		enum rc rc;
 
 		if (i > 0 && log_batch_bytes(w->batch) >= w->p.max_bytes) {
@@ -178,7 +192,8 @@ resolve_taken(struct writer *w, uint32_t *n, bool *relaxed, struct err *e)
 		rc = w->p.ops->resolve(w->p.owner, w->taken[i], w->batch, e);
 		if (rc != RC_OK)
 			return rc;
-		*relaxed = *relaxed && w->taken[i]->relaxed_ok;
+		strict = strict || !(flags || w->taken[i]->lazy);
+		*relaxed = (*relaxed || flags) && !strict;
 	}
 	return RC_OK;
 }
@@ -196,7 +211,7 @@ note_batch(struct writer *w, uint32_t n, bool unsynced)
 		w->unsynced = false;
 	} else if (!w->unsynced) {
 		w->unsynced = true;
-		in_ms(&w->sync_at, RELAXED_MS);
+		w->sync_at = clock_mono_ms() + RELAXED_MS;
 	}
 }
 
@@ -327,8 +342,8 @@ run_sync(struct writer *w)
 	pthread_mutex_unlock(&w->lock);
 }
 
-/* Sleep until the next try, but not through a stop. What comes meanwhile is answered with what broke the volume: nobody
- * waits for a repair that may take hours. */
+/* Sleep until the next try, but not through a stop. What comes meanwhile is answered with what
+ * broke the volume: nobody waits for a repair that may take hours. */
 static void
 pause_refusing(struct writer *w)
 {
@@ -338,13 +353,14 @@ pause_refusing(struct writer *w)
 
 	if (w->pause_ms > last)
 		w->pause_ms = last;
-	in_ms(&until, w->pause_ms);
+	until = moment(clock_mono_ms() + w->pause_ms);
 	pthread_mutex_lock(&w->lock);
 	while (!w->stop && os != ETIMEDOUT) {
-		uint32_t n = take_queued(w);
+		uint32_t n;
 
 		if (w->calls != NULL)
 			break;
+		n = take_queued(w);
 		if (n == 0) {
 			os = pthread_cond_timedwait(&w->wake, &w->lock, &until);
 			continue;
@@ -448,18 +464,36 @@ writer_run(struct writer *w, enum rc (*f)(void *arg, struct err *e), void *arg, 
 	return c.rc;
 }
 
-/* Until there is something to do. Returns how many requests were taken: none before calls. *stop: none will come any
- * more. */
+/* When nothing can wait any longer, as a clock_mono_ms. */
+static uint64_t
+next_deadline(const struct writer *w)
+{
+	uint64_t at = w->unsynced ? w->sync_at : UINT64_MAX;
+
+	return w->lazy > 0 && w->lazy_by < at ? w->lazy_by : at;
+}
+
+static bool
+has_work(const struct writer *w)
+{
+	return w->broken || w->calls != NULL || w->stop || w->stats.queued > w->lazy ||
+	       w->lazy >= w->p.max_requests || clock_mono_ms() >= next_deadline(w);
+}
+
+/* Until there is something to do. Returns how many requests were taken: none before calls. *stop:
+ * none will come any more. */
 static uint32_t
 wait_for_work(struct writer *w, bool *stop)
 {
 	uint32_t n;
-	int os = 0;
 
 	pthread_mutex_lock(&w->lock);
-	while (!w->broken && w->head == NULL && w->calls == NULL && !w->stop && os != ETIMEDOUT) {
-		if (w->unsynced)
-			os = pthread_cond_timedwait(&w->wake, &w->lock, &w->sync_at);
+	while (!has_work(w)) {
+		uint64_t at = next_deadline(w);
+		struct timespec until = moment(at);
+
+		if (at != UINT64_MAX)
+			(void)pthread_cond_timedwait(&w->wake, &w->lock, &until);
 		else
 			pthread_cond_wait(&w->wake, &w->lock);
 	}
@@ -472,12 +506,7 @@ wait_for_work(struct writer *w, bool *stop)
 static bool
 sync_is_due(const struct writer *w)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return w->unsynced &&
-	       (now.tv_sec > w->sync_at.tv_sec ||
-		   (now.tv_sec == w->sync_at.tv_sec && now.tv_nsec >= w->sync_at.tv_nsec));
+	return w->unsynced && clock_mono_ms() >= w->sync_at;
 }
 
 static void *
@@ -490,7 +519,8 @@ writer_main(void *arg)
 		uint32_t n = wait_for_work(w, &stop);
 
 		if (n == 0)
-			run_calls(w);   /* one that breaks the volume must not leave taken requests unanswered */
+			/* one that breaks the volume must not leave taken requests unanswered */
+			run_calls(w);
 		if (w->broken)
 			run_recover(w, stop);
 		else if (n > 0)
@@ -534,6 +564,8 @@ writer_start(const struct writer_params *p, struct writer **out, struct err *e)
 		w->p.max_requests = MAX_REQUESTS;
 	if (w->p.max_bytes == 0)
 		w->p.max_bytes = MAX_BYTES;
+	if (w->p.lazy_ms == 0)
+		w->p.lazy_ms = LAZY_MS;
 	w->tail = &w->head;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->called, NULL);
@@ -541,7 +573,7 @@ writer_start(const struct writer_params *p, struct writer **out, struct err *e)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&w->wake, &attr);
 	pthread_condattr_destroy(&attr);
-	w->taken = calloc(w->p.max_requests, sizeof *w->taken);
+	w->taken = calloc(w->p.max_requests, 2 * sizeof *w->taken);
 	if (p->broken_by != NULL)
 		set_broken(w, p->broken_by);
 	rc = w->taken != NULL ? log_batch_new(p->log, &w->batch, e) : err_nomem(e);

@@ -1,7 +1,7 @@
 /* ctl_export - restantectl export: the stream that the verb `export` gives, written to files.
  *
- * All is written below TARGET.partial, synced, and then gets its name, so that what is called TARGET is whole. Nothing
- * is overwritten: neither TARGET nor what an export that was cut has left.
+ * All is written below TARGET.partial, synced, and then gets its name, so that what is called
+ * TARGET is whole. Nothing is overwritten: neither TARGET nor what an export that was cut has left.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -92,7 +92,8 @@ hear(void *arg, struct slice text)
 static enum admin_exit
 run(struct exporter *x)
 {
-	const struct ctl_bulk bulk = { .arg = x, .line = hear, .data = take, .progress = &x->progress };
+	const struct ctl_bulk bulk = { .arg = x, .line = hear, .data = take,
+	                               .progress = &x->progress };
 	const struct options *o = &x->ctl->options;
 	const char *argv[8] = { "export" };
 	enum admin_exit status;
@@ -116,7 +117,8 @@ run(struct exporter *x)
 		ctl_error(x->ctl, "%s", x->err.text);
 		return ADMIN_FAILED;
 	}
-	return (status == ADMIN_OK || status == ADMIN_DAMAGE) && !x->reader.closed ? ADMIN_FAILED : status;
+	return (status == ADMIN_OK || status == ADMIN_DAMAGE) && !x->reader.closed ? ADMIN_FAILED
+	                                                                           : status;
 }
 
 static void
@@ -129,8 +131,9 @@ report(const struct exporter *x, bool to_stdout)
 	struct buf b;
 
 	if (!options_given(&x->ctl->options, "--json")) {
-		fprintf(to, "%s%" PRIu64 " message%s, %" PRIu64 " byte%s\n", x->writer == NULL ? "would be exported: " : "exported: ",
-		        messages, admin_plural(messages), bytes, admin_plural(bytes));
+		fprintf(to, "%s%" PRIu64 " message%s, %" PRIu64 " byte%s\n",
+		        x->writer == NULL ? "would be exported: " : "exported: ", messages,
+		        admin_plural(messages), bytes, admin_plural(bytes));
 		return;
 	}
 	buf_init(&b, 1024);
@@ -181,7 +184,8 @@ static enum admin_exit
 export_to(struct exporter *x, enum export_format format, const char *target, bool dry_run)
 {
 	bool to_stdout = strcmp(target, "-") == 0;
-	struct parcel_handler count = { x, count_mailbox, count_name, count_message, NULL, count_end };
+	struct parcel_handler count = { x, count_mailbox, count_name, count_message, NULL,
+	                                count_end };
 	char partial[4200];
 	struct err e = ERR_INIT;
 	enum admin_exit status;
@@ -189,10 +193,12 @@ export_to(struct exporter *x, enum export_format format, const char *target, boo
 	if (!dry_run && !to_stdout) {
 		(void)snprintf(partial, sizeof partial, "%.4090s.partial", target);
 		if (!is_free(x->ctl, target, "it is there already, and nothing is overwritten") ||
-		    !is_free(x->ctl, partial, "it is left of an export that was cut: remove it first"))
+		    !is_free(x->ctl, partial,
+		             "it is left of an export that was cut: remove it first"))
 			return ADMIN_FAILED;
 	}
-	if (!dry_run && export_open(format, to_stdout ? target : partial, options_value(&x->ctl->options, "--mailbox") != NULL,
+	if (!dry_run && export_open(format, to_stdout ? target : partial,
+	                            options_value(&x->ctl->options, "--mailbox") != NULL,
 	                            &x->writer, &e) != RC_OK) {
 		ctl_error(x->ctl, "%s", e.text);
 		return ADMIN_FAILED;
@@ -236,10 +242,13 @@ ctl_export(struct ctl *ctl)
 		return ADMIN_USAGE;
 	}
 	(void)snprintf(target, sizeof target, "%.*s", (int)len, ctl->args[1]);
-	if (strcmp(target, "-") == 0 && (kind == EXPORT_MAILDIR || options_value(&ctl->options, "--mailbox") == NULL)) {
-		ctl_error(ctl, "only one mailbox as mbox, or one message as eml, can be written to standard output");
+	if (strcmp(target, "-") == 0 &&
+	    (kind == EXPORT_MAILDIR || options_value(&ctl->options, "--mailbox") == NULL)) {
+		ctl_error(ctl, "only one mailbox as mbox, or one message as eml, can be written to "
+		               "standard output");
 		return ADMIN_USAGE;
 	}
 	ctl_progress_init(&x.progress);
-	return export_to(&x, (enum export_format)kind, target, options_given(&ctl->options, "--dry-run"));
+	return export_to(&x, (enum export_format)kind, target,
+	                 options_given(&ctl->options, "--dry-run"));
 }

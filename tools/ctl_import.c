@@ -1,10 +1,12 @@
-/* ctl_import - restantectl import: sources become the stream that the verb `import` reads. See tools/import.h.
+/* ctl_import - restantectl import: sources become the stream that the verb `import` reads. See
+ * tools/import.h.
  *
- * The stream is made as it is asked for, so nothing is held but one piece of it and, of each message that is not
- * answered yet, what it is called. Answers come in batches; a message counts as imported when its answer is here, which
- * is when it is durable. With --resume FILE the keys of such messages are added to FILE, and messages whose keys stand
- * there are not even read. The file is a shortcut and may be lost or cut: what it does not know is read again, and the
- * volume finds that it is there.
+ * The stream is made as it is asked for, so nothing is held but one piece of it and, of each
+ * message that is not answered yet, what it is called. Answers come in batches; a message counts as
+ * imported when its answer is here, which is when it is durable. With --resume FILE the keys of
+ * such messages are added to FILE, and messages whose keys stand there are not even read. The file
+ * is a shortcut and may be lost or cut: what it does not know is read again, and the volume finds
+ * that it is there.
  */
 #include "tools/import.h"
 
@@ -25,7 +27,8 @@
 #define RESUME_MAX    (1u << 30)
 #define TOO_LARGE     "it is over the limit message_size"
 #define KEYWORDS_TOLD (PARCEL_BODY_MAX / 2)
-#define NAME_TOLD     4000u     /* of a longer name, which is refused by its length as well when it is cut */
+#define NAME_TOLD     4000u     /* of a longer name, which is refused by its length as well
+                                 * when it is cut */
 
 /* A message that is not answered yet. */
 struct pending {
@@ -168,7 +171,8 @@ is_known(const struct driver *d, struct slice key)
 	    bsearch(&t, d->keys, d->key_count, sizeof *d->keys, compare_keys) != NULL;
 }
 
-/* The limit of a message, as of one by LMTP. A source may send for ever, so it is looked after here too. */
+/* The limit of a message, as of one by LMTP. A source may send for ever, so it is looked
+ * after here too. */
 static bool
 is_too_large(const struct driver *d, uint64_t size)
 {
@@ -216,7 +220,8 @@ put_mailbox(struct driver *d, const struct import_mailbox *m, bool subscription,
 		.special_use = d->into == NULL ? m->special_use : 0,
 		.subscribe = m->subscribe,
 	};
-	ok = !name.failed && (subscription ? parcel_put_subscription(&d->out, pm.name) : parcel_put_mailbox(&d->out, &pm));
+	ok = !name.failed && (subscription ? parcel_put_subscription(&d->out, pm.name)
+	                                   : parcel_put_mailbox(&d->out, &pm));
 	buf_fini(&name);
 	return ok ? RC_OK : err_nomem(e);
 }
@@ -352,7 +357,8 @@ produce(struct driver *d, struct err *e)
 	return parcel_put_close(&d->out) ? RC_OK : err_nomem(e);
 }
 
-/* A source has failed. The stream is ended as it should be, so that what went before is answered for. */
+/* A source has failed. The stream is ended as it should be, so that what went before
+ * is answered for. */
 static enum rc
 give_up(struct driver *d, struct err *e)
 {
@@ -403,7 +409,8 @@ hear(void *arg, struct slice text)
 	const struct pending *p;
 	uint64_t seq;
 
-	if (!slice_to_u64(slice_sub(rest, 0, second), UINT64_MAX, &seq) || seq < d->first_seq || seq >= d->next_seq)
+	if (!slice_to_u64(slice_sub(rest, 0, second), UINT64_MAX, &seq) || seq < d->first_seq ||
+	    seq >= d->next_seq)
 		return true;
 	rest = slice_sub(rest, second + 1, rest.len);
 	p = pending_of(d, seq);
@@ -554,9 +561,10 @@ report(const struct driver *d)
 	struct buf b;
 
 	if (!d->json) {
-		printf("%s%" PRIu64 " message%s imported (%" PRIu64 " per second), %" PRIu64 " were there, %" PRIu64
-		       " not taken, %" PRIu64 " left\n",
-		       d->dry_run ? "dry run, nothing was changed: " : "", d->done, admin_plural(d->done), rate, d->there, d->bad, d->left);
+		printf("%s%" PRIu64 " message%s imported (%" PRIu64 " per second), %" PRIu64
+		       " were there, %" PRIu64 " not taken, %" PRIu64 " left\n",
+		       d->dry_run ? "dry run, nothing was changed: " : "", d->done,
+		       admin_plural(d->done), rate, d->there, d->bad, d->left);
 		return;
 	}
 	buf_init(&b, 4096);
@@ -577,7 +585,8 @@ report(const struct driver *d)
 static enum admin_exit
 run(struct driver *d)
 {
-	const struct ctl_bulk bulk = { .arg = d, .line = hear, .read = give, .progress = &d->progress };
+	const struct ctl_bulk bulk = { .arg = d, .line = hear, .read = give,
+	                               .progress = &d->progress };
 	const char *argv[6] = { "import" };
 	enum admin_exit status;
 	int n = 1;

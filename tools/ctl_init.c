@@ -1,7 +1,9 @@
 /* ctl_init - everything that a first server needs, in one directory.
  *
- * As root the directory is made and given to the server's user, and the rest is made by that user:
- * so it can reach all of it, and nothing has to be given away file by file. Nothing that exists is
+ * As root only the volumes are made as the server's user, and are its own. The configuration, the
+ * certificate and its key stay root's, and that user may read them: who breaks into the server must
+ * not be able to write `user = root`. So the directory is root's too; its group, the user's, may
+ * make sockets in it, but take away nothing that is not its own (mode 1775). Nothing that exists is
  * touched. If a step fails, the files made by the earlier ones are removed again, except a volume,
  * which is never removed.
  */
@@ -34,6 +36,10 @@ struct init {
 	unsigned    base;
 	char        dir[PATH_MAX];      /* absolute, without links */
 	char        user[65];           /* for the configuration; "" for none */
+	bool        split;              /* we are root, and `user` is another: it
+	                                 * owns the volumes */
+	uid_t       uid;                /* of that user */
+	gid_t       gid;
 	char        hostname[256];      /* "" if it is not fit for a certificate */
 	bool        made_user;
 };
@@ -146,12 +152,13 @@ choose_user(struct init *in, struct err *e)
 	return ctl_owner_ensure(wanted, &in->made_user, e);
 }
 
-/* As root: the directory becomes the user's, and so do we. */
+/* As root: the user's group may make its sockets in the directory. */
 static enum rc
-give_away(struct init *in, struct err *e)
+share_dir(struct init *in, struct err *e)
 {
 	const struct passwd *pw;
 	char barred[PATH_MAX];
+	struct stat st;
 	enum rc rc;
 
 	if (geteuid() != 0 || strcmp(in->user, "root") == 0)
@@ -168,9 +175,22 @@ give_away(struct init *in, struct err *e)
 		return RC_OK;
 	}
 	pw = getpwnam(in->user);
-	if (pw == NULL || chown(in->dir, pw->pw_uid, pw->pw_gid) != 0)
-		return err_os(e, errno, "giving %.200s to user %s", in->dir, in->user);
-	return ctl_owner_become(in->user, e);
+	if (pw == NULL || stat(in->dir, &st) != 0 || chown(in->dir, 0, pw->pw_gid) != 0 ||
+	    chmod(in->dir, (st.st_mode & 0755) | 01070) != 0)
+		return err_os(e, errno, "sharing %.200s with user %s", in->dir, in->user);
+	in->split = true;
+	in->uid = pw->pw_uid;
+	in->gid = pw->pw_gid;
+	return RC_OK;
+}
+
+/* Root's, and the user's group may read it. */
+static enum rc
+share_file(const struct init *in, const char *path, struct err *e)
+{
+	if (in->split && (chown(path, 0, in->gid) != 0 || chmod(path, 0640) != 0))
+		return err_os(e, errno, "sharing %.200s with user %s", path, in->user);
+	return RC_OK;
 }
 
 /* ---- what goes into it ---- */
@@ -210,7 +230,8 @@ write_server(FILE *f, const struct init *in)
 	      "key = key.pem\n"
 	      "\n"
 	      "[volume v1]\n"
-	      "# Holds the accounts and their mail: all that there is to back up.\n"
+	      "# Holds the accounts and their mail: restantectl backup DIR copies them;\n"
+	      "# save this file, the certificate and the key too.\n"
 	      "path = volumes/v1\n"
 	      "# strict: what was answered OK is on disk; relaxed: flags follow in a second.\n"
 	      "durability = strict\n"
@@ -221,14 +242,16 @@ static void
 write_listeners(FILE *f, const struct init *in)
 {
 	fputs("# Reading mail. 127.0.0.1 is this machine alone; 0.0.0.0 or :: is everybody.\n"
-	      "# imap and pop3 take passwords under STARTTLS and STLS, and as allowed above;\n"
-	      "# imaps and pop3s speak TLS from the first byte.\n", f);
-	write_listener(f, in, "imap", 143);
+	      "# imaps and pop3s speak TLS from the first byte: what mail programs should use.\n",
+	    f);
 	write_listener(f, in, "imaps", 993);
-	write_listener(f, in, "pop3", 110);
 	write_listener(f, in, "pop3s", 995);
-	fputs("# Where the mail server (Postfix, Exim ...) delivers. LMTP asks for no password:\n"
-	      "# never open it to others.\n", f);
+	fputs("# imap and pop3 begin in the clear, and take passwords under STARTTLS and STLS,\n"
+	      "# and as allowed above. For the world they may be left out.\n", f);
+	write_listener(f, in, "imap", 143);
+	write_listener(f, in, "pop3", 110);
+	fputs("# Where the mail server (Postfix, Exim ...) delivers, from this machine without\n"
+	      "# a password; others get 530 unless [lmtp] says who may.\n", f);
 	write_listener(f, in, "lmtp", 24);
 	fputs("# The same as a unix socket. Mode 0666: every user of this machine may deliver.\n"
 	      "[listen lmtp-socket]\n"
@@ -279,16 +302,19 @@ make_volume(const struct init *in, struct err *e)
 
 	if (!path_in(in, "volumes", path, sizeof path))
 		return err_set(e, RC_LIMIT, "path too long");
-	if (mkdir(path, 0700) != 0)
+	if (mkdir(path, 0700) != 0 || (in->split && chown(path, in->uid, in->gid) != 0))
 		return err_os(e, errno, "%.200s", path);
 	if (!path_in(in, "volumes/v1", path, sizeof path))
 		return err_set(e, RC_LIMIT, "path too long");
 	p.path = path;
-	rc = volume_create(path, e);
+	rc = ctl_owner_lend(in->user, e);
+	if (rc == RC_OK)
+		rc = volume_create(path, e);
 	if (rc == RC_OK)
 		rc = volume_open(&p, &v, e);
 	if (rc == RC_OK)
 		volume_close(&v);
+	ctl_owner_return();
 	return rc;
 }
 
@@ -316,7 +342,11 @@ fill_dir(const struct init *in, struct err *e)
 		return err_set(e, RC_LIMIT, "path too long");
 	rc = ctl_certificate_make(in->hostname, cert, key, e);
 	if (rc == RC_OK)
+		rc = share_file(in, key, e);
+	if (rc == RC_OK)
 		rc = write_conf(in, conf, e);
+	if (rc == RC_OK)
+		rc = share_file(in, conf, e);
 	if (rc == RC_OK)
 		rc = make_volume(in, e);
 	if (rc != RC_OK)
@@ -354,7 +384,8 @@ ctl_init(struct ctl *ctl)
 
 	if (base_port != NULL) {
 		if (!slice_to_u64(slice_str(base_port), PORT_MAX - OFFSET_MAX, &n)) {
-			ctl_error(ctl, "--base-port %s: allowed: 0 to %u", base_port, PORT_MAX - OFFSET_MAX);
+			ctl_error(ctl, "--base-port %s: allowed: 0 to %u", base_port,
+			    PORT_MAX - OFFSET_MAX);
 			ctl_error(ctl, "usage: restantectl %s", ctl->verb->usage);
 			return ADMIN_USAGE;
 		}
@@ -370,7 +401,7 @@ ctl_init(struct ctl *ctl)
 	if (rc == RC_OK)
 		rc = choose_user(&in, &e);
 	if (rc == RC_OK)
-		rc = give_away(&in, &e);
+		rc = share_dir(&in, &e);
 	if (rc == RC_OK)
 		rc = fill_dir(&in, &e);
 	if (rc != RC_OK) {

@@ -1,7 +1,7 @@
 /* ctl_lint - lint of files, and of a mailbox through the admin verb.
  *
- * Files are read here, by whoever calls, without a configuration; a mailbox is read where its volume is open. A file
- * that cannot be read does not stop the others.
+ * Files are read here, by whoever calls, without a configuration; a mailbox is read where its
+ * volume is open. A file that cannot be read does not stop the others.
  */
 #define _GNU_SOURCE
 #include "tools/ctl.h"
@@ -39,7 +39,8 @@ print_finding(void *arg, const struct lint_finding *f)
 		lint_append_text(&o->line, o->name, f);
 	}
 	buf_append_byte(&o->line, '\n');
-	o->failed = o->failed || o->line.failed || fwrite(o->line.ptr, 1, o->line.len, stdout) != o->line.len;
+	o->failed = o->failed || o->line.failed ||
+	            fwrite(o->line.ptr, 1, o->line.len, stdout) != o->line.len;
 }
 
 static bool
@@ -72,7 +73,8 @@ lint_fd(struct ctl *ctl, int fd, const char *name)
 		ctl_error(ctl, "out of memory");
 	} else if (feed_file(ctl, fd, name, l)) {
 		if (!lint_finish(l, print_finding, &o) || o.failed)
-			ctl_error(ctl, "%s: out of memory, or standard output cannot be written", name);
+			ctl_error(ctl, "%s: out of memory, or standard output cannot be written",
+			          name);
 		else
 			status = lint_count(l, LINT_ERROR) > 0 ? ADMIN_DAMAGE : ADMIN_OK;
 	}

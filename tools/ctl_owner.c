@@ -26,10 +26,12 @@ ctl_owner_lend(const char *user, struct err *e)
 	errno = 0;
 	pw = getpwnam(user);
 	if (pw == NULL)
-		return err_set(e, RC_NOT_FOUND, "there is no user %s on this system ([server] user)", user);
+		return err_set(e, RC_NOT_FOUND,
+		               "there is no user %s on this system ([server] user)", user);
 	if (pw->pw_uid == 0)
 		return RC_OK;
-	if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setegid(pw->pw_gid) != 0 || seteuid(pw->pw_uid) != 0)
+	if (initgroups(pw->pw_name, pw->pw_gid) != 0 || setegid(pw->pw_gid) != 0 ||
+	    seteuid(pw->pw_uid) != 0)
 		return err_os(e, errno, "acting as user %s", user);
 	lent_to = pw->pw_uid;
 	return RC_OK;

@@ -174,7 +174,7 @@ ctl_password_verifier(const char *name, struct buf *out, struct err *e)
 	if (rc == RC_NOT_FOUND || (rc == RC_OK && password.len == 0))
 		rc = err_set(e, RC_SYNTAX, "an empty password is not allowed");
 	if (rc == RC_OK)
-		rc = credential_make_scram(secret_slice(&password), out, e);
+		rc = credential_make(secret_slice(&password), out, e);
 	secret_fini(&password);
 	return rc;
 }

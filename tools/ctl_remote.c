@@ -1,7 +1,8 @@
 /* ctl_remote - a verb run by the daemon. See server/control.h for the lines.
  *
- * While there is something to send, both directions are waited for at once and nothing blocks: the daemon may answer at
- * length before it takes more. At most one piece is held for sending, and of the answer one line or what one read gave.
+ * While there is something to send, both directions are waited for at once and nothing blocks: the
+ * daemon may answer at length before it takes more. At most one piece is held for sending, and of
+ * the answer one line or what one read gave.
  */
 #define _GNU_SOURCE
 #include "tools/ctl.h"
@@ -107,9 +108,12 @@ struct answer {
 	const struct admin_input  *input;
 	struct buf                 have;
 	size_t                     data;        /* bytes of a piece that are still to come */
-	bool                       sending;     /* the verb asked for `input`, and its end is not sent yet */
+	bool                       sending;     /* the verb asked for `input`, and its end
+	                                         * is not sent yet */
 	bool                       last;        /* what stands in `give` is the end */
 	struct buf                 give;        /* to be sent */
+	bool                       heard;       /* anything */
+	bool                       unread;      /* it ended without having read the request */
 	bool                       done;        /* exit line read, or nobody reads us */
 	enum admin_exit            status;
 };
@@ -241,7 +245,8 @@ next_piece(struct answer *a)
 	}
 }
 
-/* As much as the socket takes now. A daemon that reads no more has an answer under way that says why. */
+/* As much as the socket takes now. A daemon that reads no more has an answer under way
+ * that says why. */
 static void
 send_some(struct answer *a)
 {
@@ -296,10 +301,15 @@ read_answer(struct answer *a)
 		n = recv(a->fd, to, 65536, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == ECONNRESET && !a->heard) {
+			a->unread = true;
+			return;
+		}
 		if (n <= 0) {
 			complain(a, "restanted ended the connection before it was done");
 			return;
 		}
+		a->heard = true;
 		buf_commit(&a->have, (size_t)n);
 		if (!take_lines(a)) {
 			complain(a, NOT_UNDERSTOOD);
@@ -312,6 +322,19 @@ enum admin_exit
 ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output *out,
     const struct admin_input *input)
 {
+	bool unread;
+	enum admin_exit status = ctl_remote_once(fd, argc, argv, out, input, &unread);
+	struct answer a = { .out = out };
+
+	if (unread)
+		complain(&a, "restanted has just ended");
+	return status;
+}
+
+enum admin_exit
+ctl_remote_once(int fd, int argc, const char *const *argv, const struct admin_output *out,
+    const struct admin_input *input, bool *unread)
+{
 	struct answer a = { .fd = fd, .out = out, .input = input, .status = ADMIN_FAILED };
 	struct buf request;
 
@@ -321,7 +344,7 @@ ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output 
 	if (!ctl_encode(argc, argv, &request))
 		complain(&a, "the request is too long");
 	else if (!send_all(fd, buf_slice(&request)))
-		complain(&a, "restanted does not take the request");
+		a.unread = true;
 	else
 		read_answer(&a);
 	secret_wipe_buf(&request);
@@ -329,5 +352,6 @@ ctl_remote(int fd, int argc, const char *const *argv, const struct admin_output 
 	buf_fini(&a.have);
 	buf_fini(&a.give);
 	close(fd);
+	*unread = a.unread;
 	return a.status;
 }

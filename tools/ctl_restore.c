@@ -19,7 +19,8 @@ ctl_restore(struct ctl *ctl)
 	for (int i = 0; i < ctl->options.count; i++) {
 		struct option_given *g = &ctl->options.given[i];
 
-		if (g->value == NULL || g->name_len != strlen("--from") || strncmp(g->name, "--from", g->name_len) != 0)
+		if (g->value == NULL || g->name_len != strlen("--from") ||
+		    strncmp(g->name, "--from", g->name_len) != 0)
 			continue;
 		if (realpath(g->value, path) == NULL) {
 			ctl_error(ctl, "--from %s: %s", g->value, strerror(errno));

@@ -3,12 +3,15 @@
  *
  * Verbs that change something, and lists, which must be true, take the volume's lock here; the
  * daemon may be about to start or to end, so who holds the lock is waited for, and then the control
- * socket is tried once more. check, dump and status only look, take no lock and write nothing. So does --dry-run of any
- * verb over volumes that ended well; one whose index lacks something is taken over as for the verb itself.
+ * socket is tried once more. check, dump and status only look, take no lock and write nothing. So
+ * does --dry-run of any verb over volumes that ended well; one whose index lacks something is taken
+ * over as for the verb itself.
  */
 #include "tools/ctl.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <string.h>
@@ -19,6 +22,8 @@
 #include "store/piece.h"
 
 #define LOCK_WAIT_MS 3000u
+#define DYING_MS     50            /* between two tries to reach a daemon that is ending */
+#define DYING_TRIES  40u
 
 /* What is told may hold names out of mail, of files and of other servers. */
 static void
@@ -68,7 +73,8 @@ load_conf(struct ctl *ctl, enum rc (*become)(const char *user, struct err *e))
 		return true;
 	ctl_error(ctl, "%s", e.text);
 	if (ctl->conf == NULL && !ctl->conf_given && access(ctl->conf_path, F_OK) != 0)
-		ctl_error(ctl, "name your configuration with -c FILE; restantectl init DIR makes a first one");
+		ctl_error(ctl,
+		    "name your configuration with -c FILE; restantectl init DIR makes a first one");
 	return false;
 }
 
@@ -83,7 +89,8 @@ ctl_prepare(struct ctl *ctl)
 struct output {
 	const struct ctl   *ctl;
 	const struct ctl_bulk *bulk;    /* NULL: lines are printed */
-	bool                terminal;   /* standard output is one: programs get the octets as they are */
+	bool                terminal;   /* standard output is one: programs get the
+	                                 * octets as they are */
 	struct ctl_progress progress;
 };
 
@@ -156,7 +163,7 @@ static struct volume_params
 params_of(const struct conf_volume *cv, enum volume_mode mode, struct output *o)
 {
 	return (struct volume_params){
-		.name = cv->name,
+		.name = cv->named.name,
 		.path = cv->path,
 		.mode = mode,
 		.lock_wait_ms = LOCK_WAIT_MS,
@@ -210,7 +217,8 @@ run_here(struct ctl *ctl, int argc, const char *const *argv, const struct admin_
     const struct admin_input *input)
 {
 	struct admin ad = {
-		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out, .input = input,
+		.volumes = ctl->volumes, .volume_count = ctl->volume_count, .out = out,
+		.input = input,
 		.retention_us = ctl->conf != NULL ? ctl->conf->maintenance.retention * 1000000u : 0,
 		.message_size = ctl->conf != NULL ? ctl->conf->limits.message_size : 0,
 	};
@@ -238,7 +246,8 @@ is_dry_run(int argc, const char *const *argv)
 	return false;
 }
 
-/* Do the indexes say all that the logs say? Behind a kill, or with one that must be made anew, they do not. */
+/* Do the indexes say all that the logs say? Behind a kill, or with one that must be made
+ * anew, they do not. */
 static bool
 are_current(const struct ctl *ctl)
 {
@@ -246,14 +255,15 @@ are_current(const struct ctl *ctl)
 		struct volume_status s;
 		struct err e = ERR_INIT;
 
-		if (volume_get_status(ctl->volumes[i], &s, &e) != RC_OK || s.applied_lsn != s.last_lsn)
+		if (volume_get_status(ctl->volumes[i], &s, &e) != RC_OK ||
+		    s.applied_lsn != s.last_lsn)
 			return false;
 	}
 	return true;
 }
 
-/* What changes nothing leaves the volumes as they are, down to the epoch in their heads; but for a verb that takes messages
- * in, whose large ones lie in the volume for a moment. */
+/* What changes nothing leaves the volumes as they are, down to the epoch in their heads; but for a
+ * verb that takes messages in, whose large ones lie in the volume for a moment. */
 static enum rc
 open_for(struct ctl *ctl, int argc, const char *const *argv, struct output *o, struct err *e)
 {
@@ -277,6 +287,15 @@ enum place {
 	PLACE_NOWHERE,          /* told already */
 };
 
+/* As root, or as that user: there is nobody better to run this as. */
+static bool
+is_servers_user(const struct ctl *ctl)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+
+	return pw != NULL && strcmp(pw->pw_name, ctl->conf->server.user) == 0;
+}
+
 static enum place
 find_daemon(const struct ctl *ctl, int *fd)
 {
@@ -287,7 +306,11 @@ find_daemon(const struct ctl *ctl, int *fd)
 		return PLACE_DAEMON;
 	if (errno == ENOENT || errno == ECONNREFUSED || errno == ENAMETOOLONG)
 		return PLACE_HERE;
-	if (errno == EACCES)
+	if (errno == EACCES && is_servers_user(ctl))
+		ctl_error(ctl,
+		    "control socket %s: %s: the user %s must be able to pass the directories above",
+		    path, strerror(EACCES), ctl->conf->server.user);
+	else if (errno == EACCES)
 		ctl_error(ctl, "control socket %s: %s; run this as the server's user or as root",
 		    path, strerror(errno));
 	else
@@ -325,6 +348,33 @@ ctl_run(struct ctl *ctl, int argc, const char *const *argv)
 	return ctl_run_bulk(ctl, argc, argv, NULL);
 }
 
+/* By the daemon or here, as it turns out; *unread as of ctl_remote_once. */
+static enum admin_exit
+run_somewhere(struct ctl *ctl, int argc, const char *const *argv, struct output *o,
+              const struct admin_output *out, const struct admin_input *input, bool *unread)
+{
+	enum place place = PLACE_HERE;
+	struct err e = ERR_INIT;
+	int fd = -1;
+
+	if (ctl->volume_count == 0)
+		place = find_daemon(ctl, &fd);
+	if (o->bulk != NULL && place == PLACE_HERE && !load_conf(ctl, ctl_owner_lend))
+		return ADMIN_FAILED;
+	if (place == PLACE_HERE && ctl->volume_count == 0 &&
+	    open_for(ctl, argc, argv, o, &e) != RC_OK) {
+		place = e.code == RC_BUSY ? find_daemon(ctl, &fd) : PLACE_HERE;
+		if (place == PLACE_HERE) {
+			ctl_progress_clear(&o->progress);
+			ctl_error(ctl, "%s", e.text);
+			return e.code == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
+		}
+	}
+	if (place == PLACE_DAEMON)
+		return ctl_remote_once(fd, argc, argv, out, input, unread);
+	return place == PLACE_HERE ? run_here(ctl, argc, argv, out, input) : ADMIN_FAILED;
+}
+
 enum admin_exit
 ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ctl_bulk *bulk)
 {
@@ -335,31 +385,21 @@ ctl_run_bulk(struct ctl *ctl, int argc, const char *const *argv, const struct ct
 	};
 	const struct admin_input in = { &o, take_bytes };
 	const struct admin_input *input = bulk != NULL && bulk->read != NULL ? &in : NULL;
-	struct err e = ERR_INIT;
 	enum admin_exit status = ADMIN_FAILED;
-	enum place place = PLACE_HERE;
-	int fd = -1;
+	bool unread = true;
 
 	ctl_progress_init(&o.progress);
 	if (bulk != NULL ? !load_conf(ctl, NULL) : !ctl_prepare(ctl))
 		return ADMIN_FAILED;
-	if (ctl->volume_count == 0)
-		place = find_daemon(ctl, &fd);
-	if (bulk != NULL && place == PLACE_HERE && !load_conf(ctl, ctl_owner_lend))
-		return ADMIN_FAILED;
-	if (place == PLACE_HERE && ctl->volume_count == 0 &&
-	    open_for(ctl, argc, argv, &o, &e) != RC_OK) {
-		place = e.code == RC_BUSY ? find_daemon(ctl, &fd) : PLACE_HERE;
-		if (place == PLACE_HERE) {
-			ctl_progress_clear(&o.progress);
-			ctl_error(ctl, "%s", e.text);
-			return e.code == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
-		}
+	/* A server that was killed needs a moment to be gone, its socket with it. */
+	for (unsigned n = 0; unread && n < DYING_TRIES; n++) {
+		if (n > 0)
+			(void)poll(NULL, 0, DYING_MS);
+		unread = false;
+		status = run_somewhere(ctl, argc, argv, &o, &out, input, &unread);
 	}
-	if (place == PLACE_DAEMON)
-		status = ctl_remote(fd, argc, argv, &out, input);
-	else if (place == PLACE_HERE)
-		status = run_here(ctl, argc, argv, &out, input);
+	if (unread)
+		ctl_error(ctl, "restanted ended the connection before it was done");
 	ctl_progress_clear(&o.progress);
 	if (bulk != NULL)
 		ctl_owner_own(true);    /* what the verb does behind its bytes, up to ctl_close */
@@ -402,6 +442,25 @@ ctl_forward(struct ctl *ctl)
 	return ctl_run(ctl, n, argv);
 }
 
+enum admin_exit
+ctl_forward_live(struct ctl *ctl)
+{
+	enum place place;
+	int fd;
+
+	if (!ctl_prepare(ctl))
+		return ADMIN_FAILED;
+	place = find_daemon(ctl, &fd);
+	if (place == PLACE_DAEMON) {
+		close(fd);      /* ends between here and there are told by the verb itself */
+		return ctl_forward(ctl);
+	}
+	if (place == PLACE_HERE)
+		ctl_error(ctl, "restanted is not running: nothing answers at %s",
+		    ctl->conf->server.control_socket);
+	return ADMIN_FAILED;
+}
+
 /* ---- reindex ---- */
 
 static enum admin_exit
@@ -414,14 +473,15 @@ reindex_volume(struct ctl *ctl, const struct conf_volume *cv, struct output *o)
 
 	ctl_progress_clear(&o->progress);
 	if (rc != RC_OK) {
-		ctl_error(ctl, "%s: %s", cv->name, e.text);
+		ctl_error(ctl, "%s: %s", cv->named.name, e.text);
 		return rc == RC_CORRUPT ? ADMIN_DAMAGE : ADMIN_FAILED;
 	}
-	printf("%s: the index is new\n", cv->name);
+	printf("%s: the index is new\n", cv->named.name);
 	if (r.kept[0] != '\0')
-		printf("%s: the old one is kept as %s/%s\n", cv->name, cv->path, r.kept);
+		printf("%s: the old one is kept as %s/%s\n", cv->named.name, cv->path, r.kept);
 	if (r.damage > 0)
-		ctl_error(ctl, "%s: the log is damaged: the index is of what is left of it", cv->name);
+		ctl_error(ctl, "%s: the log is damaged: the index is of what is left of it",
+		    cv->named.name);
 	return r.damage > 0 ? ADMIN_DAMAGE : ADMIN_OK;
 }
 
@@ -453,7 +513,7 @@ ctl_reindex(struct ctl *ctl)
 	for (size_t i = 0; i < ctl->conf->n_volumes; i++) {
 		enum admin_exit one;
 
-		if (volume != NULL && strcmp(volume, ctl->conf->volumes[i].name) != 0)
+		if (volume != NULL && strcmp(volume, ctl->conf->volumes[i].named.name) != 0)
 			continue;
 		found = true;
 		one = reindex_volume(ctl, &ctl->conf->volumes[i], &o);

@@ -3,10 +3,14 @@
 
 #include <unistd.h>
 
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "sasl/app_password.h"
 #include "sasl/credential.h"
 #include "sasl/saslprep.h"
 
-#define IMPORT_LINE_MAX (ACCOUNT_NAME_MAX + 1 + SASLPREP_MAX + 2)
+/* other fields of a passwd-file, too */
+#define IMPORT_LINE_MAX (ACCOUNT_NAME_MAX + 1 + SASLPREP_MAX + 4096)
 
 /* `user add [--volume V] [--quota N] -- NAME VERIFIER`. Without --quota a new account gets the
  * configured one. */
@@ -99,10 +103,7 @@ ctl_ask(struct ctl *ctl, const char *question)
 	if (options_given(&ctl->options, "--yes"))
 		return ctl_prepare(ctl) ? ADMIN_OK : ADMIN_FAILED;
 	if (isatty(STDIN_FILENO) != 1) {
-		ctl_error(ctl,
-		    "%s Without a terminal to ask on this wants --yes\n"
-		    "usage: restantectl [-c FILE] %s",
-		    question, ctl->verb->usage);
+		ctl_error(ctl, "%s Without a terminal to ask on, say so with --yes", question);
 		return ADMIN_USAGE;
 	}
 	if (!ctl_prepare(ctl))
@@ -120,8 +121,8 @@ ctl_user_delete(struct ctl *ctl)
 	char question[ACCOUNT_NAME_MAX + 64];
 	enum admin_exit status;
 
-	snprintf(question, sizeof question, "Delete the account %.*s with all its mail?", ACCOUNT_NAME_MAX,
-	    ctl->args[0]);
+	snprintf(question, sizeof question, "Delete the account %.*s with all its mail?",
+	    ACCOUNT_NAME_MAX, ctl->args[0]);
 	status = ctl_ask(ctl, question);
 	return status == ADMIN_OK ? ctl_run(ctl, 4, argv) : status;
 }
@@ -133,10 +134,133 @@ ctl_mailbox_delete(struct ctl *ctl)
 	char question[ACCOUNT_NAME_MAX + MAILBOX_NAME_MAX + 64];
 	enum admin_exit status;
 
-	snprintf(question, sizeof question, "Delete the mailbox %.*s of %.*s with all its mail?", MAILBOX_NAME_MAX,
-	    ctl->args[1], ACCOUNT_NAME_MAX, ctl->args[0]);
+	snprintf(question, sizeof question, "Delete the mailbox %.*s of %.*s with all its mail?",
+	    MAILBOX_NAME_MAX, ctl->args[1], ACCOUNT_NAME_MAX, ctl->args[0]);
 	status = ctl_ask(ctl, question);
 	return status == ADMIN_OK ? ctl_run(ctl, 5, argv) : status;
+}
+
+/* ---- app passwords ---- */
+
+static bool
+append_only(const char *only, struct buf *out, struct ctl *ctl)
+{
+	struct slice rest = slice_str(only);
+
+	while (rest.len > 0) {
+		size_t n = slice_find_byte(rest, ',');
+		struct slice one = slice_sub(rest, 0, n);
+
+		if (sasl_service_find(one) == 0 || n + 1 == rest.len) {
+			ctl_error(ctl,
+			    "--only %s: wants some of imap, pop3, lmtp, submission, commas between",
+			    only);
+			return false;
+		}
+		rest = slice_sub(rest, n + 1, rest.len);
+	}
+	return only == NULL || buf_printf(out, " only=%s", only);
+}
+
+/* The daemon never sees it: it is made here, and only its verifier goes there. */
+static enum admin_exit
+make_app_password(struct ctl *ctl, struct secret *shown, struct buf *value)
+{
+	const char *only = options_value(&ctl->options, "--only"),
+	*argv[] = { "app-password", "add", "--", ctl->args[1],
+		                                                                ctl->args[2],
+		                                                                NULL };
+	char text[CREDENTIAL_TEXT_MAX + 1];
+	struct err e = ERR_INIT;
+	enum admin_exit status;
+
+	if (app_password_make(shown, value, &e) != RC_OK) {
+		ctl_error(ctl, "%s", e.text);
+		return ADMIN_FAILED;
+	}
+	if (!append_only(only, value, ctl))
+		return ADMIN_USAGE;
+	if (!buf_printf(value, " created=%llu", (unsigned long long)(clock_wall_us() / 1000000u)) ||
+	    !slice_to_cstr(buf_slice(value), text, sizeof text))
+		return ADMIN_FAILED;
+	argv[5] = text;
+	ctl->quiet = true;
+	status = ctl_run(ctl, 6, argv);
+	ctl->quiet = false;
+	return status;
+}
+
+static void
+show_app_password(const struct ctl *ctl, struct slice password)
+{
+	struct buf line;
+	struct json j;
+
+	if (!options_given(&ctl->options, "--json")) {
+		printf("%.*s\n", SLICE_ARG(password));
+		return;
+	}
+	buf_init(&line, 4096);
+	json_init(&j, &line);
+	json_object(&j, NULL);
+	json_cstr(&j, "name", ctl->args[1]);
+	json_cstr(&j, "label", ctl->args[2]);
+	json_str(&j, "password", password);
+	json_end(&j);
+	printf("%.*s\n", SLICE_ARG(buf_slice(&line)));
+	secret_wipe_buf(&line);
+	buf_fini(&line);
+}
+
+static enum admin_exit
+add_app_password(struct ctl *ctl)
+{
+	enum admin_exit status = ADMIN_FAILED;
+	struct secret shown;
+	struct err e = ERR_INIT;
+	struct buf value;
+
+	if (!app_password_is_label(slice_str(ctl->args[2]))) {
+		ctl_error(ctl, "%s: a label has 1 to %d letters, digits and -._@+", ctl->args[2],
+		    APP_PASSWORD_LABEL_MAX);
+		return ADMIN_FAILED;
+	}
+	buf_init(&value, CREDENTIAL_TEXT_MAX);
+	if (secret_init(&shown, APP_PASSWORD_TEXT_MAX, &e) != RC_OK)
+		ctl_error(ctl, "%s", e.text);
+	else
+		status = make_app_password(ctl, &shown, &value);
+	if (status == ADMIN_OK)
+		show_app_password(ctl, secret_slice(&shown));
+	secret_fini(&shown);
+	buf_fini(&value);
+	return status;
+}
+
+enum admin_exit
+ctl_user_app_password(struct ctl *ctl)
+{
+	const char *what = ctl->args[0], *argv[6] = { "app-password", what };
+	bool json = options_given(&ctl->options, "--json"),
+	     only = options_value(&ctl->options, "--only") != NULL;
+	int n = 2;
+
+	if (strcmp(what, "add") == 0 && ctl->argc == 3)
+		return add_app_password(ctl);
+	if (json && strcmp(what, "list") == 0)
+		argv[n++] = "--json";
+	argv[n++] = "--";
+	argv[n++] = ctl->args[1];
+	if (strcmp(what, "list") == 0 && ctl->argc == 2 && !only)
+		return ctl_run(ctl, n, argv);
+	if (strcmp(what, "revoke") == 0 && ctl->argc == 3 && !only && !json) {
+		argv[n++] = ctl->args[2];
+		return ctl_run(ctl, n, argv);
+	}
+	if (ctl->argc == 2 && (strcmp(what, "add") == 0 || strcmp(what, "revoke") == 0))
+		ctl_error(ctl, "missing: LABEL");
+	ctl_error(ctl, "usage: restantectl [-c FILE] %s", ctl->verb->usage);
+	return ADMIN_USAGE;
 }
 
 /* ---- import ---- */
@@ -168,7 +292,7 @@ make_verifier(struct slice password, char *dst, size_t size, struct err *e)
 	enum rc rc;
 
 	buf_init(&text, CREDENTIAL_TEXT_MAX);
-	rc = credential_make_scram(password, &text, e);
+	rc = credential_import(password, &text, e);
 	if (rc == RC_OK && !slice_to_cstr(buf_slice(&text), dst, size))
 		rc = err_set(e, RC_LIMIT, "verifier too long");
 	secret_wipe_buf(&text);
@@ -253,7 +377,8 @@ ctl_user_import(struct ctl *ctl)
 	ctl_reader_fini(&r);
 	printf("%llu account%s added", (unsigned long long)im.added, admin_plural(im.added));
 	if (im.failed > 0)
-		printf(", %llu line%s failed", (unsigned long long)im.failed, admin_plural(im.failed));
+		printf(", %llu line%s failed", (unsigned long long)im.failed,
+		       admin_plural(im.failed));
 	putchar('\n');
 	return im.failed > 0 ? ADMIN_FAILED : ADMIN_OK;
 }
@@ -264,7 +389,8 @@ ctl_purge(struct ctl *ctl)
 	enum admin_exit status = ADMIN_OK;
 
 	if (!options_given(&ctl->options, "--dry-run"))
-		status = ctl_ask(ctl, ctl->argc > 0 ? "Remove the message from this account, for good?"
-		                                    : "Remove the message from all accounts, for good?");
+		status = ctl_ask(ctl, ctl->argc > 0
+		                          ? "Remove the message from this account, for good?"
+		                          : "Remove the message from all accounts, for good?");
 	return status == ADMIN_OK ? ctl_forward(ctl) : status;
 }

@@ -17,8 +17,8 @@ enum export_format {
 
 /* Write below `path`, which is made, or to standard output if it is "-" (mbox; eml of one message). `single`: one
  * mailbox comes, and `path` is its own. */
-MUST_USE enum rc export_open(enum export_format format, const char *path, bool single, struct export_writer **out,
-                             struct err *e);
+MUST_USE enum rc export_open(enum export_format format, const char *path, bool single,
+                             struct export_writer **out, struct err *e);
 const struct parcel_handler *export_handler(struct export_writer *w);
 /* After the stream: close and sync all. */
 MUST_USE enum rc export_finish(struct export_writer *w, struct err *e);

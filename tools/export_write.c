@@ -1,9 +1,10 @@
 /* export_write - a stream of messages becomes Maildir, mbox or files *.eml. See export.h.
  *
- * Octets are kept. In Maildir and mbox lines end with LF, as their readers expect, but for a line whose last octet is a
- * CR: that one keeps its CRLF, so that an import makes of all of it what it was. mbox quotes as mboxrd. Files *.eml are
- * the messages as they are. What has no place in a file stands beside it in restante-messages (import_meta.h); a Maildir
- * also gets dovecot-uidlist and dovecot-keywords, so that Dovecot goes on with the UIDs and keywords.
+ * Octets are kept. In Maildir and mbox lines end with LF, as their readers expect, but for a line
+ * whose last octet is a CR: that one keeps its CRLF, so that an import makes of all of it what it
+ * was. mbox quotes as mboxrd. Files *.eml are the messages as they are. What has no place in a file
+ * stands beside it in restante-messages (import_meta.h); a Maildir also gets dovecot-uidlist and
+ * dovecot-keywords, so that Dovecot goes on with the UIDs and keywords.
  */
 #define _GNU_SOURCE
 #include "tools/export.h"
@@ -47,7 +48,7 @@ struct export_writer {
 	long        began;              /* mbox: where it begins */
 	uint64_t    size, written;      /* as in the mailbox, as in the file */
 
-	bool        cr, after_cr;       /* a CR waits for what follows; the octet before it was one */
+	bool        cr, after_cr;  /* a CR waits for what follows; the octet before it was one */
 	bool        line_start;
 	uint8_t     from[6];            /* "From " as far as it has been seen */
 	size_t      from_len;
@@ -139,8 +140,8 @@ end_text(struct export_writer *w)
 
 /* ---- mailboxes ---- */
 
-/* All directories on the way to a file, the topmost by us: what somebody has put there since it was looked for, such as
- * a link to another place, is not written into. */
+/* All directories on the way to a file, the topmost by us: what somebody has put there since it was
+ * looked for, such as a link to another place, is not written into. */
 static enum rc
 make_dirs(struct export_writer *w, char *path, struct err *e)
 {
@@ -152,7 +153,9 @@ make_dirs(struct export_writer *w, char *path, struct err *e)
 
 		*p = '\0';
 		is_top = (size_t)(p - path) == top;
-		failed = mkdir(path, 0700) != 0 && (errno != EEXIST || (is_top && !w->made_top)) ? errno : 0;
+		failed = mkdir(path, 0700) != 0 && (errno != EEXIST || (is_top && !w->made_top))
+		             ? errno
+		             : 0;
 		w->made_top = w->made_top || (is_top && failed == 0);
 		*p = '/';
 		if (failed != 0)
@@ -161,7 +164,8 @@ make_dirs(struct export_writer *w, char *path, struct err *e)
 	return RC_OK;
 }
 
-/* A level as a part of a folder's name in a Maildir: modified UTF-7, and the dot, which parts levels, as that would be. */
+/* A level as a part of a folder's name in a Maildir: modified UTF-7, and the dot, which parts
+ * levels, as that would be. */
 static void
 append_plus_level(struct buf *out, struct slice level)
 {
@@ -187,13 +191,13 @@ ends_with(struct slice s, struct slice end)
 	return s.len >= end.len && slice_eq(slice_sub(s, s.len - end.len, s.len), end);
 }
 
-/* In a tree of files a level is called as it is. Not so one that is hidden, means something to the system, or would be
- * read as another name by the import (import_tree.c). */
+/* In a tree of files a level is called as it is. Not so one that is hidden, means something to the
+ * system, or would be read as another name by the import (import_tree.c). */
 static bool
 is_file_name(struct slice level, bool first)
 {
-	return level.ptr[0] != '.' && !ends_with(level, SLICE(".mbox")) && !ends_with(level, SLICE(".sbd")) &&
-	       !(first && slice_eq(level, SLICE("mbox")));
+	return level.ptr[0] != '.' && !ends_with(level, SLICE(".mbox")) &&
+	       !ends_with(level, SLICE(".sbd")) && !(first && slice_eq(level, SLICE("mbox")));
 }
 
 /* Where a mailbox goes: a directory, or the file of an mbox. */
@@ -238,7 +242,8 @@ place_odd(struct export_writer *w)
 		(void)snprintf(w->dir, sizeof w->dir, "%.4000s/." META_ODD "%u", w->path, w->odd);
 		break;
 	case EXPORT_MBOX:
-		(void)snprintf(w->dir, sizeof w->dir, "%.4000s/" META_ODD "%u.mbox", w->path, w->odd);
+		(void)snprintf(w->dir, sizeof w->dir, "%.4000s/" META_ODD "%u.mbox", w->path,
+		               w->odd);
 		break;
 	case EXPORT_EML:
 		(void)snprintf(w->dir, sizeof w->dir, "%.4000s/" META_ODD "%u", w->path, w->odd);
@@ -329,7 +334,8 @@ open_maildir(struct export_writer *w, const struct parcel_mailbox *m, struct err
 	fprintf(w->uidlist, "3 V%" PRIu32 " N%" PRIu32 "\n", m->uidvalidity, m->uidnext);
 	if (w->dir[strlen(w->path)] == '\0')
 		return RC_OK;
-	(void)snprintf(path, sizeof path, "%s/maildirfolder", w->dir);  /* Maildir++ marks folders so */
+	/* Maildir++ marks folders so */
+	(void)snprintf(path, sizeof path, "%s/maildirfolder", w->dir);
 	w->file = create(path, e);
 	return w->file != NULL ? close_file(&w->file, path, e) : e->code;
 }
@@ -338,7 +344,8 @@ open_maildir(struct export_writer *w, const struct parcel_mailbox *m, struct err
 static enum rc
 open_mailbox(struct export_writer *w, const struct parcel_mailbox *m, struct err *e)
 {
-	const struct import_mailbox im = { m->name, m->uidvalidity, m->uidnext, m->special_use, false };
+	const struct import_mailbox im = { m->name, m->uidvalidity, m->uidnext, m->special_use,
+	                                   false };
 	char path[PATH_SIZE + 32];
 	enum rc rc;
 
@@ -350,7 +357,8 @@ open_mailbox(struct export_writer *w, const struct parcel_mailbox *m, struct err
 		w->file = create(w->dir, e);
 		rc = w->file != NULL ? RC_OK : e->code;
 	}
-	(void)snprintf(path, sizeof path, "%s%s" META_NAME, w->dir, w->format == EXPORT_MBOX ? "." : "/");
+	(void)snprintf(path, sizeof path, "%s%s" META_NAME, w->dir,
+	               w->format == EXPORT_MBOX ? "." : "/");
 	if (rc == RC_OK)
 		w->meta = create(path, e);
 	if (rc == RC_OK && w->meta == NULL)
@@ -393,7 +401,8 @@ on_mailbox(void *arg, const struct parcel_mailbox *m, struct err *e)
 	if (!place_mailbox(w, m->name))
 		place_odd(w);
 	rc = open_mailbox(w, m, &why);
-	for (unsigned n = 0; rc != RC_OK && !w->single && w->made_top && is_odd(&why) && n < ODD_TRIES; n++) {
+	for (unsigned n = 0;
+	     rc != RC_OK && !w->single && w->made_top && is_odd(&why) && n < ODD_TRIES; n++) {
 		discard_mailbox(w);
 		place_odd(w);
 		rc = open_mailbox(w, m, &why);
@@ -439,10 +448,13 @@ on_message(void *arg, const struct parcel_message *m, struct err *e)
 		return begin_mbox(w, e);
 	if (w->to_stdout) {
 		w->file = stdout;
-		return w->count == 0 ? RC_OK : err_set(e, RC_LIMIT, "only one message can be written to standard output; "
-		                                       "name one with --mailbox and --uid");
+		return w->count == 0 ? RC_OK
+		                     : err_set(e, RC_LIMIT,
+		                           "only one message can be written to standard output; "
+		                           "name one with --mailbox and --uid");
 	}
-	(void)snprintf(w->name, sizeof w->name, w->format == EXPORT_MAILDIR ? "%.4000s/tmp/%u" : "%.4000s/.%u.tmp", w->dir,
+	(void)snprintf(w->name, sizeof w->name,
+	               w->format == EXPORT_MAILDIR ? "%.4000s/tmp/%u" : "%.4000s/.%u.tmp", w->dir,
 	               m->uid);
 	w->file = create(w->name, e);
 	return w->file != NULL ? RC_OK : e->code;
@@ -499,8 +511,8 @@ static enum rc
 write_meta(struct export_writer *w, const char *id, struct err *e)
 {
 	const struct meta_row r = {
-		slice_str(id), w->message.uid, w->message.internaldate, w->message.flags, w->message.keywords,
-		w->message.uidl, w->size,
+		slice_str(id), w->message.uid, w->message.internaldate, w->message.flags,
+		w->message.keywords, w->message.uidl, w->size,
 	};
 
 	if (w->meta == NULL || meta_write_row(w->meta, &r))
@@ -512,7 +524,8 @@ write_meta(struct export_writer *w, const char *id, struct err *e)
 static enum rc
 keep_file(struct export_writer *w, const char *path, struct err *e)
 {
-	struct timespec times[2] = { { 0, UTIME_OMIT }, { (time_t)w->message.internaldate.sec, 0 } };
+	struct timespec times[2] = { { 0, UTIME_OMIT },
+	                             { (time_t)w->message.internaldate.sec, 0 } };
 	enum rc rc = RC_OK;
 
 	if (fflush(w->file) != 0 || futimens(fileno(w->file), times) != 0)
@@ -530,9 +543,10 @@ end_maildir(struct export_writer *w, struct err *e)
 	char base[160], flags[48], path[PATH_SIZE + 256];
 	enum rc rc;
 
-	(void)snprintf(base, sizeof base, "%" PRId64 ".U%" PRIu32 "N%" PRIu64 ".restante,S=%" PRIu64 ",W=%" PRIu64,
-	               w->message.internaldate.sec > 0 ? w->message.internaldate.sec : 0, w->message.uid, w->count, w->written,
-	               w->size);
+	(void)snprintf(base, sizeof base,
+	               "%" PRId64 ".U%" PRIu32 "N%" PRIu64 ".restante,S=%" PRIu64 ",W=%" PRIu64,
+	               w->message.internaldate.sec > 0 ? w->message.internaldate.sec : 0,
+	               w->message.uid, w->count, w->written, w->size);
 	maildir_flags(w, flags, sizeof flags);
 	(void)snprintf(path, sizeof path, "%s/cur/%s:2,%s", w->dir, base, flags);
 	rc = keep_file(w, path, e);
@@ -573,19 +587,22 @@ end_mbox(struct export_writer *w, struct err *e)
 	return ferror(w->file) == 0 ? write_meta(w, id, e) : io_error(w->dir, e);
 }
 
-/* A damaged message leaves nothing behind; in a pipe what went is gone, and the next one follows. */
+/* A damaged message leaves nothing behind; in a pipe what went is gone, and the
+ * next one follows. */
 static enum rc
 drop_message(struct export_writer *w, struct err *e)
 {
 	w->number--;
 	if (w->to_stdout)
-		return err_set(e, RC_CORRUPT, "a damaged message cannot be taken back from standard output");
+		return err_set(e, RC_CORRUPT,
+		               "a damaged message cannot be taken back from standard output");
 	if (w->format != EXPORT_MBOX) {
 		(void)fclose(w->file);
 		w->file = NULL;
 		return unlink(w->name) == 0 ? RC_OK : io_error(w->name, e);
 	}
-	if (fflush(w->file) != 0 || ftruncate(fileno(w->file), w->began) != 0 || fseek(w->file, w->began, SEEK_SET) != 0)
+	if (fflush(w->file) != 0 || ftruncate(fileno(w->file), w->began) != 0 ||
+	    fseek(w->file, w->began, SEEK_SET) != 0)
 		return io_error(w->dir, e);
 	return RC_OK;
 }
@@ -615,7 +632,8 @@ on_end(void *arg, bool whole, struct err *e)
 	return rc;
 }
 
-/* Dovecot's subscriptions, version 2: levels with a tab between. Other formats have no place for them. */
+/* Dovecot's subscriptions, version 2: levels with a tab between. Other formats have no
+ * place for them. */
 static enum rc
 on_subscription(void *arg, struct slice name, struct err *e)
 {
@@ -645,7 +663,8 @@ on_subscription(void *arg, struct slice name, struct err *e)
 /* ---- life ---- */
 
 enum rc
-export_open(enum export_format format, const char *path, bool single, struct export_writer **out, struct err *e)
+export_open(enum export_format format, const char *path, bool single, struct export_writer **out,
+            struct err *e)
 {
 	struct export_writer *w = calloc(1, sizeof *w);
 
@@ -657,7 +676,8 @@ export_open(enum export_format format, const char *path, bool single, struct exp
 	w->single = single;
 	w->to_stdout = strcmp(path, "-") == 0;
 	w->file = w->to_stdout ? stdout : NULL;
-	w->handler = (struct parcel_handler){ w, on_mailbox, on_subscription, on_message, on_data, on_end };
+	w->handler = (struct parcel_handler){ w, on_mailbox, on_subscription, on_message, on_data,
+	                                      on_end };
 	buf_init(&w->texts, PARCEL_BODY_MAX);
 	return RC_OK;
 }

@@ -67,33 +67,33 @@ struct import_item {
 
 struct import_source {
 	void *state;
-	/* What comes next; slices in *out are valid until the next call of `next`. A message whose bytes were not read, or
-	 * not all, is passed over. What is broken but leaves the rest readable is told by options->complain and passed
-	 * over. Not RC_OK: nothing more can be read, and the import ends. */
+	/* What comes next; slices in *out are valid until the next call of `next`. A message whose bytes were not read,
+	 * or not all, is passed over. What is broken but leaves the rest readable is told by options->complain and
+	 * passed over. Not RC_OK: nothing more can be read, and the import ends. */
 	enum rc (*next)(void *state, struct import_item *out, struct err *e);
-	/* The next bytes of the message told last: up to `size`, with line ends as they are; *got is 0 at its end. RC_IO,
-	 * RC_CORRUPT ...: this message cannot be read, what was read of it is dropped, and the import goes on. RC_CANCELLED:
-	 * nothing more can be read. */
+	/* The next bytes of the message told last: up to `size`, with line ends as they are; *got is 0 at its end.
+	 * RC_IO, RC_CORRUPT ...: this message cannot be read, what was read of it is dropped, and the import goes on.
+	 * RC_CANCELLED: nothing more can be read. */
 	enum rc (*read)(void *state, uint8_t *to, size_t size, size_t *got, struct err *e);
 	void (*close)(void *state);
 };
 
-/* Open a source by what the admin called it: a URL, or files. `options` and `source` outlive it. RC_SYNTAX: it is nothing
- * that can be imported, and e says what to do. */
-MUST_USE enum rc import_open(const char *source, const struct import_options *options, struct import_source *out,
-                             struct err *e);
+/* Open a source by what the admin called it: a URL, or files. `options` and `source` outlive it. RC_SYNTAX: it is
+ * nothing that can be imported, and e says what to do. */
+MUST_USE enum rc import_open(const char *source, const struct import_options *options,
+                             struct import_source *out, struct err *e);
 
 /* ---- its parts: import_maildir.c, import_mbox.c, import_eml.c ---- */
 
 /* Maildir, Maildir++ and Dovecot's layout "fs": a tree of Maildirs. */
-MUST_USE enum rc import_open_maildir(const char *path, const struct import_options *options, struct import_source *out,
-                                     struct err *e);
+MUST_USE enum rc import_open_maildir(const char *path, const struct import_options *options,
+                                     struct import_source *out, struct err *e);
 /* A file, or a tree of files. */
-MUST_USE enum rc import_open_mbox(const char *path, const struct import_options *options, struct import_source *out,
-                                  struct err *e);
+MUST_USE enum rc import_open_mbox(const char *path, const struct import_options *options,
+                                  struct import_source *out, struct err *e);
 /* A file, or a tree of files *.eml. */
-MUST_USE enum rc import_open_eml(const char *path, const struct import_options *options, struct import_source *out,
-                                 struct err *e);
+MUST_USE enum rc import_open_eml(const char *path, const struct import_options *options,
+                                 struct import_source *out, struct err *e);
 
 /* import_look.c: why what begins so (64 KiB of it, or all) is no message; NULL: it may be one. */
 #define IMPORT_LOOK 65536u
@@ -101,8 +101,8 @@ const char *import_is_no_message(struct slice head);
 
 /* Tell of something passed over. */
 void import_complain(const struct import_options *options, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* True, and told: what is found in a source is not followed if it is a symbolic link. A user's directory that root imports
- * would else be a way to read others' files; and a link to a directory above it would have no end. */
+/* True, and told: what is found in a source is not followed if it is a symbolic link. A user's directory that root
+ * imports would else be a way to read others' files; and a link to a directory above it would have no end. */
 bool import_is_link(const char *path, const struct import_options *options);
 /* What errno says of an open() with O_NOFOLLOW. */
 const char *import_why_not_opened(void);

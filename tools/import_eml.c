@@ -1,8 +1,10 @@
-/* import_eml - files with one message each: a file, or all *.eml of a tree, whose directories are mailboxes.
+/* import_eml - files with one message each: a file, or all *.eml of a tree, whose directories
+ * are mailboxes.
  *
- * A file that does not begin like a message is told and passed over, so that a slip of the hand gives nobody /etc/passwd
- * for mail; not one of an export, whose directory says what it is. INTERNALDATE is the file's time. What restante-messages says of a directory counts for its files, so that what we
- * exported comes back as it was.
+ * A file that does not begin like a message is told and passed over, so that a slip of the hand
+ * gives nobody /etc/passwd for mail; not one of an export, whose directory says what it is.
+ * INTERNALDATE is the file's time. What restante-messages says of a directory counts for its files,
+ * so that what we exported comes back as it was.
  */
 #include "tools/import.h"
 
@@ -45,7 +47,8 @@ enter_dir(struct eml *m, const char *path)
 	char dir[PATH_SIZE], file[PATH_SIZE];
 	struct err e = ERR_INIT;
 
-	(void)snprintf(dir, sizeof dir, "%.*s", slash != NULL ? len : 1, slash != NULL ? path : ".");
+	(void)snprintf(dir, sizeof dir, "%.*s", slash != NULL ? len : 1,
+	               slash != NULL ? path : ".");
 	if (strcmp(dir, m->dir) == 0)
 		return;
 	strcpy(m->dir, dir);
@@ -63,18 +66,22 @@ tell_mailbox(struct eml *m, const char *name, struct import_item *out)
 
 	if (m->meta != NULL)
 		import_meta_mailbox(m->meta, &box);
-	box.name = m->options->mailbox != NULL ? slice_str(name) : import_meta_name(m->meta, m->dir, slice_str(name));
+	box.name = m->options->mailbox != NULL ? slice_str(name)
+	                                       : import_meta_name(m->meta, m->dir, slice_str(name));
 	m->mailbox = name;
 	*out = (struct import_item){ .event = IMPORT_MAILBOX, .mailbox = box };
 }
 
-/* Of a file of which nothing else says that it is one. An empty one is told as such when it is read. */
+/* Of a file of which nothing else says that it is one. An empty one is told as such
+ * when it is read. */
 static bool
 is_message(const struct eml *m, const char *path)
 {
 	uint8_t head[IMPORT_LOOK];
 	ssize_t n = pread(m->fd, head, sizeof head, 0);
-	const char *why = n > 0 && !m->options->force ? import_is_no_message(slice_of(head, (size_t)n)) : NULL;
+	const char *why = n > 0 && !m->options->force
+	                      ? import_is_no_message(slice_of(head, (size_t)n))
+	                      : NULL;
 
 	if (why != NULL)
 		import_complain(m->options, "%s: %s (--force takes it anyway)", path, why);
@@ -165,7 +172,8 @@ eml_close(void *state)
 }
 
 enum rc
-import_open_eml(const char *path, const struct import_options *options, struct import_source *out, struct err *e)
+import_open_eml(const char *path, const struct import_options *options, struct import_source *out,
+                struct err *e)
 {
 	struct eml *m = calloc(1, sizeof *m);
 	enum rc rc;

@@ -1,10 +1,12 @@
-/* import_maildir - Maildirs: one, a Maildir++ with its folders, or a tree of them (Dovecot's layout "fs").
+/* import_maildir - Maildirs: one, a Maildir++ with its folders, or a tree of them
+ * (Dovecot's layout "fs").
  *
- * Flags are the letters in the file's name, the keywords of a-z those of dovecot-keywords, INTERNALDATE is the file's
- * time, as Dovecot, Courier and most others keep it. UIDs, UIDVALIDITY and POP3 unique-ids stand in dovecot-uidlist or
- * courierimapuiddb; restante-messages, of an export of ours, knows all. The order is that of the UIDs, then that of the
- * times which begin the names. A file may be renamed by a client while we read: then it is looked for once more by its
- * base name. One mailbox's names are held at a time.
+ * Flags are the letters in the file's name, the keywords of a-z those of dovecot-keywords,
+ * INTERNALDATE is the file's time, as Dovecot, Courier and most others keep it. UIDs, UIDVALIDITY
+ * and POP3 unique-ids stand in dovecot-uidlist or courierimapuiddb; restante-messages, of an export
+ * of ours, knows all. The order is that of the UIDs, then that of the times which begin the names.
+ * A file may be renamed by a client while we read: then it is looked for once more by its base
+ * name. One mailbox's names are held at a time.
  */
 #include "tools/import.h"
 
@@ -107,7 +109,8 @@ decode_name(struct slice raw, struct buf *out)
 	bool ok;
 
 	buf_init(&name, PATH_SIZE);
-	for (; (at = slice_find(raw, SLICE(IMPORT_DOT))) < raw.len; raw = slice_sub(raw, at + strlen(IMPORT_DOT), raw.len)) {
+	for (; (at = slice_find(raw, SLICE(IMPORT_DOT))) < raw.len;
+	     raw = slice_sub(raw, at + strlen(IMPORT_DOT), raw.len)) {
 		buf_append_slice(&name, slice_sub(raw, 0, at));
 		buf_append_byte(&name, '.');
 	}
@@ -147,7 +150,8 @@ append_level(const char *entry, bool plus, struct buf *name)
 	bool ok = true;
 
 	if (!plus)
-		return (name->len == 0 || buf_append_byte(name, '/')) && decode_name(slice_str(entry), name);
+		return (name->len == 0 || buf_append_byte(name, '/')) &&
+		       decode_name(slice_str(entry), name);
 	for (struct slice rest = slice_str(entry + 1); rest.len > 0 && ok;) {
 		struct slice level = import_take_field(&rest, '.');
 
@@ -156,10 +160,12 @@ append_level(const char *entry, bool plus, struct buf *name)
 	return ok;
 }
 
-static enum rc list_folders(struct maildir *m, const char *path, struct slice name, int depth, struct err *e);
+static enum rc list_folders(struct maildir *m, const char *path, struct slice name, int depth,
+                            struct err *e);
 
 static enum rc
-list_entry(struct maildir *m, const char *dir, struct slice above, const char *entry, int depth, struct err *e)
+list_entry(struct maildir *m, const char *dir, struct slice above, const char *entry, int depth,
+           struct err *e)
 {
 	bool plus = entry[0] == '.';
 	char path[PATH_SIZE];
@@ -168,8 +174,8 @@ list_entry(struct maildir *m, const char *dir, struct slice above, const char *e
 	int n = snprintf(path, sizeof path, "%s/%s", dir, entry);
 
 	if (strcmp(entry, ".") == 0 || strcmp(entry, "..") == 0 || strcmp(entry, "cur") == 0 ||
-	    strcmp(entry, "new") == 0 || strcmp(entry, "tmp") == 0 || n < 0 || (size_t)n >= sizeof path ||
-	    import_is_link(path, m->options) || !is_dir(path))
+	    strcmp(entry, "new") == 0 || strcmp(entry, "tmp") == 0 || n < 0 ||
+	    (size_t)n >= sizeof path || import_is_link(path, m->options) || !is_dir(path))
 		return RC_OK;
 	if (plus && !is_maildir(path))
 		return RC_OK;
@@ -328,7 +334,8 @@ compare_listed(const void *a, const void *b)
 	return slice_cmp(x->base, y->base);
 }
 
-/* Version 3 of Dovecot: "3 V1275660208 N25022 G..."; version 1, and Courier's: "1 UIDVALIDITY UIDNEXT". */
+/* Version 3 of Dovecot: "3 V1275660208 N25022 G..."; version 1, and Courier's:
+ * "1 UIDVALIDITY UIDNEXT". */
 static bool
 parse_uid_head(struct maildir *m, struct slice line)
 {
@@ -549,7 +556,8 @@ next_folder(struct maildir *m, struct import_item *out)
 	out->mailbox = (struct import_mailbox){
 		.name = m->options->mailbox != NULL ? slice_str(f->name) :
 		    import_meta_name(m->meta, f->path, slice_str(f->name)),
-		.uidvalidity = m->uidvalidity, .uidnext = m->uidnext, .special_use = box.special_use,
+		.uidvalidity = m->uidvalidity, .uidnext = m->uidnext,
+		.special_use = box.special_use,
 	};
 }
 
@@ -594,7 +602,8 @@ open_entry(struct maildir *m, const char *folder, struct entry *en)
 		if (!slice_eq(base_of(d->d_name), base))
 			continue;
 		fd = openat(dirfd(dp), d->d_name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-		if (snprintf(m->label, sizeof m->label, "%s/%s", path, d->d_name) >= (int)sizeof m->label)
+		if (snprintf(m->label, sizeof m->label, "%s/%s", path, d->d_name) >=
+		    (int)sizeof m->label)
 			m->label[0] = '\0';
 		break;
 	}
@@ -617,7 +626,8 @@ tell_entry(struct maildir *m, const struct folder *f, struct entry *en, struct i
 	if (m->fd < 0 || fstat(m->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
 		if (m->fd < 0 && errno == ENOENT)
 			return false;           /* expunged meanwhile */
-		import_complain(m->options, "%s: %s", m->label, m->fd >= 0 ? "it is no file" : import_why_not_opened());
+		import_complain(m->options, "%s: %s", m->label,
+		    m->fd >= 0 ? "it is no file" : import_why_not_opened());
 		return false;
 	}
 	out->event = IMPORT_MESSAGE;
@@ -628,7 +638,8 @@ tell_entry(struct maildir *m, const struct folder *f, struct entry *en, struct i
 		.uidl = en->uidl,
 		.size = (uint64_t)st.st_size,
 	};
-	read_letters(m, strrchr(m->label, '/') != NULL ? strrchr(m->label, '/') : "", &out->message);
+	read_letters(m, strrchr(m->label, '/') != NULL ? strrchr(m->label, '/') : "",
+	             &out->message);
 	if (r != NULL) {
 		out->message.internaldate = r->internaldate;
 		out->message.keywords = r->keywords;
@@ -705,7 +716,8 @@ maildir_close(void *state)
 }
 
 enum rc
-import_open_maildir(const char *path, const struct import_options *options, struct import_source *out, struct err *e)
+import_open_maildir(const char *path, const struct import_options *options,
+                    struct import_source *out, struct err *e)
 {
 	struct maildir *m = calloc(1, sizeof *m);
 	enum rc rc;

@@ -1,16 +1,16 @@
 /* import_mbox - mbox files: one, or a tree of them (also Thunderbird's, with its ".sbd").
  *
- * A message begins with a line "From ... DATE" behind an empty line, or at the file's begin. How lines that look so are
- * kept apart differs [RFC 4155 names none]; what is understood:
+ * A message begins with a line "From ... DATE" behind an empty line, or at the file's begin. How
+ * lines that look so are kept apart differs [RFC 4155 names none]; what is understood:
  *
  *     mboxrd, mboxo   ">From " at a line's begin loses one ">" (mboxrd: also ">>From " and so on)
- *     mboxcl2         Content-Length is believed when such a line, or the file's end, stands where it says; then nothing
- *                     is unquoted
+ *     mboxcl2         Content-Length is believed when such a line, or the file's end, stands where
+ *                     it says; then nothing is unquoted
  *
- * Status, X-Status, X-Keywords, X-UID, X-IMAPbase and X-IMAP are what mail programs write for themselves: they become
- * flags, keywords, UIDs and UIDVALIDITY and are left out of the message. Where restante-messages stands beside a file it
- * was exported by us: these fields are then the message's own, and the file's end is made as it was. INTERNALDATE is the
- * date of the From line.
+ * Status, X-Status, X-Keywords, X-UID, X-IMAPbase and X-IMAP are what mail programs write for
+ * themselves: they become flags, keywords, UIDs and UIDVALIDITY and are left out of the message.
+ * Where restante-messages stands beside a file it was exported by us: these fields are then the
+ * message's own, and the file's end is made as it was. INTERNALDATE is the date of the From line.
  *
  * One window of the file is held, and one header.
  */
@@ -30,7 +30,8 @@
 
 #define PATH_SIZE   4096
 #define WINDOW      (64u << 10)
-#define AHEAD       1024u               /* bytes that are in the window at a line's begin, unless the file ends */
+#define AHEAD       1024u               /* bytes that are in the window at a line's begin,
+                                         * unless the file ends */
 #define HEADER_MAX  (1u << 20)          /* what is longer counts as body */
 #define OUT_MAX     (HEADER_MAX + 2 * WINDOW)
 #define NO_LENGTH   UINT64_MAX
@@ -52,7 +53,8 @@ struct mbox {
 	bool                in_message;
 	bool                untold;     /* its header was read, and it was not told yet */
 	bool                line_start, last_empty;
-	uint64_t            left;       /* of a body of known length; NO_LENGTH: up to the next From line */
+	uint64_t            left;       /* of a body of known length; NO_LENGTH: up to the
+	                                 * next From line */
 	struct slice        held[2];    /* line ends that may not be the message's */
 	unsigned            held_count;
 	uint64_t            size;       /* of the message with CRLF, without what is held */
@@ -146,8 +148,8 @@ emit_eol(struct mbox *m, bool crlf)
 	m->held[m->held_count++] = crlf ? SLICE("\r\n") : SLICE("\n");
 }
 
-/* The empty line before the next From line is not the message's; a line end that it did not have goes too. One that had
- * a last CR got the LF alone. */
+/* The empty line before the next From line is not the message's; a line end that it did not have
+ * goes too. One that had a last CR got the LF alone. */
 static void
 end_message(struct mbox *m)
 {
@@ -220,7 +222,8 @@ take_body(struct mbox *m, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	if (m->left != NO_LENGTH) {
-		struct slice part = slice_sub(ahead(m), 0, m->left < WINDOW ? (size_t)m->left : WINDOW);
+		struct slice part = slice_sub(ahead(m), 0,
+		                              m->left < WINDOW ? (size_t)m->left : WINDOW);
 
 		let_go(m, m->held_count);
 		buf_append_slice(&m->out, part);
@@ -259,12 +262,15 @@ read_status(struct mbox *m, struct slice value)
 	static const struct {
 		char     letter;
 		uint32_t flag;
-	} letters[] = { { 'R', FLAG_SEEN }, { 'A', FLAG_ANSWERED }, { 'F', FLAG_FLAGGED }, { 'D', FLAG_DELETED },
+	} letters[] = { { 'R', FLAG_SEEN }, { 'A', FLAG_ANSWERED }, { 'F', FLAG_FLAGGED },
+	                { 'D', FLAG_DELETED },
 		        { 'T', FLAG_DRAFT } };
 
 	for (size_t i = 0; i < value.len; i++)
 		for (size_t k = 0; k < sizeof letters / sizeof letters[0]; k++)
-			m->message.flags |= value.ptr[i] == (uint8_t)letters[k].letter ? letters[k].flag : 0;
+			m->message.flags |= value.ptr[i] == (uint8_t)letters[k].letter
+			                        ? letters[k].flag
+			                        : 0;
 }
 
 static void
@@ -284,7 +290,8 @@ static bool
 read_field(struct mbox *m, struct slice field)
 {
 	size_t colon = slice_find_byte(field, ':');
-	struct slice name = slice_sub(field, 0, colon), value = slice_trim(slice_sub(field, colon + 1, field.len));
+	struct slice name = slice_sub(field, 0, colon),
+	             value = slice_trim(slice_sub(field, colon + 1, field.len));
 	uint64_t n;
 
 	if (m->meta != NULL)
@@ -295,7 +302,8 @@ read_field(struct mbox *m, struct slice field)
 		read_words(m, value);
 	else if (slice_eq_nocase(name, SLICE("X-UID")))
 		m->message.uid = slice_to_u64(value, UINT32_MAX - 1, &n) ? (mail_uid)n : 0;
-	else if (slice_eq_nocase(name, SLICE("X-IMAPbase")) || slice_eq_nocase(name, SLICE("X-IMAP")))
+	else if (slice_eq_nocase(name, SLICE("X-IMAPbase")) ||
+	         slice_eq_nocase(name, SLICE("X-IMAP")))
 		read_base(m, value);
 	else
 		return false;
@@ -320,11 +328,13 @@ try_length(struct mbox *m, struct slice value)
 	if (got < 0)
 		return;
 	if (got == 0 || (got == 1 && text[0] == '\n') ||
-	    (got > 1 && text[0] == '\n' && is_from_line(slice_of(text + 1, (size_t)got - 1), &date)))
+	    (got > 1 && text[0] == '\n' &&
+	        is_from_line(slice_of(text + 1, (size_t)got - 1), &date)))
 		m->left = n;
 }
 
-/* The next line of the header with its line end, into *line; a line longer than the window is cut. */
+/* The next line of the header with its line end, into *line; a line longer than the
+ * window is cut. */
 static enum rc
 header_line(struct mbox *m, struct slice *line, struct err *e)
 {
@@ -371,11 +381,13 @@ take_header(struct mbox *m, struct slice *length, struct err *e)
 			return RC_OK;
 		}
 		dropped = folded ? dropped : read_field(m, line);
-		if (slice_starts_nocase(line, SLICE("Content-Length:")) && slice_to_cstr(slice_trim(line), kept, sizeof kept))
+		if (slice_starts_nocase(line, SLICE("Content-Length:")) &&
+		    slice_to_cstr(slice_trim(line), kept, sizeof kept))
 			*length = slice_str(kept + 15);
 		/* Of others ">From " in a header is what a mail program of old put there. */
 		if (!dropped)
-			emit_line(m, slice_sub(line, m->meta != NULL && is_quoted(line) ? 1 : 0, line.len));
+			emit_line(m,
+			    slice_sub(line, m->meta != NULL && is_quoted(line) ? 1 : 0, line.len));
 		bytes += line.len;
 		if (bytes > HEADER_MAX - WINDOW)
 			return RC_OK;
@@ -387,7 +399,9 @@ static bool
 is_internal(const struct mbox *m)
 {
 	return m->number == 1 && m->meta == NULL &&
-	    slice_find(buf_slice(&m->out), SLICE("Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA")) < m->out.len;
+	       slice_find(buf_slice(&m->out),
+	           SLICE("Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA")) <
+	           m->out.len;
 }
 
 static void
@@ -466,11 +480,13 @@ open_file(struct mbox *m, const struct tree_file *f, struct err *e)
 	m->eof = m->in_message = m->untold = false;
 	m->box = (struct import_mailbox){ .uidvalidity = 0 };
 	if (m->fd < 0 || fill(m, AHEAD, e) != RC_OK) {
-		import_complain(m->options, "%s: %s", f->path, m->fd < 0 ? import_why_not_opened() : e->text);
+		import_complain(m->options, "%s: %s", f->path,
+		                m->fd < 0 ? import_why_not_opened() : e->text);
 		return false;
 	}
 	if (m->len > 0 && !slice_starts(ahead(m), SLICE("From "))) {
-		import_complain(m->options, "%s: this is no mbox, it does not begin with a line \"From \"", f->path);
+		import_complain(m->options,
+		    "%s: this is no mbox, it does not begin with a line \"From \"", f->path);
 		return false;
 	}
 	if (snprintf(meta, sizeof meta, "%s." META_NAME, f->path) < (int)sizeof meta &&
@@ -523,7 +539,8 @@ skip_empty(struct mbox *m, struct err *e)
 {
 	enum rc rc = fill(m, AHEAD, e);
 
-	while (rc == RC_OK && m->at < m->len && (m->window[m->at] == '\n' || m->window[m->at] == '\r')) {
+	while (rc == RC_OK && m->at < m->len &&
+	       (m->window[m->at] == '\n' || m->window[m->at] == '\r')) {
 		m->at++;
 		rc = fill(m, AHEAD, e);
 	}
@@ -612,7 +629,8 @@ is_mbox(const char *path)
 {
 	uint8_t head[5];
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	bool yes = fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head && memcmp(head, "From ", 5) == 0;
+	bool yes = fd >= 0 && read(fd, head, sizeof head) == (ssize_t)sizeof head &&
+	           memcmp(head, "From ", 5) == 0;
 
 	if (fd >= 0)
 		close(fd);
@@ -620,7 +638,8 @@ is_mbox(const char *path)
 }
 
 enum rc
-import_open_mbox(const char *path, const struct import_options *options, struct import_source *out, struct err *e)
+import_open_mbox(const char *path, const struct import_options *options, struct import_source *out,
+                 struct err *e)
 {
 	struct mbox *m = calloc(1, sizeof *m);
 	enum rc rc;

@@ -75,7 +75,8 @@ static const struct {
 	char     letter;
 	uint32_t flag;
 } letters[] = {
-	{ 'D', FLAG_DRAFT }, { 'F', FLAG_FLAGGED }, { 'R', FLAG_ANSWERED }, { 'S', FLAG_SEEN }, { 'T', FLAG_DELETED },
+	{ 'D', FLAG_DRAFT }, { 'F', FLAG_FLAGGED }, { 'R', FLAG_ANSWERED }, { 'S', FLAG_SEEN },
+	{ 'T', FLAG_DELETED },
 };
 
 uint32_t
@@ -222,7 +223,8 @@ import_meta_name(const struct import_meta *m, const char *path, struct slice nam
 
 	if (m == NULL || m->mailbox.name.len == 0)
 		return name;
-	return slice_starts(slice_str(base + (base[0] == '.')), SLICE(META_ODD)) ? m->mailbox.name : name;
+	return slice_starts(slice_str(base + (base[0] == '.')), SLICE(META_ODD)) ? m->mailbox.name
+	                                                                         : name;
 }
 
 const struct meta_row *
@@ -240,19 +242,21 @@ import_meta_find(const struct import_meta *m, struct slice id)
 bool
 meta_write_mailbox(FILE *f, const struct import_mailbox *m)
 {
-	return fprintf(f, META_NAME "\t1\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%.*s\n", m->uidvalidity, m->uidnext,
-	               m->special_use, SLICE_ARG(m->name)) > 0;
+	return fprintf(f, META_NAME "\t1\t%" PRIu32 "\t%" PRIu32 "\t%" PRIu32 "\t%.*s\n",
+	               m->uidvalidity, m->uidnext, m->special_use, SLICE_ARG(m->name)) > 0;
 }
 
 bool
 meta_write_row(FILE *f, const struct meta_row *r)
 {
 	struct slice nothing = SLICE("-");
-	struct slice keywords = r->keywords.len > 0 ? r->keywords : nothing, uidl = r->uidl.len > 0 ? r->uidl : nothing;
+	struct slice keywords = r->keywords.len > 0 ? r->keywords : nothing,
+	             uidl = r->uidl.len > 0 ? r->uidl : nothing;
 	char flags[META_FLAGS_SIZE];
 
 	import_letters_of(r->flags, flags);
-	return fprintf(f, "%.*s\t%" PRIu32 "\t%" PRId64 "\t%d\t%s\t%.*s\t%.*s\t%" PRIu64 "\n", SLICE_ARG(r->id), r->uid,
-	               r->internaldate.sec, r->internaldate.zone_min, flags[0] != '\0' ? flags : "-", SLICE_ARG(keywords),
-	               SLICE_ARG(uidl), r->size) > 0;
+	return fprintf(f, "%.*s\t%" PRIu32 "\t%" PRId64 "\t%d\t%s\t%.*s\t%.*s\t%" PRIu64 "\n",
+	               SLICE_ARG(r->id), r->uid, r->internaldate.sec, r->internaldate.zone_min,
+	               flags[0] != '\0' ? flags : "-", SLICE_ARG(keywords), SLICE_ARG(uidl),
+	               r->size) > 0;
 }

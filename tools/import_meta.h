@@ -37,7 +37,8 @@ MUST_USE enum rc import_meta_load(const char *path, struct import_meta **out, st
 void import_meta_free(struct import_meta **m);
 /* The first line; the name may be empty. */
 void import_meta_mailbox(const struct import_meta *m, struct import_mailbox *out);
-/* What the mailbox at `path` is called: as `m` says, if the path's last part says so (META_ODD); else `name`. m: or NULL */
+/* What the mailbox at `path` is called: as `m` says, if the path's last part says so (META_ODD); else
+ * `name`. m: or NULL */
 struct slice import_meta_name(const struct import_meta *m, const char *path, struct slice name);
 /* NULL: none of that id. */
 const struct meta_row *import_meta_find(const struct import_meta *m, struct slice id);

@@ -1,7 +1,7 @@
 /* import_open - which kind of source a name is. See import.h.
  *
- * What files are is found out by looking at them; --format settles it where the look could err. Formats that only their
- * own server can read are named, with what to do instead.
+ * What files are is found out by looking at them; --format settles it where the look could err.
+ * Formats that only their own server can read are named, with what to do instead.
  */
 #include "tools/import.h"
 
@@ -33,14 +33,17 @@ import_complain(const struct import_options *options, const char *fmt, ...)
 struct mail_date
 import_date_of(int64_t sec)
 {
-	int zone = sec > 0 && sec < INT64_MAX / 1000000 ? clock_zone_minutes((uint64_t)sec * 1000000u) : 0;
+	int zone = sec > 0 && sec < INT64_MAX / 1000000
+	               ? clock_zone_minutes((uint64_t)sec * 1000000u)
+	               : 0;
 
 	return (struct mail_date){ sec, (int16_t)zone };
 }
 
 /* ---- links ---- */
 
-#define LINK_TEXT "it is a symbolic link and is not followed; what it leads to can be a source of its own"
+#define LINK_TEXT \
+	"it is a symbolic link and is not followed; what it leads to can be a source of its own"
 
 bool
 import_is_link(const char *path, const struct import_options *options)
@@ -99,7 +102,8 @@ kind_of_file(const char *path, const char *name)
 
 	if (len > 4 && strcmp(name + len - 4, ".eml") == 0)
 		return KIND_EML;
-	if (strncmp(name, "dbox.index", 10) == 0 || strncmp(name, "u.1", 4) == 0 || strcmp(name, "dovecot.map.index") == 0)
+	if (strncmp(name, "dbox.index", 10) == 0 || strncmp(name, "u.1", 4) == 0 ||
+	    strcmp(name, "dovecot.map.index") == 0)
 		return KIND_DBOX;
 	if (strcmp(name, "cyrus.header") == 0 || strcmp(name, "cyrus.index") == 0)
 		return KIND_CYRUS;
@@ -124,8 +128,8 @@ kind_of_tree(const char *dir, int depth)
 		struct stat st;
 		int n = snprintf(path, sizeof path, "%s/%s", dir, d->d_name);
 
-		if (n < 0 || (size_t)n >= sizeof path || strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-		    stat(path, &st) != 0)
+		if (n < 0 || (size_t)n >= sizeof path || strcmp(d->d_name, ".") == 0 ||
+		    strcmp(d->d_name, "..") == 0 || stat(path, &st) != 0)
 			continue;
 		if (S_ISDIR(st.st_mode))
 			kind = kind_of_tree(path, depth + 1);
@@ -147,7 +151,9 @@ kind_of(const char *path, const char *format, enum kind *out, struct err *e)
 		return e->code;
 	}
 	if (format != NULL)
-		*out = strcmp(format, "maildir") == 0 ? KIND_MAILDIR : strcmp(format, "mbox") == 0 ? KIND_MBOX : KIND_EML;
+		*out = strcmp(format, "maildir") == 0 ? KIND_MAILDIR
+		       : strcmp(format, "mbox") == 0  ? KIND_MBOX
+		                                      : KIND_EML;
 	else if (S_ISDIR(st.st_mode))
 		*out = kind_of_tree(path, 0);
 	else
@@ -156,7 +162,8 @@ kind_of(const char *path, const char *format, enum kind *out, struct err *e)
 }
 
 enum rc
-import_open(const char *source, const struct import_options *options, struct import_source *out, struct err *e)
+import_open(const char *source, const struct import_options *options, struct import_source *out,
+            struct err *e)
 {
 	enum kind kind = KIND_UNKNOWN;
 	enum rc rc;
@@ -172,13 +179,17 @@ import_open(const char *source, const struct import_options *options, struct imp
 	case KIND_EML:
 		return import_open_eml(source, options, out, e);
 	case KIND_DBOX:
-		return err_set(e, RC_SYNTAX, "this is Dovecot's sdbox or mdbox, which only Dovecot reads: make a Maildir of it "
-		               "(doveadm -o mail_location=... backup -u USER maildir:DIR), or import from Dovecot over IMAP");
+		return err_set(e, RC_SYNTAX,
+		               "this is Dovecot's sdbox or mdbox, which only Dovecot reads: make a "
+		               "Maildir of it (doveadm -o mail_location=... backup -u USER "
+		               "maildir:DIR), or import from Dovecot over IMAP");
 	case KIND_CYRUS:
-		return err_set(e, RC_SYNTAX, "this is a Cyrus spool, whose flags stand in its own index: import from Cyrus over "
-		               "IMAP");
+		return err_set(e, RC_SYNTAX,
+		               "this is a Cyrus spool, whose flags stand in its own index: import "
+		               "from Cyrus over IMAP");
 	case KIND_UNKNOWN:
 		break;
 	}
-	return err_set(e, RC_SYNTAX, "there is no Maildir, no mbox and no file *.eml in it; say with --format which it is");
+	return err_set(e, RC_SYNTAX,
+	    "there is no Maildir, no mbox and no file *.eml in it; say with --format which it is");
 }

@@ -1,9 +1,9 @@
 /* import_remote - see import_remote.h.
  *
- * Passwords are asked for before anything is begun, so that a prompt never stands in the middle of the work, and kept
- * until the end, since a connection may have to be made anew. A password belongs to one user at one host and port: it is
- * found again by these when a URL is opened, never by its place, so that none can reach another server. Rejected: one
- * password for all URLs, which did.
+ * Passwords are asked for before anything is begun, so that a prompt never stands in the middle of
+ * the work, and kept until the end, since a connection may have to be made anew. A password belongs
+ * to one user at one host and port: it is found again by these when a URL is opened, never by its
+ * place, so that none can reach another server. Rejected: one password for all URLs, which did.
  */
 #include "tools/import_remote.h"
 
@@ -52,8 +52,11 @@ check_uidl_format(const char *format, struct err *e)
 	buf_init(&uidl, 200);
 	ok = format == NULL || remote_uidl_make(format, UINT32_MAX, UINT32_MAX, &uidl);
 	buf_fini(&uidl);
-	return ok ? RC_OK : err_set(e, RC_SYNTAX,
-	    "--uidl-format: like %%08Xu%%08Xv, with the UID as u and the UIDVALIDITY as v, and at most %d characters", UIDL_MAX);
+	return ok ? RC_OK
+	          : err_set(e, RC_SYNTAX,
+	                "--uidl-format: like %%08Xu%%08Xv, with the UID as u and the UIDVALIDITY "
+	                "as v, and at most %d characters",
+	                UIDL_MAX);
 }
 
 /* ---- passwords ---- */
@@ -79,7 +82,8 @@ static struct import_password *
 find_password(const struct import_login *l, const struct remote_url *url)
 {
 	for (size_t n = 0; n < l->count; n++) {
-		if (strcmp(l->passwords[n].user, who(l, url)) == 0 && is_same_server(&l->passwords[n].url, url))
+		if (strcmp(l->passwords[n].user, who(l, url)) == 0 &&
+		    is_same_server(&l->passwords[n].url, url))
 			return &l->passwords[n];
 	}
 	return NULL;
@@ -107,10 +111,13 @@ get_password(struct import_password *p, struct ctl_reader *reader, struct err *e
 
 	remote_server_name(&p->url, server, sizeof server);
 	snprintf(name, sizeof name, "%s at %s", p->user, server);
-	rc = reader != NULL ? ctl_reader_line(reader, &p->password, e) : ctl_password_ask(name, &p->password, e);
+	rc = reader != NULL ? ctl_reader_line(reader, &p->password, e)
+	                    : ctl_password_ask(name, &p->password, e);
 	if (rc == RC_NOT_FOUND || (rc == RC_OK && p->password.len == 0))
-		return err_set(e, RC_SYNTAX, "no password was given for %s: there must be one line for each user and server, "
-		    "in the order of the URLs", name);
+		return err_set(e, RC_SYNTAX,
+		    "no password was given for %s: there must be one line for each user and "
+		    "server, in the order of the URLs",
+		    name);
 	if (rc == RC_OK && slice_find_byte(secret_slice(&p->password), '\0') < p->password.len)
 		return err_set(e, RC_SYNTAX, "a password cannot hold a NUL");
 	return rc;
@@ -186,7 +193,8 @@ take_options(struct import_login *l, struct err *e)
 }
 
 enum rc
-import_login_init(struct import_login *l, struct ctl *ctl, const char *const *sources, int count, struct err *e)
+import_login_init(struct import_login *l, struct ctl *ctl, const char *const *sources, int count,
+                  struct err *e)
 {
 	*l = (struct import_login){ .ctl = ctl };
 	if (take_options(l, e) != RC_OK)

@@ -50,7 +50,8 @@ add_file(struct tree *t, const char *path, const char *mailbox, struct err *e)
 	return f->path != NULL && f->mailbox != NULL ? RC_OK : err_nomem(e);
 }
 
-/* What a level of the tree is called: without ".mbox", and Thunderbird's ".sbd" for what is below a mailbox. */
+/* What a level of the tree is called: without ".mbox", and Thunderbird's ".sbd" for what is
+ * below a mailbox. */
 static void
 append_level(char *name, size_t size, const char *level)
 {

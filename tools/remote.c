@@ -5,8 +5,8 @@
 #include "tools/remote_pop3.h"
 
 enum rc
-remote_open(const struct remote_options *remote, const struct import_options *options, struct import_source *out,
-    struct err *e)
+remote_open(const struct remote_options *remote, const struct import_options *options,
+            struct import_source *out, struct err *e)
 {
 	switch (remote->url.protocol) {
 	case REMOTE_IMAP:
@@ -17,9 +17,11 @@ remote_open(const struct remote_options *remote, const struct import_options *op
 	return remote_open_pop3(remote, options, out, e);
 }
 
-/* "%" ["0"] [width] ["X"] ("u" / "v"), behind the "%"; *end is behind it. Dovecot's X means small letters. */
+/* "%" ["0"] [width] ["X"] ("u" / "v"), behind the "%"; *end is behind it. Dovecot's X means
+ * small letters. */
 static bool
-add_number(const char *p, const char **end, mail_uid uid, uint32_t uidvalidity, bool *uid_used, struct buf *out)
+add_number(const char *p, const char **end, mail_uid uid, uint32_t uidvalidity, bool *uid_used,
+           struct buf *out)
 {
 	int width = 0;
 	bool hex;

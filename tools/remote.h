@@ -30,8 +30,9 @@ struct remote_options {
 
 /* Connect and log in; what the URL points to is then read by *out. Both options outlive it. Errors name the server.
  * RC_DENIED: the certificate, the name or the password was refused. */
-MUST_USE enum rc remote_open(const struct remote_options *remote, const struct import_options *options,
-                             struct import_source *out, struct err *e);
+MUST_USE enum rc remote_open(const struct remote_options *remote,
+                             const struct import_options *options, struct import_source *out,
+                             struct err *e);
 
 /* Append the UIDL that a server makes of UID and UIDVALIDITY by Dovecot's pop3_uidl_format: "%u" and "%v", "%08Xu" in
  * hexadecimal of 8 digits, "%%". False: the format is none, has no "%u", or the UIDL is none. */

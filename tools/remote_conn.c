@@ -1,11 +1,13 @@
 /* remote_conn - see remote_conn.h.
  *
- * The socket never blocks; poll() does, for the timeout at most, under plain reads and under OpenSSL alike.
+ * The socket never blocks; poll() does, for the timeout at most, under plain reads and under
+ * OpenSSL alike.
  *
- * The certificate [RFC 7817 s3]: the host of the URL is the only reference identity. It is compared with the DNS-IDs, a
- * wildcard counting as the whole left-most label only; of an address with the iPAddress names. SRV-IDs are for clients
- * that find their server by SRV records, which we do not; URI-IDs do not apply; the common name may be looked at for old
- * deployments, and is not: no authority has issued such certificates for years, and the admin of another can pass it as
+ * The certificate [RFC 7817 s3]: the host of the URL is the only reference identity. It is compared
+ * with the DNS-IDs, a wildcard counting as the whole left-most label only; of an address with the
+ * iPAddress names. SRV-IDs are for clients that find their server by SRV records, which we do not;
+ * URI-IDs do not apply; the common name may be looked at for old deployments, and is not: no
+ * authority has issued such certificates for years, and the admin of another can pass it as
  * --ca-file only when it names the host properly, or say --insecure.
  */
 #define _GNU_SOURCE
@@ -64,7 +66,8 @@ wait_for(int fd, short what, unsigned timeout_ms, struct err *e)
 static enum rc
 connect_to(const struct sockaddr *sa, socklen_t len, unsigned timeout_ms, int *out, struct err *e)
 {
-	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), os = 0, one = 1;
+	int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), os = 0,
+	    one = 1;
 	socklen_t size = sizeof os;
 	enum rc rc = RC_OK;
 
@@ -80,7 +83,8 @@ connect_to(const struct sockaddr *sa, socklen_t len, unsigned timeout_ms, int *o
 	}
 	if (rc != RC_OK) {
 		close(fd);
-		return rc == RC_IO ? rc : (e->code = RC_IO);    /* no file that is missing or forbidden */
+		/* no file that is missing or forbidden */
+		return rc == RC_IO ? rc : (e->code = RC_IO);
 	}
 	if (sa->sa_family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
@@ -101,7 +105,9 @@ connect_path(const char *path, unsigned timeout_ms, int *out, struct err *e)
 static enum rc
 connect_host(const char *host, uint16_t port, unsigned timeout_ms, int *out, struct err *e)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV }, *list;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV },
+	                *list;
 	enum rc rc = RC_NOT_FOUND;
 	char service[8];
 	int status;
@@ -217,7 +223,8 @@ tls_expect(SSL *ssl, const char *host)
 		return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
 	X509_VERIFY_PARAM_set_hostflags(
 	    param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+	return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
+	       SSL_set_tlsext_host_name(ssl, host) == 1;
 }
 
 static enum rc
@@ -236,7 +243,8 @@ tls_prepare(struct remote_conn *c, const struct remote_tls *tls, struct err *e)
 }
 
 enum rc
-remote_conn_start_tls(struct remote_conn *c, const struct remote_tls *tls, char *flaw, size_t size, struct err *e)
+remote_conn_start_tls(struct remote_conn *c, const struct remote_tls *tls, char *flaw, size_t size,
+                      struct err *e)
 {
 	enum rc rc = tls_prepare(c, tls, e);
 	long verdict;
@@ -303,8 +311,9 @@ read_more(struct remote_conn *c, struct err *e)
 		ssize_t n;
 
 		errno = 0;
-		n = c->ssl != NULL ? SSL_read(c->ssl, c->bytes + c->to, (int)(sizeof c->bytes - c->to)) :
-		    recv(c->fd, c->bytes + c->to, sizeof c->bytes - c->to, 0);
+		n = c->ssl != NULL
+		        ? SSL_read(c->ssl, c->bytes + c->to, (int)(sizeof c->bytes - c->to))
+		        : recv(c->fd, c->bytes + c->to, sizeof c->bytes - c->to, 0);
 		if (n > 0) {
 			c->to += (size_t)n;
 			return RC_OK;
@@ -353,7 +362,8 @@ remote_conn_line(struct remote_conn *c, struct slice *line, struct err *e)
 
 		if (end < have.len) {
 			c->from += end + 1;
-			*line = slice_sub(have, 0, end > 0 && have.ptr[end - 1] == '\r' ? end - 1 : end);
+			*line = slice_sub(have, 0,
+			                  end > 0 && have.ptr[end - 1] == '\r' ? end - 1 : end);
 			return RC_OK;
 		}
 		seen = have.len;

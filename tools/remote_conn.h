@@ -1,4 +1,5 @@
-/* remote_conn - a connection to somebody else's server, for a tool that may wait: TCP or a unix socket, and TLS over it.
+/* remote_conn - a connection to somebody else's server, for a tool that may wait: TCP or a unix socket,
+ * and TLS over it.
  *
  * Every wait has an end. What was read lies in a buffer of fixed size, so that a peer cannot make us grow. Used by one
  * thread. SIGPIPE must be ignored.
@@ -20,15 +21,15 @@ struct remote_tls {
 
 /* The host is looked up and its addresses are tried in turn; `socket_path` not NULL: this unix socket instead.
  * `timeout_ms` is for each wait that follows, too. */
-MUST_USE enum rc remote_conn_open(const char *host, uint16_t port, const char *socket_path, unsigned timeout_ms,
-                                  struct remote_conn **out, struct err *e);
+MUST_USE enum rc remote_conn_open(const char *host, uint16_t port, const char *socket_path,
+                                  unsigned timeout_ms, struct remote_conn **out, struct err *e);
 /* Ends TLS if there is any; harmless on NULL. */
 void remote_conn_close(struct remote_conn **conn);
 
-/* The handshake, and the check of the certificate [RFC 7817]. RC_DENIED: it is not to be trusted; nothing was sent then.
- * Of an insecure one, `flaw` says what would have been wrong with it; "" if nothing. */
-MUST_USE enum rc remote_conn_start_tls(struct remote_conn *conn, const struct remote_tls *tls, char *flaw, size_t size,
-                                       struct err *e);
+/* The handshake, and the check of the certificate [RFC 7817]. RC_DENIED: it is not to be trusted; nothing was sent
+ * then. Of an insecure one, `flaw` says what would have been wrong with it; "" if nothing. */
+MUST_USE enum rc remote_conn_start_tls(struct remote_conn *conn, const struct remote_tls *tls,
+                                       char *flaw, size_t size, struct err *e);
 /* Send all of it. */
 MUST_USE enum rc remote_conn_send(struct remote_conn *conn, struct slice bytes, struct err *e);
 /* What was read and not taken yet; waits for some if there is none. Valid until the next call. RC_IO: the connection

@@ -1,4 +1,5 @@
-/* remote_imap - an IMAP server as a source of import: its connection and commands. See remote_imap.h. */
+/* remote_imap - an IMAP server as a source of import: its connection and commands. See
+ * remote_imap.h. */
 #include "tools/remote_imap.h"
 
 #include <stdio.h>
@@ -63,7 +64,8 @@ await_continuation(struct imap *i, struct err *e)
 		if (i->resp.at_text && !remote_response_resume(&i->lex, &i->resp))
 			return imap_break(i, e);
 		if (i->resp.kind == RESPONSE_TAGGED && imap_tag(i) == i->tag)
-			return err_set(e, RC_DENIED, "the server refuses a literal: %s", remote_text(text, i->resp.text));
+			return err_set(e, RC_DENIED, "the server refuses a literal: %s",
+			    remote_text(text, i->resp.text));
 	}
 }
 
@@ -110,7 +112,8 @@ imap_flush(struct imap *i, struct err *e)
 
 /* ---- responses ---- */
 
-/* The error of the lexer is ours; behind a BYE its text says more than "the server has ended the connection". */
+/* The error of the lexer is ours; behind a BYE its text says more than "the server has ended
+ * the connection". */
 enum rc
 imap_break(struct imap *i, struct err *e)
 {
@@ -204,13 +207,15 @@ outcome(struct imap *i, struct err *e)
 	case CONDITION_OK:
 		return RC_OK;
 	case CONDITION_NO:
-		return err_set(e, RC_DENIED, "the server says NO: %s", remote_text(text, i->resp.text));
+		return err_set(e, RC_DENIED, "the server says NO: %s",
+		               remote_text(text, i->resp.text));
 	case CONDITION_BAD:
 	case CONDITION_BYE:
 	case CONDITION_PREAUTH:
 		break;
 	}
-	return err_set(e, RC_SYNTAX, "the server does not understand us: %s", remote_text(text, i->resp.text));
+	return err_set(e, RC_SYNTAX, "the server does not understand us: %s",
+	               remote_text(text, i->resp.text));
 }
 
 enum rc
@@ -227,7 +232,8 @@ imap_run(struct imap *i, imap_take take, void *arg, struct err *e)
 			return outcome(i, e);
 		if (i->resp.at_text && !remote_response_resume(&i->lex, &i->resp))
 			return imap_break(i, e);
-		if (i->resp.kind != RESPONSE_TAGGED && take != NULL && take(i, &i->resp, arg, e) != RC_OK)
+		if (i->resp.kind != RESPONSE_TAGGED && take != NULL &&
+		    take(i, &i->resp, arg, e) != RC_OK)
 			return e->code;
 	}
 }
@@ -305,8 +311,8 @@ imap_source_close(void *state)
 }
 
 enum rc
-remote_open_imap(const struct remote_options *remote, const struct import_options *options, struct import_source *out,
-    struct err *e)
+remote_open_imap(const struct remote_options *remote, const struct import_options *options,
+                 struct import_source *out, struct err *e)
 {
 	struct imap *i = calloc(1, sizeof *i);
 	enum rc rc;

@@ -79,7 +79,8 @@ struct imap {
 	bool                   safe;            /* see remote_connect */
 	bool                   preauth, has_capabilities, warned;
 	struct {
-		bool starttls, sasl_ir, literal_plus, literal_minus, list_extended, special_use, namespace, enable;
+		bool starttls, sasl_ir, literal_plus, literal_minus, list_extended, special_use,
+		    namespace, enable;
 		bool utf8_accept, rev1, rev2, login_disabled;
 		char mechanisms[256];
 	} can;
@@ -105,14 +106,15 @@ struct imap {
 /* ---- remote_imap.c ---- */
 
 /* remote_open of an IMAP URL. */
-MUST_USE enum rc remote_open_imap(const struct remote_options *remote, const struct import_options *options,
-                                  struct import_source *out, struct err *e);
+MUST_USE enum rc remote_open_imap(const struct remote_options *remote,
+                                  const struct import_options *options, struct import_source *out,
+                                  struct err *e);
 
 /* A new connection, logged in. Errors name the server. */
 MUST_USE enum rc imap_connect(struct imap *i, struct err *e);
 void imap_disconnect(struct imap *i);
-/* Write a command: its words, then imap_send. Strings are quoted or literals as needed; of a literal that the server must
- * ask for, this waits for the server. */
+/* Write a command: its words, then imap_send. Strings are quoted or literals as needed; of a literal that the server
+ * must ask for, this waits for the server. */
 void imap_begin(struct imap *i, const char *words);
 void imap_add(struct imap *i, const char *words);
 MUST_USE enum rc imap_add_string(struct imap *i, struct slice text, struct err *e);
@@ -121,9 +123,10 @@ unsigned imap_queue(struct imap *i);
 MUST_USE enum rc imap_flush(struct imap *i, struct err *e);
 /* One response into i->resp. At a text it stops (resp.at_text). RC_IO and RC_SYNTAX: broken. */
 MUST_USE enum rc imap_read(struct imap *i, struct err *e);
-/* Send, and read until the command is done; `take` sees every untagged response. RC_DENIED: NO, RC_SYNTAX: BAD. Texts that
- * come by are read over. */
-typedef enum rc (*imap_take)(struct imap *i, const struct remote_response *r, void *arg, struct err *e);
+/* Send, and read until the command is done; `take` sees every untagged response. RC_DENIED: NO, RC_SYNTAX: BAD. Texts
+ * that come by are read over. */
+typedef enum rc (*imap_take)(struct imap *i, const struct remote_response *r, void *arg,
+                             struct err *e);
 MUST_USE enum rc imap_run(struct imap *i, imap_take take, void *arg, struct err *e);
 /* The number of the tag of i->resp, 0 if it is none of ours. */
 unsigned imap_tag(const struct imap *i);
@@ -142,7 +145,8 @@ MUST_USE enum rc imap_list(struct imap *i, struct err *e);
 /* ---- remote_imap_walk.c ---- */
 
 MUST_USE enum rc imap_source_next(void *state, struct import_item *out, struct err *e);
-MUST_USE enum rc imap_source_read(void *state, uint8_t *to, size_t size, size_t *got, struct err *e);
+MUST_USE enum rc imap_source_read(void *state, uint8_t *to, size_t size, size_t *got,
+                                  struct err *e);
 /* A command was answered: keep the books of texts asked for. */
 void imap_walk_answered(struct imap *i);
 

@@ -1,8 +1,9 @@
 /* remote_imap_list - which mailboxes there are, and what they are called here. See remote_imap.h.
  *
- * A name is taken over as UTF-8 with "/" between its levels. The prefix of the personal namespace ("INBOX." of many
- * servers) is no part of it; other users' and shared namespaces are not read. A "/" or a control character within a level
- * becomes "_", and of two mailboxes that would get one name the later gets a number.
+ * A name is taken over as UTF-8 with "/" between its levels. The prefix of the personal namespace
+ * ("INBOX." of many servers) is no part of it; other users' and shared namespaces are not read. A
+ * "/" or a control character within a level becomes "_", and of two mailboxes that would get one
+ * name the later gets a number.
  */
 #include "tools/remote_imap.h"
 
@@ -124,7 +125,8 @@ find_name(const struct imap *i, struct slice name)
 	return b;
 }
 
-/* The name, or with a number behind it if there is one like it already. NULL: there are too many. */
+/* The name, or with a number behind it if there is one like it already. NULL:
+ * there are too many. */
 static struct slice
 free_name(struct imap *i, struct slice name)
 {
@@ -234,7 +236,8 @@ take_subscribed(struct imap *i, const struct remote_response *r, void *arg, stru
 }
 
 static bool
-copy_namespaces(struct imap *i, const struct remote_namespace *from, size_t count, struct remote_namespace *to)
+copy_namespaces(struct imap *i, const struct remote_namespace *from, size_t count,
+                struct remote_namespace *to)
 {
 	for (size_t n = 0; n < count; n++) {
 		to[n] = from[n];
@@ -254,7 +257,9 @@ take_namespaces(struct imap *i, const struct remote_response *r, void *arg, stru
 	i->personal_count = r->namespaces.personal_count;
 	i->other_count = r->namespaces.other_count;
 	return copy_namespaces(i, r->namespaces.personal, i->personal_count, i->personal) &&
-	    copy_namespaces(i, r->namespaces.other, i->other_count, i->other) ? RC_OK : err_nomem(e);
+	               copy_namespaces(i, r->namespaces.other, i->other_count, i->other)
+	           ? RC_OK
+	           : err_nomem(e);
 }
 
 /* A command of which NO or BAD is no more than a pity. */
@@ -262,7 +267,8 @@ static enum rc
 run_optional(struct imap *i, const char *command, imap_take take, struct err *e)
 {
 	imap_begin(i, command);
-	if (imap_run(i, take, NULL, e) == RC_OK || (!i->broken && (e->code == RC_DENIED || e->code == RC_SYNTAX)))
+	if (imap_run(i, take, NULL, e) == RC_OK ||
+	    (!i->broken && (e->code == RC_DENIED || e->code == RC_SYNTAX)))
 		return RC_OK;
 	return e->code;
 }
@@ -273,18 +279,22 @@ run_optional(struct imap *i, const char *command, imap_take take, struct err *e)
 static bool
 is_wanted(const struct imap *i, const struct imap_box *box)
 {
-	struct slice url = slice_str(i->remote->url.mailbox), option = slice_str(i->options->mailbox);
+	struct slice url = slice_str(i->remote->url.mailbox),
+	             option = slice_str(i->options->mailbox);
 
 	if (url.len > 0)
-		return slice_eq(url, box->name) || slice_eq(url, box->text) || (is_inbox(url) && is_inbox(box->name));
-	return option.len == 0 || slice_eq(option, box->name) || (is_inbox(option) && is_inbox(box->name));
+		return slice_eq(url, box->name) || slice_eq(url, box->text) ||
+		       (is_inbox(url) && is_inbox(box->name));
+	return option.len == 0 || slice_eq(option, box->name) ||
+	       (is_inbox(option) && is_inbox(box->name));
 }
 
 static enum rc
 keep_wanted(struct imap *i, struct err *e)
 {
 	struct imap_box **at = &i->boxes;
-	const char *name = i->remote->url.mailbox[0] != '\0' ? i->remote->url.mailbox : i->options->mailbox;
+	const char *name = i->remote->url.mailbox[0] != '\0' ? i->remote->url.mailbox
+	                                                     : i->options->mailbox;
 	bool any = false;
 
 	if (name == NULL || name[0] == '\0')
@@ -311,10 +321,12 @@ imap_list(struct imap *i, struct err *e)
 
 	if (i->can.namespace && run_optional(i, "NAMESPACE", take_namespaces, e) != RC_OK)
 		return e->code;
-	imap_begin(i, extended && i->can.special_use ? "LIST \"\" \"*\" RETURN (SPECIAL-USE)" : "LIST \"\" \"*\"");
+	imap_begin(i, extended && i->can.special_use ? "LIST \"\" \"*\" RETURN (SPECIAL-USE)"
+	                                             : "LIST \"\" \"*\"");
 	if (imap_run(i, take_listed, NULL, e) != RC_OK)
 		return err_add(e, "listing the mailboxes");
-	if (run_optional(i, extended ? "LIST (SUBSCRIBED) \"\" \"*\"" : "LSUB \"\" \"*\"", take_subscribed, e) != RC_OK ||
+	if (run_optional(i, extended ? "LIST (SUBSCRIBED) \"\" \"*\"" : "LSUB \"\" \"*\"",
+	        take_subscribed, e) != RC_OK ||
 	    keep_wanted(i, e) != RC_OK)
 		return e->code;
 	i->next_box = i->boxes;

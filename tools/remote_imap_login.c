@@ -1,8 +1,9 @@
-/* remote_imap_login - from the greeting to the authenticated state. [RFC 9051 s3, s6.1, s6.2] See remote_imap.h.
+/* remote_imap_login - from the greeting to the authenticated state. [RFC 9051 s3, s6.1, s6.2] See
+ * remote_imap.h.
  *
- * Capabilities are asked for anew behind TLS and behind the login [s6.1.1, s6.2.1]: what was said before counts for
- * nothing. ID is not sent. With UTF8=ACCEPT [RFC 9755] messages with UTF-8 in their headers come as they are instead of in
- * a form made up for us, and names in UTF-8.
+ * Capabilities are asked for anew behind TLS and behind the login [s6.1.1, s6.2.1]: what was said
+ * before counts for nothing. ID is not sent. With UTF8=ACCEPT [RFC 9755] messages with UTF-8 in
+ * their headers come as they are instead of in a form made up for us, and names in UTF-8.
  */
 #include "tools/remote_imap.h"
 #include "tools/remote_sasl.h"
@@ -34,10 +35,13 @@ imap_take_capabilities(struct imap *i, struct slice words)
 		bool        *can;
 	} known[] = {
 		{ SLICE("STARTTLS"), &i->can.starttls }, { SLICE("SASL-IR"), &i->can.sasl_ir },
-		{ SLICE("LITERAL+"), &i->can.literal_plus }, { SLICE("LITERAL-"), &i->can.literal_minus },
-		{ SLICE("LIST-EXTENDED"), &i->can.list_extended }, { SLICE("SPECIAL-USE"), &i->can.special_use },
+		{ SLICE("LITERAL+"), &i->can.literal_plus },
+		{ SLICE("LITERAL-"), &i->can.literal_minus },
+		{ SLICE("LIST-EXTENDED"), &i->can.list_extended },
+		{ SLICE("SPECIAL-USE"), &i->can.special_use },
 		{ SLICE("NAMESPACE"), &i->can.namespace }, { SLICE("ENABLE"), &i->can.enable },
-		{ SLICE("UTF8=ACCEPT"), &i->can.utf8_accept }, { SLICE("UTF8=ONLY"), &i->can.utf8_accept },
+		{ SLICE("UTF8=ACCEPT"), &i->can.utf8_accept },
+		{ SLICE("UTF8=ONLY"), &i->can.utf8_accept },
 		{ SLICE("IMAP4REV1"), &i->can.rev1 }, { SLICE("IMAP4REV2"), &i->can.rev2 },
 		{ SLICE("LOGINDISABLED"), &i->can.login_disabled },
 	};
@@ -87,9 +91,11 @@ read_greeting(struct imap *i, struct err *e)
 	if (imap_read(i, e) != RC_OK)
 		return err_add(e, "greeting");
 	if (i->resp.kind == RESPONSE_CONDITION && i->resp.condition == CONDITION_BYE)
-		return err_set(e, RC_IO, "the server turns us away: %s", remote_text(text, i->resp.text));
+		return err_set(e, RC_IO, "the server turns us away: %s",
+		               remote_text(text, i->resp.text));
 	i->preauth = i->resp.condition == CONDITION_PREAUTH;
-	if (i->resp.kind != RESPONSE_CONDITION || (i->resp.condition != CONDITION_OK && !i->preauth))
+	if (i->resp.kind != RESPONSE_CONDITION ||
+	    (i->resp.condition != CONDITION_OK && !i->preauth))
 		return err_set(e, RC_SYNTAX, "this is no IMAP server");
 	return RC_OK;
 }
@@ -103,12 +109,15 @@ start_tls(struct imap *i, struct err *e)
 	case REMOTE_UPGRADE_NOW:
 		break;
 	case REMOTE_UPGRADE_IMPOSSIBLE:
-		return err_set(e, RC_DENIED, "the server offers no STARTTLS, so all would go in the clear; "
-		    "imaps:// is TLS from the start, --no-tls does without");
+		return err_set(e, RC_DENIED,
+		    "the server offers no STARTTLS, so all would go in the clear; imaps:// is TLS "
+		    "from the start, --no-tls does without");
 	}
-	/* Nothing that is worth something may come before TLS; a PREAUTH would keep us from it [RFC 9051 s11.1]. */
+	/* Nothing that is worth something may come before TLS; a PREAUTH would keep us from it
+	 * [RFC 9051 s11.1]. */
 	if (i->preauth)
-		return err_set(e, RC_DENIED, "the server greets with PREAUTH in the clear, so STARTTLS is not possible");
+		return err_set(e, RC_DENIED,
+		    "the server greets with PREAUTH in the clear, so STARTTLS is not possible");
 	imap_begin(i, "STARTTLS");
 	if (imap_run(i, NULL, NULL, e) != RC_OK)
 		return err_add(e, "STARTTLS");
@@ -125,7 +134,8 @@ login_error(struct imap *i, struct err *e)
 	char text[REMOTE_TEXT_MAX];
 
 	return err_set(e, RC_DENIED, "login as %s refused: %s",
-	    i->remote->admin != NULL ? i->remote->admin : i->remote->url.user, remote_text(text, i->resp.text));
+	    i->remote->admin != NULL ? i->remote->admin : i->remote->url.user,
+	    remote_text(text, i->resp.text));
 }
 
 /* One line of an exchange, which is no command. */
@@ -181,7 +191,8 @@ authenticate_by(struct imap *i, struct remote_sasl *sasl, const char *mechanism,
 	}
 	(void)imap_queue(i);
 	i->has_capabilities = false;
-	if (imap_flush(i, e) != RC_OK || exchange(i, sasl, first, any && !i->can.sasl_ir, e) != RC_OK)
+	if (imap_flush(i, e) != RC_OK ||
+	    exchange(i, sasl, first, any && !i->can.sasl_ir, e) != RC_OK)
 		return e->code;
 	if (i->resp.condition != CONDITION_OK)
 		return login_error(i, e);
@@ -219,8 +230,10 @@ login_command(struct imap *i, struct err *e)
 static enum rc
 prove(struct imap *i, struct err *e)
 {
-	const char *mechanism = remote_sasl_choose(i->remote, slice_str(i->can.mechanisms), i->safe);
-	bool may_login = i->remote->url.auth[0] == '\0' && i->remote->admin == NULL && !i->can.login_disabled;
+	const char *mechanism = remote_sasl_choose(i->remote, slice_str(i->can.mechanisms),
+	                                           i->safe);
+	bool may_login = i->remote->url.auth[0] == '\0' && i->remote->admin == NULL &&
+	                 !i->can.login_disabled;
 
 	if (mechanism == NULL && !may_login)
 		return err_set(e, RC_DENIED, "the server offers no way to log in that we can go%s",
@@ -242,7 +255,8 @@ take_enabled(struct imap *i, const struct remote_response *r, void *arg, struct 
 	return RC_OK;
 }
 
-/* UTF-8 where the server can; if it will not, it goes on without. Only what ENABLED names is enabled [RFC 9051 s7.2.1]. */
+/* UTF-8 where the server can; if it will not, it goes on without. Only what ENABLED names is
+ * enabled [RFC 9051 s7.2.1]. */
 static enum rc
 enable_utf8(struct imap *i, struct err *e)
 {
@@ -258,8 +272,8 @@ enable_utf8(struct imap *i, struct err *e)
 enum rc
 imap_login(struct imap *i, struct err *e)
 {
-	if (read_greeting(i, e) != RC_OK || ask_capabilities(i, e) != RC_OK || start_tls(i, e) != RC_OK ||
-	    ask_capabilities(i, e) != RC_OK)
+	if (read_greeting(i, e) != RC_OK || ask_capabilities(i, e) != RC_OK ||
+	    start_tls(i, e) != RC_OK || ask_capabilities(i, e) != RC_OK)
 		return e->code;
 	if (!i->preauth && prove(i, e) != RC_OK)
 		return e->code;

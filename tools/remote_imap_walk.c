@@ -1,14 +1,15 @@
 /* remote_imap_walk - the messages of the mailboxes, one after the other. See remote_imap.h.
  *
- * A mailbox is opened with EXAMINE and its UIDs are searched for. Then, in chunks, flags, dates and sizes are fetched of
- * messages, and, one command for each message and several commands ahead, their texts. One command for each, because
- * then a message that the server cannot read fails alone. How many are asked for ahead grows while texts are read and is
- * none when the reader passes messages over. Responses are told apart by UID, so the server may answer in any order and
- * put in what it likes.
+ * A mailbox is opened with EXAMINE and its UIDs are searched for. Then, in chunks, flags, dates and
+ * sizes are fetched of messages, and, one command for each message and several commands ahead,
+ * their texts. One command for each, because then a message that the server cannot read fails
+ * alone. How many are asked for ahead grows while texts are read and is none when the reader passes
+ * messages over. Responses are told apart by UID, so the server may answer in any order and put in
+ * what it likes.
  *
- * When a connection breaks, a new one goes on: with the mailbox, if its UIDVALIDITY is the same, and with the text at
- * the octet where it was, for which the text is asked for again and its beginning read over. A message over which
- * connections break again and again is passed over.
+ * When a connection breaks, a new one goes on: with the mailbox, if its UIDVALIDITY is the same,
+ * and with the text at the octet where it was, for which the text is asked for again and its
+ * beginning read over. A message over which connections break again and again is passed over.
  */
 #include "tools/remote_imap.h"
 
@@ -29,7 +30,8 @@ examine(struct imap *i, const struct imap_box *box, struct err *e)
 	return imap_run(i, NULL, NULL, e);
 }
 
-/* A connection as good as the one before: the same mailbox open. RC_CANCELLED: there is none to be had. */
+/* A connection as good as the one before: the same mailbox open. RC_CANCELLED: there is
+ * none to be had. */
 static enum rc
 reconnect(struct imap *i, struct err *e)
 {
@@ -45,7 +47,8 @@ reconnect(struct imap *i, struct err *e)
 	if (rc == RC_OK && box != NULL) {
 		rc = examine(i, box, e);
 		if (rc == RC_OK && i->walk.uidvalidity != uidvalidity)
-			rc = err_set(e, RC_CORRUPT, "%s: %.*s: its UIDVALIDITY has changed while it was read", i->server,
+			rc = err_set(e, RC_CORRUPT,
+			    "%s: %.*s: its UIDVALIDITY has changed while it was read", i->server,
 			    SLICE_ARG(box->name));
 	}
 	for (size_t n = 0; n < i->walk.count; n++)
@@ -57,7 +60,8 @@ reconnect(struct imap *i, struct err *e)
 	return err_set(e, RC_CANCELLED, "%s (after: %s)", last.text, first.text);
 }
 
-/* Something failed. RC_OK: it was the connection, there is a new one, try again; else what failed. */
+/* Something failed. RC_OK: it was the connection, there is a new one, try again;
+ * else what failed. */
 static enum rc
 again(struct imap *i, struct err *e)
 {
@@ -83,7 +87,8 @@ search_all(struct imap *i, struct err *e)
 	i->found = NULL;
 	uid_set_sort(&i->walk.todo);
 	if (rc == RC_OK && uid_set_size(&i->walk.todo) > IMAP_MESSAGES_MAX)
-		return err_set(e, RC_CORRUPT, "the server finds more than %u messages in it", IMAP_MESSAGES_MAX);
+		return err_set(e, RC_CORRUPT, "the server finds more than %u messages in it",
+		    IMAP_MESSAGES_MAX);
 	return rc;
 }
 
@@ -94,9 +99,11 @@ check_uidvalidity(struct imap *i, struct err *e)
 	uint32_t wanted = i->remote->url.uidvalidity;
 
 	if (wanted != 0 && i->walk.uidvalidity != wanted)
-		return err_set(e, RC_DENIED, "its UIDVALIDITY is %u, not %u", i->walk.uidvalidity, wanted);
+		return err_set(e, RC_DENIED, "its UIDVALIDITY is %u, not %u", i->walk.uidvalidity,
+		               wanted);
 	if (i->options->keep_uids && (!i->walk.sticky || i->walk.uidvalidity == 0))
-		return err_set(e, RC_DENIED, "the server gives it other UIDs each time, they cannot be kept");
+		return err_set(e, RC_DENIED,
+		               "the server gives it other UIDs each time, they cannot be kept");
 	return RC_OK;
 }
 
@@ -110,7 +117,8 @@ open_box(struct imap *i, struct imap_box *box, struct err *e)
 	w->count = w->at = w->next = 0;
 	w->window = 1;
 	for (;;) {
-		if (examine(i, box, e) == RC_OK && check_uidvalidity(i, e) == RC_OK && search_all(i, e) == RC_OK)
+		if (examine(i, box, e) == RC_OK && check_uidvalidity(i, e) == RC_OK &&
+		    search_all(i, e) == RC_OK)
 			break;
 		if (again(i, e) != RC_OK)
 			return e->code;
@@ -194,8 +202,8 @@ fetch_items(struct imap *i, struct err *e)
 	return imap_run(i, take_fetch, NULL, e);
 }
 
-/* The chunk was refused as a whole, or not all of it came: ask one by one for what is not known. Messages that the
- * server does not know any more give no response; of others it says NO. */
+/* The chunk was refused as a whole, or not all of it came: ask one by one for what is not known.
+ * Messages that the server does not know any more give no response; of others it says NO. */
 static enum rc
 fetch_items_singly(struct imap *i, struct err *e)
 {
@@ -319,7 +327,8 @@ ask_ahead(struct imap *i, struct err *e)
 	return i->out.len > 0 ? imap_flush(i, e) : RC_OK;
 }
 
-/* Without a UID before its text a response belongs to the message told if nothing else is under way before it. */
+/* Without a UID before its text a response belongs to the message told if nothing else is under
+ * way before it. */
 static bool
 is_told(const struct imap *i, const struct remote_fetch *f)
 {
@@ -334,7 +343,8 @@ is_told(const struct imap *i, const struct remote_fetch *f)
 	return true;
 }
 
-/* Read up to the text of the message told. RC_NOT_FOUND: there is none any more; RC_CORRUPT: the server cannot. */
+/* Read up to the text of the message told. RC_NOT_FOUND: there is none any more; RC_CORRUPT: the
+ * server cannot. */
 static enum rc
 find_text(struct imap *i, struct err *e)
 {
@@ -380,7 +390,8 @@ begin_text(struct imap *i, struct err *e)
 		return err_set(e, RC_CORRUPT, "the server gives it another length each time");
 	w->len = i->resp.text_len;
 	while (skip > 0) {
-		if (!remote_response_text(&i->lex, &i->resp, (size_t)(skip < SIZE_MAX ? skip : SIZE_MAX), &piece))
+		if (!remote_response_text(&i->lex, &i->resp,
+		                          (size_t)(skip < SIZE_MAX ? skip : SIZE_MAX), &piece))
 			return imap_break(i, e);
 		skip -= piece.len;
 	}
@@ -401,7 +412,8 @@ end_text(struct imap *i, struct err *e)
 	if (w->window < IMAP_WINDOW_MAX)
 		w->window *= 2;
 	if (i->resp.fetch.has_uid && i->resp.fetch.uid != w->entries[w->at].uid)
-		return err_set(e, RC_CORRUPT, "the server sends message %u in its place", i->resp.fetch.uid);
+		return err_set(e, RC_CORRUPT, "the server sends message %u in its place",
+		               i->resp.fetch.uid);
 	return RC_OK;
 }
 
@@ -423,7 +435,8 @@ read_piece(struct imap *i, size_t size, struct slice *piece, struct err *e)
 	return RC_OK;
 }
 
-/* What a failed message means to the import: RC_CANCELLED ends it, all else is about this message. */
+/* What a failed message means to the import: RC_CANCELLED ends it, all else is
+ * about this message. */
 static enum rc
 lose_message(struct imap *i, struct err *e)
 {
@@ -437,8 +450,9 @@ lose_message(struct imap *i, struct err *e)
 		return rc == RC_CORRUPT || rc == RC_NOT_FOUND ? rc : (e->code = RC_IO);
 	if (++i->lost > IMAP_BREAKS_MAX)
 		return e->code = RC_CANCELLED;
-	return reconnect(i, e) == RC_OK ? err_set(e, RC_IO, "%s: the connection breaks each time", i->server) :
-	    RC_CANCELLED;
+	return reconnect(i, e) == RC_OK
+	           ? err_set(e, RC_IO, "%s: the connection breaks each time", i->server)
+	           : RC_CANCELLED;
 }
 
 enum rc
@@ -499,7 +513,8 @@ make_uidl(struct imap *i, mail_uid uid)
 	struct slice out = SLICE_NONE;
 	struct buf b;
 
-	if (format == NULL || !i->walk.sticky || !slice_eq_nocase(i->walk.box->wire, SLICE("INBOX")))
+	if (format == NULL || !i->walk.sticky ||
+	    !slice_eq_nocase(i->walk.box->wire, SLICE("INBOX")))
 		return out;
 	buf_init(&b, 200);
 	if (remote_uidl_make(format, uid, i->walk.uidvalidity, &b))

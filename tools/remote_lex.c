@@ -1,8 +1,8 @@
 /* remote_lex - see remote_lex.h.
  *
- * The server's parser (server/imap/) works on whole frames, as commands are short. A response may be 100 MB of one
- * literal, and its items come in any order, so this one pulls. Rejected: waiting for whole lines with literals spooled
- * to a file, which costs every message a second writing.
+ * The server's parser (server/imap/) works on whole frames, as commands are short. A response may
+ * be 100 MB of one literal, and its items come in any order, so this one pulls. Rejected: waiting
+ * for whole lines with literals spooled to a file, which costs every message a second writing.
  */
 #include "tools/remote_lex.h"
 
@@ -12,7 +12,8 @@ void
 remote_lex_init(struct remote_lex *l, struct remote_source source, uint64_t noise_max)
 {
 	*l = (struct remote_lex){
-		.source = source, .noise_max = noise_max > 0 ? noise_max : REMOTE_NOISE_MAX, .err = ERR_INIT,
+		.source = source, .noise_max = noise_max > 0 ? noise_max : REMOTE_NOISE_MAX,
+		.err = ERR_INIT,
 	};
 	arena_init(&l->arena, 4u * REMOTE_RESPONSE_MAX);
 }
@@ -43,7 +44,8 @@ bool
 remote_lex_fail(struct remote_lex *l, const char *what)
 {
 	if (l->rc == RC_OK)
-		l->rc = err_set(&l->err, RC_SYNTAX, "the server's answer cannot be understood: %s", what);
+		l->rc = err_set(&l->err, RC_SYNTAX, "the server's answer cannot be understood: %s",
+		                what);
 	return false;
 }
 
@@ -225,7 +227,8 @@ short_literal(struct remote_lex *l, struct slice *out)
 		return fail_memory(l);
 	l->spent += len;
 	buf_init(&text, REMOTE_RESPONSE_MAX);
-	while (text.len < len && remote_lex_literal(l, len - text.len, &piece) && buf_append_slice(&text, piece))
+	while (text.len < len && remote_lex_literal(l, len - text.len, &piece) &&
+	       buf_append_slice(&text, piece))
 		;
 	if (l->rc == RC_OK)
 		return keep(l, &text, out);
@@ -300,7 +303,8 @@ remote_lex_skip_literal(struct remote_lex *l, uint64_t len)
 	struct slice piece;
 
 	if (len > REMOTE_SKIP_MAX)
-		return remote_lex_refuse(l, "the server sends something long that was not asked for");
+		return remote_lex_refuse(l,
+		                         "the server sends something long that was not asked for");
 	while (len > 0 && remote_lex_literal(l, len, &piece))
 		len -= piece.len;
 	return l->rc == RC_OK;

@@ -1,9 +1,10 @@
 /* remote_lex - the tokens of an IMAP server's responses, pulled from a source one after the other.
  *
  * What a response holds apart from streamed literals is limited (REMOTE_RESPONSE_MAX), however many tokens it consists
- * of; a streamed literal is handed on in pieces and never held. So that a server cannot send for ever, whatever it sends,
- * there is a limit to the octets between two calls of remote_lex_welcome, too. The first failure sticks: every later call
- * fails, so that a parser checks once at its end. Slices given out live until remote_lex_next. Used by one thread.
+ * of; a streamed literal is handed on in pieces and never held. So that a server cannot send for ever, whatever it
+ * sends, there is a limit to the octets between two calls of remote_lex_welcome, too. The first failure sticks: every
+ * later call fails, so that a parser checks once at its end. Slices given out live until remote_lex_next. Used
+ * by one thread.
  */
 #ifndef RESTANTE_TOOLS_REMOTE_LEX_H
 #define RESTANTE_TOOLS_REMOTE_LEX_H

@@ -1,9 +1,9 @@
 /* remote_login - see remote_login.h.
  *
- * When there is no TLS: towards this machine itself (a loopback address, "localhost", a socket) the scheme imap or pop
- * goes without, unless --starttls or the server asks for it, since nobody listens there and a certificate seldom names
- * localhost. Towards all others TLS is a must [RFC 8314 s3, s4]; --no-tls lets a server without it pass, and an attacker
- * who hides it.
+ * When there is no TLS: towards this machine itself (a loopback address, "localhost", a socket) the
+ * scheme imap or pop goes without, unless --starttls or the server asks for it, since nobody
+ * listens there and a certificate seldom names localhost. Towards all others TLS is a must
+ * [RFC 8314 s3, s4]; --no-tls lets a server without it pass, and an attacker who hides it.
  */
 #include "tools/remote_login.h"
 
@@ -23,7 +23,8 @@ handshake(const struct remote_options *o, struct remote_conn *conn, bool *safe, 
 		return rc;
 	*safe = flaw[0] == '\0';
 	if (!*safe) {
-		snprintf(text, sizeof text, "the server's certificate is taken although it is not to be trusted: %s", flaw);
+		snprintf(text, sizeof text,
+		    "the server's certificate is taken although it is not to be trusted: %s", flaw);
 		o->warn(o->warn_arg, text);
 	}
 	return RC_OK;
@@ -54,15 +55,17 @@ remote_upgrade_now(const struct remote_options *o, bool offered, bool needed)
 		return REMOTE_UPGRADE_NONE;
 	if (offered)
 		return o->url.is_unix ? REMOTE_UPGRADE_NONE : REMOTE_UPGRADE_NOW;
-	return o->starttls || (!local && !o->cleartext) ? REMOTE_UPGRADE_IMPOSSIBLE : REMOTE_UPGRADE_NONE;
+	return o->starttls || (!local && !o->cleartext) ? REMOTE_UPGRADE_IMPOSSIBLE
+	                                                : REMOTE_UPGRADE_NONE;
 }
 
 enum rc
 remote_upgrade(const struct remote_options *o, struct remote_conn *conn, bool *safe, struct err *e)
 {
 	if (remote_conn_pending(conn))
-		return err_set(e, RC_DENIED, "there is text between the server's yes to TLS and the handshake: "
-		    "somebody has put it there");
+		return err_set(e, RC_DENIED,
+		    "there is text between the server's yes to TLS and the handshake: somebody "
+		    "has put it there");
 	return handshake(o, conn, safe, e);
 }
 
@@ -93,9 +96,11 @@ remote_server_name(const struct remote_url *url, char *dst, size_t size)
 {
 	const char *scheme = url->protocol == REMOTE_IMAP ? "imap" : "pop";
 	bool usual = url->is_unix ||
-	    url->port == (url->protocol == REMOTE_IMAP ? (url->tls ? 993 : 143) : (url->tls ? 995 : 110));
+	             url->port == (url->protocol == REMOTE_IMAP ? (url->tls ? 993 : 143)
+	                                                        : (url->tls ? 995 : 110));
 	bool v6 = strchr(url->host, ':') != NULL && !url->is_unix;
-	int n = snprintf(dst, size, "%s%s://%s%s%s", scheme, url->tls ? "s" : "", v6 ? "[" : "", url->host, v6 ? "]" : "");
+	int n = snprintf(dst, size, "%s%s://%s%s%s", scheme, url->tls ? "s" : "", v6 ? "[" : "",
+	    url->host, v6 ? "]" : "");
 
 	if (!usual && n > 0 && (size_t)n < size)
 		snprintf(dst + n, size - (size_t)n, ":%u", url->port);

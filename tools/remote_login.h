@@ -14,14 +14,15 @@ enum remote_upgrade {
 };
 
 /* Connect, with TLS from the first byte if the URL says so. *safe: nobody listens, and it is the server we mean. */
-MUST_USE enum rc remote_connect(const struct remote_options *options, struct remote_conn **out, bool *safe,
-                                struct err *e);
+MUST_USE enum rc remote_connect(const struct remote_options *options, struct remote_conn **out,
+                                bool *safe, struct err *e);
 /* Is STARTTLS or STLS to be said? `offered` by the server; `needed`: without, it does not let us log in. */
-enum remote_upgrade remote_upgrade_now(const struct remote_options *options, bool offered, bool needed);
-/* Behind the server's yes: the handshake. What came in the clear behind that yes was put there by somebody else, so it is
- * RC_DENIED [RFC 9051 s6.2.1; RFC 2595 s3.1]. */
-MUST_USE enum rc remote_upgrade(const struct remote_options *options, struct remote_conn *conn, bool *safe,
-                                struct err *e);
+enum remote_upgrade remote_upgrade_now(const struct remote_options *options, bool offered,
+                                       bool needed);
+/* Behind the server's yes: the handshake. What came in the clear behind that yes was put there by somebody else, so it
+ * is RC_DENIED [RFC 9051 s6.2.1; RFC 2595 s3.1]. */
+MUST_USE enum rc remote_upgrade(const struct remote_options *options, struct remote_conn *conn,
+                                bool *safe, struct err *e);
 /* "No TLS": said once before a password goes out in the clear. */
 void remote_warn_cleartext(const struct remote_options *options);
 

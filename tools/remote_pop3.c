@@ -1,11 +1,13 @@
-/* remote_pop3 - a POP3 server as a source of import: its one maildrop as INBOX. [RFC 1939, 2449, 2595, 5034]
+/* remote_pop3 - a POP3 server as a source of import: its one maildrop as INBOX.
+ * [RFC 1939, 2449, 2595, 5034]
  *
- * The list of messages with their UIDLs is read at the start; texts are asked for ahead where the server can pipeline
- * [RFC 2449 s6.8]. Nothing is deleted, so numbers stay the same during a session [RFC 1939 s5]; on a new connection
- * messages are found again by their UIDL, and without UIDLs there is no going on.
+ * The list of messages with their UIDLs is read at the start; texts are asked for ahead where the
+ * server can pipeline [RFC 2449 s6.8]. Nothing is deleted, so numbers stay the same during a
+ * session [RFC 1939 s5]; on a new connection messages are found again by their UIDL, and without
+ * UIDLs there is no going on.
  *
- * A text has no length but its end, so one that is not wanted (any more) is read over for POP3_SKIP_MAX only; then the
- * connection is given up for a new one.
+ * A text has no length but its end, so one that is not wanted (any more) is read over for
+ * POP3_SKIP_MAX only; then the connection is given up for a new one.
  */
 #include "tools/remote_pop3_impl.h"
 
@@ -162,8 +164,9 @@ ask_ahead(struct pop3 *p, struct err *e)
 
 	for (size_t n = p->at; n < p->asked; n++)
 		bytes += p->drops[n].size;
-	while (p->asked < p->dated && (p->asked == p->at || (p->can.pipelining && p->asked - p->at < p->ahead &&
-	    bytes + p->drops[p->asked].size <= AHEAD_BYTES))) {
+	while (p->asked < p->dated &&
+	       (p->asked == p->at || (p->can.pipelining && p->asked - p->at < p->ahead &&
+	                                 bytes + p->drops[p->asked].size <= AHEAD_BYTES))) {
 		const struct drop *drop = &p->drops[p->asked];
 		char command[24];
 
@@ -183,7 +186,8 @@ begin_text(struct pop3 *p, struct err *e)
 	uint64_t skip = p->got;
 	uint8_t scrap[4096];
 
-	if (pop3_skip_answers(p, p->at, e) != RC_OK || ask_ahead(p, e) != RC_OK || begin_answer(p, e) != RC_OK)
+	if (pop3_skip_answers(p, p->at, e) != RC_OK || ask_ahead(p, e) != RC_OK ||
+	    begin_answer(p, e) != RC_OK)
 		return e->code;
 	while (skip > 0) {
 		size_t n = skip < sizeof scrap - 1 ? (size_t)skip : sizeof scrap, got;
@@ -262,7 +266,8 @@ pop3_source_next(void *state, struct import_item *out, struct err *e)
 	if (!p->told_mailbox) {
 		p->told_mailbox = true;
 		out->event = IMPORT_MAILBOX;
-		out->mailbox.name = p->options->mailbox != NULL ? slice_str(p->options->mailbox) : SLICE("INBOX");
+		out->mailbox.name = p->options->mailbox != NULL ? slice_str(p->options->mailbox)
+		                                                : SLICE("INBOX");
 		out->mailbox.subscribe = true;
 		return RC_OK;
 	}
@@ -279,7 +284,8 @@ pop3_source_next(void *state, struct import_item *out, struct err *e)
 	snprintf(p->label, sizeof p->label, "message %u", drop->number);
 	out->event = IMPORT_MESSAGE;
 	out->message = (struct import_message){
-		.label = slice_str(p->label), .key = drop->uidl, .uidl = drop->uidl, .size = drop->size,
+		.label = slice_str(p->label), .key = drop->uidl, .uidl = drop->uidl,
+		.size = drop->size,
 		.internaldate = drop->date,
 	};
 	return RC_OK;
@@ -300,8 +306,8 @@ pop3_source_close(void *state)
 }
 
 enum rc
-remote_open_pop3(const struct remote_options *remote, const struct import_options *options, struct import_source *out,
-    struct err *e)
+remote_open_pop3(const struct remote_options *remote, const struct import_options *options,
+                 struct import_source *out, struct err *e)
 {
 	struct pop3 *p = calloc(1, sizeof *p);
 	enum rc rc;

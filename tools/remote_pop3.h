@@ -5,8 +5,9 @@
 #include "tools/remote.h"
 
 /* remote_open of a POP URL. */
-MUST_USE enum rc remote_open_pop3(const struct remote_options *remote, const struct import_options *options,
-                                  struct import_source *out, struct err *e);
+MUST_USE enum rc remote_open_pop3(const struct remote_options *remote,
+                                  const struct import_options *options, struct import_source *out,
+                                  struct err *e);
 
 /* Multi-line text [RFC 1939 s3] as it comes in: the dots that were put in taken out, its end found. */
 enum pop3_text {
@@ -17,8 +18,8 @@ enum pop3_text {
 	POP3_CR,                        /* behind a CR */
 	POP3_END,
 };
-/* Move octets from *in to `to`, as many as there are or fit, and forget them in *in. Returns how many were written. `size`
- * is at least 2. *state begins as POP3_LINE_START. */
+/* Move octets from *in to `to`, as many as there are or fit, and forget them in *in. Returns how many were written.
+ * `size` is at least 2. *state begins as POP3_LINE_START. */
 size_t pop3_text_read(enum pop3_text *state, struct slice *in, uint8_t *to, size_t size);
 
 #endif

@@ -1,7 +1,8 @@
 /* remote_pop3_date - INTERNALDATEs that a maildrop does not know. See remote_pop3_impl.h.
  *
- * INTERNALDATE is the date of the topmost Received field, which says when the message came, else of Date; for that,
- * headers are fetched by TOP, in chunks ahead of the texts. Without TOP, or a date, it is the time of the import.
+ * INTERNALDATE is the date of the topmost Received field, which says when the message came, else of
+ * Date; for that, headers are fetched by TOP, in chunks ahead of the texts. Without TOP, or a date,
+ * it is the time of the import.
  */
 #include "tools/remote_pop3_impl.h"
 
@@ -15,7 +16,8 @@
 #define HEADER_MAX     65536u           /* of which so much is looked at, */
 #define HEADER_ENDLESS (16u << 20)      /* and which are no headers when they are as long as this */
 
-/* Where a header says that it is from: "...; Tue, 3 Nov 2026 10:00:00 +0100" of the topmost Received, or Date. */
+/* Where a header says that it is from: "...; Tue, 3 Nov 2026 10:00:00 +0100" of the topmost
+ * Received, or Date. */
 static bool
 find_date(struct slice header, struct date *out)
 {
@@ -43,7 +45,8 @@ read_header(struct pop3 *p, struct buf *header, struct err *e)
 
 	buf_reset(header);
 	if (rc != RC_OK) {
-		p->can.top = p->broken || p->top_worked;        /* the first time it said -ERR: it cannot */
+		/* the first time it said -ERR: it cannot */
+		p->can.top = p->broken || p->top_worked;
 		return p->broken ? rc : RC_OK;
 	}
 	p->top_worked = true;
@@ -76,7 +79,8 @@ set_date(struct drop *drop, struct slice header)
 	if (find_date(header, &date))
 		drop->date = (struct mail_date){ date.unix_time, date.zone };
 	else
-		drop->date = (struct mail_date){ (int64_t)(now / 1000000u), (int16_t)clock_zone_minutes(now) };
+		drop->date = (struct mail_date){ (int64_t)(now / 1000000u),
+		                                 (int16_t)clock_zone_minutes(now) };
 }
 
 static enum rc
@@ -115,7 +119,8 @@ date_chunk(struct pop3 *p, struct err *e)
 {
 	size_t end = p->count - p->dated < DATED_CHUNK ? p->count : p->dated + DATED_CHUNK;
 	struct buf header;
-	enum rc rc = p->broken ? err_set(e, RC_IO, "the connection is broken") : pop3_skip_answers(p, p->count, e);
+	enum rc rc = p->broken ? err_set(e, RC_IO, "the connection is broken")
+	                       : pop3_skip_answers(p, p->count, e);
 
 	buf_init(&header, HEADER_MAX);
 	while (rc == RC_OK && p->dated < end)

@@ -27,7 +27,7 @@ struct pop3 {
 	struct remote_conn           *conn;
 	bool                          broken, safe, warned;
 	struct {
-		bool stls, user, pipelining, top;
+		bool stls, user, pipelining, top, utf8;
 		bool known;             /* the server has CAPA */
 		char mechanisms[256];
 	} can;

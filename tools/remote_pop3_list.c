@@ -1,4 +1,5 @@
-/* remote_pop3_list - which messages a maildrop holds. [RFC 1939 s5 LIST, s7 UIDL] See remote_pop3_impl.h. */
+/* remote_pop3_list - which messages a maildrop holds. [RFC 1939 s5 LIST, s7 UIDL] See
+ * remote_pop3_impl.h. */
 #include "tools/remote_pop3_impl.h"
 
 #include "tools/remote_login.h"
@@ -33,7 +34,9 @@ add_drop(struct buf *list, uint32_t number, struct slice text, struct err *e)
 		drop.size = 0;
 	if (count > 0 && ((const struct drop *)(const void *)list->ptr)[count - 1].number >= number)
 		return err_set(e, RC_SYNTAX, "the server's list of messages is not in order");
-	return buf_append(list, &drop, sizeof drop) ? RC_OK : err_set(e, RC_LIMIT, "the server has too many messages");
+	return buf_append(list, &drop, sizeof drop)
+	           ? RC_OK
+	           : err_set(e, RC_LIMIT, "the server has too many messages");
 }
 
 static struct drop *
@@ -83,7 +86,8 @@ read_list(struct pop3 *p, const char *command, struct buf *list, struct arena *t
 		if (++lines > POP3_MESSAGES_MAX)
 			return err_set(e, RC_LIMIT, "the server has too many messages");
 		if (!split_line(line, &number, &text))
-			return err_set(e, RC_SYNTAX, "the server's list of messages cannot be understood");
+			return err_set(e, RC_SYNTAX,
+			               "the server's list of messages cannot be understood");
 		if (texts == NULL && add_drop(list, number, text, e) != RC_OK)
 			return e->code;
 		drop = find_number((void *)list->ptr, list->len / sizeof *drop, number);

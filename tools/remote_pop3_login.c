@@ -1,5 +1,5 @@
-/* remote_pop3_login - commands of POP3, and from the greeting to the transaction state. [RFC 1939 s4, 2449, 2595, 5034] See
- * remote_pop3_impl.h.
+/* remote_pop3_login - commands of POP3, and from the greeting to the transaction state.
+ * [RFC 1939 s4, 2449, 2595, 5034] See remote_pop3_impl.h.
  */
 #include "tools/remote_pop3_impl.h"
 
@@ -26,8 +26,10 @@ pop3_say(struct pop3 *p, const char *word, struct slice argument, struct err *e)
 	struct buf b;
 	enum rc rc = RC_OK;
 
-	if (slice_find_byte(argument, '\r') < argument.len || slice_find_byte(argument, '\n') < argument.len)
-		return err_set(e, RC_SYNTAX, "POP3 cannot carry a name or password with a line end");
+	if (slice_find_byte(argument, '\r') < argument.len ||
+	    slice_find_byte(argument, '\n') < argument.len)
+		return err_set(e, RC_SYNTAX,
+		               "POP3 cannot carry a name or password with a line end");
 	buf_init(&b, 16384);
 	if (buf_reserve(&b, 16384) == NULL)
 		rc = err_nomem(e);
@@ -57,7 +59,8 @@ pop3_status(struct pop3 *p, struct err *e)
 		return err_set(e, RC_DENIED, "the server says: %s",
 		    remote_text(said, slice_trim(slice_sub(line, 4, line.len))));
 	p->broken = true;
-	return err_set(e, RC_SYNTAX, "the server's answer cannot be understood: %s", remote_text(said, line));
+	return err_set(e, RC_SYNTAX, "the server's answer cannot be understood: %s",
+	               remote_text(said, line));
 }
 
 enum rc
@@ -85,10 +88,13 @@ take_capability(struct pop3 *p, struct slice line)
 		p->can.user = true;
 	else if (slice_eq_nocase(word, SLICE("TOP")))
 		p->can.top = true;
+	else if (slice_eq_nocase(word, SLICE("UTF8")))
+		p->can.utf8 = true;
 	else if (slice_eq_nocase(word, SLICE("PIPELINING")))
 		p->can.pipelining = true;
 	else if (slice_eq_nocase(word, SLICE("SASL")))
-		(void)slice_to_cstr(slice_sub(line, end + 1, line.len), p->can.mechanisms, sizeof p->can.mechanisms);
+		(void)slice_to_cstr(slice_sub(line, end + 1, line.len), p->can.mechanisms,
+		    sizeof p->can.mechanisms);
 }
 
 /* CAPA [RFC 2449 s5]; a server without it has none. */
@@ -112,7 +118,8 @@ ask_capabilities(struct pop3 *p, struct err *e)
 		if (pop3_list_line(p, &line, &more, e) != RC_OK)
 			return e->code;
 		if (++lines > CAPABILITIES_MAX)
-			return err_set(e, RC_LIMIT, "the server's list of capabilities does not end");
+			return err_set(e, RC_LIMIT,
+			               "the server's list of capabilities does not end");
 		if (more)
 			take_capability(p, line);
 	}
@@ -132,8 +139,9 @@ start_tls(struct pop3 *p, struct err *e)
 	case REMOTE_UPGRADE_NOW:
 		break;
 	case REMOTE_UPGRADE_IMPOSSIBLE:
-		return err_set(e, RC_DENIED, "the server offers no STLS, so all would go in the clear; "
-		    "pops:// is TLS from the start, --no-tls does without");
+		return err_set(e, RC_DENIED,
+		    "the server offers no STLS, so all would go in the clear; pops:// is TLS from "
+		    "the start, --no-tls does without");
 	}
 	if (pop3_say(p, "STLS", SLICE_NONE, e) != RC_OK || pop3_status(p, e) != RC_OK)
 		return err_add(e, "STLS");
@@ -147,7 +155,8 @@ login_error(const struct pop3 *p, struct err *e)
 {
 	if (e->code != RC_DENIED || p->broken)
 		return e->code;
-	return err_add(e, "login as %s refused", p->remote->admin != NULL ? p->remote->admin : p->remote->url.user);
+	return err_add(e, "login as %s refused",
+	    p->remote->admin != NULL ? p->remote->admin : p->remote->url.user);
 }
 
 /* Challenges and answers up to the last word of the server, a line that is no "+ ..." */
@@ -164,7 +173,8 @@ exchange(struct pop3 *p, struct remote_sasl *sasl, struct slice first, bool wait
 		if (!slice_starts(line, SLICE("+"))) {
 			char said[REMOTE_TEXT_MAX];
 
-			return err_set(e, RC_DENIED, "the server says: %s", remote_text(said, line));
+			return err_set(e, RC_DENIED, "the server says: %s",
+			               remote_text(said, line));
 		}
 		line = slice_trim(slice_sub(line, 1, line.len));
 		if (!waiting && remote_sasl_step(sasl, line, &answer, e) != RC_OK)
@@ -177,7 +187,8 @@ exchange(struct pop3 *p, struct remote_sasl *sasl, struct slice first, bool wait
 	return err_set(e, RC_DENIED, "the server's challenges do not end");
 }
 
-/* AUTH [RFC 5034 s4]. An initial response that is too long for a command line waits for the server. */
+/* AUTH [RFC 5034 s4]. An initial response that is too long for a command line waits
+ * for the server. */
 static enum rc
 authenticate(struct pop3 *p, const char *mechanism, struct err *e)
 {
@@ -204,8 +215,10 @@ authenticate(struct pop3 *p, const char *mechanism, struct err *e)
 static enum rc
 user_pass(struct pop3 *p, struct err *e)
 {
-	if (pop3_say(p, "USER ", slice_str(p->remote->url.user), e) != RC_OK || pop3_status(p, e) != RC_OK ||
-	    pop3_say(p, "PASS ", secret_slice(p->remote->password), e) != RC_OK || pop3_status(p, e) != RC_OK)
+	if (pop3_say(p, "USER ", slice_str(p->remote->url.user), e) != RC_OK ||
+	    pop3_status(p, e) != RC_OK ||
+	    pop3_say(p, "PASS ", secret_slice(p->remote->password), e) != RC_OK ||
+	    pop3_status(p, e) != RC_OK)
 		return e->code;
 	return RC_OK;
 }
@@ -213,7 +226,8 @@ user_pass(struct pop3 *p, struct err *e)
 static enum rc
 prove(struct pop3 *p, struct err *e)
 {
-	const char *mechanism = remote_sasl_choose(p->remote, slice_str(p->can.mechanisms), p->safe);
+	const char *mechanism = remote_sasl_choose(p->remote, slice_str(p->can.mechanisms),
+	                                           p->safe);
 
 	if (mechanism == NULL && (p->remote->url.auth[0] != '\0' || p->remote->admin != NULL))
 		return err_set(e, RC_DENIED, "the server offers no way to log in that we can go%s",
@@ -224,6 +238,19 @@ prove(struct pop3 *p, struct err *e)
 	}
 	if ((mechanism != NULL ? authenticate(p, mechanism, e) : user_pass(p, e)) != RC_OK)
 		return login_error(p, e);
+	return RC_OK;
+}
+
+/* UTF8 [RFC 6856 s2.1], so that messages come as they are: else one with UTF-8 in its header would
+ * be a surrogate, or be refused. A server may say no, and then that is how they come. */
+static enum rc
+ask_for_originals(struct pop3 *p, struct err *e)
+{
+	if (!p->can.utf8)
+		return RC_OK;
+	if (pop3_say(p, "UTF8", SLICE_NONE, e) != RC_OK ||
+	    (pop3_status(p, e) != RC_OK && p->broken))
+		return err_add(e, "UTF8");
 	return RC_OK;
 }
 
@@ -245,7 +272,8 @@ pop3_connect(struct pop3 *p, struct err *e)
 	p->broken = false;
 	if (pop3_status(p, e) != RC_OK) {
 		(void)err_add(e, "greeting");
-	} else if (ask_capabilities(p, e) == RC_OK && start_tls(p, e) == RC_OK && prove(p, e) == RC_OK &&
+	} else if (ask_capabilities(p, e) == RC_OK && start_tls(p, e) == RC_OK &&
+	    ask_for_originals(p, e) == RC_OK && prove(p, e) == RC_OK &&
 	    (!p->can.known || ask_capabilities(p, e) == RC_OK)) {
 		p->can.top = p->can.top && !p->no_top;
 		return RC_OK;

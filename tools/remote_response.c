@@ -1,8 +1,9 @@
 /* remote_response - see remote_response.h.
  *
- * Strictness ends where real servers do: spaces at the end of a line or twice between items, a missing text behind a
- * condition, a date that is none (it counts as missing), BODY[] as a quoted string, RFC822 in its place. What would
- * change the meaning is an error: a number that is too large, a list that does not end, a NUL in a word.
+ * Strictness ends where real servers do: spaces at the end of a line or twice between items, a
+ * missing text behind a condition, a date that is none (it counts as missing), BODY[] as a quoted
+ * string, RFC822 in its place. What would change the meaning is an error: a number that is too
+ * large, a list that does not end, a NUL in a word.
  */
 #include "tools/remote_response.h"
 
@@ -58,12 +59,14 @@ read_code(struct remote_lex *l, struct remote_response *out)
 		return false;
 	skip_spaces(l);
 	buf_init(&text, REMOTE_RESPONSE_MAX);
-	while ((c = remote_lex_peek(l)) >= 0 && c != ']' && c != '\r' && c != '\n' && remote_lex_take(l, (uint8_t)c))
+	while ((c = remote_lex_peek(l)) >= 0 && c != ']' && c != '\r' && c != '\n' &&
+	       remote_lex_take(l, (uint8_t)c))
 		buf_append_byte(&text, (uint8_t)c);
 	out->code_text = arena_dup(&l->arena, trim_spaces(buf_slice(&text)));
 	ok = !text.failed && out->code_text.ptr != NULL;
 	buf_fini(&text);
-	return remote_lex_expect(l, ']') && (ok || remote_lex_fail(l, "a shorter response code expected"));
+	return remote_lex_expect(l, ']') &&
+	       (ok || remote_lex_fail(l, "a shorter response code expected"));
 }
 
 /* resp-text = ["[" resp-text-code "]" SP] [text]      [RFC 9051 s9] */
@@ -139,7 +142,8 @@ read_separator(struct remote_lex *l, char *out)
 	return true;
 }
 
-/* mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP extended]  [RFC 9051 s9] */
+/* mailbox-list = "(" [mbx-list-flags] ")" SP (DQUOTE QUOTED-CHAR DQUOTE / nil) SP mailbox [SP
+ * extended] [RFC 9051 s9] */
 static bool
 read_list(struct remote_lex *l, struct remote_response *out)
 {
@@ -163,7 +167,8 @@ read_namespace(struct remote_lex *l, struct remote_namespace *to, size_t *count)
 		if (!remote_lex_string(l, &ns.prefix) || !remote_lex_expect(l, ' ') ||
 		    !read_separator(l, &ns.separator))
 			return false;
-		for (skip_spaces(l); remote_lex_peek(l) >= 0 && !remote_lex_take(l, ')'); skip_spaces(l)) {
+		for (skip_spaces(l); remote_lex_peek(l) >= 0 && !remote_lex_take(l, ')');
+		     skip_spaces(l)) {
 			if (!remote_lex_skip_value(l))
 				return false;
 		}
@@ -178,9 +183,10 @@ read_namespaces(struct remote_lex *l, struct remote_response *out)
 {
 	out->kind = RESPONSE_NAMESPACE;
 	return read_namespace(l, out->namespaces.personal, &out->namespaces.personal_count) &&
-	    remote_lex_expect(l, ' ') && read_namespace(l, out->namespaces.other, &out->namespaces.other_count) &&
-	    remote_lex_expect(l, ' ') && read_namespace(l, out->namespaces.other, &out->namespaces.other_count) &&
-	    end(l);
+	       remote_lex_expect(l, ' ') &&
+	       read_namespace(l, out->namespaces.other, &out->namespaces.other_count) &&
+	       remote_lex_expect(l, ' ') &&
+	       read_namespace(l, out->namespaces.other, &out->namespaces.other_count) && end(l);
 }
 
 static bool
@@ -211,7 +217,8 @@ static bool
 read_status(struct remote_lex *l, struct remote_response *out)
 {
 	out->kind = RESPONSE_STATUS;
-	if (!remote_lex_astring(l, &out->status.name) || !remote_lex_expect(l, ' ') || !remote_lex_expect(l, '('))
+	if (!remote_lex_astring(l, &out->status.name) || !remote_lex_expect(l, ' ') ||
+	    !remote_lex_expect(l, '('))
 		return false;
 	for (skip_spaces(l); remote_lex_peek(l) >= 0 && !remote_lex_take(l, ')'); skip_spaces(l)) {
 		if (!read_status_item(l, out))
@@ -274,7 +281,8 @@ read_esearch(struct remote_lex *l, struct uid_set *found)
 	struct slice name;
 	int c;
 
-	for (skip_spaces(l); (c = remote_lex_peek(l)) >= 0 && c != '\r' && c != '\n'; skip_spaces(l)) {
+	for (skip_spaces(l); (c = remote_lex_peek(l)) >= 0 && c != '\r' && c != '\n';
+	     skip_spaces(l)) {
 		if (c == '(') {
 			if (!remote_lex_skip_value(l))
 				return false;
@@ -285,7 +293,8 @@ read_esearch(struct remote_lex *l, struct uid_set *found)
 		if (slice_eq_nocase(name, SLICE("UID")))
 			continue;
 		skip_spaces(l);
-		if (slice_eq_nocase(name, SLICE("ALL")) ? !read_set(l, found) : !remote_lex_skip_value(l))
+		if (slice_eq_nocase(name, SLICE("ALL")) ? !read_set(l, found)
+		                                        : !remote_lex_skip_value(l))
 			return false;
 	}
 	return remote_lex_eol(l);
@@ -300,7 +309,8 @@ flag_named(struct slice name)
 		struct slice   name;
 		enum mail_flag flag;
 	} flags[] = {
-		{ SLICE_INIT("\\Answered"), FLAG_ANSWERED }, { SLICE_INIT("\\Flagged"), FLAG_FLAGGED },
+		{ SLICE_INIT("\\Answered"), FLAG_ANSWERED },
+		{ SLICE_INIT("\\Flagged"), FLAG_FLAGGED },
 		{ SLICE_INIT("\\Deleted"), FLAG_DELETED },   { SLICE_INIT("\\Seen"), FLAG_SEEN },
 		{ SLICE_INIT("\\Draft"), FLAG_DRAFT },
 	};
@@ -312,7 +322,8 @@ flag_named(struct slice name)
 	return 0;
 }
 
-/* "FLAGS" SP "(" [flag-fetch *(SP flag-fetch)] ")"; unknown flags with a backslash are the server's own business */
+/* "FLAGS" SP "(" [flag-fetch *(SP flag-fetch)] ")"; unknown flags with a backslash are the
+ * server's own business */
 static bool
 read_flags(struct remote_lex *l, struct remote_fetch *out)
 {
@@ -365,7 +376,8 @@ read_text_head(struct remote_lex *l, struct remote_response *out)
 
 	if (out->fetch.has_text)
 		return remote_lex_fail(l, "one text of a message expected");
-	if (literal ? !remote_lex_literal_head(l, &out->text_len) : !remote_lex_nstring(l, &out->text_quoted, &nil))
+	if (literal ? !remote_lex_literal_head(l, &out->text_len)
+	            : !remote_lex_nstring(l, &out->text_quoted, &nil))
 		return false;
 	if (!literal)
 		out->text_len = out->text_quoted.len;
@@ -407,7 +419,8 @@ skip_section(struct remote_lex *l)
 	return l->rc == RC_OK;
 }
 
-/* Of a name with its first words inside brackets, "BODY[HEADER.FIELDS (", the parenthesis is next. */
+/* Of a name with its first words inside brackets, "BODY[HEADER.FIELDS (", the
+ * parenthesis is next. */
 static bool
 skip_item(struct remote_lex *l, struct slice name)
 {
@@ -468,7 +481,8 @@ remote_response_resume(struct remote_lex *l, struct remote_response *r)
 	struct slice piece;
 
 	if (r->text_left > REMOTE_SKIP_MAX)
-		return remote_lex_refuse(l, "a message that is not wanted is too long to be read over");
+		return remote_lex_refuse(l, "a message that is not wanted is too long to be read "
+		                            "over");
 	while (r->text_left > 0) {
 		if (!remote_response_text(l, r, SIZE_MAX, &piece))
 			return false;
@@ -505,7 +519,8 @@ read_numbered(struct remote_lex *l, struct remote_response *out)
 }
 
 static bool
-read_named(struct remote_lex *l, struct uid_set *found, struct slice name, struct remote_response *out)
+read_named(struct remote_lex *l, struct uid_set *found, struct slice name,
+           struct remote_response *out)
 {
 	if (find_condition(name, &out->condition)) {
 		out->kind = RESPONSE_CONDITION;
@@ -513,7 +528,8 @@ read_named(struct remote_lex *l, struct uid_set *found, struct slice name, struc
 	}
 	skip_spaces(l);
 	if (slice_eq_nocase(name, SLICE("CAPABILITY")) || slice_eq_nocase(name, SLICE("ENABLED"))) {
-		out->kind = slice_eq_nocase(name, SLICE("ENABLED")) ? RESPONSE_ENABLED : RESPONSE_CAPABILITY;
+		out->kind = slice_eq_nocase(name, SLICE("ENABLED")) ? RESPONSE_ENABLED
+		                                                    : RESPONSE_CAPABILITY;
 		return remote_lex_rest(l, &out->text);
 	}
 	out->list.lsub = slice_eq_nocase(name, SLICE("LSUB"));

@@ -1,7 +1,7 @@
 /* remote_response - one response of an IMAP server, parsed. [RFC 9051 s7, s9; RFC 3501 s7]
  *
- * What we need of it is understood; all else is read over, whatever it is. Reading stops where a message's text begins, so
- * that it can be taken in pieces while it arrives, and goes on behind it.
+ * What we need of it is understood; all else is read over, whatever it is. Reading stops where a message's text begins,
+ * so that it can be taken in pieces while it arrives, and goes on behind it.
  */
 #ifndef RESTANTE_TOOLS_REMOTE_RESPONSE_H
 #define RESTANTE_TOOLS_REMOTE_RESPONSE_H
@@ -79,12 +79,14 @@ struct remote_response {
 	struct slice              text_quoted;          /* it came as a quoted string: what is left of it */
 };
 
-/* Read one, to its end or until out->at_text. The UIDs that SEARCH found are appended to `found`, if not NULL: they are in
- * order after uid_set_sort. Slices in *out are valid until the next one is read. False: l->rc, l->err say why; the
+/* Read one, to its end or until out->at_text. The UIDs that SEARCH found are appended to `found`, if not NULL: they are
+ * in order after uid_set_sort. Slices in *out are valid until the next one is read. False: l->rc, l->err say why; the
  * connection is of no further use. */
-MUST_USE bool remote_response_read(struct remote_lex *l, struct uid_set *found, struct remote_response *out);
+MUST_USE bool remote_response_read(struct remote_lex *l, struct uid_set *found,
+                                   struct remote_response *out);
 /* At most `max` octets of the text, none at its end; valid until the next call. */
-MUST_USE bool remote_response_text(struct remote_lex *l, struct remote_response *r, size_t max, struct slice *out);
+MUST_USE bool remote_response_text(struct remote_lex *l, struct remote_response *r, size_t max,
+                                   struct slice *out);
 /* Read over what is left of the text, at most REMOTE_SKIP_MAX, then the rest of the response. */
 MUST_USE bool remote_response_resume(struct remote_lex *l, struct remote_response *r);
 /* Is there such a word in a text of words? Any case. */

@@ -1,7 +1,8 @@
 /* remote_sasl - see remote_sasl.h.
  *
- * As on the server's side (sasl/library.c) only the plugins of our mechanisms are loaded, and nothing of the system's
- * configuration counts. Of SCRAM the server's signature is checked by the plugin: an OK without it is no login.
+ * As on the server's side (sasl/library.c) only the plugins of our mechanisms are loaded, and
+ * nothing of the system's configuration counts. Of SCRAM the server's signature is checked by the
+ * plugin: an OK without it is no login.
  */
 #include "tools/remote_sasl.h"
 
@@ -36,7 +37,9 @@ verify_file(void *context, const char *path, sasl_verify_type_t type)
 	(void)context;
 	if (type != SASL_VRFY_PLUGIN)
 		return SASL_CONTINUE;
-	return strncmp(name, "libplain.", 9) == 0 || strncmp(name, "libscram.", 9) == 0 ? SASL_OK : SASL_CONTINUE;
+	return strncmp(name, "libplain.", 9) == 0 || strncmp(name, "libscram.", 9) == 0
+	           ? SASL_OK
+	           : SASL_CONTINUE;
 }
 
 static int
@@ -73,11 +76,14 @@ get_password(sasl_conn_t *conn, void *context, int id, sasl_secret_t **out)
 static enum rc
 sasl_error(struct err *e, const struct remote_sasl *s, int status)
 {
-	enum rc rc = status == SASL_NOMEM ? RC_NOMEM :
-	    status == SASL_BADSERV || status == SASL_BADAUTH || status == SASL_BADPROT ? RC_DENIED : RC_IO;
+	enum rc rc = status == SASL_NOMEM ? RC_NOMEM
+	             : status == SASL_BADSERV || status == SASL_BADAUTH || status == SASL_BADPROT
+	                 ? RC_DENIED
+	                 : RC_IO;
 
 	if (status == SASL_NOMECH)
-		return err_set(e, RC_NOT_FOUND, "libsasl2 has no plugin for %s (package libsasl2-modules on Debian)",
+		return err_set(e, RC_NOT_FOUND,
+		    "libsasl2 has no plugin for %s (package libsasl2-modules on Debian)",
 		    s->mechanism);
 	return err_set(e, rc, "%s: %s", s->mechanism,
 	    status == SASL_BADSERV ? "the server does not know the password that it checks" :
@@ -234,7 +240,8 @@ remote_sasl_step(struct remote_sasl *s, struct slice challenge, struct slice *ba
 	if (!base64_decode(challenge, &in))
 		status = SASL_BADPROT;
 	else
-		status = sasl_client_step(s->conn, (const char *)in.ptr, (unsigned)in.len, NULL, &text, &len);
+		status = sasl_client_step(s->conn, (const char *)in.ptr, (unsigned)in.len, NULL,
+		                          &text, &len);
 	buf_fini(&in);
 	if (status != SASL_OK && status != SASL_CONTINUE)
 		return sasl_error(e, s, status);
@@ -245,6 +252,9 @@ remote_sasl_step(struct remote_sasl *s, struct slice challenge, struct slice *ba
 enum rc
 remote_sasl_finish(struct remote_sasl *s, struct err *e)
 {
-	return s->complete ? RC_OK :
-	    err_set(e, RC_DENIED, "%s: the server says OK without having proved that it knows the password", s->mechanism);
+	return s->complete
+	           ? RC_OK
+	           : err_set(e, RC_DENIED,
+	                 "%s: the server says OK without having proved that it knows the password",
+	                 s->mechanism);
 }

@@ -1,14 +1,16 @@
 /* remote_url - see remote_url.h.
  *
- * The RFCs know the schemes imap and pop only. imaps and pops are TLS from the first byte on the ports of RFC 8314;
- * imap and pop must become TLS by STARTTLS or STLS (tools/remote_login.c says when not). curl's words for POP are taken
- * too. A parameter like ;tls= was rejected: no other program knows it, while everybody knows imaps.
+ * The RFCs know the schemes imap and pop only. imaps and pops are TLS from the first byte on the
+ * ports of RFC 8314; imap and pop must become TLS by STARTTLS or STLS (tools/remote_login.c says
+ * when not). curl's words for POP are taken too. A parameter like ;tls= was rejected: no other
+ * program knows it, while everybody knows imaps.
  *
- * Leniencies: an "@" in the user name may stand as it is, as account names are mail addresses and a host holds none; a
- * percent-encoded path instead of a host is a unix socket, since RFC 3986 lets a registered name be anything.
+ * Leniencies: an "@" in the user name may stand as it is, as account names are mail addresses and a
+ * host holds none; a percent-encoded path instead of a host is a unix socket, since RFC 3986 lets a
+ * registered name be anything.
  *
- * A password in the URL is refused and not taken over: it would stand in the list of processes and in the shell's
- * history for everybody to read.
+ * A password in the URL is refused and not taken over: it would stand in the list of processes and
+ * in the shell's history for everybody to read.
  */
 #include "tools/remote_url.h"
 
@@ -89,7 +91,8 @@ decode(struct slice in, const char *what, char *dst, size_t size, struct err *e)
 		int c = take_octet(&in);
 
 		if (c < 0)
-			return err_set(e, RC_SYNTAX, "URL: two hexadecimal digits must follow a %% in the %s", what);
+			return err_set(e, RC_SYNTAX,
+			    "URL: two hexadecimal digits must follow a %% in the %s", what);
 		if (c < 0x20 || c == 0x7f)
 			return err_set(e, RC_SYNTAX, "URL: a control character in the %s", what);
 		if (n + 1 >= size)
@@ -127,8 +130,10 @@ parse_user(struct slice in, struct remote_url *out, struct err *e)
 	size_t end = slice_find_byte(in, ';');
 
 	if (slice_find_byte(in, ':') < in.len)
-		return err_set(e, RC_SYNTAX, "URL: no password may stand there, since others see it; it is typed, read from "
-		    "standard input or from --password-file (a colon of the user name is written %%3A)");
+		return err_set(e, RC_SYNTAX,
+		    "URL: no password may stand there, since others see it; it is typed, read from "
+		    "standard input or from --password-file (a colon of the user name "
+		    "is written %%3A)");
 	if (end < in.len && parse_auth(slice_sub(in, end + 1, in.len), out, e) != RC_OK)
 		return e->code;
 	return decode(slice_sub(in, 0, end), "user name", out->user, sizeof out->user, e);
@@ -179,8 +184,9 @@ parse_name(struct slice in, struct remote_url *out, struct err *e)
 	out->is_unix = out->host[0] == '/';
 	for (const char *p = out->host; *p != '\0' && !out->is_unix; p++) {
 		if (!is_host_octet((uint8_t)*p))
-			return err_set(e, RC_SYNTAX, "URL: a host is letters, digits, \"-\" and \".\" (names beyond ASCII in "
-			    "their xn-- form); an IPv6 address stands in brackets");
+			return err_set(e, RC_SYNTAX,
+			    "URL: a host is letters, digits, \"-\" and \".\" (names beyond ASCII "
+			    "in their xn-- form); an IPv6 address stands in brackets");
 	}
 	if (out->is_unix && out->tls)
 		return err_set(e, RC_SYNTAX, "URL: there is no TLS on a unix socket");
@@ -220,11 +226,15 @@ parse_mailbox(struct slice in, struct remote_url *out, struct err *e)
 	if (slice_find_byte(in, '?') < in.len || slice_find_byte(in, '#') < in.len)
 		return err_set(e, RC_SYNTAX, "URL: searches cannot be imported, only mailboxes");
 	if (name.len > 0 && name.ptr[name.len - 1] == '/')
-		return err_set(e, RC_SYNTAX, "URL: messages cannot be imported alone, and no mailbox's name ends with \"/\"");
+		return err_set(e, RC_SYNTAX,
+		    "URL: messages cannot be imported alone, and no mailbox's name ends with "
+		    "\"/\"");
 	if (end < in.len) {
 		if (name.len == 0 || !slice_starts_nocase(parameter, SLICE("UIDVALIDITY=")) ||
-		    !slice_to_u64(slice_sub(parameter, 12, parameter.len), UINT32_MAX, &n) || n == 0)
-			return err_set(e, RC_SYNTAX, "URL: only ;UIDVALIDITY=NUMBER may follow the mailbox");
+		    !slice_to_u64(slice_sub(parameter, 12, parameter.len), UINT32_MAX, &n) ||
+		    n == 0)
+			return err_set(e, RC_SYNTAX,
+			               "URL: only ;UIDVALIDITY=NUMBER may follow the mailbox");
 		out->uidvalidity = (uint32_t)n;
 	}
 	return decode(name, "mailbox", out->mailbox, sizeof out->mailbox, e);
@@ -239,7 +249,8 @@ remote_url_parse(struct slice text, struct remote_url *out, struct err *e)
 
 	*out = (struct remote_url){ 0 };
 	if (scheme == NULL)
-		return err_set(e, RC_SYNTAX, "URL: it must begin with imap://, imaps://, pop:// or pops://");
+		return err_set(e, RC_SYNTAX,
+		               "URL: it must begin with imap://, imaps://, pop:// or pops://");
 	out->protocol = scheme->protocol;
 	out->tls = scheme->tls;
 	out->port = scheme->port;
@@ -254,7 +265,8 @@ remote_url_parse(struct slice text, struct remote_url *out, struct err *e)
 	if (parse_host(authority, out, e) != RC_OK)
 		return e->code;
 	if (scheme->protocol == REMOTE_POP3 && path.len > 0)
-		return err_set(e, RC_SYNTAX, "URL: a POP server has one maildrop; nothing may follow the host");
+		return err_set(e, RC_SYNTAX,
+		    "URL: a POP server has one maildrop; nothing may follow the host");
 	return parse_mailbox(path, out, e);
 }
 
@@ -263,8 +275,8 @@ remote_url_is_address(const struct remote_url *url)
 {
 	uint8_t address[16];
 
-	return !url->is_unix &&
-	    (inet_pton(AF_INET, url->host, address) == 1 || inet_pton(AF_INET6, url->host, address) == 1);
+	return !url->is_unix && (inet_pton(AF_INET, url->host, address) == 1 ||
+	                            inet_pton(AF_INET6, url->host, address) == 1);
 }
 
 bool

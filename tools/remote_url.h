@@ -1,5 +1,5 @@
-/* remote_url - where mail is fetched from: imap://user@host:port/mailbox [RFC 5092] and pop://user@host:port [RFC 2384].
- * Pure functions, any thread.
+/* remote_url - where mail is fetched from: imap://user@host:port/mailbox [RFC 5092] and pop://user@host:port
+ * [RFC 2384]. Pure functions, any thread.
  */
 #ifndef RESTANTE_TOOLS_REMOTE_URL_H
 #define RESTANTE_TOOLS_REMOTE_URL_H

@@ -120,7 +120,8 @@ may_append(struct imap *im, struct append_stream *st)
 	enum rc rc = RC_OK;
 
 	if (st->box.id == 0)
-		rc = volume_find_mailbox(im->volume, im->account, st->name, &im->arena, &st->box, &e);
+		rc = volume_find_mailbox(im->volume, im->account, st->name, &im->arena, &st->box,
+		                         &e);
 	if (rc == RC_NOT_FOUND)
 		imap_reply_no_target(im, st->name);
 	else if (rc != RC_OK)
@@ -181,6 +182,8 @@ finish_message(struct imap *im, struct append_stream *st)
 		return refuse(im, st, true);
 	}
 	st->bytes += ingested_size(st->last->content);
+	st->held += ingested_held(st->last->content);
+	im->priv->ingests = st->held;
 	st->stage = APPEND_NEXT;
 	return IMAP_INPUT;
 }
@@ -234,9 +237,16 @@ run_feed(struct imap *im, struct append_stream *st)
 		feed_failed(im, rc, &e);
 		return refuse(im, st, true);
 	}
+	im->priv->ingests = st->held + ingest_held(st->ingest);
 	framer_streamed(f, in.len);
 	imap_input_taken(im, in.len);
 	return f->literal_left > 0 ? IMAP_INPUT : finish_message(im, st);
+}
+
+bool
+append_stream_light(struct imap *im, const struct append_stream *st)
+{
+	return st->stage == APPEND_FEED && ingest_is_quick(st->ingest, imap_input(im));
 }
 
 enum imap_result

@@ -7,9 +7,9 @@
  *        \______\_______\--> SWALLOW -> OVER
  *
  * OPEN looks the mailbox up, so that a client that waits for a continuation is told TRYCREATE or TOOBIG instead; FEED
- * takes what is in the input buffer, so memory is bounded by it; after a refusal the rest of the command is swallowed by
- * the framer and then answered. COMMIT and RESULT are the command's own. All messages become one change: all are there,
- * or none.
+ * takes what is in the input buffer, so memory is bounded by it; after a refusal the rest of the command is swallowed
+ * by the framer and then answered. COMMIT and RESULT are the command's own. All messages become one change: all are
+ * there, or none.
  *
  * The functions run where the command's function of the same name runs. `st` lies in the command's arena.
  */
@@ -40,25 +40,30 @@ struct append_stream {
 	uint32_t            count;
 	uint32_t            count_max;          /* messages allowed in the command */
 	uint64_t            bytes;
+	uint64_t            held;               /* bytes of memory that complete messages have */
 	bool                in_header;          /* of the message under way */
 	bool                line_empty;         /* nothing of its line has come yet */
 };
 
-/* mailbox append-message, at the announcement of a literal; the cursor stands before the mailbox. Collects a literal that
- * is the mailbox. */
-enum imap_literal append_stream_literal(struct imap *im, struct cursor *c, struct append_stream *st);
+/* mailbox append-message, at the announcement of a literal; the cursor stands before the mailbox. Collects a literal
+ * that is the mailbox. */
+enum imap_literal append_stream_literal(struct imap *im, struct cursor *c,
+                                        struct append_stream *st);
 /* All stages but COMMIT and RESULT. */
 enum imap_result append_stream_run(struct imap *im, struct append_stream *st);
 /* For the command's own OPEN: the reply is set. Swallow what the client sends of this command in any case; then it is
  * answered. */
 enum imap_result append_stream_refuse(struct imap *im, struct append_stream *st);
+/* What is in the input is quickly taken. */
+bool append_stream_light(struct imap *im, const struct append_stream *st);
 enum session_next append_stream_input(struct imap *im, struct append_stream *st);
 void append_stream_drop(struct append_stream *st);
 
 /* Of COMMIT: a CHANGE_APPEND of all messages, which it owns then. NULL without memory. */
 struct change *append_stream_change(struct append_stream *st);
 /* Of RESULT, the change succeeded: "APPENDUID 1 2:3" into *code, and the untagged LIST of a name that was not NFC. */
-void append_stream_done(struct imap *im, struct append_stream *st, const struct change_append *done, struct buf *code);
+void append_stream_done(struct imap *im, struct append_stream *st, const struct change_append *done,
+                        struct buf *code);
 /* Of RESULT, it did not. */
 void append_stream_failed(struct imap *im, struct append_stream *st, const struct change *c);
 

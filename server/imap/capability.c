@@ -21,7 +21,7 @@ can_starttls(const struct imap *im)
 static bool
 refuses_login(const struct imap *im)
 {
-	return !session_plaintext_allowed(im->s);
+	return !login_offers_password(&im->priv->login);
 }
 
 /* The lesser form, never beside the other [RFC 7888 s5]. */
@@ -40,7 +40,8 @@ is_uncompressed(const struct imap *im)
 bool
 imap_offers_unauthenticate(const struct imap *im)
 {
-	return session_conf(im->s)->server.unauthenticate && !imap_is_hidden(im, SLICE("UNAUTHENTICATE"));
+	return session_conf(im->s)->server.unauthenticate &&
+	       !imap_is_hidden(im, SLICE("UNAUTHENTICATE"));
 }
 
 /* Rows without a condition are offered in their states always. */
@@ -122,8 +123,8 @@ imap_is_hidden(const struct imap *im, struct slice capability)
 static void
 out_mechanisms(struct imap *im, struct buf *out)
 {
-	struct sasl_setup setup = imap_sasl_setup(im);
-	struct slice list = slice_str(sasl_mechanisms(&setup));
+	char names[SASL_MECHANISMS_TEXT];
+	struct slice list = slice_str(login_mechanisms(&im->priv->login, names));
 
 	while (list.len > 0) {
 		size_t n = slice_find_byte(list, ' ');

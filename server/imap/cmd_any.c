@@ -47,7 +47,7 @@ logout_check(struct imap *im)
 }
 
 struct id_args {
-	struct slice name, version;
+	struct slice name, version, event;
 };
 
 /* string SP nstring, as often as there are */
@@ -68,6 +68,8 @@ parse_id_pairs(struct imap *im, struct cursor *c, struct id_args *args)
 			args->name = value;
 		if (slice_eq_nocase(key, SLICE("version")))
 			args->version = value;
+		if (slice_eq_nocase(key, SLICE("event")))
+			args->event = value;
 	}
 	return true;
 }
@@ -89,6 +91,27 @@ id_parse(struct imap *im, struct cursor *c)
 	return cur_want(c, '(') && parse_id_pairs(im, c, args);
 }
 
+/* Apple's Mail says by a list of words why it comes, and puts off for about a day what need not be
+ * now if ID is answered NO [UNAVAILABLE]: load shedding for when many phones fetch everything anew
+ * at once (Apple, TN3189). The words of others mean nothing. */
+static bool
+is_background(const struct id_args *args)
+{
+	struct slice list = args->event;
+
+	if (!slice_starts(args->name, SLICE("com.apple.")))
+		return false;
+	while (list.len > 0) {
+		size_t n = slice_find_byte(list, ',');
+		struct slice word = slice_trim(slice_sub(list, 0, n));
+
+		if (slice_eq(word, SLICE("indexer")) || slice_eq(word, SLICE("back-fill")))
+			return true;
+		list = slice_sub(list, n + 1, list.len);
+	}
+	return false;
+}
+
 /* Our version stays out of it: it helps attackers more than clients. */
 static bool
 id_check(struct imap *im)
@@ -101,6 +124,11 @@ id_check(struct imap *im)
 		log_str(&l, "name", args->name);
 		log_str(&l, "version", args->version);
 		log_end(&l);
+	}
+	if (session_conf(im->s)->limits.defer_backfill && is_background(args)) {
+		imap_reply(im, IMAP_NO,
+		           "[UNAVAILABLE] Not now: download in the background tomorrow");
+		return false;
 	}
 	buf_append_str(imap_out(im), "* ID (\"name\" \"" SERVER_NAME "\")\r\n");
 	return completed(im);

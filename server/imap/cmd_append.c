@@ -68,6 +68,14 @@ append_run(struct imap *im)
 	return append_stream_run(im, st);
 }
 
+static bool
+append_light(struct imap *im)
+{
+	const struct append_stream *st = im->args;
+
+	return st->stage == APPEND_COMMIT || append_stream_light(im, st);
+}
+
 static enum session_next
 append_input(struct imap *im)
 {
@@ -87,6 +95,7 @@ const struct imap_command imap_cmd_append = {
 	.effect = EFFECT_NONE,
 	.parse = append_parse,
 	.run = append_run,
+	.light = append_light,
 	.input = append_input,
 	.drop = append_drop,
 	.literal = append_literal,

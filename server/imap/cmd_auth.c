@@ -1,15 +1,11 @@
 /* cmd_auth - LOGIN, AUTHENTICATE (with SASL-IR), STARTTLS [RFC 9051 s6.2, RFC 4959].
  *
- * Passwords are checked on the pool. Whatever held one is wiped when the command ends. The
- * answer to a failure is the same whatever was wrong; it comes later with each one, without
- * holding a thread, and after limits.auth_failures of them the connection ends.
+ * server/login does the work, on the pool; here are the words of IMAP around it. Whatever held a
+ * password is wiped when the command ends.
  */
-#include "lib/base64.h"
 #include "lib/secret.h"
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
-
-#define DECODED_MAX (SASL_MESSAGE_MAX + 3u)
 
 static void
 wipe(struct slice s)
@@ -19,64 +15,73 @@ wipe(struct slice s)
 }
 
 static void
-log_login(struct imap *im, enum log_level level, const char *ev, struct slice user,
-	  const struct err *e)
+answer_ok(struct imap *im)
 {
-	struct logline l;
+	struct login *l = &im->priv->login;
+	struct buf caps;
 
-	session_log(im->s, &l, level, ev);
-	if (im->user.len == 0)          /* else the core adds it, as it does the peer */
-		log_str(&l, "user", user);
-	log_cstr(&l, "tls", session_has_tls(im->s) ? "yes" : "no");
-	if (e != NULL)
-		log_err(&l, e);
-	log_end(&l);
+	if (!imap_logged_in(im, login_volume(l), login_account(l))) {
+		login_leave(l);
+		imap_reply(im, IMAP_NO, "[UNAVAILABLE] Login is not possible now, try again later");
+		return;
+	}
+	login_settle(l);
+	buf_init(&caps, 2048);
+	imap_out_capabilities(im, &caps);
+	imap_reply(im, IMAP_OK, "[CAPABILITY %.*s] Logged in", SLICE_ARG(buf_slice(&caps)));
+	buf_fini(&caps);
 }
 
-/* Which of them it was is for the log only [RFC 9051 s11.7]. */
-static const char wrong_password[] = "[AUTHENTICATIONFAILED] Wrong name or password";
-
 static void
-login_failed(struct imap *im, struct slice user, const struct err *e, const char *text)
+answer_refused(struct imap *im, const char *text)
 {
-	log_login(im, LOGLEVEL_WARN, "imap.login.failed", user, e);
 	imap_reply(im, IMAP_NO, "%s", text);
-	im->priv->auth_failures++;
-	session_delay_login(im->s, im->priv->auth_failures);
-	if (im->priv->auth_failures < session_conf(im->s)->limits.auth_failures)
+	if (!login_failed_too_often(&im->priv->login))
 		return;
 	buf_append_str(imap_out(im), "* BYE Too many failed logins\r\n");
 	im->state = IMAP_LOGOUT;
 }
 
-static void
-login_unavailable(struct imap *im, struct slice user, const struct err *e)
+/* What a try came to. `challenge`: in base64. */
+static enum imap_result
+answer(struct imap *im, enum login_result r, struct slice challenge)
 {
-	log_login(im, LOGLEVEL_ERROR, "imap.login.unavailable", user, e);
-	imap_reply(im, IMAP_NO, "[UNAVAILABLE] Login is not possible now, try again later");
-}
-
-/* The identity is proven: open its mail. */
-static void
-enter(struct imap *im, struct slice name)
-{
-	struct account_info account;
-	struct volume *v;
-	struct err e = ERR_INIT;
-	struct buf caps;
-	enum rc rc = server_find_account(im->srv, name, &im->arena, &v, &account, &e);
-
-	if (rc == RC_OK && !imap_logged_in(im, v, &account, name))
-		rc = err_nomem(&e);
-	if (rc != RC_OK) {
-		login_unavailable(im, name, &e);
-		return;
+	switch (r) {
+	case LOGIN_CHALLENGE:
+		imap_continue(im, challenge);
+		secret_wipe_buf(&im->priv->framer.frame);
+		framer_expect_line(&im->priv->framer);
+		return IMAP_INPUT;
+	case LOGIN_OK:
+		answer_ok(im);
+		break;
+	case LOGIN_REFUSED:     /* which of them it was is for the log only [RFC 9051 s11.7] */
+		answer_refused(im, "[AUTHENTICATIONFAILED] Wrong name or password");
+		break;
+	case LOGIN_UNAUTHORIZED:  /* who knows the password could log in without asking for more */
+		answer_refused(im, "[AUTHORIZATIONFAILED] The account may not act as another");
+		break;
+	case LOGIN_MALFORMED:
+		imap_reply(im, IMAP_BAD,
+		           "AUTHENTICATE: expected a message of the mechanism, in base64");
+		break;
+	case LOGIN_NO_MECHANISM:
+		imap_reply(im, IMAP_NO, "[CANNOT] Mechanism is not offered");
+		break;
+	case LOGIN_PRIVACY:
+		imap_reply(im, IMAP_NO, "[PRIVACYREQUIRED] Passwords are taken under TLS only");
+		break;
+	case LOGIN_CANCELLED:
+		imap_reply(im, IMAP_BAD, "AUTHENTICATE cancelled");
+		break;
+	case LOGIN_LIMIT:
+		imap_reply(im, IMAP_NO, "[LIMIT] The account has too many connections");
+		break;
+	case LOGIN_UNAVAILABLE:
+		imap_reply(im, IMAP_NO, "[UNAVAILABLE] Login is not possible now, try again later");
+		break;
 	}
-	log_login(im, LOGLEVEL_INFO, "imap.login", name, NULL);
-	buf_init(&caps, 2048);
-	imap_out_capabilities(im, &caps);
-	imap_reply(im, IMAP_OK, "[CAPABILITY %.*s] Logged in", SLICE_ARG(buf_slice(&caps)));
-	buf_fini(&caps);
+	return IMAP_DONE;
 }
 
 /* ---- LOGIN ---- */
@@ -98,43 +103,25 @@ login_parse(struct imap *im, struct cursor *c)
 	       parse_astring(c, &im->arena, &args->password);
 }
 
-static bool
-need_privacy(struct imap *im, struct slice user)
-{
-	struct err e = ERR_INIT;
-
-	if (session_plaintext_allowed(im->s))
-		return true;
-	(void)err_set(&e, RC_DENIED, "a password without TLS (PRIVACYREQUIRED)");
-	log_login(im, LOGLEVEL_WARN, "imap.login.failed", user, &e);
-	imap_reply(im, IMAP_NO, "[PRIVACYREQUIRED] Passwords are taken under TLS only");
-	return false;
-}
-
+/* A client that comes again gets its answer without a turn of the pool. */
 static bool
 login_check(struct imap *im)
 {
-	const struct login_args *args = im->args;
+	struct login_args *args = im->args;
+	enum login_result r;
 
-	return need_privacy(im, args->name);
+	if (!login_password_familiar(&im->priv->login, args->name, args->password, &r))
+		return true;
+	(void)answer(im, r, SLICE_NONE);
+	return false;
 }
 
 static enum imap_result
 login_run(struct imap *im)
 {
 	struct login_args *args = im->args;
-	struct sasl_identity id;
-	struct err e = ERR_INIT;
-	enum rc rc =
-	    sasl_login_check(server_sasl_accounts(im->srv), args->name, args->password, &id, &e);
 
-	if (rc == RC_OK)
-		enter(im, slice_str(id.name));
-	else if (rc == RC_DENIED)
-		login_failed(im, args->name, &e, wrong_password);
-	else
-		login_unavailable(im, args->name, &e);
-	return IMAP_DONE;
+	return answer(im, login_password(&im->priv->login, args->name, args->password), SLICE_NONE);
 }
 
 static void
@@ -150,9 +137,9 @@ login_drop(struct imap *im)
 /* ---- AUTHENTICATE ---- */
 
 struct auth_args {
-	struct slice          mechanism;
-	struct slice          initial;          /* as sent; ptr NULL: none */
-	struct sasl_exchange *exchange;
+	struct slice mechanism;
+	struct slice initial;                   /* as sent; ptr NULL: none */
+	bool         begun;
 };
 
 /* authenticate = "AUTHENTICATE" SP auth-type [SP initial-resp]; initial-resp = base64 / "="
@@ -176,139 +163,23 @@ auth_parse(struct imap *im, struct cursor *c)
 	return true;
 }
 
-/* A mechanism that is not offered because the stream is in clear gets the answer that says so. */
-static bool
-auth_check(struct imap *im)
-{
-	struct auth_args *args = im->args;
-
-	return !slice_eq_nocase(args->mechanism, SLICE("PLAIN")) || need_privacy(im, SLICE(""));
-}
-
-static void
-auth_ok(struct imap *im, struct sasl_exchange *x)
-{
-	const struct sasl_identity *who = sasl_exchange_authenticated(x);
-	const struct sasl_identity *as = sasl_exchange_authorized(x);
-
-	if (strcmp(who->name, as->name) != 0)
-		log_login(im, LOGLEVEL_INFO, "imap.login.proxy", slice_str(who->name), NULL);
-	enter(im, slice_str(as->name));
-}
-
-static enum imap_result
-auth_challenge(struct imap *im, const struct buf *challenge)
-{
-	struct buf text;
-
-	buf_init(&text, 2 * DECODED_MAX);
-	base64_encode(buf_slice(challenge), &text);
-	imap_continue(im, buf_slice(&text));
-	buf_fini(&text);
-	secret_wipe_buf(&im->priv->framer.frame);
-	framer_expect_line(&im->priv->framer);
-	return IMAP_INPUT;
-}
-
-/* Without an exchange there was no memory for one. */
-static void
-auth_unavailable(struct imap *im, const struct sasl_exchange *x)
-{
-	struct err e = ERR_INIT;
-
-	if (x == NULL)
-		(void)err_nomem(&e);
-	login_unavailable(im, x != NULL ? sasl_exchange_claimed(x) : SLICE(""),
-			  x != NULL ? sasl_exchange_error(x) : &e);
-}
-
-static enum imap_result
-auth_result(struct imap *im, struct auth_args *args, enum sasl_result r,
-	    const struct buf *challenge)
-{
-	switch (r) {
-	case SASL_EX_CONTINUE:
-		return auth_challenge(im, challenge);
-	case SASL_EX_OK:
-		auth_ok(im, args->exchange);
-		break;
-	case SASL_EX_FAILED:
-		login_failed(im, sasl_exchange_claimed(args->exchange),
-			     sasl_exchange_error(args->exchange), wrong_password);
-		break;
-	case SASL_EX_UNAUTHORIZED:      /* who knows the password could log in without asking for more */
-		login_failed(im, sasl_exchange_claimed(args->exchange),
-			     sasl_exchange_error(args->exchange),
-			     "[AUTHORIZATIONFAILED] The account may not act as another");
-		break;
-	case SASL_EX_MALFORMED:
-		imap_reply(
-		    im, IMAP_BAD, "AUTHENTICATE: expected a message of the mechanism, in base64");
-		break;
-	case SASL_EX_NO_MECHANISM:
-		imap_reply(im, IMAP_NO, "[CANNOT] Mechanism is not offered");
-		break;
-	case SASL_EX_CANCELLED:
-		imap_reply(im, IMAP_BAD, "AUTHENTICATE cancelled");
-		break;
-	case SASL_EX_TEMPFAIL:
-		auth_unavailable(im, args->exchange);
-		break;
-	}
-	return IMAP_DONE;
-}
-
-/* First message: the mechanism and what the client sent with it. */
-static enum sasl_result
-auth_first(struct imap *im, struct auth_args *args, struct buf *data, struct buf *challenge)
-{
-	struct sasl_setup setup = imap_sasl_setup(im);
-	struct err e = ERR_INIT;
-
-	if (sasl_exchange_new(&setup, &args->exchange, &e) != RC_OK)
-		return SASL_EX_TEMPFAIL;
-	if (args->initial.ptr == NULL)
-		return sasl_exchange_start(args->exchange, args->mechanism, SLICE_NONE, challenge);
-	if (!slice_eq(args->initial, SLICE("=")) && !base64_decode(args->initial, data))
-		return SASL_EX_MALFORMED;
-	if (data->len == 0)
-		return sasl_exchange_start(args->exchange, args->mechanism, SLICE(""), challenge);
-	return sasl_exchange_start(args->exchange, args->mechanism, buf_slice(data), challenge);
-}
-
-static enum sasl_result
-auth_next(struct imap *im, struct auth_args *args, struct buf *data, struct buf *challenge)
-{
-	struct slice line = buf_slice(&im->priv->framer.frame);
-
-	im->priv->got_line = false;
-	if (slice_eq(line, SLICE("*")))
-		return sasl_exchange_cancel(args->exchange);
-	if (!base64_decode(line, data))
-		return SASL_EX_MALFORMED;
-	return sasl_exchange_step(args->exchange, buf_slice(data), challenge);
-}
-
 static enum imap_result
 auth_run(struct imap *im)
 {
 	struct auth_args *args = im->args;
-	struct buf data, challenge;
-	enum sasl_result r;
+	struct login *l = &im->priv->login;
 	enum imap_result result;
+	enum login_result r;
+	struct buf challenge;
 
-	buf_init(&data, DECODED_MAX);
-	buf_init(&challenge, DECODED_MAX);
-	/* All the room at once, so that no copy of a password stays behind in a realloc. */
-	if (buf_reserve(&data, DECODED_MAX) == NULL)
-		r = SASL_EX_TEMPFAIL;
-	else if (args->exchange == NULL)
-		r = auth_first(im, args, &data, &challenge);
+	buf_init(&challenge, LOGIN_CHALLENGE_MAX);
+	im->priv->got_line = false;
+	if (!args->begun)
+		r = login_start(l, args->mechanism, args->initial, &challenge);
 	else
-		r = auth_next(im, args, &data, &challenge);
-	result = auth_result(im, args, r, &challenge);
-	secret_wipe_buf(&data);
-	buf_fini(&data);
+		r = login_answer(l, buf_slice(&im->priv->framer.frame), &challenge);
+	args->begun = true;
+	result = answer(im, r, buf_slice(&challenge));
 	buf_fini(&challenge);
 	return result;
 }
@@ -322,10 +193,7 @@ auth_input(struct imap *im)
 static void
 auth_drop(struct imap *im)
 {
-	struct auth_args *args = im->args;
-
-	if (args != NULL)
-		sasl_exchange_free(&args->exchange);
+	(void)login_cancel(&im->priv->login);
 	secret_wipe_buf(&im->priv->framer.frame);
 }
 
@@ -363,7 +231,6 @@ const struct imap_command imap_cmd_authenticate = {
 	.states = IMAP_NOT_AUTH,
 	.effect = EFFECT_NO_VIEW,
 	.parse = auth_parse,
-	.check = auth_check,
 	.run = auth_run,
 	.input = auth_input,
 	.drop = auth_drop,

@@ -1,9 +1,9 @@
-/* cmd_compress - COMPRESS [RFC 4978]. What it turns on is a filter of the stream (server/deflate.h); no command knows
- * of it.
+/* cmd_compress - COMPRESS [RFC 4978]. What it turns on is a filter of the stream
+ * (server/deflate.h); no command knows of it.
  *
- * After login only, where the grammar has it (command-auth, s5), and offered only there: before login there is nothing
- * worth compressing, and nobody unknown gets the memory. TLS does not compress here, so there is no other layer that
- * could: COMPRESS twice is BAD, as s3 has it.
+ * After login only, where the grammar has it (command-auth, s5), and offered only there: before
+ * login there is nothing worth compressing, and nobody unknown gets the memory. TLS does not
+ * compress here, so there is no other layer that could: COMPRESS twice is BAD, as s3 has it.
  */
 #include "server/imap/commands.h"
 #include "server/imap/private.h"

@@ -114,8 +114,9 @@ resolve(struct imap *im, struct copy *cp)
 	return r;
 }
 
-/* resp-code-copy = "COPYUID" SP uid-set SP uid-set, with its uidvalidity [RFC 9051 s9]: what stands in front of
- * the first set, and what behind it. It may not be left out, however long it is [s6.4.7, s6.4.8]. */
+/* resp-code-copy = "COPYUID" SP uid-set SP uid-set, with its uidvalidity [RFC 9051 s9]: what stands
+ * in front of the first set, and what behind it. It may not be left out, however long it is
+ * [s6.4.7, s6.4.8]. */
 #define COPYUID_PART_MAX 64
 
 static void

@@ -13,8 +13,10 @@
 
 #include <assert.h>
 
-#define PAGE_ROWS        1000u          /* rows alone are small */
-#define PAGE_ROWS_PLACED 100u           /* with summaries and places */
+#define PAGE_ROWS        500u           /* rows alone are small */
+#define PAGE_ROWS_LISTED 200u           /* with summaries */
+#define PAGE_ROWS_PLACED 100u           /* with places too */
+#define LISTED_MAX       65536u         /* octets of a message's answer that are written at once */
 #define PAGE_ARENA_MAX   (16u << 20)
 #define SCRATCH_MAX      (2u << 20)     /* decoded part table of one message, and room */
 #define MEASURE_PIECES   8              /* pieces of FETCH_PIECE decoded per step */
@@ -29,8 +31,8 @@ has_kind(const struct fetch_request *r, enum fetch_kind kind)
 	return false;
 }
 
-/* An item that nobody asked for, in front, so that a client that stores a literal as it arrives knows
- * whose it is. */
+/* An item that nobody asked for, in front, so that a client that stores a literal as it arrives
+ * knows whose it is. */
 static bool
 add_first(struct fetch_request *r, enum fetch_kind kind)
 {
@@ -56,6 +58,33 @@ add_implied(struct imap *im, struct fetch *f)
 	return !im->uid_command || im->uidonly || add_first(&f->req, FETCH_UID);
 }
 
+static bool
+is_section(const struct fetch_item *it)
+{
+	return it->kind == FETCH_SECTION || it->kind == FETCH_BINARY
+	       || it->kind == FETCH_BINARY_SIZE;
+}
+
+/* Is the log read for it? */
+static bool
+reads_log(const struct fetch_item *it)
+{
+	return is_section(it) || it->kind == FETCH_PREVIEW;
+}
+
+static void
+note_needs(struct fetch_request *r)
+{
+	r->only_flags = true;
+	for (size_t i = 0; i < r->count; i++) {
+		enum fetch_kind kind = r->items[i].kind;
+
+		r->reads_log = r->reads_log || reads_log(&r->items[i]);
+		if (kind != FETCH_UID && kind != FETCH_FLAGS && kind != FETCH_MODSEQ)
+			r->only_flags = false;
+	}
+}
+
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP
  * fetch-att) ")") [fetch-modifiers] [RFC 9051 s9, RFC 4466 s3] */
 static bool
@@ -72,6 +101,7 @@ parse_fetch(struct imap *im, struct cursor *c)
 		return false;
 	if (!add_implied(im, f))
 		return cur_limit(c, "fewer data items");
+	note_needs(&f->req);
 	f->pieces = arena_array(&im->arena, f->req.count, sizeof *f->pieces);
 	if (f->pieces == NULL)
 		return cur_limit(c, "shorter command (memory limit)");
@@ -164,7 +194,8 @@ static enum rc
 next_page(struct imap *im, struct fetch *f, struct err *e)
 {
 	uint32_t want =
-	    (f->req.needs_summary ? WANT_SUMMARY : 0u) | (f->req.needs_place ? WANT_PLACE : 0u);
+	    (f->req.needs_summary ? WANT_SUMMARY : 0u) | (f->req.needs_place ? WANT_PLACE : 0u) |
+	    (f->req.only_flags ? WANT_ONLY_FLAGS : 0u);
 	enum rc rc;
 
 	for (;;) {
@@ -194,12 +225,14 @@ init_fetch(struct fetch *f)
 	uid_set_init(&f->unseen, VIEW_RANGES_MAX);
 	arena_init(&f->page, PAGE_ARENA_MAX);
 	arena_init(&f->scratch, SCRATCH_MAX);
-	buf_init(&f->rendered, FETCH_HEADER_MAX + 2);   /* a header and a blank line, or a summary */
+	buf_init(&f->rendered, FETCH_HEADER_MAX + 2);  /* a header and a blank line, or a summary */
 	buf_init(&f->preview, PREVIEW_MAX);
 	buf_init(&f->raw, FETCH_PIECE);
 	buf_init(&f->text, 2 * FETCH_PIECE);
 	buf_init(&f->lines, 4 * FETCH_PIECE);
-	f->page_limit = f->req.needs_summary || f->req.needs_place ? PAGE_ROWS_PLACED : PAGE_ROWS;
+	f->page_limit = f->req.needs_place     ? PAGE_ROWS_PLACED
+	                : f->req.needs_summary ? PAGE_ROWS_LISTED
+	                                       : PAGE_ROWS;
 	f->next_uid = 1;
 }
 
@@ -269,7 +302,7 @@ static enum imap_result
 find_unseen(struct imap *im, struct fetch *f)
 {
 	struct err e = ERR_INIT;
-	enum rc rc = read_page(im, f, PAGE_ROWS, 0, &e);
+	enum rc rc = read_page(im, f, PAGE_ROWS, WANT_ONLY_FLAGS, &e);
 
 	for (size_t i = 0; rc == RC_OK && i < f->row_count; i++)
 		if ((f->rows[i].flags & FLAG_SEEN) == 0 && !f->rows[i].expunged
@@ -326,7 +359,7 @@ seen_set(struct imap *im, struct fetch *f)
 	if (im->change->rc != RC_OK) {
 		uid_set_reset(&f->unseen);
 	} else {
-		imap_view_own_change(&im->view, f->before, st->modseq);
+		(void)imap_view_own_change(&im->view, f->before, st->modseq);
 		f->unseen = st->changed;
 		st->changed = t;
 	}
@@ -336,13 +369,6 @@ seen_set(struct imap *im, struct fetch *f)
 }
 
 /* ---- one message ---- */
-
-static bool
-is_section(const struct fetch_item *it)
-{
-	return it->kind == FETCH_SECTION || it->kind == FETCH_BINARY
-	       || it->kind == FETCH_BINARY_SIZE;
-}
 
 static void
 log_damaged(struct imap *im, const struct fetch *f)
@@ -391,13 +417,6 @@ begin_message(struct imap *im, struct fetch *f)
 	}
 	f->item = 0;
 	f->phase = FETCH_CHECK;
-}
-
-/* Is the log read for it? */
-static bool
-reads_log(const struct fetch_item *it)
-{
-	return is_section(it) || it->kind == FETCH_PREVIEW;
 }
 
 /* One item a time: each may read FETCH_VERIFY octets. */
@@ -457,15 +476,15 @@ write_extra(struct imap *im, struct fetch *f, enum fetch_kind kind)
 	buf_append_byte(imap_out(im), ' ');
 }
 
-/* Flags that this FETCH has changed are told in the same answer [RFC 9051 s6.4.5], with all that goes
- * with a change of flags [RFC 7162 s3.2.4]. */
+/* Flags that this FETCH has changed are told in the same answer [RFC 9051 s6.4.5], with all that
+ * goes with a change of flags [RFC 7162 s3.2.4]. */
 static void
 write_head(struct imap *im, struct fetch *f)
 {
 	const struct message_row *row = fetch_row(f);
 
 	imap_out_fetch_begin(im, imap_view_seq(&im->view, &f->walk, row->uid), row->uid);
-	if (uid_set_contains(&f->unseen, row->uid)) {
+	if (f->unseen.count > 0 && uid_set_contains(&f->unseen, row->uid)) {
 		if (!im->uidonly && (im->rev2 || im->condstore))
 			write_extra(im, f, FETCH_UID);
 		if (im->condstore)
@@ -526,6 +545,34 @@ stream_item(struct imap *im, struct fetch *f)
 	return true;
 }
 
+/* All of a message's answer, where it comes from the index and is short: listings of whole
+ * mailboxes are what clients ask for most. False: nothing was written, it goes item by item. */
+static bool
+write_listed(struct imap *im, struct fetch *f)
+{
+	const struct message_row *row = fetch_row(f);
+	struct buf *out = imap_out(im);
+
+	/* each item has at most all of the summary or all keywords; items may come again and again */
+	if (f->req.reads_log ||
+	    (row->summary.len + row->keywords.len) * f->req.count > LISTED_MAX ||
+	    (f->req.needs_place && is_lost(row)) ||
+	    (f->req.needs_summary && !mime_summary_decode_head(row->summary, &f->summary)))
+		return false;
+	write_head(im, f);
+	for (size_t i = 0; i < f->req.count; i++) {
+		f->rest = SLICE_NONE;
+		if (i > 0)
+			buf_append_byte(out, ' ');
+		fetch_write_item(im, f, &f->req.items[i]);
+		buf_append_slice(out, f->rest);
+	}
+	buf_append_str(out, ")\r\n");
+	f->row++;
+	f->phase = FETCH_NEXT_ROW;
+	return true;
+}
+
 /* ---- the whole ---- */
 
 static enum imap_result
@@ -565,7 +612,8 @@ next_row(struct imap *im, struct fetch *f)
 	enum rc rc;
 
 	if (f->row < f->row_count) {
-		begin_message(im, f);
+		if (!write_listed(im, f))
+			begin_message(im, f);
 		return IMAP_MORE;
 	}
 	if (f->next_uid == 0)
@@ -649,8 +697,8 @@ cost(const struct fetch *f, enum fetch_phase phase)
 	case FETCH_STREAM:
 		return 100;
 	case FETCH_NEXT_ROW:
-		/* A page was read, or only the next of its rows taken. */
-		return f->phase == FETCH_NEXT_ROW ? 1000 : 1;
+		/* A page was read, or only the next of its rows taken, or written. */
+		return f->phase == FETCH_NEXT_ROW && f->row == 0 ? 1000 : 4;
 	case FETCH_REST:
 	case FETCH_HEAD:
 	case FETCH_ITEM:
@@ -661,13 +709,22 @@ cost(const struct fetch *f, enum fetch_phase phase)
 	return 1;
 }
 
+/* What is left are the last octets of a message, or of the command: not worth a step of their own. */
+static bool
+is_ending(const struct fetch *f)
+{
+	return f->phase == FETCH_END || (f->phase == FETCH_ITEM && f->item == f->req.count) ||
+	       (f->phase == FETCH_NEXT_ROW && f->row == f->row_count && f->next_uid == 0);
+}
+
 static enum imap_result
 run_fetch(struct imap *im)
 {
 	struct fetch *f = im->args;
 	enum imap_result r = IMAP_MORE;
 
-	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST && !session_out_full(im->s);) {
+	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST &&
+	                    (!session_out_full(im->s) || is_ending(f));) {
 		enum fetch_phase phase = f->phase;
 
 		r = advance(im, f);

@@ -2,8 +2,9 @@
  * notification of the mailbox makes one step that tells what is new. Allowed without a mailbox
  * too, as the RFC has it.
  *
- * Nothing is said while nothing happens: a "still here" wakes phones and tells nobody anything that the end of the
- * connection would not. Clients begin IDLE anew before 29 minutes [RFC 2177], and idle_timeout is 30 unless set. */
+ * Nothing is said while nothing happens: a "still here" wakes phones and tells nobody anything that
+ * the end of the connection would not. Clients begin IDLE anew before 29 minutes [RFC 2177], and
+ * idle_timeout is 30 unless set. */
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 

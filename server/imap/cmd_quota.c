@@ -43,7 +43,7 @@ static void
 out_resource(struct buf *out, const char **gap, const char *name, uint64_t used, uint64_t limit)
 {
 	if (limit == 0)
-		return;                 /* "Resources not named in the list are not limited" [s4.2.1] */
+		return; /* "Resources not named in the list are not limited" [s4.2.1] */
 	buf_append_str(out, *gap);
 	buf_append_str(out, name);
 	buf_append_byte(out, ' ');

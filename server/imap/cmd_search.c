@@ -1,9 +1,10 @@
-/* cmd_search - SEARCH and UID SEARCH [RFC 9051 s6.4.4, s6.4.9]: the messages that match. The answer is
- * search_answer.c.
+/* cmd_search - SEARCH and UID SEARCH [RFC 9051 s6.4.4, s6.4.9]: the messages that match. The answer
+ * is search_answer.c.
  *
- * Rows are read in pages without opening the log; those that the cheap keys leave open are read
- * again with what the others need. Matches are kept as ranges of UIDs. Messages that were expunged by others do not match [RFC 2180 s4.3]. What a message's
- * damage hides does not match either.
+ * The columns of the mailbox (index/columns.h) answer the cheap keys, and SUBJECT where it is known
+ * from an earlier search; where there are none, rows are read in pages. Messages that these leave
+ * open are read with what the other keys need, from the log. Matches are kept as ranges of UIDs. Messages that were expunged
+ * by others do not match [RFC 2180 s4.3]. What a message's damage hides does not match either.
  */
 #include "server/imap/commands.h"
 #include "server/imap/search.h"
@@ -12,6 +13,10 @@
 
 #include <assert.h>
 
+#define SCAN_ROWS      5000u
+#define LOOK_ROWS      256u             /* scanned between two looks at the clock */
+#define LOOK_ROWS_TEXT 8u
+#define COLUMNS_SHARE  4u               /* columns are made for a search of a larger part than 1/4 */
 #define CLOSE_ROWS     50u              /* with summaries and places */
 #define PAGE_ARENA_MAX (8u << 20)
 #define SCRATCH_MAX    (2u << 20)
@@ -44,6 +49,7 @@ drop_search(struct imap *im)
 	search_fini(&s->program);
 	if (s->phase == SEARCH_PREPARE)
 		return;
+	columns_give(im->volume, &s->columns);
 	uid_set_fini(&s->uids);
 	uid_set_fini(&s->open);
 	uid_set_fini(&s->found);
@@ -86,6 +92,10 @@ prepare(struct imap *im, struct search *s)
 	if (!search_candidates(im, &s->program, &s->uids))
 		return fail(im, err_nomem(&e), &e);
 	s->goal = uid_set_size(&s->uids);
+	s->columns = columns_take(im->volume, im->mailbox,
+	                          s->goal > uid_set_size(&im->view.uids) / COLUMNS_SHARE);
+	if (s->columns != NULL)
+		s->phase = SEARCH_REFRESH;
 	if (s->program.modseq)
 		imap_enable_condstore(im);      /* [RFC 7162 s3.1] */
 	return IMAP_MORE;
@@ -101,6 +111,103 @@ settle(struct search *s, const struct message_row *row, enum search_truth t)
 	if (row->modseq > s->highest)
 		s->highest = row->modseq;
 	return uid_set_add(&s->found, row->uid, row->uid);
+}
+
+/* ---- columns ---- */
+
+static enum imap_result
+refresh_columns(struct imap *im, struct search *s)
+{
+	struct err e = ERR_INIT;
+	bool done;
+	enum rc rc = columns_refresh(im->volume, s->columns, &done, &e);
+
+	if (rc == RC_OK) {
+		s->phase = done ? SEARCH_SCAN : SEARCH_REFRESH;
+		return IMAP_MORE;
+	}
+	if (rc != RC_LIMIT && rc != RC_NOMEM)
+		return fail(im, rc, &e);
+	columns_give(im->volume, &s->columns);
+	s->phase = SEARCH_PAGE;
+	return IMAP_MORE;
+}
+
+/* `row` has nothing but what is set here. */
+static bool
+judge_column(struct imap *im, struct search *s, const struct column_row *c, struct message_row *row)
+{
+	struct slice subject;
+	enum search_truth t;
+
+	row->uid = c->uid;
+	row->flags = c->flags;
+	row->keywords = columns_keywords(s->columns, c);
+	row->modseq = columns_modseq(s->columns, c);
+	row->internaldate = (struct mail_date){ c->internaldate, c->zone };
+	row->savedate = (struct mail_date){ c->savedate, c->savezone };
+	row->threadid = c->threadid;
+	row->size = c->size;
+	search_row(im, &s->program, row);
+	if (s->program.asks_subject && columns_text(s->columns, c, &subject))
+		search_subject(&s->program, subject);
+	t = search_eval(&s->program);
+	return t == SEARCH_UNKNOWN ? uid_set_add(&s->open, row->uid, row->uid) : settle(s, row, t);
+}
+
+/* A row takes 10 ns, or a millisecond where each of many keys looks into a long text. */
+static bool
+is_scan_over(const struct search *s, size_t n, uint64_t began_ms)
+{
+	size_t look = s->program.texts > 0 ? LOOK_ROWS_TEXT : LOOK_ROWS;
+
+	return n == SCAN_ROWS || (n % look == look - 1 && clock_mono_ms() - began_ms >= STEP_MS);
+}
+
+/* A piece of the rows, as far as they are members. */
+static bool
+scan_columns(struct imap *im, struct search *s)
+{
+	struct message_row row = { 0 };
+	uint64_t began = clock_mono_ms();
+	size_t count, n = 0;
+	const struct column_row *rows = columns_rows(s->columns, &count);
+
+	for (size_t i = 0; i < s->uids.count; i++) {
+		struct uid_range r = s->uids.ranges[i];
+
+		if (r.last < s->next_uid)
+			continue;
+		for (size_t k = columns_seek(s->columns, r.first > s->next_uid ? r.first : s->next_uid);
+		     k < count && rows[k].uid <= r.last; k++) {
+			if (is_scan_over(s, n++, began)) {
+				s->next_uid = rows[k].uid;
+				return true;
+			}
+			if (!judge_column(im, s, &rows[k], &row))
+				return false;
+		}
+	}
+	s->next_uid = 0;
+	return true;
+}
+
+static enum imap_result
+next_scan(struct imap *im, struct search *s)
+{
+	struct err e = ERR_INIT;
+
+	if (s->next_uid == 0) {
+		columns_give(im->volume, &s->columns);
+		s->phase = SEARCH_RESULT;
+		return IMAP_MORE;
+	}
+	uid_set_reset(&s->open);
+	if (!scan_columns(im, s))
+		return fail(im, err_nomem(&e), &e);
+	s->next_open = 1;
+	s->phase = s->open.count > 0 ? SEARCH_CLOSER : SEARCH_SCAN;
+	return IMAP_MORE;
 }
 
 /* ---- rows ---- */
@@ -183,7 +290,7 @@ next_open(struct imap *im, struct search *s)
 	enum rc rc;
 
 	if (s->next_open == 0) {
-		s->phase = SEARCH_PAGE;
+		s->phase = s->columns != NULL ? SEARCH_SCAN : SEARCH_PAGE;
 		return IMAP_MORE;
 	}
 	rc = read_open(im, s, &e);
@@ -231,7 +338,7 @@ next_message(struct imap *im, struct search *s)
 	t = search_eval(&s->program);
 	if (t != SEARCH_UNKNOWN)
 		return judged(im, s, t);
-	search_text_begin(&s->text);
+	search_text_begin(&s->text, s->columns != NULL && s->program.asks_subject);
 	s->phase = SEARCH_LOOK;
 	return IMAP_MORE;
 }
@@ -243,6 +350,10 @@ next_text(struct imap *im, struct search *s)
 
 	if (!search_text_next(im, &s->program, &s->text, &s->rows[s->row], &s->summary))
 		search_close(&s->program);
+	if (s->text.learnt)
+		columns_learn(im->volume, s->columns, s->rows[s->row].uid,
+		              buf_slice(&s->text.subject));
+	s->text.learnt = false;
 	t = search_eval(&s->program);
 	return t == SEARCH_UNKNOWN ? IMAP_MORE : judged(im, s, t);
 }
@@ -253,6 +364,10 @@ advance(struct imap *im, struct search *s)
 	switch (s->phase) {
 	case SEARCH_PREPARE:
 		return prepare(im, s);
+	case SEARCH_REFRESH:
+		return refresh_columns(im, s);
+	case SEARCH_SCAN:
+		return next_scan(im, s);
 	case SEARCH_PAGE:
 		return next_page(im, s);
 	case SEARCH_CLOSER:
@@ -277,6 +392,10 @@ static int
 cost(const struct search *s, enum search_phase phase)
 {
 	switch (phase) {
+	case SEARCH_REFRESH:
+		return 2500;
+	case SEARCH_SCAN:
+		return 100;
 	case SEARCH_PAGE:
 	case SEARCH_CLOSER:
 	case SEARCH_MODSEQS:

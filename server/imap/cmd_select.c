@@ -5,6 +5,7 @@
  * before what is told is read: a change in between is told twice at worst, never missed.
  */
 #include "server/imap/commands.h"
+#include "server/imap/private.h"
 
 #include <assert.h>
 
@@ -134,7 +135,7 @@ start_view(struct imap *im, struct mailbox_info *box)
 {
 	im->mailbox = box->id;
 	im->state = IMAP_SELECTED;
-	im->read_only = im->cmd == &imap_cmd_examine;
+	im->read_only = im->cmd == &imap_cmd_examine || im->priv->login.read_only;
 	if (!im->read_only)
 		box->recent_from = volume_claim_recent(im->volume, box->id, box->uidnext);
 	imap_view_start(&im->view, box);
@@ -163,8 +164,9 @@ scan_unseen(struct imap *im, uint32_t *seq, struct err *e)
 	return rc;
 }
 
-/* For UNSEEN of IMAP4rev1 [RFC 3501 s6.3.1]; rev2 has it no more, and it is a sequence number, which
- * UIDONLY forbids. 0: there is none, or it would cost too much: "if this is missing, the client can not make any assumptions". */
+/* For UNSEEN of IMAP4rev1 [RFC 3501 s6.3.1]; rev2 has it no more, and it is a sequence number,
+ * which UIDONLY forbids. 0: there is none, or it would cost too much: "if this is missing, the
+ * client can not make any assumptions". */
 static enum rc
 find_unseen(struct imap *im, const struct mailbox_info *box, uint32_t *seq, struct err *e)
 {

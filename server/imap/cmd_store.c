@@ -34,7 +34,6 @@ struct store {
 	struct uid_set   uids;
 	struct uid_set   changed;       /* whose flags are different now */
 	struct uid_set   modified;      /* failed the UNCHANGEDSINCE test */
-	mail_modseq      before;
 	bool             missing;       /* some were already expunged */
 	mail_uid         next_uid;
 	struct arena     page;
@@ -137,14 +136,11 @@ static enum imap_result
 submit(struct imap *im, struct store *st)
 {
 	struct change *c = change_new(CHANGE_STORE);
-	struct mailbox_info box;
 	struct err e = ERR_INIT;
 	enum rc rc = RC_OK;
 
 	if (c == NULL || !uid_set_copy(&c->u.store.uids, &st->uids))
 		rc = err_nomem(&e);
-	if (rc == RC_OK)
-		rc = volume_get_mailbox(im->volume, im->mailbox, &st->page, &box, &e);
 	if (rc == RC_OK) {
 		c->u.store.keywords = arena_dup(&c->arena, st->keywords);
 		if (c->u.store.keywords.ptr == NULL)
@@ -154,7 +150,6 @@ submit(struct imap *im, struct store *st)
 		change_free(&c);
 		return fail(im, rc, &e);
 	}
-	st->before = box.highestmodseq;
 	c->u.store.mailbox = im->mailbox;
 	c->u.store.op = st->op;
 	c->u.store.flags = st->flags;
@@ -162,6 +157,15 @@ submit(struct imap *im, struct store *st)
 	c->u.store.unchangedsince = st->unchangedsince;
 	st->phase = STORE_RESULT;
 	return imap_submit(im, c);
+}
+
+/* Own changes that count as told, with nothing of others before them, leave nothing to tell at the
+ * command's end but expunges that may not be told now. */
+static bool
+is_all_told(const struct imap *im)
+{
+	return im->view.expunged_told == im->view.changed_told
+	    || (im->cmd->effect == EFFECT_USES_SEQ && !im->condstore);
 }
 
 static enum imap_result
@@ -179,7 +183,8 @@ take_result(struct imap *im, struct store *st)
 		return fail(im, c->rc, &c->err);
 	/* UIDs that are not there are no error [RFC 9051 s6.4.9]. */
 	st->missing = c->u.store.missing.count > 0 && !im->uid_command;
-	imap_view_own_change(&im->view, st->before, c->u.store.modseq);
+	im->all_told = imap_view_own_change(&im->view, c->u.store.before, c->u.store.modseq)
+		    && is_all_told(im);
 	if (!uid_set_copy(&st->changed, &c->u.store.changed)
 	    || !uid_set_copy(&st->modified, &c->u.store.modified))
 		rc = err_nomem(&e);
@@ -228,8 +233,8 @@ number_modified(struct imap *im, struct store *st)
 }
 
 /* MODIFIED names all messages that failed the test, also beside others that are gone [RFC 7162
- * s3.1.3, example 11]. Of those nothing is said, and the answer is NO [RFC 2180 s4.2.2, s4.2.4]: the
- * client then knows to ask for news. */
+ * s3.1.3, example 11]. Of those nothing is said, and the answer is NO [RFC 2180 s4.2.2, s4.2.4]:
+ * the client then knows to ask for news. */
 static enum imap_result
 conclude(struct imap *im, struct store *st)
 {
@@ -267,8 +272,11 @@ answer(struct imap *im, struct store *st)
 				  &st->page, &rows, &n, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		/* Changed again meanwhile: who is shown this MODSEQ is told all up to it. */
+		im->all_told = im->all_told && rows[i].modseq <= im->view.changed_told;
 		out_message(im, st, imap_view_seq(&im->view, &walk, rows[i].uid), &rows[i]);
+	}
 	if (n == PAGE_ROWS && rows[n - 1].uid < UINT32_MAX) {
 		st->next_uid = rows[n - 1].uid + 1;
 		return IMAP_MORE;

@@ -1,7 +1,8 @@
 /* cmd_unauthenticate - UNAUTHENTICATE [RFC 8437]: the connection is nobody's again, TLS stays.
  *
- * It must be possible to turn it off (s8): for all by `unauthenticate = no`, for an account by hiding the capability.
- * Then it is BAD, which s3 has for a server that does not advertise it; NO is never said.
+ * It must be possible to turn it off (s8): for all by `unauthenticate = no`, for an account by
+ * hiding the capability. Then it is BAD, which s3 has for a server that does not advertise it; NO
+ * is never said.
  */
 #include "server/imap/commands.h"
 #include "server/imap/private.h"

@@ -6,20 +6,22 @@
 #include "server/imap/imap.h"
 
 /* cmd_any.c */
-extern const struct imap_command imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id, imap_cmd_check;
+extern const struct imap_command imap_cmd_capability, imap_cmd_noop, imap_cmd_logout, imap_cmd_id,
+    imap_cmd_check;
 /* cmd_auth.c */
 extern const struct imap_command imap_cmd_login, imap_cmd_authenticate, imap_cmd_starttls;
 /* cmd_enable.c */
 extern const struct imap_command imap_cmd_enable;
 /* cmd_select.c */
-extern const struct imap_command imap_cmd_select, imap_cmd_examine, imap_cmd_close, imap_cmd_unselect;
+extern const struct imap_command imap_cmd_select, imap_cmd_examine, imap_cmd_close,
+    imap_cmd_unselect;
 /* cmd_list.c */
 extern const struct imap_command imap_cmd_list, imap_cmd_lsub, imap_cmd_namespace;
 /* cmd_status.c */
 extern const struct imap_command imap_cmd_status;
 /* cmd_mailbox.c */
-extern const struct imap_command imap_cmd_create, imap_cmd_delete, imap_cmd_rename, imap_cmd_subscribe,
-		imap_cmd_unsubscribe;
+extern const struct imap_command imap_cmd_create, imap_cmd_delete, imap_cmd_rename,
+    imap_cmd_subscribe, imap_cmd_unsubscribe;
 /* cmd_append.c */
 extern const struct imap_command imap_cmd_append;
 /* cmd_replace.c */

@@ -3,8 +3,8 @@
  *     parse -> resolve set -> \Seen where a BODY[] asks for it -> pages of rows -> per message: check, then write
  *
  * A message is checked before its first octet is written: sections found, sizes known, the first FETCH_VERIFY octets of
- * every section read from the log and found whole. What fails there is left out, and the tagged answer is NO; what fails
- * later, in the middle of a literal, can only be told by closing the connection [design, section 3].
+ * every section read from the log and found whole. What fails there is left out, and the tagged answer is NO; what
+ * fails later, in the middle of a literal, can only be told by closing the connection [design, section 3].
  */
 #ifndef RESTANTE_SERVER_IMAP_FETCH_H
 #define RESTANTE_SERVER_IMAP_FETCH_H
@@ -17,7 +17,7 @@
 #define FETCH_NAMES_MAX  200u           /* field names in all of one command */
 #define FETCH_PIECE      65536u         /* octets of a literal written at once */
 #define FETCH_VERIFY     (1u << 20)
-#define FETCH_HEADER_MAX (16u << 20)    /* octets of a header that HEADER.FIELDS looks at; fields behind are not found */
+#define FETCH_HEADER_MAX (16u << 20)  /* octets of a header that HEADER.FIELDS looks at; fields behind are not found */
 
 enum fetch_kind {
 	FETCH_UID,
@@ -67,6 +67,8 @@ struct fetch_request {
 	bool               needs_summary;       /* some item is made from it */
 	bool               needs_place;         /* some item reads the message */
 	bool               sets_seen;
+	bool               reads_log;           /* some item is made from the message itself */
+	bool               only_flags;          /* no item needs more than WANT_ONLY_FLAGS gives */
 };
 
 /* fetch-att list [RFC 9051 s6.4.5]. */

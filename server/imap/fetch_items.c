@@ -31,8 +31,8 @@ write_preview(struct imap *im, const struct fetch *f, const struct fetch_item *i
 		imap_out_text(im, f->preview.len > 0 ? buf_slice(&f->preview) : SLICE(""));
 }
 
-/* ENVELOPE and BODYSTRUCTURE may be some MiB: they go out in pieces. What cannot be rendered is damage in
- * the index, and goes out as it stands there. */
+/* ENVELOPE and BODYSTRUCTURE may be some MiB: they go out in pieces. What cannot be rendered is
+ * damage in the index, and goes out as it stands there. */
 static void
 set_envelope(struct imap *im, struct fetch *f)
 {
@@ -42,9 +42,10 @@ set_envelope(struct imap *im, struct fetch *f)
 		f->rest = buf_slice(&f->rendered);
 }
 
-/* message/global is nested for sessions that know it [RFC 9051 s7.5.2, RFC 9755 s6]; the grammar of RFC
- * 3501 has no such form, so others get it as they get any type. Extended parameters are decoded for IMAP4rev2 alone:
- * clients of IMAP4rev1 know "filename*" as what the message has, and decode it themselves. */
+/* message/global is nested for sessions that know it [RFC 9051 s7.5.2, RFC 9755 s6]; the grammar of
+ * RFC 3501 has no such form, so others get it as they get any type. Extended parameters are decoded
+ * for IMAP4rev2 alone: clients of IMAP4rev1 know "filename*" as what the message has, and decode
+ * it themselves. */
 static void
 set_structure(struct imap *im, struct fetch *f, unsigned forms)
 {
@@ -68,7 +69,8 @@ fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item
 
 	switch (item->kind) {
 	case FETCH_UID:
-		buf_printf(out, "UID %u", row->uid);
+		buf_append_str(out, "UID ");
+		buf_append_u64(out, row->uid);
 		break;
 	case FETCH_FLAGS:
 		buf_append_str(out, "FLAGS ");

@@ -1,8 +1,9 @@
 /* fetch_modifiers - what stands behind the data items of a FETCH [RFC 4466 s2.4]: CHANGEDSINCE and
  * VANISHED [RFC 7162 s3.1.4.1, s3.2.6], PARTIAL [RFC 9394 s3.3].
  *
- * PARTIAL chooses among the messages of the set, then CHANGEDSINCE among those [RFC 9394 s3.4]. What
- * changed is found by the index, by MODSEQ, so that the cost is in the changes and not in the mailbox.
+ * PARTIAL chooses among the messages of the set, then CHANGEDSINCE among those [RFC 9394 s3.4].
+ * What changed is found by the index, by MODSEQ, so that the cost is in the changes and not
+ * in the mailbox.
  */
 #include "server/imap/fetch.h"
 
@@ -65,7 +66,8 @@ bool
 fetch_check_modifiers(struct imap *im, const struct fetch_modifiers *m)
 {
 	if (!im->uid_command && (m->vanished || m->partial)) {
-		imap_reply(im, IMAP_BAD, "%s is for UID FETCH", m->vanished ? "VANISHED" : "PARTIAL");
+		imap_reply(im, IMAP_BAD, "%s is for UID FETCH",
+		           m->vanished ? "VANISHED" : "PARTIAL");
 		return false;
 	}
 	if (m->vanished && !m->changedsince) {
@@ -106,8 +108,8 @@ apply_partial(struct fetch *f)
 
 /* ---- CHANGEDSINCE ---- */
 
-/* The UIDs as the client wrote them, of those ever told; "*" within a range is the highest of these: the
- * messages behind the last one may be those that are gone. */
+/* The UIDs as the client wrote them, of those ever told; "*" within a range is the highest of
+ * these: the messages behind the last one may be those that are gone. */
 static bool
 asked_uids(const struct imap_view *view, const struct seq_set *set, struct uid_set *out)
 {
@@ -134,8 +136,8 @@ asked_uids(const struct imap_view *view, const struct seq_set *set, struct uid_s
 	return true;
 }
 
-/* What was expunged since; RC_LIMIT where the index cannot list it: then everything that is asked for and
- * not there [RFC 7162 s3.2.6]. */
+/* What was expunged since; RC_LIMIT where the index cannot list it: then everything that is asked
+ * for and not there [RFC 7162 s3.2.6]. */
 static enum rc
 narrow_to_vanished(struct imap *im, const struct fetch *f, struct uid_set *gone, struct err *e)
 {
@@ -161,8 +163,8 @@ narrow_to_vanished(struct imap *im, const struct fetch *f, struct uid_set *gone,
 	return RC_OK;
 }
 
-/* Into f->gone. What the client still counts is not in it: that is told without EARLIER when this command
- * ends [RFC 7162 s3.2.10.2]. */
+/* Into f->gone. What the client still counts is not in it: that is told without EARLIER when this
+ * command ends [RFC 7162 s3.2.10.2]. */
 static enum rc
 find_vanished(struct imap *im, struct fetch *f, struct err *e)
 {
@@ -180,8 +182,8 @@ find_vanished(struct imap *im, struct fetch *f, struct err *e)
 						       : RC_OK;
 }
 
-/* A MODSEQ that the mailbox has not reached is of a state that was lost, and counts as 0 [design, section
- * 3]. */
+/* A MODSEQ that the mailbox has not reached is of a state that was lost, and counts as 0
+ * [design, section  3]. */
 static enum rc
 check_since(struct imap *im, struct fetch *f, struct err *e)
 {
@@ -200,8 +202,8 @@ check_since(struct imap *im, struct fetch *f, struct err *e)
 enum rc
 fetch_find_changed(struct imap *im, struct fetch *f, bool *done, struct err *e)
 {
-	enum rc rc = volume_find_changed(im->volume, im->mailbox, &f->uids, f->mods.since, &f->next_uid,
-					 &f->changed, e);
+	enum rc rc = volume_find_changed(im->volume, im->mailbox, &f->uids, f->mods.since,
+	                                 &f->next_uid, &f->changed, e);
 
 	*done = rc == RC_OK && f->next_uid == 0;
 	if (*done) {

@@ -219,8 +219,8 @@ find_word(struct slice name)
 	return NULL;
 }
 
-/* "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]; preview-mod = "LAZY" [RFC 8970 s6]. What else
- * stands in brackets behind a lone PREVIEW are the modifiers of the command. */
+/* "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]; preview-mod = "LAZY" [RFC 8970 s6]. What
+ * else stands in brackets behind a lone PREVIEW are the modifiers of the command. */
 static bool
 parse_preview_mods(struct cursor *c, struct fetch_item *it)
 {

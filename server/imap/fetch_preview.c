@@ -1,9 +1,9 @@
 /* fetch_preview - PREVIEW [RFC 8970], made when it is asked for.
  *
- * The first text of the message that is no attachment is read from the log, a few KiB first and more
- * only where those hold no words (the styles in front of a newsletter's HTML). Plain text is preferred;
- * HTML comes when there is none, or none with words. What is encrypted or has no text gives "", as the
- * RFC asks; so does damage, and NIL to LAZY, which a client may ask for again.
+ * The first text of the message that is no attachment is read from the log, a few KiB first and
+ * more only where those hold no words (the styles in front of a newsletter's HTML). Plain text is
+ * preferred; HTML comes when there is none, or none with words. What is encrypted or has no text
+ * gives "", as the RFC asks; so does damage, and NIL to LAZY, which a client may ask for again.
  *
  * Previews are not kept: reading the first chunk of a body costs less than what a table of previews
  * would add to each delivery. For the same reason LAZY is answered at once.
@@ -56,8 +56,8 @@ read_range(struct maker *m, uint64_t off, uint64_t len)
 
 	buf_reset(&m->raw);
 	m->f->verified += len;
-	m->damaged = len > 0
-	             && volume_read_blob(m->im->volume, &fetch_row(m->f)->place, off, len, &m->raw, &e) != RC_OK;
+	m->damaged = len > 0 && volume_read_blob(m->im->volume, &fetch_row(m->f)->place, off, len,
+	                            &m->raw, &e) != RC_OK;
 	return !m->damaged;
 }
 
@@ -68,14 +68,14 @@ choose_parts(const struct mime_summary *s, uint32_t kind, const struct mime_part
 	size_t n = 0;
 
 	for (uint32_t i = 0; i < s->nparts && n < PARTS_TRIED; i++)
-		if ((s->parts[i].flags & kind) != 0 && (s->parts[i].flags & MIME_PART_ATTACHMENT) == 0
-		    && s->parts[i].body_len > 0)
+		if ((s->parts[i].flags & kind) != 0 &&
+		    (s->parts[i].flags & MIME_PART_ATTACHMENT) == 0 && s->parts[i].body_len > 0)
 			out[n++] = &s->parts[i];
 	return n;
 }
 
-/* Without a character of UTF-8 that the end of what was read has cut: it would make the text look like
- * another charset. */
+/* Without a character of UTF-8 that the end of what was read has cut: it would make the text look
+ * like another charset. */
 static struct slice
 without_cut_character(struct slice s)
 {
@@ -91,7 +91,8 @@ without_cut_character(struct slice s)
 	return want > s.len - n + 1 ? slice_sub(s, 0, n - 1) : s;
 }
 
-/* A tag or reference that the end of what was read has cut is not shown: what it is, is not known. */
+/* A tag or reference that the end of what was read has cut is not shown: what it
+ * is, is not known. */
 static void
 show_html(struct maker *m, bool whole)
 {
@@ -121,7 +122,8 @@ preview_octets(struct maker *m, const struct mime_part *part, uint64_t n, struct
 	if (n == part->body_len)
 		transfer_decode_finish(&d, &m->decoded);
 	bytes = buf_slice(&m->decoded);
-	charset_to_utf8(charset, n < part->body_len ? without_cut_character(bytes) : bytes, &m->utf8);
+	charset_to_utf8(charset, n < part->body_len ? without_cut_character(bytes) : bytes,
+	                &m->utf8);
 	if ((part->flags & MIME_PART_HTML) == 0)
 		return preview_make(buf_slice(&m->utf8), &m->f->preview);
 	show_html(m, n == part->body_len);
@@ -138,8 +140,10 @@ preview_part(struct maker *m, const struct mime_part *part)
 	if (part->encoding == TRANSFER_UNKNOWN)
 		return;
 	buf_init(&charset, CHARSET_MAX);
-	if (read_range(m, part->header_off, part->header_len < HEADER_MAX ? part->header_len : HEADER_MAX)) {
-		header_find_param(buf_slice(&m->raw), SLICE("Content-Type"), SLICE("charset"), &charset);
+	if (read_range(m, part->header_off,
+	               part->header_len < HEADER_MAX ? part->header_len : HEADER_MAX)) {
+		header_find_param(buf_slice(&m->raw), SLICE("Content-Type"), SLICE("charset"),
+		                  &charset);
 		while (!preview_octets(m, part, n, buf_slice(&charset)) && n < limit)
 			n = n * GROWTH < limit ? n * GROWTH : limit;
 	}

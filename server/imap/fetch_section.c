@@ -124,8 +124,9 @@ read_section(struct imap *im, const struct fetch *f, const struct fetch_piece *p
 
 	if (n == 0)
 		return true;
-	return volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + at, n, out, &e) == RC_OK
-	    && out->len - before == n;
+	return volume_read_blob(im->volume, &fetch_row(f)->place, p->range.off + at, n, out, &e) ==
+	           RC_OK &&
+	       out->len - before == n;
 }
 
 /* Decode the next piece of the range into f->text. *end: that was the last of it, and `whole`
@@ -259,7 +260,8 @@ write_fields(struct imap *im, struct fetch *f, size_t i)
 	const struct fetch_item *it = &f->req.items[i];
 	struct fetch_piece *p = &f->pieces[i];
 	uint64_t n = p->range.len < FETCH_HEADER_MAX ? p->range.len : FETCH_HEADER_MAX;
-	enum header_subset which = it->text == FETCH_TEXT_FIELDS ? HEADER_FIELDS : HEADER_FIELDS_NOT;
+	enum header_subset which = it->text == FETCH_TEXT_FIELDS ? HEADER_FIELDS
+	                                                         : HEADER_FIELDS_NOT;
 	struct buf header;
 	bool ok;
 
@@ -307,17 +309,56 @@ fetch_write_section(struct imap *im, struct fetch *f, size_t i, bool *stream)
 }
 
 static bool
-stream_raw(struct imap *im, struct fetch *f, size_t i, bool *done)
+must_mask(const struct fetch *f, const struct fetch_piece *p)
 {
-	const struct fetch_piece *p = &f->pieces[i];
-	uint64_t n = p->len - f->at < FETCH_PIECE ? p->len - f->at : FETCH_PIECE;
+	return !p->literal8 && (f->summary.flags & MIME_HAS_NUL) != 0;
+}
+
+/* A chunk of the log that can go into the compressed stream as it is stored goes so; *n octets of
+ * the section, 0: none. False: damaged. */
+static bool
+splice_chunk(struct imap *im, const struct fetch *f, const struct fetch_piece *p, uint64_t *n)
+{
+	struct buf *out = imap_out(im);
+	struct err e = ERR_INIT;
+	size_t from = out->len;
+
+	*n = 0;
+	if (must_mask(f, p) || !session_can_splice(im->s))
+		return true;
+	if (volume_read_deflated(im->volume, &fetch_row(f)->place, p->range.off + p->from + f->at,
+	                         p->len - f->at, out, n, &e) != RC_OK)
+		return false;
+	if (*n > 0)
+		session_splice(im->s, from);
+	return true;
+}
+
+/* Up to the end of a chunk, so that none is inflated twice. */
+static bool
+read_chunk(struct imap *im, const struct fetch *f, const struct fetch_piece *p, uint64_t *n)
+{
+	uint64_t at = p->range.off + p->from + f->at;
+	uint64_t end = blob_chunk_end(&fetch_row(f)->place, at);
 	struct buf *out = imap_out(im);
 	size_t from = out->len;
 
-	if (!read_section(im, f, p, p->from + f->at, n, out))
+	*n = p->len - f->at < end - at ? p->len - f->at : end - at;
+	if (!read_section(im, f, p, p->from + f->at, *n, out))
 		return false;
-	if (!p->literal8 && (f->summary.flags & MIME_HAS_NUL) != 0)
+	if (must_mask(f, p))
 		mask_nul(out, from);
+	return true;
+}
+
+static bool
+stream_raw(struct imap *im, struct fetch *f, size_t i, bool *done)
+{
+	const struct fetch_piece *p = &f->pieces[i];
+	uint64_t n;
+
+	if (!splice_chunk(im, f, p, &n) || (n == 0 && !read_chunk(im, f, p, &n)))
+		return false;
 	f->at += n;
 	*done = f->at == p->len;
 	return true;

@@ -28,8 +28,10 @@ void
 framer_set_limits(struct framer *f, const struct framer_limits *limits)
 {
 	f->limits = *limits;
-	if (f->frame.len == 0)
-		f->frame.max = limits->command;
+	if (f->frame.len > 0)
+		return;
+	buf_fini(&f->frame);
+	f->frame.max = limits->command;
 }
 
 static void
@@ -121,8 +123,9 @@ line_add(struct framer *f, struct slice s)
 	tail_push(f, s);
 }
 
-/* What web browsers and their like begin with [alpaca-attack.com]; also a TLS ClientHello on a port in clear, which may
- * have no line end for a long time. None of these is a tag and a command, whatever follows. */
+/* What web browsers and their like begin with [alpaca-attack.com]; also a TLS ClientHello on a port
+ * in clear, which may have no line end for a long time. None of these is a tag and a command,
+ * whatever follows. */
 static bool
 is_other_protocol(struct slice line)
 {
@@ -145,7 +148,8 @@ is_http_request(struct slice line)
 	for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
 		struct slice end = slice_str(versions[i]);
 
-		if (line.len > end.len && slice_eq_nocase(slice_sub(line, line.len - end.len, line.len), end))
+		if (line.len > end.len &&
+		    slice_eq_nocase(slice_sub(line, line.len - end.len, line.len), end))
 			return true;
 	}
 	return false;

@@ -1,11 +1,11 @@
 /* framer - cuts the input into commands. It knows lines, literals and limits, and nothing else of IMAP.
  *
  * A command is a line, or several joined by literals [RFC 9051 s4.3, RFC 7888]. The frame holds it as it was sent, the
- * literals in place behind their "{n}CRLF", without the final CRLF. What breaks a limit, or is no line at all, is refused: the
- * command is swallowed to its true end, octets of its non-synchronising literals included, so that they are never
- * taken for commands; then the refusal is reported, once. A refused synchronising literal ends the command at once, as
- * the client must not send it. What is swallowed is limited too, as a line without end, compressed, costs its sender next
- * to nothing.
+ * literals in place behind their "{n}CRLF", without the final CRLF. What breaks a limit, or is no line at all, is
+ * refused: the command is swallowed to its true end, octets of its non-synchronising literals included, so that they
+ * are never taken for commands; then the refusal is reported, once. A refused synchronising literal ends the command at
+ * once, as the client must not send it. What is swallowed is limited too, as a line without end, compressed, costs its
+ * sender next to nothing.
  *
  * Input may come in any pieces; each octet is looked at once. One owner at a time. Holds no memory between commands.
  *
@@ -20,15 +20,17 @@
 struct framer_limits {
 	size_t   command;       /* octets of a frame */
 	uint32_t literals;      /* in one command */
-	uint64_t swallow;       /* octets of a refused literal, or of the lines of a refused command, that are read; more end
-	                         * the connection */
-	bool     lf_ends_line;  /* a line of LF alone ends there (and is refused), so that a person typing gets an answer */
+	uint64_t swallow;       /* octets of a refused literal, or of the lines of a refused command, that are read;
+	                         * more end the connection */
+	bool     lf_ends_line;  /* a line of LF alone ends there (and is refused), so that a person typing
+	                         * gets an answer */
 };
 
 enum framer_event {
 	FRAMER_MORE,            /* all input is taken, no command is complete */
 	FRAMER_COMMAND,         /* the frame is complete; framer_next goes on */
-	FRAMER_LITERAL,         /* f->literal is announced at the end of the frame: framer_collect, _stream or _refuse */
+	FRAMER_LITERAL,         /* f->literal is announced at the end of the frame: framer_collect,
+	                         * _stream or _refuse */
 	FRAMER_REFUSED,         /* a command was refused and is over: f->refused says why; framer_next goes on */
 	FRAMER_CLOSE,           /* the client does not speak IMAP, or cannot be followed: say f->refused and close */
 };
@@ -62,7 +64,8 @@ struct framer {
 	bool                  line_flawed;      /* NUL, bare CR or bare LF in this command */
 	size_t                line_len;         /* octets of the line so far, swallowed ones too */
 	uint64_t              swallowed;        /* octets of this command's lines that were not kept */
-	uint8_t               tail[32];         /* the last octets of the line, to find the literal of a swallowed one */
+	uint8_t               tail[32];         /* the last octets of the line, to find the literal of
+	                                         * a swallowed one */
 	size_t                tail_len;
 };
 
@@ -81,8 +84,8 @@ bool framer_collect(struct framer *f);
 void framer_stream(struct framer *f);
 void framer_streamed(struct framer *f, uint64_t n);
 /* Refuse the command under way, with a fixed sentence, after FRAMER_LITERAL or while streaming. The next framer_feed
- * (with any input, also none) goes on with swallowing and reports. `sent`: the client sends the literal's octets whatever we
- * say, as it was told to go on or does not ask. */
+ * (with any input, also none) goes on with swallowing and reports. `sent`: the client sends the literal's octets
+ * whatever we say, as it was told to go on or does not ask. */
 void framer_refuse(struct framer *f, const char *why, bool sent);
 
 /* Forget the command; the next line begins another. */

@@ -1,7 +1,9 @@
-/* identity - whose mail a session shows: nobody's, an account's from a login on, nobody's again after UNAUTHENTICATE.
+/* identity - whose mail a session shows: nobody's, an account's from a login on, nobody's again
+ * after UNAUTHENTICATE.
  *
- * All that depends on the account or was set by its client is in these two functions, so that nothing of one account can
- * be left for the next. What stays of the connection: TLS, what ID said, the count of failed logins and of bad commands.
+ * All that depends on the account or was set by its client is in these two functions, so that
+ * nothing of one account can be left for the next. What stays of the connection: TLS, what ID said,
+ * the count of failed logins and of bad commands.
  */
 #include <stdlib.h>
 
@@ -10,7 +12,7 @@
 
 #define ARENA_NOT_AUTH    (64u << 10)
 #define ARENA_MAX         (32u << 20)
-#define NOT_AUTH_COMMAND  8192u
+#define NOT_AUTH_COMMAND  13312u        /* AUTHENTICATE and SASL_MESSAGE_MAX octets in base64 */
 #define NOT_AUTH_LITERALS 4u
 #define NOT_AUTH_SWALLOW  65536u
 #define AUTH_LITERALS     256u
@@ -63,12 +65,12 @@ keep_text(struct slice *kept, struct slice text)
 }
 
 bool
-imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account,
-	       struct slice name)
+imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account)
 {
 	struct framer_limits limits = limits_auth(session_conf(im->s));
 
-	if (!keep_text(&im->priv->user, name) || !keep_text(&im->priv->hidden, account->hidden))
+	if (!keep_text(&im->priv->user, account->name) ||
+	    !keep_text(&im->priv->hidden, account->hidden))
 		return false;
 	im->user = im->priv->user;
 	im->hidden = im->priv->hidden;
@@ -77,7 +79,6 @@ imap_logged_in(struct imap *im, struct volume *v, const struct account_info *acc
 	im->state = IMAP_AUTH;
 	im->arena.max = ARENA_MAX;
 	framer_set_limits(&im->priv->framer, &limits);
-	session_set_user(im->s, im->user);
 	session_set_timeout(im->s, 0);
 	return true;
 }
@@ -102,6 +103,6 @@ imap_logged_out(struct imap *im)
 	framer_set_limits(&p->framer, &limits);
 	p->notified = false;
 	p->opened_ms = clock_mono_ms();
-	session_set_user(im->s, SLICE_NONE);
+	login_leave(&p->login);
 	session_set_timeout(im->s, (uint32_t)(session_conf(im->s)->limits.auth_timeout * 1000));
 }

@@ -20,6 +20,7 @@
 
 #define REPLY_MAX        (1u << 20)      /* APPENDUID holds a set */
 #define COMMANDS_A_TURN  32              /* answered on the reactor before others have their turn */
+#define STEP_MS          5u              /* of turns that write nothing */
 #define LITERAL_MINUS_MAX 4096u
 
 /* ---- input ---- */
@@ -88,8 +89,9 @@ drop_command(struct imap *im)
 	im->cmd = NULL;
 	im->args = NULL;
 	im->uid_command = false;
-	im->no_expunge = false;
+	im->no_expunge = im->all_told = false;
 	im->priv->begun_ms = im->priv->progress_ms = 0;
+	im->priv->ingests = 0;
 	im->tag = SLICE_NONE;
 	buf_fini(&im->reply);
 	uid_set_fini(&im->reply_set);
@@ -134,6 +136,7 @@ end_command(struct imap *im)
 	bool bad = im->status == IMAP_BAD;
 
 	im->priv->phase = PHASE_COMMAND;
+	session_set_activity(im->s, NULL);
 	drop_command(im);
 	if (!bad)
 		session_good_command(im->s);
@@ -224,11 +227,24 @@ conclude(struct imap *im)
 		finish_command(im);
 }
 
+/* A session that nobody proved anything for only reads [RFC 4505 s3]. */
+static bool
+may_change(struct imap *im)
+{
+	if (!im->priv->login.read_only || imap_table_only_reads(im->cmd))
+		return true;
+	imap_reply(im, IMAP_NO, "[NOPERM] This login may only read");
+	return false;
+}
+
 /* The arguments are parsed: may it run, and where? */
 static void
 launch(struct imap *im)
 {
-	if (im->cmd->check != NULL && !im->cmd->check(im))
+	session_set_activity(im->s, im->cmd->name);
+	if (!may_change(im))
+		conclude(im);
+	else if (im->cmd->check != NULL && !im->cmd->check(im))
 		conclude(im);
 	else if (im->cmd->run == NULL)
 		conclude(im);
@@ -354,6 +370,7 @@ imap_open(struct session *s)
 	uid_set_init(&im->reply_set, VIEW_RANGES_MAX);
 	imap_view_init(&im->view);
 	framer_init(&p->framer, &none);
+	login_init(&p->login, s, "imap");
 	p->due = NEXT_INPUT;
 	imap_logged_out(im);
 	return im;
@@ -370,18 +387,6 @@ imap_unselect(struct imap *im)
 	im->read_only = false;
 	if (im->state == IMAP_SELECTED)
 		im->state = IMAP_AUTH;
-}
-
-struct sasl_setup
-imap_sasl_setup(struct imap *im)
-{
-	return (struct sasl_setup){
-		.service = "imap",
-		.host = server_hostname(im->srv),
-		.tls = session_has_tls(im->s),
-		.cleartext_ok = session_plaintext_allowed(im->s),
-		.accounts = server_sasl_accounts(im->srv),
-	};
 }
 
 static enum session_next
@@ -535,7 +540,7 @@ step_tell(struct imap *im)
 {
 	bool expunge = im->cmd->effect == EFFECT_NONE && !im->no_expunge;
 
-	if (!im->ended && !imap_tell_changes(im, expunge))
+	if (!im->ended && !im->all_told && !imap_tell_changes(im, expunge))
 		return STEP_MORE;
 	imap_tell_highest(im);
 	if (im->ended || im->reply_set.count == 0) {
@@ -548,18 +553,66 @@ step_tell(struct imap *im)
 	return STEP_MORE;
 }
 
+static enum session_awaits
+imap_awaits(void *state)
+{
+	const struct imap *im = state;
+	const struct framer *f = &im->priv->framer;
+
+	if (f->state == FRAMER_STREAMING || f->refused != NULL)
+		return AWAITS_DATA;
+	return framer_busy(f) ? AWAITS_REST : AWAITS_COMMAND;
+}
+
+static uint64_t
+imap_held(const void *state)
+{
+	const struct imap *im = state;
+	uint64_t n = im->priv->framer.frame.cap + im->arena.used + im->reply.cap +
+	             im->priv->ingests;
+
+	return n + (im->reply_set.cap + im->view.uids.cap) * sizeof im->view.uids.ranges[0];
+}
+
+static bool
+imap_light(void *state)
+{
+	struct imap *im = state;
+	struct imap_private *p = im->priv;
+
+	p->light = p->phase == PHASE_RUN && im->cmd->light != NULL && im->cmd->light(im);
+	return p->light;
+}
+
+/* A turn that wrote nothing is followed by the next one at once: a step of its own would wake two
+ * threads for it. Not for long, as others wait for the pool. */
+static enum imap_result
+run_command(struct imap *im)
+{
+	size_t had = imap_out(im)->len;
+	uint64_t began = clock_mono_ms();
+	enum imap_result r;
+
+	do
+		r = im->cmd->run(im);
+	while (r == IMAP_MORE && imap_out(im)->len == had && clock_mono_ms() - began < STEP_MS);
+	return r;
+}
+
 static enum step_result
 imap_step(void *state)
 {
 	struct imap *im = state;
 	struct imap_private *p = im->priv;
+	bool light = p->light;
 
+	p->light = false;
 	if (p->phase == PHASE_TELL)
 		return step_tell(im);
 	if (p->phase == PHASE_ANSWER)
 		return step_answer(im);
 	assert(p->phase == PHASE_RUN);
-	switch (im->cmd->run(im)) {
+	switch (light ? im->cmd->run(im) : run_command(im)) {
 	case IMAP_MORE:
 		return STEP_MORE;
 	case IMAP_WAIT:
@@ -569,7 +622,7 @@ imap_step(void *state)
 		return STEP_DONE;
 	case IMAP_DONE:
 		conclude(im);
-		return p->phase == PHASE_TELL ? step_tell(im) : STEP_DONE;
+		return p->phase == PHASE_TELL && !light ? step_tell(im) : STEP_DONE;
 	case IMAP_BYE:
 		p->phase = PHASE_CLOSE;
 		return STEP_CLOSE;
@@ -593,6 +646,15 @@ imap_farewell(void *state, enum session_end why)
 	case END_OVERFLOW:
 		imap_bye(im, "Input is over a limit");
 		break;
+	case END_MEMORY:
+		imap_bye(im, "[UNAVAILABLE] Short of memory, try again later");
+		break;
+	case END_KICKED:
+		imap_bye(im, "[UNAVAILABLE] Ended by the administrator");
+		break;
+	case END_CHANGED:
+		imap_bye(im, "The account has changed, log in again");
+		break;
 	}
 }
 
@@ -606,6 +668,14 @@ imap_cleanup(void *state)
 		drop_command(im);
 }
 
+static bool
+imap_needs_cleanup(const void *state)
+{
+	const struct imap *im = state;
+
+	return im->cmd != NULL;
+}
+
 static void
 imap_close(void *state)
 {
@@ -616,6 +686,7 @@ imap_close(void *state)
 	uid_set_fini(&im->reply_set);
 	arena_fini(&im->arena);
 	framer_fini(&im->priv->framer);
+	login_fini(&im->priv->login);
 	free((void *)(uintptr_t)im->priv->user.ptr);
 	free((void *)(uintptr_t)im->priv->hidden.ptr);
 	free(im->priv);
@@ -650,9 +721,13 @@ const struct protocol imap_protocol = {
 	.open = imap_open,
 	.close = imap_close,
 	.cleanup = imap_cleanup,
+	.needs_cleanup = imap_needs_cleanup,
 	.greet = imap_greet,
 	.advance = imap_advance,
 	.step = imap_step,
 	.bye = imap_farewell,
+	.light = imap_light,
 	.alpn = "imap",
+	.held = imap_held,
+	.awaits = imap_awaits,
 };

@@ -2,8 +2,8 @@
  *
  * Life of a command: the framer collects one command (lines and literals, bounded) from the session's input on the
  * reactor; the table names its parser, its states and its run function; parse and check happen on the reactor (pure
- * functions over the frame), run is called in steps on the pool until it says it is done; then untagged changes that the
- * command allows are told and the tagged answer goes out. APPEND alone streams its literal: see cmd_append.c.
+ * functions over the frame), run is called in steps on the pool until it says it is done; then untagged changes that
+ * the command allows are told and the tagged answer goes out. APPEND alone streams its literal: see cmd_append.c.
  *
  * A new command is a row in the table (imap_table.c), a cmd_*.c, a test, a line in doc/rfc-table.md.
  */
@@ -34,7 +34,8 @@ enum imap_effect {
 enum imap_result {
 	IMAP_MORE,              /* call run again when the output has drained */
 	IMAP_WAIT,              /* call run again after session_wake: a change was submitted */
-	IMAP_INPUT,             /* wants more of the client (AUTHENTICATE, IDLE, APPEND): calls `input` on the reactor */
+	IMAP_INPUT,             /* wants more of the client (AUTHENTICATE, IDLE, APPEND): calls `input`
+	                         * on the reactor */
 	IMAP_DONE,              /* imap->reply says what the tagged answer is */
 	IMAP_BYE,               /* the session ends; an untagged BYE has been written */
 };
@@ -58,18 +59,22 @@ struct imap_command {
 	const char *name;               /* upper case */
 	unsigned    states;             /* enum imap_state bits */
 	enum imap_effect effect;
-	/* Reactor, pure: the arguments behind the name up to the end of the command, into imap->args (arena of the command).
-	 * False: the cursor says what was expected -> BAD. Must leave the cursor at the end. */
+	/* Reactor, pure: the arguments behind the name up to the end of the command, into imap->args (arena of the
+	 * command). False: the cursor says what was expected -> BAD. Must leave the cursor at the end. */
 	bool (*parse)(struct imap *im, struct cursor *c);
 	/* Reactor, cheap: may this run now? False: imap_reply was called (NO or BAD). NULL: yes. */
 	bool (*check)(struct imap *im);
-	/* Pool. Called again and again; keeps its place in im->args. NULL: done already by check (imap_reply was called). */
+	/* Pool. Called again and again; keeps its place in im->args. NULL: done already by check
+	 * (imap_reply was called). */
 	enum imap_result (*run)(struct imap *im);
-	/* Reactor, after run said IMAP_INPUT, and again whenever input or a notification comes: takes what it can (imap_input,
-	 * imap_input_taken, or the framer). NEXT_INPUT: not enough yet; NEXT_STEP: call run again. NULL if never. */
+	/* Reactor: `light` in server/session.h, of the next run. NULL: none is. */
+	bool (*light)(struct imap *im);
+	/* Reactor, after run said IMAP_INPUT, and again whenever input or a notification comes: takes what it can
+	 * (imap_input, imap_input_taken, or the framer). NEXT_INPUT: not enough yet; NEXT_STEP: call run again.
+	 * NULL if never. */
 	enum session_next (*input)(struct imap *im);
-	/* Pool or reactor, the connection is lost or the command ends: give up what args own beyond the arena; must not block
-	 * for long. im->change is freed by imap.c, after this. NULL if nothing. */
+	/* Pool or reactor, the connection is lost or the command ends: give up what args own beyond the arena; must not
+	 * block for long. im->change is freed by imap.c, after this. NULL if nothing. */
 	void (*drop)(struct imap *im);
 	/* Reactor, pure: a literal is announced at the end of what has come of the command (c stands behind the name).
 	 * LITERAL_STREAM: args are ready, run is called, and the octets are the command's to take. NULL: collect. */
@@ -79,6 +84,8 @@ struct imap_command {
 /* All commands; UID FETCH and the like are rows of their own with the name "UID FETCH". NULL if unknown. The rows are
  * declared in commands.h and defined, with designated initialisers, in the cmd_*.c files. */
 const struct imap_command *imap_table_find(struct slice name);
+/* Changes nothing, so that a session that may only read may do it. */
+bool imap_table_only_reads(const struct imap_command *cmd);
 
 struct imap {
 	struct session  *s;
@@ -93,16 +100,20 @@ struct imap {
 	void            *args;          /* of the command's own type, in the arena */
 	struct change   *change;        /* the one submitted and not yet freed, or NULL */
 	enum imap_status status;        /* set by imap_reply */
-	bool             no_expunge;    /* of this command none may be told: sequence numbers in UID SEARCH [RFC 9051 s7.5.1] */
+	bool             all_told;      /* of this command: nothing is news since it last told */
+	bool             no_expunge;    /* of this command none may be told: sequence numbers in UID SEARCH
+	                                 * [RFC 9051 s7.5.1] */
 	struct buf       reply;         /* "[CODE ...] text" of the tagged answer */
-	struct uid_set   reply_set;     /* stands in `reply` before its octet reply_at, and goes out in pieces: it may be */
+	struct uid_set   reply_set;     /* stands in `reply` before its octet reply_at, and goes out in
+	                                 * pieces: it may be */
 	size_t           reply_at;      /* longer than any piece. Empty: there is none */
 
 	/* Who. */
 	struct volume   *volume;        /* of the account; NULL before login */
 	account_id       account;
 	struct slice     user;          /* owned by the session */
-	struct slice     hidden;        /* capabilities hidden for the account, one space between; owned by the session */
+	struct slice     hidden;        /* capabilities hidden for the account, one space between; owned
+	                                 * by the session */
 
 	/* The selected mailbox. */
 	mailbox_id       mailbox;       /* 0: none */
@@ -112,12 +123,14 @@ struct imap {
 	/* ENABLEd [RFC 5161, 9051 s6.3.1]; UNAUTHENTICATE takes all of it back [RFC 8437 s3]. */
 	bool             rev2;          /* IMAP4rev2: no RECENT, ESEARCH instead of SEARCH, UID in every FETCH */
 	bool             utf8_accept;   /* UTF8=ACCEPT [RFC 9755 s3] */
-	bool             utf8;          /* either of them: quoted strings and mailbox names in UTF-8, no modified UTF-7 */
-	bool             condstore;     /* MODSEQs are told with flags; also by CONDSTORE-enabling commands [RFC 7162 s3.1] */
+	bool             utf8;          /* either of them: quoted strings and mailbox names in UTF-8, no
+	                                 * modified UTF-7 */
+	bool             condstore;     /* MODSEQs are told with flags; also by CONDSTORE-enabling commands
+	                                 * [RFC 7162 s3.1] */
 	bool             qresync;       /* VANISHED instead of EXPUNGE [RFC 7162 s3.2.3]; implies condstore */
 	bool             uidonly;       /* no sequence numbers in either direction [RFC 9586] */
 
-	bool             ended;         /* an untagged BYE has been written (imap_bye): the session closes, no tagged answer */
+	bool             ended; /* an untagged BYE has been written (imap_bye): the session closes, no tagged answer */
 
 	struct imap_private *priv;      /* framer, SASL exchange, ...: imap.c's own */
 };
@@ -128,9 +141,10 @@ struct imap {
  * imap_reply(im, IMAP_NO, "[TRYCREATE] No such mailbox"). */
 void imap_reply(struct imap *im, enum imap_status st, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same with a set, which may be of any length, where `text` begins; the set is taken over, and left empty. `code`
- * ends in a blank, `text` begins behind the set: imap_reply_set(im, IMAP_OK, "[MODIFIED ", &uids, "] Some were changed").
- * From run, on a command whose changes are told with it (not EFFECT_NO_VIEW). */
-void imap_reply_set(struct imap *im, enum imap_status st, const char *code, struct uid_set *set, const char *text);
+ * ends in a blank, `text` begins behind the set: imap_reply_set(im, IMAP_OK, "[MODIFIED ", &uids,
+ * "] Some were changed"). From run, on a command whose changes are told with it (not EFFECT_NO_VIEW). */
+void imap_reply_set(struct imap *im, enum imap_status st, const char *code, struct uid_set *set,
+                    const char *text);
 /* The answer for a failed read or a refused change: [NONEXISTENT], [ALREADYEXISTS], [OVERQUOTA], [LIMIT],
  * [UNAVAILABLE], [SERVERBUG], ... with a fixed sentence [RFC 5530]; what operators need is logged here, once. When
  * im->change is durable all the same, the session ends with BYE instead [design I1]. */
@@ -195,7 +209,8 @@ void imap_out_threadid(struct buf *out, uint64_t threadid);
 /* "* VANISHED 1:3" or "* VANISHED (EARLIER) 1:3" [RFC 7162 s3.2.10] of a set of any length: one line of its ranges from
  * *from on (an index), not longer than a piece of output; *from moves on, and is gone->count when all are told. Nothing
  * for an empty set. */
-void imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *from, bool earlier);
+void imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t *from,
+                             bool earlier);
 /* The ranges of a set, written from *from on (an index) with commas between, until the output is full; true when that
  * was the last one. */
 bool imap_out_set_piece(struct imap *im, const struct uid_set *set, size_t *from);
@@ -253,7 +268,8 @@ bool parse_mailbox_given(struct imap *im, struct cursor *c, struct slice *out, s
 bool parse_list_mailbox(struct cursor *c, struct arena *a, struct slice *out);
 /* The second half of parse_mailbox, into im->arena. */
 bool imap_name_from_wire(struct imap *im, struct cursor *c, struct slice wire, struct slice *out);
-/* "(\Seen $x)" or a bare list; system flags into *flags, keywords space-separated into *keywords. \Recent is refused. */
+/* "(\Seen $x)" or a bare list; system flags into *flags, keywords space-separated into *keywords.
+ * \Recent is refused. */
 bool parse_flag_list(struct cursor *c, struct arena *a, uint32_t *flags, struct slice *keywords);
 bool parse_date_time(struct cursor *c, struct mail_date *out);                  /* quoted date-time */
 bool parse_date(struct cursor *c, int64_t *day_start);                          /* date: seconds at 00:00 UTC of it */
@@ -263,8 +279,10 @@ bool parse_end(struct cursor *c);                                               
 /* The UIDs that a sequence-set (or UID set, if im->uid_command) means in the view; numbers beyond the view are BAD for
  * sequence numbers (false, imap_reply was called), ignored for UIDs. Loads the view: pool. */
 bool imap_resolve_set(struct imap *im, const struct seq_set *set, struct uid_set *out);
-/* The same, for UIDs or sequence numbers by `uids`. *out is made here in both; on success the caller's to uid_set_fini. */
-bool imap_resolve_numbers(struct imap *im, const struct seq_set *set, bool uids, struct uid_set *out);
+/* The same, for UIDs or sequence numbers by `uids`. *out is made here in both; on success the caller's
+ * to uid_set_fini. */
+bool imap_resolve_numbers(struct imap *im, const struct seq_set *set, bool uids,
+                          struct uid_set *out);
 /* The members of `in` that the range names, by their order, added to *out. False without memory. */
 bool imap_partial_of(const struct uid_set *in, const struct partial_range *p, struct uid_set *out);
 

@@ -4,7 +4,8 @@
 
 static const struct imap_command *const commands[] = {
 	&imap_cmd_append,      &imap_cmd_authenticate, &imap_cmd_capability,  &imap_cmd_check,
-	&imap_cmd_close,       &imap_cmd_compress,     &imap_cmd_copy,         &imap_cmd_create,      &imap_cmd_delete,
+	&imap_cmd_close,       &imap_cmd_compress,     &imap_cmd_copy,         &imap_cmd_create,
+	&imap_cmd_delete,
 	&imap_cmd_enable,      &imap_cmd_examine,      &imap_cmd_expunge,     &imap_cmd_fetch,
 	&imap_cmd_getquota,    &imap_cmd_getquotaroot, &imap_cmd_replace,     &imap_cmd_uid_replace,
 	&imap_cmd_id,          &imap_cmd_idle,         &imap_cmd_list,        &imap_cmd_login,
@@ -15,6 +16,30 @@ static const struct imap_command *const commands[] = {
 	&imap_cmd_unauthenticate,
 	&imap_cmd_uid_search,  &imap_cmd_uid_store,    &imap_cmd_unselect,    &imap_cmd_unsubscribe,
 };
+
+/* What a session may do that nobody proved anything for; what is not here changes something, or
+ * might. In its states only: the mailbox is selected for reading, so FETCH sets no \Seen and CLOSE
+ * expunges nothing. */
+static const struct imap_command *const readers[] = {
+	&imap_cmd_capability, &imap_cmd_check,     &imap_cmd_close,      &imap_cmd_compress,
+	&imap_cmd_enable,
+	&imap_cmd_examine,    &imap_cmd_fetch,     &imap_cmd_uid_fetch,  &imap_cmd_getquota,
+	&imap_cmd_getquotaroot,
+	&imap_cmd_id,         &imap_cmd_idle,      &imap_cmd_list,       &imap_cmd_logout,
+	&imap_cmd_lsub,
+	&imap_cmd_namespace,  &imap_cmd_noop,      &imap_cmd_search,     &imap_cmd_uid_search,
+	&imap_cmd_select,
+	&imap_cmd_status,     &imap_cmd_unauthenticate, &imap_cmd_unselect,
+};
+
+bool
+imap_table_only_reads(const struct imap_command *cmd)
+{
+	for (size_t i = 0; i < sizeof readers / sizeof readers[0]; i++)
+		if (readers[i] == cmd)
+			return true;
+	return false;
+}
 
 const struct imap_command *
 imap_table_find(struct slice name)

@@ -16,7 +16,7 @@ void list_out_attributes(struct buf *out, unsigned bits, const struct mailbox_in
 /* ' ("CHILDINFO" ("SUBSCRIBED"))' */
 void list_out_childinfo(struct buf *out, const struct list_query *q);
 /* "* LIST (attributes) "/" name" and, unless `oldname` has no ptr, OLDNAME, which only IMAP4rev2 is told [s6.3.9.7]. */
-void list_out_line(struct imap *im, unsigned bits, const struct mailbox_info *box, struct slice name,
-                   struct slice oldname);
+void list_out_line(struct imap *im, unsigned bits, const struct mailbox_info *box,
+                   struct slice name, struct slice oldname);
 
 #endif

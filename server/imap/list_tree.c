@@ -95,7 +95,8 @@ list_tree_read(struct volume *v, account_id account, bool subscriptions, struct 
 	room = nboxes;
 	for (size_t i = 0; i < nnames; i++)
 		room += levels_of(names[i]);
-	*out = (struct list_tree){ .nodes = arena_array(a, room > 0 ? room : 1, sizeof *out->nodes) };
+	*out = (struct list_tree){ .nodes = arena_array(a, room > 0 ? room : 1,
+	                                                sizeof *out->nodes) };
 	if (out->nodes == NULL)
 		return err_set(e, RC_LIMIT, "too many mailboxes for one command");
 	for (size_t i = 0; i < nboxes; i++)

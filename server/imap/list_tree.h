@@ -29,9 +29,10 @@ struct list_query {
 	bool                recursive;
 };
 
-/* Pool: reads the index. `subscriptions`: names that are subscribed but no mailboxes come in too, with their parents. */
-MUST_USE enum rc list_tree_read(struct volume *v, account_id account, bool subscriptions, struct arena *a,
-                                struct list_tree *out, struct err *e);
+/* Pool: reads the index. `subscriptions`: names that are subscribed but no mailboxes come in too, with
+ * their parents. */
+MUST_USE enum rc list_tree_read(struct volume *v, account_id account, bool subscriptions,
+                                struct arena *a, struct list_tree *out, struct err *e);
 /* Match names with the patterns, for some milliseconds at most. False: call it again, in another step. */
 bool list_tree_match(struct list_tree *t, const struct list_query *q);
 /* Then fill in what the query selects. */

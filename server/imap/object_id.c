@@ -1,13 +1,13 @@
-/* object_id - the identifiers of RFC 8474 as clients see them. They are fixed for ever: a client that
- * kept one must find it again after any upgrade.
+/* object_id - the identifiers of RFC 8474 as clients see them. They are fixed for ever: a client
+ * that kept one must find it again after any upgrade.
  *
- * EMAILID is "E" and the first 160 bits of the message's SHA-256 in hexadecimal: the same octets have
- * the same one, in any mailbox, after any copy, export or rebuild. THREADID is "T" and the thread's
- * number in hexadecimal, MAILBOXID "M" and the mailbox's random 128 bits. The letters keep them
- * apart [s5.2]; no two differ by case alone.
+ * EMAILID is "E" and the first 160 bits of the message's SHA-256 in hexadecimal: the same octets
+ * have the same one, in any mailbox, after any copy, export or rebuild. THREADID is "T" and the
+ * thread's number in hexadecimal, MAILBOXID "M" and the mailbox's random 128 bits. The letters keep
+ * them apart [s5.2]; no two differ by case alone.
  *
- * Rejected: the blob's id (a rebuild from an export would change it); all 256 bits (64 digits in each
- * answer of a listing, for no more safety than 160 give).
+ * Rejected: the blob's id (a rebuild from an export would change it); all 256 bits (64 digits in
+ * each answer of a listing, for no more safety than 160 give).
  */
 #include "server/imap/imap.h"
 

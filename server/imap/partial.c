@@ -1,4 +1,5 @@
-/* partial - ranges of results, for SEARCH and UID FETCH [RFC 9394]: a production and its meaning. */
+/* partial - ranges of results, for SEARCH and UID FETCH [RFC 9394]: a production
+ * and its meaning. */
 #include "server/imap/imap.h"
 
 /* partial-range = nz-number ":" nz-number / MINUS nz-number ":" MINUS nz-number [RFC 9394 s4]

@@ -4,6 +4,7 @@
 
 #include "server/imap/framer.h"
 #include "server/imap/imap.h"
+#include "server/login.h"
 
 enum imap_phase {
 	PHASE_COMMAND,          /* the framer collects one */
@@ -19,14 +20,17 @@ struct imap_private {
 	size_t          answered;       /* PHASE_ANSWER: ranges of im->reply_set written */
 	struct framer   framer;
 	size_t          in_taken;       /* octets at the front of session_in that are done with */
-	enum session_next due;          /* NEXT_STARTTLS, _COMPRESS, _PLAIN: once the tagged answer is written; _INPUT: nothing */
+	enum session_next due;          /* NEXT_STARTTLS, _COMPRESS, _PLAIN: once the tagged answer is written;
+	                                 * _INPUT: nothing */
 	bool            notified;       /* the selected mailbox changed since cmd->input looked last */
+	bool            light;          /* the step under way runs on the reactor */
 	bool            got_line;       /* PHASE_INPUT: a line is in framer.frame */
-	unsigned        auth_failures;
+	struct login    login;
 	uint64_t        opened_ms;      /* for limits.auth_timeout: until login, talking does not help */
 	struct slice    user;           /* heap */
 	struct slice    hidden;         /* heap */
 	uint64_t        begun_ms;       /* the command's run began; of INPROGRESS */
+	uint64_t        ingests;        /* bytes that messages of the command hold */
 	uint64_t        progress_ms;    /* the last INPROGRESS was written */
 };
 
@@ -35,15 +39,13 @@ struct imap_private {
 bool imap_input_line(struct imap *im);
 /* "+ text": the client may go on. */
 void imap_continue(struct imap *im, struct slice text);
-/* Login succeeded: state, limits, log. False without memory. */
-bool imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account, struct slice name);
-/* The state before login, with its limits and timeouts: when a session begins, and again by UNAUTHENTICATE [RFC 8437 s3].
- * The limits hold from the next command on. */
+/* Login succeeded: state and limits. False without memory. */
+bool imap_logged_in(struct imap *im, struct volume *v, const struct account_info *account);
+/* The state before login, with its limits and timeouts: when a session begins, and again by UNAUTHENTICATE
+ * [RFC 8437 s3]. The limits hold from the next command on. */
 void imap_logged_out(struct imap *im);
 bool imap_offers_unauthenticate(const struct imap *im);
 /* BAD "NAME: expected ..." from the cursor, or NO [LIMIT]. */
 void imap_reply_expected(struct imap *im, const struct cursor *c);
-/* How authentication stands on this connection: for sasl/. */
-struct sasl_setup imap_sasl_setup(struct imap *im);
 
 #endif

@@ -1,7 +1,8 @@
-/* reply - what a command answers: the tagged reply, which is kept until the command ends, BYE and "+". See imap.h.
+/* reply - what a command answers: the tagged reply, which is kept until the command ends, BYE and
+ * "+". See imap.h.
  *
- * One reply a command: a later call replaces an earlier one. What failed inside the server is logged here, once, with the
- * text that no client is told.
+ * One reply a command: a later call replaces an earlier one. What failed inside the server is
+ * logged here, once, with the text that no client is told.
  */
 #include "server/imap/imap.h"
 

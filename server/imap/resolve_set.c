@@ -1,5 +1,6 @@
-/* resolve_set - what sets of numbers mean in the selected mailbox: the UIDs of the view that a sequence-set, a UID set
- * or "$" names [RFC 9051 s9 sequence-set, s6.4.4.1]; and that there are no sequence numbers with UIDONLY [RFC 9586]. */
+/* resolve_set - what sets of numbers mean in the selected mailbox: the UIDs of the view that a
+ * sequence-set, a UID set or "$" names [RFC 9051 s9 sequence-set, s6.4.4.1]; and that there are no
+ * sequence numbers with UIDONLY [RFC 9586]. */
 #include "server/imap/imap.h"
 
 static uint32_t
@@ -58,8 +59,8 @@ seqs_to_uids(const struct uid_set *view, const struct uid_set *seqs, struct uid_
 			uint64_t from = a > before ? a - before - 1 : 0;
 			uint64_t to = (b < last ? b : last) - before - 1;
 
-			if (b > before
-			    && !uid_set_add(out, v->first + (mail_uid)from, v->first + (mail_uid)to))
+			if (b > before &&
+			    !uid_set_add(out, v->first + (mail_uid)from, v->first + (mail_uid)to))
 				return false;
 			if (b <= last)
 				j = k + 1;
@@ -124,7 +125,8 @@ imap_refuse_numbers(struct imap *im)
 {
 	if (!im->uidonly)
 		return false;
-	imap_reply(im, IMAP_BAD, "[UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY");
+	imap_reply(im, IMAP_BAD,
+	           "[UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY");
 	return true;
 }
 

@@ -1,10 +1,11 @@
 /* resync - what a returning client missed [RFC 7162 s3.2.5]. See resync.h.
  *
- * Everything is told relative to the view that SELECT has just announced, and nothing of later: what
- * was expunged since then is still in the view, is told as any expunge later, and so is not in
- * VANISHED (EARLIER). The index remembers each expunge, so VANISHED is exact; where it cannot say (a
- * MODSEQ below the mailbox's expunge_floor or from a state that was lost, more gaps than are worth
- * reading) all UIDs that the client may know and that are not there are told, as the RFC allows [s3.2.6, s5.1].
+ * Everything is told relative to the view that SELECT has just announced, and nothing of later:
+ * what was expunged since then is still in the view, is told as any expunge later, and so is not in
+ * VANISHED (EARLIER). The index remembers each expunge, so VANISHED is exact; where it cannot say
+ * (a MODSEQ below the mailbox's expunge_floor or from a state that was lost, more gaps than are
+ * worth reading) all UIDs that the client may know and that are not there are told, as the RFC
+ * allows [s3.2.6, s5.1].
  *
  * Message sequence match data shortens VANISHED in either case: up to the last pair that fits, the
  * client knows what is gone [s3.2.5.2].
@@ -170,7 +171,8 @@ narrow_to_vanished(struct imap *im, const struct resync *r, struct uid_set *gone
 static enum rc
 find_changed(struct imap *im, struct resync *r, struct err *e)
 {
-	enum rc rc = volume_find_changed(im->volume, im->mailbox, &r->here, r->since, &r->next_uid, &r->changed, e);
+	enum rc rc = volume_find_changed(im->volume, im->mailbox, &r->here, r->since, &r->next_uid,
+	                                 &r->changed, e);
 
 	if (rc != RC_OK || r->next_uid != 0)
 		return rc;
@@ -221,8 +223,8 @@ tell_flags(struct imap *im, struct resync *r, bool *done, struct err *e)
 	enum rc rc;
 
 	arena_init(&a, PAGE_ARENA_MAX);
-	rc = volume_read_messages(im->volume, im->mailbox, &r->changed, r->next_uid, PAGE_ROWS, 0, &a,
-				  &rows, &n, e);
+	rc = volume_read_messages(im->volume, im->mailbox, &r->changed, r->next_uid, PAGE_ROWS, 0,
+	                          &a, &rows, &n, e);
 	if (rc == RC_OK) {
 		for (size_t i = 0; i < n; i++)
 			imap_out_fetch_flags(im, imap_view_seq(&im->view, &walk, rows[i].uid),

@@ -32,8 +32,8 @@ struct resync {
 
 /* QRESYNC SP "(" ... ")", behind the name. */
 bool parse_resync(struct imap *im, struct cursor *c, struct resync *r);
-/* After the mailbox has been selected and its counters are told: a piece of VANISHED (EARLIER), then of FETCH. *done when
- * it was the last one. Pool. */
+/* After the mailbox has been selected and its counters are told: a piece of VANISHED (EARLIER), then of FETCH. *done
+ * when it was the last one. Pool. */
 MUST_USE enum rc resync_tell(struct imap *im, struct resync *r, bool *done, struct err *e);
 /* Frees what the telling made; also in the middle. */
 void resync_drop(struct resync *r);

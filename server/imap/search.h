@@ -1,12 +1,13 @@
 /* search - a SEARCH program and the machine that runs it. Shared by cmd_search.c and search_*.c only.
  *
- * A program is a tree in an array. For one message each leaf is false, true or not known yet; leaves are filled in order
- * of their cost (row of the index, summary, header, bodies) until the tree has a value, so that the log is opened only
- * for messages that the cheap keys leave open.
+ * A program is a tree in an array. For one message each leaf is false, true or not known yet; leaves are filled in
+ * order of their cost (row of the index, summary, header, bodies) until the tree has a value, so that the log is opened
+ * only for messages that the cheap keys leave open.
  */
 #ifndef RESTANTE_SERVER_IMAP_SEARCH_H
 #define RESTANTE_SERVER_IMAP_SEARCH_H
 
+#include "index/columns.h"
 #include "lib/html.h"
 #include "lib/mime.h"
 #include "server/imap/imap.h"
@@ -64,6 +65,7 @@ struct search_node {
 	struct slice    text;           /* as sent; search_prepare makes it UTF-8, folded */
 	struct seq_set  set;            /* SET */
 	bool            set_is_uids;
+	bool            is_subject;     /* HEADER Subject, from search_prepare on */
 	struct uid_set  uids;           /* SET, from search_prepare to search_fini */
 	enum search_truth truth;        /* of a leaf, for the message under way; `negate` not applied */
 };
@@ -89,6 +91,7 @@ struct search_program {
 	int64_t             now;        /* for OLDER and YOUNGER: seconds since 1970, from search_prepare on */
 	struct slice        charset;    /* empty: none given */
 	bool                needs_summary, needs_place;
+	bool                asks_subject;       /* HEADER Subject is among the keys */
 };
 
 /* [SP "RETURN" ...] SP search-program up to the end of the command. */
@@ -103,7 +106,10 @@ bool search_candidates(const struct imap *im, const struct search_program *p, st
 enum search_truth search_eval(const struct search_program *p);
 /* Fill the leaves that the row answers, the others become unknown. */
 void search_row(const struct imap *im, struct search_program *p, const struct message_row *row);
-void search_summary(struct search_program *p, const struct message_row *row, const struct mime_summary *s);
+void search_summary(struct search_program *p, const struct message_row *row,
+                    const struct mime_summary *s);
+/* SUBJECT leaves, from what search_text learnt of this message before: each field's text behind a SUBJECT_BEGINS. */
+void search_subject(struct search_program *p, struct slice learnt);
 /* What is not known by now is false. */
 void search_close(struct search_program *p);
 
@@ -113,6 +119,10 @@ enum search_place {
 	SEARCH_IN_HEADER,
 	SEARCH_IN_BODY,
 };
+
+/* No octet of UTF-8, so that no text that is looked for has it. */
+#define SUBJECT_BEGINS    0xffu
+#define SUBJECT_LEARN_MAX 2000u
 
 struct search_text {
 	uint32_t                part;           /* under way */
@@ -128,6 +138,9 @@ struct search_text {
 	struct transfer_decoder decoder;
 	struct html_text        html;
 	struct buf              raw, pending, utf8, shown, hay;
+	bool                    learns, learnt; /* all Subject fields, as they are looked at, into `subject`; all of
+						 * it is there */
+	struct buf              subject;
 	struct buf              ahead;          /* octets of the message that were read last, from ahead_at on */
 	uint64_t                ahead_at;
 };
@@ -135,17 +148,19 @@ struct search_text {
 void search_text_init(struct search_text *t);
 void search_text_fini(struct search_text *t);
 /* Forget the last message. */
-void search_text_begin(struct search_text *t);
+void search_text_begin(struct search_text *t, bool learn);
 /* Look at the next piece; false when there is no more. */
 bool search_text_next(struct imap *im, struct search_program *p, struct search_text *t,
                       const struct message_row *row, const struct mime_summary *s);
 
-/* The next piece of the part's header; `embedded`: it is body text of the message around it. True at the end: then HEADER
- * and ADDRESS leaves are known. */
+/* The next piece of the part's header; `embedded`: it is body text of the message around it. True at the end: then
+ * HEADER and ADDRESS leaves are known. */
 bool search_header_piece(struct imap *im, struct search_program *p, struct search_text *t,
-                         const struct message_row *row, const struct mime_part *part, bool embedded);
+                         const struct message_row *row, const struct mime_part *part,
+                         bool embedded);
 /* Octets of the message into t->raw. False: damaged (logged by the volume); that does not match. */
-bool search_read(struct imap *im, struct search_text *t, const struct message_row *row, uint64_t off, uint64_t len);
+bool search_read(struct imap *im, struct search_text *t, const struct message_row *row,
+                 uint64_t off, uint64_t len);
 /* TEXT leaves whose text is in `hay` (folded) become true, with `in_body` BODY ones too. */
 void search_mark(struct search_program *p, struct slice hay, bool in_body);
 /* Keep as much of the end of *hay as the longest text needs to be found across the cut. */
@@ -159,6 +174,8 @@ bool search_contains(struct slice hay, struct slice needle);
 
 enum search_phase {
 	SEARCH_PREPARE,
+	SEARCH_REFRESH,          /* columns are brought up to date */
+	SEARCH_SCAN,             /* the next rows of the columns, instead of SEARCH_PAGE */
 	SEARCH_PAGE,
 	SEARCH_CLOSER,           /* the next page of what a page of rows left open */
 	SEARCH_MESSAGE,
@@ -183,6 +200,7 @@ struct search {
 	mail_uid            next_open;
 	uint64_t            done, goal;         /* messages, for INPROGRESS */
 
+	struct columns     *columns;            /* NULL: rows are read */
 	struct arena        page;
 	uint32_t            close_limit;
 	struct message_row *rows;

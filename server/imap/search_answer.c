@@ -1,6 +1,6 @@
 /* search_answer - what SEARCH says of what it found [RFC 9051 s6.4.4, s7.3.4]: "SEARCH" numbers for
- * IMAP4rev1, ESEARCH [RFC 4731], the saved result [RFC 5182], PARTIAL [RFC 9394], the highest MODSEQ
- * [RFC 7162 s3.1.6, RFC 4731 s3.2].
+ * IMAP4rev1, ESEARCH [RFC 4731], the saved result [RFC 5182], PARTIAL [RFC 9394], the highest
+ * MODSEQ [RFC 7162 s3.1.6, RFC 4731 s3.2].
  *
  * The same rule says what SAVE saves and what MODSEQ is the highest of: all found if ALL or COUNT
  * are asked for, or none of MIN, MAX and PARTIAL; else those that these return. Numbers go out in
@@ -101,8 +101,8 @@ read_modseqs(struct imap *im, struct search *s)
 	enum rc rc;
 
 	arena_reset(&s->page);
-	rc = volume_read_messages(im->volume, im->mailbox, &s->chosen, s->next_uid, SEARCH_PAGE_ROWS,
-				  WANT_EXPUNGED, &s->page, &s->rows, &s->row_count, &e);
+	rc = volume_read_messages(im->volume, im->mailbox, &s->chosen, s->next_uid,
+	    SEARCH_PAGE_ROWS, WANT_EXPUNGED, &s->page, &s->rows, &s->row_count, &e);
 	if (rc != RC_OK) {
 		imap_reply_error(im, rc, &e);
 		return IMAP_DONE;
@@ -260,6 +260,8 @@ search_answer(struct imap *im, struct search *s)
 	case SEARCH_TAIL:
 		return write_tail(im, s);
 	case SEARCH_PREPARE:
+	case SEARCH_REFRESH:
+	case SEARCH_SCAN:
 	case SEARCH_PAGE:
 	case SEARCH_CLOSER:
 	case SEARCH_MESSAGE:

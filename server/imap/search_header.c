@@ -83,8 +83,8 @@ static bool
 asks_for_text(const struct search_program *p, bool in_body)
 {
 	for (uint16_t i = 0; i < p->count; i++)
-		if (p->nodes[i].truth == SEARCH_UNKNOWN
-		    && (p->nodes[i].key == SEARCH_TEXT || (in_body && p->nodes[i].key == SEARCH_BODY)))
+		if (p->nodes[i].truth == SEARCH_UNKNOWN &&
+		    (p->nodes[i].key == SEARCH_TEXT || (in_body && p->nodes[i].key == SEARCH_BODY)))
 			return true;
 	return false;
 }
@@ -138,16 +138,26 @@ labelled(struct search_text *t, struct slice value, struct buf *utf8)
 	return charset_to_utf8(t->charset, value, utf8) ? buf_slice(utf8) : value;
 }
 
+/* What is looked for in this field is the same at each search: it is remembered if it is one piece. */
+static void
+learn_subject(struct search_text *t, struct slice text, bool whole)
+{
+	t->learns = whole && !t->hay.failed && buf_append_byte(&t->subject, SUBJECT_BEGINS) &&
+	            buf_append_slice(&t->subject, text);
+}
+
 /* "name: text" goes to TEXT, the text alone to HEADER. */
 static void
 look_at_field(struct search_program *p, struct search_text *t, struct slice name,
-	      struct slice value, bool top, bool embedded)
+	      struct slice value, bool top, bool cut, bool embedded)
 {
+	bool learns = top && t->learns && slice_eq_nocase(name, SLICE("Subject"));
 	bool named = top && (asks_for(p, SEARCH_HEADER, name) || asks_for(p, SEARCH_ADDRESS, name));
 	struct buf utf8;
 	size_t from = 0;
+	bool ok;
 
-	if (!named && !asks_for_text(p, embedded))
+	if (!named && !learns && !asks_for_text(p, embedded))
 		return;
 	buf_init(&utf8, VALUE_MAX);
 	value = labelled(t, value, &utf8);
@@ -157,7 +167,10 @@ look_at_field(struct search_program *p, struct search_text *t, struct slice name
 		buf_append_str(&t->hay, ": ");
 		from = t->hay.len;
 	}
-	(void)header_decode_text(value, &t->hay);
+	ok = header_decode_text(value, &t->hay);
+	if (learns)
+		learn_subject(t, slice_sub(buf_slice(&t->hay), from, t->hay.len),
+			      ok && !cut && !t->field_open);
 	search_mark(p, buf_slice(&t->hay), embedded);
 	if (named) {
 		mark_fields(p, name, slice_sub(buf_slice(&t->hay), from, t->hay.len), false);
@@ -170,7 +183,8 @@ look_at_field(struct search_program *p, struct search_text *t, struct slice name
 
 /* ---- the pieces ---- */
 
-/* Where the field under way ends in `pending`: at a line that does not begin with white space. SIZE_MAX: not in it. */
+/* Where the field under way ends in `pending`: at a line that does not begin with white space.
+ * SIZE_MAX: not in it. */
 static size_t
 field_end(struct slice pending, bool last)
 {
@@ -221,7 +235,7 @@ take_field(struct search_program *p, struct search_text *t, bool last, bool top,
 	}
 	if (slice_eq_nocase(name, SLICE("Content-Type")) && !t->typed)
 		take_type(t, value);
-	look_at_field(p, t, name, cut ? value : slice_trim(value), top, embedded);
+	look_at_field(p, t, name, cut ? value : slice_trim(value), top, cut, embedded);
 	if (cut && !t->field_open) {
 		t->field_len = name.len < sizeof t->field ? name.len : 0;
 		if (t->field_len > 0)
@@ -269,15 +283,20 @@ search_header_piece(struct imap *im, struct search_program *p, struct search_tex
 		begin_header(t);
 	if (search_read(im, t, row, part->header_off + t->at, n))
 		buf_append_slice(&t->pending, buf_slice(&t->raw));
-	else
+	else {
 		last = true;            /* what can be read was looked at */
+		t->learns = false;
+	}
 	if (t->at == 0)
 		find_type(t, buf_slice(&t->pending));
 	t->at += n;
 	while (t->pending.len > 0 && !at_blank_line(t))
 		if (!take_field(p, t, last, top, embedded))
 			break;
-	if (last && top)
+	if (last && top) {
 		close_fields(p);
+		t->learnt = t->learns;
+		t->learns = false;
+	}
 	return last;
 }

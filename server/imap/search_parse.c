@@ -123,7 +123,8 @@ parse_text(struct parse *ps, struct search_node *n)
 }
 
 /* search-modsequence = "MODSEQ" [SP entry-name SP entry-type-req] SP mod-sequence-valzer
- * [RFC 7162 s7], behind "MODSEQ" SP. We keep one MODSEQ for all of a message: the entry is checked and ignored [s3.1.5]. */
+ * [RFC 7162 s7], behind "MODSEQ" SP. We keep one MODSEQ for all of a message: the entry is checked
+ * and ignored [s3.1.5]. */
 static bool
 parse_modseq(struct parse *ps, struct search_node *n)
 {
@@ -156,7 +157,8 @@ parse_objectid(struct parse *ps, struct search_node *n)
 	for (size_t i = 0; i < n->name.len; i++) {
 		uint8_t ch = ascii_lower(n->name.ptr[i]);
 
-		if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_' || ch == '-'))
+		if (!((ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9') || ch == '_' ||
+		      ch == '-'))
 			return cur_fail(ps->c, "objectid");
 	}
 	return n->name.len <= OBJECTID_MAX || cur_fail(ps->c, "objectid");

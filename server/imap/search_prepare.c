@@ -40,6 +40,9 @@ prepare_node(struct imap *im, struct search_program *p, struct search_node *n)
 		im->no_expunge = im->no_expunge || !n->set_is_uids;
 		return imap_resolve_numbers(im, &n->set, n->set_is_uids, &n->uids);
 	case SEARCH_HEADER:
+		n->is_subject = slice_eq_nocase(n->name, SLICE("Subject"));
+		p->asks_subject = p->asks_subject || n->is_subject;
+		/* fall through */
 	case SEARCH_ADDRESS:
 	case SEARCH_BODY:
 	case SEARCH_TEXT:

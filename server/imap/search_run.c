@@ -97,13 +97,16 @@ render_emailid(struct buf *out, const struct message_row *row)
 	imap_out_emailid(out, row->sha256);
 }
 
+static int64_t
+day_of(struct mail_date d)
+{
+	return date_day_of(d.sec, d.zone_min);
+}
+
 static enum search_truth
 row_truth(const struct imap *im, const struct search_program *p, const struct search_node *n,
 	  const struct message_row *row)
 {
-	int64_t day = date_day_of(row->internaldate.sec, row->internaldate.zone_min);
-	int64_t saved = date_day_of(row->savedate.sec, row->savedate.zone_min);
-
 	switch (n->key) {
 	case SEARCH_ALL:
 		return SEARCH_TRUE;
@@ -116,11 +119,11 @@ row_truth(const struct imap *im, const struct search_program *p, const struct se
 	case SEARCH_SET:
 		return truth_of(uid_set_contains(&n->uids, row->uid));
 	case SEARCH_BEFORE:
-		return truth_of(day < n->day);
+		return truth_of(day_of(row->internaldate) < n->day);
 	case SEARCH_ON:
-		return truth_of(day == n->day);
+		return truth_of(day_of(row->internaldate) == n->day);
 	case SEARCH_SINCE:
-		return truth_of(day >= n->day);
+		return truth_of(day_of(row->internaldate) >= n->day);
 	case SEARCH_LARGER:
 		return truth_of(row->size > n->number);
 	case SEARCH_SMALLER:
@@ -130,11 +133,11 @@ row_truth(const struct imap *im, const struct search_program *p, const struct se
 	case SEARCH_YOUNGER:
 		return truth_of(row->internaldate.sec >= p->now - (int64_t)n->number);
 	case SEARCH_SAVEDBEFORE:
-		return truth_of(saved < n->day);
+		return truth_of(day_of(row->savedate) < n->day);
 	case SEARCH_SAVEDON:
-		return truth_of(saved == n->day);
+		return truth_of(day_of(row->savedate) == n->day);
 	case SEARCH_SAVEDSINCE:
-		return truth_of(saved >= n->day);
+		return truth_of(day_of(row->savedate) >= n->day);
 	case SEARCH_MODSEQ:
 		return truth_of(row->modseq >= n->number);
 	case SEARCH_THREADID:
@@ -180,6 +183,17 @@ search_summary(struct search_program *p, const struct message_row *row,
 			n->truth = truth_of(day >= n->day);
 		else if (n->key == SEARCH_EMAILID)
 			n->truth = truth_of(has_id(n->name, render_emailid, row));
+	}
+}
+
+void
+search_subject(struct search_program *p, struct slice learnt)
+{
+	for (uint16_t i = 0; i < p->count; i++) {
+		struct search_node *n = &p->nodes[i];
+
+		if (n->is_subject)
+			n->truth = truth_of(learnt.len > 0 && search_contains(learnt, n->text));
 	}
 }
 

@@ -1,13 +1,13 @@
 /* search_text - looking for text in headers and bodies, a bounded piece at a time.
  *
  * Both sides go through text_searchfold. A body's transfer encoding and charset are undone; pieces
- * are cut behind a line end, where no character of any mail charset is split and ISO-2022-JP is back
- * in ASCII, and the end of one piece is kept in front of the next, so that what is looked for is
- * found across the cut. Of HTML the text is searched, as a reader sees it. Parts other than text and
- * messages are not looked at [RFC 9051 s6.4.4: "MAY exclude"], but for their headers.
+ * are cut behind a line end, where no character of any mail charset is split and ISO-2022-JP is
+ * back in ASCII, and the end of one piece is kept in front of the next, so that what is looked for
+ * is found across the cut. Of HTML the text is searched, as a reader sees it. Parts other than text
+ * and messages are not looked at [RFC 9051 s6.4.4: "MAY exclude"], but for their headers.
  *
- * What is read at once is converted in smaller pieces, so that the caller sees its clock in between: folding may cost half a
- * microsecond for an octet that was chosen for it.
+ * What is read at once is converted in smaller pieces, so that the caller sees its clock in
+ * between: folding may cost half a microsecond for an octet that was chosen for it.
  */
 #include "server/imap/search.h"
 
@@ -16,7 +16,7 @@
 #include "lib/charset.h"
 #include "lib/text.h"
 
-#define CONVERT_MAX 16384u              /* octets of a body converted at once; a longer line is cut */
+#define CONVERT_MAX 16384u      /* octets of a body converted at once; a longer line is cut */
 #define UTF8_MAX    (4 * SEARCH_PENDING_MAX)
 #define HAY_MAX     (8u << 20)
 #define OVERLAP_MAX (32 * SEARCH_TEXT_MAX)
@@ -31,6 +31,7 @@ search_text_init(struct search_text *t)
 	buf_init(&t->utf8, UTF8_MAX);
 	buf_init(&t->shown, HAY_MAX);
 	buf_init(&t->hay, HAY_MAX + OVERLAP_MAX);
+	buf_init(&t->subject, SUBJECT_LEARN_MAX);
 }
 
 void
@@ -42,11 +43,15 @@ search_text_fini(struct search_text *t)
 	buf_fini(&t->utf8);
 	buf_fini(&t->shown);
 	buf_fini(&t->hay);
+	buf_fini(&t->subject);
 }
 
 void
-search_text_begin(struct search_text *t)
+search_text_begin(struct search_text *t, bool learn)
 {
+	t->learns = learn;
+	t->learnt = false;
+	buf_reset(&t->subject);
 	t->part = 0;
 	t->place = SEARCH_IN_HEADER;
 	t->at = 0;
@@ -54,7 +59,8 @@ search_text_begin(struct search_text *t)
 }
 
 static bool
-read_blob(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len, struct buf *out)
+read_blob(struct imap *im, const struct message_row *row, uint64_t off, uint64_t len,
+          struct buf *out)
 {
 	struct err e = ERR_INIT;
 
@@ -68,10 +74,12 @@ is_ahead(const struct search_text *t, uint64_t off, uint64_t len)
 	return off >= t->ahead_at && off + len <= t->ahead_at + t->ahead.len;
 }
 
-/* A chunk of the log is inflated whole, however little of it is read, and holds many small parts: what lies behind the
- * first one is kept. Not behind the message's own header, which is often all that is looked at. */
+/* A chunk of the log is inflated whole, however little of it is read, and holds many small parts:
+ * what lies behind the first one is kept. Not behind the message's own header, which is often all
+ * that is looked at. */
 bool
-search_read(struct imap *im, struct search_text *t, const struct message_row *row, uint64_t off, uint64_t len)
+search_read(struct imap *im, struct search_text *t, const struct message_row *row, uint64_t off,
+            uint64_t len)
 {
 	buf_reset(&t->raw);
 	if (len == 0)
@@ -83,8 +91,9 @@ search_read(struct imap *im, struct search_text *t, const struct message_row *ro
 	}
 	if (t->ahead.len == 0 || !is_ahead(t, off, len))
 		return read_blob(im, row, off, len, &t->raw);
-	return buf_append_slice(&t->raw, slice_sub(buf_slice(&t->ahead), (size_t)(off - t->ahead_at),
-						   (size_t)(off - t->ahead_at + len)));
+	return buf_append_slice(&t->raw,
+	                        slice_sub(buf_slice(&t->ahead), (size_t)(off - t->ahead_at),
+	                                  (size_t)(off - t->ahead_at + len)));
 }
 
 bool
@@ -127,8 +136,9 @@ search_keep_end(const struct search_program *p, struct buf *hay)
 
 /* ---- bodies ---- */
 
-/* A line too long to wait for its end. Cut where no charset has a character under way: behind a blank or control, which
- * is never a second octet, with ISO-2022-JP in ASCII; if there is none, before a character of UTF-8. */
+/* A line too long to wait for its end. Cut where no charset has a character under way: behind a
+ * blank or control, which is never a second octet, with ISO-2022-JP in ASCII; if there is none,
+ * before a character of UTF-8. */
 static size_t
 cut_line(struct slice s)
 {
@@ -192,7 +202,8 @@ begin_body(struct search_text *t, const struct mime_part *part)
 
 /* The next octets of the body, without their transfer encoding, to `pending`. False: damaged. */
 static bool
-read_body(struct imap *im, struct search_text *t, const struct message_row *row, const struct mime_part *part)
+read_body(struct imap *im, struct search_text *t, const struct message_row *row,
+          const struct mime_part *part)
 {
 	uint64_t left = part->body_len - t->at, n = left < SEARCH_PIECE ? left : SEARCH_PIECE;
 
@@ -215,7 +226,7 @@ search_body_piece(struct imap *im, struct search_program *p, struct search_text 
 	size_t ready = 0;
 	bool end;
 
-	buf_reset(&t->raw);                     /* what it holds after the call is what was read in it */
+	buf_reset(&t->raw);     /* what it holds after the call is what was read in it */
 	if (t->at > 0)
 		ready = convertible(&t->pending, t->at == part->body_len);
 	if (ready == 0) {

@@ -2,16 +2,16 @@
  *
  * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order:
  * FLAGS if the mailbox has new keywords, flags of known messages (by the sequence numbers that
- * the client still has), EXPUNGEs or VANISHED, then EXISTS and RECENT. The view moves on only with what was
- * written, so a piece may end anywhere and the next call goes on by asking again.
+ * the client still has), EXPUNGEs or VANISHED, then EXISTS and RECENT. The view moves on only with
+ * what was written, so a piece may end anywhere and the next call goes on by asking again.
  *
  * Expunged messages are told from lower to higher numbers. The telling of a long list of flag
  * changes switches to a walk over the UIDs, since one STORE gives all its messages the same
  * MODSEQ and so no MODSEQ divides them.
  *
- * Told MODSEQs and HIGHESTMODSEQ: a client that has seen MODSEQ 104 takes it that it knows all up to
- * there [RFC 7162 s6]. While an expunge at 100 has to wait, it is told 99 before each tagged answer
- * [s3.2], and the new value once nothing waits.
+ * Told MODSEQs and HIGHESTMODSEQ: a client that has seen MODSEQ 104 takes it that it knows all up
+ * to there [RFC 7162 s6]. While an expunge at 100 has to wait, it is told 99 before each tagged
+ * answer [s3.2], and the new value once nothing waits.
  *
  * A mailbox that somebody deleted ends the session with BYE [RFC 2180 s3.3]. Answering NO to
  * everything from then on [s3.4] was rejected: clients retry it for hours, and all of them

@@ -7,10 +7,11 @@
 void
 imap_out_fetch_begin(struct imap *im, uint32_t seq, mail_uid uid)
 {
-	if (im->uidonly)
-		buf_printf(imap_out(im), "* %u UIDFETCH (", uid);       /* [RFC 9586 s3.2] */
-	else
-		buf_printf(imap_out(im), "* %u FETCH (", seq);
+	struct buf *out = imap_out(im);
+
+	buf_append_str(out, "* ");
+	buf_append_u64(out, im->uidonly ? uid : seq);
+	buf_append_str(out, im->uidonly ? " UIDFETCH (" : " FETCH (");  /* [RFC 9586 s3.2] */
 }
 
 /* A FETCH that nobody asked for carries the UID where the client works by UIDs: for UID commands

@@ -113,14 +113,15 @@ imap_view_remove(struct imap_view *view, const struct uid_set *gone)
 
 /* MODSEQs of a mailbox have no gaps but at the first change of an epoch, which gets a multiple
  * of 2^32. */
-void
+bool
 imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given)
 {
 	bool next = given == before + 1 || (given > before && (uint32_t)given == 0);
 
 	if (view->changed_told != before || !next)
-		return;
+		return false;
 	if (view->expunged_told == view->changed_told)
 		view->expunged_told = given;
 	view->changed_told = given;
+	return true;
 }

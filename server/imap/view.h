@@ -1,8 +1,9 @@
 /* view - what one session knows of its selected mailbox: UID ranges and two modseqs [design, section 2].
  *
  * Sequence numbers are positions in `uids`. The ranges are loaded lazily: SELECT answers from counters (but
- * for UNSEEN in a small mailbox), and the first command that needs sequence numbers or sets calls imap_view_load. Only telling the client changes the view:
- * EXISTS appends, EXPUNGE removes. A message that others expunged stays in the view, and can be fetched, until told.
+ * for UNSEEN in a small mailbox), and the first command that needs sequence numbers or sets calls imap_view_load. Only
+ * telling the client changes the view: EXISTS appends, EXPUNGE removes. A message that others expunged stays in the
+ * view, and can be fetched, until told.
  */
 #ifndef RESTANTE_SERVER_IMAP_VIEW_H
 #define RESTANTE_SERVER_IMAP_VIEW_H
@@ -24,12 +25,12 @@ struct imap_view {
 	 * under way), and when it ends everything up to that MODSEQ is told. */
 	mail_uid       tell_from;
 	mail_modseq    tell_to;
-	/* Expunges too many for one piece: members of `uids` still to be told (and then taken away), read when the mailbox
-	 * was at gone_to (0: none). */
+	/* Expunges too many for one piece: members of `uids` still to be told (and then taken away), read when the
+	 * mailbox was at gone_to (0: none). */
 	struct uid_set gone;
 	mail_modseq    gone_to;
-	/* MODSEQs above expunged_told may have been shown while expunges wait (or news could not be read): HIGHESTMODSEQ
-	 * says so [RFC 7162 s3.2]. held_back: it has been said. */
+	/* MODSEQs above expunged_told may have been shown while expunges wait (or news could not be read):
+	 * HIGHESTMODSEQ says so [RFC 7162 s3.2]. held_back: it has been said. */
 	bool           behind, held_back;
 	struct uid_set saved;           /* "$" [RFC 5182]: UIDs */
 };
@@ -41,7 +42,8 @@ void imap_view_init(struct imap_view *view);
 void imap_view_start(struct imap_view *view, const struct mailbox_info *box);
 void imap_view_reset(struct imap_view *view);   /* frees; nothing selected */
 /* Load the UIDs as of what was told. Pool. */
-MUST_USE enum rc imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox, struct err *e);
+MUST_USE enum rc imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox,
+                                struct err *e);
 
 /* Where in the view a walk through ascending UIDs stands; zeroed at its start, and useless once the view changes. */
 struct view_walk {
@@ -54,8 +56,8 @@ struct view_walk {
 uint32_t imap_view_seq(const struct imap_view *view, struct view_walk *w, mail_uid uid);
 /* Take the members of `gone` away: exists and recent follow. The view is loaded. False without memory: unchanged. */
 MUST_USE bool imap_view_remove(struct imap_view *view, const struct uid_set *gone);
-/* A change of this session's own was given MODSEQ `given`, and the mailbox was at `before` when it was submitted. If
- * all before it is told and nothing of others came between, it counts as told: no echo. */
-void imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given);
+/* A change of this session's own was given MODSEQ `given`, and the mailbox was at `before` when it was submitted or
+ * decided. If all before it is told and nothing of others came between, it counts as told: no echo, and true. */
+bool imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given);
 
 #endif

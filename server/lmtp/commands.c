@@ -1,7 +1,9 @@
-/* commands - the verbs of LMTP [RFC 2033 s4, RFC 5321 s4.1.1]. See lmtp.h. All in steps on the pool. */
+/* commands - the verbs of LMTP [RFC 2033 s4, RFC 5321 s4.1.1]. See lmtp.h. All in
+ * steps on the pool. */
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "lib/clock.h"
 #include "lib/text.h"
 #include "server/lmtp/lmtp.h"
 
@@ -14,8 +16,6 @@ enum verb_argument {
 };
 
 static void run_lhlo(struct lmtp *l, struct slice arg);
-static void run_mail(struct lmtp *l, struct slice arg);
-static void run_rcpt(struct lmtp *l, struct slice arg);
 static void run_data(struct lmtp *l, struct slice arg);
 static void run_rset(struct lmtp *l, struct slice arg);
 static void run_vrfy(struct lmtp *l, struct slice arg);
@@ -24,6 +24,8 @@ static void run_quit(struct lmtp *l, struct slice arg);
 static void run_help(struct lmtp *l, struct slice arg);
 static void run_expn(struct lmtp *l, struct slice arg);
 static void run_starttls(struct lmtp *l, struct slice arg);
+static void run_xclient(struct lmtp *l, struct slice arg);
+static void run_xforward(struct lmtp *l, struct slice arg);
 static void run_helo(struct lmtp *l, struct slice arg);
 static void run_http(struct lmtp *l, struct slice arg);
 
@@ -34,9 +36,10 @@ static const struct verb {
 	void             (*run)(struct lmtp *l, struct slice arg);
 } verbs[] = {
 	{ SLICE_INIT("LHLO"), ARG_ANY, false, run_lhlo },
-	{ SLICE_INIT("MAIL"), ARG_FROM, true, run_mail },
-	{ SLICE_INIT("RCPT"), ARG_TO, true, run_rcpt },
+	{ SLICE_INIT("MAIL"), ARG_FROM, true, lmtp_mail },
+	{ SLICE_INIT("RCPT"), ARG_TO, true, lmtp_rcpt },
 	{ SLICE_INIT("DATA"), ARG_NONE, true, run_data },
+	{ SLICE_INIT("BDAT"), ARG_ANY, false, lmtp_bdat },
 	{ SLICE_INIT("RSET"), ARG_NONE, false, run_rset },
 	{ SLICE_INIT("VRFY"), ARG_ANY, false, run_vrfy },
 	{ SLICE_INIT("NOOP"), ARG_ANY, false, run_noop },
@@ -44,6 +47,9 @@ static const struct verb {
 	{ SLICE_INIT("HELP"), ARG_ANY, false, run_help },
 	{ SLICE_INIT("EXPN"), ARG_ANY, false, run_expn },
 	{ SLICE_INIT("STARTTLS"), ARG_NONE, false, run_starttls },
+	{ SLICE_INIT("AUTH"), ARG_ANY, true, lmtp_auth },
+	{ SLICE_INIT("XCLIENT"), ARG_ANY, false, run_xclient },
+	{ SLICE_INIT("XFORWARD"), ARG_ANY, true, run_xforward },
 	{ SLICE_INIT("HELO"), ARG_ANY, false, run_helo },
 	{ SLICE_INIT("EHLO"), ARG_ANY, false, run_helo },
 	/* Browsers made to talk to us by a web page. */
@@ -93,162 +99,108 @@ lmtp_bad(struct lmtp *l, const char *fmt, ...)
 	va_end(ap);
 }
 
+void
+lmtp_greeting(struct lmtp *l)
+{
+	lmtp_reply(l, "220 %s LMTP " SERVER_NAME, server_hostname(session_server(l->s)));
+}
+
+/* Exim's lmtp transport, which knows unix sockets only, has room for 255 octets of this answer. So
+ * what is for proxies, which come by TCP, is not told there; it is understood. */
+static void
+offer(struct lmtp *l)
+{
+	struct buf *out = session_out(l->s);
+	char mechanisms[SASL_MECHANISMS_TEXT];
+
+	buf_append_str(out,
+	    "250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-BINARYMIME\r\n"
+	    "250-CHUNKING\r\n250-SMTPUTF8\r\n");
+	if (session_can_starttls(l->s))
+		buf_append_str(out, "250-STARTTLS\r\n");
+	if (lmtp_offers_auth(l))
+		buf_printf(out, "250-AUTH %s\r\n", login_mechanisms(&l->login, mechanisms));
+	if (lmtp_trusts(l) && !session_is_unix(l->s))
+		buf_append_str(out,
+		               "250-XCLIENT NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT\r\n");
+	if (lmtp_trusts(l))
+		buf_append_str(out, "250-XFORWARD NAME ADDR PORT PROTO HELO IDENT SOURCE\r\n");
+}
+
 static void
 run_lhlo(struct lmtp *l, struct slice arg)
 {
 	struct buf *out = session_out(l->s);
 
 	/* What is said before SMTPUTF8 is ASCII [RFC 6531 s3.7.1]. */
-	if (!lmtp_domain_valid(arg) || !text_is_ascii(arg) || !slice_to_cstr(arg, l->helo, sizeof l->helo)) {
+	if (!lmtp_domain_valid(arg) || !text_is_ascii(arg) ||
+	    !slice_to_cstr(arg, l->helo, sizeof l->helo)) {
 		lmtp_bad(l, "501 5.5.4 Syntax: LHLO domain");
 		return;
 	}
 	lmtp_transaction_reset(l);
+	forward_reset(&l->forward);
 	l->helo_given = true;
 	buf_printf(out, "250-%s\r\n", server_hostname(session_server(l->s)));
-	buf_append_str(out, "250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n");
-	if (session_can_starttls(l->s))
-		buf_append_str(out, "250-STARTTLS\r\n");
+	offer(l);
 	buf_append_str(out, "250 SIZE ");
 	buf_append_u64(out, session_conf(l->s)->limits.message_size);
 	buf_append_str(out, "\r\n");
 }
 
-static bool
-too_big(struct lmtp *l)
-{
-	uint64_t limit = session_conf(l->s)->limits.message_size;
-
-	if (l->declared_size <= limit)
-		return false;
-	lmtp_reply(l, "552 5.3.4 Message too big (limit message_size, %llu octets)", (unsigned long long)limit);
-	return true;
-}
-
-/* size-value = 1*20DIGIT [RFC 1870 s3]; what no number of ours holds is too big all the same */
-static bool
-parse_size(struct slice s, uint64_t *out)
-{
-	if (slice_to_u64(s, UINT64_MAX / 2, out))
-		return true;
-	*out = UINT64_MAX / 2;
-	for (size_t i = 0; i < s.len; i++)
-		if (s.ptr[i] < '0' || s.ptr[i] > '9')
-			return false;
-	return s.len > 0 && s.len <= 20;
-}
-
-/* SIZE [RFC 1870 s6], BODY [RFC 6152 s2], SMTPUTF8 [RFC 6531 s3.4]. False: answered. */
-static bool
-mail_param(struct lmtp *l, const struct lmtp_param *p)
-{
-	if (slice_eq_nocase(p->name, SLICE("SIZE"))) {
-		if (parse_size(p->value, &l->declared_size))
-			return true;
-		lmtp_bad(l, "501 5.5.4 Syntax: SIZE=octets");
-		return false;
-	}
-	if (slice_eq_nocase(p->name, SLICE("BODY"))) {
-		if (slice_eq_nocase(p->value, SLICE("7BIT")) || slice_eq_nocase(p->value, SLICE("8BITMIME")))
-			return true;
-		lmtp_bad(l, "501 5.5.4 Syntax: BODY=7BIT or BODY=8BITMIME");
-		return false;
-	}
-	if (slice_eq_nocase(p->name, SLICE("SMTPUTF8")) && !p->has_value) {
-		l->smtputf8 = true;
-		return true;
-	}
-	lmtp_bad(l, "555 5.5.4 Unknown parameter of MAIL");
-	return false;
-}
-
-static bool
-mail_params(struct lmtp *l, struct lmtp_parser *p)
-{
-	struct lmtp_param param;
-
-	while (lmtp_parse_param(p, &param))
-		if (!mail_param(l, &param))
-			return false;
-	if (p->expected == NULL)
-		return true;
-	lmtp_bad(l, "501 5.5.4 Syntax error in parameters: expected %s", p->expected);
-	return false;
-}
-
+/* As if the connection had just been made. */
 static void
-run_mail(struct lmtp *l, struct slice arg)
+begin_anew(struct lmtp *l)
 {
-	struct lmtp_parser p;
-	struct lmtp_path path;
-	bool ok = false;
-
-	if (l->mail_given) {
-		lmtp_bad(l, "503 5.5.1 A transaction is under way: RSET first");
-		return;
-	}
 	lmtp_transaction_reset(l);
-	lmtp_parser_init(&p, arg);
-	if (!lmtp_parse_reverse_path(&p, &l->arena, &path))
-		lmtp_bad(l, "501 5.1.7 Syntax error in reverse-path: expected %s", p.expected);
-	else if (mail_params(l, &p) && !too_big(l))
-		ok = true;
-	if (ok && path.utf8 && !l->smtputf8) {
-		lmtp_bad(l, "553 5.6.7 A non-ASCII address needs SMTPUTF8");
-		ok = false;
-	}
-	if (ok) {
-		l->sender = arena_dup(&l->arena, path.text);
-		ok = l->sender.ptr != NULL;
-		if (!ok)
-			lmtp_reply(l, "451 4.3.0 Out of memory");
-	}
-	if (!ok) {
-		lmtp_transaction_reset(l);
-		l->mail_refused = true;
-		return;
-	}
-	l->mail_given = true;
-	lmtp_reply(l, "250 2.1.0 Sender ok");
+	forward_reset(&l->forward);
+	forward_reset(&l->client);
+	login_leave(&l->login);
+	l->authenticated = l->helo_given = false;
+	l->opened_ms = clock_mono_ms();
 }
 
-/* RCPT or DATA without MAIL. No mistake of a client that pipelined them behind a MAIL that we refused. */
-static void
-mail_missing(struct lmtp *l)
+/* False: answered. */
+static bool
+may_forward(struct lmtp *l)
 {
-	if (l->mail_refused)
-		lmtp_reply(l, "503 5.5.1 MAIL was refused");
+	if (!lmtp_trusts(l))
+		lmtp_bad(l, "550 5.7.0 Not from here ([lmtp] trusted_networks)");
+	else if (l->mail_given)
+		lmtp_bad(l, "503 5.5.1 Not within a transaction");
 	else
-		lmtp_bad(l, "503 5.5.1 MAIL first");
+		return true;
+	return false;
 }
 
 static void
-run_rcpt(struct lmtp *l, struct slice arg)
+run_xclient(struct lmtp *l, struct slice arg)
 {
-	uint64_t limit = session_conf(l->s)->limits.max_recipients;
-	struct lmtp_param param;
-	struct lmtp_parser p;
-	struct lmtp_path path;
+	struct forward given;
 
-	if (!l->mail_given) {
-		mail_missing(l);
+	if (!may_forward(l))
+		return;
+	forward_init(&given);
+	if (!forward_parse(&given, arg, true)) {
+		forward_fini(&given);
+		lmtp_bad(l, "501 5.5.4 Syntax: XCLIENT attribute=value ...");
 		return;
 	}
-	if (l->rcpt_count >= limit) {
-		lmtp_reply(l, "452 4.5.3 Too many recipients (limit max_recipients, %llu)", (unsigned long long)limit);
+	begin_anew(l);
+	forward_fini(&l->client);
+	l->client = given;
+	lmtp_greeting(l);
+}
+
+static void
+run_xforward(struct lmtp *l, struct slice arg)
+{
+	if (!may_forward(l))
 		return;
-	}
-	lmtp_parser_init(&p, arg);
-	if (!lmtp_parse_forward_path(&p, &l->arena, &path))
-		lmtp_bad(l, "501 5.1.3 Syntax error in forward-path: expected %s", p.expected);
-	else if (lmtp_parse_param(&p, &param))
-		lmtp_bad(l, "555 5.5.4 RCPT takes no parameters here");
-	else if (p.expected != NULL)
-		lmtp_bad(l, "501 5.5.4 Syntax error in parameters: expected %s", p.expected);
-	else if (path.utf8 && !l->smtputf8)
-		lmtp_reply(l, "553 5.6.7 A non-ASCII address needs SMTPUTF8");
+	if (forward_parse(&l->forward, arg, false))
+		lmtp_reply(l, "250 2.0.0 OK");
 	else
-		lmtp_rcpt_add(l, &path);
+		lmtp_bad(l, "501 5.5.4 Syntax: XFORWARD attribute=value ...");
 }
 
 static void
@@ -256,7 +208,13 @@ run_data(struct lmtp *l, struct slice arg)
 {
 	(void)arg;
 	if (!l->mail_given) {
-		mail_missing(l);
+		lmtp_mail_missing(l);
+		return;
+	}
+	/* [RFC 3030 s2, s3] */
+	if (l->chunked || l->binary) {
+		lmtp_bad(l, l->chunked ? "503 5.5.1 No DATA behind BDAT: RSET first" :
+		                         "503 5.5.1 BODY=BINARYMIME needs BDAT");
 		return;
 	}
 	/* [RFC 2033 s4.2]. No mistake of the client, who pipelines. */
@@ -264,8 +222,13 @@ run_data(struct lmtp *l, struct slice arg)
 		lmtp_reply(l, "503 5.5.1 No valid recipients");
 		return;
 	}
-	if (!lmtp_data_begin(l))
+	lmtp_data_begin(l);
+	if (lmtp_data_failed(l)) {
+		lmtp_data_answer_failure(l);
+		lmtp_transaction_reset(l);
+		forward_reset(&l->forward);
 		return;
+	}
 	l->mode = LMTP_DATA;
 	lmtp_reply(l, "354 Go on, end with CRLF.CRLF");
 }
@@ -275,6 +238,7 @@ run_rset(struct lmtp *l, struct slice arg)
 {
 	(void)arg;
 	lmtp_transaction_reset(l);
+	forward_reset(&l->forward);
 	lmtp_reply(l, "250 2.0.0 Forgotten");
 }
 
@@ -306,7 +270,8 @@ static void
 run_help(struct lmtp *l, struct slice arg)
 {
 	(void)arg;
-	lmtp_reply(l, "214 2.0.0 LHLO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS QUIT [RFC 2033]");
+	lmtp_reply(l,
+	    "214 2.0.0 LHLO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP STARTTLS AUTH QUIT [RFC 2033]");
 }
 
 static void
@@ -325,7 +290,7 @@ run_starttls(struct lmtp *l, struct slice arg)
 		                                         "502 5.5.1 TLS is not available");
 		return;
 	}
-	lmtp_transaction_reset(l);
+	begin_anew(l);
 	lmtp_reply(l, "220 2.0.0 Begin TLS");
 	l->want = LMTP_STARTTLS;
 }
@@ -397,7 +362,8 @@ lmtp_command(struct lmtp *l, struct slice line)
 
 	if (!text_utf8_valid(line) || slice_find_byte(line, '\0') < line.len ||
 	    slice_find_byte(line, '\r') < line.len) {
-		lmtp_bad(l, "500 5.5.2 Syntax error: control characters or bad UTF-8");
+		if (!lmtp_bdat_garbled(l, line))
+			lmtp_bad(l, "500 5.5.2 Syntax error: control characters or bad UTF-8");
 		return;
 	}
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
@@ -406,5 +372,7 @@ lmtp_command(struct lmtp *l, struct slice line)
 			return;
 		}
 	}
-	lmtp_bad(l, "500 5.5.1 Unknown command: expected LHLO, MAIL, RCPT, DATA, RSET, NOOP, VRFY or QUIT");
+	if (!lmtp_bdat_garbled(l, line))
+		lmtp_bad(l, "500 5.5.1 Unknown command: expected LHLO, MAIL, RCPT, DATA, BDAT, "
+		            "RSET, NOOP, VRFY or QUIT");
 }

@@ -1,7 +1,7 @@
 /* dots - where the mail data of DATA ends, and its dot-stuffing [RFC 5321 s4.5.2, s4.1.1.4].
  *
- * Incremental over any split of the input. Only CRLF "." CRLF ends the data; a dot behind a bare LF or CR, or before one,
- * ends nothing: whoever sees an end where another server saw none lets messages be smuggled. Pure.
+ * Incremental over any split of the input. Only CRLF "." CRLF ends the data; a dot behind a bare LF or CR, or before
+ * one, ends nothing: whoever sees an end where another server saw none lets messages be smuggled. Pure.
  */
 #ifndef RESTANTE_SERVER_LMTP_DOTS_H
 #define RESTANTE_SERVER_LMTP_DOTS_H

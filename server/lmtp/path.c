@@ -158,7 +158,8 @@ parse_local(struct lmtp_parser *p, struct arena *a, struct slice *out)
 	return text_utf8_valid(*out) || fail(p, "UTF-8");
 }
 
-/* A-d-l = At-domain *( "," At-domain ), then ":": to be accepted and ignored [RFC 5321 s4.1.1.3, appendix C] */
+/* A-d-l = At-domain *( "," At-domain ), then ":": to be accepted and ignored
+ * [RFC 5321 s4.1.1.3, appendix C] */
 static bool
 parse_source_route(struct lmtp_parser *p)
 {

@@ -1,10 +1,11 @@
-/* path - reverse-path and forward-path of MAIL and RCPT, and the parameters behind them [RFC 5321 s4.1.2; RFC 6531 s3.3].
+/* path - reverse-path and forward-path of MAIL and RCPT, and the parameters behind them
+ * [RFC 5321 s4.1.2; RFC 6531 s3.3].
  *
  * Pure functions over a line; results are slices of it or lie in the arena. On failure the parser keeps the first thing
  * that was expected, for the answer.
  *
- * Leniencies, as MTAs pass such addresses on: dots anywhere in a dot-string ("a..b@x", "a.@x", which some phone companies
- * gave to people), underscores in domains, a forward-path without a domain, spaces before "<".
+ * Leniencies, as MTAs pass such addresses on: dots anywhere in a dot-string ("a..b@x", "a.@x", which some phone
+ * companies gave to people), underscores in domains, a forward-path without a domain, spaces before "<".
  */
 #ifndef RESTANTE_SERVER_LMTP_PATH_H
 #define RESTANTE_SERVER_LMTP_PATH_H

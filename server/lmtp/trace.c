@@ -1,7 +1,7 @@
 /* trace - Return-Path and Received of a delivery [RFC 5321 s4.4].
  *
- * They are equal for all recipients of a transaction, so that all share one blob; "for" is given only when there is one
- * recipient (and so nobody learns of a Bcc).
+ * They are equal for all recipients of a transaction, so that all share one blob; "for" is given
+ * only when there is one recipient (and so nobody learns of a Bcc).
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,24 +16,44 @@ lmtp_id(const struct lmtp *l, char out[LMTP_ID_MAX])
 	snprintf(out, LMTP_ID_MAX, "%" PRIx64 "-%" PRIu32, session_id(l->s), l->number);
 }
 
-/* Extended-Domain = Domain [ "(" TCP-info ")" ]; a unix socket has no address to tell */
+static void
+append_address(struct buf *out, struct slice address)
+{
+	buf_printf(out, slice_find_byte(address, ':') < address.len ? "[IPv6:%.*s]" : "[%.*s]",
+	           SLICE_ARG(address));
+}
+
+/* Extended-Domain = Domain [ "(" TCP-info ")" ]: of the client that XCLIENT names, or of the peer;
+ * a unix socket has no address to tell. */
 static void
 append_peer(const struct lmtp *l, struct buf *out)
 {
-	const char *peer = session_peer(l->s);
+	struct slice name = l->client.value[FORWARD_NAME], address = l->client.value[FORWARD_ADDR];
 
 	buf_append_str(out, l->helo);
-	if (!session_is_unix(l->s))
-		buf_printf(out, strchr(peer, ':') != NULL ? " ([IPv6:%s])" : " ([%s])", peer);
+	if (!lmtp_domain_valid(name))
+		name = SLICE_NONE;
+	if (address.len == 0 && name.len == 0 && session_ip(l->s) != NULL)
+		address = slice_str(session_peer(l->s));
+	if (address.len == 0)
+		return;
+	buf_append_str(out, " (");
+	if (name.len > 0)
+		buf_printf(out, "%.*s ", SLICE_ARG(name));
+	append_address(out, address);
+	buf_append_str(out, ")");
 }
 
 /* The "with" protocol types [RFC 3848; RFC 6531 s4.3]. */
 static const char *
 with_protocol(const struct lmtp *l)
 {
-	if (l->smtputf8)
-		return session_has_tls(l->s) ? "UTF8LMTPS" : "UTF8LMTP";
-	return session_has_tls(l->s) ? "LMTPS" : "LMTP";
+	static const char *const types[2][2][2] = {
+		{ { "LMTP", "LMTPA" }, { "LMTPS", "LMTPSA" } },
+		{ { "UTF8LMTP", "UTF8LMTPA" }, { "UTF8LMTPS", "UTF8LMTPSA" } },
+	};
+
+	return types[l->smtputf8][session_has_tls(l->s)][l->authenticated];
 }
 
 void
@@ -46,7 +66,8 @@ lmtp_trace(const struct lmtp *l, uint64_t now_us, struct buf *out)
 	buf_printf(out, "Return-Path: <%.*s>\r\n", SLICE_ARG(l->sender));
 	buf_append_str(out, "Received: from ");
 	append_peer(l, out);
-	buf_printf(out, "\r\n\tby %s with %s id %s", server_hostname(session_server(l->s)), with_protocol(l), id);
+	buf_printf(out, "\r\n\tby %s with %s id %s", server_hostname(session_server(l->s)),
+	           with_protocol(l), id);
 	/* A name without a domain is no Path [RFC 5321 s4.4]. */
 	if (l->rcpt_count == 1 && slice_find_byte(l->rcpts->text, '@') < l->rcpts->text.len)
 		buf_printf(out, "\r\n\tfor <%.*s>", SLICE_ARG(l->rcpts->text));

@@ -3,21 +3,23 @@
 
 #include "lib/clock.h"
 #include "server/lmtp/lmtp.h"
+#include "server/recipient.h"
 
-#define DAMAGE_TELL_MS 60000u
-
-static const struct slice inbox = SLICE_INIT("INBOX");
+#define TELL_MS 60000u
 
 void
 lmtp_transaction_init(struct lmtp *l)
 {
-	l->mail_given = l->mail_refused = l->smtputf8 = false;
-	l->sender = SLICE_NONE;
-	l->declared_size = 0;
+	l->mail_given = l->mail_refused = l->smtputf8 = l->binary = false;
+	l->chunked = l->chunk_failed = false;
+	l->sender = l->envid = SLICE_NONE;
+	l->declared_size = l->announced = 0;
 	l->rcpts = NULL;
 	l->rcpts_end = &l->rcpts;
-	l->rcpt_count = 0;
+	l->rcpt_count = l->place_count = 0;
 	l->groups = NULL;
+	l->makings = NULL;
+	l->junk = false;
 }
 
 void
@@ -28,6 +30,8 @@ lmtp_transaction_reset(struct lmtp *l)
 		ingested_unref(&g->content);
 		change_free(&g->change);
 	}
+	lmtp_folder_forget(l);
+	buf_fini(&l->head);
 	arena_reset(&l->arena);
 	lmtp_transaction_init(l);
 }
@@ -44,43 +48,6 @@ temporary(struct lmtp *l, const struct err *e)
 	lmtp_reply(l, "451 4.3.0 Temporary failure, try again later");
 }
 
-/* The folder a detail names, in any case of ASCII letters; RC_NOT_FOUND if there is none. */
-static enum rc
-find_folder(struct volume *v, account_id account, struct slice detail, struct arena *a, struct mailbox_info *out,
-            struct err *e)
-{
-	struct mailbox_info *all;
-	size_t count;
-	enum rc rc = volume_find_mailbox(v, account, detail, a, out, e);
-
-	if (rc == RC_OK || rc == RC_IO || rc == RC_NOMEM)
-		return rc;
-	rc = volume_list_mailboxes(v, account, a, &all, &count, e);
-	if (rc != RC_OK)
-		return rc;
-	for (size_t i = 0; i < count; i++) {
-		if (slice_eq_nocase(all[i].name, detail)) {
-			*out = all[i];
-			return RC_OK;
-		}
-	}
-	return RC_NOT_FOUND;
-}
-
-static enum rc
-find_mailbox(struct volume *v, account_id account, struct slice detail, struct arena *a, struct mailbox_info *out,
-             struct err *e)
-{
-	enum rc rc;
-
-	if (detail.len > 0) {
-		rc = find_folder(v, account, detail, a, out, e);
-		if (rc == RC_OK || rc == RC_IO || rc == RC_NOMEM)
-			return rc;
-	}
-	return volume_find_mailbox(v, account, inbox, a, out, e);
-}
-
 static bool
 over_quota(const struct lmtp *l, const struct account_info *info)
 {
@@ -95,7 +62,8 @@ over_quota(const struct lmtp *l, const struct account_info *info)
 static struct lmtp_usage
 usage_of(const struct account_info *a)
 {
-	return (struct lmtp_usage){ a->quota_bytes, a->used_bytes, a->quota_messages, a->used_messages };
+	return (struct lmtp_usage){ a->quota_bytes, a->used_bytes, a->quota_messages,
+	                            a->used_messages };
 }
 
 static struct lmtp_group *
@@ -115,29 +83,50 @@ group_of(struct lmtp *l, struct volume *v)
 	return g;
 }
 
-static bool
-rcpt_append(struct lmtp *l, const struct lmtp_path *path, struct volume *v, const struct account_info *account,
-            const struct mailbox_info *mailbox)
+static enum rc
+add_place(struct lmtp *l, struct lmtp_rcpt *r, const struct recipient_account *to, struct err *e)
 {
-	struct lmtp_group *g = group_of(l, v);
-	struct lmtp_rcpt *r = arena_zalloc(&l->arena, sizeof *r);
+	struct lmtp_group *g = group_of(l, to->volume);
+	struct lmtp_place *p = arena_zalloc(&l->arena, sizeof *p);
+	enum rc rc;
 
-	if (g == NULL || r == NULL)
-		return false;
+	if (g == NULL || p == NULL)
+		return err_nomem(e);
 	if (g->account == 0)
-		g->account = account->id;
+		g->account = to->info.id;
+	p->group = g;
+	p->account = to->info.id;
+	p->name = arena_dup(&l->arena, to->info.name);
+	p->usage = usage_of(&to->info);
+	if (p->name.ptr == NULL)
+		return err_nomem(e);
+	rc = lmtp_folder_find(l, p, to->volume, to->detail, e);
+	p->next = r->places;
+	r->places = p;
+	l->place_count++;
+	return rc;
+}
+
+static enum rc
+add_recipient(struct lmtp *l, const struct lmtp_path *path, const struct recipient *to,
+              struct err *e)
+{
+	struct lmtp_rcpt *r = arena_zalloc(&l->arena, sizeof *r);
+	enum rc rc = RC_OK;
+
+	if (r == NULL)
+		return err_nomem(e);
 	r->text = arena_dup(&l->arena, path->text);
-	r->group = g;
-	r->mailbox = mailbox->id;
-	r->account = arena_dup(&l->arena, account->name);
-	r->folder = arena_dup(&l->arena, mailbox->name);
-	r->usage = usage_of(account);
-	if (r->text.ptr == NULL || r->account.ptr == NULL || r->folder.ptr == NULL)
-		return false;
+	if (r->text.ptr == NULL)
+		return err_nomem(e);
+	for (size_t i = 0; i < to->count && rc == RC_OK; i++)
+		rc = add_place(l, r, &to->accounts[i], e);
+	if (rc != RC_OK)
+		return rc;
 	*l->rcpts_end = r;
 	l->rcpts_end = &r->next;
 	l->rcpt_count++;
-	return true;
+	return RC_OK;
 }
 
 void
@@ -173,59 +162,120 @@ refuse_unknown(struct lmtp *l, const struct lmtp_path *path)
 }
 
 /* Once a minute for all sessions, as an MTA tries again and again. */
-static bool
-may_tell_again(void)
-{
-	static _Atomic uint64_t next_ms;
-	uint64_t now = clock_mono_ms(), next = atomic_load(&next_ms);
+static _Atomic uint64_t next_postponed_ms, next_missing_ms;
 
-	return now >= next && atomic_compare_exchange_strong(&next_ms, &next, now + DAMAGE_TELL_MS);
+static bool
+may_tell_again(_Atomic uint64_t *next_ms)
+{
+	uint64_t now = clock_mono_ms(), next = atomic_load(next_ms);
+
+	return now >= next && atomic_compare_exchange_strong(next_ms, &next, now + TELL_MS);
 }
 
-/* The account may be one whose record is damaged: a refusal would have the MTA bounce its mail. */
+/* The client may ask again when all volumes are well. */
 static void
-postpone_unknown(struct lmtp *l, const struct lmtp_path *path)
+postpone_unknown(struct lmtp *l, const struct lmtp_path *path, const struct err *e)
 {
 	struct logline line;
 
-	if (may_tell_again()) {
+	if (may_tell_again(&next_postponed_ms)) {
 		session_log(l->s, &line, LOGLEVEL_ERROR, "lmtp.unknown_user_postponed");
 		log_str(&line, "rcpt", path->text);
-		log_cstr(&line, "text", "a volume is damaged and accounts may be missing: unknown recipients get 451; "
-		         "see restantectl check");
+		log_err(&line, e);
 		log_end(&line);
 	}
 	lmtp_reply(l, "451 4.3.0 Temporary failure, try again later");
 }
 
+/* An alias that names an account which is not there: the admin's mistake, and no reason to keep
+ * mail from the others. */
+static void
+tell_missing(struct lmtp *l, const struct lmtp_path *path, const struct recipient *to)
+{
+	struct logline line;
+
+	if (to->missing == 0 || !may_tell_again(&next_missing_ms))
+		return;
+	session_log(l->s, &line, LOGLEVEL_WARN, "lmtp.alias_without_account");
+	log_str(&line, "rcpt", path->text);
+	log_str(&line, "alias", to->alias);
+	log_str(&line, "account", to->first_missing);
+	log_end(&line);
+}
+
+static void
+refuse_locked(struct lmtp *l, const struct lmtp_path *path, struct slice account)
+{
+	struct logline line;
+
+	session_log(l->s, &line, LOGLEVEL_INFO, "lmtp.locked");
+	log_str(&line, "to", path->text);
+	log_str(&line, "account", account);
+	log_end(&line);
+	switch (session_conf(l->s)->lmtp.locked_reply) {
+	case CONF_LOCKED_550:
+		lmtp_reply(l, "550 5.2.1 Mailbox disabled");
+		break;
+	case CONF_LOCKED_450:
+		lmtp_reply(l, "450 4.2.1 Mailbox disabled for now");
+		break;
+	}
+}
+
+/* Locked accounts of an alias are passed over like those that do not exist, unless none is left. */
+static bool
+drop_locked(struct lmtp *l, const struct lmtp_path *path, struct recipient *to)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < to->count; i++)
+		if ((to->accounts[i].info.flags & ACCOUNT_LOCKED) == 0)
+			to->accounts[kept++] = to->accounts[i];
+	if (kept == 0)
+		refuse_locked(l, path, to->accounts[0].info.name);
+	to->count = kept;
+	return kept > 0;
+}
+
+/* All accounts of the address, or none: if one is full, the others get nothing that
+ * would come again. */
+static bool
+has_room(struct lmtp *l, const struct lmtp_path *path, const struct recipient *to)
+{
+	for (size_t i = 0; i < to->count; i++) {
+		const struct account_info *info = &to->accounts[i].info;
+
+		if (!over_quota(l, info))
+			continue;
+		lmtp_refuse_quota(l, path->text, info->name, usage_of(info));
+		return false;
+	}
+	return true;
+}
+
 void
 lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
 {
-	struct account_info info;
-	struct volume *v = NULL;
 	struct err e = ERR_INIT;
-	struct mailbox_info mailbox;
-	struct slice detail;
+	struct recipient to;
 	struct arena a;
 	enum rc rc;
 
 	arena_init(&a, 16u << 20);
-	rc = server_find_recipient(session_server(l->s), path->local, path->domain, &a, &v, &info, &detail, &e);
+	rc = server_find_recipient(session_server(l->s), path->local, path->domain, &a, &to, &e);
+	tell_missing(l, path, &to);
+	if ((rc == RC_OK || rc == RC_NOT_FOUND) && to.unsure) {
+		postpone_unknown(l, path, &e);
+		goto out;
+	}
 	if (rc == RC_NOT_FOUND) {
-		if (server_misses_accounts(session_server(l->s)))
-			postpone_unknown(l, path);
-		else
-			refuse_unknown(l, path);
+		refuse_unknown(l, path);
 		goto out;
 	}
-	if (rc == RC_OK && over_quota(l, &info)) {
-		lmtp_refuse_quota(l, path->text, info.name, usage_of(&info));
+	if (rc == RC_OK && (!drop_locked(l, path, &to) || !has_room(l, path, &to)))
 		goto out;
-	}
 	if (rc == RC_OK)
-		rc = find_mailbox(v, info.id, detail, &a, &mailbox, &e);
-	if (rc == RC_OK && !rcpt_append(l, path, v, &info, &mailbox))
-		rc = err_nomem(&e);
+		rc = add_recipient(l, path, &to, &e);
 	if (rc != RC_OK)
 		temporary(l, &e);
 	else

@@ -1,5 +1,4 @@
-/* commands - the table of POP3 commands, and the small ones: CAPA, STAT, LIST, UIDL, DELE, RSET,
- * NOOP. */
+/* commands - the table of POP3 commands, and the small ones: STAT, LIST, UIDL, DELE, RSET, NOOP. */
 #include "server/pop3/pop3.h"
 
 #include <stdio.h>
@@ -27,31 +26,6 @@ static void
 put_size(struct pop3 *p, struct buf *out, uint32_t index)
 {
 	buf_printf(out, "%u %llu\r\n", index + 1, (unsigned long long)p->drop.messages[index].size);
-}
-
-/* CAPA [RFC 2449 s5]. RFC 2595 s4: STLS only where it can work; USER and PLAIN only where a
- * password may be sent. */
-static enum session_next
-start_capa(struct pop3 *p, struct slice arg, bool has_arg)
-{
-	struct buf *out = session_out(p->s);
-	struct sasl_setup setup = pop3_sasl_setup(p);
-	const char *mechanisms = sasl_mechanisms(&setup);
-
-	(void)arg;
-	if (has_arg)
-		return pop3_err(p, "CAPA takes no argument");
-	pop3_ok(p, "Capability list follows");
-	buf_append_str(out, "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
-	               "EXPIRE NEVER\r\n");
-	if (session_plaintext_allowed(p->s))
-		buf_append_str(out, "USER\r\n");
-	if (mechanisms[0] != '\0')
-		buf_printf(out, "SASL %s\r\n", mechanisms);
-	if (p->state == POP3_AUTHORIZATION && session_can_starttls(p->s))
-		buf_append_str(out, "STLS\r\n");
-	buf_append_str(out, "IMPLEMENTATION " SERVER_NAME "\r\n.\r\n");
-	return NEXT_AGAIN;
 }
 
 static enum session_next
@@ -131,6 +105,8 @@ start_dele(struct pop3 *p, struct slice arg, bool has_arg)
 
 	if (!has_arg)
 		return pop3_err(p, "DELE needs a message number");
+	if (p->read_only)
+		return pop3_err(p, "This maildrop can only be read");
 	m = pop3_maildrop_get(p, arg);
 	if (m == NULL)
 		return NEXT_AGAIN;
@@ -168,7 +144,9 @@ const struct pop3_command *
 pop3_command_find(struct slice name)
 {
 	static const struct pop3_command table[] = {
-		{ "CAPA", POP3_ANY_STATE, false, start_capa, NULL },
+		{ "CAPA", POP3_ANY_STATE, false, pop3_start_capa, NULL },
+		{ "LANG", POP3_ANY_STATE, false, pop3_start_lang, NULL },
+		{ "UTF8", POP3_AUTHORIZATION, false, pop3_start_utf8, NULL },
 		{ "USER", POP3_AUTHORIZATION, false, pop3_start_user, NULL },
 		{ "PASS", POP3_AUTHORIZATION, true, pop3_start_pass, pop3_step_pass },
 		{ "AUTH", POP3_AUTHORIZATION, false, pop3_start_auth, pop3_step_auth },

@@ -1,28 +1,15 @@
 /* login - USER and PASS, AUTH [RFC 5034], STLS [RFC 2595].
  *
- * A password is kept only from its line to the end of its check, in a secret. Checking hashes,
- * so it is a step; when the credentials are good the same step goes on to load the maildrop.
- * USER is answered +OK whoever is named: which accounts exist is nobody's business.
+ * server/login does the work, in a step; here are the words of POP3 around it. A password, or a
+ * message of a mechanism, is kept only from its line to the end of its check, in a secret. When the
+ * credentials are good the same step goes on to load the maildrop. USER is answered +OK whoever is
+ * named: which accounts exist is nobody's business.
  */
+#include "lib/clock.h"
+#include "server/pop3/delay.h"
 #include "server/pop3/pop3.h"
 
-#include "lib/base64.h"
-
 #include <stdlib.h>
-
-#define CHALLENGE_MAX 4096u
-
-struct sasl_setup
-pop3_sasl_setup(struct pop3 *p)
-{
-	return (struct sasl_setup){
-		.service = "pop",       /* [RFC 5034 s4] */
-		.host = server_hostname(session_server(p->s)),
-		.tls = session_has_tls(p->s),
-		.cleartext_ok = session_plaintext_allowed(p->s),
-		.accounts = server_sasl_accounts(session_server(p->s)),
-	};
-}
 
 static void
 forget_user(struct pop3 *p)
@@ -42,30 +29,6 @@ keep_secret(struct pop3 *p, struct slice bytes)
 	       secret_append(&p->password, bytes);
 }
 
-static void
-log_login(struct pop3 *p, enum log_level level, const char *ev, struct slice name,
-          const struct err *e)
-{
-	struct logline l;
-
-	session_log(p->s, &l, level, ev);
-	if (!p->identified)             /* else the session names itself */
-		log_str(&l, "user", name);
-	log_cstr(&l, "tls", session_has_tls(p->s) ? "yes" : "no");
-	if (e != NULL)
-		log_err(&l, e);
-	log_end(&l);
-}
-
-static void
-log_no_tls(struct pop3 *p, struct slice name)
-{
-	struct err e = ERR_INIT;
-
-	(void)err_set(&e, RC_DENIED, "a password without TLS");
-	log_login(p, LOGLEVEL_WARN, "pop3.login.failed", name, &e);
-}
-
 enum session_next
 pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg)
 {
@@ -73,10 +36,8 @@ pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg)
 
 	if (!has_arg)
 		return pop3_err(p, "USER needs a name");
-	if (!session_plaintext_allowed(p->s)) {
-		log_no_tls(p, arg);
+	if (!login_takes_password(&p->login, arg))
 		return pop3_err(p, "Passwords are accepted under TLS only");   /* [RFC 3206 s5] */
-	}
 	if (arg.len > SASL_NAME_MAX)
 		return pop3_err(p, "A name may have 255 octets");
 	name = malloc(arg.len);
@@ -103,74 +64,99 @@ pop3_start_pass(struct pop3 *p, struct slice arg, bool has_arg)
 
 /* Refused: the answer, and the end of the connection when that has happened too often. */
 static enum step_result
-login_refused(struct pop3 *p, struct slice name, const struct err *e)
+login_refused(struct pop3 *p, const char *text)
 {
-	log_login(p, LOGLEVEL_WARN, "pop3.login.failed", name, e);
-	pop3_err(p, "[AUTH] Wrong name or password");
+	pop3_refuse(p, text);
 	forget_user(p);
-	session_delay_login(p->s, p->auth_failures + 1);
-	if (++p->auth_failures >= session_conf(p->s)->limits.auth_failures)
-		return STEP_CLOSE;
-	return STEP_DONE;
+	return login_failed_too_often(&p->login) ? STEP_CLOSE : STEP_DONE;
 }
 
-/* The identity is established: find its maildrop and begin to load it. */
+/* The credentials are good. LOGIN-DELAY is told to their owner alone, so behind the check and not
+ * to USER [RFC 2449  s8.1.1]. */
 static enum step_result
 login_done(struct pop3 *p)
 {
-	struct err e = ERR_INIT;
-	struct account_info account;
-	struct slice name = slice_str(p->identity.name);
-	enum rc rc;
+	uint64_t delay = session_conf(p->s)->pop3.login_delay;
 
-	rc = server_find_account(session_server(p->s), name, &p->arena, &p->volume, &account, &e);
-	if (rc == RC_NOT_FOUND)
-		return login_refused(p, name, &e);
-	if (rc != RC_OK) {
-		pop3_internal_error(p, "pop3.login.error", &e);
+	p->volume = login_volume(&p->login);
+	p->account = login_account(&p->login)->id;
+	if (!pop3_delay_pass(p->volume, p->account, delay, clock_mono_ms())) {
+		login_leave(&p->login);
+		forget_user(p);
+		pop3_err(p, "[LOGIN-DELAY] You logged in a moment ago, wait a little");
 		return STEP_DONE;
 	}
-	p->account = account.id;
+	login_settle(&p->login);
 	p->identified = true;
-	session_set_user(p->s, account.name);
-	log_login(p, LOGLEVEL_INFO, "pop3.login", account.name, NULL);
+	p->read_only = p->login.read_only;
 	return pop3_maildrop_load(p);
+}
+
+/* What a try came to. `challenge`: in base64. */
+static enum step_result
+login_result(struct pop3 *p, enum login_result r, const struct buf *challenge)
+{
+	switch (r) {
+	case LOGIN_CHALLENGE:
+		buf_printf(session_out(p->s), "+ %.*s\r\n", SLICE_ARG(buf_slice(challenge)));
+		p->in_auth = true;
+		break;
+	case LOGIN_OK:
+		return login_done(p);
+	case LOGIN_REFUSED:
+		return login_refused(p, "[AUTH] Wrong name or password");
+	case LOGIN_UNAUTHORIZED:
+		return login_refused(p, "[AUTH] The account may not act as another");
+	case LOGIN_MALFORMED:
+		pop3_err(p, "The message does not follow the mechanism");
+		break;
+	case LOGIN_NO_MECHANISM:
+		pop3_err(p, "No such mechanism here");
+		break;
+	case LOGIN_PRIVACY:
+		pop3_err(p, "Passwords are accepted under TLS only");
+		break;
+	case LOGIN_CANCELLED:
+		pop3_err(p, "Authentication cancelled");
+		break;
+	case LOGIN_LIMIT:               /* [RFC 2449 s8.1.2] */
+		pop3_err(p, "[IN-USE] The account has too many connections");
+		break;
+	case LOGIN_UNAVAILABLE:
+		pop3_err(p, "[SYS/TEMP] Login is not possible now, try again later");
+		break;
+	}
+	return STEP_DONE;
 }
 
 enum step_result
 pop3_step_pass(struct pop3 *p)
 {
-	struct err e = ERR_INIT;
-	enum rc rc;
+	enum login_result r;
 
 	if (p->identified)
 		return pop3_maildrop_load(p);
-	rc = sasl_login_check(server_sasl_accounts(session_server(p->s)), p->user_name,
-	                      secret_slice(&p->password), &p->identity, &e);
+	r = login_password(&p->login, p->user_name, secret_slice(&p->password));
 	secret_fini(&p->password);
-	if (rc == RC_OK)
-		return login_done(p);
-	if (rc == RC_DENIED || rc == RC_NOT_FOUND || rc == RC_SYNTAX || rc == RC_LIMIT)
-		return login_refused(p, p->user_name, &e);
-	pop3_internal_error(p, "pop3.login.error", &e);
-	return STEP_DONE;
+	return login_result(p, r, NULL);
 }
 
-/* Decode one base64 SASL message into p->password; "=" is the empty one [RFC 5034 s4]. */
-static bool
-take_sasl_message(struct pop3 *p, struct slice text, bool initial)
+/* One a line. */
+static enum session_next
+list_mechanisms(struct pop3 *p)
 {
-	struct buf raw;
-	bool ok;
+	char names[SASL_MECHANISMS_TEXT];
+	struct slice rest = slice_str(login_mechanisms(&p->login, names));
 
-	buf_init(&raw, SASL_MESSAGE_MAX + 3);
-	ok = buf_reserve(&raw, SASL_MESSAGE_MAX + 3) != NULL;
-	if (!initial || !slice_eq(text, SLICE("=")))
-		ok = ok && base64_decode(text, &raw);
-	ok = ok && keep_secret(p, buf_slice(&raw));
-	secret_wipe_buf(&raw);
-	buf_fini(&raw);
-	return ok;
+	pop3_ok(p, "Mechanisms follow");
+	while (rest.len > 0) {
+		size_t end = slice_find_byte(rest, ' ');
+
+		buf_printf(session_out(p->s), "%.*s\r\n", SLICE_ARG(slice_sub(rest, 0, end)));
+		rest = slice_sub(rest, end + 1, rest.len);
+	}
+	buf_append_str(session_out(p->s), ".\r\n");
+	return NEXT_AGAIN;
 }
 
 /* AUTH [mechanism [initial-response]] [RFC 5034 s4]; without a mechanism it lists them, as old
@@ -178,29 +164,17 @@ take_sasl_message(struct pop3 *p, struct slice text, bool initial)
 enum session_next
 pop3_start_auth(struct pop3 *p, struct slice arg, bool has_arg)
 {
-	struct sasl_setup setup = pop3_sasl_setup(p);
-	struct err e = ERR_INIT;
-	size_t space;
+	size_t space = slice_find_byte(arg, ' ');
 
-	if (!has_arg) {
-		pop3_ok(p, "Mechanisms follow");
-		if (sasl_mechanisms(&setup)[0] != '\0')
-			buf_printf(session_out(p->s), "%s\r\n", sasl_mechanisms(&setup));
-		buf_append_str(session_out(p->s), ".\r\n");
-		return NEXT_AGAIN;
-	}
-	space = slice_find_byte(arg, ' ');
+	if (!has_arg)
+		return list_mechanisms(p);
 	p->has_initial = space < arg.len;
+	if (p->has_initial && slice_eq_nocase(slice_sub(arg, 0, space), SLICE("LOGIN")))
+		/* the server begins [RFC 5034 s4] */
+		return pop3_err(p, "The message does not follow the mechanism");
 	p->mechanism = arena_dup(&p->arena, slice_sub(arg, 0, space));
-	sasl_exchange_free(&p->exchange);
-	if (slice_eq_nocase(p->mechanism, SLICE("PLAIN")) && !setup.cleartext_ok)
-		log_no_tls(p, SLICE(""));       /* the exchange says that it is not offered */
-	if (p->mechanism.ptr == NULL || sasl_exchange_new(&setup, &p->exchange, &e) != RC_OK)
+	if (p->mechanism.ptr == NULL || !keep_secret(p, slice_sub(arg, space + 1, arg.len)))
 		return pop3_err(p, "[SYS/TEMP] Out of memory");
-	if (p->has_initial && !take_sasl_message(p, slice_sub(arg, space + 1, arg.len), true)) {
-		pop3_auth_end(p);
-		return pop3_err(p, "The initial response is not base64, or too long");
-	}
 	return NEXT_STEP;
 }
 
@@ -209,80 +183,38 @@ pop3_auth_end(struct pop3 *p)
 {
 	p->in_auth = false;
 	p->mechanism = SLICE_NONE;
-	sasl_exchange_free(&p->exchange);
+	(void)login_cancel(&p->login);
 }
 
 enum session_next
 pop3_auth_line(struct pop3 *p, struct slice line)
 {
 	p->in_auth = false;
-	if (slice_eq(line, SLICE("*"))) {
-		sasl_exchange_cancel(p->exchange);
-		pop3_auth_end(p);
-		return pop3_err(p, "Authentication cancelled");
-	}
-	if (!take_sasl_message(p, line, false)) {
-		pop3_auth_end(p);
-		return pop3_err(p, "That is not base64, or too long");
-	}
-	return NEXT_STEP;
-}
-
-/* What the exchange says, as answer and next step. */
-static enum step_result
-auth_result(struct pop3 *p, enum sasl_result r, const struct buf *challenge)
-{
-	struct err e = ERR_INIT;
-
-	switch (r) {
-	case SASL_EX_CONTINUE:
-		buf_append_str(session_out(p->s), "+ ");
-		base64_encode(buf_slice(challenge), session_out(p->s));
-		buf_append_str(session_out(p->s), "\r\n");
-		p->in_auth = true;
-		return STEP_DONE;
-	case SASL_EX_OK:
-		p->identity = *sasl_exchange_authorized(p->exchange);
-		return login_done(p);
-	case SASL_EX_NO_MECHANISM:
-		pop3_err(p, "No such mechanism here");
-		return STEP_DONE;
-	case SASL_EX_MALFORMED:
-	case SASL_EX_CANCELLED:
-		pop3_err(p, "The message does not follow the mechanism");
-		return STEP_DONE;
-	case SASL_EX_FAILED:
-	case SASL_EX_UNAUTHORIZED:
-		e = *sasl_exchange_error(p->exchange);
-		return login_refused(p, sasl_exchange_claimed(p->exchange), &e);
-	case SASL_EX_TEMPFAIL:
-		break;
-	}
-	pop3_internal_error(p, "pop3.login.error", sasl_exchange_error(p->exchange));
-	return STEP_DONE;
+	if (keep_secret(p, line))
+		return NEXT_STEP;
+	pop3_auth_end(p);
+	return pop3_err(p, "[SYS/TEMP] Out of memory");
 }
 
 enum step_result
 pop3_step_auth(struct pop3 *p)
 {
-	struct buf challenge;
-	enum sasl_result r;
+	struct slice message = secret_slice(&p->password);
 	enum step_result next;
+	enum login_result r;
+	struct buf challenge;
 
 	if (p->identified)
 		return pop3_maildrop_load(p);
-	buf_init(&challenge, CHALLENGE_MAX);
+	buf_init(&challenge, LOGIN_CHALLENGE_MAX);
 	if (p->mechanism.ptr != NULL)
-		r = sasl_exchange_start(p->exchange, p->mechanism,
-		                        p->has_initial ? secret_slice(&p->password) : SLICE_NONE,
-		                        &challenge);
+		r = login_start(&p->login, p->mechanism, p->has_initial ? message : SLICE_NONE,
+		                &challenge);
 	else
-		r = sasl_exchange_step(p->exchange, secret_slice(&p->password), &challenge);
+		r = login_answer(&p->login, message, &challenge);
 	p->mechanism = SLICE_NONE;
 	secret_fini(&p->password);
-	next = auth_result(p, r, &challenge);
-	if (r != SASL_EX_CONTINUE)
-		sasl_exchange_free(&p->exchange);
+	next = login_result(p, r, &challenge);
 	buf_fini(&challenge);
 	return next;
 }
@@ -293,9 +225,13 @@ pop3_start_stls(struct pop3 *p, struct slice arg, bool has_arg)
 	(void)arg;
 	if (has_arg)
 		return pop3_err(p, "STLS takes no argument");
+	if (p->utf8)            /* [RFC 6856 s2.1] */
+		return pop3_err(p, "STLS must come before UTF8");
 	if (!session_can_starttls(p->s))
 		return pop3_err(p, "TLS is already up, or no certificate is configured");
-	forget_user(p);         /* what was said in clear counts no more [RFC 2595 s4] */
+	/* what was said in clear counts no more [RFC 2595 s4], nor which language [RFC 6856 s7] */
+	forget_user(p);
 	pop3_ok(p, "Begin TLS now");
+	p->lang = &pop3_languages[0];
 	return NEXT_STARTTLS;
 }

@@ -52,15 +52,16 @@ maildrop_begin(struct pop3 *p, struct err *e)
 
 /* ---- unique-ids ---- */
 
-/* Does it look like one that we make for this maildrop? Judged without a look at the messages, so that an answer told
- * once stays. */
+/* Does it look like one that we make for this maildrop? Judged without a look at the messages, so
+ * that an answer told once stays. */
 static bool
 is_ours(const struct pop3_maildrop *drop, struct slice text)
 {
 	char own[POP3_UIDL_SIZE];
 
 	pop3_uidl_own(drop, 0, own);
-	return text.len == POP3_UIDL_SIZE - 1 && slice_starts_nocase(text, slice_sub(slice_str(own), 0, 8));
+	return text.len == POP3_UIDL_SIZE - 1 &&
+	       slice_starts_nocase(text, slice_sub(slice_str(own), 0, 8));
 }
 
 static int
@@ -72,7 +73,8 @@ compare_uidls(const void *a, const void *b)
 	return by_text != 0 ? by_text : (*x)->uid < (*y)->uid ? -1 : 1;
 }
 
-/* Of two messages with one unique-id the second falls back to our own: they must differ [RFC 1939 s7]. */
+/* Of two messages with one unique-id the second falls back to our own: they must differ
+ * [RFC 1939 s7]. */
 static enum rc
 make_unique(struct pop3_maildrop *drop, struct err *e)
 {
@@ -110,16 +112,19 @@ uidl_page(struct pop3 *p, bool *more, struct err *e)
 	enum rc rc;
 
 	arena_reset(&p->arena);
-	rc = volume_list_uidls(p->volume, p->drop.mailbox, p->drop.uidl_from, ROWS_PER_STEP, &p->arena, &rows, &n, e);
+	rc = volume_list_uidls(p->volume, p->drop.mailbox, p->drop.uidl_from, ROWS_PER_STEP,
+	                       &p->arena, &rows, &n, e);
 	if (rc != RC_OK)
 		return rc;
 	for (size_t i = 0; i < n; i++) {
 		while (k < p->drop.count && p->drop.messages[k].uid < rows[i].uid)
 			k++;
-		if (k == p->drop.count || p->drop.messages[k].uid != rows[i].uid || rows[i].text.len == 0)
+		if (k == p->drop.count || p->drop.messages[k].uid != rows[i].uid ||
+		    rows[i].text.len == 0)
 			continue;
 		free(p->drop.messages[k].uidl);
-		p->drop.messages[k].uidl = strndup((const char *)rows[i].text.ptr, rows[i].text.len);
+		p->drop.messages[k].uidl = strndup((const char *)rows[i].text.ptr,
+		                                   rows[i].text.len);
 		if (p->drop.messages[k].uidl == NULL)
 			return err_nomem(e);
 	}
@@ -266,7 +271,10 @@ pop3_step_quit(struct pop3 *p)
 		return STEP_DONE;
 	}
 	if (p->change->rc == RC_OK || p->change->durable)
-		pop3_ok(p, "%u message%s deleted, goodbye", p->drop.deleted, p->drop.deleted == 1 ? "" : "s");
+		pop3_ok(p,
+		        p->drop.deleted == 1 ? "%u message deleted, goodbye"
+		                             : "%u messages deleted, goodbye",
+		        p->drop.deleted);
 	else
 		pop3_internal_error(p, "pop3.quit.error", &p->change->err);
 	change_free(&p->change);

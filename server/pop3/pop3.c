@@ -17,8 +17,10 @@ pop3_open(struct session *s)
 		return NULL;
 	p->s = s;
 	p->state = POP3_AUTHORIZATION;
+	p->lang = &pop3_languages[0];
 	p->opened_ms = clock_mono_ms();
 	arena_init(&p->arena, POP3_ARENA_MAX);
+	login_init(&p->login, s, "pop");        /* [RFC 5034 s4] */
 	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
 	return p;
 }
@@ -29,7 +31,7 @@ pop3_close(void *state)
 	struct pop3 *p = state;
 
 	change_free(&p->change);
-	sasl_exchange_free(&p->exchange);
+	login_fini(&p->login);
 	secret_fini(&p->password);
 	pop3_maildrop_free(&p->drop);
 	free((void *)(uintptr_t)p->user_name.ptr);
@@ -43,13 +45,26 @@ pop3_greet(void *state)
 	return pop3_ok(state, SERVER_NAME " ready");
 }
 
+/* A line has at most 512 octets [RFC 2449 s3]; texts are far from that. */
 static enum session_next
 put_answer(struct pop3 *p, const char *status, const char *fmt, va_list ap)
 {
 	char text[400];
+	size_t code_len;
+	const char *said = pop3_text(p->lang, fmt, &code_len);
 
-	vsnprintf(text, sizeof text, fmt, ap);
-	buf_printf(session_out(p->s), "%s %s\r\n", status, text);
+	vsnprintf(text, sizeof text, said, ap);
+	buf_printf(session_out(p->s), "%s %.*s%s\r\n", status, (int)code_len, fmt, text);
+	return NEXT_AGAIN;
+}
+
+enum session_next
+pop3_refuse(struct pop3 *p, const char *text)
+{
+	size_t code_len;
+	const char *said = pop3_text(p->lang, text, &code_len);
+
+	buf_printf(session_out(p->s), "-ERR %.*s%s\r\n", (int)code_len, text, said);
 	return NEXT_AGAIN;
 }
 
@@ -85,14 +100,17 @@ pop3_internal_error(struct pop3 *p, const char *ev, const struct err *e)
 	session_log(p->s, &l, LOGLEVEL_ERROR, ev);
 	log_err(&l, e);
 	log_end(&l);
-	pop3_err(p, "[SYS/TEMP] Something failed here, try again later");
+	if (e->code == RC_CORRUPT)
+		pop3_err(p, "[SYS/PERM] Something is damaged here, please tell your administrator");
+	else
+		pop3_err(p, "[SYS/TEMP] Something failed here, try again later");
 }
 
 /* A protocol error: the answer, and the end when there were too many. */
 static enum session_next
 pop3_bad(struct pop3 *p, const char *text)
 {
-	pop3_err(p, "%s", text);
+	pop3_refuse(p, text);
 	return session_bad_command(p->s) ? NEXT_CLOSE : NEXT_AGAIN;
 }
 
@@ -110,8 +128,8 @@ is_other_protocol(struct slice name)
 	return slice_starts(name, SLICE("\x16\x03"));
 }
 
-/* keyword [SP arguments] [RFC 1939 s3]: keywords in any case. Trailing spaces are some clients'
- * habit ("AUTH "). */
+/* keyword [SP arguments] [RFC 1939 s3]: keywords in any case. Leniency "spaces": trailing ones are
+ * some clients' habit (Outlook's "AUTH "), and several between arguments mean one. */
 static enum session_next
 pop3_dispatch(struct pop3 *p, struct slice line)
 {
@@ -138,6 +156,8 @@ pop3_dispatch(struct pop3 *p, struct slice line)
 	if (!cmd->keep_spaces)
 		arg = slice_trim(arg);
 	next = cmd->start(p, arg, arg.len > 0);
+	if (next == NEXT_STEP)
+		session_set_activity(p->s, cmd->name);
 	return p->closing && next == NEXT_AGAIN ? NEXT_CLOSE : next;
 }
 
@@ -172,6 +192,8 @@ is_login_overdue(const struct pop3 *p)
 	return p->state == POP3_AUTHORIZATION && clock_mono_ms() - p->opened_ms > limit_ms;
 }
 
+/* Leniency "bare LF": a line may end in LF alone, as people and scripts send it. A client of POP3
+ * sends no message whose lines could be taken for commands, so nothing can be smuggled in by it. */
 static enum session_next
 pop3_advance(void *state)
 {
@@ -204,12 +226,30 @@ pop3_advance(void *state)
 	return next;
 }
 
+static uint64_t
+pop3_held(const void *state)
+{
+	const struct pop3 *p = state;
+
+	return p->arena.used + p->drop.cap * sizeof p->drop.messages[0];
+}
+
+static enum session_awaits
+pop3_awaits(void *state)
+{
+	const struct pop3 *p = state;
+
+	return p->skip_line || session_in(p->s)->len > 0 ? AWAITS_REST : AWAITS_COMMAND;
+}
+
 static enum step_result
 pop3_step(void *state)
 {
 	struct pop3 *p = state;
 	enum step_result r = p->cmd->step(p);
 
+	if (r == STEP_DONE)
+		session_set_activity(p->s, NULL);
 	return r == STEP_DONE && p->closing ? STEP_CLOSE : r;
 }
 
@@ -225,7 +265,16 @@ pop3_bye(void *state, enum session_end why)
 		pop3_err(p, "[SYS/TEMP] The server is going down, nothing was deleted");
 		break;
 	case END_OVERFLOW:
-		pop3_err(p, "[SYS/PERM] The line is too long");
+		pop3_err(p, "The line is too long");
+		break;
+	case END_MEMORY:
+		pop3_err(p, "[SYS/TEMP] The server is short of memory, nothing was deleted");
+		break;
+	case END_KICKED:
+		pop3_err(p, "[SYS/TEMP] Ended by the administrator, nothing was deleted");
+		break;
+	case END_CHANGED:
+		pop3_err(p, "[AUTH] The account has changed, nothing was deleted");
 		break;
 	}
 }
@@ -240,4 +289,6 @@ const struct protocol pop3_protocol = {
 	.step = pop3_step,
 	.bye = pop3_bye,
 	.alpn = "pop3",
+	.held = pop3_held,
+	.awaits = pop3_awaits,
 };

@@ -1,20 +1,22 @@
-/* pop3 - one POP3 session [RFC 1939, 2449, 2595, 3206, 5034, 6856 not]: its state and what its commands share.
+/* pop3 - one POP3 session [RFC 1939, 2449, 2595, 3206, 5034, 6856]: its state and what its commands share.
  *
- * A session is a snapshot: the maildrop is INBOX as it was at login, kept as (UID, size) pairs. Deletions happen at QUIT,
- * as one change; a connection that breaks deletes nothing. Several sessions on one maildrop may be open: a message that
- * another one expunged is still served from its tombstone.
+ * A session is a snapshot: the maildrop is INBOX as it was at login, kept as (UID, size) pairs. Deletions happen at
+ * QUIT, as one change; a connection that breaks deletes nothing. Several sessions on one maildrop may be open: a
+ * message that another one expunged is still served from its tombstone.
  */
 #ifndef RESTANTE_SERVER_POP3_POP3_H
 #define RESTANTE_SERVER_POP3_POP3_H
 
 #include "lib/conf.h"
+#include "lib/mime.h"
 #include "lib/secret.h"
-#include "sasl/exchange.h"
-#include "server/server.h"
+#include "server/login.h"
+#include "server/pop3/texts.h"
 #include "server/session.h"
 
 #define POP3_LINE_MAX     255u          /* octets of a command with its CRLF [RFC 2449 s4] */
-#define POP3_RESPONSE_MAX 12288u        /* of a line before login: base64 of a SASL message [RFC 5034 s4] */
+#define POP3_RESPONSE_MAX 12544u        /* of a line before login: base64 of SASL_MESSAGE_MAX, also behind
+                                         * AUTH [RFC 5034 s4] */
 #define POP3_UIDL_SIZE    17u           /* of a unique-id of our own, with its NUL */
 #define POP3_ARENA_MAX    (4u << 20)    /* a page of rows, or one message's chunk table */
 
@@ -55,6 +57,9 @@ struct pop3_transfer {
 	bool              line_has_text;        /* TOP: the line so far is not empty */
 	bool              started;
 	bool              over;
+	const struct mime_part *parts;  /* without UTF8: whose headers may have to be put into ASCII; in the arena */
+	uint32_t          nparts;
+	uint32_t          part;         /* the next of them */
 };
 
 struct pop3_command;
@@ -67,20 +72,21 @@ struct pop3 {
 	bool                  skip_line;        /* the rest of an overlong line is thrown away */
 	bool                  in_auth;          /* lines are SASL messages */
 	bool                  closing;          /* QUIT: end once its answer is out */
-	uint32_t              auth_failures;
 	uint64_t              opened_ms;        /* for limits.auth_timeout: until login, talking does not help */
 
 	struct slice          user_name;        /* USER's, heap */
-	struct secret         password;         /* PASS's, or a decoded SASL message */
+	struct secret         password;         /* PASS's, or a message of SASL as it was sent */
 	struct slice          mechanism;        /* AUTH's, in the arena */
-	bool                  has_initial;      /* AUTH came with an initial response, or a further message came */
-	struct sasl_exchange *exchange;
-	struct sasl_identity  identity;
+	bool                  has_initial;      /* AUTH came with an initial response */
+	struct login          login;
 	bool                  identified;       /* credentials are good: the maildrop is being loaded */
 
 	struct volume        *volume;
 	account_id            account;
 	struct pop3_maildrop  drop;
+	bool                  read_only;        /* no message may be marked or go */
+	bool                  utf8;             /* the client has said UTF8 [RFC 6856 s2.1] */
+	const struct pop3_language *lang;       /* of what is said to people */
 	uint32_t              row;              /* LIST, UIDL: the next to tell; RETR, TOP: index of the message */
 	struct pop3_transfer  transfer;
 	struct change        *change;
@@ -90,8 +96,8 @@ struct pop3_command {
 	const char *name;               /* upper case */
 	unsigned    states;             /* enum pop3_state bits */
 	bool        keep_spaces;        /* spaces around the argument belong to it */
-	/* Reactor: `arg` is what stands behind the name and one space, `has_arg` whether there is any. Answers, or leaves the
-	 * work to step. */
+	/* Reactor: `arg` is what stands behind the name and one space, `has_arg` whether there is any. Answers, or
+	 * leaves the work to step. */
 	enum session_next (*start)(struct pop3 *p, struct slice arg, bool has_arg);
 	/* Pool; NULL if start does all. */
 	enum step_result  (*step)(struct pop3 *p);
@@ -99,11 +105,20 @@ struct pop3_command {
 
 const struct pop3_command *pop3_command_find(struct slice name);
 
-/* One-line answers; `text` may begin with a response code. They return NEXT_AGAIN, to be returned by start. */
+/* One-line answers, in the session's language (texts.h); `fmt` may begin with a response code. They return NEXT_AGAIN,
+ * to be returned by start. */
 enum session_next pop3_ok(struct pop3 *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
 enum session_next pop3_err(struct pop3 *p, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Log what an operator needs, answer "-ERR [SYS/TEMP] ..." [RFC 3206]. */
+/* -ERR with a text that has no conversions. */
+enum session_next pop3_refuse(struct pop3 *p, const char *text);
+/* Log what an operator needs, answer "-ERR [SYS/TEMP] ...", or [SYS/PERM] where it will not get better
+ * [RFC 3206 s4]. */
 void pop3_internal_error(struct pop3 *p, const char *ev, const struct err *e);
+
+/* capa.c: CAPA, UTF8, LANG */
+enum session_next pop3_start_capa(struct pop3 *p, struct slice arg, bool has_arg);
+enum session_next pop3_start_utf8(struct pop3 *p, struct slice arg, bool has_arg);
+enum session_next pop3_start_lang(struct pop3 *p, struct slice arg, bool has_arg);
 
 /* login.c: USER, PASS, AUTH, STLS */
 enum session_next pop3_start_user(struct pop3 *p, struct slice arg, bool has_arg);
@@ -114,7 +129,6 @@ enum session_next pop3_auth_line(struct pop3 *p, struct slice line);
 void              pop3_auth_end(struct pop3 *p);        /* the exchange, if there is one, is over */
 enum step_result  pop3_step_pass(struct pop3 *p);
 enum step_result  pop3_step_auth(struct pop3 *p);
-struct sasl_setup pop3_sasl_setup(struct pop3 *p);
 
 /* maildrop.c */
 /* Load the snapshot piece by piece: STEP_MORE until all is there, then STEP_DONE with the answer written. Pool. */

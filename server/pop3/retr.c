@@ -1,14 +1,27 @@
 /* retr - RETR and TOP: a message from the log, dot-stuffed, in pieces [RFC 1939 s5, s7].
  *
+ * A client that did not say UTF8 gets no raw 8-bit in headers, the message's or a part's
+ * [RFC 6856 s2.1]: they are put into ASCII on the way [RFC 6858]. Refusing such messages, as the
+ * RFC would also allow, would leave them where old clients never get at them, and much junk is of
+ * that kind. Bodies go out as they are, as ever (8BITMIME). LIST and STAT tell the stored size,
+ * which RFC 6858 s4 allows; the true one would take a look into each message's header
+ * at every login.
+ *
  * The octets go out as they are kept, but NUL as 0x80 (length unchanged), as some clients stop
  * at NUL. The first MiB is verified before "+OK" is said; damage found later ends the connection
  * without the final dot, so that no client takes half a message for a whole one.
  */
+#define _GNU_SOURCE
+#include "lib/downgrade.h"
+#include "lib/text.h"
 #include "server/damage.h"
 #include "server/pop3/pop3.h"
 
 #define PIECE_MAX  65536u
 #define VERIFY_LEN (1u << 20)
+#define HEADER_MAX (64u << 10)  /* a larger one is not put into ASCII: [UTF8] */
+#define ASCII_MAX  (40 * HEADER_MAX)    /* what becomes of it: addresses of one letter get some
+                                         * 30 times as long */
 
 enum session_next
 pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg)
@@ -47,7 +60,8 @@ static void
 log_damaged(struct pop3 *p, const struct err *e)
 {
 	const struct damaged_message m = {
-		.volume = p->volume, .mailbox = p->drop.mailbox, .uid = p->drop.messages[p->row].uid,
+		.volume = p->volume, .mailbox = p->drop.mailbox,
+		.uid = p->drop.messages[p->row].uid,
 		.place = &p->transfer.place, .why = e,
 	};
 
@@ -66,21 +80,48 @@ refuse_unreadable(struct pop3 *p, enum rc rc, const struct err *e)
 	pop3_err(p, "[SYS/PERM] The message is damaged");
 }
 
+/* Which headers there are to be put into ASCII: none in most messages. RC_DENIED:
+ * one is too large. */
+static enum rc
+find_headers(struct pop3 *p, const struct message_row *row, struct err *e)
+{
+	struct mime_summary summary;
+	enum rc rc = mime_summary_decode(row->summary, &p->arena, &summary, e);
+
+	if (rc != RC_OK || (summary.flags & MIME_HAS_8BIT) == 0)
+		return rc;
+	p->transfer.part = (summary.flags & MIME_HAS_8BIT_HEADER) == 0;
+	for (uint32_t i = p->transfer.part; i < summary.nparts; i++)
+		if (summary.parts[i].header_len > HEADER_MAX)
+			return err_set(e, RC_DENIED, "a header of %llu octets",
+			               (unsigned long long)summary.parts[i].header_len);
+	p->transfer.parts = summary.parts;
+	p->transfer.nparts = summary.nparts;
+	return RC_OK;
+}
+
 /* Find the message's place and verify its beginning. False: -ERR was written. */
 static bool
 transfer_begin(struct pop3 *p)
 {
 	struct uid_range one = { p->drop.messages[p->row].uid, p->drop.messages[p->row].uid };
 	struct uid_set set = { .ranges = &one, .count = 1, .cap = 1, .max = 1 };
+	uint32_t want = WANT_PLACE | WANT_EXPUNGED | (p->utf8 ? 0 : WANT_SUMMARY);
 	struct message_row *rows;
 	struct err e = ERR_INIT;
 	size_t n = 0;
 	enum rc rc;
 
-	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1,
-	                          WANT_PLACE | WANT_EXPUNGED, &p->arena, &rows, &n, &e);
+	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1, want, &p->arena,
+	                          &rows, &n, &e);
 	if (rc == RC_OK && n == 0) {
 		pop3_err(p, "The message was expunged by another session");
+		return false;
+	}
+	if (rc == RC_OK && !p->utf8)
+		rc = find_headers(p, &rows[0], &e);
+	if (rc == RC_DENIED) {
+		pop3_err(p, "[UTF8] The message needs UTF8");   /* [RFC 6856 s5] */
 		return false;
 	}
 	if (rc != RC_OK) {
@@ -127,10 +168,18 @@ put_run(struct pop3_transfer *t, struct buf *out, struct slice run)
 }
 
 static void
+mask_nul(struct buf *out, size_t from)
+{
+	uint8_t *nul;
+
+	while ((nul = memchr(out->ptr + from, 0, out->len - from)) != NULL)
+		*nul = 0x80;
+}
+
+static void
 put_piece(struct pop3_transfer *t, struct buf *out, struct slice piece)
 {
 	size_t before = out->len;
-	uint8_t *nul;
 
 	while (piece.len > 0 && !t->over) {
 		size_t end = slice_find_byte(piece, '\n') + 1;
@@ -140,8 +189,84 @@ put_piece(struct pop3_transfer *t, struct buf *out, struct slice piece)
 		put_run(t, out, slice_sub(piece, 0, end));
 		piece = slice_sub(piece, end, piece.len);
 	}
-	while ((nul = memchr(out->ptr + before, 0, out->len - before)) != NULL)
-		*nul = 0x80;
+	mask_nul(out, before);
+}
+
+static bool
+is_stuffed(const struct pop3_transfer *t, const uint8_t *from, const uint8_t *dot)
+{
+	return dot == from ? t->line_start : dot[-1] == '\n';
+}
+
+static size_t
+count_stuffed(const struct pop3_transfer *t, struct slice s)
+{
+	const uint8_t *end = s.ptr + s.len, *p = s.ptr;
+	size_t n = 0;
+
+	for (; p < end && (p = memchr(p, '.', (size_t)(end - p))) != NULL; p++)
+		n += is_stuffed(t, s.ptr, p) ? 1 : 0;
+	return n;
+}
+
+/* Stuff what stands in the output from `from` on, where it stands: few lines begin with a dot. False: no
+ * memory. */
+static bool
+stuff_output(struct pop3_transfer *t, struct buf *out, size_t from)
+{
+	size_t len = out->len - from, more = count_stuffed(t, slice_of(out->ptr + from, len));
+	uint8_t *p;
+
+	if (buf_reserve(out, more) == NULL)
+		return false;
+	buf_commit(out, more);
+	for (p = out->ptr + from; more > 0;) {
+		const uint8_t *dot = memrchr(p, '.', len);
+		size_t at = (size_t)(dot - p);
+
+		memmove(p + at + more, dot, len - at);
+		if (is_stuffed(t, p, dot))
+			p[at + --more] = '.';
+		len = at;
+	}
+	t->line_start = out->ptr[out->len - 1] == '\n';
+	mask_nul(out, from);
+	return true;
+}
+
+/* How far a piece may go: to the next header that may have to be put into ASCII, whose part *part
+ * becomes if it begins here. Headers lie in the order of parts, and none in another. */
+static uint64_t
+piece_end(struct pop3_transfer *t, const struct mime_part **part)
+{
+	while (t->part < t->nparts &&
+	       (t->parts[t->part].header_len == 0 || t->parts[t->part].header_off < t->at))
+		t->part++;
+	*part = NULL;
+	if (t->part == t->nparts || t->parts[t->part].header_off >= t->at + PIECE_MAX)
+		return t->at + PIECE_MAX;
+	if (t->parts[t->part].header_off > t->at)
+		return t->parts[t->part].header_off;
+	*part = &t->parts[t->part];
+	return t->at + (*part)->header_len;
+}
+
+/* What goes out as it is kept, up to the end of a chunk, so that none is inflated twice. */
+static enum rc
+transfer_plain(struct pop3 *p, uint64_t end, struct err *e)
+{
+	struct pop3_transfer *t = &p->transfer;
+	struct buf *out = session_out(p->s);
+	size_t from = out->len;
+	uint64_t chunk = blob_chunk_end(&t->place, t->at);
+	enum rc rc;
+
+	end = chunk < end ? chunk : end;
+	rc = volume_read_blob(p->volume, &t->place, t->at, end - t->at, out, e);
+	if (rc != RC_OK || out->len == from)
+		return rc;
+	t->at += out->len - from;
+	return stuff_output(t, out, from) ? RC_OK : err_nomem(e);
 }
 
 /* The next piece of the message, stuffed. */
@@ -149,17 +274,30 @@ static enum rc
 transfer_piece(struct pop3 *p, struct err *e)
 {
 	struct pop3_transfer *t = &p->transfer;
-	struct buf piece;
+	const struct mime_part *header;
+	uint64_t end = piece_end(t, &header);
+	struct buf piece, ascii;
+	struct slice say;
 	enum rc rc;
 
-	buf_init(&piece, PIECE_MAX);
-	rc = volume_read_blob(p->volume, &t->place, t->at, PIECE_MAX, &piece, e);
-	if (rc == RC_OK && !buf_reserve(session_out(p->s), 2 * piece.len))
+	if (header == NULL && t->lines_left == UINT64_MAX)
+		return transfer_plain(p, end, e);
+	buf_init(&piece, end - t->at);
+	buf_init(&ascii, ASCII_MAX);
+	rc = volume_read_blob(p->volume, &t->place, t->at, end - t->at, &piece, e);
+	t->at += piece.len;
+	say = buf_slice(&piece);
+	if (rc == RC_OK && header != NULL && !text_is_ascii(say)) {
+		if (!downgrade_header(say, &ascii))
+			rc = err_nomem(e);
+		say = buf_slice(&ascii);
+	}
+	if (rc == RC_OK && !buf_reserve(session_out(p->s), 2 * say.len))
 		rc = err_nomem(e);
 	if (rc == RC_OK)
-		put_piece(t, session_out(p->s), buf_slice(&piece));
-	t->at += piece.len;
+		put_piece(t, session_out(p->s), say);
 	buf_fini(&piece);
+	buf_fini(&ascii);
 	return rc;
 }
 

@@ -1,4 +1,5 @@
-/* fdatasync - how often this disk makes 4 KiB durable, one after the other: the limit beside which delivery is quoted.
+/* fdatasync - how often this disk makes 4 KiB durable, one after the other: the limit beside which
+ * delivery is quoted.
  *
  *     fdatasync DIRECTORY SECONDS
  */
@@ -46,8 +47,8 @@ main(int argc, char **argv)
 		count++;
 		seconds = now_s() - start;
 	} while (seconds < atof(argv[2]));
-	printf("{\"appends_with_fdatasync_per_s\":%.0f,\"ms_each\":%.3f}\n", (double)count / seconds,
-	       seconds * 1e3 / (double)count);
+	printf("{\"appends_with_fdatasync_per_s\":%.0f,\"ms_each\":%.3f}\n",
+	       (double)count / seconds, seconds * 1e3 / (double)count);
 	close(fd);
 	return 0;
 }

@@ -2,10 +2,11 @@
  *
  *     fill VOLUME_DIR ACCOUNTS MESSAGES MAIL_DIR [EXPUNGE_PERCENT]
  *
- * Makes the volume if it is missing, accounts user0 ... and delivers the files below MAIL_DIR (named *.txt or *.eml) to
- * them in turn, again and again; the ids in Message-ID, References and In-Reply-To are changed from round to round, so
- * that every round is other mail with threads of its own. Then expunges so many percent of all UIDs that their INBOXes
- * ever had, evenly spread; with MESSAGES 0 of a volume made before. Prints one JSON line.
+ * Makes the volume if it is missing, accounts user0 ... and delivers the files below MAIL_DIR
+ * (named *.txt or *.eml) to them in turn, again and again; the ids in Message-ID, References and
+ * In-Reply-To are changed from round to round, so that every round is other mail with threads of
+ * its own. Then expunges so many percent of all UIDs that their INBOXes ever had, evenly spread;
+ * with MESSAGES 0 of a volume made before. Prints one JSON line.
  */
 #define _GNU_SOURCE
 #include <fts.h>
@@ -75,7 +76,8 @@ load_mails(char *dir)
 	while (fts != NULL && (f = fts_read(fts)) != NULL) {
 		const char *dot = strrchr(f->fts_name, '.');
 
-		if (f->fts_info == FTS_F && dot != NULL && (strcmp(dot, ".txt") == 0 || strcmp(dot, ".eml") == 0))
+		if (f->fts_info == FTS_F && dot != NULL &&
+		    (strcmp(dot, ".txt") == 0 || strcmp(dot, ".eml") == 0))
 			load_file(f->fts_path);
 	}
 	if (fts != NULL)
@@ -169,7 +171,8 @@ append(struct volume *v, const mailbox_id *boxes, unsigned accounts, size_t from
 		if (ingest_new(v, 0, &in, &e) != RC_OK)
 			die("ingest", &e);
 		feed(in, &mails[(from + i) % mail_count], (from + i) / mail_count, &e);
-		m[i] = (struct append_message){ .internaldate = { 1700000000 + (int64_t)(from + i), 0 },
+		m[i] = (struct append_message){ .internaldate = { 1700000000 + (int64_t)(from + i),
+		                                0 },
 			                        .targets = &t[i], .target_count = 1 };
 		if (ingest_finish(&in, &m[i].content, &e) != RC_OK)
 			die("ingest", &e);
@@ -194,7 +197,8 @@ expunge(struct volume *v, mailbox_id box, mail_uid last, unsigned percent)
 	c->u.expunge.mailbox = box;
 	c->u.expunge.any = true;
 	for (mail_uid uid = 1; uid <= last; uid++)
-		if (uid * percent / 100 != (uid - 1) * percent / 100 && !uid_set_add(&c->u.expunge.uids, uid, uid))
+		if (uid * percent / 100 != (uid - 1) * percent / 100 &&
+		    !uid_set_add(&c->u.expunge.uids, uid, uid))
 			die("memory", NULL);
 	if (volume_submit_wait(v, c) != RC_OK)
 		die("expunge", &c->err);
@@ -223,7 +227,8 @@ main(int argc, char **argv)
 	double start;
 
 	if (argc < 5) {
-		fputs("usage: fill VOLUME_DIR ACCOUNTS MESSAGES MAIL_DIR [EXPUNGE_PERCENT]\n", stderr);
+		fputs("usage: fill VOLUME_DIR ACCOUNTS MESSAGES MAIL_DIR [EXPUNGE_PERCENT]\n",
+		    stderr);
 		return 2;
 	}
 	p.path = argv[1];
@@ -238,11 +243,12 @@ main(int argc, char **argv)
 		boxes[i] = inbox_of(v, i).id;
 	start = seconds();
 	for (size_t done = 0; done < count; done += BATCH)
-		bytes += append(v, boxes, accounts, done, count - done < BATCH ? count - done : BATCH);
+		bytes += append(v, boxes, accounts, done,
+		                count - done < BATCH ? count - done : BATCH);
 	for (unsigned i = 0; argc > 5 && i < accounts; i++)
 		expunge(v, boxes[i], inbox_of(v, i).uidnext - 1, (unsigned)atoi(argv[5]));
-	printf("{\"messages\": %zu, \"bytes\": %llu, \"seconds\": %.2f}\n", count, (unsigned long long)bytes,
-	       seconds() - start);
+	printf("{\"messages\": %zu, \"bytes\": %llu, \"seconds\": %.2f}\n", count,
+	    (unsigned long long)bytes, seconds() - start);
 	volume_close(&v);
 	free(boxes);
 	return 0;

@@ -182,7 +182,7 @@ def idle_memory(server, count, tls):
 
 
 def edit(text):
-    return text.replace("[limits]\n", "[limits]\nmax_connections_per_ip = 100000\n")
+    return text.replace("[limits]\n", "[limits]\nmax_connections_per_ip = 100000\nmax_connections_per_account = 0\n")
 
 
 def main():

@@ -95,11 +95,14 @@ expect(FILE *in, int replies)
 static size_t
 make_message(char *dst, size_t size, unsigned *seed, unsigned long number)
 {
-	static const char *const words[] = { "mail", "server", "holds", "letters", "until", "their", "owner", "calls",
+	static const char *const words[] = { "mail", "server", "holds", "letters", "until", "their",
+	                                     "owner", "calls",
 		"for", "them", "today", "report", "meeting", "invoice", "attached", "regards", "please", "answer" };
-	size_t len = (size_t)sprintf(dst, "From: Load <load@example.org>\r\nTo: test@example.org\r\n"
-	                             "Subject: load %lu\r\nMessage-ID: <%lu.%u@load.example.org>\r\n"
-	                             "Date: Tue, 03 Nov 2026 10:00:00 +0100\r\n\r\n", number, number, *seed);
+	size_t len = (size_t)sprintf(dst,
+	    "From: Load <load@example.org>\r\nTo: test@example.org\r\n"
+	    "Subject: load %lu\r\nMessage-ID: <%lu.%u@load.example.org>\r\n"
+	    "Date: Tue, 03 Nov 2026 10:00:00 +0100\r\n\r\n",
+	    number, number, *seed);
 	size_t column = 0;
 
 	while (len + 20 < size) {
@@ -120,8 +123,8 @@ static bool
 deliver(int fd, FILE *in, struct sender *s, char *text, size_t k)
 {
 	char envelope[512];
-	int n = snprintf(envelope, sizeof envelope, "MAIL FROM:<load@example.org>\r\nRCPT TO:<%s>\r\nDATA\r\n",
-	                 s->recipient);
+	int n = snprintf(envelope, sizeof envelope,
+	                 "MAIL FROM:<load@example.org>\r\nRCPT TO:<%s>\r\nDATA\r\n", s->recipient);
 	size_t len = make_message(text, s->size, &s->seed, k);
 	double start, end;
 
@@ -150,7 +153,8 @@ run(void *arg)
 		return NULL;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	in = fdopen(fd, "r");
-	if (in == NULL || !expect(in, 1) || !send_all(fd, "LHLO load.example.org\r\n", 23) || !expect(in, 1))
+	if (in == NULL || !expect(in, 1) || !send_all(fd, "LHLO load.example.org\r\n", 23) ||
+	    !expect(in, 1))
 		return NULL;
 	s->failed = false;
 	while (s->done < s->count && !s->failed && !atomic_load(&stop)) {
@@ -168,7 +172,8 @@ set_recipient(struct sender *s, const char *name, size_t number)
 	size_t len = strlen(name);
 
 	if (len > 0 && name[len - 1] == '#')
-		snprintf(s->recipient, sizeof s->recipient, "%.*s%zu", (int)(len - 1), name, number);
+		snprintf(s->recipient, sizeof s->recipient, "%.*s%zu", (int)(len - 1), name,
+		         number);
 	else
 		snprintf(s->recipient, sizeof s->recipient, "%s", name);
 }
@@ -176,7 +181,8 @@ set_recipient(struct sender *s, const char *name, size_t number)
 static int
 by_latency(const void *a, const void *b)
 {
-	double x = ((const struct sample *)a)->latency_ms, y = ((const struct sample *)b)->latency_ms;
+	double x = ((const struct sample *)a)->latency_ms,
+	       y = ((const struct sample *)b)->latency_ms;
 
 	return (x > y) - (x < y);
 }
@@ -214,7 +220,8 @@ main(int argc, char **argv)
 	bool failed = false;
 
 	if (argc != 6 && argc != 7) {
-		fprintf(stderr, "usage: lmtp_load PORT CONNECTIONS MESSAGES SIZE RECIPIENT [SAMPLES]\n");
+		fprintf(stderr,
+		        "usage: lmtp_load PORT CONNECTIONS MESSAGES SIZE RECIPIENT [SAMPLES]\n");
 		return 2;
 	}
 	conns = strtoul(argv[2], NULL, 10);
@@ -229,7 +236,8 @@ main(int argc, char **argv)
 	signal(SIGTERM, on_term);
 	start = now_ms();
 	for (size_t i = 0; i < conns; i++) {
-		s[i] = (struct sender){ .port = atoi(argv[1]), .seed = (unsigned)i + 1, .count = each,
+		s[i] = (struct sender){ .port = atoi(argv[1]), .seed = (unsigned)i + 1,
+		                        .count = each,
 			.size = strtoul(argv[4], NULL, 10), .samples = all + i * each };
 		set_recipient(&s[i], argv[5], i);
 		pthread_create(&s[i].thread, NULL, run, &s[i]);
@@ -244,8 +252,9 @@ main(int argc, char **argv)
 		return 1;
 	qsort(all, n, sizeof *all, by_latency);
 	printf("{\"connections\":%zu,\"messages\":%zu,\"size\":%s,\"seconds\":%.3f,\"rate\":%.0f,"
-	       "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"failed\":%s}\n", conns, n, argv[4], seconds,
-	       (double)n / seconds, all[n / 2].latency_ms, all[n * 99 / 100].latency_ms, failed ? "true" : "false");
+	       "\"p50_ms\":%.2f,\"p99_ms\":%.2f,\"failed\":%s}\n",
+	       conns, n, argv[4], seconds, (double)n / seconds, all[n / 2].latency_ms,
+	       all[n * 99 / 100].latency_ms, failed ? "true" : "false");
 	free(s);
 	free(all);
 	return failed ? 1 : 0;

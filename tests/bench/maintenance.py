@@ -82,7 +82,7 @@ class Bench:
 
 def edit(text):
     """The server does not compact by itself: a compaction that is asked for would wait for the end of the other."""
-    return text.replace("[limits]\n", "[limits]\nmax_connections_per_ip = 1000\n") + \
+    return text.replace("[limits]\n", "[limits]\nmax_connections_per_ip = 1000\nmax_connections_per_account = 0\n") + \
         "\n[maintenance]\ncompact_threshold = 0\n"
 
 

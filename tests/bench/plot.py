@@ -79,6 +79,28 @@ def maintenance_charts(rows):
     yield "disk", chart("Disk for a byte of mail", "bytes", list(bytes_of_mail(rows)))
 
 
+def crowd_charts(rows):
+    many = max(row["count"] for row in rows if row["what"] == "idle TLS connections")
+    few = min(row["count"] for row in rows if row["what"] == "idle TLS connections")
+
+    def first(what, server):
+        return next(row for row in rows if row["what"] == what and row.get("server") == server)
+
+    def times(what, server, label, colour):
+        return label, first(what, server)["median_ms"], colour
+
+    yield "crowd", chart("An answer, alone and among {:,} idle TLS connections".format(many), "milliseconds, median", [
+        times("login alone", "restante", "login over TLS, alone", OURS),
+        times("login among the crowd", "restante", "login over TLS, among the crowd", OURS),
+        times("delivery alone", "restante", "delivery, alone", OURS),
+        times("delivery among the crowd", "restante", "delivery, among the crowd", OURS)])
+    each = [next(row for row in rows if row["what"] == "idle TLS connections" and row["server"] == server
+                 and row["count"] == few) for server in ("restante", "dovecot")]
+    yield "crowd-memory", chart("An idle TLS connection, logged in ({:,} of them)".format(few), "KiB each (PSS)", [
+        (name, round(row["bytes_each"] / 1024, 1), colour)
+        for name, row, colour in zip(("Restante", "Dovecot 2.3"), each, (OURS, PEER))])
+
+
 def first_light_charts(rows):
     def rate(recipients):
         return median(rows, "delivery", "rate", recipients=recipients)
@@ -107,14 +129,20 @@ def first_light_charts(rows):
         ("TLS", median(rows, "idle.memory", "kb_each", tls=True), OURS)])
 
 
+def charts_of(rows):
+    if median(rows, "delivery", "rate") is not None:
+        return first_light_charts
+    return crowd_charts if any(row["what"] == "idle TLS connections" for row in rows) else maintenance_charts
+
+
 def main():
-    kept = [os.path.join(HERE, "data", name + ".jsonl") for name in ("first-light", "maintenance")]
+    kept = [os.path.join(HERE, "data", name + ".jsonl") for name in ("first-light", "maintenance", "crowd")]
     out = sys.argv[2] if len(sys.argv) > 2 else os.path.join(HERE, "..", "..", "doc")
     for rows in map(read, sys.argv[1:2] or kept):
-        charts = first_light_charts if median(rows, "delivery", "rate") is not None else maintenance_charts
-        for name, svg in charts(rows):
+        for name, svg in charts_of(rows)(rows):
             with open(os.path.join(out, "benchmarks-%s.svg" % name), "w") as f:
                 f.write(svg)
 
 
-main()
+if __name__ == "__main__":
+    main()

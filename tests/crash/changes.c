@@ -21,10 +21,40 @@ tell_op(const struct op *op, enum step_end end)
 
 	if (!rig_args.one)
 		return;
-	(void)fprintf(stderr, "  op kind %d %s %s/%s -> %s, %u targets %s, %u:%u modseq %llu (%llu)%s%s\n", (int)op->kind,
-	              ends[end], op->account, op->box, op->to, op->target_count, op->targets[0].box, op->first, op->last,
-	              (unsigned long long)op->modseq, (unsigned long long)op->targets[0].modseq,
-	              sim_hit() ? " hit" : "", sim_is_cut() ? " cut" : "");
+	(void)fprintf(stderr,
+	              "  op kind %d %s %s/%s -> %s, %u targets %s, %u:%u modseq %llu (%llu)%s%s\n",
+	              (int)op->kind, ends[end], op->account, op->box, op->to, op->target_count,
+	              op->targets[0].box, op->first, op->last, (unsigned long long)op->modseq,
+	              (unsigned long long)op->targets[0].modseq, sim_hit() ? " hit" : "",
+	              sim_is_cut() ? " cut" : "");
+}
+
+static bool
+is_delivery(const struct op *op)
+{
+	return op->kind == OP_DELIVER || op->kind == OP_DELIVER_MANY || op->kind == OP_DELIVER_BIG;
+}
+
+void
+changes_confirm(void)
+{
+	if (rig.unconfirmed.delivery != 0 && !sim_is_cut())
+		steps_confirm(rig.v, &rig.unconfirmed);
+	rig.unconfirmed.delivery = rig.unknown.delivery = 0;
+}
+
+/* What an LMTP client would have the volume know: which delivery this is, and the above. */
+static void
+name_deliveries(struct op *ops, unsigned n)
+{
+	changes_confirm();
+	for (unsigned i = 0; i < n; i++) {
+		if (!is_delivery(&ops[i]))
+			continue;
+		if (!ops[i].again)
+			ops[i].delivery = ++rig.deliveries;
+		ops[i].session = ops[i].again ? ++rig.deliveries : ops[i].delivery;
+	}
 }
 
 static bool
@@ -52,6 +82,12 @@ record(struct op *op, enum step_end end)
 	case STEP_DONE:
 		break;
 	}
+	if (op->suppressed)
+		return op->again ||
+		       rig_wrong("what came first is held for something that came again");
+	rig.unknown = *op;
+	if (!is_delivery(op))
+		rig.unknown.delivery = 0;
 	assert(rig.count < HISTORY_MAX);
 	op->relaxed = rig.relaxed && op->kind == OP_STORE;
 	rig.ops[rig.count++] = *op;
@@ -74,9 +110,12 @@ changes_run(struct op *ops, unsigned n)
 	enum step_end ends[STEPS_MAX];
 	bool ok = true;
 
+	name_deliveries(ops, n);
 	steps_run(rig.v, ops, n, ends);
 	for (unsigned i = 0; i < n; i++)
 		ok = record(&ops[i], ends[i]) && ok;
+	if (n == 1 && ends[0] == STEP_DONE && is_delivery(&ops[0]))
+		rig.unconfirmed = ops[0];
 	return ok;
 }
 

@@ -18,9 +18,12 @@ live(unsigned changes)
 {
 	struct op ops[STEPS_MAX];
 
-	for (unsigned done = 0; done < changes && !sim_is_cut() && rig.count + STEPS_MAX < HISTORY_MAX;) {
+	for (unsigned done = 0;
+	     done < changes && !sim_is_cut() && rig.count + STEPS_MAX < HISTORY_MAX;) {
 		static struct model then;
-		unsigned n = !rig.relaxed && sim_random(3) == 0 ? 1 + (unsigned)sim_random(STEPS_MAX) : 1;
+		unsigned n = !rig.relaxed && sim_random(3) == 0
+		                 ? 1 + (unsigned)sim_random(STEPS_MAX)
+		                 : 1;
 		bool was_hit = sim_hit();
 
 		then = rig.now;
@@ -49,7 +52,8 @@ history_run(uint64_t seed)
 	struct err e = ERR_INIT;
 	bool ok = true;
 
-	(void)snprintf(rig.replay, sizeof rig.replay, "--seed %llu --only random", (unsigned long long)seed);
+	(void)snprintf(rig.replay, sizeof rig.replay, "--seed %llu --only random",
+	               (unsigned long long)seed);
 	rig_seed(seed);
 	rig_start(TEMPL_PLAIN);
 	rig.relaxed = sim_random(3) == 0;
@@ -57,7 +61,8 @@ history_run(uint64_t seed)
 	if (!rig_open(&e))
 		return rig_wrong("open: %s", e.text);
 	for (unsigned i = 0; ok && i < 10; i++) {
-		enum sim_fault fault = sim_random(2) == 0 ? (enum sim_fault)sim_random(SIM_FAULTS) : SIM_CUT_IN;
+		enum sim_fault fault = sim_random(2) == 0 ? (enum sim_fault)sim_random(SIM_FAULTS)
+		                                          : SIM_CUT_IN;
 
 		sim_arm(fault, 1 + sim_random(150));
 		ok = live(1 + (unsigned)sim_random(12));

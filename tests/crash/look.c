@@ -9,7 +9,7 @@
 #include "tests/crash/changes.h"
 #include "tests/crash/sim_disk.h"
 
-#define IDS_OF_OTHER (UINT64_C(1) << 40)        /* what the model adds to the ids of the second volume */
+#define IDS_OF_OTHER (UINT64_C(1) << 40)  /* what the model adds to the ids of the second volume */
 
 static void
 found_by_check(void *arg, const struct check_finding *f)
@@ -50,6 +50,18 @@ look_check(struct volume *v)
 		return true;
 	return rig_wrong("check finds %llu damages, %llu differences between log and index",
 	             (unsigned long long)res.damage, (unsigned long long)res.differences);
+}
+
+static bool
+secret_is_kept(void)
+{
+	uint8_t secret[VOLUME_SECRET_LEN];
+	struct err e = ERR_INIT;
+
+	if (volume_secret(rig.v, "sasl", secret, &e) != RC_OK)
+		return rig_wrong("secret: %s", e.text);
+	return memcmp(secret, rig.secret, sizeof secret) == 0 ||
+	       rig_wrong("the volume has another secret");
 }
 
 static bool
@@ -94,11 +106,12 @@ match(unsigned from, const struct model *got)
 		char text[WHY_LEN];
 
 		if (i >= from) {
+			rig.matched = i;
 			if (!model_differs(&want, got, &rig.told, text, sizeof text))
 				return true;
 			if (i == from || i == rig.count)
 				(void)snprintf(why + strlen(why), sizeof why - strlen(why),
-				               "; after %u of %u operations: %.150s", i, rig.count, text);
+				    "; after %u of %u operations: %.150s", i, rig.count, text);
 		}
 		if (i == rig.count)
 			break;
@@ -122,14 +135,16 @@ look_at_volume(unsigned from, bool behind_cut)
 		return false;
 	if (model_resync_is_wrong(rig.v, &rig.base, &got, why, sizeof why))
 		return rig_wrong("%s", why);
-	if (rig.long_ago != NULL && model_resync_is_wrong(rig.v, rig.long_ago, &got, why, sizeof why))
+	if (rig.long_ago != NULL &&
+	    model_resync_is_wrong(rig.v, rig.long_ago, &got, why, sizeof why))
 		return rig_wrong("since long ago: %s", why);
-	if (behind_cut || rig.durable == rig.count) {   /* else what was answered relaxed may still be lost */
+	/* else what was answered relaxed may still be lost */
+	if (behind_cut || rig.durable == rig.count) {
 		model_tell(&got, &rig.told_since);
 		rig.told = rig.told_since;
 		rig_forget(&got);
 	}
-	return check_all();
+	return secret_is_kept() && check_all();
 }
 
 bool
@@ -152,20 +167,66 @@ look_at_rebuilt(void)
 	return check_all();
 }
 
+static bool
+has_room(const struct op *op)
+{
+	for (unsigned i = 0; i < op->target_count; i++) {
+		const struct model_box *b = model_box(&rig.base, op->targets[i].account,
+		                                      op->targets[i].box);
+
+		if (b == NULL || b->count >= MESSAGES - 4)
+			return false;
+	}
+	return true;
+}
+
+/* The client of the last delivery lost its connection, and asks again: that it was delivered is
+ * known if it was, and only then. Twice: the answer to that may be lost as well. */
+static bool
+deliver_again(struct op op, bool happened)
+{
+	for (unsigned i = 0; i < 2 && has_room(&op); i++) {
+		op.again = true;
+		op.answered = op.suppressed = op.logged = false;
+		if (!changes_run_one(&op))
+			return false;
+		if (op.suppressed != happened)
+			return rig_wrong("a delivery that %s when it comes again",
+			    happened ? "happened is doubled" : "did not happen is suppressed");
+		if (!look_at_volume(rig.count, false))
+			return false;
+		rig.unconfirmed.delivery = 0;   /* not a word behind this one either */
+		happened = true;
+	}
+	return true;
+}
+
 /* After a cut. The volume stays open. */
 bool
 look_behind_cut(void)
 {
 	struct err e = ERR_INIT;
-	struct op op = { .kind = OP_DELIVER, .target_count = 1 };
+	struct op op = { .kind = OP_DELIVER, .target_count = 1 }, unknown = rig.unknown;
+	struct volume_start start;
+	unsigned count = rig.count;
+	bool happened;
 
+	rig.unconfirmed.delivery = rig.unknown.delivery = 0;
 	rig.damage = 0;
 	sim_arm(SIM_EIO, 0);
 	if (!rig_open(&e))
 		return rig_wrong("open after the cut: %s", e.text);
 	if (rig.damage > 0)
 		return rig_wrong("the open finds damage");
-	if (!look_at_volume(rig.durable, true) || (sim_random(3) == 0 && !look_at_rebuilt()))
+	volume_get_start(rig.v, &start);
+	if (start.rebuilt && rig.keeps_index)
+		return rig_wrong("the index is made anew");
+	if (!look_at_volume(rig.durable, true))
+		return false;
+	happened = rig.matched == count;
+	if (sim_random(3) == 0 && !look_at_rebuilt())
+		return false;
+	if (unknown.delivery != 0 && count > 0 && !deliver_again(unknown, happened))
 		return false;
 	if (rig.base.count == 0)
 		return true;

@@ -6,7 +6,8 @@
 
 /* The check of the product finds nothing. */
 bool look_check(struct volume *v);
-/* The open volume is what one of the possible histories gives: [from, count] of the operations. What it tells is told then. */
+/* The open volume is what one of the possible histories gives: [from, count] of the operations. What it
+ * tells is told then. */
 bool look_at_volume(unsigned from, bool behind_cut);
 /* An index made anew says the same. */
 bool look_at_rebuilt(void);

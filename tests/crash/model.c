@@ -14,8 +14,9 @@ const int64_t model_date = 1700000000;
 
 static struct buf mails[MAILS];
 
-/* Text that deflate makes a little smaller and, behind `binary`, bytes that it cannot: they are stored as they are, so
- * that reading a large mail again and again, which is most of what a trial does, costs no inflating. */
+/* Text that deflate makes a little smaller and, behind `binary`, bytes that it cannot: they are
+ * stored as they are, so that reading a large mail again and again, which is most of what a trial
+ * does, costs no inflating. */
 static void
 add_noise(struct buf *b, size_t len, size_t binary)
 {
@@ -26,7 +27,8 @@ add_noise(struct buf *b, size_t len, size_t binary)
 
 		x = x * 1664525u + 1013904223u;
 		if (i >= binary)
-			c = (x >> 16 & 0xFF) == '\r' || (x >> 16 & 0xFF) == '\n' ? '-' : (char)(x >> 16);
+			c = (x >> 16 & 0xFF) == '\r' || (x >> 16 & 0xFF) == '\n' ? '-'
+			                                                         : (char)(x >> 16);
 		else if (i % 76 >= 74)
 			c = i % 76 == 74 ? '\r' : '\n';
 		else
@@ -44,9 +46,9 @@ model_init_mails(void)
 
 		buf_init(&mails[i], MODEL_MAIL_MAX);
 		(void)snprintf(text, sizeof text,
-		               "From: Anna <anna@example.org>\r\nTo: ben@example.org\r\nSubject: Letter %u\r\n"
-		               "Message-ID: <%u@example.org>\r\n\r\nThis is letter %u.\r\n",
-		               i, i, i);
+		    "From: Anna <anna@example.org>\r\nTo: ben@example.org\r\nSubject: Letter %u\r\n"
+		    "Message-ID: <%u@example.org>\r\n\r\nThis is letter %u.\r\n",
+		    i, i, i);
 		if (!buf_append_str(&mails[i], text))
 			abort();
 		if (i >= MAIL_SMALL)

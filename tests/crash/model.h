@@ -48,6 +48,7 @@ struct model_account {
 	account_id id;
 	uint64_t   quota_bytes, quota_messages;
 	uint64_t   used_bytes, used_messages;   /* only read; compared with the messages */
+	uint32_t   flags;
 	char       hidden[NAME_LEN];
 	char       password[NAME_LEN];
 	unsigned   box_count;
@@ -89,6 +90,7 @@ enum op_kind {
 	OP_ACCOUNT_DELETE,
 	OP_QUOTA,
 	OP_HIDE,
+	OP_LOCK,
 	OP_CREDENTIAL,
 	OP_IMPORT,                      /* a delivery that wants the UID `first` */
 	OP_UNDELETE,                    /* the expunged message `first` of `box` comes back into targets[0] */
@@ -117,7 +119,11 @@ struct op {
 	uint32_t     flags;
 	unsigned     keyword;
 	unsigned     mail;
-	uint64_t     number;            /* quota; SUBSCRIBE, HIDE: 0 or 1 */
+	uint64_t     number;            /* quota; SUBSCRIBE, HIDE, LOCK: 0 or 1 */
+	uint64_t     delivery;          /* names it to the volume, in each session that makes it; 0: nothing does */
+	uint64_t     session;
+	bool         again;             /* once more, as its client does not know */
+	bool         suppressed;        /* result: it had been delivered */
 	unsigned     target_count;
 	struct {
 		char account[NAME_LEN];
@@ -143,12 +149,15 @@ const char *model_apply(struct model *m, const struct op *op, const struct model
 /* False: the volume could not be read, or tells nonsense; `why` says. */
 bool model_read(struct volume *v, struct model *out, char *why, size_t size);
 /* False: they are equal, where `want` knows; `got` was read. */
-bool model_differs(const struct model *want, const struct model *got, const struct heard *told, char *why, size_t size);
+bool model_differs(const struct model *want, const struct model *got, const struct heard *told,
+                   char *why, size_t size);
 void model_tell(const struct model *m, struct heard *told);
 /* The mailbox that, by an answered operation that made `is` of `was`, got a HIGHESTMODSEQ which was told before, of a
  * change that may have been lost since; NULL: none. */
-const struct model_box *model_tells_again(const struct model *was, const struct model *is, const struct heard *told);
+const struct model_box *model_tells_again(const struct model *was, const struct model *is,
+                                          const struct heard *told);
 /* What a client that was away since `then` is told now, against the difference of the two pictures. */
-bool model_resync_is_wrong(struct volume *v, const struct model *then, const struct model *now, char *why, size_t size);
+bool model_resync_is_wrong(struct volume *v, const struct model *then, const struct model *now,
+                           char *why, size_t size);
 
 #endif

@@ -203,10 +203,13 @@ apply_account(struct model *m, const struct op *op, const struct model_account *
 	} else if (op->kind == OP_QUOTA) {
 		a->quota_bytes = op->number * 1000;
 		a->quota_messages = op->number;
+	} else if (op->kind == OP_LOCK) {
+		a->flags = op->number != 0 ? ACCOUNT_LOCKED : 0;
 	} else if (op->kind == OP_HIDE) {
 		set_name(a->hidden, op->number != 0 ? "QRESYNC" : "");
 	} else {
-		(void)snprintf(a->password, sizeof a->password, "SCRAM-SHA-256$%llu", (unsigned long long)op->number);
+		(void)snprintf(a->password, sizeof a->password, "SCRAM-SHA-256$%llu",
+		               (unsigned long long)op->number);
 	}
 }
 
@@ -221,7 +224,8 @@ apply_account_restore(struct model *m, const struct op *op)
 	set_name(a->name, op->account);
 	a->quota_bytes = op->number * 1000;
 	a->quota_messages = op->number;
-	(void)snprintf(a->password, sizeof a->password, "SCRAM-SHA-256$%llu", (unsigned long long)op->number);
+	(void)snprintf(a->password, sizeof a->password, "SCRAM-SHA-256$%llu",
+	               (unsigned long long)op->number);
 	add_box(a, "INBOX");
 	add_box(a, "Work");
 	set_name(a->subscribed[a->subscribed_count++], "INBOX");
@@ -335,6 +339,7 @@ model_apply(struct model *m, const struct op *op, const struct model_account *fr
 	case OP_ACCOUNT_DELETE:
 	case OP_QUOTA:
 	case OP_HIDE:
+	case OP_LOCK:
 	case OP_CREDENTIAL:
 		apply_account(m, op, fresh);
 		return NULL;

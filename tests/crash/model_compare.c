@@ -97,7 +97,8 @@ is_subscribed(const struct model_account *a, const char *name)
 }
 
 static void
-compare_account(struct compare *c, const struct model_account *want, const struct model_account *got)
+compare_account(struct compare *c, const struct model_account *want,
+                const struct model_account *got)
 {
 	uint64_t bytes = 0, messages = 0;
 
@@ -106,6 +107,7 @@ compare_account(struct compare *c, const struct model_account *want, const struc
 		same(c, "account id", want->id, got->id);
 	same(c, "quota of bytes", want->quota_bytes, got->quota_bytes);
 	same(c, "quota of messages", want->quota_messages, got->quota_messages);
+	same(c, "flags", want->flags, got->flags);
 	same(c, "equality of what is hidden", 0, strcmp(want->hidden, got->hidden) != 0);
 	same(c, "equality of the password", 0, strcmp(want->password, got->password) != 0);
 	same(c, "number of subscriptions", want->subscribed_count, got->subscribed_count);
@@ -113,7 +115,8 @@ compare_account(struct compare *c, const struct model_account *want, const struc
 		same(c, want->subscribed[i], 1, is_subscribed(got, want->subscribed[i]));
 	same(c, "number of mailboxes", want->box_count, got->box_count);
 	for (unsigned i = 0; i < want->box_count && !c->differs; i++) {
-		const struct model_box *b = model_find_box((struct model_account *)(uintptr_t)got, want->boxes[i].name);
+		const struct model_box *b = model_find_box((struct model_account *)(uintptr_t)got,
+		                                           want->boxes[i].name);
 
 		c->box = want->boxes[i].name;
 		if (b == NULL)
@@ -130,13 +133,15 @@ compare_account(struct compare *c, const struct model_account *want, const struc
 }
 
 bool
-model_differs(const struct model *want, const struct model *got, const struct heard *told, char *why, size_t size)
+model_differs(const struct model *want, const struct model *got, const struct heard *told,
+              char *why, size_t size)
 {
 	struct compare c = { told, "", "", why, size, false };
 
 	same(&c, "number of accounts", want->count, got->count);
 	for (unsigned i = 0; i < want->count && !c.differs; i++) {
-		struct model_account *a = model_account((struct model *)(uintptr_t)got, want->accounts[i].name);
+		struct model_account *a = model_account((struct model *)(uintptr_t)got,
+		                                        want->accounts[i].name);
 
 		c.account = want->accounts[i].name;
 		if (a == NULL)
@@ -162,10 +167,11 @@ model_tells_again(const struct model *was, const struct model *is, const struct 
 {
 	for (unsigned i = 0; i < is->count; i++) {
 		for (unsigned k = 0; k < is->accounts[i].box_count; k++) {
-			const struct model_box *b = &is->accounts[i].boxes[k], *old = box_of(was, b->id);
+			const struct model_box *b = &is->accounts[i].boxes[k],
+			                       *old = box_of(was, b->id);
 
-			if (b->id != 0 && old != NULL && b->highest != 0 && b->highest != old->highest &&
-			    b->highest <= told_highest(told, b->id))
+			if (b->id != 0 && old != NULL && b->highest != 0 &&
+			    b->highest != old->highest && b->highest <= told_highest(told, b->id))
 				return b;
 		}
 	}

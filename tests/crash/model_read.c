@@ -38,10 +38,12 @@ read_messages(struct volume *v, struct arena *a, struct model_box *b, char *why,
 
 	uid_set_init(&all, 4);
 	(void)uid_set_add(&all, 1, UINT32_MAX);
-	rc = volume_read_messages(v, b->id, &all, 1, MESSAGES + 1, WANT_PLACE, a, &rows, &count, &e);
+	rc = volume_read_messages(v, b->id, &all, 1, MESSAGES + 1, WANT_PLACE, a, &rows, &count,
+	                          &e);
 	uid_set_fini(&all);
 	if (rc != RC_OK || count > MESSAGES) {
-		(void)snprintf(why, size, "%s: %s", b->name, rc != RC_OK ? e.text : "too many messages");
+		(void)snprintf(why, size, "%s: %s", b->name,
+		               rc != RC_OK ? e.text : "too many messages");
 		return false;
 	}
 	b->count = (unsigned)count;
@@ -56,7 +58,7 @@ read_messages(struct volume *v, struct arena *a, struct model_box *b, char *why,
 		if (m->mail < MAILS && m->keyword < KEYWORDS)
 			continue;
 		(void)snprintf(why, size, "%s: message %u %s", b->name, m->uid,
-		               m->mail == MAILS ? "does not have its bytes" : "has unknown keywords");
+		    m->mail == MAILS ? "does not have its bytes" : "has unknown keywords");
 		return false;
 	}
 	return true;
@@ -78,14 +80,16 @@ read_boxes(struct volume *v, struct arena *a, struct model_account *acc, char *w
 		struct model_box *b = &acc->boxes[i];
 
 		*b = (struct model_box){ .id = infos[i].id, .uidvalidity = infos[i].uidvalidity,
-			                 .uidnext = infos[i].uidnext, .highest = infos[i].highestmodseq };
+			                 .uidnext = infos[i].uidnext,
+			                 .highest = infos[i].highestmodseq };
 		copy_name(b->name, infos[i].name);
 		memcpy(b->mailboxid, infos[i].mailboxid, sizeof b->mailboxid);
 		if (!read_messages(v, a, b, why, size))
 			return false;
 		if (infos[i].exists == b->count)
 			continue;
-		(void)snprintf(why, size, "%s: EXISTS says %u of %u", b->name, infos[i].exists, b->count);
+		(void)snprintf(why, size, "%s: EXISTS says %u of %u", b->name, infos[i].exists,
+		               b->count);
 		return false;
 	}
 	return true;
@@ -105,7 +109,8 @@ read_rest(struct volume *v, struct arena *a, struct model_account *acc, char *wh
 	}
 	if (count == 1)
 		copy_name(acc->password, creds[0].value);
-	if (volume_list_subscriptions(v, acc->id, a, &names, &count, &e) != RC_OK || count > SUBSCRIBED) {
+	if (volume_list_subscriptions(v, acc->id, a, &names, &count, &e) != RC_OK ||
+	    count > SUBSCRIBED) {
 		(void)snprintf(why, size, "subscriptions of %s: %s", acc->name, e.text);
 		return false;
 	}
@@ -126,13 +131,15 @@ model_read(struct volume *v, struct model *out, char *why, size_t size)
 
 	memset(out, 0, sizeof *out);
 	arena_init(&a, 16u << 20);
-	ok = volume_list_accounts(v, SLICE(""), ACCOUNTS + 1, &a, &infos, &count, &e) == RC_OK && count <= ACCOUNTS;
+	ok = volume_list_accounts(v, SLICE(""), ACCOUNTS + 1, &a, &infos, &count, &e) == RC_OK &&
+	     count <= ACCOUNTS;
 	if (!ok)
 		(void)snprintf(why, size, "accounts: %s", e.text);
 	for (size_t i = 0; ok && i < count; i++) {
 		struct model_account *acc = &out->accounts[out->count++];
 
 		acc->id = infos[i].id;
+		acc->flags = infos[i].flags;
 		acc->quota_bytes = infos[i].quota_bytes;
 		acc->quota_messages = infos[i].quota_messages;
 		acc->used_bytes = infos[i].used_bytes;

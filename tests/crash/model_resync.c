@@ -22,13 +22,15 @@ is_told_changed(const struct view_changes *c, mail_uid uid)
 }
 
 static const char *
-compare_changes(const struct model_box *then, const struct model_box *now, const struct view_changes *c)
+compare_changes(const struct model_box *then, const struct model_box *now,
+                const struct view_changes *c)
 {
 	uint64_t vanished = 0, added = 0;
-	bool all = then->highest < c->now.expunge_floor;        /* what is not there may be told too */
+	bool all = then->highest < c->now.expunge_floor;  /* what is not there may be told too */
 
 	for (unsigned i = 0; i < then->count; i++) {
-		const struct model_message *was = &then->messages[i], *is = find_message(now, was->uid);
+		const struct model_message *was = &then->messages[i],
+		                           *is = find_message(now, was->uid);
 
 		vanished += is == NULL;
 		if ((is == NULL) != uid_set_contains(&c->vanished, was->uid))
@@ -46,9 +48,9 @@ compare_changes(const struct model_box *then, const struct model_box *now, const
 		if (is_new != uid_set_contains(&c->added, now->messages[i].uid))
 			return "a new message is not told";
 	}
-	return !all && vanished != uid_set_size(&c->vanished) ? "VANISHED tells too much" :
-	       added != uid_set_size(&c->added)       ? "there are more new messages than there are" :
-	                                                NULL;
+	return !all && vanished != uid_set_size(&c->vanished) ? "VANISHED tells too much"
+	       : added != uid_set_size(&c->added) ? "there are more new messages than there are"
+	                                          : NULL;
 }
 
 static const char *
@@ -60,8 +62,8 @@ resync_box(struct volume *v, const struct model_box *then, const struct model_bo
 	struct arena a;
 
 	arena_init(&a, 1u << 20);
-	if (volume_read_changes(v, then->id, then->highest, then->highest, then->uidnext, 1000, &a, &changes, &e) !=
-	    RC_OK) {
+	if (volume_read_changes(v, then->id, then->highest, then->highest, then->uidnext, 1000, &a,
+	        &changes, &e) != RC_OK) {
 		arena_fini(&a);
 		return "changes cannot be read";
 	}
@@ -72,7 +74,8 @@ resync_box(struct volume *v, const struct model_box *then, const struct model_bo
 }
 
 bool
-model_resync_is_wrong(struct volume *v, const struct model *then, const struct model *now, char *why, size_t size)
+model_resync_is_wrong(struct volume *v, const struct model *then, const struct model *now,
+                      char *why, size_t size)
 {
 	for (unsigned i = 0; i < then->count; i++) {
 		for (unsigned k = 0; k < then->accounts[i].box_count; k++) {
@@ -80,13 +83,15 @@ model_resync_is_wrong(struct volume *v, const struct model *then, const struct m
 			const char *wrong;
 
 			for (unsigned n = 0; n < now->count && is == NULL; n++)
-				for (unsigned b = 0; b < now->accounts[n].box_count && is == NULL; b++)
+				for (unsigned b = 0; b < now->accounts[n].box_count && is == NULL;
+				     b++)
 					if (now->accounts[n].boxes[b].id == was->id)
 						is = &now->accounts[n].boxes[b];
 			wrong = is != NULL ? resync_box(v, was, is) : NULL;
 			if (wrong == NULL)
 				continue;
-			(void)snprintf(why, size, "%s/%s: %s", then->accounts[i].name, was->name, wrong);
+			(void)snprintf(why, size, "%s/%s: %s", then->accounts[i].name, was->name,
+			               wrong);
 			return true;
 		}
 	}

@@ -1,16 +1,18 @@
-/* power_cut - the power fails at every call of the disk, in every operation; what was acknowledged must be there.
+/* power_cut - the power fails at every call of the disk, in every operation; what was acknowledged
+ * must be there.
  *
  *   power_cut [--cuts N] [--seed N]                 every operation at every call, then random histories, until N cuts
  *   power_cut --seed N --only ROW --fault F --n K   one again, as a failure prints it
  *
- * A trial begins with a copy of a small volume, arms the simulated disk for its n-th call, runs the operation, lets the
- * power fail (at that call; behind the operation when the call was to fail with an error), makes the files what the disk
- * kept, and opens the volume again. Then the properties of DESIGN 3 are looked for: what was acknowledged is there, what
- * was not is there as a whole or not at all, of several a first part; no number is told twice; check finds nothing; a
- * client that was away is told the exact difference; an index made anew says the same; the volume takes changes.
+ * A trial begins with a copy of a small volume, arms the simulated disk for its n-th call, runs the
+ * operation, lets the power fail (at that call; behind the operation when the call was to fail with
+ * an error), makes the files what the disk kept, and opens the volume again. Then the properties of
+ * DESIGN 3 are looked for: what was acknowledged is there, what was not is there as a whole or not
+ * at all, of several a first part; no number is told twice; check finds nothing; a client that was
+ * away is told the exact difference; an index made anew says the same; the volume takes changes.
  *
- * Rows and columns of the table at the end: cuts by operation and by where they came. A cell that should have some and has
- * none is a failure.
+ * Rows and columns of the table at the end: cuts by operation and by where they came. A cell that
+ * should have some and has none is a failure.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -44,7 +46,8 @@ static uint64_t rows_failed;
 static uint64_t
 seed_of(uint64_t pass, size_t row, enum sim_fault fault, uint64_t n)
 {
-	uint64_t z = rig_args.seed + pass * 1000003u + row * 10007u + (uint64_t)fault * 101u + n * 7919u;
+	uint64_t z = rig_args.seed + pass * 1000003u + row * 10007u + (uint64_t)fault * 101u +
+	             n * 7919u;
 
 	z = (z ^ (z >> 33)) * UINT64_C(0xFF51AFD7ED558CCD);
 	return z % UINT64_C(1000000000000);
@@ -57,7 +60,9 @@ loop_calls(size_t r, uint64_t pass, enum sim_fault fault, uint64_t first, uint64
 	uint64_t before = rig.failures;
 	bool hit = true;
 
-	for (uint64_t n = first; (hit || n <= rows[r].calls) && rig.failures < before + (rig_args.first ? 1 : 3); n += step) {
+	for (uint64_t n = first;
+	     (hit || n <= rows[r].calls) && rig.failures < before + (rig_args.first ? 1 : 3);
+	     n += step) {
 		if (n > CALLS_MAX)
 			return rig_wrong("the operation does not end");
 		(void)trial_run(r, fault, n, seed_of(pass, r, fault, n), &hit);
@@ -81,7 +86,8 @@ fill_cell(size_t r, uint64_t pass, enum sim_phase phase)
 	return ok;
 }
 
-/* A short run cuts at every call, or at so many that each phase has some, but lets only some fail with errors. */
+/* A short run cuts at every call, or at so many that each phase has some, but lets only some
+ * fail with errors. */
 static bool
 loop_row(size_t r, uint64_t pass)
 {
@@ -117,11 +123,15 @@ run_all(void)
 		uint64_t at = ++pass;
 
 		if (rig_args.only == NULL || strcmp(rig_args.only, "random") == 0) {
-			for (unsigned i = 0; i < 100 && (rig.cuts < rig_args.cuts_wanted || i < HISTORIES) && rows_failed == 0; i++)
+			for (unsigned i = 0;
+			     i < 100 && (rig.cuts < rig_args.cuts_wanted || i < HISTORIES) &&
+			     rows_failed == 0;
+			     i++)
 				if (!history_run(seed_of(at, rows_count, SIM_EIO, i)))
 					rows_failed++;
 		}
-		for (size_t r = 0; r < rows_count && rig.cuts < rig_args.cuts_wanted && rows_failed == 0; r++) {
+		for (size_t r = 0;
+		     r < rows_count && rig.cuts < rig_args.cuts_wanted && rows_failed == 0; r++) {
 			if (rig_args.only != NULL && strcmp(rig_args.only, rows[r].name) != 0)
 				continue;
 			if (!loop_row(r, at))
@@ -134,9 +144,11 @@ run_all(void)
 	empty = tally_show();
 	rig.failures += empty;
 	rows_failed += empty;
-	(void)printf("seed %llu: %llu cuts, %llu a minute\n", (unsigned long long)rig_args.seed, (unsigned long long)rig.cuts,
+	(void)printf("seed %llu: %llu cuts, %llu a minute\n", (unsigned long long)rig_args.seed,
+	             (unsigned long long)rig.cuts,
 	             (unsigned long long)(rig.cuts * 60000 / (clock_mono_ms() - rig.began_ms + 1)));
-	(void)printf("power cut: %llu passed, %llu failed\n", (unsigned long long)passed, (unsigned long long)rows_failed);
+	(void)printf("power cut: %llu passed, %llu failed\n", (unsigned long long)passed,
+	             (unsigned long long)rows_failed);
 	return rig.failures == 0 ? 0 : 1;
 }
 
@@ -149,8 +161,12 @@ run_again(void)
 		return history_run(rig_args.seed) ? 0 : 1;
 	for (size_t r = 0; r < rows_count; r++)
 		for (unsigned f = 0; f < SIM_FAULTS; f++)
-			if (strcmp(rig_args.only, rows[r].name) == 0 && strcmp(rig_args.fault, sim_fault_names[f]) == 0)
-				return trial_run(r, (enum sim_fault)f, rig_args.only_n, rig_args.seed, &hit) ? 0 : 1;
+			if (strcmp(rig_args.only, rows[r].name) == 0 &&
+			    strcmp(rig_args.fault, sim_fault_names[f]) == 0)
+				return trial_run(r, (enum sim_fault)f, rig_args.only_n,
+				                 rig_args.seed, &hit)
+				           ? 0
+				           : 1;
 	(void)fprintf(stderr, "power_cut: there is no such row or fault\n");
 	return 2;
 }
@@ -158,7 +174,8 @@ run_again(void)
 static void
 usage(void)
 {
-	(void)fprintf(stderr, "usage: power_cut [--cuts N] [--seed N] [--first] [--only ROW [--fault NAME --n K]]\n");
+	(void)fprintf(stderr,
+	    "usage: power_cut [--cuts N] [--seed N] [--first] [--only ROW [--fault NAME --n K]]\n");
 	exit(2);
 }
 
@@ -191,13 +208,16 @@ read_args(int argc, char **argv)
 			usage();
 	}
 	rig_args.one = rig_args.only != NULL &&
-	               (rig_args.fault != NULL || (strcmp(rig_args.only, "random") == 0 && rig_args.cuts_wanted == 1));
+	               (rig_args.fault != NULL ||
+	                (strcmp(rig_args.only, "random") == 0 && rig_args.cuts_wanted == 1));
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
+	const char *tmp = access("/dev/shm", W_OK) == 0 ? "/dev/shm"
+	                  : getenv("TMPDIR") != NULL    ? getenv("TMPDIR")
+	                                                : "/tmp";
 	char lost[300];
 	int status = 1;
 
@@ -210,7 +230,8 @@ main(int argc, char **argv)
 	if (mkdtemp(rig.root) == NULL)
 		return 1;
 	for (unsigned i = 0; i < TEMPLS; i++)
-		(void)snprintf(rig_templs[i].path, sizeof rig_templs[i].path, "%s/template%u", rig.root, i);
+		(void)snprintf(rig_templs[i].path, sizeof rig_templs[i].path, "%s/template%u",
+		               rig.root, i);
 	(void)snprintf(rig.disk, sizeof rig.disk, "%s/disk", rig.root);
 	(void)snprintf(rig.other_path, sizeof rig.other_path, "%s/two", rig.disk);
 	(void)snprintf(rig.copy, sizeof rig.copy, "%s/copy", rig.disk);

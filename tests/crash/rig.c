@@ -59,8 +59,8 @@ rig_wrong(const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	(void)fprintf(stderr, "\n      again: tests/crash/power_cut %s (after %llu cuts)\n", rig.replay,
-	              (unsigned long long)rig.cuts);
+	(void)fprintf(stderr, "\n      again: tests/crash/power_cut %s (after %llu cuts)\n",
+	              rig.replay, (unsigned long long)rig.cuts);
 	return false;
 }
 
@@ -77,15 +77,16 @@ rig_on_signal(int sig)
 }
 
 void
-rig_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+rig_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+          const char *what)
 {
 	(void)arg, (void)offset, (void)len, (void)first, (void)last;
 	if (seg.seq == 0)
 		return;         /* one copy of the head: that is what the other is for */
 	rig.damage++;
 	if (rig_args.one)
-		(void)fprintf(stderr, "damage: segment %llu-%u at %llu: %s\n", (unsigned long long)seg.seq, seg.epoch,
-		              (unsigned long long)offset, what);
+		(void)fprintf(stderr, "damage: segment %llu-%u at %llu: %s\n",
+		    (unsigned long long)seg.seq, seg.epoch, (unsigned long long)offset, what);
 }
 
 static void
@@ -97,9 +98,12 @@ show_progress(void)
 	if (rig_args.one || now - last_ms < 1000 || !isatty(2) || rig.cuts == 0)
 		return;
 	last_ms = now;
-	(void)fprintf(stderr, "\r%llu of %llu cuts, %llu a minute, %llu s left   ", (unsigned long long)rig.cuts,
-	              (unsigned long long)rig_args.cuts_wanted, (unsigned long long)(rig.cuts * 60000 / (ms + 1)),
-	              (unsigned long long)(rig.cuts < rig_args.cuts_wanted ? (rig_args.cuts_wanted - rig.cuts) * ms / rig.cuts / 1000 : 0));
+	(void)fprintf(stderr, "\r%llu of %llu cuts, %llu a minute, %llu s left   ",
+	    (unsigned long long)rig.cuts, (unsigned long long)rig_args.cuts_wanted,
+	    (unsigned long long)(rig.cuts * 60000 / (ms + 1)),
+	    (unsigned long long)(rig.cuts < rig_args.cuts_wanted
+	                             ? (rig_args.cuts_wanted - rig.cuts) * ms / rig.cuts / 1000
+	                             : 0));
 }
 
 /* ---- the volume ---- */
@@ -107,8 +111,10 @@ show_progress(void)
 struct volume_params
 rig_params(void)
 {
-	return (struct volume_params){ .name = "v", .path = rig.path, .mode = VOLUME_WRITE, .relaxed = rig.relaxed,
-		                       .max_segment = rig.max_segment, .report = { NULL, rig_found } };
+	return (struct volume_params){ .name = "v", .path = rig.path, .mode = VOLUME_WRITE,
+	                               .relaxed = rig.relaxed,
+		                       .max_segment = rig.max_segment,
+		                       .report = { NULL, rig_found } };
 }
 
 static bool
@@ -182,8 +188,10 @@ rig_start(enum templ t)
 	(void)snprintf(rig.path, sizeof rig.path, "%s", rig.disk);
 	rig.pair = t == TEMPL_PAIR;
 	rig.long_ago = t == TEMPL_WORN || t == TEMPL_DROPPED ? &rig_templs[t].long_ago : NULL;
-	rig.relaxed = false;
+	rig.relaxed = rig.keeps_index = false;
 	rig.max_segment = 0;
+	rig.deliveries = 0;
+	rig.unconfirmed.delivery = rig.unknown.delivery = 0;
 	rig.told = rig.told_since = rig_templs[t].told;
 	rig_forget(&rig_templs[t].model);
 }

@@ -24,7 +24,7 @@ enum templ {
 };
 
 struct rig {
-	char          root[256], disk[270], path[280], other_path[280], copy[280], back[280], outside[280];
+	char root[256], disk[270], path[280], other_path[280], copy[280], back[280], outside[280];
 	struct volume *v, *other;       /* other: of a pair */
 	bool          pair;
 	const struct model *long_ago;   /* may be NULL: some client has seen this last */
@@ -32,6 +32,7 @@ struct rig {
 	uint64_t      max_segment;
 	uint64_t      damage;
 	bool          hit;              /* the fault of this trial has come */
+	bool          keeps_index;      /* a start behind the cut uses it as it is */
 	bool          recovering;       /* what happened before a cut is not told yet */
 	bool          copied;           /* a copy was answered OK */
 	bool          reparsed;         /* and a reparse */
@@ -42,6 +43,13 @@ struct rig {
 	unsigned      durable;          /* of those, which must be there */
 	struct heard  told;             /* up to `base` */
 	struct heard  told_since;       /* and up to now */
+
+	uint64_t      deliveries;       /* that have a name */
+	struct op     unconfirmed;      /* answered, and its client has not gone on; delivery 0: none */
+	struct op     unknown;          /* the last of `ops`, a delivery whose client would ask again;
+	                                 * delivery 0: none */
+	unsigned      matched;          /* so many of `ops` have happened, by the last look */
+	uint8_t       secret[VOLUME_SECRET_LEN];        /* of the volume, from the first template on */
 
 	struct model_account fresh;     /* what a new account has */
 	blob_id       purged;           /* the content that OP_PURGE takes away in TEMPL_WORN */
@@ -74,7 +82,8 @@ __attribute__((format(printf, 1, 2))) bool rig_wrong(const char *fmt, ...);
 /* The same when the program dies. */
 void rig_on_signal(int sig);
 /* A log_report: counts what was found. */
-void rig_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what);
+void rig_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first,
+               log_lsn last, const char *what);
 
 /* A fresh disk with the template on it, not open. */
 void rig_start(enum templ t);

@@ -32,6 +32,7 @@ struct row {
 	struct op     op;
 	unsigned      before;           /* deliveries before it */
 	bool          relaxed;
+	bool          confirmed;        /* the client of the last of these goes on, and nothing comes behind that */
 	bool          all_faults;       /* also in a short run, at as many calls as cuts */
 	uint64_t      max_segment;
 	const char   *phases;           /* that it must have been cut in, one letter each: see phase_letters */

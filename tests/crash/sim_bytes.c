@@ -1,7 +1,7 @@
 /* sim_bytes - see sim_impl.h.
  *
- * An edit keeps the old bytes and the new ones: what is durable is the file as it is with its edits taken back, so a
- * sync costs nothing but forgetting them, and no second copy of any file is kept.
+ * An edit keeps the old bytes and the new ones: what is durable is the file as it is with its edits
+ * taken back, so a sync costs nothing but forgetting them, and no second copy of any file is kept.
  */
 #define _GNU_SOURCE
 #include "tests/crash/sim_impl.h"
@@ -172,7 +172,8 @@ tear(const struct edit *ed, struct image *im)
 static void
 redo(const struct edit *ed, const struct fate *t, struct image *im)
 {
-	bool torn = (t->mood == KEEP_FIRST && ed->seq == t->up_to) || (t->mood >= KEEP_SOME && sim_draw(4) == 0);
+	bool torn = (t->mood == KEEP_FIRST && ed->seq == t->up_to) ||
+	            (t->mood >= KEEP_SOME && sim_draw(4) == 0);
 
 	if (!sim_keeps(t, ed->seq)) {
 		if (t->mood == KEEP_LENGTHS && ed->new_size > im->size && sim_draw(2) == 0)
@@ -242,7 +243,8 @@ sim_free_stale(struct sim_file *f)
 	}
 }
 
-/* A sync that failed: by chance each edit is on the disk or not, and the pages that are not count as clean. */
+/* A sync that failed: by chance each edit is on the disk or not, and the pages that are not
+ * count as clean. */
 void
 sim_fail_sync(struct sim_file *f)
 {

@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
-#define DISK_SIZE (UINT64_C(64) << 20)  /* what the disk tells of itself: a reserve of 8 MiB, never written in full */
+#define DISK_SIZE (UINT64_C(64) << 20)  /* what the disk tells of itself: a reserve of 8 MiB, never
+                                         * written in full */
 
 struct sim_file *
 sim_file_of(int fd)
@@ -106,7 +107,9 @@ sim_write_bytes(struct sim_file *f, const void *bytes, size_t *len, uint64_t off
 	if (v == GO_PART && n > 1)
 		*len = n = 1 + (size_t)sim_draw(n - 1);
 	if (v == FAIL_EFFECT && !sim.cut)
-		n = (size_t)((off + sim_draw(n)) / SECTOR * SECTOR > off ? (off + sim_draw(n)) / SECTOR * SECTOR - off : 0);
+		n = (size_t)((off + sim_draw(n)) / SECTOR * SECTOR > off
+		                 ? (off + sim_draw(n)) / SECTOR * SECTOR - off
+		                 : 0);
 	if (n > *len)
 		n = *len;
 	sim_note_write(f, off, n, bytes);
@@ -146,7 +149,8 @@ sim_sync_file(struct sim_file *f)
 	if (v == GO) {
 		sim_free_edits(f);
 		if (f->is_dir)
-			sim_settle_entries(strlen(f->real) > sim.root_len ? f->real + sim.root_len + 1 : "");
+			sim_settle_entries(
+			    strlen(f->real) > sim.root_len ? f->real + sim.root_len + 1 : "");
 		return 0;
 	}
 	if (v == FAIL_EFFECT && !sim.cut && !f->is_dir)

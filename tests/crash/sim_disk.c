@@ -1,7 +1,8 @@
 /* sim_disk - see sim_disk.h.
  *
- * Rejected: a file system in memory (SQLite and mmap of its -shm want real files); overlapping writes that reach the
- * disk in the wrong order (no page cache does that; an older one without the newer is what a dropped edit gives).
+ * Rejected: a file system in memory (SQLite and mmap of its -shm want real files); overlapping
+ * writes that reach the disk in the wrong order (no page cache does that; an older one without the
+ * newer is what a dropped edit gives).
  */
 #define _GNU_SOURCE
 #include "tests/crash/sim_impl.h"
@@ -214,8 +215,8 @@ dir_survives(const char *path)
 	return sim_find_entry(sim.durable, dir) != NULL && dir_survives(dir);
 }
 
-/* Files that have no name on the disk go, those whose removal was lost come back. Directories stay where they are;
- * only one that was made and lost goes, when it is empty. */
+/* Files that have no name on the disk go, those whose removal was lost come back. Directories stay
+ * where they are; only one that was made and lost goes, when it is empty. */
 static void
 put_entries(void)
 {

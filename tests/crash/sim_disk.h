@@ -1,10 +1,11 @@
-/* sim_disk - a disk that loses what was not synced: store/fs.h over real files, with a shadow that knows what is durable.
+/* sim_disk - a disk that loses what was not synced: store/fs.h over real files, with a shadow that knows
+ * what is durable.
  *
- * The real files are what the running system sees (its page cache). The shadow keeps, per file, the edits since its last
- * sync with the bytes they covered, and per directory the entries made, removed and renamed since its last sync. At a
- * power cut every such edit is kept, dropped or torn at a sector, by chance: all, none, the first so many, each for
- * itself, of some files all, or lengths without their bytes. An entry not synced may be missing, whatever happened to its file; a rename is
- * there or not, as a whole. What was synced stays.
+ * The real files are what the running system sees (its page cache). The shadow keeps, per file, the edits since its
+ * last sync with the bytes they covered, and per directory the entries made, removed and renamed since its last sync.
+ * At a power cut every such edit is kept, dropped or torn at a sector, by chance: all, none, the first so many, each
+ * for itself, of some files all, or lengths without their bytes. An entry not synced may be missing, whatever happened
+ * to its file; a rename is there or not, as a whole. What was synced stays.
  *
  * A sync that fails does what Linux does: each page has reached the disk or not, and all count as clean. A later sync
  * passes over them; a cut loses them, and so does dropping the page cache.

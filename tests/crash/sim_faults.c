@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-const char *const sim_fault_names[SIM_FAULTS] = { "cut-before", "cut-in", "eio", "enospc", "short", "torn", "sync" };
-const char *const sim_phase_names[SIM_PHASES] = { "before", "write", "written", "sync", "synced", "index", "head",
+const char *const sim_fault_names[SIM_FAULTS] = { "cut-before", "cut-in", "eio", "enospc", "short",
+                                                  "torn", "sync" };
+const char *const sim_phase_names[SIM_PHASES] = { "before", "write", "written", "sync", "synced",
+                                                  "index", "head",
 	                                          "reap", "takeover", "done" };
 
 struct sim sim = { .lock = PTHREAD_MUTEX_INITIALIZER };

@@ -9,7 +9,8 @@
 void
 sim_set_path(char *dst, size_t size, const char *dir, const char *name)
 {
-	int n = snprintf(dst, size, "%s%s%s", dir, dir[0] != '\0' && name[0] != '\0' ? "/" : "", name);
+	int n = snprintf(dst, size, "%s%s%s", dir, dir[0] != '\0' && name[0] != '\0' ? "/" : "",
+	                 name);
 
 	if (n < 0 || (size_t)n >= size)
 		abort();
@@ -92,7 +93,8 @@ sim_is_shm(const char *path)
 	return n > 4 && strcmp(path + n - 4, "-shm") == 0;
 }
 
-/* The path below the root; false: elsewhere, or a file that is no part of what is durable. "" is the root itself. */
+/* The path below the root; false: elsewhere, or a file that is no part of what is durable. "" is
+ * the root itself. */
 bool
 sim_find_path(int dirfd, const char *path, char out[PATH_LEN])
 {
@@ -101,7 +103,8 @@ sim_find_path(int dirfd, const char *path, char out[PATH_LEN])
 	if (path[0] == '/') {
 		sim_set_path(whole, sizeof whole, "", path);
 	} else if (dirfd >= 0 && dirfd < FDS_MAX && sim.fds[dirfd] != NULL) {
-		sim_set_path(whole, sizeof whole, sim.fds[dirfd]->real, strcmp(path, "..") == 0 ? "" : path);
+		sim_set_path(whole, sizeof whole, sim.fds[dirfd]->real,
+		             strcmp(path, "..") == 0 ? "" : path);
 		if (strcmp(path, "..") == 0)
 			*strrchr(whole, '/') = '\0';
 	} else {
@@ -137,7 +140,8 @@ lies_in(const char *path, const char *dir)
 	size_t n = strlen(dir);
 	const char *rest = n == 0 ? path : path + n + 1;
 
-	return (n == 0 || (strncmp(path, dir, n) == 0 && path[n] == '/')) && strchr(rest, '/') == NULL;
+	return (n == 0 || (strncmp(path, dir, n) == 0 && path[n] == '/')) &&
+	       strchr(rest, '/') == NULL;
 }
 
 void

@@ -1,5 +1,5 @@
-/* sim_vfs - see sim_vfs.h. As in SQLite's own VFS, each connection's first sync of a WAL or journal also syncs its
- * directory, whoever made the file. */
+/* sim_vfs - see sim_vfs.h. As in SQLite's own VFS, each connection's first sync of a WAL or journal
+ * also syncs its directory, whoever made the file. */
 #define _GNU_SOURCE
 #include "tests/crash/sim_vfs.h"
 
@@ -85,7 +85,8 @@ x_sync(sqlite3_file *f, int flags)
 		return file->real->pMethods->xSync(file->real, flags);
 	os = sim_vfs_sync(file->sim);
 	if (os == 0 && file->sync_dir) {
-		(void)sim_vfs_sync_dir(file->path);     /* the real one does not look at the result either */
+		/* the real one does not look at the result either */
+		(void)sim_vfs_sync_dir(file->path);
 		file->sync_dir = false;
 	}
 	return code_of(os, SQLITE_IOERR_FSYNC);

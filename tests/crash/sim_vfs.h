@@ -1,5 +1,5 @@
-/* sim_vfs - SQLite on the simulated disk: its default VFS wrapped, so that writes, syncs, truncations, deletions and new
- * files go through sim_disk. Locks, shared memory and temporary files without a name go to the real one. */
+/* sim_vfs - SQLite on the simulated disk: its default VFS wrapped, so that writes, syncs, truncations, deletions and
+ * new files go through sim_disk. Locks, shared memory and temporary files without a name go to the real one. */
 #ifndef RESTANTE_TESTS_CRASH_SIM_VFS_H
 #define RESTANTE_TESTS_CRASH_SIM_VFS_H
 

@@ -45,6 +45,37 @@ ingest(struct volume *v, unsigned mail)
 	return ingest_finish(&in, &m, &e) == RC_OK ? m : NULL;
 }
 
+/* Of one of its targets. */
+static void
+delivery_key(uint64_t delivery, unsigned target, uint8_t out[DELIVERY_KEY_LEN])
+{
+	memset(out, (int)target, DELIVERY_KEY_LEN);
+	memcpy(out, &delivery, sizeof delivery);
+}
+
+static void
+set_key(struct change *c, const struct op *op, unsigned i)
+{
+	uint8_t *key = arena_zalloc(&c->arena, DELIVERY_KEY_LEN);
+
+	if (op->delivery == 0)
+		return;
+	delivery_key(op->delivery, i, key);
+	c->u.append.messages[0].targets[i].delivery_key = key;
+	c->u.append.delivery_window = 100000;
+	c->who = (struct frame_who){ .session = op->session, .protocol = PROTO_LMTP };
+}
+
+void
+steps_confirm(struct volume *v, const struct op *op)
+{
+	uint8_t keys[TARGETS][DELIVERY_KEY_LEN];
+
+	for (unsigned i = 0; i < op->target_count; i++)
+		delivery_key(op->delivery, i, keys[i]);
+	volume_confirm(v, op->session, (const uint8_t (*)[DELIVERY_KEY_LEN])keys, op->target_count);
+}
+
 static bool
 make_append(struct volume *v, struct change *c, const struct op *op)
 {
@@ -63,6 +94,7 @@ make_append(struct volume *v, struct change *c, const struct op *op)
 			find_id(v, &c->arena, op->targets[i].account, op->targets[i].box, &owner);
 		if (m->targets[i].mailbox == 0)
 			return false;
+		set_key(c, op, i);
 	}
 	if (op->kind == OP_REPLACE) {
 		c->u.append.replaced_mailbox = m->targets[0].mailbox;
@@ -88,7 +120,9 @@ find_expunged(struct volume *v, struct arena *a, const struct op *op)
 
 	uid_set_init(&uids, 1);
 	if (box != 0 && uid_set_add(&uids, op->first, op->first) &&
-	    volume_read_messages(v, box, &uids, 1, 1, WANT_EXPUNGED, a, &rows, &count, &e) == RC_OK && count == 1)
+	    volume_read_messages(v, box, &uids, 1, 1, WANT_EXPUNGED, a, &rows, &count, &e) ==
+	        RC_OK &&
+	    count == 1)
 		id = rows[0].blob;
 	uid_set_fini(&uids);
 	return id;
@@ -109,7 +143,8 @@ make_of_expunged(struct volume *v, struct change *c, const struct op *op)
 	m->flags = op->flags;
 	m->keywords = slice_str(model_keywords[op->keyword]);
 	m->internaldate = (struct mail_date){ model_date, 60 };
-	c->u.restore.mailbox = find_id(v, &c->arena, op->targets[0].account, op->targets[0].box, &owner);
+	c->u.restore.mailbox = find_id(v, &c->arena, op->targets[0].account, op->targets[0].box,
+	                               &owner);
 	c->u.restore.messages = m;
 	c->u.restore.count = 1;
 	return blob != 0 && c->u.restore.mailbox != 0;
@@ -126,9 +161,12 @@ make_account_restore(struct change *c, const struct op *op)
 	cred->value = arena_printf(&c->arena, "SCRAM-SHA-256$%llu", (unsigned long long)op->number);
 	*name = SLICE("INBOX");
 	*r = (struct change_account_restore){
-		.name = slice_str(op->account), .created_us = 1000000, .quota_bytes = op->number * 1000,
-		.quota_messages = op->number, .credentials = cred, .credential_count = 1, .subscriptions = name,
-		.subscription_count = 1, .mailboxes = arena_zalloc(&c->arena, 2 * sizeof *r->mailboxes), .mailbox_count = 2,
+		.name = slice_str(op->account), .created_us = 1000000,
+		.quota_bytes = op->number * 1000,
+		.quota_messages = op->number, .credentials = cred, .credential_count = 1,
+		.subscriptions = name,
+		.subscription_count = 1,
+		.mailboxes = arena_zalloc(&c->arena, 2 * sizeof *r->mailboxes), .mailbox_count = 2,
 	};
 	r->mailboxes[0].name = SLICE("INBOX");
 	r->mailboxes[1].name = SLICE("Work");
@@ -147,7 +185,8 @@ make_on_box(struct volume *v, struct change *c, const struct op *op)
 		c->u.store.mailbox = id;
 		c->u.store.op = op->store;
 		c->u.store.flags = op->flags;
-		c->u.store.keywords = slice_str(model_keywords[op->store == STORE_REPLACE ? op->keyword : 0]);
+		c->u.store.keywords = slice_str(
+		    model_keywords[op->store == STORE_REPLACE ? op->keyword : 0]);
 		return uid_set_add(&c->u.store.uids, op->first, op->last);
 	}
 	if (op->kind == OP_EXPUNGE) {
@@ -175,7 +214,8 @@ make_on_account(struct volume *v, struct change *c, const struct op *op)
 	if (owner == 0)
 		return false;
 	if (op->kind == OP_SUBSCRIBE) {
-		c->u.subscribe = (struct change_subscribe){ owner, slice_str(op->box), op->number != 0 };
+		c->u.subscribe = (struct change_subscribe){ owner, slice_str(op->box),
+		                                            op->number != 0 };
 		return true;
 	}
 	if (op->kind == OP_CREATE || op->kind == OP_RENAME || op->kind == OP_DELETE) {
@@ -188,6 +228,8 @@ make_on_account(struct volume *v, struct change *c, const struct op *op)
 	c->u.account.quota_bytes = op->number * 1000;
 	c->u.account.quota_messages = op->number;
 	c->u.account.hidden = op->number != 0 ? SLICE("QRESYNC") : SLICE("");
+	c->u.account.flags_set = op->number != 0 ? ACCOUNT_LOCKED : 0;
+	c->u.account.flags_clear = op->number != 0 ? 0 : ACCOUNT_LOCKED;
 	c->u.account.credential_name = SLICE("password");
 	c->u.account.credential_value =
 		arena_printf(&c->arena, "SCRAM-SHA-256$%llu", (unsigned long long)op->number);
@@ -222,6 +264,7 @@ make(struct volume *v, struct change *c, const struct op *op)
 	case OP_ACCOUNT_DELETE:
 	case OP_QUOTA:
 	case OP_HIDE:
+	case OP_LOCK:
 	case OP_CREDENTIAL:
 		return make_on_account(v, c, op);
 	case OP_CHECKPOINT:
@@ -253,6 +296,7 @@ static const enum change_kind kinds[OP_CHANGES] = {
 	[OP_ACCOUNT_DELETE] = CHANGE_ACCOUNT_DELETE,
 	[OP_QUOTA] = CHANGE_ACCOUNT_QUOTA,
 	[OP_HIDE] = CHANGE_ACCOUNT_HIDE,
+	[OP_LOCK] = CHANGE_ACCOUNT_FLAGS,
 	[OP_CREDENTIAL] = CHANGE_CREDENTIAL,
 	[OP_IMPORT] = CHANGE_APPEND,
 	[OP_UNDELETE] = CHANGE_RESTORE,
@@ -270,6 +314,8 @@ take_results(const struct change *c, struct op *op)
 		for (unsigned i = 0; i < op->target_count; i++) {
 			op->targets[i].uid = c->u.append.messages[0].targets[i].uid;
 			op->targets[i].modseq = c->u.append.messages[0].targets[i].modseq;
+			op->suppressed = op->suppressed ||
+			                 c->u.append.messages[0].targets[i].suppressed;
 		}
 		op->modseq = c->u.append.replaced_modseq;
 	} else if (c->kind == CHANGE_RESTORE) {
@@ -291,7 +337,8 @@ targets_refused(const struct change *c)
 {
 	if (c->kind == CHANGE_RESTORE && c->u.restore.lost > 0)
 		return true;
-	for (uint32_t i = 0; c->kind == CHANGE_APPEND && i < c->u.append.messages[0].target_count; i++)
+	for (uint32_t i = 0; c->kind == CHANGE_APPEND && i < c->u.append.messages[0].target_count;
+	     i++)
 		if (c->u.append.messages[0].targets[i].rc != RC_OK)
 			return true;
 	return false;
@@ -387,7 +434,8 @@ steps_checkpoint(const char *volume_path)
 	(void)snprintf(path, sizeof path, "%s/index.db", volume_path);
 	if (db_open(path, DB_WRITE, NULL, &db, &e) != RC_OK)
 		return false;
-	ok = sqlite3_wal_checkpoint_v2(db_handle(db), NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) == SQLITE_OK;
+	ok = sqlite3_wal_checkpoint_v2(db_handle(db), NULL, SQLITE_CHECKPOINT_PASSIVE, NULL,
+	                               NULL) == SQLITE_OK;
 	db_close(&db);
 	return ok;
 }
@@ -396,7 +444,8 @@ steps_checkpoint(const char *volume_path)
 
 #define PICK(a) (a)[sim_random(sizeof(a) / sizeof *(a))]
 
-static const char *const names[] = { "Work", "Work/2026", "Work/2026/May", "Letters", "Letters/Old", "Tea" };
+static const char *const names[] = { "Work", "Work/2026", "Work/2026/May", "Letters", "Letters/Old",
+                                     "Tea" };
 
 static bool
 has_children(const struct model_account *a, const char *name)
@@ -423,7 +472,8 @@ draw_mailbox_op(const struct model_account *a, struct op *op)
 {
 	const char *name = PICK(names), *to = PICK(names);
 
-	if (a->box_count > BOXES - 4 || (has_box(a, name) && !has_children(a, name) && sim_random(2) == 0)) {
+	if (a->box_count > BOXES - 4 ||
+	    (has_box(a, name) && !has_children(a, name) && sim_random(2) == 0)) {
 		op->kind = OP_DELETE;
 		for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 			if (has_box(a, names[i]) && !has_children(a, names[i]))
@@ -446,8 +496,9 @@ draw_account_op(const struct model *now, struct op *op)
 {
 	const struct model_account *a = &now->accounts[sim_random(now->count)];
 
-	op->kind = OP_QUOTA + (enum op_kind)sim_random(3);
-	op->number = op->kind == OP_HIDE ? sim_random(2) : 100000 + sim_random(100000);
+	op->kind = OP_QUOTA + (enum op_kind)sim_random(4);
+	op->number = op->kind == OP_HIDE || op->kind == OP_LOCK ? sim_random(2)
+	                                                        : 100000 + sim_random(100000);
 	(void)snprintf(op->account, sizeof op->account, "%s", a->name);
 	if (sim_random(3) != 0)
 		return;
@@ -467,10 +518,13 @@ set_target(struct op *op, unsigned i, const struct model_account *a, const struc
 
 /* To one mailbox, or to the INBOXes of all. */
 static void
-draw_delivery(const struct model *now, const struct model_account *a, const struct model_box *b, struct op *op)
+draw_delivery(const struct model *now, const struct model_account *a, const struct model_box *b,
+              struct op *op)
 {
 	op->kind = OP_DELIVER;
-	op->mail = sim_random(60) == 0 ? MAIL_BIG : sim_random(12) == 0 ? MAIL_SMALL : (unsigned)sim_random(MAIL_SMALL);
+	op->mail = sim_random(60) == 0   ? MAIL_BIG
+	           : sim_random(12) == 0 ? MAIL_SMALL
+	                                 : (unsigned)sim_random(MAIL_SMALL);
 	op->flags = (uint32_t)sim_random(32);
 	op->keyword = (unsigned)sim_random(KEYWORDS);
 	op->target_count = 1;
@@ -481,7 +535,8 @@ draw_delivery(const struct model *now, const struct model_account *a, const stru
 	op->target_count = 0;
 	for (unsigned i = 0; i < now->count && i < TARGETS; i++)
 		if (now->accounts[i].boxes[0].count < MESSAGES - 8)
-			set_target(op, op->target_count++, &now->accounts[i], &now->accounts[i].boxes[0]);
+			set_target(op, op->target_count++, &now->accounts[i],
+			           &now->accounts[i].boxes[0]);
 	if (op->target_count > 0)
 		return;
 	op->target_count = 1;
@@ -489,7 +544,8 @@ draw_delivery(const struct model *now, const struct model_account *a, const stru
 }
 
 static void
-draw_message_op(const struct model *now, const struct model_account *a, const struct model_box *b, struct op *op)
+draw_message_op(const struct model *now, const struct model_account *a, const struct model_box *b,
+                struct op *op)
 {
 	const struct model_box *to = &a->boxes[sim_random(a->box_count)];
 	uint64_t what = sim_random(10);

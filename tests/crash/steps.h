@@ -16,6 +16,8 @@ enum step_end {
 
 /* Submit up to STEPS_MAX changes at once, in this order, and wait for all. ops[i].kind < OP_CHANGES. */
 void steps_run(struct volume *v, struct op *ops, unsigned count, enum step_end *ends);
+/* The client of this delivery has read its answer and goes on. */
+void steps_confirm(struct volume *v, const struct op *op);
 /* A change that changes nothing: whether the volume takes changes. */
 bool steps_ask(struct volume *v);
 /* What the checkpointer does, now. */

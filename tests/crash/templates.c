@@ -17,7 +17,8 @@ make(struct op op)
 	enum step_end end;
 
 	steps_run(rig.v, &op, 1, &end);
-	return end == STEP_DONE || rig_wrong("an operation of kind %d does not make the first volume", (int)op.kind);
+	return end == STEP_DONE ||
+	       rig_wrong("an operation of kind %d does not make the first volume", (int)op.kind);
 }
 
 static bool
@@ -78,6 +79,8 @@ make_plain(void)
 		return rig_wrong("%s", e.text);
 	if (!make_all(ops, 2))
 		return false;
+	if (volume_secret(rig.v, "sasl", rig.secret, &e) != RC_OK)
+		return rig_wrong("%s", e.text);
 	if (!model_read(rig.v, &got, why, sizeof why))
 		return rig_wrong("%s", why);
 	rig.fresh = got.accounts[0];
@@ -103,8 +106,10 @@ find_purged(void)
 	uid_set_init(&uids, 1);
 	arena_init(&a, 1u << 20);
 	if (uid_set_add(&uids, 6, 6) &&
-	    volume_read_messages(rig.v, model_box(&rig_templs[TEMPL_WORN].long_ago, "anna", "Work")->id, &uids, 1, 1,
-	                         WANT_EXPUNGED, &a, &row, &count, &e) == RC_OK && count == 1)
+	    volume_read_messages(rig.v,
+	        model_box(&rig_templs[TEMPL_WORN].long_ago, "anna", "Work")->id, &uids, 1, 1,
+	        WANT_EXPUNGED, &a, &row, &count, &e) == RC_OK &&
+	    count == 1)
 		rig.purged = row->blob;
 	arena_fini(&a);
 	uid_set_fini(&uids);
@@ -134,7 +139,8 @@ make_worn(void)
 		{ OP_MOVE, IN("anna", "Work"), .to = "Work/2026", .first = 10, .last = 10 },
 		{ OP_EXPUNGE, IN("anna", "Work"), .first = 13, .last = 14 },
 		{ OP_STORE, IN("anna", "Work"), .first = 1, .last = 9, .store = STORE_REMOVE, .flags = FLAG_SEEN },
-		/* Tombstones where much is dead, of a mailbox and messages that began where little is. */
+		/* Tombstones where much is dead, of a mailbox and messages that began
+		 * where little is. */
 		{ OP_DELIVER, TO("ben", "INBOX"), .mail = MAIL_SMALL },
 		{ OP_DELETE, IN("ben", "Work/2026") }, { OP_EXPUNGE, IN("ben", "INBOX"), .first = 2, .last = 4 },
 	};
@@ -147,7 +153,8 @@ make_worn(void)
 		if (!make((struct op){ OP_DELIVER, TO("anna", "Work"), .mail = i % MAIL_SMALL }))
 			return false;
 	for (unsigned i = 0; i < 3; i++)
-		if (!make((struct op){ OP_DELIVER_BIG, TO("anna", "Work"), .mail = i == 0 ? MAIL_SMALL : MAIL_BIG }))
+		if (!make((struct op){ OP_DELIVER_BIG, TO("anna", "Work"),
+		                       .mail = i == 0 ? MAIL_SMALL : MAIL_BIG }))
 			return false;
 	if (!model_read(rig.v, &rig_templs[TEMPL_WORN].long_ago, why, sizeof why))
 		return rig_wrong("%s", why);
@@ -155,7 +162,8 @@ make_worn(void)
 		return false;
 	rig_close();
 	return (rig_open(&e) || rig_wrong("%s", e.text)) &&
-	       make_all(ops + sizeof ops / sizeof *ops / 2, sizeof ops / sizeof *ops - sizeof ops / sizeof *ops / 2) &&
+	       make_all(ops + sizeof ops / sizeof *ops / 2,
+	           sizeof ops / sizeof *ops - sizeof ops / sizeof *ops / 2) &&
 	       keep_template(TEMPL_WORN);
 }
 
@@ -190,8 +198,8 @@ make_copied(void)
 	if (!begin_template(TEMPL_PLAIN))
 		return false;
 	rig_templs[TEMPL_COPIED].copied = rig_templs[TEMPL_PLAIN].model;
-	return work_copy(rig.copy, false, &done) && done && make_all(ops, sizeof ops / sizeof *ops) &&
-	       keep_template(TEMPL_COPIED);
+	return work_copy(rig.copy, false, &done) && done &&
+	       make_all(ops, sizeof ops / sizeof *ops) && keep_template(TEMPL_COPIED);
 }
 
 static bool
@@ -201,7 +209,8 @@ make_pair(void)
 
 	if (!begin_template(TEMPL_PLAIN))
 		return false;
-	if (!make((struct op){ OP_COPY, IN("ben", "INBOX"), .to = "Work", .first = 1, .last = 2 }) ||
+	if (!make(
+	        (struct op){ OP_COPY, IN("ben", "INBOX"), .to = "Work", .first = 1, .last = 2 }) ||
 	    !make((struct op){ OP_EXPUNGE, IN("ben", "INBOX"), .first = 2, .last = 2 }) ||
 	    !make((struct op){ OP_QUOTA, .account = "ben", .number = 90000 }))
 		return false;
@@ -250,10 +259,12 @@ make_aged(void)
 	arena_init(&a, 1u << 20);
 	ok = ok && uid_set_add(&uids, 1, UINT32_MAX);
 	for (unsigned i = 0; ok && i < 2; i++) {
-		mailbox_id box = model_box(&rig_templs[TEMPL_PLAIN].model, accounts[i], "INBOX")->id;
+		mailbox_id box =
+		    model_box(&rig_templs[TEMPL_PLAIN].model, accounts[i], "INBOX")->id;
 		size_t count = 0;
 
-		ok = volume_read_messages(rig.v, box, &uids, 1, MESSAGES, WANT_SUMMARY, &a, &list, &count, &e) == RC_OK;
+		ok = volume_read_messages(rig.v, box, &uids, 1, MESSAGES, WANT_SUMMARY, &a, &list,
+		         &count, &e) == RC_OK;
 		for (size_t k = 0; ok && k < count; k++)
 			ok = age(&list[k], &a);
 	}

@@ -3,6 +3,7 @@
 #include "tests/crash/trial.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "tests/crash/changes.h"
 #include "tests/crash/look.h"
@@ -18,7 +19,8 @@ deliver_before(unsigned n)
 		struct op op = { OP_DELIVER, TO("anna", "Work"), .mail = i };
 
 		if (rig.relaxed && i % 2 == 1)
-			op = (struct op){ OP_STORE, IN("anna", "INBOX"), .first = 1, .last = i + 1, .flags = 1u << i };
+			op = (struct op){ OP_STORE, IN("anna", "INBOX"), .first = 1, .last = i + 1,
+			                  .flags = 1u << i };
 		if (!changes_run_one(&op))
 			return false;
 	}
@@ -41,7 +43,8 @@ leave_wreck(const struct row *row)
 	}
 	if (row->work == WORK_COMPACT || row->work == WORK_COMPACT_WHOLE) {
 		if (row->work == WORK_COMPACT)
-			sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE, 1 + sim_random(320));
+			sim_arm(sim_random(2) == 0 ? SIM_CUT_IN : SIM_CUT_BEFORE,
+			        1 + sim_random(320));
 		if (!work_compact(row))
 			return false;
 		rig_cut();
@@ -81,6 +84,7 @@ recover_twice(const struct row *row, enum sim_fault fault, uint64_t n)
 static bool
 run_row(const struct row *row, enum sim_fault fault, uint64_t n)
 {
+	const struct timespec pause = { 0, 5000000 };
 	struct op op = row->op;
 	struct volume_params p;
 	struct reindex_result res;
@@ -97,10 +101,16 @@ run_row(const struct row *row, enum sim_fault fault, uint64_t n)
 		done = volume_reindex(&p, false, &res, &e) == RC_OK;
 		return done || sim_hit() || rig_wrong("rebuild: %s", e.text);
 	case OP_CHECKPOINT:
+		if (row->confirmed) {
+			changes_confirm();
+			(void)nanosleep(&pause, NULL);  /* the writer has seen it */
+		}
 		sim_arm(fault, n);
 		return steps_checkpoint(rig.path) || sim_hit() || rig_wrong("checkpoint");
 	case OP_CLOSE:
 		sim_arm(fault, n);
+		if (row->confirmed)
+			changes_confirm();
 		volume_close(&rig.v);
 		return true;
 	case OP_DELIVER:
@@ -119,6 +129,7 @@ run_row(const struct row *row, enum sim_fault fault, uint64_t n)
 	case OP_ACCOUNT_DELETE:
 	case OP_QUOTA:
 	case OP_HIDE:
+	case OP_LOCK:
 	case OP_CREDENTIAL:
 	case OP_IMPORT:
 	case OP_UNDELETE:
@@ -140,7 +151,8 @@ trial_live_on(void)
 	/* A move that failed half way has its end at the next start. */
 	if (rig.v == NULL || sim_is_cut() || rig.other != NULL)
 		return true;
-	return changes_wait_idle() && look_at_volume(rig.recovering ? rig.durable : rig.count, rig.recovering);
+	return changes_wait_idle() &&
+	       look_at_volume(rig.recovering ? rig.durable : rig.count, rig.recovering);
 }
 
 /* False: something is wrong. *hit: the operation asks the disk at least n times. */
@@ -152,11 +164,13 @@ trial_run(size_t r, enum sim_fault fault, uint64_t n, uint64_t seed, bool *hit)
 	enum sim_phase phase;
 	bool ok, happened;
 
-	(void)snprintf(rig.replay, sizeof rig.replay, "--seed %llu --only '%s' --fault %s --n %llu", (unsigned long long)seed,
-	               row->name, sim_fault_names[fault], (unsigned long long)n);
+	(void)snprintf(rig.replay, sizeof rig.replay, "--seed %llu --only '%s' --fault %s --n %llu",
+	    (unsigned long long)seed, row->name, sim_fault_names[fault], (unsigned long long)n);
 	rig_seed(seed);
 	rig_start(row->templ);
 	rig.relaxed = row->relaxed;
+	rig.keeps_index = fault <= SIM_CUT_IN && !row->relaxed && row->op.kind != OP_REINDEX &&
+	                  row->work != WORK_RENEW;      /* a copy comes without an index */
 	rig.max_segment = row->max_segment;
 	if (!rig_open(&e))
 		return rig_wrong("open: %s", e.text);

@@ -57,7 +57,9 @@ work_compact(const struct row *row)
 	if (volume_compact(rig.v, &p, &r, &e) != RC_OK)
 		return sim_hit() || rig_wrong("compaction: %s", e.text);
 	if (rig_args.one)
-		(void)fprintf(stderr, "  compaction: %llu segments, %llu made, %llu left alone, %llu of %llu bytes dead\n",
+		(void)fprintf(stderr,
+		              "  compaction: %llu segments, %llu made, %llu left alone, %llu of "
+		              "%llu bytes dead\n",
 		              (unsigned long long)r.segments, (unsigned long long)r.rewritten,
 		              (unsigned long long)r.left_alone, (unsigned long long)r.dead_bytes,
 		              (unsigned long long)r.bytes);
@@ -154,7 +156,8 @@ work_run(const struct row *row)
 	case WORK_COMPACT_WHOLE:
 		return work_compact(row);
 	case WORK_REAP:
-		return compact_settle(rig.v, &e) == RC_OK || sim_hit() || rig_wrong("reaping: %s", e.text);
+		return compact_settle(rig.v, &e) == RC_OK || sim_hit() ||
+		       rig_wrong("reaping: %s", e.text);
 	case WORK_PRUNE:
 		return prune();
 	case WORK_BACKUP:

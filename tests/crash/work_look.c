@@ -1,4 +1,5 @@
-/* work_look - what must be so behind the work of a row: dead bytes gone, copies whole. See work.h. */
+/* work_look - what must be so behind the work of a row: dead bytes gone, copies
+ * whole. See work.h. */
 #define _GNU_SOURCE
 #include <stdio.h>
 
@@ -10,7 +11,8 @@
 #define DAY_US UINT64_C(86400000000)
 
 static enum rc
-see_blob(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+see_blob(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr,
+         struct err *e)
 {
 	bool *seen = arg;
 
@@ -39,11 +41,11 @@ look_at_space(uint64_t retention_us)
 	if (volume_get_status(rig.v, &st, &e) != RC_OK)
 		return rig_wrong("status: %s", e.text);
 	if (r.dead_bytes > 0 || st.dropped > 0)
-		return rig_wrong("%llu dead bytes and %llu dropped pieces stay", (unsigned long long)r.dead_bytes,
-		             (unsigned long long)st.dropped);
+		return rig_wrong("%llu dead bytes and %llu dropped pieces stay",
+		                 (unsigned long long)r.dead_bytes, (unsigned long long)st.dropped);
 	if (files_count(rig.path, "s-") != st.segments)
-		return rig_wrong("there are %u segments, and %llu are listed", files_count(rig.path, "s-"),
-		             (unsigned long long)st.segments);
+		return rig_wrong("there are %u segments, and %llu are listed",
+		                 files_count(rig.path, "s-"), (unsigned long long)st.segments);
 	return look_at_volume(rig.count, false);
 }
 
@@ -67,13 +69,14 @@ look_at_compacted(const struct row *row, bool gone)
 	bool seen = false;
 
 	rp.arg = &seen;
-	if (gone && (!look_at_space(DAY_US) || log_replay(volume_log(rig.v), &rp, false, NULL, &e) != RC_OK || seen))
+	if (gone && (!look_at_space(DAY_US) ||
+	             log_replay(volume_log(rig.v), &rp, false, NULL, &e) != RC_OK || seen))
 		return rig_wrong("a purged content is in the log");
 	if (!look_at_space(0))
 		return false;
 	if (files_count(rig.path, "b-") != count_big(&rig.base) && row->templ == TEMPL_WORN)
-		return rig_wrong("there are %u bodies, and %u messages that have one", files_count(rig.path, "b-"),
-		             count_big(&rig.base));
+		return rig_wrong("there are %u bodies, and %u messages that have one",
+		                 files_count(rig.path, "b-"), count_big(&rig.base));
 	return sim_random(4) != 0 || look_at_rebuilt();
 }
 
@@ -85,7 +88,8 @@ look_at_copy(const char *path, const struct model *one, const struct model *othe
 	const struct op renew = { .kind = OP_RENEW };
 	const struct heard nothing = { 0 };
 	char why[WHY_LEN], *at = rig.outside;
-	struct volume_params p = { .name = "copy", .path = at, .mode = VOLUME_READ, .report = { NULL, rig_found } };
+	struct volume_params p = { .name = "copy", .path = at, .mode = VOLUME_READ,
+	                           .report = { NULL, rig_found } };
 	struct err e = ERR_INIT;
 	struct volume *v;
 	bool ok;
@@ -135,7 +139,8 @@ look_at_put_back(const struct model *was)
 	return work_put_back(&done) && done && look_at_copy(rig.back, was, was);
 }
 
-/* What was answered is done; the rest is done by the next one, and then every summary is what the parser makes. */
+/* What was answered is done; the rest is done by the next one, and then every summary is what
+ * the parser makes. */
 static bool
 look_at_reparsed(void)
 {
@@ -144,13 +149,15 @@ look_at_reparsed(void)
 	struct err e = ERR_INIT;
 
 	if (volume_reparse(rig.v, &p, &r, &e) != RC_OK || (rig.reparsed && r.other > 0))
-		return rig_wrong("%llu summaries that were answered are not there", (unsigned long long)r.other);
+		return rig_wrong("%llu summaries that were answered are not there",
+		                 (unsigned long long)r.other);
 	p.dry_run = false;
 	if (volume_reparse(rig.v, &p, &r, &e) != RC_OK || r.made != r.other || r.contents == 0)
 		return rig_wrong("reparse afterwards: %s", e.text);
 	p.all = p.dry_run = true;
 	if (volume_reparse(rig.v, &p, &r, &e) != RC_OK || r.made > 0)
-		return rig_wrong("%llu summaries are not what the parser makes", (unsigned long long)r.made);
+		return rig_wrong("%llu summaries are not what the parser makes",
+		                 (unsigned long long)r.made);
 	return look_check(rig.v) && (sim_random(4) != 0 || look_at_rebuilt());
 }
 
@@ -158,7 +165,8 @@ look_at_reparsed(void)
 bool
 work_verify_copy(const struct row *row)
 {
-	const struct model *now = &rig_templs[row->templ].model, *was = &rig_templs[row->templ].copied;
+	const struct model *now = &rig_templs[row->templ].model,
+	                   *was = &rig_templs[row->templ].copied;
 
 	sim_arm(SIM_EIO, 0);
 	return row->work != WORK_BACKUP || look_at_copy(rig.copy, rig.copied ? now : was, now);

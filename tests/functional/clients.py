@@ -15,7 +15,7 @@ from harness import PATIENCE_S, fetch_all
 
 def need(program, package):
     """A missing client fails the test: a run without it would prove nothing."""
-    path = shutil.which(program)
+    path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
     assert path, "%s is not installed (Debian package %s; see tools/install-deps)" % (program, package)
     return path
 

@@ -30,3 +30,14 @@ def home(shared, request):
     path = os.path.join(shared.top, "home-" + user)
     os.makedirs(path)
     return shared, user, path
+
+
+@pytest.fixture
+def lmtp(shared):
+    """A connection to the shared server that has said LHLO."""
+    with shared.raw("lmtp") as c:
+        assert c.reply().startswith(b"220 ")
+        c.send("LHLO mta.example.org\r\n")
+        c.hello = c.reply()
+        assert c.hello.startswith(b"250")
+        yield c

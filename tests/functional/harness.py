@@ -46,6 +46,29 @@ def free_base_port():
     raise RuntimeError("no free ports")
 
 
+def server_env():
+    """The environment, with a quarantine of AddressSanitizer's that leaves limits of memory a meaning."""
+    options = [o for o in (os.environ.get("ASAN_OPTIONS"), "quarantine_size_mb=8") if o]
+    return dict(os.environ, ASAN_OPTIONS=":".join(options))
+
+
+def is_running(pid):
+    """Whether a thread of the process is left: its first one may be a zombie while others still hold files and locks."""
+    try:
+        threads = os.listdir("/proc/%d/task" % pid)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return any(thread_is_running(pid, thread) for thread in threads)
+
+
+def thread_is_running(pid, thread):
+    try:
+        with open("/proc/%d/task/%s/stat" % (pid, thread)) as f:
+            return f.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def wrap(argv):
     """The command that runs a built program: a prefix (setarch, valgrind) may be asked for."""
     return os.environ.get("RESTANTE_WRAP", "").split() + argv
@@ -77,6 +100,8 @@ class Server:
         self.ctl_raw(argv)
         with open(self.conf) as f:
             text = f.read()
+        if os.environ.get("RESTANTE_WRAP"):
+            text = text.replace("[server]\n", "[server]\nsandbox = no\n", 1)      # valgrind has work of its own
         if conf_edit:
             text = conf_edit(text)
         with open(self.conf, "w") as f:
@@ -91,7 +116,7 @@ class Server:
         self.log_path = os.path.join(self.top, "log-%d" % time.monotonic_ns())
         self.log_file = open(self.log_path, "wb")
         self.proc = subprocess.Popen(wrap([RESTANTED, "-c", self.conf]), stdin=subprocess.DEVNULL,
-                                     stderr=self.log_file, env=dict(os.environ, **(env or {})))
+                                     stderr=self.log_file, env=dict(server_env(), **(env or {})))
         deadline = time.monotonic() + PATIENCE_S
         while b"ev=server.ready" not in self.log().encode():
             if self.proc.poll() is not None:
@@ -116,10 +141,20 @@ class Server:
         self.check_log()
         assert code == 0, "exit %d after SIGTERM:\n%s" % (code, self.log())
 
+    def server_pid(self):
+        """The server proper: a child of the supervisor that was started, and another one after a crash."""
+        return int(re.findall(r"ev=server\.ready .*? server_pid=([0-9]+)", self.log())[-1])
+
     def kill(self):
+        """The supervisor at once, and the server with it: gone when this returns."""
+        server = self.server_pid()
         self.proc.send_signal(signal.SIGKILL)
         self.proc.wait()
         self.proc = None
+        deadline = time.monotonic() + PATIENCE_S
+        while is_running(server):
+            assert time.monotonic() < deadline, "the server outlives its supervisor"
+            time.sleep(0.01)
         self.check_log()
 
     def check_log(self):
@@ -143,18 +178,19 @@ class Server:
         self.close()
 
     def rss_kb(self):
-        with open("/proc/%d/status" % self.proc.pid) as f:
+        with open("/proc/%d/status" % self.server_pid()) as f:
             return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
 
     def cpu_seconds(self):
         """What the server has used of the processors, which the machine's other work does not lengthen."""
-        with open("/proc/%d/stat" % self.proc.pid) as f:
+        with open("/proc/%d/stat" % self.server_pid()) as f:
             fields = f.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def memory_slack(self):
-        """What limits of memory are multiplied with: a sanitizer keeps shadows and quarantines of all that is used."""
-        return 4 if self.sanitized() else 1
+        """What limits of memory are multiplied with: a sanitizer keeps shadows and quarantines of all that is used, and
+        caches for each thread, more of them the busier the machine is."""
+        return 20 if self.sanitized() else 1
 
     def sanitized(self):
         """A build with a sanitizer, or under valgrind: slow, and its memory says nothing."""
@@ -208,11 +244,13 @@ class Server:
             c.login(user, password or self.users[user])
         return c
 
-    def pop(self, user=None, password=None, tls=False):
+    def pop(self, user=None, password=None, tls=False, utf8=False):
         if tls:
             c = poplib.POP3_SSL("127.0.0.1", self.port("pop3s"), context=self.tls(), timeout=PATIENCE_S)
         else:
             c = poplib.POP3("127.0.0.1", self.port("pop3"), timeout=PATIENCE_S)
+        if utf8:
+            c.utf8()
         if user:
             c.user(user)
             c.pass_(password or self.users[user])

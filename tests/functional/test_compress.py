@@ -1,6 +1,8 @@
 """COMPRESS=DEFLATE against a real server, with zlib as the peer: nothing is held back, nothing is lost, little is kept."""
 
+import binascii
 import contextlib
+import os
 import random
 import re
 import time
@@ -16,10 +18,10 @@ FLUSHES = {"sync": zlib.Z_SYNC_FLUSH, "full": zlib.Z_FULL_FLUSH}
 
 
 class Deflated:
-    """A socket whose octets are raw deflate in both directions; `wire_in` counts what came."""
+    """A socket whose octets are raw deflate in both directions; `wire_in` counts what came, `keep` keeps it."""
 
     def __init__(self, sock, flush=zlib.Z_SYNC_FLUSH, level=6):
-        self.sock, self.flush, self.wire_in = sock, flush, 0
+        self.sock, self.flush, self.wire_in, self.keep = sock, flush, 0, None
         self.deflate = zlib.compressobj(level, zlib.DEFLATED, -15)
         self.inflate = zlib.decompressobj(-15)
 
@@ -33,6 +35,8 @@ class Deflated:
         while True:
             data = self.sock.recv(n)
             self.wire_in += len(data)
+            if self.keep is not None:
+                self.keep += data
             out = self.inflate.decompress(data)
             if out or not data:
                 return out
@@ -158,6 +162,89 @@ def test_append_and_fetch_5_mb(box, sync):
         got = box.cmd(b"UID FETCH %s BODY.PEEK[]" % uid)
         assert any(text in x for x in got)
         assert box.sock.wire_in - before < len(text) * 0.75
+
+
+def mixed_mail(rng):
+    """Text, base64, octets that do not shrink, and a NUL: chunks of all kinds, in messages of all sizes."""
+    text = "".join("%s %d says little, again and again\r\n" % (rng.choice(["anna", "bert", "carl"]), rng.randrange(10000))
+                   for _ in range(9000)).encode()
+    base64 = re.sub(rb"(.{76})", rb"\1\r\n", binascii.b2a_base64(rng.randbytes(150000), newline=False))
+    octets = rng.randbytes(200000).replace(b"\0", b"0").replace(b"\r", b"r").replace(b"\n", b"n")
+    parts = [(b"", text), (b"Content-Transfer-Encoding: base64\r\n", base64),
+             (b"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n", octets)]
+    multi = b"".join(b"\r\n--x\r\n%s\r\n%s" % part for part in parts) + b"\r\n--x--\r\n"
+    yield b"Subject: mixed\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n" + multi
+    yield b"Subject: header alone\r\n\r\n"
+    yield b"Subject: a line\r\n\r\nshort\r\n"
+    yield b"Subject: nul\r\n\r\n" + b"a line of text\0 that says little\r\n" * 4000
+    for n in (1000, 3000, 20000, 65536, 65537, 140000):
+        yield b"Subject: text %d\r\n\r\n" % n + text[:n] + b"\r\n"
+
+
+def append_binary(c, text):
+    c.cmd(b"APPEND INBOX ~{%d+}\r\n%s" % (len(text), text))
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["clear", "tls"])
+def test_stored_chunks_are_sent_as_they_are(shared, tls):
+    """The same octets as without compression, whole and in part, whatever stands before and behind; and some of what
+    is on the wire is on the disk, too."""
+    rng = random.Random(3)
+    user = "splice-%s" % tls
+    shared.add_user(user)
+    plain, c = login(shared, user), login(shared, user, tls)
+    mails = list(mixed_mail(rng))
+    for text in mails:
+        append_binary(plain, text)
+    compress(c)
+    plain.cmd("SELECT INBOX")
+    c.cmd("SELECT INBOX")
+    c.sock.keep = bytearray()
+    whole = c.cmd("UID FETCH 1:* BODY.PEEK[]")
+    wire = bytes(c.sock.keep)
+    assert whole[:-1] == plain.cmd("UID FETCH 1:* BODY.PEEK[]")[:-1]
+    for text in mails:
+        assert any(text.replace(b"\0", b"\x80") in x for x in whole)
+    disk = b"".join(open(path, "rb").read() for path in log_files(shared))
+    spliced = sum(wire[at:at + 64] in disk for at in range(0, len(wire), 1024))
+    assert spliced > len(wire) / 1024 * 0.9
+    for _ in range(60):
+        size = rng.choice([1, 5000, 70000, 200000])
+        command = "UID FETCH 1:* (RFC822.SIZE BODY.PEEK[]<%d.%d> BODY.PEEK[1]<%d.%d> BODY.PEEK[TEXT])" % (
+            rng.randrange(300000), size, rng.randrange(200000), size)
+        assert c.cmd(command)[:-1] == plain.cmd(command)[:-1], command
+    plain.close()
+    c.close()
+
+
+def log_files(server):
+    for at, _, names in os.walk(server.dir):
+        if os.path.basename(at) == "log":
+            yield from (os.path.join(at, name) for name in names)
+
+
+def test_a_damaged_chunk_is_not_sent(box):
+    """It is found before the literal is announced; others of the same command are sent."""
+    rng = random.Random(4)
+    texts = [b"Subject: %d\r\n\r\n" % n + b"".join(b"a line of %d\r\n" % rng.randrange(10 ** 9) for _ in range(3000)) for n in range(3)]
+    for text in texts:
+        append_binary(box, text)
+    compress(box)
+    box.cmd("SELECT INBOX")
+    box.sock.keep = bytearray()
+    box.cmd("FETCH 2 BODY.PEEK[]")
+    piece = bytes(box.sock.keep)[-300:-200]
+    damaged = 0
+    for path in log_files(box.server):
+        with open(path, "r+b") as f:
+            at = f.read().find(piece)
+            if at >= 0:
+                f.seek(at + 50)
+                f.write(bytes([piece[50] ^ 1]))
+                damaged += 1
+    assert damaged == 1
+    got = box.cmd("FETCH 1:3 BODY.PEEK[]", expect=b"NO [CORRUPTION]")
+    assert [any(text in x for x in got) for text in texts] == [True, False, True]
 
 
 def test_slow_reader_of_a_large_answer(box):
@@ -309,15 +396,17 @@ def test_others_are_served_during_a_flood(narrow, octets):
 
 def test_idle_sessions_give_memory_back(shared):
     """What 300 compressed sessions cost that have fetched and then sleep."""
-    shared.add_user("many")
-    first = login(shared, "many")
+    names = ["many%d" % i for i in range(4)]       # an account may have 100 connections
     text = message(size=20000).encode()
-    first.cmd(b"APPEND INBOX {%d+}\r\n%s" % (len(text), text))
+    for name in names:
+        shared.add_user(name)
+        with login(shared, name) as first:
+            first.cmd(b"APPEND INBOX {%d+}\r\n%s" % (len(text), text))
     sizes = {}
     for how in ("plain", "compressed"):
         before, sessions = shared.rss_kb(), []
-        for _ in range(300):
-            c = login(shared, "many")
+        for i in range(300):
+            c = login(shared, names[i % len(names)])
             if how == "compressed":
                 compress(c)
             c.cmd("SELECT INBOX")

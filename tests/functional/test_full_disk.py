@@ -304,10 +304,10 @@ def test_two_volumes_on_one_disk(small_disk):
     reserve = os.path.join(s.mount, "v1", "reserve")
     assert offer(s, message("before"), "ben").startswith(b"250")
     filler = os.path.join(s.mount, "fill")
-    for n in range(300):
+    for n in range(100):            # few: what the index's WAL takes cannot come back with the filler
         s.deliver(["anna"], message("n %d" % n))
     fill(filler)
-    have = deliver_until_full(s, 300, 100)
+    have = deliver_until_full(s, 100, 100)
     uid = 1
     while os.stat(reserve).st_blocks > 0:
         assert uid < have, "the reserve was never needed"
@@ -353,6 +353,8 @@ ADMIN = [
 
 def administrate(s, n, verbs):
     for argv, possible in verbs:
+        if possible is False:       # a tool that ends may have given back what the index's WAL took
+            fill(os.path.join(s.mount, "fill-%d" % time.monotonic_ns()))
         argv = [a.format(disk=s.mount, elsewhere=s.top, n=n) for a in argv]
         code, _, err = s.ctl_raw(["-c", s.conf] + argv, "x-secret\n", None)
         assert code in (0, 1) and possible in (None, code == 0), "%s: %d\n%s" % (argv, code, err)
@@ -379,8 +381,9 @@ def test_tools(small_disk):
     s.start()
     refused_and_read(s, have)
     administrate(s, 3, ADMIN)
-    for name in "fill", "rest", "more":
-        os.unlink(os.path.join(s.mount, name))
+    for name in os.listdir(s.mount):
+        if name in ("rest", "more") or name.startswith("fill"):
+            os.unlink(os.path.join(s.mount, name))
     resumes(s)
     assert count(s) == have + 1
     for argv in (["user", "add", "ben"], ["undelete", "anna"], ["import", "anna", s.top + "/maildir"], ["check"]):

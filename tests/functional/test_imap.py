@@ -541,7 +541,7 @@ def test_a_failed_login_is_logged_with_its_name(shared, how):
             c.cmd("LOGIN %s wrong" % user, expect=b"NO")
         else:
             c.cmd("AUTHENTICATE PLAIN " + base64.b64encode(b"\0" + user.encode() + b"\0wrong").decode(), expect=b"NO")
-    line, = (x for x in shared.log().splitlines() if "imap.login.failed" in x and user in x)
+    line, = (x for x in shared.log().splitlines() if "ev=auth.failed" in x and user in x)
     assert 'user="%s"' % user in line or "user=%s" % user in line
     assert "wrong" not in line.replace("wrong password", "")
 

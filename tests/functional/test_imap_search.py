@@ -87,7 +87,7 @@ def test_search_ends_with_the_connection(large):
     time.sleep(1)
 
     def ticks():
-        fields = open("/proc/%d/stat" % large.proc.pid).read().rsplit(")", 1)[1].split()
+        fields = open("/proc/%d/stat" % large.server_pid()).read().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
     before = ticks()
     time.sleep(1)
@@ -142,3 +142,43 @@ def test_japanese_is_shown(shared, label, codec):
     assert raw.decode(codec) == "ご請求の件"
     assert wanted in b"".join(c.cmd("FETCH 1 PREVIEW"))
     c.close()
+
+
+# What stands in front of the blank line, and which of NEEDLES its Subject has.
+SUBJECTS = [
+    (b"Subject: Tea at five\r\n", {"", "tea", "EA AT"}),
+    (b"subject:  =?UTF-8?B?U3RyYcOfZSB0ZWE=?=\r\n", {"", "tea", "strasse"}),
+    (b"Subject: folded\r\n tea\r\n", {"", "tea", "folded tea"}),
+    (b"Subject: first\r\nX: tea\r\nSubject: second\r\n", {"", "first", "second"}),
+    (b"Subject:\r\n", {""}),
+    (b"X-Subject: tea\r\n", set()),
+    (b"Content-Type: text/plain; charset=iso-8859-1\r\nSubject: Stra\xdfe\r\n", {"", "strasse"}),
+    (b"Subject: " + b"tea " * 1000 + b"end\r\n", {"", "tea", "tea end"}),
+]
+NEEDLES = ["", "tea", "EA AT", "strasse", "folded tea", "first", "second", "firstsecond", "tea end"]
+
+
+def subject_search(c, needle):
+    line = c.cmd('UID SEARCH SUBJECT "%s"' % needle)[0]
+    return {int(n) for n in line.split()[2:]}
+
+
+def test_subjects_again():
+    """What was learnt of Subjects at one search answers the next as it did; so it does beside other keys, and news come in."""
+    with Server({"anna": "secret"}) as server:
+        c = login(server.start(), "anna")
+        c.cmd("SELECT INBOX")
+        for turn in range(3):
+            for head, _ in SUBJECTS:
+                text = b"From: a@example.org\r\n" + head + b"\r\ntea first\r\n"
+                server.deliver("anna", text)
+            c.cmd("NOOP")
+            for needle in NEEDLES * 2:
+                want = {t * len(SUBJECTS) + i + 1 for t in range(turn + 1)
+                        for i, (_, has) in enumerate(SUBJECTS) if needle in has}
+                assert subject_search(c, needle) == want, needle
+                every = set(range(1, (turn + 1) * len(SUBJECTS) + 1))
+                line = c.cmd('UID SEARCH NOT SUBJECT "%s" UNSEEN' % needle)[0]
+                assert {int(n) for n in line.split()[2:]} == every - want, needle
+                line = c.cmd('UID SEARCH OR SUBJECT "%s" BODY "tea first"' % needle)[0]
+                assert {int(n) for n in line.split()[2:]} == every, needle

@@ -7,29 +7,13 @@ import socket
 import pytest
 
 from harness import Raw, Server, fetch_all, message, set_limit, strip_trace
-
-
-@pytest.fixture
-def lmtp(shared):
-    with shared.raw("lmtp") as c:
-        assert c.reply().startswith(b"220 ")
-        c.send("LHLO mta.example.org\r\n")
-        c.hello = c.reply()
-        assert c.hello.startswith(b"250")
-        yield c
-
-
-def say(c, line, expect):
-    c.send(line + "\r\n")
-    got = c.reply()
-    assert got.startswith(expect.encode()), (line, got)
-    return got
+from lmtp_client import begin, configured, say, write_aliases
 
 
 def test_lhlo_lists_what_works(lmtp):
     words = {line[4:].split(b" ")[0] for line in lmtp.hello.split(b"\n")[1:]}
-    assert {b"PIPELINING", b"ENHANCEDSTATUSCODES", b"8BITMIME", b"SIZE"} <= words
-    assert b"CHUNKING" not in words
+    assert {b"PIPELINING", b"ENHANCEDSTATUSCODES", b"8BITMIME", b"SIZE", b"CHUNKING", b"BINARYMIME", b"SMTPUTF8"} <= words
+    assert not {b"DSN", b"IGNOREQUOTA"} & words
 
 
 def test_helo_and_ehlo_are_refused(shared):
@@ -48,8 +32,11 @@ def test_unknown_user_is_refused_at_rcpt(lmtp):
 
 
 def test_unknown_users_of_a_damaged_volume_are_postponed():
-    """Who is unknown may be an account whose record is damaged; a 550 would bounce its mail."""
-    with Server({"anna": "anna-secret", "boris": "boris-secret"}) as s:
+    """Who is unknown may be an account whose record is damaged: a 550 would bounce its mail, a catch-all give it to
+    somebody else, an alias leave it out."""
+    conf = configured(aliases="aliases", catch_all="else.example=anna, one.example=anna")
+    with Server({"anna": "anna-secret", "boris": "boris-secret"}, conf_edit=conf) as s:
+        write_aliases(s, "both: anna, boris\nhers: anna\n@all.example: anna\n")
         s.start()
         s.deliver("anna", message("behind the damage"))
         s.stop()
@@ -69,9 +56,11 @@ def test_unknown_users_of_a_damaged_volume_are_postponed():
             c.reply()
             say(c, "LHLO x", "250")
             say(c, "MAIL FROM:<a@example.org>", "250")
-            for rcpt in ("boris", "nobody", "boris"):
-                say(c, "RCPT TO:<%s@example.org>" % rcpt, "451 4.3.0")
+            for rcpt in ("boris@example.org", "nobody@example.org", "boris", "boris@one.example", "boris@all.example",
+                         "both", "boris+x@else.example"):
+                say(c, "RCPT TO:<%s>" % rcpt, "451 4.3.0")
             say(c, "RCPT TO:<anna@example.org>", "250 2.1.5")
+            say(c, "RCPT TO:<hers@example.org>", "250 2.1.5")
         assert s.log().count("ev=lmtp.unknown_user_postponed") == 1
         told = re.search(r"level=error ev=volume.damage volume=v1 file=(\S+) offset=\d+ bytes=\d+ first=\d+\.\d+ ", s.log())
         assert told and told.group(1) in os.listdir(log)
@@ -171,12 +160,16 @@ def test_bytes_in_any_pieces(shared, split):
     ("RCPT TO:<anna>", "503"), ("FOO", "500"), ("VRFY anna", "25"), ("", "500"), ("NOOP \0", "50"),
     ("MAIL FROM:<" + "a" * 5000 + ">", "50"), ("MAIL FROM:<a@example.org> SIZE=" + "9" * 20, "552 5.3.4"),
     ("MAIL FROM:<a@example.org> SIZE=" + "9" * 21, "501 5.5.4"), ("MAIL FROM:<a@example.org> SIZE", "501 5.5.4"),
-    ("MAIL FROM:<a@example.org> BODY=BINARYMIME", "501 5.5.4"), ("MAIL FROM:<a@example.org> BODY=8bitmime", "250"),
+    ("MAIL FROM:<a@example.org> BODY=BINARYMIME", "250"), ("MAIL FROM:<a@example.org> BODY=9BIT", "501 5.5.4"), ("MAIL FROM:<a@example.org> BODY=8bitmime", "250"),
     ("MAIL FROM:<\u00e4@example.org>", "553 5.6.7"), ("MAIL FROM:<\u00e4@example.org> SMTPUTF8", "250"),
     ("mail from:<%s@%s>" % ("a" * 64, ".".join(["b" * 63] * 3 + ["c" * 63])), "250"), ("LHLO", "501 5.5.4"),
     ("LHLO m\u00fcller.example", "501 5.5.4"), ("LHLO [192.0.2.1]", "250"), ("LHLO [IPv6:2001:db8::1]", "250"),
     ("QUIT now", "501 5.5.4"), ("DATA now", "501 5.5.4"), ("RSET ", "250"), ("NOOP what you like", "250"),
-    ("HELP", "214 2.0.0"), ("EXPN list", "502 5.5.1"), ("VRFY", "501 5.5.4"), ("BDAT 3 LAST", "500 5.5.1"),
+    ("HELP", "214 2.0.0"), ("EXPN list", "502 5.5.1"), ("VRFY", "501 5.5.4"), ("BDAT 5 LAST\r\nabc", "503 5.5.1"),
+    ("MAIL FROM:<a@example.org> RET=hdrs ENVID=QQ314159+2B AUTH=<>", "250"), ("MAIL FROM:<a@example.org> RET=BODY", "501 5.5.4"),
+    ("MAIL FROM:<a@example.org> RET=FULL RET=FULL", "501 5.5.4"), ("MAIL FROM:<a@example.org> ENVID=a+0A", "501 5.5.4"),
+    ("MAIL FROM:<a@example.org> ENVID=a+2b", "501 5.5.4"), ("MAIL FROM:<a@example.org> ENVID=" + "e" * 101, "501 5.5.4"),
+    ("MAIL FROM:<a@example.org> SIZE=1 SIZE=1", "501 5.5.4"), ("MAIL FROM:<a@example.org> NOTIFY=NEVER", "555 5.5.4"),
 ], ids=lambda v: repr(v)[:24])
 def test_bad_commands_get_a_clear_answer(lmtp, line, expect):
     say(lmtp, line, expect)
@@ -199,6 +192,20 @@ def test_rcpt_pipelined_behind_a_refused_mail(lmtp):
     assert codes == [b"552 5.3.4"] + [b"503 5.5.1"] * 101 + [b"250 2.0.0"]
 
 
+@pytest.mark.parametrize("params,expect", [
+    ("NOTIFY=NEVER", "250"), ("NOTIFY=success,FAILURE,delay ORCPT=rfc822;anna+2Bx@example.org", "250"),
+    ("NOTIFY=NEVER,DELAY", "501 5.5.4"), ("NOTIFY=", "501 5.5.4"), ("NOTIFY=SUCCESS,", "501 5.5.4"), ("NOTIFY", "501 5.5.4"),
+    ("NOTIFY=NEVER NOTIFY=NEVER", "501 5.5.4"), ("ORCPT=anna@example.org", "501 5.5.4"), ("ORCPT=rfc822;a+", "501 5.5.4"),
+    ("ORCPT=rfc822;" + "a" * 494, "501 5.5.4"), ("ORCPT=rfc822;" + "a" * 493, "250"), ("RET=FULL", "555 5.5.4"),
+    ("ORCPT=utf-8;\u00e4@example.org", "501 5.5.4"),
+])
+def test_dsn_parameters(lmtp, params, expect):
+    """Taken and checked [RFC 3461 s5.1], though DSN is not offered."""
+    say(lmtp, "MAIL FROM:<a@example.org>", "250")
+    say(lmtp, "RCPT TO:<anna> " + params, expect)
+    say(lmtp, "NOOP", "250")
+
+
 def test_too_many_bad_commands_end_the_connection(lmtp):
     lmtp.send("FOO\r\n" * 30)
     replies = [lmtp.reply() for _ in range(20)]
@@ -210,7 +217,7 @@ def test_too_many_bad_commands_end_the_connection(lmtp):
 def test_every_reply_has_an_enhanced_code(lmtp):
     """Of its own class, on all replies but greeting, LHLO's and 354 [RFC 2034 s3]."""
     lines = ["MAIL FROM:<a@example.org>", "MAIL FROM:<a@example.org>", "RCPT TO:<anna>", "RCPT TO:<nobody>", "RCPT TO:<>",
-             "RCPT TO:<anna> NOTIFY=NEVER", "RCPT anna", "DATA x", "RSET", "DATA", "VRFY a", "HELP", "EXPN", "FOO", "EHLO x",
+             "RCPT TO:<anna> NOTIFY=NEVER", "RCPT TO:<anna> X=1", "RCPT anna", "DATA x", "RSET", "DATA", "VRFY a", "HELP", "EXPN", "FOO", "EHLO x",
              "STARTTLS x", "QUIT"]
     for line in lines:
         lmtp.send(line + "\r\n")
@@ -262,6 +269,20 @@ def test_a_thousand_recipients():
         for n in names:
             with s.imap(n) as c:
                 assert len(fetch_all(c)) == 1
+
+
+def test_refused_recipients_take_no_memory():
+    """However many: a transaction keeps those that were accepted."""
+    line = b'RCPT TO:<"n"@example.org>' + b" " * 2000 + b"\r\n"
+    with Server({"anna": "x-secret"}) as s:
+        s.start()
+        with s.raw("lmtp") as c:
+            begin(c, "anna")
+            before = s.rss_kb()
+            for _ in range(80):
+                c.send(line * 100)
+                assert {c.reply()[:9] for _ in range(100)} == {b"550 5.1.1"}
+            assert s.rss_kb() - before < 8000 * s.memory_slack()
 
 
 def test_a_line_without_end(shared):
@@ -425,3 +446,17 @@ def test_starttls_drops_what_was_pipelined(shared):
     say(c, "LHLO x", "250")
     say(c, "MAIL FROM:<a@b.example>", "250")
     c.close()
+
+
+LINE_ENDS = (b"\n", b"\r", b"\r\n", b"\r\r\n", b"\n\r", b"\r\0\n", b"\0\r\n", b" \r\n")
+
+
+@pytest.mark.parametrize("end", [e for e in (a + b"." + z for a in LINE_ENDS for z in LINE_ENDS) if b"\r\n.\r\n" not in e],
+                         ids=lambda e: e.hex())
+def test_nothing_smuggles(lmtp, end):
+    """No other end of a message than CRLF.CRLF: what comes behind is never a command."""
+    begin(lmtp, "boris", lhlo=False)
+    say(lmtp, "DATA", "354")
+    lmtp.send(b"Subject: smuggled\r\n\r\nbody" + end + b"QUIT\r\nMAIL FROM:<evil@example.org>\r\n.\r\n")
+    assert lmtp.reply().startswith(b"250 2.0.0 Delivered")
+    say(lmtp, "NOOP", "250")

@@ -1,13 +1,15 @@
-"""restantectl(8) and what `--help` says agree: the same verbs, and of each the same options."""
+"""The manual pages and the programs agree: the verbs and their options; what stands in the log."""
 
 import collections
+import glob
 import os
 import re
 import subprocess
 
 from harness import RESTANTECTL
 
-PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "doc", "restantectl.8")
+TOP = os.path.join(os.path.dirname(__file__), "..", "..")
+PAGE = os.path.join(TOP, "doc", "restantectl.8")
 
 
 def help_of(*verb):
@@ -34,10 +36,51 @@ def synopsis():
 def test_the_synopsis_is_what_help_says():
     page = synopsis()
     usage = help_of()
-    verbs = {" ".join(re.match(r"(?: ?[a-z]+)+", form).group().split())
+    verbs = {" ".join(re.match(r"(?: ?[a-z]+(?:-[a-z]+)*)+", form).group().split())
              for form in re.findall(r"restantectl (?:\[-c FILE\] )?([a-z].*)", usage)}
     assert set(page) == verbs
     for verb, options in page.items():
         usage, _, text = help_of(*verb.split()).partition("\n\n")
         told = set(re.findall(r"--([a-z0-9-]+)", usage)) | set(re.findall(r"(?m)^  --([a-z0-9-]+)", text))
         assert options == told, verb
+
+
+def test_the_example_fits_the_unit():
+    """What it writes to, the unit lets it; sockets lie in a directory that the unit makes."""
+    with open(os.path.join(TOP, "doc", "restante.conf.5"), encoding="utf-8") as f:
+        example = f.read().split(".Sh EXAMPLES")[1]
+    with open(os.path.join(TOP, "doc", "restante.service"), encoding="utf-8") as f:
+        unit = f.read()
+    writable = re.findall(r"(?m)^ReadWritePaths=(.*)", unit) + [
+        "/run/" + name for name in re.findall(r"(?m)^RuntimeDirectory=(.*)", unit)]
+    paths = re.findall(r"(?m)^(?:path|socket) = (.*)", example)
+    assert len(paths) >= 2
+    for path in paths:
+        assert any(path.startswith(place + "/") for place in writable), path
+    for section in re.findall(r"(?ms)^\[listen.*?(?=^$|\Z)", example):
+        assert "mode = 0660" not in section or "group = " in section, section
+
+
+def events():
+    """(names of log lines in the sources, but for those that only `log_level = debug` shows; all strings that look so)"""
+    out, words = set(), set()
+    name = re.compile(r'"([a-z0-9_]+(?:\.[a-z0-9_]+)+)"')
+    for folder in ("server", "server/*", "index", "store"):
+        for path in glob.glob(os.path.join(TOP, folder, "*.c")):
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+            words |= set(name.findall(text))
+            for call in re.findall(r"\b(?:session_log|log_[a-z]+)\([^;]*\);", text):
+                if "LOGLEVEL_DEBUG" not in call and not call.startswith(("log_cstr(", "log_str(")):
+                    out |= set(name.findall(call))
+    return out, words
+
+
+def test_the_log_is_in_the_manual():
+    with open(os.path.join(TOP, "doc", "restanted.8"), encoding="utf-8") as f:
+        page = f.read()
+    found, words = events()
+    assert len(found) > 60 and {"auth.failed", "lmtp.delivered", "volume.opened"} <= found
+    told = set(re.findall(r"\bev=([a-z0-9_.]+[a-z])", page))
+    assert sorted(found - told) == []
+    assert sorted(told - words) == [], "no such event"

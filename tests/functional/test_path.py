@@ -55,10 +55,53 @@ def test_demo_mail_is_exact(shared, path):
         assert strip_trace(got) == data
         typ, rows = c.fetch("1", "(FLAGS UID INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE)")
         assert typ == "OK"
-    p = shared.pop(user, tls=True)
+    p = shared.pop(user, tls=True, utf8=True)
     popped = b"\r\n".join(p.retr(1)[1]) + b"\r\n"
     p.quit()
     assert popped.replace(b"\x80", b"\x00") == got or popped == got
+
+
+@pytest.mark.parametrize("path", demo_mail(), ids=os.path.basename)
+def test_demo_mail_in_ascii(shared, path):
+    """Without UTF8 headers are ASCII, and what was ASCII is exact."""
+    with open(path, "rb") as f:
+        data = crlf(f.read())
+    user = "a-" + os.path.basename(path).split(".")[0]
+    shared.add_user(user)
+    with shared.lmtp() as c:
+        c.sendmail("a@example.org", [user], data, mail_options=["BODY=8BITMIME"])
+    p = shared.pop(user)
+    popped = strip_trace(b"\r\n".join(p.retr(1)[1]) + b"\r\n")
+    p.quit()
+    head, end, body = data.partition(b"\r\n\r\n")
+    assert popped.partition(b"\r\n\r\n")[0].isascii()
+    if head.isascii():
+        assert popped.replace(b"\x80", b"\x00") == data.replace(b"\x80", b"\x00")
+    else:
+        assert popped.endswith(end + body)
+
+
+def test_mail_moves_over_pop3_as_it_is(server):
+    """restantectl import asks for originals, so headers in UTF-8 come as they are, and unique-ids come along."""
+    for path in demo_mail():
+        with open(path, "rb") as f:
+            data = crlf(f.read())
+        with server.lmtp() as c:
+            c.sendmail("a@example.org", ["anna"], data, mail_options=["BODY=8BITMIME"])
+    with Server({"anna": "anna-secret"}) as other:
+        other.start()
+        _, out, err = other.ctl_raw(["-c", other.conf, "import", "--no-tls", "--keep-uidl", "anna",
+                                     "pop://anna@127.0.0.1:%d" % server.port("pop3")], "anna-secret\n")
+        assert "%d messages imported" % len(demo_mail()) in out, out + err
+        with server.imap("anna") as a, other.imap("anna") as b:
+            theirs, ours = (sorted(m[1] for m in fetch_all(c).values()) for c in (a, b))
+        assert theirs == ours
+        uids = []
+        for s in server, other:
+            p = s.pop("anna")
+            uids.append(p.uidl()[1])
+            p.quit()
+        assert uids[0] == uids[1]
 
 
 def test_trace_headers(server):

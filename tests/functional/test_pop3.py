@@ -2,14 +2,16 @@
 
 import base64
 import glob
+import hashlib
 import os
 import poplib
 import random
 import re
+import time
 
 import pytest
 
-from harness import Raw, Server, fetch_all, message
+from harness import Raw, Server, fetch_all, message, set_limit
 from test_full_disk import small_disk  # noqa: F401, a fixture
 
 
@@ -109,7 +111,7 @@ def test_capa_in_both_states(shared, user):
         say(c, "CAPA")
         caps = lines(c)
         assert {b"TOP", b"UIDL", b"USER", b"STLS", b"PIPELINING"} <= set(caps)
-        assert b"SASL PLAIN" in caps
+        assert b"SASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN" in caps
         say(c, "STAT", b"-ERR")
         say(c, "USER " + user)
         say(c, "PASS secret")
@@ -211,6 +213,23 @@ def split(data, at):
     return [data[:at], data[at:]] if at else [data[i:i + 1] for i in range(len(data))]
 
 
+def test_every_text_is_translated():
+    """What the code says to people stands in the table of texts."""
+    folder = os.path.join(os.path.dirname(__file__), "..", "..", "server", "pop3")
+    said, table = set(), ""
+    for path in glob.glob(os.path.join(folder, "*.c")):
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+        if path.endswith("texts.c"):
+            table = text
+            continue
+        for call in re.findall(r"(?:pop3_(?:ok|err|refuse|bad)|login_refused|pop3_text)\(([^;]*?)\);", text, re.S):
+            said.update(s for s in re.findall(r'"((?:[^"\\]|\\.)*)"', call))
+    said = {re.sub(r"^\[[^]]*\] ", "", s) for s in said} - {"%u %llu", " ready"}
+    missing = sorted(s for s in said if '{ "%s",' % s not in table)
+    assert missing == [] and len(said) > 50
+
+
 def test_every_split(shared, user):
     """The answers do not depend on how commands are cut into packets."""
     script = ("CAPA\r\nAUTH PLAIN\r\n*\r\nUSER %s\r\nPASS secret\r\nSTAT\r\nUIDL 1\r\nTOP 1 2\r\nRETR 3\r\nDELE 2\r\nRSET\r\n"
@@ -297,3 +316,144 @@ def test_quit_on_a_full_disk(small_disk):
         say(c, "USER anna")
         say(c, "PASS x-secret")
         assert say(c, "STAT").split()[1] == (b"2" if answer.startswith(b"+OK") else b"3"), answer
+
+
+def uidls(s, name="anna"):
+    p = s.pop(name)
+    got = [x.split()[1] for x in p.uidl()[1]]
+    p.quit()
+    return got
+
+
+def test_unique_ids_stay():
+    """Through restarts, a kill, a rebuilt index and compaction; and none is given twice."""
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        for i in range(6):
+            s.deliver("anna", message("m%d" % i))
+        before = uidls(s)
+        assert len(set(before)) == 6
+        s.stop()
+        s.start()
+        assert uidls(s) == before
+        s.kill()
+        s.ctl("reindex")
+        s.start()
+        assert uidls(s) == before
+        p = s.pop("anna")
+        p.dele(6)
+        p.dele(2)
+        p.quit()
+        s.ctl("compact", "--all")
+        s.stop()
+        s.ctl("reindex")
+        s.start()
+        s.deliver("anna", message("new"))
+        after = uidls(s)
+        assert after[:-1] == [before[i] for i in (0, 2, 3, 4)] and after[-1] not in before
+
+
+def test_a_kill_at_quit_deletes_all_or_nothing():
+    """QUIT is one change: the server is killed at some moment of it, again and again."""
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        for i in range(40):
+            s.deliver("anna", message("m%d" % i))
+        left = 40
+        for round in range(6):
+            with s.raw("pop3") as c:
+                c.line()
+                say(c, "USER anna")
+                say(c, "PASS secret")
+                for n in range(1, 6):
+                    say(c, "DELE %d" % n)
+                c.send("QUIT\r\n")
+                time.sleep(round * 0.002)
+                s.kill()
+                try:
+                    told = c.line().startswith(b"+OK 5 messages deleted")
+                except ConnectionResetError:
+                    told = False
+            s.start()
+            now = len(uidls(s))
+            assert now == left - 5 if told else now in (left, left - 5), (now, left, told)
+            left = now
+
+
+def test_killed_in_a_session_nothing_is_lost():
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        for i in range(3):
+            s.deliver("anna", message("m%d" % i))
+        with s.raw("pop3") as c:
+            c.line()
+            say(c, "USER anna")
+            say(c, "PASS secret")
+            say(c, "RETR 1")
+            lines(c)
+            say(c, "DELE 1")
+            s.kill()
+        s.start()
+        assert len(uidls(s)) == 3
+
+
+def test_shutdown_tells_and_deletes_nothing():
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        s.deliver("anna", message("m"))
+        with s.raw("pop3") as c:
+            c.line()
+            say(c, "USER anna")
+            say(c, "PASS secret")
+            say(c, "DELE 1")
+            s.stop()
+            assert c.line().startswith(b"-ERR [SYS/TEMP] ") and c.at_eof()
+        s.start()
+        assert len(uidls(s)) == 1
+
+
+def test_too_many_sessions_of_an_account():
+    """[IN-USE]: the password was right [RFC 2449 8.1.2]."""
+    with Server({"anna": "secret"}, conf_edit=lambda t: set_limit(t, "max_connections_per_account", 2)) as s:
+        s.start()
+        with s.raw("pop3") as a, s.raw("pop3") as b, s.raw("pop3") as c:
+            for conn in a, b, c:
+                conn.line()
+                say(conn, "USER anna")
+                say(conn, "PASS secret", b"+OK" if conn is not c else b"-ERR [IN-USE] ")
+            say(a, "QUIT")
+            say(c, "USER anna")
+            say(c, "PASS secret", b"")
+
+
+def test_a_large_message_is_streamed():
+    """RETR takes no more memory for 48 MiB than for a few KiB, nor when the client hardly reads."""
+    with Server({"anna": "anna-secret"}) as s:
+        s.start()
+        body = os.urandom(64 << 10).hex().encode()
+        line = b"\r\n".join(body[i:i + 72] for i in range(0, len(body), 72)) + b"\r\n"
+        s.deliver("anna", message("large").encode() + line * ((48 << 20) // len(line)))
+        s.pop("anna").quit()
+        before = s.rss_kb()
+        slow = [s.raw("pop3") for _ in range(4)]
+        for c in slow:
+            c.line()
+            for word in ("USER anna", "PASS anna-secret"):
+                say(c, word)
+            c.send("RETR 1\r\n")
+            assert c.line().startswith(b"+OK ")
+        time.sleep(1)
+        got = hashlib.sha256()
+        c, size = slow[0], 0
+        while not c.have.endswith(b"\r\n.\r\n"):
+            size += max(0, len(c.have) - 5)
+            got.update(c.have[:-5])
+            c.have = c.have[-5:] + c.sock.recv(1 << 20)
+        got.update(c.have[:-3])
+        size += len(c.have) - 3
+        assert s.rss_kb() - before < (12 << 10) * s.memory_slack()
+        with s.imap("anna") as i:
+            (_, data), = fetch_all(i).values()
+        assert len(data) == size and hashlib.sha256(data).digest() == got.digest()
+        for c in slow:
+            c.close()

@@ -15,13 +15,15 @@ import glob
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
+import time
 
 import pytest
 
 import harness
-from harness import Server, message
+from harness import free_base_port, message, Server
 
 PAGE = os.path.join(os.path.dirname(__file__), "..", "..", "doc", "runbook.md")
 
@@ -197,7 +199,8 @@ def damage_segment(site):
         c.cmd("SELECT INBOX")
         site.answer(c, *["FETCH %d BODY.PEEK[]" % n for n in (1, 2, 3)], "SELECT Projects",
                     *["FETCH %d BODY.PEEK[]" % n for n in (1, 2)])
-    site.env["SEGMENT"] = os.path.basename(path)
+    named = re.search(r"(?m)^v1: (\S+) offset ", site.sh("restantectl -c $CONF check")[1])
+    site.env["SEGMENT"] = named.group(1)    # as who reads it would type it
 
 
 def damage_head(site):
@@ -264,12 +267,43 @@ def second_disk(site):
     os.mkdir(site.env["DISK2"])
 
 
+def unmounted_disk(site):
+    second_disk(site)
+    site.stop()
+    disk = site.env["DISK2"]
+    with open(site.conf, "a") as f:
+        f.write("\n[volume v2]\npath = %s/v2\n" % disk)
+    site.ctl("volume", "create", "v2")
+    os.rename(disk, disk + ".off")
+    os.mkdir(disk)
+    mount = os.path.join(site.env["PATH"].split(":")[0], "mount")
+    with open(mount, "w") as f:
+        f.write('#!/bin/sh\nrmdir "$1" && mv "$1.off" "$1"\n')
+    os.chmod(mount, 0o755)
+    site.start()
+
+
 def misspell(site):
     site.stop()
     with open(site.conf) as f:
         text = f.read()
     with open(site.conf, "w") as f:
         f.write(text.replace("[server]\n", "[server]\nlog_levle = debug\n", 1))
+
+
+def crash(site):
+    """By SIGKILL under a sanitizer, which catches SIGSEGV."""
+    with open(os.path.join(site.run_dir, "pid")) as f:
+        pid = f.read().strip()
+    with open("/proc/%s/maps" % pid) as f:
+        maps = f.read()
+    sig = signal.SIGKILL if re.search("lib[at]san|valgrind", maps) else signal.SIGSEGV
+    with open("/proc/%s/task/%s/children" % (pid, pid)) as f:
+        os.kill(int(f.read().split()[0]), sig)
+    deadline = time.monotonic() + harness.PATIENCE_S
+    while "ev=server.restarted" not in site.log():
+        assert time.monotonic() < deadline, site.log()
+        time.sleep(0.05)
 
 
 def fill_quota(site):
@@ -343,6 +377,25 @@ def fill_disk(site):
         site.answer(c, "APPEND INBOX {%d+}\r\n%s" % (len(data), data))
 
 
+def taken_over(site):
+    site.ctl("user", "app-password", "add", "anna", "phone")
+    site.thief = site.session()
+    site.thief.cmd("SELECT INBOX")
+
+
+def thief_is_out(site):
+    assert site.thief.line().startswith(b"* BYE ") and site.thief.at_eof()
+    site.thief.close()
+    for password, answer in (("anna-secret", b"NO"), ("\"correct horse battery staple\"", b"OK")):
+        with site.raw("imap") as c:
+            c.line()
+            c.cmd("LOGIN anna " + password, answer)
+
+
+# What must be true behind a part's commands, besides what they said.
+AFTER = {
+    "Somebody else knows a user's password": thief_is_out,
+}
 SITUATIONS = {
     "The index is gone": remove_index,
     "The index is damaged": damage_index,
@@ -359,7 +412,12 @@ SITUATIONS = {
     "The space does not come back": expunge_much,
     "Move an account to another disk, retire a disk": second_disk,
     "The server does not start": misspell,
+    "One volume cannot be opened": unmounted_disk,
+    "The server crashes": crash,
+    "Somebody guesses passwords": lambda site: None,
+    "Somebody else knows a user's password": taken_over,
     "Mail is refused": fill_quota,
+    "A certificate runs out, or is renewed": lambda site: None,
     "Import from another server": a_maildir,
     "Upgrade, and going back": newer_format,
 }
@@ -393,11 +451,15 @@ def run_part(site, blocks):
     out, new = "", {}
     for info, text in blocks:
         if info.split()[:1] == ["sh"]:
+            # The page names ports of its own for a second site.
+            text = re.sub(r"--base-port \d+", "--base-port %d" % free_base_port(), text)
             if info == "sh new":
                 new = {"CONF": os.path.join(site.new, "restante.conf"), "VOL": os.path.join(site.new, "volumes", "v1")}
             status = re.search(r"# exit status (\d+)", text)
             code, out = site.sh(text, new if info == "sh new" else None)
             assert code == int(status.group(1) if status else 0), "%s\n%sexit %d\n%s" % (text, out, code, site.log())
+            continue
+        if info == "ini":               # files of other programs
             continue
         have = {"text": out.splitlines(), "text log": site.log().splitlines(), "text answer": site.seen}[info]
         missing = in_order(text.splitlines(), have)
@@ -416,3 +478,4 @@ def test_runbook(heading):
         populate(site)
         SITUATIONS[heading](site)
         run_part(site, blocks)
+        AFTER.get(heading, lambda site: None)(site)

@@ -1,8 +1,10 @@
-/* fuzz_deflate - the filter of COMPRESS. The first octet chooses: the rest is what a peer sends, raw deflate or not, or
- * what is to be sent; the second octet begins a series of lengths, rests and flushes.
+/* fuzz_deflate - the filter of COMPRESS. The first octet chooses: the rest is what a peer sends,
+ * raw deflate or not, or what is to be sent; the second octet begins a series of lengths,
+ * rests, flushes and splices.
  *
- * Held against zlib itself: the same octets come out whatever the pieces, and whenever the filter gives memory back;
- * nothing is inflated beyond the room there is; and what is sent is seen whole by a peer after each flush.
+ * Held against zlib itself: the same octets come out whatever the pieces, and whenever the filter
+ * gives memory back; nothing is inflated beyond the room there is; and what is sent is seen whole
+ * by a peer after each flush.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +80,8 @@ wire_finish(struct filter *f)
 	(void)f;
 }
 
-static const struct filter_ops wire_ops = { wire_read, wire_write, wire_flush, wire_finish, wire_finish };
+static const struct filter_ops wire_ops = { wire_read, wire_write, wire_flush, wire_finish,
+                                            wire_finish };
 
 /* ---- in ---- */
 
@@ -120,19 +123,39 @@ try_in(struct filter *f, struct slice in)
 		r = f->ops->read(f, room, cap, &n);
 		require(n <= cap, "room");
 		if (r == STREAM_OK)
-			require(n > 0 && (buf_append(&got, room, n) || want.len > OUT_MAX - 65536), "something came");
+			require(n > 0 && (buf_append(&got, room, n) || want.len > OUT_MAX - 65536),
+			        "something came");
 		if (r == STREAM_WANT_READ && choose(2) == 1)
 			deflate_rest(f);
 	} while ((r == STREAM_OK || r == STREAM_WANT_READ) && !got.failed);
 	require(!sound || r == STREAM_EOF, "sound input is taken to its end");
 	require(got.len <= want.len, "no more than zlib has");
-	require(slice_eq(buf_slice(&got), slice_sub(buf_slice(&want), 0, got.len)), "as zlib has it");
+	require(slice_eq(buf_slice(&got), slice_sub(buf_slice(&want), 0, got.len)),
+	        "as zlib has it");
 	require(!sound || got.len == want.len, "all that zlib has");
 	buf_fini(&want);
 	buf_fini(&got);
 }
 
 /* ---- out ---- */
+
+/* As a chunk of the log: raw deflate of some level, with a full flush. */
+static void
+splice(struct filter *f, struct slice s)
+{
+	uint8_t packed[4096];
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)s.ptr, .avail_in = (uInt)s.len,
+	               .next_out = packed, .avail_out = sizeof packed };
+	size_t len, n;
+
+	require(deflateInit2(&z, (int)choose(10) - 1, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) ==
+	            Z_OK && deflate(&z, Z_FULL_FLUSH) == Z_OK && z.avail_in == 0, "a chunk");
+	len = sizeof packed - z.avail_out;
+	deflateEnd(&z);
+	for (size_t at = 0; at < len; at += n)
+		if (deflate_splice(f, packed + at, len - at, &n) != STREAM_OK)
+			n = 0;
+}
 
 static void
 try_out(struct filter *f, struct slice out)
@@ -145,6 +168,10 @@ try_out(struct filter *f, struct slice out)
 		size_t end = at + choose(2000);
 
 		end = end < out.len ? end : out.len;
+		if (choose(3) == 1) {
+			splice(f, slice_sub(out, at, end));
+			at = end;
+		}
 		while (at < end) {
 			size_t n = 0;
 
@@ -156,7 +183,8 @@ try_out(struct filter *f, struct slice out)
 			;
 		buf_reset(&seen);
 		require(inflate_all(buf_slice(&sent), &seen), "what was sent is deflate");
-		require(seen.len == at && memcmp(seen.ptr, out.ptr, at) == 0, "and whole after a flush");
+		require(seen.len == at && memcmp(seen.ptr, out.ptr, at) == 0,
+		        "and whole after a flush");
 		if (choose(2) == 1)
 			deflate_rest(f);
 	}

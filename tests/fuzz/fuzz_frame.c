@@ -1,8 +1,8 @@
 /* fuzz_frame - any bytes as an open segment, as a head's slot and as a frame's records.
  *
- * The segment's key is fixed. So that the fuzzer gets past the sums, every place that the input marks with "RFR?" is
- * made a frame whose sums hold: its length and counts stay the input's. Held against: a scan ends, goes only forward,
- * covers every byte once, and stays within the segment.
+ * The segment's key is fixed. So that the fuzzer gets past the sums, every place that the input
+ * marks with "RFR?" is made a frame whose sums hold: its length and counts stay the input's. Held
+ * against: a scan ends, goes only forward, covers every byte once, and stays within the segment.
  */
 #include "lib/bytes.h"
 #include "lib/siphash.h"
@@ -35,7 +35,8 @@ mem_caps(struct backend *b, struct backend_caps *out)
 }
 
 static enum rc
-mem_read(struct backend *b, const struct seg_id *id, uint64_t off, void *dst, size_t len, size_t *got, struct err *e)
+mem_read(struct backend *b, const struct seg_id *id, uint64_t off, void *dst, size_t len,
+         size_t *got, struct err *e)
 {
 	(void)b;
 	(void)id;
@@ -78,7 +79,8 @@ walk_records(const struct scan_item *item)
 	while (record_take(&rest, &h, &body)) {
 		enum rc rc = record_decode((enum record_type)h.type, 1, body, &a, &rec, &e);
 
-		require(rc == RC_OK || rc == RC_CORRUPT || rc == RC_LIMIT, "a record decodes or is refused");
+		require(rc == RC_OK || rc == RC_CORRUPT || rc == RC_LIMIT,
+		        "a record decodes or is refused");
 	}
 	arena_fini(&a);
 }
@@ -94,7 +96,8 @@ walk(struct scan *s)
 		require(scan_next(s, &item, &e) == RC_OK, "memory can be read");
 		if (item.kind == SCAN_END)
 			break;
-		require(item.offset == at && item.len > 0 && item.len <= s->end - at, "items cover the segment");
+		require(item.offset == at && item.len > 0 && item.len <= s->end - at,
+		        "items cover the segment");
 		at += item.len;
 		if (item.kind == SCAN_FRAME)
 			walk_records(&item);
@@ -105,7 +108,8 @@ walk(struct scan *s)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct root_segment seg = { .id = { 1, 1, SEG_LOG }, .first_lsn = LSN_MAKE(1, 1), .key = { 3, 1, 4, 1, 5 } };
+	struct root_segment seg = { .id = { 1, 1, SEG_LOG }, .first_lsn = LSN_MAKE(1, 1),
+	                            .key = { 3, 1, 4, 1, 5 } };
 	struct backend b = { &mem_ops };
 	log_lsn lsn = seg.first_lsn;
 	struct err e = ERR_INIT;

@@ -1,5 +1,5 @@
-/* fuzz_html - any bytes as HTML. Held against: however it is cut the text is the same; it is never longer than what it
- * was made of; UTF-8 stays UTF-8. */
+/* fuzz_html - any bytes as HTML. Held against: however it is cut the text is the same; it is never
+ * longer than what it was made of; UTF-8 stays UTF-8. */
 #include "lib/html.h"
 #include "lib/text.h"
 

@@ -1,8 +1,9 @@
-/* fuzz_imap_command - any input through the framer and the parsers of all commands, as a session would, but without a
- * session: nothing runs.
+/* fuzz_imap_command - any input through the framer and the parsers of all commands, as a session
+ * would, but without a session: nothing runs.
  *
- * The first octet chooses the state, the size of the pieces in which the input comes, and how names are encoded. What is
- * checked beside memory: the framer takes all input, the cursor stays inside, a failure says what was expected.
+ * The first octet chooses the state, the size of the pieces in which the input comes, and how names
+ * are encoded. What is checked beside memory: the framer takes all input, the cursor stays inside,
+ * a failure says what was expected.
  */
 #include <assert.h>
 #include <stdlib.h>

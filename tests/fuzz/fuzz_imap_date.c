@@ -1,7 +1,8 @@
 /* fuzz_imap_date - any octets as a date: of a header, of APPEND, of SEARCH.
  *
- * Held against: a strict date that is accepted and written again is the same moment and zone, in exactly its length; the
- * lenient parser gives days that dates can have; productions agree with the functions below them.
+ * Held against: a strict date that is accepted and written again is the same moment and zone, in
+ * exactly its length; the lenient parser gives days that dates can have; productions agree with the
+ * functions below them.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,13 +59,15 @@ try_productions(struct slice in)
 
 	cur_init(&c, in);
 	if (!parse_date_time(&c, &moment))
-		require(c.expected != NULL && c.failed_at <= in.len, "a failure says what was expected");
+		require(c.expected != NULL && c.failed_at <= in.len,
+		        "a failure says what was expected");
 	require(c.pos <= in.len, "the cursor stays inside");
 	cur_init(&c, in);
 	if (parse_date(&c, &day))
 		require(day % 86400 == 0, "a day begins at 00:00");
 	else
-		require(c.expected != NULL && c.failed_at <= in.len, "a failure says what was expected");
+		require(c.expected != NULL && c.failed_at <= in.len,
+		        "a failure says what was expected");
 	require(c.pos <= in.len, "the cursor stays inside");
 }
 

@@ -1,7 +1,8 @@
 /* fuzz_imap_fetch - any bytes as the arguments of FETCH ('F' first) or SEARCH (anything else).
  *
- * Held against: no reading outside the input (it is a heap block of its exact size), bounded memory, a refusal always
- * names what was expected, within the input, and accepted items keep their limits.
+ * Held against: no reading outside the input (it is a heap block of its exact size), bounded
+ * memory, a refusal always names what was expected, within the input, and accepted items
+ * keep their limits.
  */
 #include "server/imap/fetch.h"
 #include "server/imap/search.h"

@@ -1,7 +1,8 @@
 /* fuzz_imap_framer - any octets as a client's input: lines, literals, refusals.
  *
- * The first octet chooses limits and what becomes of literals. Held against: the same events, frames and refusals
- * however the input is cut; frames and swallowed literals within their limits; input is always taken to its end.
+ * The first octet chooses limits and what becomes of literals. Held against: the same events,
+ * frames and refusals however the input is cut; frames and swallowed literals within their limits;
+ * input is always taken to its end.
  */
 #include "server/imap/framer.h"
 
@@ -36,7 +37,8 @@ on_literal(struct driver *d)
 	const struct framer_literal *lit = &d->f.literal;
 
 	require(lit->spec_len <= d->f.frame.len, "the literal stands at the end of the frame");
-	buf_printf(&d->log, "L%llu%s%s", (unsigned long long)lit->size, lit->sync ? "s" : "", lit->binary ? "b" : "");
+	buf_printf(&d->log, "L%llu%s%s", (unsigned long long)lit->size, lit->sync ? "s" : "",
+	           lit->binary ? "b" : "");
 	if (what == 0)
 		framer_refuse(&d->f, "refused", !lit->sync);
 	else if (what == 1)
@@ -101,7 +103,8 @@ feed(struct driver *d, struct slice in)
 static void
 play(struct driver *d, uint8_t choice, struct slice in, size_t most)
 {
-	struct framer_limits limits = { (choice & 4) != 0 ? 64 : 4096, 1 + (choice >> 3) % 4u, 300, (choice & 1) != 0 };
+	struct framer_limits limits = { (choice & 4) != 0 ? 64 : 4096, 1 + (choice >> 3) % 4u, 300,
+	                                (choice & 1) != 0 };
 	uint32_t seed = choice;
 
 	*d = (struct driver){ .choice = choice };
@@ -135,7 +138,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	play(&whole, data[0], in, (size_t)1 << 30);
 	for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
 		play(&split, data[0], in, pieces[i]);
-		require(slice_eq(buf_slice(&whole.log), buf_slice(&split.log)), "the same however it is cut");
+		require(slice_eq(buf_slice(&whole.log), buf_slice(&split.log)),
+		        "the same however it is cut");
 		buf_fini(&split.log);
 	}
 	buf_fini(&whole.log);

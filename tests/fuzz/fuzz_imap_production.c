@@ -1,9 +1,10 @@
-/* fuzz_imap_production - each production of the IMAP grammar alone: the first octet chooses it, the second the
- * encoding of names.
+/* fuzz_imap_production - each production of the IMAP grammar alone: the first octet chooses it, the
+ * second the encoding of names.
  *
- * Held against: no reading outside the input (a heap block of its exact size), bounded memory, the cursor stays inside,
- * a failure says what was expected and where, slices that come out lie within the input or the arena, and a production
- * that took n octets takes the same from these n octets alone.
+ * Held against: no reading outside the input (a heap block of its exact size), bounded memory, the
+ * cursor stays inside, a failure says what was expected and where, slices that come out lie within
+ * the input or the arena, and a production that took n octets takes the same from these
+ * n octets alone.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +38,12 @@ touch(struct slice s)
 	return true;
 }
 
-#define TEXT_PRODUCTION(name)                                                                                          \
-	static bool do_##name(struct imap *im, struct cursor *c)                                                       \
-	{                                                                                                              \
-		struct slice s;                                                                                        \
-                                                                                                                       \
-		return CALL_##name && touch(s);                                                                        \
+#define TEXT_PRODUCTION(name)                                    \
+	static bool do_##name(struct imap *im, struct cursor *c) \
+	{                                                        \
+		struct slice s;                                  \
+                                                                 \
+		return CALL_##name && touch(s);                  \
 	}
 #define CALL_tag          parse_tag(c, &s) && (im != NULL)
 #define CALL_atom         parse_atom(c, &s) && (im != NULL)
@@ -179,7 +180,8 @@ run(uint8_t which, bool utf8, struct slice in)
 	if (productions[which % (sizeof productions / sizeof productions[0])](&im, &c)) {
 		taken = c.pos;
 	} else {
-		require(c.expected != NULL && c.failed_at <= c.in.len, "a failure says what was expected, and where");
+		require(c.expected != NULL && c.failed_at <= c.in.len,
+		        "a failure says what was expected, and where");
 		taken = SIZE_MAX;
 	}
 	require(c.pos <= c.in.len, "the cursor stays inside");
@@ -199,6 +201,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in = slice_of(data + 2, size - 2);
 	taken = run(data[0], (data[1] & 1) != 0, in);
 	if (taken != SIZE_MAX)
-		require(run(data[0], (data[1] & 1) != 0, slice_sub(in, 0, taken)) == taken, "takes what it took before");
+		require(run(data[0], (data[1] & 1) != 0, slice_sub(in, 0, taken)) == taken,
+		        "takes what it took before");
 	return 0;
 }

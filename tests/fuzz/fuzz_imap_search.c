@@ -1,7 +1,9 @@
-/* fuzz_imap_search - any bytes as the arguments of SEARCH, and the program that comes of them against a few messages.
+/* fuzz_imap_search - any bytes as the arguments of SEARCH, and the program that comes of them
+ * against a few messages.
  *
- * Held against: no reading outside the input, bounded memory, a refusal names what was expected, the nodes are a tree
- * of limited depth, and it has a value once all leaves have one: its own negation gives the opposite.
+ * Held against: no reading outside the input, bounded memory, a refusal names what was expected,
+ * the nodes are a tree of limited depth, and it has a value once all leaves have one: its own
+ * negation gives the opposite.
  */
 #include "server/imap/search.h"
 
@@ -52,13 +54,16 @@ check_returns(const struct search_program *p)
 static void
 run_program(const struct imap *im, struct search_program *p, struct slice hay)
 {
-	const struct mime_summary summary = { .flags = MIME_HAS_DATE, .keys = { .sent_day = 19000 } };
+	const struct mime_summary summary = { .flags = MIME_HAS_DATE,
+	                                      .keys = { .sent_day = 19000 } };
 	enum search_truth t, negated;
 
 	for (mail_uid uid = 1; uid < 4; uid++) {
 		const struct message_row row = {
-			.uid = uid, .flags = uid * 5u, .keywords = SLICE("$a $b x"), .modseq = uid * 100u,
-			.internaldate = { (int64_t)uid << 29, (int16_t)(uid * 60) }, .size = uid << 10,
+			.uid = uid, .flags = uid * 5u, .keywords = SLICE("$a $b x"),
+			.modseq = uid * 100u,
+			.internaldate = { (int64_t)uid << 29, (int16_t)(uid * 60) },
+			.size = uid << 10,
 			.savedate = { (int64_t)uid << 28, 0 }, .threadid = uid - 1u,
 		};
 

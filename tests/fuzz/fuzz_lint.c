@@ -1,5 +1,6 @@
-/* fuzz_lint - any bytes as a message to be judged. Held against: every prefix ends well; however it is cut the findings
- * are the same; they come in the order of lines, as printable text, and bounded in number. */
+/* fuzz_lint - any bytes as a message to be judged. Held against: every prefix ends well; however it
+ * is cut the findings are the same; they come in the order of lines, as printable text, and
+ * bounded in number. */
 #include "lib/buf.h"
 #include "lib/lint.h"
 
@@ -34,7 +35,8 @@ on_found(void *arg, const struct lint_finding *f)
 		require(f->text.ptr[i] >= ' ' && f->text.ptr[i] < 0x7f, "printable");
 	t->line = f->line;
 	t->findings++;
-	buf_printf(&t->text, "%llu %s %.*s\n", (unsigned long long)f->line, f->code->name, SLICE_ARG(f->text));
+	buf_printf(&t->text, "%llu %s %.*s\n", (unsigned long long)f->line, f->code->name,
+	           SLICE_ARG(f->text));
 }
 
 /* seed 0: in one piece */
@@ -68,7 +70,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	judge(data, size, 0, &whole);
 	judge(data, size, 1, &pieces);
-	require(slice_eq(buf_slice(&whole.text), buf_slice(&pieces.text)), "same however it is cut");
+	require(slice_eq(buf_slice(&whole.text), buf_slice(&pieces.text)),
+	        "same however it is cut");
 	buf_fini(&whole.text);
 	buf_fini(&pieces.text);
 	for (size_t cut = 0; cut < size; cut += step) {

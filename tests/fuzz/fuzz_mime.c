@@ -1,8 +1,9 @@
 /* fuzz_mime - any bytes as a message, as a stored summary and as header text.
  *
- * Held against: a message fed whole and in pieces gives the same summary; the summary survives encoding; BODY can be
- * made of every BODYSTRUCTURE, and of itself; every section lies within the message; work is linear; every decoder
- * keeps its promises on what it appends. A broken promise aborts.
+ * Held against: a message fed whole and in pieces gives the same summary; the summary survives
+ * encoding; BODY can be made of every BODYSTRUCTURE, and of itself; every section lies within the
+ * message; work is linear; every decoder keeps its promises on what it appends. A broken
+ * promise aborts.
  */
 #include "lib/address.h"
 #include "lib/base64.h"
@@ -32,7 +33,8 @@ require(bool ok, const char *what)
 	}
 }
 
-/* Parse in pieces whose lengths come from `seed` (0: all at once) and append the encoded summary. */
+/* Parse in pieces whose lengths come from `seed` (0: all at once) and append the
+ * encoded summary. */
 static void
 parse(struct slice in, uint32_t seed, struct buf *encoded, struct buf *body)
 {
@@ -68,7 +70,8 @@ try_sections(const struct mime_summary *s, struct slice choices)
 		for (size_t n = 0; n <= 6; n++)
 			for (int what = MIME_SECTION_ALL; what <= MIME_SECTION_MIME; what++)
 				if (mime_find_section(s, path, n, (enum mime_section)what, &r))
-					require(r.off <= s->size && r.len <= s->size - r.off, "section in message");
+					require(r.off <= s->size && r.len <= s->size - r.off,
+					        "section in message");
 	}
 }
 
@@ -112,7 +115,8 @@ try_message(struct slice in)
 	buf_append_byte(&pieces, 0);    /* not empty: always in pieces */
 	parse(in, (uint32_t)in.len, &pieces, &body2);
 	buf_consume(&pieces, 1);
-	require(slice_eq(buf_slice(&whole), buf_slice(&pieces)), "same summary however it is split");
+	require(slice_eq(buf_slice(&whole), buf_slice(&pieces)),
+	        "same summary however it is split");
 	require(decode(buf_slice(&whole), &again), "decode");
 	require(slice_eq(buf_slice(&whole), buf_slice(&again)), "round trip");
 	buf_reset(&body2);
@@ -135,7 +139,8 @@ try_forms(struct slice in)
 	buf_init(&again, OUT_MAX);
 	if (mime_quote_utf8(in, &out)) {
 		require(mime_quote_utf8(buf_slice(&out), &again), "quoted once more");
-		require(slice_eq(buf_slice(&out), buf_slice(&again)), "quoting what is quoted changes nothing");
+		require(slice_eq(buf_slice(&out), buf_slice(&again)),
+		        "quoting what is quoted changes nothing");
 	}
 	for (unsigned forms = 0; forms < 16; forms++) {
 		buf_reset(&out);
@@ -161,7 +166,8 @@ try_addresses(struct slice value)
 	while (address_next(&it, &a)) {
 		depth += (a.kind == ADDRESS_GROUP_START) - (a.kind == ADDRESS_GROUP_END);
 		require(depth == 0 || depth == 1, "groups do not nest and end");
-		require(a.kind != ADDRESS_MAILBOX || (a.mailbox.ptr != NULL && a.host.ptr != NULL), "mailbox");
+		require(a.kind != ADDRESS_MAILBOX || (a.mailbox.ptr != NULL && a.host.ptr != NULL),
+		        "mailbox");
 	}
 	require(depth == 0 && !it.failed, "groups end");
 	address_iter_fini(&it);

@@ -1,8 +1,10 @@
-/* fuzz_mutf7 - mailbox names: modified UTF-7 both ways, the rules of the index, the patterns of LIST.
+/* fuzz_mutf7 - mailbox names: modified UTF-7 both ways, the rules of the index, the
+ * patterns of LIST.
  *
- * Checked beside memory: what decodes encodes to the same octets, and what encodes decodes to the same name, so that no
- * mailbox has two forms on the wire; a name that the index makes is found again, is made of itself, and has a form on the
- * wire; a name without wildcards is a pattern that matches it.
+ * Checked beside memory: what decodes encodes to the same octets, and what encodes decodes to the
+ * same name, so that no mailbox has two forms on the wire; a name that the index makes is found
+ * again, is made of itself, and has a form on the wire; a name without wildcards is a pattern
+ * that matches it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,8 +63,10 @@ try_name(struct slice in, struct arena *a, struct buf *wire)
 	if (name_mailbox_make(in, a, &name, &e) != RC_OK)
 		return;
 	require(name.len > 0 && name.len <= MAILBOX_NAME_MAX && text_utf8_valid(name), "a name");
-	require(name_mailbox_find(in, a, &again, &e) == RC_OK && slice_eq(name, again), "what is made is found");
-	require(name_mailbox_make(name, a, &again, &e) == RC_OK && slice_eq(name, again), "a name is its own form");
+	require(name_mailbox_find(in, a, &again, &e) == RC_OK && slice_eq(name, again),
+	        "what is made is found");
+	require(name_mailbox_make(name, a, &again, &e) == RC_OK && slice_eq(name, again),
+	        "a name is its own form");
 	buf_reset(wire);
 	require(mutf7_encode(name, wire) == MUTF7_OK, "a name has a form on the wire");
 	require(list_pattern_make(SLICE(""), name, a, &pattern), "a name is a pattern");
@@ -77,7 +81,8 @@ try_pattern(struct slice in, struct arena *a)
 	size_t n = slice_find_byte(in, '\n');
 	struct slice pattern, name = slice_sub(in, n < in.len ? n + 1 : n, in.len);
 
-	if (name.len <= MAILBOX_NAME_MAX && list_pattern_make(SLICE(""), slice_sub(in, 0, n), a, &pattern))
+	if (name.len <= MAILBOX_NAME_MAX &&
+	    list_pattern_make(SLICE(""), slice_sub(in, 0, n), a, &pattern))
 		(void)list_match(pattern, name);
 }
 

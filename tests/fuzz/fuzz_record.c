@@ -1,7 +1,7 @@
 /* fuzz_record - any bytes as a record: first byte the type, the rest its body.
  *
- * Held against: what decodes encodes again, and that decodes to the same bytes; slices lie within the input or the
- * arena; ranges ascend. A broken promise aborts.
+ * Held against: what decodes encodes again, and that decodes to the same bytes; slices lie within
+ * the input or the arena; ranges ascend. A broken promise aborts.
  */
 #include "store/record.h"
 
@@ -50,13 +50,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	arena_init(&a, 64u << 20);
 	buf_init(&one, 64u << 20);
 	buf_init(&two, 64u << 20);
-	if (record_decode((enum record_type)data[0], 42, slice_of(data + 1, size - 1), &a, &first, &e) == RC_OK) {
+	if (record_decode((enum record_type)data[0], 42, slice_of(data + 1, size - 1), &a, &first,
+	                  &e) == RC_OK) {
 		if (first.type == RECORD_FLAGS)
 			check_ranges(first.u.flags.uids, first.u.flags.range_count);
 		if (first.type == RECORD_EXPUNGE)
 			check_ranges(first.u.expunge.uids, first.u.expunge.range_count);
 		encode(&first, &one);
-		require(record_decode(first.type, 42, buf_slice(&one), &a, &second, &e) == RC_OK, "it decodes again");
+		require(record_decode(first.type, 42, buf_slice(&one), &a, &second, &e) == RC_OK,
+		        "it decodes again");
 		encode(&second, &two);
 		require(slice_eq(buf_slice(&one), buf_slice(&two)), "to the same");
 	}

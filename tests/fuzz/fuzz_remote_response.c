@@ -1,7 +1,8 @@
 /* fuzz_remote_response - what an IMAP server says to restantectl import.
  *
- * The first octet says in pieces of which size the rest comes in. Checked beside memory: reading ends, no response takes
- * more than its limit, a text is as long as was said, and how the octets are cut makes no difference.
+ * The first octet says in pieces of which size the rest comes in. Checked beside memory: reading
+ * ends, no response takes more than its limit, a text is as long as was said, and how the octets
+ * are cut makes no difference.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,8 @@ read_all(struct slice in, size_t step)
 			if (!remote_response_resume(&lex, &r))
 				break;
 		}
-		sum = sum * 31 + r.fetch.uid + r.number + r.text.len + r.list.name.len + r.fetch.keywords.len;
+		sum = sum * 31 + r.fetch.uid + r.number + r.text.len + r.list.name.len +
+		      r.fetch.keywords.len;
 	}
 	require(lex.rc != RC_OK, "it ends with a reason");
 	sum = sum * 31 + (uint64_t)lex.rc + uid_set_size(&found);
@@ -97,6 +99,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	(void)(remote_url_parse(in, &url, &e) == RC_OK && remote_url_is_local(&url));
 	in = slice_sub(in, 1, size);
-	require(read_all(in, SIZE_MAX) == read_all(in, (size_t)data[0] + 1), "cuts make no difference");
+	require(read_all(in, SIZE_MAX) == read_all(in, (size_t)data[0] + 1),
+	        "cuts make no difference");
 	return 0;
 }

@@ -1,8 +1,10 @@
-/* fuzz_structure - any octets as a stored BODYSTRUCTURE or ENVELOPE ('S' first), or as a stored summary.
+/* fuzz_structure - any octets as a stored BODYSTRUCTURE or ENVELOPE ('S' first), or as a
+ * stored summary.
  *
- * These come from the index, so damage must be an error and nothing else. Held against: what can be rendered can be
- * rendered again in the same form and stays what it is (except that a flat message/global has lost what the stored form
- * must have); output is no more than a little longer than the input.
+ * These come from the index, so damage must be an error and nothing else. Held against: what can be
+ * rendered can be rendered again in the same form and stays what it is (except that a flat
+ * message/global has lost what the stored form must have); output is no more than a little longer
+ * than the input.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +36,8 @@ try_forms(struct slice in)
 			require(once.len <= 2 * in.len + 64, "no longer than what it is made of");
 			if ((forms & MIME_FORM_FLAT_GLOBAL) == 0)
 				require(mime_render_structure(buf_slice(&once), forms, &twice) &&
-				        slice_eq(buf_slice(&once), buf_slice(&twice)), "the same again");
+				            slice_eq(buf_slice(&once), buf_slice(&twice)),
+				        "the same again");
 		}
 		buf_fini(&once);
 		buf_fini(&twice);

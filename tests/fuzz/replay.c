@@ -1,7 +1,8 @@
-/* replay - stands in for libFuzzer where there is none: runs a fuzz target once over each file named.
+/* replay - stands in for libFuzzer where there is none: runs a fuzz target once over
+ * each file named.
  *
- * With it every corpus is a regression test under any compiler. Each input is copied into a heap block of its exact
- * size, so that AddressSanitizer sees the first byte read too far.
+ * With it every corpus is a regression test under any compiler. Each input is copied into a heap
+ * block of its exact size, so that AddressSanitizer sees the first byte read too far.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -8,8 +8,9 @@ import re
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 MAIL = os.path.join(ROOT, "mail")
-DIRECTIVES = ("mail", "login", "greeting", "tls", "config", "ctl", "deliver", "plain")
-STEP = re.compile(r"([CSW])(B|[2-9])?([-%*?&!]*):(?: (.*))?$", re.S)
+DIRECTIVES = ("mail", "login", "greeting", "tls", "config", "ctl", "deliver", "plain", "speak")
+PROTOCOLS = ("imap", "pop3", "lmtp")
+STEP = re.compile(r"([CSW])([BI]|[2-9])?([-%*?&!]*):(?: (.*))?$", re.S)
 EVENTS = {"C": ("<close>", "<starttls>", "<deflate>", "<plain>"), "S": ("<closed>",)}
 ACCOUNT = ("user", "userb", "password", "plain", "plainb")
 FIELD = re.compile(r"\{\{|\{[^{}]*\}")
@@ -40,6 +41,7 @@ class Case:
         self.mail, self.config, self.steps = [], [], []
         self.login = self.greeting = True
         self.tls = self.plain = False
+        self.protocol = "imap"
         with open(path, encoding="utf-8", newline="\n") as f:
             lines = f.read().split("\n")
         for number, line in enumerate(lines, 1):
@@ -91,6 +93,12 @@ class Case:
     def read_plain(self, _number, _rest):
         self.plain = True
 
+    def read_speak(self, number, rest):
+        if rest not in PROTOCOLS:
+            raise Flaw(number, "speak " + " | ".join(PROTOCOLS))
+        self.protocol = rest
+        self.login = self.login and rest != "lmtp"
+
     def read_config(self, number, rest):
         key, equals, value = rest.partition("=")
         if not equals:
@@ -108,6 +116,8 @@ class Case:
                 loose.pop(s.conn, None)
             elif s.conn in loose:
                 raise Flaw(loose[s.conn].line, "a line with *, ? or ! needs an S: or S&: behind it")
+        if self.tls and self.protocol == "lmtp":
+            raise Flaw(1, "there is no listener for LMTP with implicit TLS")
         for s in loose.values():
             raise Flaw(s.line, "a line with *, ? or ! needs an S: or S&: behind it")
         if not any(s.kind in ("expect", "any", "quiet") or s.event == "<closed>" for s in self.steps):
@@ -117,7 +127,7 @@ class Case:
         return any(s.conn == "B" for s in self.steps)
 
     def only_plain(self):
-        return self.plain or any(s.event == "<starttls>" for s in self.steps)
+        return self.plain or self.protocol == "lmtp" or any(s.event == "<starttls>" for s in self.steps)
 
 
 def read_step(number, side, conn, marks, text):

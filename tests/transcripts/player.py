@@ -12,16 +12,17 @@ import zlib
 from case import Flaw, client_bytes, compile_pattern, mail_bytes, mail_file
 
 SETUP_BATCH = 200       # messages of one MULTIAPPEND
+GREETINGS = {"imap": b"* OK ", "pop3": b"+OK", "lmtp": b"220 "}
 SINGLE_OCTETS = 1500    # so many at each end of what is sent go one by one; the middle in pieces of 7
 
 
 class Conn:
     """A client connection: octets out, lines in. `said` is the case's list of what went over all its connections."""
 
-    def __init__(self, server, tls, name, said, patience, split):
+    def __init__(self, server, protocol, tls, name, said, patience, split):
         self.name, self.said, self.patience, self.split = name, said, patience, split
-        self.server = server
-        port = server.port("imaps" if tls else "imap")
+        self.server, self.protocol = server, protocol
+        port = server.port(protocol + "s" * tls)
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls:
@@ -191,19 +192,27 @@ class Player:
         conn = self.conns.get(step.conn)
         if conn is None:
             name = "" if step.conn == "1" else step.conn
-            conn = Conn(self.server, self.tls, name, self.said, self.patience, self.split)
+            protocol = "imap" if step.conn == "I" else self.case.protocol
+            conn = Conn(self.server, protocol, self.tls, name, self.said, self.patience, self.split)
             self.conns[step.conn] = conn
             self.begin(conn, step)
         return conn
 
     def begin(self, conn, step):
         before = len(self.said)
-        if self.case.greeting:
-            self.must(conn, step, b"* OK ")
-        if self.case.login:
-            user = self.users[1 if step.conn == "B" else 0]
-            self.command(conn, step, b"login LOGIN %s secret" % user.encode())
+        if self.case.greeting or step.conn == "I":
+            self.must(conn, step, GREETINGS[conn.protocol])
+        if self.case.login or step.conn == "I":
+            self.log_in(conn, step, self.users[1 if step.conn == "B" else 0].encode())
         del self.said[before:]
+
+    def log_in(self, conn, step, user):
+        if conn.protocol == "imap":
+            self.command(conn, step, b"login LOGIN %s secret" % user)
+            return
+        for text in b"USER " + user, b"PASS secret":
+            conn.send(text + b"\r\n")
+            self.must(conn, step, b"+OK")
 
     def must(self, conn, step, prefix):
         """The next line begins so; for what the player itself says and not the case."""
@@ -242,7 +251,7 @@ class Player:
 
     def append_mail(self):
         first = self.case.steps[0]
-        conn = Conn(self.server, False, "0", self.said, self.patience, False)
+        conn = Conn(self.server, "imap", False, "0", self.said, self.patience, False)
         self.must(conn, first, b"* OK ")
         self.command(conn, first, b"p LOGIN %s secret" % self.users[0].encode())
         made = {"INBOX"}

@@ -20,8 +20,8 @@ static inline struct slice
 cf_big_mail(uint32_t n, size_t kib)
 {
 	static char mail[4u << 20];
-	size_t len = (size_t)snprintf(mail, sizeof mail, "From: a@example.org\r\nSubject: %u\r\nMessage-ID: <%u@example.org>\r\n\r\n",
-	                              n, n);
+	size_t len = (size_t)snprintf(mail, sizeof mail,
+	    "From: a@example.org\r\nSubject: %u\r\nMessage-ID: <%u@example.org>\r\n\r\n", n, n);
 	uint32_t x = n * 2654435761u + 1;
 
 	for (size_t i = 0; i < kib * 1024; i++) {
@@ -34,7 +34,8 @@ cf_big_mail(uint32_t n, size_t kib)
 static inline void
 cf_open_small(void)
 {
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .max_segment = CF_SEGMENT,
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE,
+	                           .max_segment = CF_SEGMENT,
 		                   .report = { NULL, fx_found } };
 	struct err e = ERR_INIT;
 
@@ -113,9 +114,11 @@ cf_served_add(struct cf_served *s, mailbox_id box)
 	buf_init(&b, 8u << 20);
 	for (size_t i = 0; i < n; i++) {
 		buf_reset(&b);
-		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e), RC_OK);
+		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e),
+		                 RC_OK);
 		assert_true(s->count < CF_MAILS_MAX);
-		s->mails[s->count++] = (struct cf_mail){ box, rows[i].uid, rows[i].blob, unit_copy(buf_slice(&b)) };
+		s->mails[s->count++] = (struct cf_mail){ box, rows[i].uid, rows[i].blob,
+		                                         unit_copy(buf_slice(&b)) };
 	}
 	buf_fini(&b);
 }
@@ -206,7 +209,8 @@ cf_is_listed(const struct seg_id *id, enum segment_state state)
 }
 
 static inline enum rc
-cf_count_blob(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+cf_count_blob(void *arg, const struct frame_info *f, const struct record *r,
+              const struct log_addr *addr, struct err *e)
 {
 	size_t *n = arg;
 

@@ -1,43 +1,20 @@
 /* imap_harness - see imap_harness.h. */
-#include "tests/unit/imap_harness.h"
+#include "tests/unit/imap_harness_impl.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "sasl/credential.h"
 #include "sasl/library.h"
+#include "server/aliases.h"
+#include "server/core.h"
+#include "server/guard.h"
 #include "server/imap/imap.h"
+#include "server/familiar.h"
+#include "server/remember.h"
 #include "server/server.h"
 #include "server/session.h"
-
-#define SESSIONS_MAX 16
-
-struct imap_world {
-	char             dir[64];
-	struct volume   *volume;
-	account_id       account;
-	struct conf      conf;
-	struct sasl_accounts sasl;
-	const struct protocol *protocol;
-	bool             tls, plaintext, starttls;
-	pthread_mutex_t  lock;                  /* of what follows, and of wake, watched, notified of sessions */
-	pthread_cond_t   happened;
-	struct session  *sessions[SESSIONS_MAX];
-};
-
-struct session {
-	struct imap_world *w;
-	struct buf       in, out, received;
-	void            *state;
-	bool             eof, closed, tls, plaintext, starttls, compressed;
-	bool             wake;
-	mailbox_id       watched;
-	bool             changed, notified;
-	unsigned         bad, steps;
-	size_t           soft, largest;
-};
 
 /* ---- the world ---- */
 
@@ -63,7 +40,7 @@ find_account(void *arg, struct slice name, struct arena *a, struct sasl_account 
 	struct imap_world *w = arg;
 	struct account_info info;
 	struct credential_info *creds;
-	struct slice *verifiers;
+	struct sasl_verifier *verifiers;
 	size_t n;
 	enum rc rc = volume_find_account(w->volume, name, a, &info, e);
 
@@ -74,8 +51,11 @@ find_account(void *arg, struct slice name, struct arena *a, struct sasl_account 
 	verifiers = arena_array(a, n + 1, sizeof *verifiers);
 	assert_non_null(verifiers);
 	for (size_t i = 0; i < n; i++)
-		verifiers[i] = creds[i].value;
-	*out = (struct sasl_account){ info.name, info.id, false, verifiers, n };
+		verifiers[i] = (struct sasl_verifier){ creds[i].name,
+		                                       credential_scope(creds[i].value),
+		                                       creds[i].value };
+	*out = (struct sasl_account){ info.name, info.id, (info.flags & ACCOUNT_LOCKED) != 0,
+	                              verifiers, n };
 	return RC_OK;
 }
 
@@ -88,7 +68,7 @@ make_account(struct imap_world *w)
 
 	assert_non_null(c);
 	buf_init(&verifier, CREDENTIAL_TEXT_MAX);
-	assert_int_equal(credential_make_scram(SLICE("secret"), &verifier, &e), RC_OK);
+	assert_int_equal(credential_make(SLICE("secret"), &verifier, &e), RC_OK);
 	c->u.account.name = arena_dup(&c->arena, SLICE("anna"));
 	c->u.account.credential_name = arena_dup(&c->arena, SLICE("password"));
 	c->u.account.credential_value = arena_dup(&c->arena, buf_slice(&verifier));
@@ -101,7 +81,8 @@ make_account(struct imap_world *w)
 static void
 open_volume(struct imap_world *w)
 {
-	struct volume_params params = { .name = "v1", .path = w->dir, .mode = VOLUME_WRITE, .notify = on_notify,
+	struct volume_params params = { .name = "v1", .path = w->dir, .mode = VOLUME_WRITE,
+	                                .notify = on_notify,
 	                                .notify_arg = w };
 	struct err e = ERR_INIT;
 
@@ -135,13 +116,21 @@ imap_world_setup(void **state)
 	if (volume_create(w->dir, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	open_volume(w);
-	w->sasl = (struct sasl_accounts){ w, find_account };
-	w->conf.limits = (struct conf_limits){ .message_size = 1u << 20, .command_size = 65536, .bad_commands = 20,
+	w->sasl = (struct sasl_accounts){ .arg = w, .find = find_account };
+	assert_int_equal(guard_new(&w->guard, &e), RC_OK);
+	assert_int_equal(remember_new(&w->remember, &e), RC_OK);
+	assert_int_equal(familiar_new(&w->familiar, &e), RC_OK);
+	w->conf.limits = (struct conf_limits){ .message_size = 1u << 20, .command_size = 65536,
+	                                       .bad_commands = 20,
 	                                       .auth_timeout = 120, .auth_failures = 3,
 	                                       .progress_interval = 3600000 };
 	w->conf.server.unauthenticate = true;
 	w->protocol = &imap_protocol;
 	imap_world_next_stream(w, false, true, true);
+	imap_world_next_peer(w, "127.0.0.1", "");
+	w->conf.lmtp.aliases = w->conf.lmtp.postmaster = "";
+	w->settings.conf = &w->conf;
+	assert_int_equal(alias_book_new(&w->aliases, &e), RC_OK);
 	make_account(w);
 	*state = w;
 	return 0;
@@ -154,6 +143,10 @@ imap_world_teardown(void **state)
 	char command[128];
 
 	volume_close(&w->volume);
+	alias_book_free(&w->aliases);
+	guard_free(&w->guard);
+	remember_free(&w->remember);
+	familiar_free(&w->familiar);
 	snprintf(command, sizeof command, "rm -rf '%s'", w->dir);
 	assert_int_equal(system(command), 0);
 	pthread_mutex_destroy(&w->lock);
@@ -200,6 +193,13 @@ imap_world_next_stream(struct imap_world *w, bool tls, bool plaintext_allowed, b
 	w->starttls = can_starttls;
 }
 
+void
+imap_world_next_peer(struct imap_world *w, const char *peer, const char *certificate)
+{
+	w->peer = peer;
+	w->certificate = certificate;
+}
+
 mail_uid
 imap_world_deliver(struct imap_world *w, const char *mailbox, const char *message)
 {
@@ -210,7 +210,9 @@ imap_world_deliver(struct imap_world *w, const char *mailbox, const char *messag
 	struct err e = ERR_INIT;
 	mail_uid uid;
 
-	assert_int_equal(volume_find_mailbox(w->volume, w->account, slice_str(mailbox), &c->arena, &box, &e), RC_OK);
+	assert_int_equal(volume_find_mailbox(w->volume, w->account, slice_str(mailbox), &c->arena,
+	                                     &box, &e),
+	                 RC_OK);
 	assert_int_equal(ingest_new(w->volume, 0, &in, &e), RC_OK);
 	assert_int_equal(ingest_feed(in, slice_str(message), &e), RC_OK);
 	m->targets = arena_array(&c->arena, 1, sizeof *m->targets);
@@ -253,10 +255,14 @@ wait_for_wake(struct session *s)
 static bool
 run_steps(struct session *s)
 {
+	const struct protocol *p = s->w->protocol;
+
 	for (;;) {
-		enum step_result r = s->w->protocol->step(s->state);
+		bool light = p->light != NULL && p->light(s->state);
+		enum step_result r = p->step(s->state);
 
 		s->steps++;
+		s->light_steps += light;
 		drain(s);
 		switch (r) {
 		case STEP_MORE:
@@ -324,7 +330,8 @@ run(struct session *s, enum session_next next)
 			s->tls = true;
 			s->starttls = false;
 			break;
-		case NEXT_COMPRESS:     /* octets are the same here: tests/unit/test_deflate.c has the filter */
+		case NEXT_COMPRESS:     /* octets are the same here: tests/unit/test_deflate.c
+		                         * has the filter */
 			s->compressed = true;
 			break;
 		case NEXT_PLAIN:
@@ -351,6 +358,10 @@ imap_connect(struct imap_world *w)
 	s->tls = w->tls;
 	s->plaintext = w->plaintext;
 	s->starttls = w->starttls;
+	s->peer = w->peer;
+	if (!session_is_unix(s))
+		assert_true(network_parse(slice_str(s->peer), &s->from));
+	s->certificate = w->certificate;
 	buf_init(&s->in, SESSION_IN_MAX);
 	buf_init(&s->out, SESSION_OUT_MAX);
 	buf_init(&s->received, 256u << 20);
@@ -448,6 +459,12 @@ imap_steps(const struct session *s)
 	return s->steps;
 }
 
+unsigned
+imap_light_steps(const struct session *s)
+{
+	return s->light_steps;
+}
+
 size_t
 imap_largest_output(const struct session *s)
 {
@@ -486,8 +503,8 @@ expect(struct session *s, const struct imap_exchange *x)
 	struct slice got = imap_received(s);
 
 	if (!matches(slice_str(x->expect), got))
-		fail_msg("\nsent:     %s\nexpected: %s\nreceived: %.*s", x->send != NULL ? x->send : "(nothing)",
-		         x->expect, SLICE_ARG(got));
+		fail_msg("\nsent:     %s\nexpected: %s\nreceived: %.*s",
+		         x->send != NULL ? x->send : "(nothing)", x->expect, SLICE_ARG(got));
 	imap_forget(s);
 }
 
@@ -533,183 +550,4 @@ imap_script(struct imap_world *w, const struct imap_exchange *x, size_t count)
 		imap_play(s, x, count, split == 1);
 		imap_disconnect(&s);
 	}
-}
-
-/* ---- server/session.h and server/server.h ---- */
-
-struct buf *
-session_in(struct session *s)
-{
-	return &s->in;
-}
-
-struct buf *
-session_out(struct session *s)
-{
-	return &s->out;
-}
-
-bool
-session_out_full(const struct session *s)
-{
-	return s->out.len >= s->soft;
-}
-
-bool
-session_at_eof(const struct session *s)
-{
-	return s->eof;
-}
-
-uint64_t
-session_id(const struct session *s)
-{
-	(void)s;
-	return 0x7f3a;
-}
-
-const char *
-session_peer(const struct session *s)
-{
-	(void)s;
-	return "127.0.0.1";
-}
-
-bool
-session_is_unix(const struct session *s)
-{
-	(void)s;
-	return false;
-}
-
-bool
-session_has_tls(const struct session *s)
-{
-	return s->tls;
-}
-
-bool
-session_is_compressed(const struct session *s)
-{
-	return s->compressed;
-}
-
-bool
-session_can_starttls(const struct session *s)
-{
-	return s->starttls;
-}
-
-bool
-session_plaintext_allowed(const struct session *s)
-{
-	return s->tls || s->plaintext;
-}
-
-struct server *
-session_server(const struct session *s)
-{
-	return (struct server *)(void *)s->w;
-}
-
-const struct conf *
-session_conf(const struct session *s)
-{
-	return &s->w->conf;
-}
-
-void
-session_delay_login(struct session *s, uint64_t failures)
-{
-	(void)s;
-	(void)failures;
-}
-
-void
-session_set_timeout(struct session *s, uint32_t ms)
-{
-	(void)s;
-	(void)ms;
-}
-
-void
-session_watch(struct session *s, struct volume *v, mailbox_id mailbox)
-{
-	(void)v;
-	pthread_mutex_lock(&s->w->lock);
-	s->watched = mailbox;
-	pthread_mutex_unlock(&s->w->lock);
-}
-
-void
-session_unwatch(struct session *s)
-{
-	session_watch(s, NULL, 0);
-}
-
-bool
-session_take_notified(struct session *s)
-{
-	bool was = s->notified;
-
-	s->notified = false;
-	return was;
-}
-
-void
-session_wake(struct session *s)
-{
-	pthread_mutex_lock(&s->w->lock);
-	s->wake = true;
-	pthread_cond_broadcast(&s->w->happened);
-	pthread_mutex_unlock(&s->w->lock);
-}
-
-void
-session_set_user(struct session *s, struct slice name)
-{
-	(void)s;
-	(void)name;
-}
-
-void
-session_log(struct session *s, struct logline *l, enum log_level level, const char *ev)
-{
-	(void)s;
-	log_begin(l, level, ev);
-}
-
-bool
-session_bad_command(struct session *s)
-{
-	return ++s->bad >= s->w->conf.limits.bad_commands;
-}
-
-void
-session_good_command(struct session *s)
-{
-	s->bad = 0;
-}
-
-enum rc
-server_find_account(struct server *srv, struct slice name, struct arena *a, struct volume **v,
-                    struct account_info *out, struct err *e)
-{
-	struct imap_world *w = (struct imap_world *)(void *)srv;
-
-	*v = w->volume;
-	return volume_find_account(w->volume, name, a, out, e);
-}
-
-const struct sasl_accounts *
-server_sasl_accounts(struct server *srv)
-{
-	return &((struct imap_world *)(void *)srv)->sasl;
-}
-
-const char *
-server_hostname(const struct server *srv)
-{
-	(void)srv;
-	return "mail.example";
 }

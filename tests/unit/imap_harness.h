@@ -1,6 +1,6 @@
-/* imap_harness - IMAP, or by imap_world_speak another protocol, without sockets and reactors: a real temporary volume with
- * one account (anna, password "secret"), and sessions over buffers, moved by the test's own thread. It defines session_*
- * and server_*, so it is linked instead of the server's core.
+/* imap_harness - IMAP, or by imap_world_speak another protocol, without sockets and reactors: a real temporary volume
+ * with one account (anna, password "secret"), and sessions over buffers, moved by the test's own thread. It defines
+ * session_* and server_*, so it is linked instead of the server's core.
  *
  * A script is a list of exchanges: what the client sends and what must come back, to the byte, except that "<*>" in the
  * expectation stands for any text. imap_script plays it on a fresh connection as it is, and then again with every octet
@@ -33,7 +33,11 @@ mail_uid imap_world_deliver(struct imap_world *w, const char *mailbox, const cha
 /* What the next connections speak; at first IMAP. */
 void imap_world_speak(struct imap_world *w, const struct protocol *protocol);
 /* What the next connection is like; at first loopback without TLS, plaintext allowed, STARTTLS possible. */
-void imap_world_next_stream(struct imap_world *w, bool tls, bool plaintext_allowed, bool can_starttls);
+void imap_world_next_stream(struct imap_world *w, bool tls, bool plaintext_allowed,
+                            bool can_starttls);
+
+/* Whence, "unix" for such a socket, and the name in its certificate or "". Strings that stay. */
+void imap_world_next_peer(struct imap_world *w, const char *peer, const char *certificate);
 
 /* A connection that has got its greeting. imap_disconnect ends it at any point, as if the peer had gone. */
 struct session *imap_connect(struct imap_world *w);
@@ -46,10 +50,11 @@ void         imap_wait_notified(struct session *s);
 struct slice imap_received(const struct session *s);
 void         imap_forget(struct session *s);
 bool         imap_is_closed(const struct session *s);
-/* The output is full from here on (SESSION_OUT_SOFT at first); how many steps were run, and the most that one left in the
- * output. */
+/* The output is full from here on (SESSION_OUT_SOFT at first); how many steps were run, how many of them a reactor would
+ * have run itself, and the most that one left in the output. */
 void         imap_set_out_soft(struct session *s, size_t octets);
 unsigned     imap_steps(const struct session *s);
+unsigned     imap_light_steps(const struct session *s);
 size_t       imap_largest_output(const struct session *s);
 /* The protocol's state: struct imap. */
 void        *imap_session_state(struct session *s);

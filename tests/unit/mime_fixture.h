@@ -39,19 +39,22 @@ parse_mail(struct slice in, uint32_t split, struct mime_summary *s)
 
 /* The message of RFC 9051 s6.4.5.1. */
 static const struct slice mime_complex = SLICE_INIT(
-	"Subject: complex\r\nContent-Type: multipart/mixed; boundary=A\r\n\r\n"
-	"--A\r\n\r\none\r\n"
-	"--A\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n\r\ntwo=\r\n"
-	"--A\r\nContent-Type: message/rfc822\r\n\r\n"
-	"Subject: three\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n"
-	"--B\r\n\r\nthree.one\r\n--B\r\nContent-Type: application/octet-stream\r\n\r\nthree.two\r\n--B--\r\n"
-	"--A\r\nContent-Type: multipart/mixed; boundary=C\r\n\r\n"
-	"--C\r\nContent-Type: image/gif\r\n\r\nfour.one\r\n"
-	"--C\r\nContent-Type: message/rfc822\r\n\r\n"
-	"Subject: four.two\r\nContent-Type: multipart/mixed; boundary=D\r\n\r\n"
-	"--D\r\n\r\nfour.two.one\r\n"
-	"--D\r\nContent-Type: multipart/alternative; boundary=E\r\n\r\n"
-	"--E\r\n\r\nfour.two.two.one\r\n--E\r\nContent-Type: text/richtext\r\n\r\nfour.two.two.two\r\n--E--\r\n"
-	"--D--\r\n--C--\r\n--A--\r\n");
+    "Subject: complex\r\nContent-Type: multipart/mixed; boundary=A\r\n\r\n"
+    "--A\r\n\r\none\r\n"
+    "--A\r\nContent-Type: application/octet-stream\r\nContent-Transfer-Encoding: "
+    "base64\r\n\r\ntwo=\r\n"
+    "--A\r\nContent-Type: message/rfc822\r\n\r\n"
+    "Subject: three\r\nContent-Type: multipart/mixed; boundary=B\r\n\r\n"
+    "--B\r\n\r\nthree.one\r\n--B\r\nContent-Type: "
+    "application/octet-stream\r\n\r\nthree.two\r\n--B--\r\n"
+    "--A\r\nContent-Type: multipart/mixed; boundary=C\r\n\r\n"
+    "--C\r\nContent-Type: image/gif\r\n\r\nfour.one\r\n"
+    "--C\r\nContent-Type: message/rfc822\r\n\r\n"
+    "Subject: four.two\r\nContent-Type: multipart/mixed; boundary=D\r\n\r\n"
+    "--D\r\n\r\nfour.two.one\r\n"
+    "--D\r\nContent-Type: multipart/alternative; boundary=E\r\n\r\n"
+    "--E\r\n\r\nfour.two.two.one\r\n--E\r\nContent-Type: "
+    "text/richtext\r\n\r\nfour.two.two.two\r\n--E--\r\n"
+    "--D--\r\n--C--\r\n--A--\r\n");
 
 #endif

@@ -80,8 +80,8 @@ fault_seal(struct backend *b, const struct root_segment *seg, struct err *e)
 }
 
 static inline enum append_outcome
-fault_create(struct backend *b, const struct root_segment *seg, struct slice header, bool reserve_ok,
-             const struct root_segment *sealed, struct err *e)
+fault_create(struct backend *b, const struct root_segment *seg, struct slice header,
+             bool reserve_ok, const struct root_segment *sealed, struct err *e)
 {
 	if (fault_now(&fault.create_refused)) {
 		err_os(e, EMFILE, "injected: create");
@@ -99,7 +99,8 @@ fault_reacquire(struct backend *b, uint64_t takeover_id, struct err *e)
 }
 
 static inline enum rc
-fault_read(struct backend *b, const struct seg_id *id, uint64_t off, void *dst, size_t len, size_t *got, struct err *e)
+fault_read(struct backend *b, const struct seg_id *id, uint64_t off, void *dst, size_t len,
+           size_t *got, struct err *e)
 {
 	if (off < fault.bad_to && off + len > fault.bad_from)
 		return err_os(e, EIO, "injected: read");
@@ -109,7 +110,8 @@ fault_read(struct backend *b, const struct seg_id *id, uint64_t off, void *dst, 
 static struct backend_ops faulty;
 
 static inline enum rc
-fault_acquire(const char *path, const struct backend_acquire *how, struct backend **out, struct err *e)
+fault_acquire(const char *path, const struct backend_acquire *how, struct backend **out,
+              struct err *e)
 {
 	enum rc rc = backend_file.acquire(path, how, out, e);
 

@@ -1,4 +1,5 @@
-/* store_tools - what the tests of store/ share: a scratch volume, records to append, and a list of what a replay tells. */
+/* store_tools - what the tests of store/ share: a scratch volume, records to append, and a list of what
+ * a replay tells. */
 #ifndef RESTANTE_TESTS_STORE_TOOLS_H
 #define RESTANTE_TESTS_STORE_TOOLS_H
 
@@ -31,7 +32,8 @@ struct told {
 };
 
 static inline void
-told_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+told_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+           const char *what)
 {
 	struct told *t = arg;
 
@@ -45,7 +47,8 @@ told_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn 
 }
 
 static inline enum rc
-told_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+told_record(void *arg, const struct frame_info *f, const struct record *r,
+            const struct log_addr *addr, struct err *e)
 {
 	struct told *t = arg;
 
@@ -116,10 +119,11 @@ volume_remove(const char *path)
 }
 
 static inline struct log *
-volume_open_as(const char *path, enum log_mode mode, uint64_t max_segment, const struct backend_ops *ops,
-               struct told *t)
+volume_open_as(const char *path, enum log_mode mode, uint64_t max_segment,
+               const struct backend_ops *ops, struct told *t)
 {
-	struct log_params p = { .path = path, .mode = mode, .max_segment = max_segment, .backend = ops };
+	struct log_params p = { .path = path, .mode = mode, .max_segment = max_segment,
+	                        .backend = ops };
 	struct log_report rep = told_report(t);
 	struct err e = ERR_INIT;
 	struct log *log;

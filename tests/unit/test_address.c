@@ -108,6 +108,7 @@ main(void)
 	static struct CMUnitTest tests[UNIT_COUNT(cases)];
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[i] = (struct CMUnitTest){ cases[i].name, test_address, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[i] = (struct CMUnitTest){ cases[i].name, test_address, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[i] };
 	return _cmocka_run_group_tests("address", tests, UNIT_COUNT(cases), NULL, NULL);
 }

@@ -18,6 +18,7 @@ static struct volume *volumes[2];
 
 /* What a call printed. */
 static struct buf printed, complained;
+static const struct admin_absent *absent;       /* one, or NULL */
 static unsigned lines_wanted;   /* the reader goes away after so many */
 static unsigned lines_seen;
 
@@ -43,11 +44,14 @@ static enum admin_exit
 run_words(bool online, const char *command)
 {
 	static const struct admin_output out = { NULL, take_line, take_error, NULL, NULL };
-	struct admin ad = { .volumes = volumes, .volume_count = 2, .online = online, .started_ms = 1, .out = &out };
+	struct admin ad = { .volumes = volumes, .volume_count = 2, .online = online,
+	                    .started_ms = 1, .out = &out };
 	const char *argv[ARGV_MAX];
 	char words[1024];
 	int argc = 0;
 
+	ad.absent = absent;
+	ad.absent_count = absent != NULL ? 1 : 0;
 	assert_true(slice_to_cstr(slice_str(command), words, sizeof words));
 	for (char *p = strtok(words, " "); p != NULL; p = strtok(NULL, " ")) {
 		assert_true(argc < ARGV_MAX);
@@ -100,10 +104,12 @@ make_volumes(void **state)
 	if (mkdtemp(dir) == NULL)
 		return 1;
 	for (int i = 0; i < 2; i++) {
-		struct volume_params p = { .name = i == 0 ? "v1" : "v2", .path = paths[i], .mode = VOLUME_WRITE };
+		struct volume_params p = { .name = i == 0 ? "v1" : "v2", .path = paths[i],
+		                           .mode = VOLUME_WRITE };
 
 		snprintf(paths[i], sizeof paths[i], "%s/%d", dir, i);
-		if (volume_create(paths[i], &e) != RC_OK || volume_open(&p, &volumes[i], &e) != RC_OK) {
+		if (volume_create(paths[i], &e) != RC_OK ||
+		    volume_open(&p, &volumes[i], &e) != RC_OK) {
 			print_error("%s\n", e.text);
 			return 1;
 		}
@@ -165,7 +171,8 @@ test_usage(void **state)
 static void
 test_verb_access(void **state)
 {
-	static const char *const add[] = { "user", "add" }, *const list[] = { "user", "list" }, *const check[] = { "check" };
+	static const char *const add[] = { "user", "add" }, *const list[] = { "user", "list" },
+	*const check[] = { "check" };
 	static const char *const frob[] = { "frob" };
 	struct admin_grammar g;
 
@@ -283,7 +290,8 @@ test_accounts(void **state)
 	assert_true(slice_eq(buf_slice(&printed), SLICE("anna\tv1\t0 messages\t0 bytes\tno quota\n"
 	    "boris\tv2\t0 messages\t0 bytes\tquota 5242880\n")));
 	run_ok("user list --json --volume v2");
-	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"name\":\"boris\",\"volume\":\"v2\",\"id\":\"")));
+	assert_true(slice_starts(buf_slice(&printed),
+	                         SLICE("{\"name\":\"boris\",\"volume\":\"v2\",\"id\":\"")));
 	run_ok("user passwd Boris " VERIFIER);
 	assert_true(slice_eq(buf_slice(&printed), SLICE("Boris: the password is set\n")));
 	assert_int_equal(run("user passwd nobody " VERIFIER), ADMIN_FAILED);
@@ -305,16 +313,77 @@ test_accounts(void **state)
 	run_ok("user list --volume v2");
 	assert_true(holds(&printed, "\tquota 2048, 9 messages\n"));
 	run_ok("user show --json boris");
-	assert_true(holds(&printed, "\"quota\":2048,\"quota_messages\":9,\"hidden\":[]}"));
+	assert_true(holds(&printed,
+	    "\"quota\":2048,\"quota_messages\":9,\"hidden\":[],\"locked\":false,\"credentials\":[{"
+	    "\"name\":\"password\",\"kinds\":[\"SCRAM-SHA-256\"],\"only\":[]}]}"));
 	run_ok("quota set boris --messages 0 0");
 	assert_true(slice_eq(buf_slice(&printed), SLICE("boris: no quota\n")));
 	run_ok("quota show");
 	assert_true(holds(&printed, "anna\t") && holds(&printed, "boris\t"));
 	run_ok("user delete boris");
-	assert_true(slice_starts(buf_slice(&printed), SLICE("boris: deleted, with its mail; undelete --account brings it back until ")));
+	assert_true(slice_starts(buf_slice(&printed),
+	    SLICE("boris: deleted, with its mail; undelete --account brings it back until ")));
 	assert_int_equal(run("user delete boris"), ADMIN_FAILED);
 	run_ok("user list");
 	assert_false(holds(&printed, "boris"));
+}
+
+static void
+test_locks(void **state)
+{
+	(void)state;
+	run_ok("user add lena " VERIFIER);
+	run_ok("user lock LENA");
+	assert_true(slice_starts(buf_slice(&printed), SLICE("LENA: locked: ")));
+	run_ok("quota set lena 1K");
+	run_ok("user list");
+	assert_true(holds(&printed, "lena\t") && holds(&printed, "\tquota 1024\tlocked\n"));
+	run_ok("account unlock lena");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("lena: unlocked\n")));
+	run_ok("user list");
+	assert_false(holds(&printed, "locked"));
+	assert_int_equal(run("user lock nobody"), ADMIN_FAILED);
+	run_ok("history lena");
+	assert_true(holds(&printed, "account locked\n") && holds(&printed, "account unlocked\n"));
+	run_ok("user delete lena");
+}
+
+/* Kinds are shown, verifiers never. */
+static void
+test_app_passwords(void **state)
+{
+	(void)state;
+	run_ok("user add app1 {CRYPT}$6$salt$secrethash");
+	run_ok("app-password add app1 phone SHA-256$salt$secrethash");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("app1: app password phone added\n")));
+	assert_int_equal(run("app-password add app1 phone SHA-256$other$secrethash"), ADMIN_FAILED);
+	assert_true(holds(&complained, "there is a credential of this name"));
+	assert_int_equal(run("app-password add app1 tablet secret"), ADMIN_FAILED);
+	assert_int_equal(run("user add app2 secret"), ADMIN_FAILED);
+	run_ok("user show app1");
+	assert_true(holds(&printed, "\napp:phone\tSHA-256\n") &&
+	            holds(&printed, "\npassword\t{CRYPT}$6$\n"));
+	assert_false(holds(&printed, "secret") || holds(&printed, "salt"));
+	run_ok("user list --json");
+	assert_false(holds(&printed, "secret") || holds(&printed, "salt"));
+	run_ok("dump");
+	assert_true(holds(&printed, "name=\"app:phone\" removed=no scheme=\"SHA-256\""));
+	assert_false(holds(&printed, "secret") || holds(&printed, "$salt"));
+	run_ok("app-password list app1");
+	assert_true(slice_eq(buf_slice(&printed), SLICE("phone\t\tall\n")));
+	run_ok("app-password revoke app1 phone");
+	assert_int_equal(run("app-password revoke app1 phone"), ADMIN_FAILED);
+	run_ok("app-password list --json app1");
+	assert_int_equal(printed.len, 0);
+	for (unsigned i = 0; i < 64; i++) {
+		char verb[80];
+
+		(void)snprintf(verb, sizeof verb, "app-password add app1 a%u SHA-256$s$h", i);
+		run_ok(verb);
+	}
+	assert_int_equal(run("app-password add app1 more SHA-256$s$h"), ADMIN_FAILED);
+	assert_true(holds(&complained, "revoke one"));
+	run_ok("user delete app1");
 }
 
 static void
@@ -360,7 +429,8 @@ test_many_accounts_are_listed_in_pages(void **state)
 	for (size_t i = 0; i < printed.len; i++)
 		lines += printed.ptr[i] == '\n';
 	assert_int_equal(lines, 600);
-	assert_true(holds(&printed, "many000\t") && holds(&printed, "many256\t") && holds(&printed, "many599\t"));
+	assert_true(holds(&printed, "many000\t") && holds(&printed, "many256\t") &&
+	            holds(&printed, "many599\t"));
 }
 
 static void
@@ -372,7 +442,8 @@ test_mailboxes(void **state)
 	assert_true(slice_starts(buf_slice(&printed), SLICE("       0 messages")));
 	assert_true(holds(&printed, "  INBOX\n") && holds(&printed, "  Trash (\\Trash)\n"));
 	run_ok("mailbox list --json dora");
-	assert_true(holds(&printed, "{\"name\":\"Sent\",") && holds(&printed, "\"special_use\":[\"\\\\Sent\"]"));
+	assert_true(holds(&printed, "{\"name\":\"Sent\",") &&
+	            holds(&printed, "\"special_use\":[\"\\\\Sent\"]"));
 	assert_int_equal(run("mailbox list nobody"), ADMIN_FAILED);
 }
 
@@ -383,7 +454,8 @@ test_status(void **state)
 	run_ok("status");
 	assert_true(holds(&printed, "no restanted answers") && holds(&printed, "volume v2\n"));
 	run_ok("status --json");
-	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"running\":false,\"volumes\":[{\"name\":\"v1\",")));
+	assert_true(slice_starts(buf_slice(&printed),
+	                         SLICE("{\"running\":false,\"volumes\":[{\"name\":\"v1\",")));
 	lines_wanted = 1000;
 	assert_int_equal(run_words(true, "status --json"), ADMIN_OK);
 	assert_true(slice_starts(buf_slice(&printed), SLICE("{\"running\":true,\"pid\":")));
@@ -438,9 +510,10 @@ test_check_finds_damage(void **state)
 	p.mode = VOLUME_READ;
 	assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
 	assert_int_equal(run("check --volume v3"), ADMIN_DAMAGE);
-	assert_true(holds(&printed, "v3: segment s-1-1 offset ") && holds(&printed, "v3: DAMAGED: "));
+	assert_true(holds(&printed, "v3: s-1-1.seg offset ") &&
+	            holds(&printed, "v3: DAMAGED: "));
 	assert_int_equal(run("dump --volume v3"), ADMIN_DAMAGE);
-	assert_true(holds(&complained, "v3: segment s-1-1 offset "));
+	assert_true(holds(&complained, "v3: s-1-1.seg offset "));
 	/* The worst volume tells. */
 	assert_int_equal(run("check"), ADMIN_DAMAGE);
 	/* What nobody has read yet is not known; a segment that is gone is. */
@@ -517,7 +590,8 @@ test_check_of_an_index_to_be_made_anew(void **state)
 		spoil_index(path, k);
 		p.mode = VOLUME_READ;
 		assert_int_equal(volume_open(&p, &volumes[0], &e), RC_OK);
-		if (run("check --volume v3") != k->status || !holds(&printed, k->want) || !holds(&printed, " 1 account; "))
+		if (run("check --volume v3") != k->status || !holds(&printed, k->want) ||
+		    !holds(&printed, " 1 account; "))
 			fail_msg("%s: %.*s", k->name, SLICE_ARG(buf_slice(&printed)));
 		volume_close(&volumes[0]);
 		/* The log is verified nevertheless. */
@@ -537,12 +611,14 @@ test_dump(void **state)
 	run_ok("user add emil " VERIFIER);
 	run_ok("dump --volume v1");
 	assert_true(holds(&printed, " type=account ") && holds(&printed, " name=\"emil\" "));
-	assert_true(holds(&printed, " type=credential ") && holds(&printed, " scheme=\"SCRAM-SHA-256\" "));
+	assert_true(holds(&printed, " type=credential ") &&
+	            holds(&printed, " scheme=\"SCRAM-SHA-256\" "));
 	assert_true(holds(&printed, " account_name=\"emil\" "));
 	assert_false(holds(&printed, "10000") || holds(&printed, "AAAAAAAA"));
 	run_ok("dump --json");
 	assert_true(holds(&printed, "\"account_name\":\"emil\","));
-	assert_true(holds(&printed, "\"type\":\"credential\",") && holds(&printed, "\"scheme\":\"SCRAM-SHA-256\""));
+	assert_true(holds(&printed, "\"type\":\"credential\",") &&
+	            holds(&printed, "\"scheme\":\"SCRAM-SHA-256\""));
 	assert_false(holds(&printed, "AAAAAAAA"));
 }
 
@@ -561,7 +637,47 @@ test_reader_goes_away(void **state)
 	}
 }
 
-#define FIXED 13
+/* What is asked of all volumes is not told as if there were no other; a name may be taken there. */
+static void
+test_a_volume_is_absent(void **state)
+{
+	static const struct admin_absent v3 = { "v3", "no such disk" };
+	static const struct {
+		const char     *command;
+		enum admin_exit want;
+		const char     *says;
+	} cases[] = {
+		{ "user list", ADMIN_FAILED, "volume v3 is not available and was left out: no such disk" },
+		{ "user list --volume v1", ADMIN_OK, "" },
+		{ "user list --volume v3", ADMIN_FAILED, "volume v3 is not available: no such disk" },
+		{ "check", ADMIN_FAILED, "volume v3 is not available and was left out" },
+		{ "user show present", ADMIN_OK, "" },
+		{ "user show nobody", ADMIN_FAILED, "no volume that is available has such an account" },
+		{ "user add nobody " VERIFIER, ADMIN_FAILED, "nobody: volume v3 is not available and may" },
+		{ "user add present " VERIFIER, ADMIN_FAILED, "there is an account present already" },
+		{ "user rename present nobody", ADMIN_FAILED, "nobody: volume v3 is not available and may" },
+		{ "status", ADMIN_FAILED, "" },
+	};
+
+	(void)state;
+	run_ok("user add --volume v2 present " VERIFIER);
+	absent = &v3;
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		if (run(cases[i].command) != cases[i].want ||
+		    (cases[i].says[0] != '\0' && !holds(&complained, cases[i].says)))
+			fail_msg("%s: %.*s", cases[i].command, SLICE_ARG(buf_slice(&complained)));
+		if (cases[i].says[0] == '\0')
+			assert_int_equal(complained.len, 0);
+	}
+	assert_true(holds(&printed, "volume v3: NOT AVAILABLE: no such disk"));
+	assert_int_equal(run("status --json"), ADMIN_FAILED);
+	assert_true(
+	    holds(&printed, "],\"unavailable\":[{\"name\":\"v3\",\"reason\":\"no such disk\"}]}"));
+	absent = NULL;
+	run_ok("user delete present");
+}
+
+#define FIXED 16
 
 int
 main(void)
@@ -572,6 +688,8 @@ main(void)
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_hidden_capabilities),
+		cmocka_unit_test(test_locks),
+		cmocka_unit_test(test_app_passwords),
 		cmocka_unit_test(test_many_accounts_are_listed_in_pages),
 		cmocka_unit_test(test_mailboxes),
 		cmocka_unit_test(test_status),
@@ -580,12 +698,15 @@ main(void)
 		cmocka_unit_test(test_check_of_an_index_to_be_made_anew),
 		cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_reader_goes_away),
+		cmocka_unit_test(test_a_volume_is_absent),
 	};
 	struct CMUnitTest *t = tests + FIXED;
 
 	for (size_t i = 0; i < UNIT_COUNT(usages); i++)
-		*t++ = (struct CMUnitTest){ usages[i].name, test_usage, NULL, NULL, (void *)(uintptr_t)&usages[i] };
+		*t++ = (struct CMUnitTest){ usages[i].name, test_usage, NULL, NULL,
+		                            (void *)(uintptr_t)&usages[i] };
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
-		*t++ = (struct CMUnitTest){ names[i].name, test_name, NULL, NULL, (void *)(uintptr_t)&names[i] };
+		*t++ = (struct CMUnitTest){ names[i].name, test_name, NULL, NULL,
+		                            (void *)(uintptr_t)&names[i] };
 	return cmocka_run_group_tests(tests, make_volumes, drop_volumes);
 }

@@ -18,7 +18,8 @@ make_older(mailbox_id box, mail_uid first, mail_uid last, int64_t seconds)
 	assert_int_equal(sqlite3_open(fx_v->index_path, &h), SQLITE_OK);
 	(void)sqlite3_busy_timeout(h, 10000);
 	(void)snprintf(sql, sizeof sql,
-	               "UPDATE message SET savedate=savedate-%lld WHERE mailbox=%llu AND uid BETWEEN %u AND %u",
+	               "UPDATE message SET savedate=savedate-%lld WHERE mailbox=%llu AND uid "
+	               "BETWEEN %u AND %u",
 	               (long long)seconds, (unsigned long long)box, first, last);
 	assert_int_equal(sqlite3_exec(h, sql, NULL, NULL, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_close(h), SQLITE_OK);
@@ -100,7 +101,8 @@ test_the_old_ones_alone(void **state)
 {
 	account_id anna = fx_account("anna");
 	mailbox_id box = fx_box(anna, "Trash");
-	struct expunge_old x = { .v = fx_v, .who = { .protocol = PROTO_SYSTEM }, .before = (int64_t)time(NULL) - DAY };
+	struct expunge_old x = { .v = fx_v, .who = { .protocol = PROTO_SYSTEM },
+	                         .before = (int64_t)time(NULL) - DAY };
 	struct err e = ERR_INIT;
 
 	(void)state;
@@ -128,7 +130,8 @@ test_in_pieces_that_stay_done(void **state)
 	account_id anna = fx_account("anna");
 	mailbox_id box = fx_box(anna, "Trash");
 	struct pieces p = { .allowed = 1 };
-	struct expunge_old x = { .v = fx_v, .who = { .protocol = PROTO_SYSTEM }, .before = (int64_t)time(NULL) + 1,
+	struct expunge_old x = { .v = fx_v, .who = { .protocol = PROTO_SYSTEM },
+	                         .before = (int64_t)time(NULL) + 3600,
 		                 .progress = count_piece, .arg = &p };
 	struct err e = ERR_INIT;
 
@@ -180,7 +183,7 @@ test_by_rule(void **state)
 	make_older(junk, 1, 1, 2 * DAY);
 	assert_int_equal(run("\\Trash", 3 * (uint64_t)DAY, false), RC_OK);
 	assert_int_equal(left_in(anna, "Trash"), 3);
-	assert_int_equal(run("\\Trash", UINT64_MAX, false), RC_OK);      /* older than time itself */
+	assert_int_equal(run("\\Trash", UINT64_MAX, false), RC_OK);     /* older than time itself */
 	assert_int_equal(left_in(anna, "Trash"), 3);
 	assert_int_equal(run("\\Trash", (uint64_t)DAY, true), RC_CANCELLED);
 	assert_int_equal(left_in(anna, "Trash"), 3);

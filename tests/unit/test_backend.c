@@ -1,4 +1,5 @@
-/* backend: the file backend under real limits: file size, full disk, descriptors, and its handling of names. */
+/* backend: the file backend under real limits: file size, full disk, descriptors, and its
+ * handling of names. */
 #define _GNU_SOURCE
 #include "tests/unit/store_tools.h"
 #include "store/codec.h"
@@ -21,8 +22,10 @@ static enum rc
 append_big(struct log *log, struct log_batch *b, bool reserve_ok, struct err *e)
 {
 	static uint8_t data[BIG];
-	struct blob_chunk c[2] = { { 50000, 50000, 0, CHUNK_STORED, 0 }, { 50000, 50000, 0, CHUNK_STORED, 0 } };
-	struct record r = { .type = RECORD_BLOB, .u.blob = { .size = BIG, .chunks = c, .chunk_count = 2,
+	struct blob_chunk c[2] = { { 50000, 50000, 0, CHUNK_STORED, 0 },
+	                           { 50000, 50000, 0, CHUNK_STORED, 0 } };
+	struct record r = { .type = RECORD_BLOB,
+	                    .u.blob = { .size = BIG, .chunks = c, .chunk_count = 2,
 	                                                     .data = { data, BIG } } };
 
 	c[0].crc = c[1].crc = codec_crc(slice_of(data, 50000));
@@ -43,7 +46,8 @@ set_file_limit(rlim_t bytes)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
 }
 
-/* A limit reached: refused before a byte is written, as often as tried; all goes on when it is lifted. */
+/* A limit reached: refused before a byte is written, as often as tried; all goes on
+ * when it is lifted. */
 static void
 test_file_size_limit(void **state)
 {
@@ -70,7 +74,8 @@ test_file_size_limit(void **state)
 		assert_int_equal(e.os, ENOSPC);
 		assert_false(log_is_dead(log));
 	}
-	assert_int_equal(append_counter(log, b, 7, false, &e), RC_OK);  /* what fits exactly still goes in */
+	/* what fits exactly still goes in */
+	assert_int_equal(append_counter(log, b, 7, false, &e), RC_OK);
 	assert_int_equal(log_body_begin(log, &body, &e), RC_OK);
 	while (log_body_write(body, slice_of((const uint8_t[BIG]){ 0 }, BIG), &e) == RC_OK)
 		;
@@ -113,8 +118,10 @@ enter_namespace(void)
 	if (geteuid() == 0) {
 		if (unshare(CLONE_NEWNS) != 0)
 			return false;
-	} else if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || !write_text("/proc/self/setgroups", "deny") ||
-	           !write_text("/proc/self/uid_map", uid) || !write_text("/proc/self/gid_map", gid)) {
+	} else if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 ||
+	           !write_text("/proc/self/setgroups", "deny") ||
+	           !write_text("/proc/self/uid_map", uid) ||
+	           !write_text("/proc/self/gid_map", gid)) {
 		return false;
 	}
 	/* Inside a chroot "/" is no mount point, and nothing above it can be made private. */
@@ -163,8 +170,8 @@ full_disk(const char *path)
 		return 4;
 	n++;
 	/* From now on nothing else is taken, whatever room is left. */
-	if (!log_is_starved(log) || append_counter(log, b, 1, false, &e) != RC_IO || e.os != ENOSPC ||
-	    log_is_dead(log) || log_give_up_reserve(log))
+	if (!log_is_starved(log) || append_counter(log, b, 1, false, &e) != RC_IO ||
+	    e.os != ENOSPC || log_is_dead(log) || log_give_up_reserve(log))
 		return 9;
 	if (append_big(log, b, true, &e) != RC_OK)
 		return 10;
@@ -175,7 +182,8 @@ full_disk(const char *path)
 	log = volume_open(path);                        /* a takeover needs none */
 	replay_all(log, t, 0);
 	if (t->count != n || t->findings != 0) {
-		print_error("%zu of %u, %zu findings: %s\n", t->count, n, t->findings, t->last_finding);
+		print_error("%zu of %u, %zu findings: %s\n", t->count, n, t->findings,
+		            t->last_finding);
 		return 5;
 	}
 	log_batch_free(&b);
@@ -184,7 +192,8 @@ full_disk(const char *path)
 		return 6;
 	if (log_body_begin(log, &body, &e) != RC_IO || e.os != ENOSPC)
 		return 11;
-	if (ftruncate(fd, 0) != 0 || append_counter(log, b, 1, false, &e) != RC_OK || log_is_starved(log))
+	if (ftruncate(fd, 0) != 0 || append_counter(log, b, 1, false, &e) != RC_OK ||
+	    log_is_starved(log))
 		return 7;
 	replay_all(log, t, 0);
 	log_batch_free(&b);
@@ -242,22 +251,29 @@ test_fdcache(void **state)
 	opened = 0;
 	for (uint32_t round = 0; round < 3; round++)
 		for (uint64_t i = 0; i < FDCACHE_SLOTS; i++) {
-			assert_int_equal(fdcache_get(c, &(struct seg_id){ i, 1, SEG_LOG }, &fd[0], &slot[0], &e), RC_OK);
+			assert_int_equal(fdcache_get(c, &(struct seg_id){ i, 1, SEG_LOG }, &fd[0],
+			                             &slot[0], &e),
+			                 RC_OK);
 			fdcache_put(c, fd[0], slot[0]);
 		}
 	assert_int_equal(opened, FDCACHE_SLOTS);
-	assert_int_equal(fdcache_get(c, &(struct seg_id){ 5, 1, SEG_BODY }, &fd[0], &slot[0], &e), RC_OK);
-	fdcache_put(c, fd[0], slot[0]);                 /* another kind, another piece; the oldest goes */
+	assert_int_equal(fdcache_get(c, &(struct seg_id){ 5, 1, SEG_BODY }, &fd[0], &slot[0], &e),
+	                 RC_OK);
+	fdcache_put(c, fd[0], slot[0]); /* another kind, another piece; the oldest goes */
 	assert_int_equal(opened, FDCACHE_SLOTS + 1);
-	assert_int_equal(fdcache_get(c, &(struct seg_id){ 1, 1, SEG_LOG }, &fd[0], &slot[0], &e), RC_OK);
+	assert_int_equal(fdcache_get(c, &(struct seg_id){ 1, 1, SEG_LOG }, &fd[0], &slot[0], &e),
+	                 RC_OK);
 	fdcache_put(c, fd[0], slot[0]);
 	assert_int_equal(opened, FDCACHE_SLOTS + 1);
-	for (uint64_t i = 0; i < FDCACHE_SLOTS + 2; i++)        /* more in use than there are slots */
-		assert_int_equal(fdcache_get(c, &(struct seg_id){ 100 + i, 1, SEG_LOG }, &fd[i], &slot[i], &e), RC_OK);
+	for (uint64_t i = 0; i < FDCACHE_SLOTS + 2; i++)  /* more in use than there are slots */
+		assert_int_equal(fdcache_get(c, &(struct seg_id){ 100 + i, 1, SEG_LOG }, &fd[i],
+		                             &slot[i], &e),
+		                 RC_OK);
 	assert_int_equal(slot[FDCACHE_SLOTS], -1);
 	for (uint64_t i = 0; i < FDCACHE_SLOTS + 2; i++)
 		fdcache_put(c, fd[i], slot[i]);
-	assert_int_equal(fdcache_get(c, &(struct seg_id){ 999, 1, SEG_LOG }, &fd[0], &slot[0], &e), RC_NOT_FOUND);
+	assert_int_equal(fdcache_get(c, &(struct seg_id){ 999, 1, SEG_LOG }, &fd[0], &slot[0], &e),
+	                 RC_NOT_FOUND);
 	fdcache_free(&c);
 }
 

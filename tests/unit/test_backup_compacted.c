@@ -1,6 +1,7 @@
-/* a backup of a volume that is compacted between one copy and the next: new pieces come, dropped ones go, bodies too; the
- * former copy counts, with all that it had, until the new head is written; each copy passes verify and serves all messages
- * as they were when it was made. test_copy has the copying itself. */
+/* a backup of a volume that is compacted between one copy and the next: new pieces come, dropped
+ * ones go, bodies too; the former copy counts, with all that it had, until the new head is written;
+ * each copy passes verify and serves all messages as they were when it was made. test_copy has the
+ * copying itself. */
 #define _GNU_SOURCE
 #include "tests/unit/compact_fixture.h"
 
@@ -90,7 +91,8 @@ count_files(const char *dir, const char *same)
 	handle = opendir(path);
 	assert_non_null(handle);
 	while ((d = readdir(handle)) != NULL) {
-		(void)snprintf(path, sizeof path, "%s/log/%s", same != NULL ? same : dir, d->d_name);
+		(void)snprintf(path, sizeof path, "%s/log/%s", same != NULL ? same : dir,
+		               d->d_name);
 		n += d->d_name[0] != '.' && access(path, F_OK) == 0;
 	}
 	closedir(handle);
@@ -101,7 +103,8 @@ count_files(const char *dir, const char *same)
 static void
 verify(const char *dir)
 {
-	struct volume_params p = { .name = "copy", .path = dir, .mode = VOLUME_READ, .report = { NULL, fx_found } };
+	struct volume_params p = { .name = "copy", .path = dir, .mode = VOLUME_READ,
+	                           .report = { NULL, fx_found } };
 	unsigned findings = 0;
 	const struct check_report rep = { &findings, cf_finding };
 	struct check_result r;
@@ -116,7 +119,8 @@ verify(const char *dir)
 	volume_close(&v);
 }
 
-/* A second copy of the copy, since to be served makes a volume of its own of it; this one has just these messages. */
+/* A second copy of the copy, since to be served makes a volume of its own of it; this one has just
+ * these messages. */
 static void
 expect_served(const struct cf_served *want)
 {
@@ -126,7 +130,8 @@ expect_served(const struct cf_served *want)
 
 	verify(vol.target);
 	(void)snprintf(served, sizeof served, "%s/served", vol.place);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && cp -a '%s' '%s'", served, vol.target, served);
+	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && cp -a '%s' '%s'", served, vol.target,
+	               served);
 	assert_int_equal(system(cmd), 0);
 	memcpy(dir, fx_dir, sizeof dir);
 	(void)snprintf(fx_dir, sizeof fx_dir, "%.250s", served);
@@ -179,8 +184,9 @@ expect_same_pieces(void)
 
 	assert_int_equal(count_files(vol.target, NULL), count_files(fx_dir, NULL));
 	(void)snprintf(cmd, sizeof cmd,
-	               "cd '%s/log' && for f in *; do cmp -s -n $(stat -c %%s $f) $f '%s/log/'$f || exit 1; done", vol.target,
-	               fx_dir);
+	               "cd '%s/log' && for f in *; do cmp -s -n $(stat -c %%s $f) $f "
+	               "'%s/log/'$f || exit 1; done",
+	               vol.target, fx_dir);
 	assert_int_equal(system(cmd), 0);
 }
 
@@ -233,7 +239,8 @@ test_again_and_again(void **state)
 	fill();
 	(void)copy_now();
 	for (unsigned round = 0; round < 6; round++) {
-		const struct compact_params p = { .threshold = 1, .all = round % 2 == 0, .level = round == 3 ? 9 : 0 };
+		const struct compact_params p = { .threshold = 1, .all = round % 2 == 0,
+		                                  .level = round == 3 ? 9 : 0 };
 
 		(void)fx_expunge(vol.inbox, 2 + round * 3, 3 + round * 3);
 		append(vol.sent, 6, 5);
@@ -304,7 +311,8 @@ static void
 test_compacted_while_it_is_copied(void **state)
 {
 	struct meanwhile m = { 0, false };
-	const struct copy_params p = { .path = vol.target, .progress = compact_meanwhile, .progress_arg = &m };
+	const struct copy_params p = { .path = vol.target, .progress = compact_meanwhile,
+	                               .progress_arg = &m };
 	struct cf_served before, after;
 	struct copy_result r;
 	struct err e;
@@ -409,7 +417,8 @@ count_messages(void)
 	return r.messages;
 }
 
-/* Cut before the head is written it is the former one, behind that the new one, each whole, whatever lies beside it. */
+/* Cut before the head is written it is the former one, behind that the new one, each whole,
+ * whatever lies beside it. */
 static void
 test_cut_at_every_call(void **state)
 {
@@ -428,7 +437,8 @@ test_cut_at_every_call(void **state)
 	(void)snprintf(keep, sizeof keep, "%s/keep", vol.place);
 	(void)snprintf(cmd, sizeof cmd, "cp -a '%s' '%s'", vol.target, keep);
 	assert_int_equal(system(cmd), 0);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && cp -a '%s' '%s'", vol.target, keep, vol.target);
+	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && cp -a '%s' '%s'", vol.target, keep,
+	               vol.target);
 	for (unsigned n = 1;; n++) {
 		uint64_t messages;
 

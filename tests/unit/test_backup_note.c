@@ -35,7 +35,8 @@ test_outlives_a_restart(void **state)
 	told(1763787600000000, "/var/backups/v1");
 	fx_reopen();
 	told(1763787600000000, "/var/backups/v1");
-	volume_note_backup(fx_v, 1763787600000001, "/a to b\n/v1 ");      /* a later one, shorter and stranger */
+	/* a later one, shorter and stranger */
+	volume_note_backup(fx_v, 1763787600000001, "/a to b\n/v1 ");
 	fx_reopen();
 	told(1763787600000001, "/a to b\n/v1 ");
 	volume_close(&fx_v);

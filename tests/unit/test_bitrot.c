@@ -1,5 +1,6 @@
-/* test_bitrot - every byte of a small volume's files is changed in turn: check tells where, in which frame and record, and
- * whose mailbox and message it is; and all the rest is served meanwhile. [FIELD s5, property 5]
+/* test_bitrot - every byte of a small volume's files is changed in turn: check tells where, in
+ * which frame and record, and whose mailbox and message it is; and all the rest is served
+ * meanwhile. [FIELD s5, property 5]
  *
  * The volume has a frame of every kind, a sealed and an open segment, and an out-of-line body. */
 #include "tests/unit/volume_fixture.h"
@@ -46,7 +47,8 @@ static size_t mail_count;
 /* ---- the volume ---- */
 
 static enum rc
-see_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+see_record(void *arg, const struct frame_info *f, const struct record *r,
+           const struct log_addr *addr, struct err *e)
 {
 	(void)arg, (void)addr, (void)e, (void)f;
 	if (r->type == RECORD_BLOB && r->u.blob.body.len > 0) {
@@ -134,8 +136,10 @@ append_with_body(void)
 	assert_int_equal(log_batch_new(log, &b, &e), RC_OK);
 	log_frame_begin(b, &who);
 	assert_int_equal(log_frame_add(b, &blob, &e), RC_OK);
-	one = (struct record_message){ .blob = blob.lsn, .keywords = SLICE(""), .threadid = blob.lsn };
-	messages.u.messages = (struct record_messages){ .mailbox = box.inbox, .modseq = inbox.highestmodseq + 1,
+	one = (struct record_message){ .blob = blob.lsn, .keywords = SLICE(""),
+	                               .threadid = blob.lsn };
+	messages.u.messages = (struct record_messages){ .mailbox = box.inbox,
+	                                                .modseq = inbox.highestmodseq + 1,
 		.first_uid = inbox.uidnext, .messages = &one, .count = 1 };
 	assert_int_equal(log_frame_add(b, &messages, &e), RC_OK);
 	log_frame_end(b);
@@ -194,15 +198,18 @@ fill_sealed(void)
 	done("message", "blob, messages", MESSAGES("anna", "INBOX", "1"), NOBODY);
 	c = fx_make_append(both, 2, SLICE("Subject: two\r\n\r\nfor both\r\n"), 0, "k");
 	assert_int_equal(fx_run(c), RC_OK);
-	done("two recipients", "blob, messages", MESSAGES("anna", "INBOX", "2"), MESSAGES("ben", "INBOX", "1"));
+	done("two recipients", "blob, messages", MESSAGES("anna", "INBOX", "2"),
+	     MESSAGES("ben", "INBOX", "1"));
 	(void)fx_store(box.inbox, 1, 2, STORE_ADD, FLAG_SEEN, "work");
 	done("flags", "flags", MESSAGES("anna", "INBOX", "1:2"), NOBODY);
 	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, box.inbox, 1, 2, box.sent)), RC_OK);
 	done("copy", "messages", MESSAGES("anna", "Sent", "1:2"), NOBODY);
 	also("message", MESSAGES("anna", "Sent", "1"));
 	also("two recipients", MESSAGES("anna", "Sent", "2"));
-	assert_int_equal(fx_run(fx_make_copy(CHANGE_MOVE, box.inbox, 2, 2, fx_box(box.anna, "Trash"))), RC_OK);
-	done("move", "messages, expunge", MESSAGES("anna", "Trash", "1"), MESSAGES("anna", "INBOX", "2"));
+	assert_int_equal(
+	    fx_run(fx_make_copy(CHANGE_MOVE, box.inbox, 2, 2, fx_box(box.anna, "Trash"))), RC_OK);
+	done("move", "messages, expunge", MESSAGES("anna", "Trash", "1"),
+	    MESSAGES("anna", "INBOX", "2"));
 	also("two recipients", MESSAGES("anna", "Trash", "1"));
 	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, box.ben, "new", NULL), RC_OK);
 	done("create", "counters, mailbox", MAILBOX("ben", "new"), NOBODY);
@@ -240,7 +247,8 @@ setup(void **state)
 	(void)snprintf(cmd, sizeof cmd, "cp -r '%s' '%s.crash'", fx_dir, fx_dir);
 	assert_int_equal(system(cmd), 0);
 	volume_close(&fx_v);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && mv '%s.crash' '%s'", fx_dir, fx_dir, fx_dir);
+	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && mv '%s.crash' '%s'", fx_dir, fx_dir,
+	               fx_dir);
 	assert_int_equal(system(cmd), 0);
 	fx_open_as(VOLUME_READ);
 	return 0;
@@ -251,7 +259,8 @@ setup(void **state)
 struct seen {
 	const struct step *want;        /* NULL: anything about the right piece will do */
 	struct seg_id      seg;
-	bool               hit;         /* the piece, the frame, the records and all whom it concerns */
+	bool               hit;         /* the piece, the frame, the records and all
+	                                 * whom it concerns */
 	unsigned           strangers;   /* named, but not concerned */
 	char               last[400];
 };
@@ -307,14 +316,20 @@ on_found(void *arg, const struct check_finding *f)
 
 	if (f->difference)
 		return;
-	(void)snprintf(s->last, sizeof s->last, "%s; %s; %s; named %zu", f->what, f->records, f->mended, f->named_count);
+	(void)snprintf(s->last, sizeof s->last, "%s; %s; %s; named %zu", f->what, f->records,
+	               f->mended, f->named_count);
 	for (size_t i = 0; i < f->named_count; i++) {
 		size_t at = strlen(s->last);
 
-		(void)snprintf(s->last + at, sizeof s->last - at, " %.*s/%.*s", (int)f->named[i].account_name.len,
-		               f->named[i].account_name.ptr == NULL ? "" : (const char *)f->named[i].account_name.ptr,
+		(void)snprintf(s->last + at, sizeof s->last - at, " %.*s/%.*s",
+		               (int)f->named[i].account_name.len,
+		               f->named[i].account_name.ptr == NULL
+		                   ? ""
+		                   : (const char *)f->named[i].account_name.ptr,
 		               (int)f->named[i].mailbox_name.len,
-		               f->named[i].mailbox_name.ptr == NULL ? "" : (const char *)f->named[i].mailbox_name.ptr);
+		               f->named[i].mailbox_name.ptr == NULL
+		                   ? ""
+		                   : (const char *)f->named[i].mailbox_name.ptr);
 	}
 	if (f->seg.seq != s->seg.seq ||
 	    (f->seg.seq != 0 && (f->seg.epoch != s->seg.epoch || f->seg.kind != s->seg.kind)))
@@ -323,11 +338,13 @@ on_found(void *arg, const struct check_finding *f)
 		s->hit = true;
 		return;
 	}
-	if (!f->has_frame || f->frame != s->want->f.offset || f->frame_seg.seq != s->want->f.seg.seq ||
-	    f->first != s->want->f.first_lsn || !names_all(s->want, f))
+	if (!f->has_frame || f->frame != s->want->f.offset ||
+	    f->frame_seg.seq != s->want->f.seg.seq || f->first != s->want->f.first_lsn ||
+	    !names_all(s->want, f))
 		return;
-	s->hit = s->want->f.offset == f->offset ? strcmp(f->records, s->want->records) == 0 || f->mended[0] == '\0' :
-	         strcmp(f->records, "blob") == 0;
+	s->hit = s->want->f.offset == f->offset
+	             ? strcmp(f->records, s->want->records) == 0 || f->mended[0] == '\0'
+	             : strcmp(f->records, "blob") == 0;
 	for (size_t i = 0; i < f->named_count; i++)
 		s->strangers += !is_wanted(s->want, &f->named[i]);
 }
@@ -346,9 +363,12 @@ read_mails(mailbox_id id)
 		struct buf b;
 
 		buf_init(&b, 1u << 20);
-		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e), RC_OK);
+		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e),
+		                 RC_OK);
 		assert_true(mail_count < 20);
-		mails[mail_count++] = (struct kept_mail){ id, rows[i].uid, arena_dup(&fx_arena, buf_slice(&b)), rows[i] };
+		mails[mail_count++] = (struct kept_mail){ id, rows[i].uid,
+		                                          arena_dup(&fx_arena, buf_slice(&b)),
+		                                          rows[i] };
 		buf_fini(&b);
 	}
 }
@@ -361,8 +381,8 @@ check_served(const struct seg_id *seg, uint64_t at)
 
 	for (size_t i = 0; i < mail_count; i++) {
 		const struct log_addr *a = &mails[i].row.place.addr;
-		bool hurt = a->seg.seq == seg->seq && a->seg.epoch == seg->epoch && a->seg.kind == seg->kind &&
-		            at >= a->offset && at < a->offset + a->len;
+		bool hurt = a->seg.seq == seg->seq && a->seg.epoch == seg->epoch &&
+		            a->seg.kind == seg->kind && at >= a->offset && at < a->offset + a->len;
 		struct err e = ERR_INIT;
 		struct buf b;
 		enum rc rc;
@@ -421,9 +441,12 @@ one_byte(const struct seg_id *seg, uint64_t at, const struct step *want)
 	flip(at, x);
 	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
 	if (r.damage == 0 || !s.hit)
-		fail_msg("byte %llu of %llu-%u ^ %02x (%s, frame at %llu): %u findings, the last: %s", (unsigned long long)at,
-		         (unsigned long long)seg->seq, seg->epoch, x, want != NULL ? want->name : "no frame",
-		         want != NULL ? (unsigned long long)want->f.offset : 0, (unsigned)r.damage, s.last);
+		fail_msg("byte %llu of %llu-%u ^ %02x (%s, frame at %llu): %u findings, the last: "
+		         "%s",
+		         (unsigned long long)at, (unsigned long long)seg->seq, seg->epoch, x,
+		         want != NULL ? want->name : "no frame",
+		         want != NULL ? (unsigned long long)want->f.offset : 0, (unsigned)r.damage,
+		         s.last);
 	if (s.strangers > 0 && getenv("UNIT_VERBOSE") != NULL)
 		print_message("byte %llu (%s): %s\n", (unsigned long long)at, want->name, s.last);
 	counts.strangers += s.strangers;
@@ -437,7 +460,8 @@ step_at(const struct seg_id *seg, uint64_t at)
 	for (size_t i = 0; i < step_count; i++) {
 		const struct frame_info *f = &steps[i].f;
 
-		if (f->seg.seq == seg->seq && f->seg.epoch == seg->epoch && at >= f->offset && at < f->offset + f->len)
+		if (f->seg.seq == seg->seq && f->seg.epoch == seg->epoch && at >= f->offset &&
+		    at < f->offset + f->len)
 			return &steps[i];
 	}
 	return NULL;
@@ -484,15 +508,16 @@ test_every_byte_of_the_log(void **state)
 	assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
 	assert_int_equal(r.damage + r.differences, 0);
 	for (size_t i = 0; i < step_count; i++)
-		if (i == 0 || steps[i].f.seg.seq != steps[i - 1].f.seg.seq || steps[i].f.seg.epoch != steps[i - 1].f.seg.epoch)
+		if (i == 0 || steps[i].f.seg.seq != steps[i - 1].f.seg.seq ||
+		    steps[i].f.seg.epoch != steps[i - 1].f.seg.epoch)
 			every_byte_of_segment(&steps[i].f.seg);
 	open_piece(&box.body);
 	assert_true(box.body_len > 0);
 	for (uint64_t at = 0; at < box.body_len; at += SAMPLE)
 		one_byte(&box.body, at, away);
 	(void)close(fd);
-	print_message("%u bytes changed, %u times a message was refused, %u strangers named\n", counts.tried,
-	              counts.refused, counts.strangers);
+	print_message("%u bytes changed, %u times a message was refused, %u strangers named\n",
+	              counts.tried, counts.refused, counts.strangers);
 	assert_true(counts.refused > 0);
 	assert_int_equal(counts.strangers, 0);
 	assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
@@ -540,8 +565,9 @@ scrub_bytes(const struct seg_id *seg, uint64_t end, const struct step *want)
 		flip(at, 0x20);
 		assert_int_equal(volume_scrub(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
 		if (r.findings == 0 || !s.hit)
-			fail_msg("byte %llu (%s): %u findings, the last: %s", (unsigned long long)at,
-			         step != NULL ? step->name : "no frame", (unsigned)r.findings, s.last);
+			fail_msg("byte %llu (%s): %u findings, the last: %s",
+			         (unsigned long long)at, step != NULL ? step->name : "no frame",
+			         (unsigned)r.findings, s.last);
 		flip(at, 0x20);
 	}
 	(void)close(fd);
@@ -575,7 +601,8 @@ scrub_status(void)
 	return st.scrub;
 }
 
-/* In the background: a round ends, the next one does not begin at once, and where it was is known to the next start. */
+/* In the background: a round ends, the next one does not begin at once, and where it was is known
+ * to the next start. */
 static void
 test_scrub_in_the_background(void **state)
 {

@@ -1,11 +1,12 @@
-/* bytes at random of a larger volume: many accounts, segments of all kinds, out-of-line bodies. Each one that is
- * changed is found by check, which names the piece, the frame, the records, and every account, mailbox and UID
- * concerned and nobody else; and all the rest is served meanwhile. [FIELD s5, property 5] test_bitrot does so
- * with every byte of a small volume.
+/* bytes at random of a larger volume: many accounts, segments of all kinds, out-of-line bodies.
+ * Each one that is changed is found by check, which names the piece, the frame, the records, and
+ * every account, mailbox and UID concerned and nobody else; and all the rest is served meanwhile.
+ * [FIELD s5, property 5] test_bitrot does so with every byte of a small volume.
  *
- * BITROT_FLIPS bytes (200), chosen and changed by BITROT_SEED (1), which also makes the volume; `make bit-rot`
- * for more; BITROT_FROM goes straight to the one that failed. Half of them lie anywhere in the log, the other half in a piece that is chosen first, so that small
- * pieces get their share.
+ * BITROT_FLIPS bytes (200), chosen and changed by BITROT_SEED (1), which also makes the volume;
+ * `make bit-rot` for more; BITROT_FROM goes straight to the one that failed. Half of them lie
+ * anywhere in the log, the other half in a piece that is chosen first, so that small pieces
+ * get their share.
  *
  * Whom a byte concerns is known from the log itself, read before the first one is changed. */
 #include "tests/unit/compact_fixture.h"
@@ -84,7 +85,8 @@ static void
 mention(account_id account, mailbox_id box, mail_uid first, mail_uid last, blob_id blob)
 {
 	assert_true(vol.mention_count < MENTIONS_MAX);
-	vol.mentions[vol.mention_count++] = (struct mention){ vol.frame_count - 1, account, box, first, last, blob };
+	vol.mentions[vol.mention_count++] = (struct mention){ vol.frame_count - 1, account, box,
+	                                                      first, last, blob };
 }
 
 static void
@@ -116,7 +118,8 @@ note_blob(const struct record *r)
 	const struct log_addr *body = &r->u.blob.body;
 
 	assert_true(vol.blob_count < FRAMES_MAX);
-	vol.blobs[vol.blob_count++] = (struct stored){ r->lsn, vol.frame_count - 1, body->len > 0 ? body->seg :
+	vol.blobs[vol.blob_count++] = (struct stored){ r->lsn, vol.frame_count - 1,
+	                                               body->len > 0 ? body->seg :
 	                                               (struct seg_id){ 0, 0, SEG_BODY } };
 	if (body->len > 0) {
 		assert_true(vol.body_count < UNIT_COUNT(vol.bodies));
@@ -125,7 +128,8 @@ note_blob(const struct record *r)
 }
 
 static enum rc
-see_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+see_record(void *arg, const struct frame_info *f, const struct record *r,
+           const struct log_addr *addr, struct err *e)
 {
 	struct frame *last = &vol.frames[vol.frame_count];
 
@@ -140,7 +144,9 @@ see_record(void *arg, const struct frame_info *f, const struct record *r, const 
 	case RECORD_COUNTERS:
 	case RECORD_GONE:
 	case RECORD_PURGE:
-	case RECORD_SUMMARY:            /* this volume has none */
+	case RECORD_SUMMARY:            /* this volume has none of the three */
+	case RECORD_SECRET:
+	case RECORD_DELIVERY:
 		break;
 	case RECORD_ACCOUNT:
 		mention(r->u.account.id, 0, 0, 0, 0);
@@ -174,8 +180,8 @@ see_record(void *arg, const struct frame_info *f, const struct record *r, const 
 	return RC_OK;
 }
 
-/* What compaction will drop: a message that was expunged and whose record died was nevertheless this blob's, and
- * the index may remember so. */
+/* What compaction will drop: a message that was expunged and whose record died was nevertheless
+ * this blob's, and the index may remember so. */
 static void
 note_references(void)
 {
@@ -216,7 +222,8 @@ static bool
 states_object(size_t frame, account_id account, mailbox_id box)
 {
 	for (size_t i = 0; i < vol.mention_count; i++)
-		if (vol.mentions[i].frame == frame && vol.mentions[i].first == 0 && vol.mentions[i].mailbox == box &&
+		if (vol.mentions[i].frame == frame && vol.mentions[i].first == 0 &&
+		    vol.mentions[i].mailbox == box &&
 		    (box != 0 || vol.mentions[i].account == account))
 			return true;
 	return false;
@@ -248,9 +255,11 @@ some_mail(uint32_t n)
 
 	if (pick(3) == 0)
 		return cf_big_mail(n, 1 + pick(4));
-	len = (size_t)snprintf(text, sizeof text, "From: b@example.org\r\nSubject: tea %u\r\n\r\n", n);
+	len = (size_t)snprintf(text, sizeof text, "From: b@example.org\r\nSubject: tea %u\r\n\r\n",
+	                       n);
 	for (uint32_t i = pick(60); i > 0; i--)
-		len += (size_t)snprintf(text + len, sizeof text - len, "Line %u of a letter about tea.\r\n", pick(1000));
+		len += (size_t)snprintf(text + len, sizeof text - len,
+		                        "Line %u of a letter about tea.\r\n", pick(1000));
 	return slice_of((const uint8_t *)text, len);
 }
 
@@ -273,7 +282,8 @@ some_account(void)
 		(void)fx_run(c);
 		break;
 	default:
-		(void)fx_name_change(CHANGE_MAILBOX_CREATE, a, pick(2) == 0 ? "Work" : "Work/old", "");
+		(void)fx_name_change(CHANGE_MAILBOX_CREATE, a, pick(2) == 0 ? "Work" : "Work/old",
+		                     "");
 		break;
 	}
 }
@@ -286,7 +296,8 @@ some_step(uint32_t n)
 
 	switch (pick(20)) {
 	case 0:
-		(void)fx_run(fx_make_append(both, both[0] != both[1] ? 2 : 1, some_mail(n), 0, "k"));
+		(void)fx_run(
+		    fx_make_append(both, both[0] != both[1] ? 2 : 1, some_mail(n), 0, "k"));
 		break;
 	case 1:
 	case 2:
@@ -297,7 +308,8 @@ some_step(uint32_t n)
 		break;
 	case 4:
 	case 5:
-		(void)fx_store(box, first, last, STORE_ADD, 1u << pick(4), pick(2) == 0 ? "work" : "");
+		(void)fx_store(box, first, last, STORE_ADD, 1u << pick(4),
+		               pick(2) == 0 ? "work" : "");
 		break;
 	case 6:
 	case 7:
@@ -330,7 +342,8 @@ fill(void)
 		if (i == STEPS / 2)
 			note_references();
 		if (i == STEPS / 2)
-			assert_true(cf_compact((struct compact_params){ .all = true }).rewritten > 1);
+			assert_true(cf_compact((struct compact_params){ .all = true }).rewritten >
+			            1);
 		if (i == STEPS / 4 || i == STEPS * 3 / 4)
 			cf_open_small();
 	}
@@ -349,10 +362,12 @@ read_box(const struct mailbox_info *box, struct slice account_name)
 	buf_init(&b, 8u << 20);
 	for (size_t i = 0; i < n; i++) {
 		buf_reset(&b);
-		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e), RC_OK);
+		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e),
+		                 RC_OK);
 		assert_true(vol.mail_count < FRAMES_MAX);
 		vol.mails[vol.mail_count++] =
-			(struct live){ *box, account_name, rows[i], arena_dup(&fx_arena, buf_slice(&b)) };
+			(struct live){ *box, account_name, rows[i],
+			               arena_dup(&fx_arena, buf_slice(&b)) };
 	}
 	buf_fini(&b);
 }
@@ -366,12 +381,15 @@ read_all(void)
 	size_t n;
 
 	assert_int_equal(log_replay(volume_log(fx_v), &rp, false, NULL, &e), RC_OK);
-	assert_int_equal(log_list_segments(volume_log(fx_v), &vol.segments, &vol.segment_count, &e), RC_OK);
+	assert_int_equal(log_list_segments(volume_log(fx_v), &vol.segments, &vol.segment_count, &e),
+	                 RC_OK);
 	for (uint32_t i = 0; i < ACCOUNTS; i++) {
 		char name[16];
 
 		(void)snprintf(name, sizeof name, "user%02u", i);
-		assert_int_equal(volume_list_mailboxes(fx_v, vol.accounts[i], &fx_arena, &list, &n, &e), RC_OK);
+		assert_int_equal(volume_list_mailboxes(fx_v, vol.accounts[i], &fx_arena, &list, &n,
+		                                       &e),
+		                 RC_OK);
 		for (size_t k = 0; k < n; k++) {
 			assert_true(vol.box_count < BOXES_MAX);
 			vol.boxes[vol.box_count++] = list[k];
@@ -395,7 +413,8 @@ setup(void **state)
 	(void)snprintf(cmd, sizeof cmd, "cp -r '%s' '%s.crash'", fx_dir, fx_dir);
 	assert_int_equal(system(cmd), 0);
 	volume_close(&fx_v);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && mv '%s.crash' '%s'", fx_dir, fx_dir, fx_dir);
+	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && mv '%s.crash' '%s'", fx_dir, fx_dir,
+	               fx_dir);
 	assert_int_equal(system(cmd), 0);
 	fx_open_as(VOLUME_READ);
 	read_all();
@@ -448,16 +467,20 @@ look_for_living(struct seen *s, const struct check_finding *f)
 		if (!concerns(s->s->frame, m->box.id, m->row.uid))
 			continue;
 		n = find_named(f, 0, m->box.id);
-		if (n == NULL || !slice_eq(n->account_name, m->account_name) || !slice_eq(n->mailbox_name, m->box.name) ||
+		if (n == NULL || !slice_eq(n->account_name, m->account_name) ||
+		    !slice_eq(n->mailbox_name, m->box.name) ||
 		    !uid_set_contains(&n->uids, m->row.uid))
-			(void)snprintf(s->missing, sizeof s->missing, "%.*s/%.*s UID %u", SLICE_ARG(m->account_name),
-			               SLICE_ARG(m->box.name), m->row.uid);
+			(void)snprintf(s->missing, sizeof s->missing, "%.*s/%.*s UID %u",
+			    SLICE_ARG(m->account_name), SLICE_ARG(m->box.name), m->row.uid);
 	}
 	for (size_t i = 0; i < vol.box_count; i++)
-		if (states_object(s->s->frame, 0, vol.boxes[i].id) && find_named(f, 0, vol.boxes[i].id) == NULL)
-			(void)snprintf(s->missing, sizeof s->missing, "mailbox %.*s", SLICE_ARG(vol.boxes[i].name));
+		if (states_object(s->s->frame, 0, vol.boxes[i].id) &&
+		    find_named(f, 0, vol.boxes[i].id) == NULL)
+			(void)snprintf(s->missing, sizeof s->missing, "mailbox %.*s",
+			               SLICE_ARG(vol.boxes[i].name));
 	for (size_t i = 0; i < ACCOUNTS; i++)
-		if (states_object(s->s->frame, vol.accounts[i], 0) && find_named(f, vol.accounts[i], 0) == NULL)
+		if (states_object(s->s->frame, vol.accounts[i], 0) &&
+		    find_named(f, vol.accounts[i], 0) == NULL)
 			(void)snprintf(s->missing, sizeof s->missing, "account user%02zu", i);
 }
 
@@ -476,7 +499,8 @@ look_for_all(struct seen *s, const struct check_finding *f)
 			if (!uid_set_contains(&n->uids, uid))
 				n = NULL;
 		if (n == NULL)
-			(void)snprintf(s->missing, sizeof s->missing, "UIDs %u:%u", m->first, m->last);
+			(void)snprintf(s->missing, sizeof s->missing, "UIDs %u:%u", m->first,
+			               m->last);
 	}
 }
 
@@ -487,14 +511,15 @@ look_for_strangers(struct seen *s, const struct check_finding *f)
 		const struct check_named *n = &f->named[i];
 
 		for (size_t k = 0; k < n->uids.count; k++)
-			for (uint64_t uid = n->uids.ranges[k].first; uid <= n->uids.ranges[k].last; uid++)
+			for (uint64_t uid = n->uids.ranges[k].first; uid <= n->uids.ranges[k].last;
+			     uid++)
 				if (!concerns(s->s->frame, n->mailbox, (mail_uid)uid))
-					(void)snprintf(s->stranger, sizeof s->stranger, "%.*s/%.*s UID %llu",
-					               SLICE_ARG(n->account_name), SLICE_ARG(n->mailbox_name),
-					               (unsigned long long)uid);
+					(void)snprintf(s->stranger, sizeof s->stranger,
+					    "%.*s/%.*s UID %llu", SLICE_ARG(n->account_name),
+					    SLICE_ARG(n->mailbox_name), (unsigned long long)uid);
 		if (n->uids.count == 0 && !concerns_object(s->s->frame, n->account, n->mailbox))
-			(void)snprintf(s->stranger, sizeof s->stranger, "%.*s/%.*s", SLICE_ARG(n->account_name),
-			               SLICE_ARG(n->mailbox_name));
+			(void)snprintf(s->stranger, sizeof s->stranger, "%.*s/%.*s",
+			               SLICE_ARG(n->account_name), SLICE_ARG(n->mailbox_name));
 	}
 }
 
@@ -538,7 +563,8 @@ list_types(uint32_t types, char *dst, size_t size)
 			                       record_type_name((enum record_type)t));
 }
 
-/* The records by their kinds, where the damage leaves them to be read; by their LSNs in any case. */
+/* The records by their kinds, where the damage leaves them to be read; by their
+ * LSNs in any case. */
 static bool
 names_records(const struct seen *s)
 {
@@ -548,7 +574,8 @@ names_records(const struct seen *s)
 	if (s->s->seg.kind == SEG_BODY)
 		return strcmp(s->records, "blob") == 0;
 	list_types(f->types, want, sizeof want);
-	return s->first == f->info.first_lsn && s->last == f->info.first_lsn + f->info.record_count - 1 &&
+	return s->first == f->info.first_lsn &&
+	       s->last == f->info.first_lsn + f->info.record_count - 1 &&
 	       (!s->mended || strcmp(s->records, want) == 0);
 }
 
@@ -562,7 +589,8 @@ check_served(const struct spot *s)
 
 	for (size_t i = 0; i < vol.mail_count; i++) {
 		const struct log_addr *a = &vol.mails[i].row.place.addr;
-		bool hurt = seg_id_same(&a->seg, &s->seg) && s->at >= a->offset && s->at < a->offset + a->len;
+		bool hurt = seg_id_same(&a->seg, &s->seg) && s->at >= a->offset &&
+		            s->at < a->offset + a->len;
 		struct err e = ERR_INIT;
 		struct buf b;
 		enum rc rc;
@@ -570,8 +598,8 @@ check_served(const struct spot *s)
 		buf_init(&b, 8u << 20);
 		rc = volume_read_blob(fx_v, &vol.mails[i].row.place, 0, UINT64_MAX, &b, &e);
 		if (rc != (hurt ? RC_CORRUPT : RC_OK))
-			fail_msg("byte %llu: UID %u of %.*s: %s", (unsigned long long)s->at, vol.mails[i].row.uid,
-			         SLICE_ARG(vol.mails[i].account_name), e.text);
+			fail_msg("byte %llu: UID %u of %.*s: %s", (unsigned long long)s->at,
+			    vol.mails[i].row.uid, SLICE_ARG(vol.mails[i].account_name), e.text);
 		if (!hurt)
 			assert_true(slice_eq(buf_slice(&b), vol.mails[i].bytes));
 		refused += hurt;
@@ -617,7 +645,8 @@ spot_in_segment(const struct root_segment *seg, uint64_t at)
 		return s;
 	}
 	assert_true(s.frame < FRAMES_MAX);      /* frames follow each other */
-	counts.sealed += seg->state == SEGMENT_SEALED && seg != &vol.segments[vol.segment_count - 1];
+	counts.sealed += seg->state == SEGMENT_SEALED &&
+	                 seg != &vol.segments[vol.segment_count - 1];
 	counts.unsealed += seg == &vol.segments[vol.segment_count - 1];
 	counts.compacted += seg->state == SEGMENT_COMPACTED;
 	return s;
@@ -669,12 +698,13 @@ flip_one(struct spot spot, unsigned long number)
 
 	cf_flip(fx_dir, &spot.seg, spot.at, spot.x);
 	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
-	if (r.damage == 0 || s.findings != 1 || !s.place || s.missing[0] != '\0' || s.stranger[0] != '\0' ||
-	    (spot.frame < FRAMES_MAX && !names_records(&s)))
-		fail_msg("flip %lu: byte %llu of %llu-%u (%d) ^ %02x: %u findings, %s; records %s; missing %s; stranger %s",
-		         number, (unsigned long long)spot.at, (unsigned long long)spot.seg.seq, spot.seg.epoch,
-		         (int)spot.seg.kind, spot.x, s.findings, s.place ? "placed" : "not placed", s.records, s.missing,
-		         s.stranger);
+	if (r.damage == 0 || s.findings != 1 || !s.place || s.missing[0] != '\0' ||
+	    s.stranger[0] != '\0' || (spot.frame < FRAMES_MAX && !names_records(&s)))
+		fail_msg("flip %lu: byte %llu of %llu-%u (%d) ^ %02x: %u findings, %s; records %s; "
+		         "missing %s; stranger %s",
+		         number, (unsigned long long)spot.at, (unsigned long long)spot.seg.seq,
+		         spot.seg.epoch, (int)spot.seg.kind, spot.x, s.findings,
+		         s.place ? "placed" : "not placed", s.records, s.missing, s.stranger);
 	counts.mended += s.mended;
 	counts.refused += check_served(&spot);
 	cf_flip(fx_dir, &spot.seg, spot.at, spot.x);
@@ -700,23 +730,26 @@ test_flips_at_random(void **state)
 	unsigned long from = begin != NULL ? strtoul(begin, NULL, 10) : 0;
 
 	(void)state;
-	print_message("%zu messages in %zu mailboxes, %u segments, %zu frames, %zu bodies\n", vol.mail_count, vol.box_count,
-	              vol.segment_count, vol.frame_count, vol.body_count);
+	print_message("%zu messages in %zu mailboxes, %u segments, %zu frames, %zu bodies\n",
+	    vol.mail_count, vol.box_count, vol.segment_count, vol.frame_count, vol.body_count);
 	assert_true(vol.segment_count > 5 && vol.body_count > 1 && vol.mail_count > 150);
 	cf_check_clean();
 	for (unsigned long i = 0; i < flips; i++)
 		some_flip(i, from);
-	print_message("%lu bytes changed: %u in sealed segments, %u in compacted ones, %u in the open one, %u in bodies, %u in"
-	              " headers of segments; %u times the byte was told, %u times a message was refused\n", flips,
-	              counts.sealed, counts.compacted, counts.unsealed, counts.bodies, counts.headers, counts.mended,
-	              counts.refused);
+	print_message("%lu bytes changed: %u in sealed segments, %u in compacted ones, %u in the "
+	              "open one, %u in bodies, %u in"
+	              " headers of segments; %u times the byte was told, %u times a "
+	              "message was refused\n",
+	              flips, counts.sealed, counts.compacted, counts.unsealed, counts.bodies,
+	              counts.headers, counts.mended, counts.refused);
 	if (flips >= FLIPS && from == 0)
-		assert_true(counts.sealed > 0 && counts.compacted > 0 && counts.bodies > 0 && counts.refused > 0);
+		assert_true(counts.sealed > 0 && counts.compacted > 0 && counts.bodies > 0 &&
+		            counts.refused > 0);
 	cf_check_clean();
 }
 
-/* Of a long frame's first record the length is wrong, and so far from the end that nobody can tell what it was: none of its
- * records can be read. */
+/* Of a long frame's first record the length is wrong, and so far from the end that nobody can tell
+ * what it was: none of its records can be read. */
 static void
 test_no_record_of_the_frame_can_be_read(void **state)
 {
@@ -729,7 +762,8 @@ test_no_record_of_the_frame_can_be_read(void **state)
 		if (f->len < 3000)
 			continue;
 		for (uint64_t at = 0; at < RECORD_HDR_LEN; at++, tried++)
-			flip_one((struct spot){ f->seg, f->offset + FRAME_HDR_LEN + at, 0x55, i }, tried);
+			flip_one((struct spot){ f->seg, f->offset + FRAME_HDR_LEN + at, 0x55, i },
+			         tried);
 	}
 	assert_int_equal(tried, 2 * RECORD_HDR_LEN);
 }

@@ -39,12 +39,16 @@ static const struct blob_case {
 static size_t
 fill(uint8_t *p, const struct part *part, uint32_t *seed)
 {
-	static const char words[] = "Received: from mail.example.org by mx; Subject: the quick brown fox Content-Type: ";
-	static const char b64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char words[] =
+	    "Received: from mail.example.org by mx; Subject: the quick brown fox Content-Type: ";
+	static const char b64[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 	for (size_t i = 0; i < part->len; i++) {
 		if (part->kind == BLOB_BASE64)
-			p[i] = (uint8_t)(i % 78 == 76 ? '\r' : i % 78 == 77 ? '\n' : b64[next_random(seed) % 64]);
+			p[i] = (uint8_t)(i % 78 == 76   ? '\r'
+			                 : i % 78 == 77 ? '\n'
+			                                : b64[next_random(seed) % 64]);
 		else
 			p[i] = (uint8_t)words[(i + next_random(seed) % 3) % (sizeof words - 1)];
 	}
@@ -69,7 +73,8 @@ make_message(const struct blob_case *k)
 }
 
 static struct blob_writer *
-write_blob(struct log *log, const struct blob_case *k, const struct message *m, size_t step, struct record_blob *out)
+write_blob(struct log *log, const struct blob_case *k, const struct message *m, size_t step,
+           struct record_blob *out)
 {
 	struct blob_writer *w;
 	struct err e = ERR_INIT;
@@ -80,8 +85,9 @@ write_blob(struct log *log, const struct blob_case *k, const struct message *m, 
 	for (size_t i = 0; i < 5; i++) {
 		for (size_t done = 0, n; done < k->parts[i].len; done += n) {
 			n = k->parts[i].len - done < step ? k->parts[i].len - done : step;
-			assert_int_equal(
-			    blob_writer_feed(w, slice_of(m->bytes + at + done, n), k->parts[i].kind, &e), RC_OK);
+			assert_int_equal(blob_writer_feed(w, slice_of(m->bytes + at + done, n),
+			                                  k->parts[i].kind, &e),
+			                 RC_OK);
 		}
 		at += k->parts[i].len;
 	}
@@ -118,7 +124,8 @@ append_blob(struct log *log, struct record_blob *blob, struct blob_place *place)
 }
 
 static void
-check_range(struct log *log, const struct blob_place *p, const struct message *m, size_t from, size_t len)
+check_range(struct log *log, const struct blob_place *p, const struct message *m, size_t from,
+            size_t len)
 {
 	struct err e = ERR_INIT;
 	size_t want = from >= m->len ? 0 : m->len - from < len ? m->len - from : len;
@@ -153,8 +160,9 @@ static void
 assert_same_chunks(const struct blob_chunk *a, const struct blob_chunk *b, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		assert_true(a[i].raw_len == b[i].raw_len && a[i].stored_len == b[i].stored_len && a[i].crc == b[i].crc &&
-		            a[i].method == b[i].method && a[i].dictionary == b[i].dictionary);
+		assert_true(a[i].raw_len == b[i].raw_len && a[i].stored_len == b[i].stored_len &&
+		            a[i].crc == b[i].crc && a[i].method == b[i].method &&
+		            a[i].dictionary == b[i].dictionary);
 }
 
 static void
@@ -186,7 +194,8 @@ test_round_trip(void **state)
 	check_range(log, &place, &m, 0, SIZE_MAX);
 	check_range(log, &place, &m, m.len, 10);
 	for (int i = 0; i < 30 && m.len > 0; i++)
-		check_range(log, &place, &m, next_random(&seed) % m.len, next_random(&seed) % 70000 + 1);
+		check_range(log, &place, &m, next_random(&seed) % m.len,
+		            next_random(&seed) % 70000 + 1);
 	assert_int_equal(blob_verify(log, &place, 0, UINT64_MAX, &e), RC_OK);
 	replay_all(log, t, 0);
 	assert_int_equal(t->count, 2);
@@ -202,12 +211,15 @@ test_round_trip(void **state)
 	free(t);
 }
 
-/* Body chunks one after the other and an empty final block are one deflate stream of the body [design, section 3]. */
+/* Body chunks one after the other and an empty final block are one deflate stream of the body
+ * [design, section 3]. */
 static void
 test_splice(void **state)
 {
-	static const struct blob_case k = { "splice", { { BLOB_HEADER, 900 }, { BLOB_TEXT, 150000 }, { BLOB_BASE64, 90000 },
-	                                                { BLOB_TEXT, 3000 } }, 0, false };
+	static const struct blob_case k = { "splice",
+		{ { BLOB_HEADER, 900 }, { BLOB_TEXT, 150000 }, { BLOB_BASE64, 90000 },
+		    { BLOB_TEXT, 3000 } },
+		0, false };
 	struct message m = make_message(&k);
 	size_t at = 0, body_len = m.len - m.header_len;
 	uint8_t *out = malloc(body_len + 1), *header = malloc(m.header_len);
@@ -230,7 +242,8 @@ test_splice(void **state)
 		at += s.len;
 		if (i == 0) {
 			assert_int_equal(blob.chunks[0].method, CHUNK_DEFLATE_HEADER);
-			assert_true(codec_inflate(c, blob.chunks[0].dictionary, s, header, m.header_len));
+			assert_true(
+			    codec_inflate(c, blob.chunks[0].dictionary, s, header, m.header_len));
 			assert_memory_equal(header, m.bytes, m.header_len);
 			continue;
 		}
@@ -255,11 +268,99 @@ test_splice(void **state)
 	free(header);
 }
 
-/* What does not shrink is stored; a flipped bit is found by every read that needs its chunk, and by no other. */
+/* From any byte on, in whole chunks where they go and in parts where they do not: what zlib makes of
+ * it is the message. Parts stand in stored blocks here, as a session's own output stands between. */
+static void
+inflate_from(struct log *log, const struct blob_place *p, const struct message *m, size_t from,
+             size_t to)
+{
+	struct buf wire, part;
+	z_stream z = { .next_in = NULL };
+	uint8_t *out = malloc(to - from + 1);
+	struct err e = ERR_INIT;
+	size_t at = from, whole = 0;
+
+	buf_init(&wire, m->len * 2 + 10000);
+	while (at < to) {
+		uint64_t raw, end = blob_chunk_end(p, at);
+		size_t n = end < to ? (size_t)end - at : to - at, had = wire.len;
+
+		assert_true(end > at && end <= m->len);
+		assert_int_equal(blob_read_deflated(log, p, at, to - at, &wire, &raw, &e), RC_OK);
+		assert_true(raw > 0 ? raw == n && end <= to : wire.len == had);
+		whole += raw > 0;
+		for (size_t k = raw; k < n; k += 60000) {
+			size_t len = n - k < 60000 ? n - k : 60000;
+
+			buf_init(&part, len);
+			assert_int_equal(blob_read(log, p, at + k, len, &part, &e), RC_OK);
+			assert_true(buf_append_byte(&wire, 0) &&
+			            buf_append(&wire, (uint8_t[]){ (uint8_t)len, (uint8_t)(len >> 8),
+			                       (uint8_t)~len, (uint8_t)(~len >> 8) }, 4) &&
+			            buf_append_slice(&wire, buf_slice(&part)));
+			buf_fini(&part);
+		}
+		at += n;
+	}
+	assert_true(whole > 0 || to - from < 200000);
+	z.next_in = wire.ptr;
+	z.avail_in = (uInt)wire.len;
+	z.next_out = out;
+	z.avail_out = (uInt)(to - from) + 1;
+	assert_int_equal(inflateInit2(&z, -15), Z_OK);
+	assert_int_equal(inflate(&z, Z_SYNC_FLUSH), Z_OK);
+	assert_true(z.avail_in == 0 && z.total_out == to - from);
+	assert_memory_equal(out, m->bytes + from, to - from);
+	inflateEnd(&z);
+	buf_fini(&wire);
+	free(out);
+}
+
+static void
+test_deflated_ranges(void **state)
+{
+	static const struct blob_case k = { "deflated",
+		{ { BLOB_HEADER, 900 }, { BLOB_TEXT, 150000 }, { BLOB_BASE64, 90000 },
+		    { BLOB_TEXT, 3000 } },
+		0, false };
+	struct message m = make_message(&k);
+	struct record_blob blob;
+	struct blob_place place;
+	struct blob_writer *w;
+	uint32_t seed = 5;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	for (size_t i = 900; i < 900 + 65536 + 65536; i++)      /* two full chunks that are stored */
+		m.bytes[i] = (uint8_t)(next_random(&seed) >> 7);
+	volume_make(path);
+	log = volume_open(path);
+	w = write_blob(log, &k, &m, SIZE_MAX, &blob);
+	assert_int_equal(blob.chunks[1].method, CHUNK_STORED);
+	assert_int_equal(blob.chunks[1].raw_len, 65536);
+	append_blob(log, &blob, &place);
+	inflate_from(log, &place, &m, 0, m.len);
+	for (int i = 0; i < 100; i++) {
+		size_t from = next_random(&seed) % m.len;
+
+		inflate_from(log, &place, &m, from, from + 1 + next_random(&seed) % (m.len - from));
+	}
+	assert_int_equal(blob_chunk_end(&place, m.len), m.len);
+	blob_writer_free(&w);
+	log_close(&log);
+	volume_remove(path);
+	free(m.bytes);
+}
+
+/* What does not shrink is stored; a flipped bit is found by every read that needs its chunk,
+ * and by no other. */
 static void
 test_damage(void **state)
 {
-	static const struct blob_case k = { "damage", { { BLOB_HEADER, 900 }, { BLOB_TEXT, 200000 } }, 5, false };
+	static const struct blob_case k = { "damage",
+	                                    { { BLOB_HEADER, 900 }, { BLOB_TEXT, 200000 } }, 5,
+	                                    false };
 	struct message m = make_message(&k);
 	struct told *t = told_new();
 	struct err e = ERR_INIT;
@@ -269,7 +370,7 @@ test_damage(void **state)
 	char path[64], file[128];
 	struct log *log;
 	struct buf out;
-	uint64_t at;
+	uint64_t at, had;
 	uint8_t c;
 	FILE *f;
 
@@ -293,6 +394,7 @@ test_damage(void **state)
 	buf_init(&out, m.len);
 	assert_int_equal(blob_read(log, &place, 0, m.len, &out, &e), RC_CORRUPT);
 	assert_int_equal(blob_verify(log, &place, 70000, 1, &e), RC_CORRUPT);
+	assert_int_equal(blob_read_deflated(log, &place, 66436, m.len, &out, &had, &e), RC_CORRUPT);
 	assert_int_equal(blob_verify(log, &place, 0, 60000, &e), RC_OK);
 	check_range(log, &place, &m, 0, 66000);
 	check_range(log, &place, &m, 140000, 60000);
@@ -336,7 +438,8 @@ test_abort_removes(void **state)
 static void
 test_chunk_table(void **state)
 {
-	const struct blob_chunk in[2] = { { 65536, 1234, 0xdeadbeef, CHUNK_DEFLATE_HEADER, 1 }, { 5, 5, 7, CHUNK_STORED, 0 } };
+	const struct blob_chunk in[2] = { { 65536, 1234, 0xdeadbeef, CHUNK_DEFLATE_HEADER, 1 },
+	                                  { 5, 5, 7, CHUNK_STORED, 0 } };
 	struct blob_chunk *out;
 	struct err e = ERR_INIT;
 	struct arena a;
@@ -401,13 +504,15 @@ test_codec_refuses(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[sizeof cases / sizeof *cases + 6];
+	struct CMUnitTest tests[sizeof cases / sizeof *cases + 7];
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		tests[n++] =
-		    (struct CMUnitTest){ cases[i].name, test_round_trip, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		    (struct CMUnitTest){ cases[i].name, test_round_trip, NULL, NULL,
+		                         (void *)(uintptr_t)&cases[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_splice);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_deflated_ranges);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_damage);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_abort_removes);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_chunk_table);

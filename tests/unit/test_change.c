@@ -2,7 +2,6 @@
 #include "tests/unit/volume_fixture.h"
 
 #include <pthread.h>
-#include <sqlite3.h>
 
 static account_id anna;
 static mailbox_id inbox;
@@ -15,18 +14,6 @@ setup(void **state)
 	anna = fx_account("anna");
 	inbox = fx_box(anna, "INBOX");
 	return r;
-}
-
-static void
-assert_set(const struct uid_set *s, const char *want)
-{
-	struct buf b;
-
-	buf_init(&b, 4096);
-	assert_true(uid_set_format(s, &b));
-	assert_true(buf_append_byte(&b, 0));
-	assert_string_equal((const char *)b.ptr, want);
-	buf_fini(&b);
 }
 
 /* ---- mailboxes ---- */
@@ -179,7 +166,8 @@ test_subscribe(void **state)
 	c->u.subscribe.account = anna;
 	c->u.subscribe.name = SLICE("inbox");
 	assert_int_equal(fx_run(c), RC_OK);
-	assert_int_equal(volume_list_subscriptions(fx_v, anna, &fx_arena, &names, &count, &e), RC_OK);
+	assert_int_equal(volume_list_subscriptions(fx_v, anna, &fx_arena, &names, &count, &e),
+	                 RC_OK);
 	assert_int_equal(count, 6);     /* six of the account's beginning, one more, INBOX less */
 	assert_true(slice_eq(names[3], SLICE("Not/There")));
 	assert_false(fx_mailbox(anna, "INBOX").subscribed);
@@ -266,10 +254,12 @@ test_large_messages(void **state)
 		rows = fx_rows(inbox, WANT_PLACE, &count);
 		buf_init(&b, 64u << 20);
 		assert_int_equal(rows[i].size, sizes[i]);
-		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e), RC_OK);
+		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e),
+		                 RC_OK);
 		assert_int_equal(b.len, sizes[i]);
 		assert_memory_equal(b.ptr, p, sizes[i]);
-		assert_int_equal(volume_verify_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &e), RC_OK);
+		assert_int_equal(volume_verify_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &e),
+		                 RC_OK);
 		buf_fini(&b);
 		free(p);
 	}
@@ -306,7 +296,8 @@ test_keywords(void **state)
 		enum rc rc = fx_run(fx_make_append(&inbox, 1, SLICE(TEST_MAIL), 0, k->keywords));
 		struct message_row *rows = fx_rows(inbox, 0, &count);
 
-		if (rc != k->want || (rc == RC_OK && !slice_eq(rows[count - 1].keywords, slice_str(k->stored))))
+		if (rc != k->want ||
+		    (rc == RC_OK && !slice_eq(rows[count - 1].keywords, slice_str(k->stored))))
 			fail_msg("%s: %s", k->name, rc_name(rc));
 	}
 	assert_int_equal(volume_list_keywords(fx_v, inbox, &fx_arena, &words, &count, &e), RC_OK);
@@ -362,11 +353,12 @@ test_store(void **state)
 	fx_append_n(inbox, 5);
 	for (size_t i = 0; i < UNIT_COUNT(store_cases); i++) {
 		const struct store_case *k = &store_cases[i];
-		struct change *c = fx_make_store(inbox, k->first, k->last, k->op, k->flags, k->keywords);
+		struct change *c = fx_make_store(inbox, k->first, k->last, k->op, k->flags,
+		                                 k->keywords);
 		struct mailbox_info m;
 
 		assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-		assert_set(&c->u.store.changed, k->changed);
+		fx_assert_set(&c->u.store.changed, k->changed);
 		m = fx_mailbox(anna, "INBOX");
 		if (m.unseen != k->unseen || m.deleted != k->deleted)
 			fail_msg("%s: unseen %u deleted %u", k->name, m.unseen, m.deleted);
@@ -396,16 +388,16 @@ test_store_unchangedsince(void **state)
 	c->u.store.conditional = true;
 	c->u.store.unchangedsince = m1;
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_set(&c->u.store.changed, "1,4");
-	assert_set(&c->u.store.modified, "2");
-	assert_set(&c->u.store.missing, "3");
+	fx_assert_set(&c->u.store.changed, "1,4");
+	fx_assert_set(&c->u.store.modified, "2");
+	fx_assert_set(&c->u.store.missing, "3");
 	assert_true(c->u.store.modseq > m2);
 	change_free(&c);
 	/* 0 fails for all: every message has a MODSEQ [RFC 7162 s3.1.3]. */
 	c = fx_make_store(inbox, 1, 4, STORE_ADD, FLAG_DRAFT, "");
 	c->u.store.conditional = true;
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_set(&c->u.store.modified, "1:2,4");
+	fx_assert_set(&c->u.store.modified, "1:2,4");
 	assert_int_equal(c->u.store.modseq, 0);
 	change_free(&c);
 }
@@ -427,7 +419,7 @@ test_store_many_groups(void **state)
 	}
 	c = fx_make_store(inbox, 1, 150, STORE_ADD, FLAG_SEEN, "zz");
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_set(&c->u.store.changed, "1:150");
+	fx_assert_set(&c->u.store.changed, "1:150");
 	change_free(&c);
 	assert_int_equal(fx_mailbox(anna, "INBOX").unseen, 0);
 	rows = fx_rows(inbox, 0, &count);
@@ -447,15 +439,16 @@ test_expunge(void **state)
 	(void)fx_store(inbox, 2, 4, STORE_ADD, FLAG_DELETED, "");
 	c = fx_change(CHANGE_EXPUNGE);
 	c->u.expunge.mailbox = inbox;
-	assert_true(uid_set_add(&c->u.expunge.uids, 4, 6));     /* UID EXPUNGE: only what is \Deleted */
+	/* UID EXPUNGE: only what is \Deleted */
+	assert_true(uid_set_add(&c->u.expunge.uids, 4, 6));
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_set(&c->u.expunge.expunged, "4");
+	fx_assert_set(&c->u.expunge.expunged, "4");
 	change_free(&c);
 	c = fx_change(CHANGE_EXPUNGE);
 	c->u.expunge.mailbox = inbox;
 	c->u.expunge.all = true;
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_set(&c->u.expunge.expunged, "2:3");
+	fx_assert_set(&c->u.expunge.expunged, "2:3");
 	change_free(&c);
 	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 3);
 	assert_int_equal(fx_mailbox(anna, "INBOX").deleted, 0);
@@ -504,7 +497,7 @@ test_copy_and_move(void **state)
 	(void)fx_expunge(inbox, 3, 3);
 	c = fx_make_copy(CHANGE_COPY, inbox, 1, 4, trash);
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_set(&c->u.copy.source_uids, "1:2,4");
+	fx_assert_set(&c->u.copy.source_uids, "1:2,4");
 	assert_int_equal(c->u.copy.first_uid, 2);
 	assert_int_equal(c->u.copy.count, 3);
 	assert_int_equal(c->u.copy.uidvalidity, fx_mailbox(anna, "Trash").uidvalidity);
@@ -516,7 +509,7 @@ test_copy_and_move(void **state)
 	assert_int_equal(rows[1].internaldate.zone_min, -90);
 	c = fx_make_copy(CHANGE_MOVE, inbox, 2, 9, trash);
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
-	assert_set(&c->u.copy.source_uids, "2,4:5");
+	fx_assert_set(&c->u.copy.source_uids, "2,4:5");
 	assert_int_equal(c->u.copy.first_uid, 5);
 	assert_int_equal(c->u.copy.source_modseq, fx_mailbox(anna, "INBOX").highestmodseq);
 	change_free(&c);
@@ -574,127 +567,6 @@ test_account_changes(void **state)
 	assert_int_not_equal(fx_account("anna"), anna);
 }
 
-/* ---- views ---- */
-
-static void
-test_view_as_of(void **state)
-{
-	struct uid_set s;
-	mail_modseq before;
-	size_t count;
-	struct message_row *rows;
-	struct err e = ERR_INIT;
-
-	(void)state;
-	uid_set_init(&s, 100);
-	fx_append_n(inbox, 10);
-	(void)fx_expunge(inbox, 2, 2);
-	before = fx_mailbox(anna, "INBOX").highestmodseq;
-	(void)fx_expunge(inbox, 5, 7);
-	fx_append_n(inbox, 2);
-	assert_int_equal(volume_read_view(fx_v, inbox, 11, before, &s, &e), RC_OK);
-	assert_set(&s, "1,3:10");
-	assert_int_equal(volume_read_view(fx_v, inbox, 13, fx_mailbox(anna, "INBOX").highestmodseq, &s, &e), RC_OK);
-	assert_set(&s, "1,3:4,8:12");
-	assert_int_equal(volume_read_view(fx_v, inbox, 4, 0, &s, &e), RC_OK);
-	assert_set(&s, "1:3");
-	rows = fx_rows(inbox, WANT_EXPUNGED | WANT_PLACE | WANT_SUMMARY, &count);
-	assert_int_equal(count, 12);
-	for (size_t i = 0; i < count; i++) {
-		assert_int_equal(rows[i].uid, i + 1);
-		assert_int_equal(rows[i].expunged, i == 1 || (i >= 4 && i <= 6));
-		assert_true(rows[i].place.chunk_count > 0 && rows[i].summary.len > 0);
-	}
-	(void)fx_rows(inbox, 0, &count);
-	assert_int_equal(count, 8);
-	uid_set_fini(&s);
-}
-
-static void
-lose_tombstone(mail_uid uid)
-{
-	char path[300], sql[100];
-	sqlite3 *db;
-
-	(void)snprintf(path, sizeof path, "%s/index.db", fx_dir);
-	(void)snprintf(sql, sizeof sql, "DELETE FROM expunged WHERE uid=%u", uid);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
-/* The same set by way of the tombstones, of the messages, and when a tombstone has gone. */
-static void
-test_view_with_gaps(void **state)
-{
-	static const struct {
-		mail_uid    first, last;
-		mail_uid    uidnext;
-		const char *want;
-	} steps[] = {
-		{ 3, 3, 41, "1:2,4:40" },
-		{ 50, 50, 41, "1:2,4:40" },
-		{ 1, 1, 41, "2,4:40" },
-		{ 40, 40, 41, "2,4:39" },
-		{ 40, 40, 5, "2,4" },
-		{ 40, 40, 4, "2" },
-		{ 40, 40, 1, "" },
-		{ 40, 40, 0, "" },
-		{ 10, 30, 41, "2,4:9,31:39" },
-		{ 2, 2, 4000000000u, "4:9,31:39" },
-		{ 4, 38, 41, "39" },
-		{ 39, 39, 41, "" },
-	};
-	struct uid_set s;
-	struct err e = ERR_INIT;
-
-	(void)state;
-	uid_set_init(&s, 100);
-	fx_append_n(inbox, 40);
-	for (size_t i = 0; i < UNIT_COUNT(steps); i++) {
-		if (i == 1)
-			lose_tombstone(3);
-		(void)fx_expunge(inbox, steps[i].first, steps[i].last);
-		assert_int_equal(volume_read_view(fx_v, inbox, steps[i].uidnext, UINT64_MAX >> 1, &s, &e), RC_OK);
-		assert_set(&s, steps[i].want);
-	}
-	uid_set_fini(&s);
-}
-
-static void
-test_changes_since(void **state)
-{
-	struct view_changes vc;
-	mail_modseq m0, m1;
-	struct err e = ERR_INIT;
-
-	(void)state;
-	fx_append_n(inbox, 6);
-	m0 = fx_mailbox(anna, "INBOX").highestmodseq;
-	m1 = fx_store(inbox, 2, 4, STORE_ADD, FLAG_SEEN, "");
-	(void)fx_expunge(inbox, 3, 3);
-	fx_append_n(inbox, 2);
-	assert_int_equal(volume_read_changes(fx_v, inbox, m0, m0, 7, 100, &fx_arena, &vc, &e), RC_OK);
-	assert_set(&vc.added, "7:8");
-	assert_set(&vc.vanished, "3");
-	assert_int_equal(vc.changed_count, 2);
-	assert_int_equal(vc.changed[1].uid, 4);
-	assert_int_equal(vc.changed[1].modseq, m1);
-	assert_false(vc.more);
-	assert_int_equal(vc.now.uidnext, 9);
-	view_changes_fini(&vc);
-	assert_int_equal(volume_read_changes(fx_v, inbox, m0, m0, 7, 1, &fx_arena, &vc, &e), RC_OK);
-	assert_int_equal(vc.changed_count, 1);
-	assert_true(vc.more);
-	view_changes_fini(&vc);
-	assert_int_equal(volume_read_changes(fx_v, inbox, m1, m1 + 1, 9, 100, &fx_arena, &vc, &e), RC_OK);
-	assert_int_equal(vc.added.count + vc.vanished.count + (vc.changed_count != 2), 0);
-	view_changes_fini(&vc);
-	assert_int_equal(volume_read_changes(fx_v, 4711, 0, 0, 1, 1, &fx_arena, &vc, &e), RC_OK);
-	assert_true(vc.gone);
-	view_changes_fini(&vc);
-}
-
 /* ---- batches ---- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -713,8 +585,8 @@ count_done(struct change *c, void *arg)
 	change_free(&c);
 }
 
-/* Changes refused in the middle of their frame, and others before and behind them in the same batch: what is refused
- * has not happened, though the batch is durable. */
+/* Changes refused in the middle of their frame, and others before and behind them in the same
+ * batch: what is refused has not happened, though the batch is durable. */
 static void
 test_batches_with_refusals(void **state)
 {
@@ -724,7 +596,8 @@ test_batches_with_refusals(void **state)
 	struct err e = ERR_INIT;
 
 	(void)state;
-	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5", ""),
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna,
+	                                "1/2/3/4/5/6/7/8/9/0/1/2/3/4/5/6/7/8/9/0/1/2/3/4/5", ""),
 	                 RC_OK);
 	for (int i = 0; i < 2 * EACH; i += 2) {
 		list[i] = fx_make_append(&inbox, 1, SLICE(TEST_MAIL), 0, "");
@@ -773,42 +646,19 @@ test_numbers_only_rise(void **state)
 	}
 }
 
-static void
-test_paging(void **state)
-{
-	struct message_row *rows;
-	struct uid_set uids;
-	size_t count;
-	struct err e = ERR_INIT;
-
-	(void)state;
-	fx_append_n(inbox, 20);
-	uid_set_init(&uids, 10);
-	assert_true(uid_set_add(&uids, 3, 5) && uid_set_add(&uids, 9, 9) && uid_set_add(&uids, 12, 40));
-	assert_int_equal(volume_read_messages(fx_v, inbox, &uids, 4, 4, 0, &fx_arena, &rows, &count, &e), RC_OK);
-	assert_int_equal(count, 4);
-	assert_int_equal(rows[0].uid, 4);
-	assert_int_equal(rows[2].uid, 9);
-	assert_int_equal(rows[3].uid, 12);
-	assert_int_equal(volume_read_messages(fx_v, inbox, &uids, 13, 100, 0, &fx_arena, &rows, &count, &e), RC_OK);
-	assert_int_equal(count, 8);
-	uid_set_fini(&uids);
-}
-
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, fx_teardown)
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_names), CASE(test_name_too_long), CASE(test_rename_keeps_identity), CASE(test_rename_inbox),
-		CASE(test_recreated_mailbox_has_new_uidvalidity), CASE(test_deleted_mailbox_forgets),
-		CASE(test_subscribe), CASE(test_quota_boundary),
-		CASE(test_multiappend_all_or_nothing), CASE(test_large_messages), CASE(test_keywords),
-		CASE(test_keywords_limit), CASE(test_store), CASE(test_store_unchangedsince), CASE(test_store_many_groups),
-		CASE(test_expunge), CASE(test_copy_and_move), CASE(test_account_changes), CASE(test_view_as_of),
-		CASE(test_view_with_gaps),
-		CASE(test_changes_since), CASE(test_numbers_only_rise), CASE(test_paging),
+		CASE(test_names), CASE(test_name_too_long), CASE(test_rename_keeps_identity),
+		CASE(test_rename_inbox), CASE(test_recreated_mailbox_has_new_uidvalidity),
+		CASE(test_deleted_mailbox_forgets), CASE(test_subscribe), CASE(test_quota_boundary),
+		CASE(test_multiappend_all_or_nothing), CASE(test_large_messages),
+		CASE(test_keywords), CASE(test_keywords_limit), CASE(test_store),
+		CASE(test_store_unchangedsince), CASE(test_store_many_groups), CASE(test_expunge),
+		CASE(test_copy_and_move), CASE(test_account_changes), CASE(test_numbers_only_rise),
 		CASE(test_batches_with_refusals),
 	};
 

@@ -33,7 +33,8 @@ granted(struct claim *c)
 static void
 test_one_of_a_kind(void **state)
 {
-	struct claim first = { .kind = CLAIM_WORK, .what = "a restore" }, second = { .kind = CLAIM_WORK, .what = "a purge" };
+	struct claim first = { .kind = CLAIM_WORK, .what = "a restore" };
+	struct claim second = { .kind = CLAIM_WORK, .what = "a purge" };
 
 	(void)state;
 	granted(&first);
@@ -71,11 +72,13 @@ test_kinds_do_not_hinder_each_other(void **state)
 static void
 test_an_import_for_each_account(void **state)
 {
-	struct claim into[100], again = { .kind = CLAIM_IMPORT, .what = "an import", .account = 64 };
+	struct claim into[100], again = { .kind = CLAIM_IMPORT, .what = "an import",
+	                                  .account = 64 };
 
 	(void)state;
 	for (account_id i = 0; i < UNIT_COUNT(into); i++) {
-		into[i] = (struct claim){ .kind = CLAIM_IMPORT, .what = "an import", .account = i + 1 };
+		into[i] = (struct claim){ .kind = CLAIM_IMPORT, .what = "an import",
+		                          .account = i + 1 };
 		granted(&into[i]);
 	}
 	refused(&again, "an import");
@@ -157,7 +160,8 @@ test_all_that_wait_get_their_turn(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(w); i++) {
-		w[i] = (struct worker){ .claim = kinds[i % 3], .inside = &inside[i % 3], .turns = &turns };
+		w[i] = (struct worker){ .claim = kinds[i % 3], .inside = &inside[i % 3],
+		                        .turns = &turns };
 		assert_int_equal(pthread_create(&w[i].thread, NULL, work, &w[i]), 0);
 	}
 	for (size_t i = 0; i < UNIT_COUNT(w); i++)
@@ -174,7 +178,8 @@ start(struct worker *w, const struct claim *claim, atomic_int *inside, atomic_ui
 		nap();
 }
 
-/* Who waits for a claim gets it when that one is released, not earlier, and whoever else waits, for longer too. */
+/* Who waits for a claim gets it when that one is released, not earlier, and whoever else waits,
+ * for longer too. */
 static void
 test_waits_for_the_release(void **state)
 {

@@ -1,5 +1,5 @@
-/* compact: what dies and what does not, that space comes back, and that an index made anew afterwards says what the one
- * that lived through it says. */
+/* compact: what dies and what does not, that space comes back, and that an index made anew
+ * afterwards says what the one that lived through it says. */
 #include "tests/unit/compact_fixture.h"
 
 #include <dirent.h>
@@ -14,7 +14,8 @@ dump_tables(struct buf *out)
 	static const char *const sql[] = {
 		"SELECT id, hex(name), generation, quota, used_bytes, used_messages FROM account ORDER BY 1",
 		"SELECT account, hex(name), hex(value) FROM credential ORDER BY 1, 2",
-		"SELECT id, account, hex(name), uidvalidity, uidnext, highestmodseq, exists_, unseen, deleted, size FROM mailbox ORDER BY 1",
+		"SELECT id, account, hex(name), uidvalidity, uidnext, highestmodseq, exists_, "
+		"unseen, deleted, size FROM mailbox ORDER BY 1",
 		"SELECT account, hex(name) FROM subscription ORDER BY 1, 2",
 		"SELECT mailbox, hex(key), hex(keyword) FROM mailbox_keyword ORDER BY 1, 2",
 		("SELECT mailbox, uid, modseq, flags, hex(text), blob, internaldate, savedate, threadid, size FROM message m"
@@ -52,7 +53,10 @@ remove_index(void)
 
 	volume_close(&fx_v);
 	for (int i = 0; i < 3; i++) {
-		(void)snprintf(path, sizeof path, "%s/index.db%s", fx_dir, i == 0 ? "" : i == 1 ? "-wal" : "-shm");
+		(void)snprintf(path, sizeof path, "%s/index.db%s", fx_dir,
+		               i == 0   ? ""
+		               : i == 1 ? "-wal"
+		                        : "-shm");
 		(void)unlink(path);
 	}
 	fx_open();
@@ -71,13 +75,15 @@ assert_same_rebuilt(void)
 	remove_index();
 	dump_tables(&after);
 	if (!slice_eq(buf_slice(&live), buf_slice(&after))) {
-		FILE *a = fopen("/tmp/compact-live.txt", "w"), *b = fopen("/tmp/compact-rebuilt.txt", "w");
+		FILE *a = fopen("/tmp/compact-live.txt", "w"),
+		     *b = fopen("/tmp/compact-rebuilt.txt", "w");
 
 		fwrite(live.ptr, 1, live.len, a);
 		fwrite(after.ptr, 1, after.len, b);
 		fclose(a);
 		fclose(b);
-		fail_msg("an index made anew says something else: compare /tmp/compact-live.txt and -rebuilt.txt");
+		fail_msg("an index made anew says something else: compare /tmp/compact-live.txt "
+		         "and -rebuilt.txt");
 	}
 	cf_check_clean();
 	assert_int_equal(fx_findings, 0);
@@ -135,7 +141,8 @@ test_space_comes_back(void **state)
 	buf_init(&b, 1u << 20);
 	for (size_t i = 0; i < n; i++) {
 		buf_reset(&b);
-		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e), RC_OK);
+		assert_int_equal(volume_read_blob(fx_v, &rows[i].place, 0, UINT64_MAX, &b, &e),
+		                 RC_OK);
 		assert_int_equal(b.len, rows[i].size);
 	}
 	buf_fini(&b);
@@ -188,7 +195,8 @@ compact_meanwhile(void *arg, uint64_t done, uint64_t total)
 	return true;
 }
 
-/* A scrub goes on for hours: space comes back all the same, and what is taken away under it is no damage. */
+/* A scrub goes on for hours: space comes back all the same, and what is taken away under
+ * it is no damage. */
 static void
 test_space_comes_back_under_a_scrub(void **state)
 {
@@ -204,7 +212,8 @@ test_space_comes_back_under_a_scrub(void **state)
 		fx_append_n(box, 1);
 		for (uint32_t i = 0; i < 3; i++)
 			(void)fx_append(box, cf_big_mail(i, i == 1 ? 3000 : 400), 0, "");
-		(void)fx_expunge(box, fx_mailbox(a, "INBOX").uidnext - 3, fx_mailbox(a, "INBOX").uidnext - 1);
+		(void)fx_expunge(box, fx_mailbox(a, "INBOX").uidnext - 3,
+		                 fx_mailbox(a, "INBOX").uidnext - 1);
 		fx_reopen();
 		assert_int_equal(volume_scrub(fx_v, NULL, compact_meanwhile, &p, &r, &e), RC_OK);
 		assert_true(p.calls > at);
@@ -232,7 +241,8 @@ test_retention(void **state)
 	assert_int_equal(r.rewritten, 1);
 	assert_same_rebuilt();
 	r = cf_compact_all();
-	/* A message and its blob; flags of three, stated anew; those of one of three, in part; and counters of mailboxes. */
+	/* A message and its blob; flags of three, stated anew; those of one of three, in part; and
+	 * counters of mailboxes. */
 	assert_true(r.dead_records > 4);
 	assert_same_rebuilt();
 }
@@ -248,7 +258,8 @@ subscribe(account_id a, bool on)
 	assert_int_equal(fx_run(c), RC_OK);
 }
 
-/* The very last record of the log dies: an index made anew ends before the floor, and is one of all there is. */
+/* The very last record of the log dies: an index made anew ends before the floor, and is one
+ * of all there is. */
 static void
 test_last_record_dies(void **state)
 {
@@ -277,7 +288,8 @@ open_as(struct volume_params p)
 		fail_msg("open: %s", e.text);
 }
 
-/* What supersedes a dead record must not be lost by a power cut that leaves the death: it is synced before the swap. */
+/* What supersedes a dead record must not be lost by a power cut that leaves the death: it is synced
+ * before the swap. */
 static void
 test_relaxed_changes_last(void **state)
 {
@@ -315,7 +327,8 @@ restore_blob(mailbox_id box, blob_id id, uint32_t *lost)
 	return rc;
 }
 
-/* Between the swap and the index's knowing of it a blob's row may name what is not in the log any more. */
+/* Between the swap and the index's knowing of it a blob's row may name what is not in
+ * the log any more. */
 static void
 test_restore_waits_for_the_index(void **state)
 {
@@ -372,8 +385,8 @@ some_box(struct history *h)
 	struct mailbox_info m;
 	struct err e = ERR_INIT;
 
-	if (volume_find_mailbox(fx_v, h->accounts[pick(&h->seed, 2)], slice_str(names[pick(&h->seed, BOXES)]), &fx_arena,
-	                        &m, &e) != RC_OK)
+	if (volume_find_mailbox(fx_v, h->accounts[pick(&h->seed, 2)],
+	        slice_str(names[pick(&h->seed, BOXES)]), &fx_arena, &m, &e) != RC_OK)
 		return 0;
 	return m.id;
 }
@@ -390,7 +403,8 @@ random_mailbox(struct history *h)
 		(void)fx_name_change(CHANGE_MAILBOX_DELETE, a, name, "");
 		break;
 	case 1:
-		(void)fx_name_change(CHANGE_MAILBOX_RENAME, a, name, names[1 + pick(&h->seed, BOXES - 1)]);
+		(void)fx_name_change(CHANGE_MAILBOX_RENAME, a, name,
+		                     names[1 + pick(&h->seed, BOXES - 1)]);
 		break;
 	case 2:
 	case 3:
@@ -417,8 +431,10 @@ random_account(struct history *h)
 		c = fx_change(pick(&h->seed, 2) == 0 ? CHANGE_ACCOUNT_QUOTA : CHANGE_CREDENTIAL);
 		c->u.account.id = h->accounts[k];
 		c->u.account.quota_bytes = UINT64_C(1) << (30 + pick(&h->seed, 4));
-		c->u.account.credential_name = pick(&h->seed, 2) == 0 ? SLICE("password") : SLICE("phone");
-		c->u.account.credential_value = pick(&h->seed, 3) == 0 ? SLICE_NONE : SLICE("SCRAM-SHA-256$y");
+		c->u.account.credential_name = pick(&h->seed, 2) == 0 ? SLICE("password")
+		                                                      : SLICE("phone");
+		c->u.account.credential_value = pick(&h->seed, 3) == 0 ? SLICE_NONE
+		                                                       : SLICE("SCRAM-SHA-256$y");
 		(void)fx_run(c);
 		return;
 	}
@@ -443,8 +459,8 @@ random_messages(struct history *h, mailbox_id box)
 	case 2:
 	case 3:
 	case 4:
-		(void)fx_store(box, first, last, (enum store_op)pick(&h->seed, 3), 1u << pick(&h->seed, 5),
-		               keywords[pick(&h->seed, 5)]);
+		(void)fx_store(box, first, last, (enum store_op)pick(&h->seed, 3),
+		               1u << pick(&h->seed, 5), keywords[pick(&h->seed, 5)]);
 		break;
 	case 5:
 		if (to != 0)
@@ -470,7 +486,9 @@ random_summaries(struct history *h, mailbox_id box)
 	r->list = arena_array(&c->arena, n + 1, sizeof *r->list);
 	assert_non_null(r->list);
 	for (size_t i = pick(&h->seed, 4); i < n; i += 1 + pick(&h->seed, 3))
-		r->list[r->count++] = (struct new_summary){ rows[i].blob, arena_printf(&c->arena, "made anew %u", h->seed) };
+		r->list[r->count++] = (struct new_summary){ rows[i].blob,
+		                                            arena_printf(&c->arena, "made anew %u",
+		                                                         h->seed) };
 	if (pick(&h->seed, 4) == 0)
 		r->list[r->count++] = (struct new_summary){ 77, SLICE("of nothing") };
 	assert_int_equal(fx_run(c), RC_OK);
@@ -487,8 +505,9 @@ random_step(struct history *h)
 	else if (what < 5)
 		random_mailbox(h);
 	else if (what < 20 && box != 0)
-		(void)fx_append(box, cf_big_mail(pick(&h->seed, 3) == 0 ? 7 : ++h->mails, 1 + pick(&h->seed, 3)), 0,
-		                keywords[pick(&h->seed, 5)]);
+		(void)fx_append(box,
+		    cf_big_mail(pick(&h->seed, 3) == 0 ? 7 : ++h->mails, 1 + pick(&h->seed, 3)), 0,
+		    keywords[pick(&h->seed, 5)]);
 	else if (what == 20 && box != 0 && pick(&h->seed, 8) == 0)
 		(void)fx_append(box, cf_big_mail(++h->mails, 1800), 0, "");
 	else if (what < 23 && box != 0)
@@ -501,7 +520,8 @@ static void
 random_compaction(struct history *h)
 {
 	static const uint64_t retentions[] = { 0, 0, 20000, 100000, CF_HOUR_US };
-	struct compact_params p = { .retention_us = retentions[pick(&h->seed, 5)], .threshold = 1 + pick(&h->seed, 60) };
+	struct compact_params p = { .retention_us = retentions[pick(&h->seed, 5)],
+	                            .threshold = 1 + pick(&h->seed, 60) };
 
 	p.all = pick(&h->seed, 3) == 0;
 	p.level = pick(&h->seed, 4) == 0 ? 1 + (int)pick(&h->seed, 9) : 0;

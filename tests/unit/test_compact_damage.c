@@ -1,9 +1,9 @@
-/* compaction of a damaged volume: nothing of a damaged segment is rewritten, no message's content is given up
- * anywhere, all the rest is served, check tells the same before and after; and once the bytes are mended,
- * compaction goes on. [design 3]
+/* compaction of a damaged volume: nothing of a damaged segment is rewritten, no message's content
+ * is given up anywhere, all the rest is served, check tells the same before and after; and once the
+ * bytes are mended, compaction goes on. [design 3]
  *
- * Damage is there before, or comes at a moment that a compaction's progress shows: between survey and rewrite,
- * between writing and reading back, between that and the index's learning of it. */
+ * Damage is there before, or comes at a moment that a compaction's progress shows: between survey
+ * and rewrite, between writing and reading back, between that and the index's learning of it. */
 #include "tests/unit/compact_fixture.h"
 
 #include <dirent.h>
@@ -33,7 +33,8 @@ teardown(void **state)
 	return fx_teardown(state);
 }
 
-/* INBOX 1 to 30 over several segments; every third is expunged, of which 6 lives on as a copy; all are flagged. */
+/* INBOX 1 to 30 over several segments; every third is expunged, of which 6 lives on as a copy;
+ * all are flagged. */
 static void
 fill(void)
 {
@@ -116,8 +117,9 @@ expect_named(const struct seg_id *seg, mail_uid uid)
 	struct told t = check_for(uid);
 
 	if (t.findings != 1 || !t.named || t.frame == 0 || !seg_id_same(&t.seg, seg))
-		fail_msg("%u findings, %s, frame at %llu of %llu-%u: %s", t.findings, t.named ? "named" : "not named",
-		         (unsigned long long)t.frame, (unsigned long long)t.seg.seq, t.seg.epoch, t.text);
+		fail_msg("%u findings, %s, frame at %llu of %llu-%u: %s", t.findings,
+		         t.named ? "named" : "not named", (unsigned long long)t.frame,
+		         (unsigned long long)t.seg.seq, t.seg.epoch, t.text);
 }
 
 /* ---- what a compaction leaves ---- */
@@ -172,7 +174,8 @@ expect_it_goes_on(size_t live_blobs)
 
 /* ---- damage that was there before ---- */
 
-/* The damaged segment stays where and as it was; the others are rewritten, each dead content among them. */
+/* The damaged segment stays where and as it was; the others are rewritten, each dead
+ * content among them. */
 static void
 run_damaged_segment(enum segment_state state)
 {
@@ -251,8 +254,8 @@ test_missing_segment(void **state)
 	expect_it_goes_on(21);
 }
 
-/* A body names nothing: its damage keeps nothing else alive, and stays as it is to be told, also where all that
- * holds is compressed anew. */
+/* A body names nothing: its damage keeps nothing else alive, and stays as it is to be told, also
+ * where all that holds is compressed anew. */
 static void
 test_damaged_body(void **state)
 {
@@ -368,11 +371,13 @@ run_damage_before_rewrite(bool (*is_now)(const char *what, uint64_t done, uint64
 	size_t blobs;
 
 	fill();
-	(void)fx_append(vol.inbox, cf_big_mail(40, 3), 0, "");   /* the last segment has live ones only */
+	/* the last segment has live ones only */
+	(void)fx_append(vol.inbox, cf_big_mail(40, 3), 0, "");
 	bad = row_of(vol.inbox, 29);
 	m.seg = bad.place.addr.seg;
 	m.at = bad.place.addr.offset + bad.place.addr.len - 1;
-	assert_int_equal(compact_with(&m, (struct compact_params){ .all = true }, &r, &e), RC_CORRUPT);
+	assert_int_equal(compact_with(&m, (struct compact_params){ .all = true }, &r, &e),
+	                 RC_CORRUPT);
 	assert_non_null(strstr(e.text, "does not match its sum"));
 	assert_int_equal(r.damage, 0);
 	assert_true(cf_is_listed(&m.seg, SEGMENT_SEALED));
@@ -433,7 +438,8 @@ fill_one(uint32_t mails)
 	cf_served_add(&vol.served, vol.inbox);
 }
 
-/* What was written does not come back from the disk: it is thrown away, the sources stay, and nothing is lost. */
+/* What was written does not come back from the disk: it is thrown away, the sources stay, and
+ * nothing is lost. */
 static void
 test_between_writing_and_reading_back(void **state)
 {
@@ -445,7 +451,10 @@ test_between_writing_and_reading_back(void **state)
 	fill_one(150);
 	m.at = row_of(vol.inbox, 140).place.addr.offset;        /* beyond what is read at once */
 	assert_true(m.at > (600u << 10));
-	assert_int_equal(compact_with(&m, (struct compact_params){ .all = true, .retention_us = CF_HOUR_US }, &r, &e),
+	assert_int_equal(compact_with(&m,
+	                              (struct compact_params){ .all = true,
+	                                                       .retention_us = CF_HOUR_US },
+	                              &r, &e),
 	                 RC_CORRUPT);
 	assert_non_null(strstr(e.text, "as read back"));
 	assert_int_equal(r.rewritten, 0);
@@ -455,8 +464,8 @@ test_between_writing_and_reading_back(void **state)
 	expect_it_goes_on(150);
 }
 
-/* The new segment rots before the index has learned of it: as long as it does not hold, the old pieces stay, and
- * what is in them is served. */
+/* The new segment rots before the index has learned of it: as long as it does not hold, the old
+ * pieces stay, and what is in them is served. */
 static void
 test_between_reading_back_and_relocation(void **state)
 {
@@ -467,7 +476,10 @@ test_between_reading_back_and_relocation(void **state)
 	(void)state;
 	fill_one(8);
 	m.at = row_of(vol.inbox, 5).place.addr.offset;
-	assert_int_equal(compact_with(&m, (struct compact_params){ .all = true, .retention_us = CF_HOUR_US }, &r, &e),
+	assert_int_equal(compact_with(&m,
+	                              (struct compact_params){ .all = true,
+	                                                       .retention_us = CF_HOUR_US },
+	                              &r, &e),
 	                 RC_CORRUPT);
 	assert_int_equal(r.rewritten, 1);
 	assert_true(cf_is_listed(&m.seg, SEGMENT_COMPACTED));
@@ -533,7 +545,8 @@ bring_back(struct moment *m)
 	change_free(&c);
 }
 
-/* What was dead when it was surveyed and lives when it would go, stays with its segment; the others go on. */
+/* What was dead when it was surveyed and lives when it would go, stays with its segment;
+ * the others go on. */
 static void
 test_reference_since_the_survey(void **state)
 {

@@ -1,4 +1,5 @@
-/* conf: what a file may say, what is refused and in which words, and that the manual has every key. */
+/* conf: what a file may say, what is refused and in which words, and that the manual
+ * has every key. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -66,7 +67,7 @@ test_defaults(void **state)
 	assert_int_equal(c->limits.message_size, 100 * 1024 * 1024);
 	assert_int_equal(c->n_volumes, 1);
 	snprintf(want, sizeof want, "%s/volumes/v1", dir);
-	assert_string_equal(c->volumes[0].name, "v1");
+	assert_string_equal(c->volumes[0].named.name, "v1");
 	assert_string_equal(c->volumes[0].path, want);
 	assert_int_equal(c->volumes[0].durability, CONF_STRICT);
 	assert_int_equal(c->n_listens, 1);
@@ -81,21 +82,22 @@ test_defaults(void **state)
 static void
 test_all_set(void **state)
 {
-	static const char text[] = "\xef\xbb\xbf# a comment\r\n"
-	                           "  [server]\r\n"
-	                           "\tuser = restante ; who\n"
-	                           "log_level: debug\n"
-	                           "allow_plaintext_on_loopback = yes\n"
-	                           "idle_timeout = 2h\n"
-	                           "account_quota = 3G\n"
-	                           "overquota_reply = 552\n"
-	                           "control_socket = /run/r.sock\n"
-	                           "[ tls ] ; here\n"
-	                           "certificate = c.pem\nkey = /k.pem\nmin_version = 1.3\n"
-	                           "[volume v.1]\npath=/srv/mail\ndurability=relaxed\n"
-	                           "[listen s]\nprotocol=lmtp\nsocket=lmtp.sock\nmode=0600\n"
-	                           "[listen  t]\nprotocol=imaps\naddress=::\nport=65535\n"
-	                           "[limits]\nmessage_size=64K\nmax_recipients=100\nauth_timeout=90";
+	static const char text[] =
+	    "\xef\xbb\xbf# a comment\r\n"
+	    "  [server]\r\n"
+	    "\tuser = restante ; who\n"
+	    "log_level: debug\n"
+	    "allow_plaintext_on_loopback = yes\n"
+	    "idle_timeout = 2h\n"
+	    "account_quota = 3G\n"
+	    "overquota_reply = 552\n"
+	    "control_socket = /run/r.sock\n"
+	    "[ tls ] ; here\n"
+	    "certificate = c.pem\nkey = /k.pem\nmin_version = 1.3\n"
+	    "[volume v.1]\npath=/srv/mail\ndurability=relaxed\n"
+	    "[listen s]\nprotocol=lmtp\nsocket=lmtp.sock\nmode=0600\n"
+	    "[listen  t]\nprotocol=imaps\naddress=::\nport=65535\n"
+	    "[limits]\nmessage_size=64K\nmax_recipients=100\nauth_timeout=90";
 	struct err e = ERR_INIT;
 	struct conf *c;
 	char want[128];
@@ -120,12 +122,59 @@ test_all_set(void **state)
 	assert_int_equal(c->listens[0].mode, 0600);
 	assert_int_equal(c->listens[0].port, 0);
 	assert_int_equal(c->listens[1].protocol, CONF_IMAPS);
-	assert_string_equal(c->listens[1].name, "t");
+	assert_string_equal(c->listens[1].named.name, "t");
 	assert_int_equal(c->listens[1].port, 65535);
 	assert_int_equal(c->limits.message_size, 65536);
 	assert_int_equal(c->limits.max_recipients, 100);
 	assert_int_equal(c->limits.auth_timeout, 90);
 	conf_free(&c);
+}
+
+static void
+test_lists(void **state)
+{
+	static const char text[] = WHOLE
+	    "[auth]\nadmins = a, b c ,d\n[lmtp]\nnetworks = 192.0.2.0/24,::1\n"
+	    "[tls]\ncertificate = c\nkey = k\n[certificate x]\ncertificate = c\nkey = k\n";
+	struct err e = ERR_INIT;
+	struct conf *c;
+	char want[128];
+
+	(void)state;
+	assert_int_equal(load(slice_str(text), &c, &e), RC_OK);
+	assert_int_equal(c->auth.admins.count, 3);
+	assert_string_equal(c->auth.admins.words[0], "a");
+	assert_string_equal(c->auth.admins.words[1], "b c");
+	assert_string_equal(c->auth.admins.words[2], "d");
+	assert_int_equal(c->lmtp.networks.count, 2);
+	assert_int_equal(c->lmtp.networks.list[0].bits, 120);
+	assert_int_equal(c->lmtp.networks.list[1].bits, 128);
+	assert_int_equal(c->n_certificates, 1);
+	assert_string_equal(c->certificates[0].named.name, "x");
+	snprintf(want, sizeof want, "%s/k", dir);
+	assert_string_equal(c->certificates[0].key, want);
+	conf_free(&c);
+	assert_int_equal(load(SLICE(WHOLE), &c, &e), RC_OK);
+	assert_int_equal(c->auth.admins.count, 0);
+	assert_int_equal(c->lmtp.networks.count, 0);
+	conf_free(&c);
+}
+
+/* What a listener asks of clients, given what [tls] says. */
+static void
+test_client_certificates(void **state)
+{
+	struct conf_tls tls = { .client_ca = "/ca.pem",
+	                        .client_certificates = CONF_CLIENT_OPTIONAL };
+	struct conf_tls none = { .client_ca = "", .client_certificates = CONF_CLIENT_OPTIONAL };
+
+	(void)state;
+	assert_int_equal(conf_listen_client(&tls, CONF_LISTEN_AS_TLS), CONF_CLIENT_OPTIONAL);
+	assert_int_equal(conf_listen_client(&tls, CONF_LISTEN_OFF), CONF_CLIENT_OFF);
+	assert_int_equal(conf_listen_client(&tls, CONF_LISTEN_OPTIONAL), CONF_CLIENT_OPTIONAL);
+	assert_int_equal(conf_listen_client(&tls, CONF_LISTEN_REQUIRED), CONF_CLIENT_REQUIRED);
+	assert_int_equal(conf_listen_client(&none, CONF_LISTEN_AS_TLS), CONF_CLIENT_OFF);
+	assert_int_equal(conf_listen_client(&none, CONF_LISTEN_OPTIONAL), CONF_CLIENT_OFF);
 }
 
 #define L(k) "[volume v]\npath=v\n[listen a]\nprotocol=imap\nport=1\n" k
@@ -136,7 +185,8 @@ static const struct bad_case {
 	const char  *want;      /* what follows "FILE:" */
 } bad_cases[] = {
 	{ "unknown section", SLICE_INIT("\n[servers]\n"),
-	  "2: unknown section [servers]: there are server, tls, limits, maintenance, volume NAME, listen NAME" },
+	  "2: unknown section [servers]: there are server, tls, certificate NAME, auth, lmtp, "
+	  "pop3, limits, maintenance, volume NAME, listen NAME" },
 	{ "unknown key", SLICE_INIT("[server]\nusr = x\n"), "2: [server] has no key usr" },
 	{ "key of another section", SLICE_INIT("[server]\npath = x\n"), "2: [server] has no key path" },
 	{ "key twice", SLICE_INIT("[server]\nuser=a\nuser=a\n"), "3: [server] user appears twice" },
@@ -149,6 +199,12 @@ static const struct bad_case {
 	{ "listener twice", SLICE_INIT(L("[listen a]\n")), "6: section [listen a] appears twice (first in line 3)" },
 	{ "one port for two", SLICE_INIT(L("[listen b]\nprotocol=lmtp\nport=1\n")),
 	  "6: [listen b] has the address and port, or socket, of [listen a]" },
+	{ "catch-all without a domain", SLICE_INIT("[lmtp]\ncatch_all = anna, =boris\n"),
+	  "1: [lmtp] catch_all: =boris: allowed: domain=account, or an account" },
+	{ "catch-all without an account", SLICE_INIT("[lmtp]\ncatch_all = example.org=\n"),
+	  "1: [lmtp] catch_all: example.org=: allowed: domain=account, or an account" },
+	{ "junk without a field", SLICE_INIT("[lmtp]\njunk_headers = : YES\n"),
+	  "1: [lmtp] junk_headers: : YES: allowed: Field: value, or a field" },
 	{ "LMTP on the port of SMTP", SLICE_INIT(L("[listen b]\nprotocol=lmtp\nport=25\n")),
 	  "6: [listen b] port 25 is for SMTP, not for LMTP: use another, or a socket" },
 	{ "name wanted", SLICE_INIT("[volume]\n"),
@@ -201,6 +257,25 @@ static const struct bad_case {
 	{ "TLS without certificate", SLICE_INIT("[volume v]\npath=v\n[listen a]\nprotocol=imaps\nport=1\n"),
 	  "3: [listen a] speaks TLS: [tls] certificate and key are needed" },
 	{ "certificate without key", SLICE_INIT(L("[tls]\ncertificate=c\n")), "7: [tls] wants both certificate and key" },
+	{ "further certificate alone", SLICE_INIT(L("[certificate x]\ncertificate=c\nkey=k\n")),
+	  "6: [certificate x] is a further one: [tls] certificate and key are needed" },
+	{ "clients verified by nobody", SLICE_INIT(L("client_certificates=required\n")),
+	  "6: client_certificates = required needs [tls] client_ca" },
+	{ "also in [tls]", SLICE_INIT(L("[tls]\nclient_certificates=required\n")),
+	  "7: client_certificates = required needs [tls] client_ca" },
+	{ "revoked by nobody", SLICE_INIT(L("[tls]\nclient_crl=c\n")), "7: [tls] client_crl needs client_ca" },
+	{ "certificate without key in a section", SLICE_INIT("[certificate c]\ncertificate=c\n[tls]\n"),
+	  "1: [certificate c] lacks the key key" },
+	{ "certificate twice", SLICE_INIT("[certificate c]\ncertificate=c\nkey=k\n[certificate c]\n"),
+	  "4: section [certificate c] appears twice (first in line 1)" },
+	{ "network", SLICE_INIT("[lmtp]\nnetworks = ::1, 192.0.2.1/24\n"),
+	  "2: [lmtp] networks = ::1, 192.0.2.1/24: allowed: "
+	  "IP addresses and networks, as in \"192.0.2.0/24, 2001:db8::/32\"; at most 256" },
+	{ "empty network", SLICE_INIT("[lmtp]\nnetworks = ::1,,::2\n"),
+	  "2: [lmtp] networks = ::1,,::2: allowed: "
+	  "IP addresses and networks, as in \"192.0.2.0/24, 2001:db8::/32\"; at most 256" },
+	{ "empty word", SLICE_INIT("[auth]\nadmins = a, , b\n"),
+	  "2: [auth] admins = a, , b: allowed: words with commas between them; at most 64" },
 	{ "no volume", SLICE_INIT("[listen a]\nprotocol=imap\nport=1\n"), "3: there is no section [volume NAME]" },
 	{ "no listener", SLICE_INIT("[volume v]\npath=v\n"), "2: there is no section [listen NAME]" },
 	{ "empty file", SLICE_INIT(""), "0: there is no section [volume NAME]" },
@@ -281,12 +356,79 @@ test_unreadable(void **state)
 	assert_null(c);
 }
 
-/* "NAME =" of each key as conf_describe writes it: two blanks, the name, a blank. */
+/* Where the section or heading that begins before `at` ends. */
+static const char *
+manual_end(const char *at)
+{
+	const char *section = strstr(at, "\n.Ss "), *heading = strstr(at, "\n.Sh ");
+
+	assert_non_null(heading);
+	return section != NULL && section < heading ? section : heading;
+}
+
+/* The page's text of one key of a section ("server", "listen NAME"), up to the next one's. */
+static bool
+manual_entry(const char *manual, const char *section, const char *name, char *out, size_t size)
+{
+	char find[80];
+	const char *begin, *next, *end;
+
+	snprintf(find, sizeof find, "\n.Ss [%s]\n", section);
+	begin = strstr(manual, find);
+	if (begin == NULL)
+		return false;
+	begin += strlen(find);
+	end = manual_end(begin);
+	snprintf(find, sizeof find, "\n.It Cm %s", name);
+	do
+		begin = strstr(begin + 1, find);
+	while (begin != NULL && begin < end && strchr(" \n", begin[strlen(find)]) == NULL);
+	if (begin == NULL || begin >= end)
+		return false;
+	next = strstr(begin + 1, "\n.It Cm ");
+	if (next != NULL && next < end)
+		end = next;
+	return slice_to_cstr(slice_of(begin, (size_t)(end - begin)), out, size);
+}
+
+/* What stands behind ".Ql NAME = " in the text, or on a line of an example of several: taken,
+ * wherever it is allowed. */
+static void
+check_example(const char *section, const char *name, const char *entry)
+{
+	char find[80], text[400], file_text[700];
+	struct err e = ERR_INIT;
+	struct conf *c;
+	const char *at;
+
+	snprintf(find, sizeof find, "\n.Ql %s = ", name);
+	at = strstr(entry, find);
+	if (at == NULL) {
+		snprintf(find, sizeof find, "\n%s = ", name);
+		at = strstr(entry, find);
+	}
+	if (at == NULL)
+		fail_msg("restante.conf.5 has no example of [%s] %s", section, name);
+	snprintf(text, sizeof text, "%.*s", (int)strcspn(at + strlen(find), "\n"),
+	         at + strlen(find));
+	if (strlen(text) > 2 && strpbrk(text + strlen(text) - 2, ".;:") != NULL &&
+	    text[strlen(text) - 2] == ' ')
+		text[strlen(text) - 2] = '\0';
+	snprintf(file_text, sizeof file_text, "[%s]\n%s = %s\n" WHOLE, section, name, text);
+	if (load(slice_str(file_text), &c, &e) == RC_OK)
+		conf_free(&c);
+	else if (strstr(e.text, "allowed") != NULL || strstr(e.text, "has no key") != NULL)
+		fail_msg("restante.conf.5, example of [%s] %s: %s", section, name, e.text);
+}
+
+/* Each key as conf_describe tells it stands in the page, in its section: with the default, or that
+ * there is none; with a unit, if it is in bytes; and with an example that can be used. */
 static void
 test_manual_has_every_key(void **state)
 {
 	static char manual[65536];
 	FILE *f = fopen(UNIT_SRCDIR "/doc/restante.conf.5", "r");
+	char section[64] = "", name[64] = "", preset[64], want[160], entry[8192] = "";
 	struct buf out;
 	char *save = NULL;
 
@@ -297,17 +439,28 @@ test_manual_has_every_key(void **state)
 	buf_init(&out, 65536);
 	conf_describe(&out);
 	assert_true(buf_append_byte(&out, 0));
-	for (char *line = strtok_r((char *)out.ptr, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
-		char want[160], name[64], preset[64];
-
-		if (sscanf(line, "  %63[a-z_] = %63[^\n]", name, preset) == 2)
-			snprintf(want, sizeof want, "\n.It Cm %s No = Ar %s\n", name, preset);
-		else if (sscanf(line, "  %63[a-z_] =", name) == 1 && line[2] != ' ')
-			snprintf(want, sizeof want, "\n.It Cm %s\n", name);
-		else
+	for (char *line = strtok_r((char *)out.ptr, "\n", &save); line != NULL;
+	     line = strtok_r(NULL, "\n", &save)) {
+		if (sscanf(line, "[%63[^]]]", section) == 1)
 			continue;
-		if (strstr(manual, want) == NULL)
-			fail_msg("restante.conf.5 lacks:%s", want);
+		if (strncmp(line, "      bytes", 11) == 0 && strstr(entry, "ytes") == NULL)
+			fail_msg("restante.conf.5 does not say that [%s] %s is bytes", section,
+			         name);
+		if (line[0] != ' ' || line[2] == ' ' || sscanf(line, "  %63[a-z_]", name) != 1)
+			continue;
+		if (!manual_entry(manual, section, name, entry, sizeof entry))
+			fail_msg("restante.conf.5 lacks [%s] %s", section, name);
+		if (sscanf(line, "  %*[a-z_] = %63[^\n]", preset) == 1)
+			snprintf(want, sizeof want, "\n.It Cm %s No = Ar %s\n", name, preset);
+		else
+			snprintf(want, sizeof want, "\n.It Cm %s\n", name);
+		if (strncmp(entry, want, strlen(want)) != 0)
+			fail_msg("restante.conf.5, [%s]:\n%s\ninstead of%s", section, entry, want);
+		if (strstr(line, "(must be given)") != NULL &&
+		    strstr(entry, "Must be given") == NULL)
+			fail_msg("restante.conf.5 does not say that [%s] %s must be given", section,
+			         name);
+		check_example(section, name, entry);
 	}
 	buf_fini(&out);
 }
@@ -345,6 +498,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_all_set),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_client_certificates),
 		cmocka_unit_test(test_retention),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_prefixes),

@@ -1,4 +1,5 @@
-/* The control socket's data channel: bytes to and from a verb, between server/control.c and tools/ctl_remote.c. */
+/* The control socket's data channel: bytes to and from a verb, between server/control.c and
+ * tools/ctl_remote.c. */
 #include "tests/unit/unit.h"
 
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/control.h"
+#include "server/listener.h"
 #include "tools/ctl.h"
 
 static char dir[64], path[80];
@@ -61,7 +63,9 @@ handle(void *arg, struct control_call *call, int argc, const char *const *argv)
 		return 2;
 	}
 	if (strcmp(argv[0], "one") == 0)
-		return control_read(call, &byte, 1, &n, &e) == RC_OK && n == 1 && byte == byte_at(0) ? 0 : 1;
+		return control_read(call, &byte, 1, &n, &e) == RC_OK && n == 1 && byte == byte_at(0)
+		           ? 0
+		           : 1;
 	if (strcmp(argv[0], "give") == 0) {
 		uint64_t total = strtoull(argv[1], NULL, 10);
 		uint8_t bytes[999];
@@ -88,6 +92,7 @@ static int
 start(void **state)
 {
 	struct err e = ERR_INIT;
+	int fd;
 
 	(void)state;
 	snprintf(dir, sizeof dir, "/tmp/test_control.XXXXXX");
@@ -96,7 +101,12 @@ start(void **state)
 	snprintf(path, sizeof path, "%s/control.sock", dir);
 	atomic_store(&handled, 0);
 	atomic_store(&seen, -1);
-	return control_open(path, handle, NULL, &control, &e) == RC_OK && control_start(control, &e) == RC_OK ? 0 : 1;
+	if (listener_bind_unix(path, 0600, &fd, &e) != RC_OK || listen(fd, 16) != 0)
+		return 1;
+	return control_open(fd, handle, NULL, &control, &e) == RC_OK &&
+	               control_start(control, &e) == RC_OK
+	           ? 0
+	           : 1;
 }
 
 static int
@@ -104,6 +114,7 @@ stop(void **state)
 {
 	(void)state;
 	control_close(&control);
+	(void)unlink(path);
 	return rmdir(dir);
 }
 
@@ -194,7 +205,8 @@ test_take(void **state)
 	static const struct {
 		uint64_t total;
 		size_t   step;
-	} cases[] = { { 0, 1 }, { 1, 1 }, { 65536, 65536 }, { 65537, 70000 }, { 300000, 777 }, { 9 << 20, 65536 } };
+	} cases[] = { { 0, 1 }, { 1, 1 }, { 65536, 65536 }, { 65537, 70000 }, { 300000, 777 },
+	              { 9 << 20, 65536 } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -280,7 +292,8 @@ wait_for(atomic_int *what, int not_this)
 static void
 test_caller_dies(void **state)
 {
-	static const char *const sent[] = { "take\n", "take\ndata 4\n\0\7", "take\ndata 4\n", "take\ndata 1\n" };
+	static const char *const sent[] = { "take\n", "take\ndata 4\n\0\7", "take\ndata 4\n",
+	                                    "take\ndata 1\n" };
 	static const size_t lens[] = { 5, 14, 12, 13 };
 
 	(void)state;
@@ -320,7 +333,8 @@ test_bad_pieces(void **state)
 	}
 }
 
-/* A reader that goes away ends the verb; one that is slow only delays it, and little is held for it. */
+/* A reader that goes away ends the verb; one that is slow only delays it, and little
+ * is held for it. */
 static void
 test_reader_leaves(void **state)
 {

@@ -1,4 +1,5 @@
-/* copy: a log copied to a directory, again and again, cut at every call, and what takes such a copy over. */
+/* copy: a log copied to a directory, again and again, cut at every call, and what takes
+ * such a copy over. */
 #define _GNU_SOURCE
 #include "tests/unit/store_tools.h"
 #include "store/copy.h"
@@ -311,6 +312,29 @@ test_takeover_passes_over_epochs(void **state)
 	log_close(&copy);
 }
 
+/* Put back again: what others made of the same bytes may have told is passed over too. */
+static void
+test_takeover_passes_over_others(void **state)
+{
+	uint32_t epoch = log_epoch(log_open_now);
+	const struct copy_params p = { .path = target, .fresh_only = true,
+	                               .epoch = epoch + 2 * COPY_EPOCHS };
+	const struct copy_params used_up = { .path = target, .fresh_only = true,
+	                                     .epoch = LSN_EPOCH_MAX - COPY_EPOCHS };
+	struct copy_result r;
+	struct err e = ERR_INIT;
+	struct log *copy;
+
+	(void)state;
+	append_counters(log_open_now, 1, 3);
+	assert_int_equal(copy_with(&used_up, &r, &e), RC_LIMIT);
+	e = (struct err)ERR_INIT;
+	assert_int_equal(copy_with(&p, &r, &e), RC_OK);
+	copy = volume_open(target);
+	assert_int_equal(log_epoch(copy), epoch + 3 * COPY_EPOCHS + 1);
+	log_close(&copy);
+}
+
 /* The one that was put back goes into the same backup: what it has is there, what was lost goes. */
 static void
 test_backup_of_what_was_put_back(void **state)
@@ -405,7 +429,8 @@ test_missing_segment_is_told_and_comes_later(void **state)
 	assert_int_equal(count_copy(), 100);
 }
 
-/* A copy that lost a piece, or the end of one, or has one that is no longer of this log, gets it again. */
+/* A copy that lost a piece, or the end of one, or has one that is no longer of this log,
+ * gets it again. */
 static void
 test_spoilt_copy_is_mended(void **state)
 {
@@ -527,7 +552,8 @@ run_cuts(size_t before, size_t after, int os)
 	enum rc rc;
 
 	snprintf(keep, sizeof keep, "%s/keep", place);
-	snprintf(cmd, sizeof cmd, "rm -rf %s %s; [ ! -d %s.0 ] || cp -a %s.0 %s", keep, target, keep, keep, target);
+	snprintf(cmd, sizeof cmd, "rm -rf %s %s; [ ! -d %s.0 ] || cp -a %s.0 %s", keep, target,
+	         keep, keep, target);
 	for (int n = 1;; n++) {
 		assert_int_equal(system(cmd), 0);
 		cut_at(n, os);
@@ -613,6 +639,7 @@ main(void)
 		CASE(test_fresh_only),
 		CASE(test_copy_in_use),
 		CASE(test_takeover_passes_over_epochs),
+		CASE(test_takeover_passes_over_others),
 		CASE(test_backup_of_what_was_put_back),
 		CASE(test_damage_is_told_and_copied),
 		CASE(test_missing_segment_is_told_and_comes_later),

@@ -1,4 +1,5 @@
-/* restantectl's parts: the control socket's client, lines and passwords, progress, the certificate, init. */
+/* restantectl's parts: the control socket's client, lines and passwords, progress, the
+ * certificate, init. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -346,7 +347,8 @@ test_password(void **state)
 	(void)state;
 	buf_init(&out, CREDENTIAL_TEXT_MAX);
 	assert_int_equal(read_password(SLICE("a b:c\r\nnot this\n"), &out, &e), RC_OK);
-	assert_int_equal(credential_check_plain(buf_slice(&out), SLICE("a b:c"), &match, &e), RC_OK);
+	assert_int_equal(credential_check_plain(buf_slice(&out), SLICE("a b:c"), &match, &e),
+	                 RC_OK);
 	assert_true(match);
 	buf_reset(&out);
 	assert_int_equal(read_password(SLICE("\n"), &out, &e), RC_SYNTAX);
@@ -431,23 +433,27 @@ static const struct {
 	enum conf_protocol protocol;
 	unsigned           port;
 } listeners[] = {
-	{ "imap", CONF_IMAP, 20143 },   { "imaps", CONF_IMAPS, 20993 }, { "pop3", CONF_POP3, 20110 },
-	{ "pop3s", CONF_POP3S, 20995 }, { "lmtp", CONF_LMTP, 20024 },   { "lmtp-socket", CONF_LMTP, 0 },
+	{ "imaps", CONF_IMAPS, 20993 }, { "pop3s", CONF_POP3S, 20995 }, { "imap", CONF_IMAP, 20143 },
+	{ "pop3", CONF_POP3, 20110 },   { "lmtp", CONF_LMTP, 20024 },   { "lmtp-socket", CONF_LMTP, 0 },
 };
 
 static enum admin_exit
 init(const char *where, const char *base_port)
 {
-	static const struct ctl_verb verb = { .usage = "init DIR", .options = "--base-port= --user=" };
+	static const struct ctl_verb verb = { .usage = "init DIR",
+	                                      .options = "--base-port= --user=" };
 	struct ctl ctl = { .verb = &verb, .args = { where }, .argc = 1, .prefix = "" };
 	struct err e = ERR_INIT;
 	bool took_next;
 
 	ctl.options.declared = verb.options;
 	if (base_port != NULL)
-		assert_int_equal(options_take(&ctl.options, "--base-port", base_port, &took_next, &e), RC_OK);
+		assert_int_equal(options_take(&ctl.options, "--base-port", base_port, &took_next,
+		                              &e),
+		                 RC_OK);
 	if (geteuid() == 0)
-		assert_int_equal(options_take(&ctl.options, "--user", "root", &took_next, &e), RC_OK);
+		assert_int_equal(options_take(&ctl.options, "--user", "root", &took_next, &e),
+		                 RC_OK);
 	return ctl_init(&ctl);
 }
 
@@ -469,7 +475,7 @@ test_init(void **state)
 	assert_int_equal(c->n_volumes, 1);
 	assert_int_equal(c->n_listens, UNIT_COUNT(listeners));
 	for (size_t i = 0; i < UNIT_COUNT(listeners); i++) {
-		assert_string_equal(c->listens[i].name, listeners[i].name);
+		assert_string_equal(c->listens[i].named.name, listeners[i].name);
 		assert_int_equal(c->listens[i].protocol, listeners[i].protocol);
 		assert_string_equal(c->listens[i].address, "127.0.0.1");
 		assert_int_equal(c->listens[i].port, listeners[i].port);
@@ -538,8 +544,8 @@ test_barred(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[FIXED + UNIT_COUNT(requests) + UNIT_COUNT(answers) + UNIT_COUNT(line_cases) +
-	                        UNIT_COUNT(imports)] = {
+	struct CMUnitTest tests[FIXED + UNIT_COUNT(requests) + UNIT_COUNT(answers) +
+	                        UNIT_COUNT(line_cases) + UNIT_COUNT(imports)] = {
 		cmocka_unit_test(test_answer_nobody_reads),
 		cmocka_unit_test(test_connect),
 		cmocka_unit_test(test_lines_across_reads),

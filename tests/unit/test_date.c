@@ -162,9 +162,11 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(mail); i++)
-		tests[n++] = (struct CMUnitTest){ mail[i].name, test_mail, NULL, NULL, (void *)(uintptr_t)&mail[i] };
+		tests[n++] = (struct CMUnitTest){ mail[i].name, test_mail, NULL, NULL,
+		                                  (void *)(uintptr_t)&mail[i] };
 	for (size_t i = 0; i < UNIT_COUNT(imap); i++)
-		tests[n++] = (struct CMUnitTest){ imap[i].name, test_imap, NULL, NULL, (void *)(uintptr_t)&imap[i] };
+		tests[n++] = (struct CMUnitTest){ imap[i].name, test_imap, NULL, NULL,
+		                                  (void *)(uintptr_t)&imap[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_imap_day);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_format);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_calendar);

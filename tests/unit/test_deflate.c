@@ -1,5 +1,5 @@
-/* The filter of COMPRESS=DEFLATE against zlib on the other side, over a connection of the test that takes and gives a
- * few octets at a time and often none. */
+/* The filter of COMPRESS=DEFLATE against zlib on the other side, over a connection of the test that
+ * takes and gives a few octets at a time and often none. */
 #include "tests/unit/unit.h"
 
 #include <zlib.h>
@@ -57,7 +57,8 @@ wire_finish(struct filter *f)
 	(void)f;
 }
 
-static const struct filter_ops wire_ops = { wire_read, wire_write, wire_flush, wire_finish, wire_finish };
+static const struct filter_ops wire_ops = { wire_read, wire_write, wire_flush, wire_finish,
+                                            wire_finish };
 
 /* ---- the peer ---- */
 
@@ -133,6 +134,20 @@ peer_reads(void)
 	buf_reset(&wire.out);
 }
 
+/* The same, each octet alone. */
+static void
+peer_reads_octets(void)
+{
+	struct buf all = wire.out;
+
+	buf_init(&wire.out, BOTH_MAX);
+	for (size_t i = 0; i < all.len; i++) {
+		assert_true(buf_append_byte(&wire.out, all.ptr[i]));
+		peer_reads();
+	}
+	buf_fini(&all);
+}
+
 /* The same, and the stream ends where the octets end. */
 static void
 peer_reads_last(void)
@@ -166,7 +181,8 @@ we_send(struct slice s, size_t piece)
 {
 	for (size_t at = 0, n = 0; at < s.len; at += n) {
 		size_t left = s.len - at;
-		enum stream_result r = f->ops->write(f, s.ptr + at, left < piece ? left : piece, &n);
+		enum stream_result r = f->ops->write(f, s.ptr + at, left < piece ? left : piece,
+		                                     &n);
 
 		assert_true(r == STREAM_OK || r == STREAM_WANT_WRITE);
 		assert_true(r != STREAM_OK || n > 0);
@@ -216,7 +232,8 @@ make_text(size_t lines, unsigned seed)
 	buf_init(&b, BOTH_MAX);
 	for (size_t i = 0; i < lines; i++) {
 		seed = seed * 1103515245u + 12345u;
-		assert_true(buf_printf(&b, "* %zu FETCH (FLAGS (\\Seen) UID %u RFC822.SIZE %u)\r\n", i, seed >> 8, seed));
+		assert_true(buf_printf(&b, "* %zu FETCH (FLAGS (\\Seen) UID %u RFC822.SIZE %u)\r\n",
+		                       i, seed >> 8, seed));
 	}
 	return buf_slice(&b);
 }
@@ -296,24 +313,133 @@ test_out_after_rests(void **state)
 	drop_text(text);
 }
 
-/* Raw deflate made elsewhere, with a full flush at its end, goes into the stream as it is. */
-static void
-test_out_takes_a_chunk_of_the_log(void **state)
+/* ---- splices ---- */
+
+static unsigned dice;
+
+static unsigned
+roll(unsigned sides)
 {
-	struct slice text = make_text(100, 4), chunk;
+	dice = dice * 1103515245u + 12345u;
+	return (dice >> 16) % sides;
+}
+
+/* Raw deflate as a chunk of the log is: of some level and strategy, or stored, with a full flush and
+ * no final block. */
+static void
+pack_chunk(struct slice s, struct buf *out)
+{
+	static const int levels[] = { 0, 1, 4, 9 };
+	z_stream z = { .next_in = (Bytef *)(uintptr_t)s.ptr, .avail_in = (uInt)s.len };
+	int strategy = roll(3) == 0 ? Z_HUFFMAN_ONLY : Z_DEFAULT_STRATEGY;
+
+	assert_int_equal(deflateInit2(&z, levels[roll(4)], Z_DEFLATED, -15, 8, strategy), Z_OK);
+	buf_reset(out);
+	z.next_out = buf_reserve(out, s.len + 1000);
+	z.avail_out = (uInt)s.len + 1000;
+	assert_int_equal(deflate(&z, Z_FULL_FLUSH), Z_OK);
+	assert_int_equal(z.avail_in, 0);
+	buf_commit(out, s.len + 1000 - z.avail_out);
+	deflateEnd(&z);
+}
+
+static void
+we_splice(struct slice s)
+{
+	for (size_t n; s.len > 0; s = slice_sub(s, n, s.len)) {
+		enum stream_result r = deflate_splice(f, s.ptr, s.len, &n);
+
+		assert_true(r == STREAM_OK || r == STREAM_WANT_WRITE);
+		assert_true(r != STREAM_OK || n > 0);
+		if (r != STREAM_OK)
+			n = 0;
+	}
+}
+
+/* Ranges of one text, so that each finds itself in those before: written, spliced, flushed, slept
+ * over. Where a flush was, zlib has all that was said, from octets that come one by one. */
+static void
+say_things(struct slice text, unsigned ops)
+{
+	struct buf chunk, said;
+
+	buf_init(&chunk, BOTH_MAX);
+	buf_init(&said, BOTH_MAX);
+	while (ops-- > 0) {
+		size_t from = roll((unsigned)text.len), len = roll(roll(3) == 0 ? 60000 : 300);
+		struct slice s = slice_sub(text, from, from + len < text.len ? from + len : text.len);
+		size_t n = 0;
+
+		if (roll(2) == 0) {
+			pack_chunk(s, &chunk);
+			we_splice(buf_slice(&chunk));
+		} else {
+			for (size_t at = 0; at < s.len; at += n)
+				if (f->ops->write(f, s.ptr + at, s.len - at, &n) != STREAM_OK)
+					n = 0;
+		}
+		assert_true(buf_append_slice(&said, s));
+		if (roll(3) > 0)
+			continue;
+		flush();
+		if (roll(4) == 0)
+			deflate_rest(f);
+		peer_reads_octets();
+		assert_int_equal(seen.len, said.len);
+		assert_memory_equal(seen.ptr, said.ptr, said.len);
+	}
+	buf_reset(&seen);
+	flush();
+	peer_reads();
+	buf_fini(&chunk);
+	buf_fini(&said);
+}
+
+static void
+test_splices_and_writes_in_any_order(void **state)
+{
+	static const size_t pieces[] = { 1, 5, 1000, 16384, 1u << 20 };
+	struct slice text = make_text(2000, 4);
 
 	(void)state;
-	peer_sends(text, Z_FULL_FLUSH);
-	chunk = buf_slice(&wire.in);
-	we_send(text, 65536);
-	deflate_rest(f);
-	assert_true(buf_append_slice(&wire.out, chunk));
-	we_send(text, 65536);
-	peer_reads();
-	assert_int_equal(seen.len, 3 * text.len);
-	for (size_t i = 0; i < 3; i++)
-		assert_memory_equal(seen.ptr + i * text.len, text.ptr, text.len);
+	for (dice = 0; dice < 40; dice++) {
+		unsigned seed = dice;
+
+		wire.piece = pieces[seed % UNIT_COUNT(pieces)];
+		wire.stalls = seed % 3 == 0;
+		say_things(text, 30);
+		buf_reset(&seen);
+		dice = seed;
+	}
 	drop_text(text);
+}
+
+/* A splice that stands between two writes of the same: what is behind must not be said by what is
+ * before. And a splice is short on the wire. */
+static void
+test_splice_between_equals(void **state)
+{
+	struct slice text = make_text(40, 4), other = make_text(60, 9);
+	struct buf chunk, want;
+
+	(void)state;
+	buf_init(&chunk, BOTH_MAX);
+	buf_init(&want, BOTH_MAX);
+	pack_chunk(other, &chunk);
+	we_send(text, 65536);
+	we_splice(buf_slice(&chunk));
+	we_send(text, 65536);
+	assert_true(buf_append_slice(&want, text) && buf_append_slice(&want, other) &&
+	            buf_append_slice(&want, text));
+	expect_peer_reads(buf_slice(&want));
+	we_splice(buf_slice(&chunk));
+	flush();
+	assert_int_equal(wire.out.len, chunk.len);      /* nothing was added to it */
+	expect_peer_reads(other);
+	buf_fini(&chunk);
+	buf_fini(&want);
+	drop_text(text);
+	drop_text(other);
 }
 
 /* ---- in ---- */
@@ -336,7 +462,8 @@ test_in_in_any_pieces(void **state)
 	drop_text(text);
 }
 
-/* The dictionary survives a rest, wherever the rest comes; also that of a peer whose flush ends within an octet. */
+/* The dictionary survives a rest, wherever the rest comes; also that of a peer whose flush ends
+ * within an octet. */
 static void
 test_in_after_rests(void **state)
 {
@@ -405,7 +532,8 @@ test_a_bomb_fills_only_the_room(void **state)
 	assert_int_equal(total, 32 * sizeof zeros);
 }
 
-/* Empty blocks for ever: each call reads the connection once, and then the reactor turns to others. */
+/* Empty blocks for ever: each call reads the connection once, and then the reactor
+ * turns to others. */
 static void
 test_in_of_empty_blocks(void **state)
 {
@@ -456,7 +584,8 @@ test_early_octets_come_first(void **state)
 
 /* ---- the end, and beginning again ---- */
 
-/* The peer stops compressing behind its command and goes on in clear, all of it at once or octet by octet. */
+/* The peer stops compressing behind its command and goes on in clear, all of it at once or
+ * octet by octet. */
 static void
 test_end(void **state)
 {
@@ -513,7 +642,8 @@ test_compressed_behind_the_end(void **state)
 	buf_fini(&got);
 }
 
-/* The peer was quick: the next COMPRESS and what it says then came while the first still lay on the stream. */
+/* The peer was quick: the next COMPRESS and what it says then came while the first still lay
+ * on the stream. */
 static void
 test_again(void **state)
 {
@@ -546,7 +676,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_each_flush_is_seen, start, stop),
 		cmocka_unit_test_setup_teardown(test_it_does_compress, start, stop),
 		cmocka_unit_test_setup_teardown(test_out_after_rests, start, stop),
-		cmocka_unit_test_setup_teardown(test_out_takes_a_chunk_of_the_log, start, stop),
+		cmocka_unit_test_setup_teardown(test_splices_and_writes_in_any_order, start, stop),
+		cmocka_unit_test_setup_teardown(test_splice_between_equals, start, stop),
 		cmocka_unit_test_setup_teardown(test_in_in_any_pieces, start, stop),
 		cmocka_unit_test_setup_teardown(test_in_after_rests, start, stop),
 		cmocka_unit_test_setup_teardown(test_in_rest_at_each_octet, start, stop),

@@ -1,4 +1,5 @@
-/* test_floor - mailboxes that have forgotten expunges one by one, and such as were put back: what is told of them. */
+/* test_floor - mailboxes that have forgotten expunges one by one, and such as were put back: what
+ * is told of them. */
 #include "tests/unit/volume_fixture.h"
 
 #define MESSAGES 64u
@@ -47,7 +48,9 @@ vanished_since(mail_modseq since, mail_uid uidnext)
 	struct err e = ERR_INIT;
 	struct buf b;
 
-	assert_int_equal(volume_read_changes(fx_v, inbox, INT64_MAX, since, uidnext, 1, &fx_arena, &c, &e), RC_OK);
+	assert_int_equal(volume_read_changes(fx_v, inbox, INT64_MAX, since, uidnext, 1, &fx_arena,
+	                                     &c, &e),
+	                 RC_OK);
 	buf_init(&b, sizeof text);
 	assert_true(uid_set_format(&c.vanished, &b));
 	(void)snprintf(text, sizeof text, "%.*s", (int)b.len, b.len > 0 ? (const char *)b.ptr : "");
@@ -68,7 +71,8 @@ changed_since(mail_modseq since)
 	uid_set_init(&got, 4096);
 	assert_true(uid_set_add(&all, 1, UINT32_MAX));
 	while (from != 0)
-		assert_int_equal(volume_find_changed(fx_v, inbox, &all, since, &from, &got, &e), RC_OK);
+		assert_int_equal(volume_find_changed(fx_v, inbox, &all, since, &from, &got, &e),
+		                 RC_OK);
 	n = uid_set_size(&got);
 	uid_set_fini(&all);
 	uid_set_fini(&got);
@@ -113,7 +117,8 @@ test_below_the_floor_all_that_is_absent_is_told(void **state)
 		assert_string_equal(vanished_since(1, 65), "3:4,10,60:64");
 		assert_string_equal(vanished_since(a, 65), "3:4,10,60:64");
 		assert_string_equal(vanished_since(a, 11), "3:4,10");
-		assert_string_equal(vanished_since(a, 5000), "3:4,10,60:64");   /* no UID that was never given */
+		/* no UID that was never given */
+		assert_string_equal(vanished_since(a, 5000), "3:4,10,60:64");
 		assert_string_equal(vanished_since(b, 65), "60:64");
 		assert_string_equal(vanished_since(c, 65), "");
 		check_sound();
@@ -170,7 +175,7 @@ test_prune_keeps_the_newest(void **state)
 	(void)state;
 	for (mail_uid uid = 1; uid <= 40; uid++)
 		(void)fx_expunge(inbox, uid, uid);
-	assert_int_equal(volume_prune(fx_v, 10, 1000, &dropped, &e), RC_OK);    /* all are younger */
+	assert_int_equal(volume_prune(fx_v, 10, 1000, &dropped, &e), RC_OK);  /* all are younger */
 	assert_int_equal(dropped, 0);
 	assert_int_equal(volume_prune(fx_v, 40, INT64_MAX, &dropped, &e), RC_OK);
 	assert_int_equal(dropped, 0);
@@ -191,7 +196,9 @@ fill(mail_uid upto)
 	mail_uid next;
 
 	while ((next = fx_mailbox(anna, "INBOX").uidnext) < upto)
-		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, next > 4500 ? 4500 : next - 1, inbox)), RC_OK);
+		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1,
+		                                     next > 4500 ? 4500 : next - 1, inbox)),
+		                 RC_OK);
 }
 
 /* More than one step, and one expunge of many. */
@@ -215,7 +222,8 @@ test_prune_in_steps(void **state)
 	check_sound();
 }
 
-/* A step that drops more than its share, as expunges of one command go together, leaves less to the next one. */
+/* A step that drops more than its share, as expunges of one command go together, leaves less
+ * to the next one. */
 static void
 test_prune_no_more_than_is_due(void **state)
 {
@@ -241,6 +249,7 @@ renew(void)
 {
 	struct change *c = fx_change(CHANGE_RENEW);
 
+	c->u.renew.lives = 1;
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
 	assert_int_equal(c->u.renew.last, 0);
 	change_free(&c);
@@ -334,6 +343,7 @@ test_put_back_many(void **state)
 		assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, name, NULL), RC_OK);
 	}
 	fx_reopen();
+	c->u.renew.lives = 1;
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
 	assert_int_not_equal(c->u.renew.last, 0);
 	c->u.renew.after = c->u.renew.last;

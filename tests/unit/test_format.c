@@ -1,4 +1,5 @@
-/* format: a volume of a newer major version is refused by its head and by any segment, and nothing of it is written. */
+/* format: a volume of a newer major version is refused by its head and by any segment, and nothing
+ * of it is written. */
 #include "lib/bytes.h"
 #include "lib/siphash.h"
 #include "store/head.h"
@@ -69,7 +70,8 @@ sum_of_head(void)
 static void
 try_open(enum volume_mode mode)
 {
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = mode, .report = { NULL, fx_found } };
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = mode,
+	                           .report = { NULL, fx_found } };
 	struct err e = ERR_INIT;
 	struct volume *v;
 
@@ -87,7 +89,8 @@ test_newer_head(void **state)
 
 	(void)state;
 	volume_close(&fx_v);
-	age_slot(0);            /* one is enough: the other may be what it was before the newer version came */
+	/* one is enough: the other may be what it was before the newer version came */
+	age_slot(0);
 	before = sum_of_head();
 	try_open(VOLUME_WRITE);
 	try_open(VOLUME_READ);

@@ -1,22 +1,27 @@
-/* frame: the worked example of doc/restante-log.5, byte for byte; headers that hold and that do not. */
+/* frame: the worked example of doc/restante-log.5, byte for byte; headers that hold
+ * and that do not. */
 #include "lib/siphash.h"
 #include "store/head.h"
 #include "tests/unit/store_tools.h"
 
-static const uint8_t key[SEGMENT_KEY_LEN] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
+static const uint8_t key[SEGMENT_KEY_LEN] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14,
+                                              15 };
 
 /* The segment, frame and records of the manual's example. */
 static void
 example(struct buf *out)
 {
 	struct segment_hdr seg = { .seq = 1, .epoch = 1 };
-	struct frame_hdr h = { .first_lsn = LSN_MAKE(1, 1), .synced_lsn = 0, .time_us = UINT64_C(1700000000000000),
-	                       .who = { .account = 0, .session = 5, .protocol = PROTO_ADMIN }, .record_count = 2 };
+	struct frame_hdr h = { .first_lsn = LSN_MAKE(1, 1), .synced_lsn = 0,
+	                       .time_us = UINT64_C(1700000000000000),
+	                       .who = { .account = 0, .session = 5, .protocol = PROTO_ADMIN },
+	                       .record_count = 2 };
 	struct record records[] = {
 		{ .type = RECORD_COUNTERS, .u.counters.uidvalidity = 300 },
 		{ .type = RECORD_FLAGS, .u.flags = { .mailbox = LSN_MAKE(1, 7), .modseq = LSN_MAKE(1, 0) >> 8, .flags = FLAG_SEEN,
 		                                     .keywords = SLICE_INIT("$Junk"),
-		                                     .uids = (const struct uid_range[]){ { 5, 5 }, { 7, 9 } }, .range_count = 2 } },
+		                                     .uids = (const struct uid_range[]){ { 5, 5 },
+		                                                                         { 7, 9 } }, .range_count = 2 } },
 	};
 	uint8_t hdr[FRAME_HDR_LEN], shdr[SEGMENT_HDR_LEN], rhdr[RECORD_HDR_LEN];
 	struct buf body, one;
@@ -29,8 +34,11 @@ example(struct buf *out)
 	for (size_t i = 0; i < 2; i++) {
 		buf_reset(&one);
 		assert_true(record_encode(&records[i], &one));
-		record_hdr_encode(&(struct record_hdr){ (uint8_t)records[i].type, 0, (uint32_t)one.len }, rhdr);
-		assert_true(buf_append(&body, rhdr, sizeof rhdr) && buf_append_slice(&body, buf_slice(&one)));
+		record_hdr_encode(&(struct record_hdr){ (uint8_t)records[i].type, 0,
+		                                        (uint32_t)one.len },
+		                  rhdr);
+		assert_true(buf_append(&body, rhdr, sizeof rhdr) &&
+		            buf_append_slice(&body, buf_slice(&one)));
 	}
 	h.body_len = (uint32_t)body.len;
 	h.body_sum = siphash(key, body.ptr, body.len);
@@ -47,11 +55,13 @@ hex_lines(struct slice bytes, struct buf *out)
 	for (size_t i = 0; i < bytes.len; i++) {
 		if (i % 16 == 0)
 			assert_true(buf_printf(out, "%04zx ", i));
-		assert_true(buf_printf(out, " %02x%s", bytes.ptr[i], i % 16 == 15 || i + 1 == bytes.len ? "\n" : ""));
+		assert_true(buf_printf(out, " %02x%s", bytes.ptr[i],
+		                       i % 16 == 15 || i + 1 == bytes.len ? "\n" : ""));
 	}
 }
 
-/* Lines of the manual that look like "0000  xx xx ...", as bytes: of the which-th example from 1. */
+/* Lines of the manual that look like "0000  xx xx ...", as bytes: of the which-th
+ * example from 1. */
 static void
 read_manual(unsigned which, struct buf *out)
 {
@@ -90,7 +100,8 @@ compare_example(unsigned which, void (*make)(struct buf *out))
 	read_manual(which, &got);
 	if (!slice_eq(buf_slice(&want), buf_slice(&got))) {
 		hex_lines(buf_slice(&want), &text);
-		fail_msg("the manual shows other bytes; the code writes\n%.*s", SLICE_ARG(buf_slice(&text)));
+		fail_msg("the manual shows other bytes; the code writes\n%.*s",
+		         SLICE_ARG(buf_slice(&text)));
 	}
 	buf_fini(&want);
 	buf_fini(&got);
@@ -101,11 +112,14 @@ compare_example(unsigned which, void (*make)(struct buf *out))
 static void
 example_head(struct buf *out)
 {
-	struct root_segment seg = { { 4, 3, SEG_LOG }, SEGMENT_COMPACTED, 1000, LSN_MAKE(1, 1), LSN_MAKE(2, 20),
+	struct root_segment seg = { { 4, 3, SEG_LOG }, SEGMENT_COMPACTED, 1000, LSN_MAKE(1, 1),
+	                            LSN_MAKE(2, 20),
 		                    UINT64_C(1700000000000000), { 0 } };
 	struct seg_id dropped[] = { { 1, 1, SEG_LOG }, { 7, 2, SEG_BODY } };
-	struct root r = { .epoch = 3, .pid = 42, .floor = LSN_MAKE(1, 9), .takeovers = { 11 }, .takeover_count = 1,
-		          .segments = &seg, .segment_count = 1, .compactions = 4, .compacted_us = UINT64_C(1700000500000000),
+	struct root r = { .epoch = 3, .pid = 42, .floor = LSN_MAKE(1, 9), .takeovers = { 11 },
+	                  .takeover_count = 1,
+		          .segments = &seg, .segment_count = 1, .compactions = 4,
+		          .compacted_us = UINT64_C(1700000500000000),
 		          .dropped = dropped, .dropped_count = 2 };
 	struct err e = ERR_INIT;
 
@@ -125,8 +139,10 @@ test_worked_example(void **state)
 static void
 test_frame_header(void **state)
 {
-	const struct frame_hdr in = { .body_len = 7, .record_count = 3, .first_lsn = LSN_MAKE(2, 9), .synced_lsn = LSN_MAKE(2, 8),
-	                              .time_us = 11, .who = { 12, 13, PROTO_LMTP }, .flags = FRAME_UNSYNCED, .body_sum = 14 };
+	const struct frame_hdr in = { .body_len = 7, .record_count = 3, .first_lsn = LSN_MAKE(2, 9),
+	                              .synced_lsn = LSN_MAKE(2, 8),
+	                              .time_us = 11, .who = { 12, 13, PROTO_LMTP },
+	                              .flags = FRAME_UNSYNCED, .body_sum = 14 };
 	uint8_t bytes[FRAME_HDR_LEN], other[SEGMENT_KEY_LEN] = { 1 };
 	struct frame_hdr out;
 
@@ -179,7 +195,8 @@ static void
 test_head_more(void **state)
 {
 	struct seg_id dropped[] = { { 1, 1, SEG_LOG }, { 7, 2, SEG_BODY } };
-	struct root in = { .epoch = 3, .flags = ROOT_COPY, .compactions = 4, .compacted_us = 5, .dropped = dropped,
+	struct root in = { .epoch = 3, .flags = ROOT_COPY, .compactions = 4, .compacted_us = 5,
+	                   .dropped = dropped,
 		           .dropped_count = 2 }, out;
 	struct err e = ERR_INIT;
 	uint64_t generation;
@@ -189,11 +206,14 @@ test_head_more(void **state)
 	buf_init(&b, HEAD_SLOT_LEN);
 	assert_int_equal(head_encode(&in, 17, &b, &e), RC_OK);
 	assert_int_equal(head_decode(buf_slice(&b), &out, &generation, &e), RC_OK);
-	assert_true(out.flags == ROOT_COPY && out.compactions == 4 && out.compacted_us == 5 && out.dropped_count == 2);
-	assert_true(seg_id_same(&out.dropped[0], &dropped[0]) && seg_id_same(&out.dropped[1], &dropped[1]));
+	assert_true(out.flags == ROOT_COPY && out.compactions == 4 && out.compacted_us == 5 &&
+	            out.dropped_count == 2);
+	assert_true(seg_id_same(&out.dropped[0], &dropped[0]) &&
+	            seg_id_same(&out.dropped[1], &dropped[1]));
 	root_fini(&out);
 	for (size_t cut = 0; cut < b.len; cut++)
-		assert_int_equal(head_decode(slice_of(b.ptr, cut), &out, &generation, &e), RC_CORRUPT);
+		assert_int_equal(head_decode(slice_of(b.ptr, cut), &out, &generation, &e),
+		                 RC_CORRUPT);
 	for (size_t bit = 0; bit < 8 * b.len; bit++) {
 		b.ptr[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		assert_int_equal(head_decode(buf_slice(&b), &out, &generation, &e), RC_CORRUPT);
@@ -204,27 +224,33 @@ test_head_more(void **state)
 
 #define SEGMENT(n) { { n, 1, SEG_LOG }, SEGMENT_SEALED, 100, LSN_MAKE(1, n), LSN_MAKE(1, n), 7, { 0 } }
 
-/* Neighbours give their place to one segment, wait in the list of what was dropped, and are forgotten; what does not fit
- * changes nothing. */
+/* Neighbours give their place to one segment, wait in the list of what was dropped, and are
+ * forgotten; what does not fit changes nothing. */
 static void
 test_root_change(void **state)
 {
-	struct root_segment segs[4] = { SEGMENT(1), SEGMENT(2), SEGMENT(3), SEGMENT(4) }, add = SEGMENT(9);
+	struct root_segment segs[4] = { SEGMENT(1), SEGMENT(2), SEGMENT(3), SEGMENT(4) },
+	                    add = SEGMENT(9);
 	struct root first = { .segments = segs, .segment_count = 4, .floor = 2 }, r;
 	struct seg_id drop[] = { { 2, 1, SEG_LOG }, { 3, 1, SEG_LOG }, { 5, 1, SEG_BODY } };
-	struct seg_id apart[] = { { 1, 1, SEG_LOG }, { 3, 1, SEG_LOG } }, none = { 8, 1, SEG_LOG }, open = { 4, 1, SEG_LOG };
-	struct root_change c = { .add = &add, .drop = drop, .drop_count = 3, .floor = 1, .time_us = 5 };
+	struct seg_id apart[] = { { 1, 1, SEG_LOG }, { 3, 1, SEG_LOG } };
+	struct seg_id none = { 8, 1, SEG_LOG }, open = { 4, 1, SEG_LOG };
+	struct root_change c = { .add = &add, .drop = drop, .drop_count = 3, .floor = 1,
+	                         .time_us = 5 };
 	struct err e = ERR_INIT;
 
 	(void)state;
 	segs[3].state = SEGMENT_OPEN;
 	assert_int_equal(root_copy(&r, &first, &e), RC_OK);
 	assert_int_equal(root_apply(&r, &c, &e), RC_OK);
-	assert_true(r.segment_count == 3 && r.segments[0].id.seq == 1 && r.segments[1].id.seq == 9 && r.segments[2].id.seq == 4);
-	assert_true(r.dropped_count == 3 && r.compactions == 9 && r.compacted_us == 5 && r.floor == 2);
+	assert_true(r.segment_count == 3 && r.segments[0].id.seq == 1 &&
+	            r.segments[1].id.seq == 9 && r.segments[2].id.seq == 4);
+	assert_true(r.dropped_count == 3 && r.compactions == 9 && r.compacted_us == 5 &&
+	            r.floor == 2);
 	c = (struct root_change){ .forget = drop, .forget_count = 2, .floor = 3 };
 	assert_int_equal(root_apply(&r, &c, &e), RC_OK);
-	assert_true(r.dropped_count == 1 && r.dropped[0].seq == 5 && r.compactions == 9 && r.floor == 3);
+	assert_true(r.dropped_count == 1 && r.dropped[0].seq == 5 && r.compactions == 9 &&
+	            r.floor == 3);
 	root_fini(&r);
 	for (unsigned i = 0; i < 4; i++) {
 		const struct root_change bad[] = { { .add = &add, .drop = apart, .drop_count = 2 },
@@ -244,7 +270,8 @@ test_head_slot(void **state)
 		{ { 1, 1, SEG_LOG }, SEGMENT_SEALED, 1000, LSN_MAKE(1, 1), LSN_MAKE(1, 9), 77, { 1 } },
 		{ { 2, 3, SEG_LOG }, SEGMENT_OPEN, 64, LSN_MAKE(3, 1), LSN_MAKE(3, 0), 78, { 2 } },
 	};
-	struct root in = { .volume_id = { 9 }, .epoch = 3, .pid = 42, .floor = 5, .takeovers = { 11, 12, 13 },
+	struct root in = { .volume_id = { 9 }, .epoch = 3, .pid = 42, .floor = 5,
+	                   .takeovers = { 11, 12, 13 },
 	                   .takeover_count = 3, .segments = segs, .segment_count = 2 }, out;
 	struct err e = ERR_INIT;
 	uint64_t generation;
@@ -264,13 +291,17 @@ test_head_slot(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		const struct root_segment *a = &out.segments[i], *w = &segs[i];
 
-		assert_true(a->id.seq == w->id.seq && a->id.epoch == w->id.epoch && a->id.kind == SEG_LOG && a->state == w->state);
-		assert_true(a->len == w->len && a->first_lsn == w->first_lsn && a->last_lsn == w->last_lsn);
-		assert_true(a->last_time_us == w->last_time_us && memcmp(a->key, w->key, SEGMENT_KEY_LEN) == 0);
+		assert_true(a->id.seq == w->id.seq && a->id.epoch == w->id.epoch &&
+		            a->id.kind == SEG_LOG && a->state == w->state);
+		assert_true(a->len == w->len && a->first_lsn == w->first_lsn &&
+		            a->last_lsn == w->last_lsn);
+		assert_true(a->last_time_us == w->last_time_us &&
+		            memcmp(a->key, w->key, SEGMENT_KEY_LEN) == 0);
 	}
 	root_fini(&out);
 	for (size_t cut = 0; cut < b.len; cut++)
-		assert_int_equal(head_decode(slice_of(b.ptr, cut), &out, &generation, &e), RC_CORRUPT);
+		assert_int_equal(head_decode(slice_of(b.ptr, cut), &out, &generation, &e),
+		                 RC_CORRUPT);
 	for (size_t bit = 0; bit < 8 * b.len; bit++) {
 		b.ptr[bit / 8] ^= (uint8_t)(1 << bit % 8);
 		assert_int_equal(head_decode(buf_slice(&b), &out, &generation, &e), RC_CORRUPT);

@@ -1,5 +1,6 @@
-/* golden - volumes that earlier versions wrote are read for ever: opened, checked, compared with what was in them, served
- * on. tests/golden/make makes one; GOLDEN_WRITE=1 in the environment then writes the text that it is compared with. */
+/* golden - volumes that earlier versions wrote are read for ever: opened, checked, compared with
+ * what was in them, served on. tests/golden/make makes one; GOLDEN_WRITE=1 in the environment then
+ * writes the text that it is compared with. */
 #include "tests/unit/describe.h"
 
 #define GOLDEN_DIR UNIT_SRCDIR "/tests/golden"
@@ -13,9 +14,11 @@ unpack(void **state)
 	const char *tmp = getenv("TMPDIR");
 	char command[1024];
 
-	(void)snprintf(fx_dir, sizeof fx_dir, "%s/restante-golden-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	(void)snprintf(fx_dir, sizeof fx_dir, "%s/restante-golden-XXXXXX",
+	               tmp != NULL ? tmp : "/tmp");
 	assert_non_null(mkdtemp(fx_dir));
-	(void)snprintf(command, sizeof command, "tar -C '%s' -xJf '" GOLDEN_DIR "/%s.tar.xz'", fx_dir, (const char *)*state);
+	(void)snprintf(command, sizeof command, "tar -C '%s' -xJf '" GOLDEN_DIR "/%s.tar.xz'",
+	               fx_dir, (const char *)*state);
 	assert_int_equal(system(command), 0);
 	arena_init(&fx_arena, 256u << 20);
 	fx_findings = 0;
@@ -29,7 +32,8 @@ describe_all(struct buf *out)
 	struct err e = ERR_INIT;
 	size_t n;
 
-	assert_int_equal(volume_list_accounts(fx_v, SLICE(""), 1000, &fx_arena, &list, &n, &e), RC_OK);
+	assert_int_equal(volume_list_accounts(fx_v, SLICE(""), 1000, &fx_arena, &list, &n, &e),
+	                 RC_OK);
 	for (size_t i = 0; i < n; i++)
 		describe_account(fx_v, list[i].name, true, out);
 }
@@ -111,6 +115,7 @@ main(void)
 	struct CMUnitTest tests[sizeof golden / sizeof golden[0]];
 
 	for (size_t i = 0; i < sizeof golden / sizeof golden[0]; i++)
-		tests[i] = (struct CMUnitTest){ golden[i], test_reads, unpack, fx_teardown, (void *)(uintptr_t)golden[i] };
+		tests[i] = (struct CMUnitTest){ golden[i], test_reads, unpack, fx_teardown,
+		                                (void *)(uintptr_t)golden[i] };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,8 +19,9 @@ assert_slice(struct slice got, struct slice want)
 
 /* --- fields --- */
 
-static const struct slice block = SLICE_INIT("From x y\r\nSubject: a\r\n b\r\nTO : x\r\nEmpty:\r\n\tfolded\r\n"
-                                             "subject:second\r\n\r\nSubject: body\r\n");
+static const struct slice block = SLICE_INIT(
+    "From x y\r\nSubject: a\r\n b\r\nTO : x\r\nEmpty:\r\n\tfolded\r\n"
+    "subject:second\r\n\r\nSubject: body\r\n");
 
 static void
 test_fields(void **state)
@@ -220,7 +221,8 @@ test_params(void **state)
 	param_list_init(&l);
 	assert_true(param_list_parse(&l, in));
 	for (size_t i = 0; i < l.n; i++)
-		buf_printf(&out, "%.*s=%.*s|", SLICE_ARG(l.items[i].name), SLICE_ARG(l.items[i].value));
+		buf_printf(&out, "%.*s=%.*s|", SLICE_ARG(l.items[i].name),
+		           SLICE_ARG(l.items[i].value));
 	assert_slice(buf_slice(&out), slice_str(k->want));
 	p = param_find(&l, SLICE("NAME"));
 	assert_int_equal(p != NULL, k->decoded != NULL);
@@ -261,9 +263,11 @@ test_param_limit(void **state)
 static void
 test_charsets(void **state)
 {
-	static const char *const known[] = { "utf-8", "US-ASCII", "iso-8859-15", "Shift_JIS", "iso-2022-jp", "koi8-r",
+	static const char *const known[] = { "utf-8", "US-ASCII", "iso-8859-15", "Shift_JIS",
+	                                     "iso-2022-jp", "koi8-r",
 	                                     "windows-1251", "gb18030", "Big5", "euc-kr" };
-	static const char *const unknown[] = { "", "x-nonsense", "utf-8//translit", "cp", "windows-99999", "../x", "ebcdic-us" };
+	static const char *const unknown[] = { "", "x-nonsense", "utf-8//translit", "cp",
+	                                       "windows-99999", "../x", "ebcdic-us" };
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(known); i++)
@@ -298,7 +302,8 @@ test_many_words(void **state)
 int
 main(void)
 {
-	static struct CMUnitTest tests[UNIT_COUNT(subsets) + UNIT_COUNT(texts) + UNIT_COUNT(params) + 4];
+	static struct CMUnitTest
+	    tests[UNIT_COUNT(subsets) + UNIT_COUNT(texts) + UNIT_COUNT(params) + 4];
 	size_t n = 0;
 
 	ROWS(subsets, test_subset);

@@ -1,4 +1,5 @@
-/* test_hidden - lists of hidden capabilities: what may stand in one, and that the account keeps it. */
+/* test_hidden - lists of hidden capabilities: what may stand in one, and that the
+ * account keeps it. */
 #include "tests/unit/volume_fixture.h"
 
 #include "index/hidden.h"
@@ -50,7 +51,8 @@ test_limit(void **state)
 
 	(void)state;
 	for (unsigned i = 0; len < HIDDEN_MAX - 8; i++)
-		len += (size_t)snprintf(text + len, sizeof text - len, "%sX%06u", len > 0 ? " " : "", 100000 + i);
+		len += (size_t)snprintf(text + len, sizeof text - len, "%sX%06u",
+		                        len > 0 ? " " : "", 100000 + i);
 	arena_init(&a, 1u << 16);
 	assert_int_equal(hidden_normalise(slice_str(text), &a, &out, &e), RC_OK);
 	(void)snprintf(text + len, sizeof text - len, " YYYYYYYYYYY");
@@ -110,8 +112,10 @@ main(void)
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_normalise, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_normalise, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_limit);
-	tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(test_account_keeps_it, fx_setup, fx_teardown);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(test_account_keeps_it,
+	                                                                fx_setup, fx_teardown);
 	return _cmocka_run_group_tests("hidden", tests, n, NULL, NULL);
 }

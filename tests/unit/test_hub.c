@@ -53,7 +53,8 @@ test_only_the_watched(void **state)
 	hub_free(&h);
 }
 
-/* Many watchers of few mailboxes share buckets; they leave from the front, the middle and the end. */
+/* Many watchers of few mailboxes share buckets; they leave from the front, the
+ * middle and the end. */
 static void
 test_many(void **state)
 {
@@ -78,7 +79,10 @@ test_many(void **state)
 		hub_unwatch(h, &all[i].w);
 	hub_notify(h, VOLUME(0), 3, 1);
 	for (unsigned i = 0; i < N; i++)
-		assert_int_equal(all[i].count, i % 10 != 3 ? 0 : i % 3 == 0 ? 1 : i % 3 == 2 ? 2 : 3);
+		assert_int_equal(all[i].count, i % 10 != 3  ? 0
+		                               : i % 3 == 0 ? 1
+		                               : i % 3 == 2 ? 2
+		                                            : 3);
 	for (unsigned i = 0; i < N; i++)
 		hub_unwatch(h, &all[i].w);
 	hub_free(&h);

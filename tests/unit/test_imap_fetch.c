@@ -135,16 +135,19 @@ test_items(void **state)
 	char fast[200];
 
 	(void)state;
-	(void)snprintf(fast, sizeof fast, "* 1 FETCH (FLAGS (\\Seen \\Recent) INTERNALDATE \"14-Nov-2023 20:43:20 -0130\" "
-	               "RFC822.SIZE %zu)\r\n1 OK FETCH completed\r\n", sizeof(HEAD TEXT) - 1);
+	(void)snprintf(fast, sizeof fast,
+	    "* 1 FETCH (FLAGS (\\Seen \\Recent) INTERNALDATE \"14-Nov-2023 20:43:20 -0130\" "
+	    "RFC822.SIZE %zu)\r\n1 OK FETCH completed\r\n",
+	    sizeof(HEAD TEXT) - 1);
 	rig_expect(s, "1 FETCH 1 FAST", fast);
-	rig_expect(s, "1 UID FETCH 1 (ENVELOPE)", "* 1 FETCH (UID 1 ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"Nested\" "
-	           "((\"Anna\" NIL \"anna\" \"example.org\")) ((\"Anna\" NIL \"anna\" \"example.org\")) "
-	           "((\"Anna\" NIL \"anna\" \"example.org\")) ((NIL NIL \"ben\" \"example.org\")) NIL NIL NIL "
-	           "\"<n@example.org>\"))\r\n1 OK UID FETCH completed\r\n");
+	rig_expect(s, "1 UID FETCH 1 (ENVELOPE)",
+	    "* 1 FETCH (UID 1 ENVELOPE (\"Mon, 7 Feb 1994 21:52:25 -0800\" \"Nested\" ((\"Anna\" "
+	    "NIL \"anna\" \"example.org\")) ((\"Anna\" NIL \"anna\" \"example.org\")) ((\"Anna\" "
+	    "NIL \"anna\" \"example.org\")) ((NIL NIL \"ben\" \"example.org\")) NIL NIL NIL "
+	    "\"<n@example.org>\"))\r\n1 OK UID FETCH completed\r\n");
 	rig_expect(s, "1 FETCH 1 (BINARY.SIZE[2] BINARY.SIZE[3.1] BINARY.SIZE[7] BINARY.SIZE[1])",
-	           "* 1 FETCH (BINARY.SIZE[2] 5 BINARY.SIZE[3.1] 6 BINARY.SIZE[7] 0 BINARY.SIZE[1] 11)\r\n"
-	           "1 OK FETCH completed\r\n");
+	    "* 1 FETCH (BINARY.SIZE[2] 5 BINARY.SIZE[3.1] 6 BINARY.SIZE[7] 0 BINARY.SIZE[1] 11)\r\n"
+	    "1 OK FETCH completed\r\n");
 	rig_expect(s, "1 UID FETCH 7:8 FLAGS", "1 OK UID FETCH completed\r\n");
 	rig_expect(s, "1 FETCH 2 FLAGS", "1 BAD Message number 2 of 1 is not there\r\n");
 	rig_expect(s, "1 FETCH 1 BODY[1.]",
@@ -161,11 +164,12 @@ test_bodystructure(void **state)
 	(void)state;
 	assert_non_null(strstr(said, "* 1 FETCH (BODY ((\"text\" \"plain\""));
 	assert_non_null(strstr(said, " BODYSTRUCTURE ((\"text\" \"plain\""));
-	assert_non_null(strstr(said, "\"mixed\") BODYSTRUCTURE"));      /* BODY has no extension data */
+	assert_non_null(strstr(said, "\"mixed\") BODYSTRUCTURE"));  /* BODY has no extension data */
 }
 
-/* Raw UTF-8 in headers: a literal for sessions that know ASCII only, quoted for those that enabled more; other octets
- * stay literals. message/global is nested only for those that know it [RFC 9755 s3, s6]. */
+/* Raw UTF-8 in headers: a literal for sessions that know ASCII only, quoted for those that enabled
+ * more; other octets stay literals. message/global is nested only for those that know it
+ * [RFC 9755 s3, s6]. */
 #define GLOBAL_HEAD "From: J\xc3\xb6rg <j@example.org>\r\nSubject: caf\xe9\r\n" \
                     "Content-Type: multipart/mixed; boundary=x\r\n\r\n"
 #define GLOBAL_MAIL GLOBAL_HEAD "--x\r\nContent-Type: message/global\r\n\r\nSubject: \xc3\xbc\r\n\r\na\r\n--x--\r\n"
@@ -175,23 +179,30 @@ test_bodystructure(void **state)
 static void
 test_utf8_forms(void **state)
 {
-	static const char ascii[] = "* 1 FETCH (ENVELOPE (NIL {4}\r\ncaf\xe9 (({5}\r\nJ\xc3\xb6rg NIL \"j\"";
-	static const char utf8[] = "* 1 FETCH (ENVELOPE (NIL {4}\r\ncaf\xe9 ((\"J\xc3\xb6rg\" NIL \"j\"";
+	static const char ascii[] =
+	    "* 1 FETCH (ENVELOPE (NIL {4}\r\ncaf\xe9 (({5}\r\nJ\xc3\xb6rg NIL \"j\"";
+	static const char utf8[] =
+	    "* 1 FETCH (ENVELOPE (NIL {4}\r\ncaf\xe9 ((\"J\xc3\xb6rg\" NIL \"j\"";
 	struct session *s;
 
 	(void)state;
 	fx_append(rig_inbox(), SLICE(GLOBAL_MAIL), FLAG_SEEN, "");
 	s = rig_selected();
 	assert_memory_equal(rig_send(s, "1 FETCH 1 ENVELOPE"), ascii, sizeof ascii - 1);
-	rig_expect(s, "2 FETCH 1 BODY", "* 1 FETCH (BODY " GLOBAL_BEGIN ") \"mixed\"))\r\n2 OK FETCH completed\r\n");
-	rig_expect(s, "3 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE " GLOBAL_BEGIN " NIL NIL NIL NIL) \"mixed\" "
+	rig_expect(s, "2 FETCH 1 BODY",
+	           "* 1 FETCH (BODY " GLOBAL_BEGIN ") \"mixed\"))\r\n2 OK FETCH completed\r\n");
+	rig_expect(s, "3 FETCH 1 BODYSTRUCTURE",
+	           "* 1 FETCH (BODYSTRUCTURE " GLOBAL_BEGIN " NIL NIL NIL NIL) \"mixed\" "
 	           "(\"boundary\" \"x\") NIL NIL NIL))\r\n3 OK FETCH completed\r\n");
 	rig_imap(s)->utf8 = true;
 	assert_memory_equal(rig_send(s, "4 FETCH 1 ENVELOPE"), utf8, sizeof utf8 - 1);
-	rig_expect(s, "5 FETCH 1 BODY", "* 1 FETCH (BODY " GLOBAL_BEGIN " (NIL \"\xc3\xbc\" " GLOBAL_INSIDE
+	rig_expect(s, "5 FETCH 1 BODY",
+	           "* 1 FETCH (BODY " GLOBAL_BEGIN " (NIL \"\xc3\xbc\" " GLOBAL_INSIDE
 	           ") 2) \"mixed\"))\r\n5 OK FETCH completed\r\n");
-	rig_expect(s, "6 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE " GLOBAL_BEGIN " (NIL \"\xc3\xbc\" " GLOBAL_INSIDE
-	           " NIL NIL NIL NIL) 2 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"x\") NIL NIL NIL))\r\n6 OK FETCH completed\r\n");
+	rig_expect(s, "6 FETCH 1 BODYSTRUCTURE",
+	           "* 1 FETCH (BODYSTRUCTURE " GLOBAL_BEGIN " (NIL \"\xc3\xbc\" " GLOBAL_INSIDE
+	           " NIL NIL NIL NIL) 2 NIL NIL NIL NIL) \"mixed\" (\"boundary\" \"x\") NIL NIL "
+	           "NIL))\r\n6 OK FETCH completed\r\n");
 	rig_end(s);
 }
 
@@ -202,18 +213,26 @@ test_parameters(void **state)
 	struct session *s;
 
 	(void)state;
-	fx_append(rig_inbox(), SLICE("Content-Type: a/b; name*=utf-8''%C3%A9%22; x=\"*\"\r\n"
-	                             "Content-Disposition: inline; filename*0*=iso-8859-1'de'%E9; filename*1=b\r\n\r\n"),
+	fx_append(rig_inbox(),
+	          SLICE("Content-Type: a/b; name*=utf-8''%C3%A9%22; x=\"*\"\r\n"
+	                "Content-Disposition: inline; filename*0*=iso-8859-1'de'%E9; "
+	                "filename*1=b\r\n\r\n"),
 	          FLAG_SEEN, "");
 	s = rig_selected();
-	rig_expect(s, "1 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE (\"a\" \"b\" (\"name*\" \"utf-8''%C3%A9%22\" \"x\" "
-	           "\"*\") NIL NIL \"7BIT\" 0 NIL (\"inline\" (\"filename*\" \"iso-8859-1'de'%E9b\")) NIL NIL))\r\n"
+	rig_expect(s, "1 FETCH 1 BODYSTRUCTURE",
+	           "* 1 FETCH (BODYSTRUCTURE (\"a\" \"b\" (\"name*\" \"utf-8''%C3%A9%22\" \"x\" "
+	           "\"*\") NIL NIL \"7BIT\" 0 NIL (\"inline\" (\"filename*\" "
+	           "\"iso-8859-1'de'%E9b\")) NIL NIL))\r\n"
 	           "1 OK FETCH completed\r\n");
 	rig_imap(s)->rev2 = rig_imap(s)->utf8 = true;
-	rig_expect(s, "2 FETCH 1 BODYSTRUCTURE", "* 1 FETCH (BODYSTRUCTURE (\"a\" \"b\" (\"name*\" \"\xc3\xa9\\\"\" \"x\" "
-	           "\"*\") NIL NIL \"7BIT\" 0 NIL (\"inline\" (\"filename*\" \"\xc3\xa9" "b\")) NIL NIL))\r\n"
+	rig_expect(s, "2 FETCH 1 BODYSTRUCTURE",
+	           "* 1 FETCH (BODYSTRUCTURE (\"a\" \"b\" (\"name*\" \"\xc3\xa9\\\"\" \"x\" \"*\") "
+	           "NIL NIL \"7BIT\" 0 NIL (\"inline\" (\"filename*\" \"\xc3\xa9"
+	           "b\")) NIL NIL))\r\n"
 	           "2 OK FETCH completed\r\n");
-	rig_expect(s, "3 FETCH 1 BODY", "* 1 FETCH (BODY (\"a\" \"b\" (\"name*\" \"\xc3\xa9\\\"\" \"x\" \"*\") NIL NIL \"7BIT\" 0))\r\n"
+	rig_expect(s, "3 FETCH 1 BODY",
+	           "* 1 FETCH (BODY (\"a\" \"b\" (\"name*\" \"\xc3\xa9\\\"\" \"x\" \"*\") NIL NIL "
+	           "\"7BIT\" 0))\r\n"
 	           "3 OK FETCH completed\r\n");
 	rig_end(s);
 }
@@ -223,7 +242,8 @@ test_parameters(void **state)
 static void
 test_nul(void **state)
 {
-	static const char want[] = "* 1 FETCH (BINARY[2] ~{5}\r\n\0\1\2\3\4)\r\n1 OK FETCH completed\r\n";
+	static const char want[] =
+	    "* 1 FETCH (BINARY[2] ~{5}\r\n\0\1\2\3\4)\r\n1 OK FETCH completed\r\n";
 	static const char plain[] = "* 2 FETCH (BINARY[1] ~{5}\r\na\0b\r\n)";
 	struct session *s = section_session;
 	const char *said = rig_send(s, "1 FETCH 1 BINARY.PEEK[2]");
@@ -232,7 +252,9 @@ test_nul(void **state)
 	assert_memory_equal(said, want, sizeof want);
 	fx_append(rig_inbox(), SLICE("Subject: x\r\n\r\na\0b\r\n"), FLAG_SEEN, "");
 	(void)rig_send(s, "2 NOOP");
-	rig_expect(s, "3 FETCH 2 BODY.PEEK[TEXT]", "* 2 FETCH (BODY[TEXT] {5}\r\na\x80" "b\r\n)\r\n3 OK FETCH completed\r\n");
+	rig_expect(s, "3 FETCH 2 BODY.PEEK[TEXT]",
+	           "* 2 FETCH (BODY[TEXT] {5}\r\na\x80"
+	           "b\r\n)\r\n3 OK FETCH completed\r\n");
 	said = rig_send(s, "4 FETCH 2 BINARY.PEEK[1]");
 	assert_memory_equal(said, plain, sizeof plain - 1);
 }
@@ -266,7 +288,7 @@ test_binary_line_ends(void **state)
 		assert_memory_equal(said, lines[i].want, lines[i].len);
 	}
 	rig_expect(s, "2 FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1]<2.3>)",
-	           "* 1 FETCH (BINARY.SIZE[1] 9 BINARY[1]<2> {3}\r\n\nb\r)\r\n2 OK FETCH completed\r\n");
+	    "* 1 FETCH (BINARY.SIZE[1] 9 BINARY[1]<2> {3}\r\n\nb\r)\r\n2 OK FETCH completed\r\n");
 	rig_end(s);
 }
 
@@ -278,13 +300,16 @@ test_unknown_cte(void **state)
 
 	(void)state;
 	fx_append(rig_inbox(), SLICE(TEST_MAIL), FLAG_SEEN, "");
-	fx_append(rig_inbox(), SLICE("Content-Transfer-Encoding: base64\r\n\r\nAA=A*\r\n"), FLAG_SEEN, "");
+	fx_append(rig_inbox(), SLICE("Content-Transfer-Encoding: base64\r\n\r\nAA=A*\r\n"),
+	          FLAG_SEEN, "");
 	(void)rig_send(s, "1 NOOP");
-	rig_expect(s, "2 FETCH 1:2 (UID BINARY.PEEK[3.2.2])", "* 2 FETCH (UID 2 BINARY[3.2.2] NIL)\r\n"
+	rig_expect(s, "2 FETCH 1:2 (UID BINARY.PEEK[3.2.2])",
+	           "* 2 FETCH (UID 2 BINARY[3.2.2] NIL)\r\n"
 	           "2 NO [UNKNOWN-CTE] A part of the message with UID 1 cannot be decoded\r\n");
 	rig_expect(s, "3 FETCH 3 BINARY.SIZE[1]",
 	           "3 NO [UNKNOWN-CTE] A part of the message with UID 3 cannot be decoded\r\n");
-	rig_expect(s, "4 FETCH 3 BODY.PEEK[1]", "* 3 FETCH (BODY[1] {7}\r\nAA=A*\r\n)\r\n4 OK FETCH completed\r\n");
+	rig_expect(s, "4 FETCH 3 BODY.PEEK[1]",
+	           "* 3 FETCH (BODY[1] {7}\r\nAA=A*\r\n)\r\n4 OK FETCH completed\r\n");
 }
 
 /* ---- \Seen ---- */
@@ -299,13 +324,16 @@ test_seen(void **state)
 	fx_append(rig_inbox(), SLICE(TEST_MAIL), FLAG_SEEN, "");
 	a = rig_selected();
 	b = rig_selected();
-	rig_expect(a, "1 FETCH 1 BODY.PEEK[TEXT]", "* 1 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n)\r\n1 OK FETCH completed\r\n");
-	rig_expect(a, "2 FETCH 1,3 BODY[TEXT]", "* 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {10}\r\nAt five?\r\n)\r\n"
+	rig_expect(a, "1 FETCH 1 BODY.PEEK[TEXT]",
+	           "* 1 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n)\r\n1 OK FETCH completed\r\n");
+	rig_expect(a, "2 FETCH 1,3 BODY[TEXT]",
+	           "* 1 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {10}\r\nAt five?\r\n)\r\n"
 	           "* 3 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n)\r\n2 OK FETCH completed\r\n");
 	rig_expect(a, "3 NOOP", "3 OK NOOP completed\r\n");
 	rig_expect(b, "4 NOOP", "* 1 FETCH (FLAGS (\\Seen))\r\n4 OK NOOP completed\r\n");
-	rig_expect(a, "5 FETCH 2 (RFC822.TEXT FLAGS)", "* 2 FETCH (RFC822.TEXT {10}\r\nAt five?\r\n "
-	           "FLAGS (\\Seen \\Recent))\r\n5 OK FETCH completed\r\n");
+	rig_expect(a, "5 FETCH 2 (RFC822.TEXT FLAGS)",
+	           "* 2 FETCH (RFC822.TEXT {10}\r\nAt five?\r\n FLAGS (\\Seen \\Recent))\r\n5 OK "
+	           "FETCH completed\r\n");
 	rig_end(a);
 	rig_end(b);
 }
@@ -319,9 +347,11 @@ test_examine_keeps_unseen(void **state)
 	fx_append_n(rig_inbox(), 1);
 	a = rig_session();
 	(void)rig_send(a, "1 EXAMINE INBOX");
-	rig_expect(a, "2 FETCH 1 (BODY[TEXT] FLAGS)", "* 1 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n FLAGS (\\Recent))\r\n"
+	rig_expect(a, "2 FETCH 1 (BODY[TEXT] FLAGS)",
+	           "* 1 FETCH (BODY[TEXT] {10}\r\nAt five?\r\n FLAGS (\\Recent))\r\n"
 	           "2 OK FETCH completed\r\n");
-	rig_expect(a, "3 STORE 1 +FLAGS (\\Seen)", "3 NO [READ-ONLY] The mailbox was opened with EXAMINE\r\n");
+	rig_expect(a, "3 STORE 1 +FLAGS (\\Seen)",
+	           "3 NO [READ-ONLY] The mailbox was opened with EXAMINE\r\n");
 	rig_end(a);
 }
 
@@ -344,7 +374,8 @@ test_large(void **state)
 	buf_append_str(&mail, head);
 	for (size_t i = 0; i < lines; i++) {
 		for (size_t k = 0; k < 76; k++)
-			buf_append_byte(&mail, (uint8_t)("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"[(i * 31 + k * 7) % 32]));
+			buf_append_byte(&mail, (uint8_t)("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef"
+			                                     [(i * 31 + k * 7) % 32]));
 		buf_append_str(&mail, "\r\n");
 	}
 	fx_append(rig_inbox(), buf_slice(&mail), FLAG_SEEN, "");
@@ -356,11 +387,40 @@ test_large(void **state)
 	assert_string_equal(said + strlen(start) + body, ")\r\n1 OK FETCH completed\r\n");
 	assert_true(imap_largest_output(s) <= 2 * SESSION_OUT_SOFT);
 	said = rig_send(s, "2 FETCH 1 (BINARY.SIZE[1] BINARY.PEEK[1]<3000000.100>)");
-	(void)snprintf(start, sizeof start, "* 1 FETCH (BINARY.SIZE[1] %zu BINARY[1]<3000000> ~{100}\r\n", lines * 57);
+	(void)snprintf(start, sizeof start,
+	               "* 1 FETCH (BINARY.SIZE[1] %zu BINARY[1]<3000000> ~{100}\r\n", lines * 57);
 	assert_memory_equal(said, start, strlen(start));
 	assert_string_equal(said + strlen(start) + 100, ")\r\n2 OK FETCH completed\r\n");
 	rig_end(s);
 	buf_fini(&mail);
+}
+
+/* An ENVELOPE that is long, asked for again and again: in pieces like what is longer still. */
+static void
+test_repeated(void **state)
+{
+	struct session *s;
+	struct buf mail, ask;
+
+	(void)state;
+	buf_init(&mail, 65536);
+	buf_append_str(&mail, "Subject: many\r\nTo: ");
+	for (int i = 0; i < 800; i++)
+		buf_printf(&mail, "%sfriend number %d <friend%d@example.org>",
+		           i > 0 ? ",\r\n " : "", i, i);
+	buf_append_str(&mail, "\r\n\r\nHello\r\n");
+	fx_append(rig_inbox(), buf_slice(&mail), FLAG_SEEN, "");
+	buf_init(&ask, 4096);
+	buf_append_str(&ask, "1 FETCH 1 (ENVELOPE");
+	for (int i = 0; i < 60; i++)
+		buf_append_str(&ask, " ENVELOPE");
+	buf_append(&ask, ")", 2);
+	s = rig_selected();
+	assert_non_null(strstr(rig_send(s, (const char *)ask.ptr), "1 OK FETCH completed"));
+	assert_true(imap_largest_output(s) <= 2 * SESSION_OUT_SOFT);
+	rig_end(s);
+	buf_fini(&mail);
+	buf_fini(&ask);
 }
 
 /* Many messages: pages, in any size of steps, with gaps in the UIDs. */
@@ -402,7 +462,8 @@ test_large_summaries(void **state)
 	buf_init(&mail, 1u << 20);
 	buf_append_str(&mail, "Subject: many\r\nTo: ");
 	for (int i = 0; i < 1900; i++)
-		buf_printf(&mail, "A rather long name %d <person%d@department%d.example.org>,\r\n ", i, i, i);
+		buf_printf(&mail, "A rather long name %d <person%d@department%d.example.org>,\r\n ",
+		           i, i, i);
 	buf_append_str(&mail, "last@example.org\r\n\r\nbody\r\n");
 	for (int i = 0; i < 130; i++)
 		fx_append(rig_inbox(), buf_slice(&mail), 0, "");
@@ -520,12 +581,14 @@ test_damage_before_announcement(void **state)
 	damage_log("NEEDLE");
 	s = rig_selected();
 	assert_int_equal(damage_told(), 0);
-	rig_expect(s, "1 FETCH 1:2 (UID BODY.PEEK[TEXT])", "* 2 FETCH (UID 2 BODY[TEXT] {10}\r\nAt five?\r\n)\r\n"
-	           "1 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
+	rig_expect(s, "1 FETCH 1:2 (UID BODY.PEEK[TEXT])",
+	    "* 2 FETCH (UID 2 BODY[TEXT] {10}\r\nAt five?\r\n)\r\n"
+	    "1 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
 	rig_expect(s, "2 FETCH 1 (UID BODY.PEEK[HEADER])",
-	           "* 1 FETCH (UID 1 BODY[HEADER] {14}\r\nSubject: x\r\n\r\n)\r\n2 OK FETCH completed\r\n");
+	           "* 1 FETCH (UID 1 BODY[HEADER] {14}\r\nSubject: x\r\n\r\n)\r\n2 OK "
+	           "FETCH completed\r\n");
 	rig_expect(s, "3 FETCH 1 (BODY.PEEK[TEXT])",
-	           "3 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
+	    "3 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
 	assert_int_equal(damage_told(), 1);
 	assert_false(imap_is_closed(s));
 	rig_end(s);
@@ -569,6 +632,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_seen, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_examine_keeps_unseen, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_large, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_repeated, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_large_summaries, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_beyond_retention, rig_setup, rig_teardown),
@@ -584,7 +648,8 @@ main(void)
 		                                  (void *)(uintptr_t)&sections[i] };
 	tests[n++] = on_nested[0];
 	tests[n++] = on_nested[1];
-	failed = _cmocka_run_group_tests("imap_fetch sections", tests, n, sections_setup, sections_teardown);
+	failed = _cmocka_run_group_tests("imap_fetch sections", tests, n, sections_setup,
+	                                 sections_teardown);
 	failed += cmocka_run_group_tests_name("imap_fetch", others, NULL, NULL);
 	return failed;
 }

@@ -63,16 +63,22 @@ test_changedsince(void **state)
 	second = highest();
 	(void)rig_send(s, "2 NOOP");
 	expect_modseqs(ask("3 FETCH 1:* FLAGS (CHANGEDSINCE %llu)", before),
-	               "* 3 FETCH (MODSEQ (%llu) FLAGS (\\Deleted \\Recent))\r\n"
-	               "* 7 FETCH (MODSEQ (%llu) FLAGS (\\Flagged \\Recent))\r\n3 OK FETCH completed\r\n", second, first);
+	    "* 3 FETCH (MODSEQ (%llu) FLAGS (\\Deleted \\Recent))\r\n"
+	    "* 7 FETCH (MODSEQ (%llu) FLAGS (\\Flagged \\Recent))\r\n3 OK FETCH completed\r\n",
+	    second, first);
 	expect_modseqs(ask("4 UID FETCH 1:5 (FLAGS) (changedsince %llu)", before),
-	               "* 3 FETCH (UID 3 MODSEQ (%llu) FLAGS (\\Deleted \\Recent))\r\n4 OK UID FETCH completed\r\n", second, 0);
+	               "* 3 FETCH (UID 3 MODSEQ (%llu) FLAGS (\\Deleted \\Recent))\r\n4 OK UID "
+	               "FETCH completed\r\n",
+	               second, 0);
 	expect_modseqs(ask("5 FETCH 1:* UID (CHANGEDSINCE %llu)", first),
 	               "* 3 FETCH (MODSEQ (%llu) UID 3)\r\n5 OK FETCH completed\r\n", second, 0);
-	assert_string_equal(ask("6 FETCH 1:* UID (CHANGEDSINCE %llu)", second), "6 OK FETCH completed\r\n");
+	assert_string_equal(ask("6 FETCH 1:* UID (CHANGEDSINCE %llu)", second),
+	                    "6 OK FETCH completed\r\n");
 	/* From a state that was lost: as 0. */
-	assert_non_null(strstr(ask("7 FETCH 1:* UID (CHANGEDSINCE %llu)", second + 1), "* 10 FETCH (MODSEQ ("));
-	assert_non_null(strstr(rig_send(s, "8 FETCH 1:* UID (CHANGEDSINCE 0)"), "* 10 FETCH (MODSEQ ("));
+	assert_non_null(
+	    strstr(ask("7 FETCH 1:* UID (CHANGEDSINCE %llu)", second + 1), "* 10 FETCH (MODSEQ ("));
+	assert_non_null(
+	    strstr(rig_send(s, "8 FETCH 1:* UID (CHANGEDSINCE 0)"), "* 10 FETCH (MODSEQ ("));
 }
 
 /* More changes than are listed at once: every row is looked at instead. */
@@ -111,11 +117,15 @@ test_seen(void **state)
 	before = highest();
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, FLAG_FLAGGED, "");
 	(void)rig_send(s, "2 NOOP");
-	assert_non_null(strstr(ask("3 FETCH 1:3 BODY[TEXT]<0.1> (CHANGEDSINCE %llu)", before), "3 OK "));
-	assert_string_equal(rig_send(s, "4 SEARCH SEEN"), "* SEARCH 2\r\n4 OK SEARCH completed\r\n");
+	assert_non_null(
+	    strstr(ask("3 FETCH 1:3 BODY[TEXT]<0.1> (CHANGEDSINCE %llu)", before), "3 OK "));
+	assert_string_equal(rig_send(s, "4 SEARCH SEEN"),
+	                    "* SEARCH 2\r\n4 OK SEARCH completed\r\n");
 	(void)rig_send(s, "5 FETCH 4 BODY[TEXT]<0.1>");
-	(void)snprintf(want, sizeof want, "* 4 FETCH (UID 4 MODSEQ (%llu) FLAGS (\\Seen \\Recent) BODY[TEXT]<0> {1}\r\nA)\r\n"
-	               "5 OK FETCH completed\r\n", highest());
+	(void)snprintf(want, sizeof want,
+	    "* 4 FETCH (UID 4 MODSEQ (%llu) FLAGS (\\Seen \\Recent) BODY[TEXT]<0> {1}\r\nA)\r\n"
+	    "5 OK FETCH completed\r\n",
+	    highest());
 	assert_string_equal((const char *)rig_text.ptr, want);
 	rig_imap(s)->qresync = true;
 	(void)rig_send(s, "6 FETCH 5 BODY[TEXT]<0.1>");
@@ -134,7 +144,8 @@ test_vanished(void **state)
 	fx_expunge(rig_inbox(), 2, 4);
 	fx_expunge(rig_inbox(), 9, 10);
 	/* The client still counts them: not EARLIER. */
-	assert_null(strstr(ask("2 UID FETCH 1:* FLAGS (CHANGEDSINCE %llu VANISHED)", before), "EARLIER"));
+	assert_null(
+	    strstr(ask("2 UID FETCH 1:* FLAGS (CHANGEDSINCE %llu VANISHED)", before), "EARLIER"));
 	(void)rig_send(s, "3 NOOP");
 	assert_string_equal(ask("4 UID FETCH 1:* FLAGS (CHANGEDSINCE %llu VANISHED)", before),
 	                    "* VANISHED (EARLIER) 2:4,9:10\r\n4 OK UID FETCH completed\r\n");
@@ -152,13 +163,19 @@ static void
 test_refused(void **state)
 {
 	(void)state;
-	rig_expect(s, "1 FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "1 BAD VANISHED is for UID FETCH\r\n");
-	rig_expect(s, "2 UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)", "2 BAD VANISHED needs ENABLE QRESYNC\r\n");
-	rig_expect(s, "3 UID FETCH 1 FLAGS (VANISHED)", "3 BAD VANISHED goes with CHANGEDSINCE\r\n");
+	rig_expect(s, "1 FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+	           "1 BAD VANISHED is for UID FETCH\r\n");
+	rig_expect(s, "2 UID FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+	           "2 BAD VANISHED needs ENABLE QRESYNC\r\n");
+	rig_expect(s, "3 UID FETCH 1 FLAGS (VANISHED)",
+	           "3 BAD VANISHED goes with CHANGEDSINCE\r\n");
 	rig_expect(s, "4 FETCH 1 FLAGS (PARTIAL 1:2)", "4 BAD PARTIAL is for UID FETCH\r\n");
-	rig_expect(s, "5 FETCH 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 1)", "5 BAD FETCH: expected each modifier once\r\n");
-	rig_expect(s, "6 FETCH 1 FLAGS (ODD 1)", "6 BAD FETCH: expected CHANGEDSINCE, VANISHED or PARTIAL\r\n");
-	rig_expect(s, "7 FETCH 1 FLAGS ()", "7 BAD FETCH: expected CHANGEDSINCE, VANISHED or PARTIAL\r\n");
+	rig_expect(s, "5 FETCH 1 FLAGS (CHANGEDSINCE 1 CHANGEDSINCE 1)",
+	           "5 BAD FETCH: expected each modifier once\r\n");
+	rig_expect(s, "6 FETCH 1 FLAGS (ODD 1)",
+	           "6 BAD FETCH: expected CHANGEDSINCE, VANISHED or PARTIAL\r\n");
+	rig_expect(s, "7 FETCH 1 FLAGS ()",
+	           "7 BAD FETCH: expected CHANGEDSINCE, VANISHED or PARTIAL\r\n");
 }
 
 static void
@@ -169,7 +186,8 @@ test_partial(void **state)
 		{ "-1:-2", "9 10" }, { "-2:-1", "9 10" }, { "-3:-3", "8" }, { "-5:-9", "1 6" }, { "-7:-9", "" },
 		{ "1:4294967295", "1 6 7 8 9 10" }, { "-1:-4294967295", "1 6 7 8 9 10" },
 	};
-	static const char *const wrong[] = { "1", "0:1", "1:*", "-1:2", "1:-2", "-1", "", "1:4294967296" };
+	static const char *const wrong[] = { "1", "0:1", "1:*", "-1:2", "1:-2", "-1", "",
+	                                     "1:4294967296" };
 	char line[100], want[300];
 
 	(void)state;
@@ -181,11 +199,13 @@ test_partial(void **state)
 
 		(void)snprintf(list, sizeof list, "%s", cases[i].uids);
 		want[0] = 0;
-		for (char *uid = strtok_r(list, " ", &save); uid != NULL; uid = strtok_r(NULL, " ", &save))
+		for (char *uid = strtok_r(list, " ", &save); uid != NULL;
+		     uid = strtok_r(NULL, " ", &save))
 			n += (size_t)snprintf(want + n, sizeof want - n, "* %d FETCH (UID %s)\r\n",
 			                      atoi(uid) > 5 ? atoi(uid) - 4 : atoi(uid), uid);
 		(void)snprintf(want + n, sizeof want - n, "2 OK UID FETCH completed\r\n");
-		(void)snprintf(line, sizeof line, "2 UID FETCH 1:* UID (PARTIAL %s)", cases[i].range);
+		(void)snprintf(line, sizeof line, "2 UID FETCH 1:* UID (PARTIAL %s)",
+		               cases[i].range);
 		rig_expect(s, line, want);
 	}
 	for (size_t i = 0; i < UNIT_COUNT(wrong); i++) {
@@ -205,12 +225,16 @@ test_partial_changedsince(void **state)
 	(void)rig_send(s, "1 FETCH 1 MODSEQ");
 	before = highest();
 	fx_store(rig_inbox(), 9, 9, STORE_ADD, FLAG_FLAGGED, "");
-	(void)snprintf(want, sizeof want, "* 9 FETCH (MODSEQ (%llu) UID 9)\r\n3 OK UID FETCH completed\r\n", highest());
+	(void)snprintf(want, sizeof want,
+	    "* 9 FETCH (MODSEQ (%llu) UID 9)\r\n3 OK UID FETCH completed\r\n", highest());
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, FLAG_FLAGGED, "");
 	(void)rig_send(s, "2 NOOP");
-	assert_string_equal(ask("3 UID FETCH 1:* UID (PARTIAL -1:-3 CHANGEDSINCE %llu)", before), want);
-	assert_string_equal(ask("3 UID FETCH 1:* UID (CHANGEDSINCE %llu PARTIAL -1:-3)", before), want);
-	assert_string_equal(ask("4 UID FETCH 1:* UID (CHANGEDSINCE %llu PARTIAL 3:5)", before), "4 OK UID FETCH completed\r\n");
+	assert_string_equal(ask("3 UID FETCH 1:* UID (PARTIAL -1:-3 CHANGEDSINCE %llu)", before),
+	                    want);
+	assert_string_equal(ask("3 UID FETCH 1:* UID (CHANGEDSINCE %llu PARTIAL -1:-3)", before),
+	                    want);
+	assert_string_equal(ask("4 UID FETCH 1:* UID (CHANGEDSINCE %llu PARTIAL 3:5)", before),
+	                    "4 OK UID FETCH completed\r\n");
 }
 
 static void
@@ -218,8 +242,10 @@ test_uidonly(void **state)
 {
 	(void)state;
 	rig_imap(s)->uidonly = true;
-	rig_expect(s, "1 UID FETCH 2 FLAGS", "* 2 UIDFETCH (FLAGS (\\Recent))\r\n1 OK UID FETCH completed\r\n");
-	rig_expect(s, "2 UID FETCH 2 (FLAGS UID)", "* 2 UIDFETCH (FLAGS (\\Recent) UID 2)\r\n2 OK UID FETCH completed\r\n");
+	rig_expect(s, "1 UID FETCH 2 FLAGS",
+	           "* 2 UIDFETCH (FLAGS (\\Recent))\r\n1 OK UID FETCH completed\r\n");
+	rig_expect(s, "2 UID FETCH 2 (FLAGS UID)",
+	           "* 2 UIDFETCH (FLAGS (\\Recent) UID 2)\r\n2 OK UID FETCH completed\r\n");
 }
 
 /* Fixed for ever. */

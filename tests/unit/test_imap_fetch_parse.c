@@ -87,7 +87,8 @@ render_section(const struct fetch_item *it, struct buf *out)
 		buf_printf(out, i > 0 ? ",%.*s" : "(%.*s", SLICE_ARG(it->names[i]));
 	buf_append_str(out, it->name_count > 0 ? ")]" : "]");
 	if (it->partial)
-		buf_printf(out, "<%llu.%llu>", (unsigned long long)it->origin, (unsigned long long)it->length);
+		buf_printf(out, "<%llu.%llu>", (unsigned long long)it->origin,
+		           (unsigned long long)it->length);
 	if (!it->peek)
 		buf_append_str(out, "+seen");
 }
@@ -217,7 +218,8 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_items, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_items, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_limits);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_needs);
 	return _cmocka_run_group_tests("imap_fetch_parse", tests, n, NULL, NULL);

@@ -58,10 +58,12 @@ test_case(void **state)
 	char line[100], want[300];
 
 	(void)snprintf(line, sizeof line, "1 FETCH %u PREVIEW", seq);
-	(void)snprintf(want, sizeof want, "* %u FETCH (PREVIEW %s)\r\n1 OK FETCH completed\r\n", seq, k->want);
+	(void)snprintf(want, sizeof want, "* %u FETCH (PREVIEW %s)\r\n1 OK FETCH completed\r\n",
+	               seq, k->want);
 	rig_expect(s, line, want);
 	(void)snprintf(line, sizeof line, "1 FETCH %u (PREVIEW (LAZY LAZY) FLAGS)", seq);
-	(void)snprintf(want, sizeof want, "* %u FETCH (PREVIEW %s FLAGS (\\Recent))\r\n1 OK FETCH completed\r\n", seq, k->want);
+	(void)snprintf(want, sizeof want,
+	    "* %u FETCH (PREVIEW %s FLAGS (\\Recent))\r\n1 OK FETCH completed\r\n", seq, k->want);
 	rig_expect(s, line, want);
 }
 
@@ -71,7 +73,9 @@ test_utf8(void **state)
 {
 	(void)state;
 	rig_imap(s)->utf8 = true;
-	rig_expect(s, "1 FETCH 8 PREVIEW", "* 8 FETCH (PREVIEW \"\xe8\xab\x8b\xe6\xb1\x82\xe6\x9b\xb8\")\r\n1 OK FETCH completed\r\n");
+	rig_expect(s, "1 FETCH 8 PREVIEW",
+	           "* 8 FETCH (PREVIEW \"\xe8\xab\x8b\xe6\xb1\x82\xe6\x9b\xb8\")\r\n1 OK "
+	           "FETCH completed\r\n");
 	rig_imap(s)->utf8 = false;
 }
 
@@ -79,9 +83,12 @@ static void
 test_syntax(void **state)
 {
 	(void)state;
-	assert_memory_equal(rig_send(s, "1 FETCH 1 PREVIEW (LAZY)"), "* 1 FETCH (PREVIEW \"Hello, you.\")", 33);
-	assert_memory_equal(rig_send(s, "1 FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 1)"), "* OK [HIGHESTMODSEQ ", 20);
-	assert_memory_equal(rig_send(s, "1 FETCH 1 PREVIEW (CHANGEDSINCE 1)"), "* 1 FETCH (MODSEQ (", 19);
+	assert_memory_equal(rig_send(s, "1 FETCH 1 PREVIEW (LAZY)"),
+	                    "* 1 FETCH (PREVIEW \"Hello, you.\")", 33);
+	assert_memory_equal(rig_send(s, "1 FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 1)"),
+	                    "* OK [HIGHESTMODSEQ ", 20);
+	assert_memory_equal(rig_send(s, "1 FETCH 1 PREVIEW (CHANGEDSINCE 1)"),
+	                    "* 1 FETCH (MODSEQ (", 19);
 	rig_expect(s, "1 FETCH 1 PREVIEW (LAZY ODD)", "1 BAD FETCH: expected LAZY\r\n");
 	rig_expect(s, "1 FETCH 1 (PREVIEW (ODD))", "1 BAD FETCH: expected a FETCH data item\r\n");
 }
@@ -144,7 +151,8 @@ test_cut_markup(void **state)
 		fx_append(rig_inbox(), buf_slice(&mail), 0, "");
 		(void)rig_send(s, "1 NOOP");
 		(void)snprintf(line, sizeof line, "2 FETCH %zu PREVIEW", 17 + i);
-		(void)snprintf(want, sizeof want, "* %zu FETCH (PREVIEW \"\")\r\n2 OK FETCH completed\r\n", 17 + i);
+		(void)snprintf(want, sizeof want,
+		               "* %zu FETCH (PREVIEW \"\")\r\n2 OK FETCH completed\r\n", 17 + i);
 		rig_expect(s, line, want);
 	}
 	buf_fini(&mail);
@@ -163,7 +171,8 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_case, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_case, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	for (size_t i = 0; i < UNIT_COUNT(others); i++)
 		tests[n++] = others[i];
 	return _cmocka_run_group_tests("imap_fetch_preview", tests, n, setup, teardown);

@@ -1,7 +1,8 @@
 /* imap framer: what it makes of input, whole, in two pieces cut everywhere, and octet by octet.
  *
- * The driver collects literals, except that a frame that begins with "S" streams them and one that begins with "R"
- * refuses them. Events are written down as text: "C(frame)", "+", "R(why)", "X(why)", "S(octets)". */
+ * The driver collects literals, except that a frame that begins with "S" streams them and one that
+ * begins with "R" refuses them. Events are written down as text: "C(frame)", "+", "R(why)",
+ * "X(why)", "S(octets)". */
 #include "tests/unit/unit.h"
 
 #include "lib/buf.h"
@@ -93,7 +94,9 @@ note(struct driver *d, const char *before, struct slice s, const char *after)
 		else if (s.ptr[i] == '\n' && i > 0 && s.ptr[i - 1] == '\r')
 			continue;
 		else
-			buf_append_byte(&d->log, s.ptr[i] == '\0' ? '0' : s.ptr[i] == '\n' ? 'n' : s.ptr[i]);
+			buf_append_byte(&d->log, s.ptr[i] == '\0'   ? '0'
+			                         : s.ptr[i] == '\n' ? 'n'
+			                                            : s.ptr[i]);
 	}
 	buf_append_str(&d->log, after);
 }
@@ -242,7 +245,8 @@ main(void)
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_case, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_case, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_expect_line);
 	return cmocka_run_group_tests_name("imap_framer", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* list_match: wildcards against names, checked against a plain recursive matcher too; and its time. */
+/* list_match: wildcards against names, checked against a plain recursive matcher
+ * too; and its time. */
 #include "tests/unit/unit.h"
 
 #include <stdlib.h>
@@ -56,10 +57,12 @@ plain_match(struct slice p, struct slice n)
 	if (p.len == 0)
 		return n.len == 0;
 	if (p.ptr[0] != '*' && p.ptr[0] != '%')
-		return n.len > 0 && p.ptr[0] == n.ptr[0] && plain_match(slice_sub(p, 1, p.len), slice_sub(n, 1, n.len));
+		return n.len > 0 && p.ptr[0] == n.ptr[0] &&
+		       plain_match(slice_sub(p, 1, p.len), slice_sub(n, 1, n.len));
 	if (plain_match(slice_sub(p, 1, p.len), n))
 		return true;
-	return n.len > 0 && (p.ptr[0] == '*' || n.ptr[0] != '/') && plain_match(p, slice_sub(n, 1, n.len));
+	return n.len > 0 && (p.ptr[0] == '*' || n.ptr[0] != '/') &&
+	       plain_match(p, slice_sub(n, 1, n.len));
 }
 
 static void
@@ -77,8 +80,10 @@ test_against_plain(void **state)
 			p[i] = (uint8_t)pattern_chars[rand_r(&seed) % 5];
 		for (size_t i = 0; i < nlen; i++)
 			n[i] = (uint8_t)name_chars[rand_r(&seed) % 3];
-		if (match(slice_of(p, plen), slice_of(n, nlen)) != plain_match(slice_of(p, plen), slice_of(n, nlen)))
-			fail_msg("\"%.*s\" and \"%.*s\"", (int)plen, (char *)p, (int)nlen, (char *)n);
+		if (match(slice_of(p, plen), slice_of(n, nlen)) !=
+		    plain_match(slice_of(p, plen), slice_of(n, nlen)))
+			fail_msg("\"%.*s\" and \"%.*s\"", (int)plen, (char *)p, (int)nlen,
+			         (char *)n);
 	}
 }
 
@@ -123,7 +128,8 @@ test_tree_in_pieces(void **state)
 		nodes[i] = (struct list_node){ .name = slice_of(names[i], sizeof names[i]) };
 	}
 	arena_init(&a, 65536);
-	assert_true(list_pattern_make(SLICE("a*a%a*a%a*a%a*a%a*a%a*a%a*a%a*a%"), SLICE("*"), &a, &pattern));
+	assert_true(
+	    list_pattern_make(SLICE("a*a%a*a%a*a%a*a%a*a%a*a%a*a%a*a%"), SLICE("*"), &a, &pattern));
 	while (!list_tree_match(&t, &q)) {
 		assert_true(t.matched < t.count);
 		calls++;

@@ -60,7 +60,8 @@ test_round_trip(void **state)
 		struct slice back;
 
 		for (size_t i = 0; i < len; i++)
-			in[i] = (uint8_t)(round % 2 == 0 ? 1 + rand_r(&seed) % 255 : special[rand_r(&seed) % 7]);
+			in[i] = (uint8_t)(round % 2 == 0 ? 1 + rand_r(&seed) % 255
+			                                 : special[rand_r(&seed) % 7]);
 		buf_reset(&out);
 		arena_reset(&a);
 		imap_out_astring(&out, slice_of(in, len));
@@ -85,8 +86,9 @@ test_flags_and_date(void **state)
 	imap_out_flags(&out, 0, SLICE("k"), false);
 	imap_out_flags(&out, 0, SLICE(""), true);
 	imap_out_date(&out, (struct mail_date){ 837596665, -420 });
-	assert_true(slice_eq(buf_slice(&out), SLICE("()(\\Answered \\Seen \\Recent $x y)(k)(\\Recent)"
-	                                            "\"17-Jul-1996 02:44:25 -0700\"")));
+	assert_true(
+	    slice_eq(buf_slice(&out), SLICE("()(\\Answered \\Seen \\Recent $x y)(k)(\\Recent)"
+	                                    "\"17-Jul-1996 02:44:25 -0700\"")));
 	buf_fini(&out);
 }
 
@@ -118,7 +120,8 @@ main(void)
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_case, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_case, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_round_trip);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_flags_and_date);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_mailbox_names);

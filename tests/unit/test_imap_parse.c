@@ -1,4 +1,5 @@
-/* imap productions: what each takes, where it stops, and what it says it expected; and every prefix of every input. */
+/* imap productions: what each takes, where it stops, and what it says it expected; and every prefix
+ * of every input. */
 #include "tests/unit/unit.h"
 
 #include "server/imap/imap.h"
@@ -405,7 +406,8 @@ main(void)
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_case, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_case, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_set_limit);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_flag_limit);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_atom_chars);

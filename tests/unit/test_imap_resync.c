@@ -1,5 +1,5 @@
-/* ENABLE, CONDSTORE, QRESYNC, UIDONLY: what is told in which form, and what a returning client gets. MODSEQs are written
- * "<n>": so many above that of the mailbox when mark() was called. */
+/* ENABLE, CONDSTORE, QRESYNC, UIDONLY: what is told in which form, and what a returning client
+ * gets. MODSEQs are written "<n>": so many above that of the mailbox when mark() was called. */
 #include "tests/unit/imap_rig.h"
 
 #include <stdlib.h>
@@ -12,8 +12,8 @@ mark(void)
 	marked = fx_mailbox(rig_account, "INBOX").highestmodseq;
 }
 
-/* `text` with MODSEQs for "<n>", UIDVALIDITY and MAILBOXID of INBOX for "<v>" and "<m>"; good until the next call but
- * one. */
+/* `text` with MODSEQs for "<n>", UIDVALIDITY and MAILBOXID of INBOX for "<v>" and "<m>"; good until
+ * the next call but one. */
 static const char *
 with_numbers(const char *text)
 {
@@ -36,7 +36,9 @@ with_numbers(const char *text)
 				p += sprintf(p, "%02x", box.mailboxid[i]);
 			text += 3;
 		} else {
-			p += sprintf(p, "%llu", (unsigned long long)(marked + (mail_modseq)strtoll(text + 1, &end, 10)));
+			p += sprintf(p, "%llu",
+			    (unsigned long long)(marked +
+			                         (mail_modseq)strtoll(text + 1, &end, 10)));
 			text = end + 1;
 		}
 	}
@@ -75,19 +77,24 @@ test_enable(void **state)
 
 	(void)state;
 	rig_expect(s, "1 ENABLE x-y condstore", "* ENABLED CONDSTORE\r\n1 OK ENABLE completed\r\n");
-	rig_expect(s, "2 ENABLE CONDSTORE QRESYNC ID", "* ENABLED QRESYNC\r\n2 OK ENABLE completed\r\n");
-	rig_expect(s, "3 ENABLE IMAP4rev2 UTF8=ACCEPT", "* ENABLED IMAP4rev2 UTF8=ACCEPT\r\n3 OK ENABLE completed\r\n");
+	rig_expect(s, "2 ENABLE CONDSTORE QRESYNC ID",
+	           "* ENABLED QRESYNC\r\n2 OK ENABLE completed\r\n");
+	rig_expect(s, "3 ENABLE IMAP4rev2 UTF8=ACCEPT",
+	           "* ENABLED IMAP4rev2 UTF8=ACCEPT\r\n3 OK ENABLE completed\r\n");
 	assert_true(rig_imap(s)->utf8);
 	rig_expect(s, "4 ENABLE UIDONLY", "* ENABLED UIDONLY\r\n4 OK ENABLE completed\r\n");
-	rig_expect(s, "5 ENABLE UIDONLY QRESYNC IMAP4rev2", "* ENABLED\r\n5 OK ENABLE completed\r\n");
+	rig_expect(s, "5 ENABLE UIDONLY QRESYNC IMAP4rev2",
+	           "* ENABLED\r\n5 OK ENABLE completed\r\n");
 	rig_expect(s, "6 ENABLE (", "6 BAD ENABLE: expected atom\r\n");
 	rig_end(s);
 	s = rig_session();
-	rig_expect(s, "1 ENABLE QRESYNC CONDSTORE", "* ENABLED CONDSTORE QRESYNC\r\n1 OK ENABLE completed\r\n");
+	rig_expect(s, "1 ENABLE QRESYNC CONDSTORE",
+	           "* ENABLED CONDSTORE QRESYNC\r\n1 OK ENABLE completed\r\n");
 	rig_end(s);
 }
 
-/* ENABLE QRESYNC alone makes a client CONDSTORE-aware; with a mailbox open it is told where it stands. */
+/* ENABLE QRESYNC alone makes a client CONDSTORE-aware; with a mailbox open it is told
+ * where it stands. */
 static void
 test_enable_while_selected(void **state)
 {
@@ -98,9 +105,10 @@ test_enable_while_selected(void **state)
 	s = rig_selected();
 	mark();
 	expect(s, "1 ENABLE QRESYNC",
-	       "* OK [HIGHESTMODSEQ <0>] MODSEQs are told from now on\r\n* ENABLED QRESYNC\r\n1 OK ENABLE completed\r\n");
+	       "* OK [HIGHESTMODSEQ <0>] MODSEQs are told from now on\r\n* ENABLED QRESYNC\r\n1 OK "
+	       "ENABLE completed\r\n");
 	expect(s, "2 STORE 1 FLAGS (\\Seen)",
-	       "* 1 FETCH (UID 1 MODSEQ (<1>) FLAGS (\\Seen \\Recent))\r\n2 OK STORE completed\r\n");
+	    "* 1 FETCH (UID 1 MODSEQ (<1>) FLAGS (\\Seen \\Recent))\r\n2 OK STORE completed\r\n");
 	rig_end(s);
 }
 
@@ -115,16 +123,21 @@ test_rev2_select(void **state)
 	mark();
 	expect(s, "2 SELECT inbox",
 	       "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n"
-	       "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags are kept\r\n"
-	       "* 1 EXISTS\r\n* OK [UIDVALIDITY <v>] UIDs are valid\r\n* OK [UIDNEXT 2] Predicted next UID\r\n"
+	       "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] "
+	       "Flags are kept\r\n"
+	       "* 1 EXISTS\r\n* OK [UIDVALIDITY <v>] UIDs are valid\r\n* OK [UIDNEXT 2] "
+	       "Predicted next UID\r\n"
 	       "* OK [MAILBOXID (M<m>)] The mailbox, whatever its name\r\n"
-	       "* OK [HIGHESTMODSEQ <0>] Highest\r\n* LIST (\\HasNoChildren) \"/\" INBOX (\"OLDNAME\" (inbox))\r\n"
+	       "* OK [HIGHESTMODSEQ <0>] Highest\r\n* LIST (\\HasNoChildren) \"/\" INBOX "
+	       "(\"OLDNAME\" (inbox))\r\n"
 	       "2 OK [READ-WRITE] SELECT completed\r\n");
-	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, rig_account, "caf\xc3\xa9", ""), RC_OK);
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, rig_account, "caf\xc3\xa9", ""),
+	                 RC_OK);
 	assert_non_null(strstr(rig_send(s, "3 EXAMINE \"cafe\xcc\x81\""),
-	                       "* LIST (\\HasNoChildren) \"/\" \"caf\xc3\xa9\" (\"OLDNAME\" (\"cafe\xcc\x81\"))\r\n"));
+	    "* LIST (\\HasNoChildren) \"/\" \"caf\xc3\xa9\" (\"OLDNAME\" (\"cafe\xcc\x81\"))\r\n"));
 	assert_null(strstr(rig_send(s, "4 EXAMINE \"caf\xc3\xa9\""), "OLDNAME"));
-	assert_non_null(strstr(rig_send(s, "5 SELECT Drafts"), "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\r\n"));
+	assert_non_null(strstr(rig_send(s, "5 SELECT Drafts"),
+	                       "* LIST (\\HasNoChildren \\Drafts) \"/\" Drafts\r\n"));
 	rig_expect(s, "6 CHECK", "6 BAD CHECK is not in IMAP4rev2, use NOOP\r\n");
 	rig_end(s);
 }
@@ -206,7 +219,8 @@ test_param_needs_enable(void **state)
 
 	(void)state;
 	s = rig_selected();
-	rig_expect(s, "1 SELECT Drafts (QRESYNC (1 2))", "1 BAD SELECT: QRESYNC needs ENABLE QRESYNC first\r\n");
+	rig_expect(s, "1 SELECT Drafts (QRESYNC (1 2))",
+	           "1 BAD SELECT: QRESYNC needs ENABLE QRESYNC first\r\n");
 	assert_int_equal(rig_imap(s)->mailbox, rig_inbox());
 	(void)rig_send(s, "2 ENABLE QRESYNC UIDONLY");
 	rig_expect(s, "3 SELECT Drafts (QRESYNC (1 2 (1 1)))",
@@ -228,8 +242,10 @@ test_condstore_by_select(void **state)
 	(void)rig_send(s, "1 SELECT INBOX (CONDSTORE)");
 	mark();
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, FLAG_SEEN, "");
-	expect(s, "2 NOOP", "* 2 FETCH (UID 2 MODSEQ (<1>) FLAGS (\\Seen \\Recent))\r\n2 OK NOOP completed\r\n");
-	expect(s, "3 STORE 1:2 +FLAGS.SILENT (\\Seen)", "* 1 FETCH (UID 1 MODSEQ (<2>))\r\n3 OK STORE completed\r\n");
+	expect(s, "2 NOOP",
+	       "* 2 FETCH (UID 2 MODSEQ (<1>) FLAGS (\\Seen \\Recent))\r\n2 OK NOOP completed\r\n");
+	expect(s, "3 STORE 1:2 +FLAGS.SILENT (\\Seen)",
+	       "* 1 FETCH (UID 1 MODSEQ (<2>))\r\n3 OK STORE completed\r\n");
 	expect(s, "4 NOOP", "4 OK NOOP completed\r\n");
 	rig_end(s);
 }
@@ -267,14 +283,18 @@ test_unchangedsince(void **state)
 	expect(s, "5 STORE 3 (UNCHANGEDSINCE <2>) +FLAGS.SILENT (\\Seen)",
 	       "* 3 FETCH (UID 5 MODSEQ (<2>))\r\n5 OK STORE completed\r\n");
 	expect(s, "6 STORE 3 (UNCHANGEDSINCE <2>) +FLAGS (\\Flagged)",
-	       "* 3 FETCH (UID 5 MODSEQ (<5>) FLAGS (\\Flagged \\Seen \\Recent))\r\n6 OK STORE completed\r\n");
-	expect(s, "7 STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 1) FLAGS ()", "7 BAD STORE: expected )\r\n");
-	expect(s, "8 STORE 1 (CHANGEDSINCE 1) FLAGS ()", "8 BAD STORE: expected UNCHANGEDSINCE\r\n");
+	       "* 3 FETCH (UID 5 MODSEQ (<5>) FLAGS (\\Flagged \\Seen \\Recent))\r\n6 OK "
+	       "STORE completed\r\n");
+	expect(s, "7 STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 1) FLAGS ()",
+	       "7 BAD STORE: expected )\r\n");
+	expect(s, "8 STORE 1 (CHANGEDSINCE 1) FLAGS ()",
+	       "8 BAD STORE: expected UNCHANGEDSINCE\r\n");
 	expect(s, "9 STORE 1 () FLAGS ()", "9 BAD STORE: expected UNCHANGEDSINCE\r\n");
 	rig_end(s);
 }
 
-/* UNCHANGEDSINCE 0 sets a keyword only where it is not set (RFC 7162, example 8): who is first, marks. */
+/* UNCHANGEDSINCE 0 sets a keyword only where it is not set (RFC 7162, example 8): who
+ * is first, marks. */
 static void
 test_unchangedsince_zero(void **state)
 {
@@ -283,12 +303,17 @@ test_unchangedsince_zero(void **state)
 	(void)state;
 	fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_SEEN, "$a $b");
 	(void)rig_send(s, "1 NOOP");
-	expect(s, "2 STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($B)", "* 1 FETCH (UID 1 MODSEQ (<1>) FLAGS (\\Seen \\Recent $a $b))\r\n"
-	       "* 2 FETCH (UID 2 MODSEQ (<2>))\r\n2 OK [MODIFIED 1] Some of the messages were changed meanwhile\r\n");
-	expect(s, "3 STORE 2 (UNCHANGEDSINCE 0) -FLAGS.SILENT ($a)", "* 2 FETCH (UID 2 MODSEQ (<2>))\r\n3 OK STORE completed\r\n");
-	expect(s, "4 STORE 2 (UNCHANGEDSINCE 0) FLAGS.SILENT ($a)", "* 2 FETCH (UID 2 MODSEQ (<2>) FLAGS (\\Recent $b))\r\n"
+	expect(s, "2 STORE 1:2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($B)",
+	       "* 1 FETCH (UID 1 MODSEQ (<1>) FLAGS (\\Seen \\Recent $a $b))\r\n"
+	       "* 2 FETCH (UID 2 MODSEQ (<2>))\r\n2 OK [MODIFIED 1] Some of the messages were "
+	       "changed meanwhile\r\n");
+	expect(s, "3 STORE 2 (UNCHANGEDSINCE 0) -FLAGS.SILENT ($a)",
+	       "* 2 FETCH (UID 2 MODSEQ (<2>))\r\n3 OK STORE completed\r\n");
+	expect(s, "4 STORE 2 (UNCHANGEDSINCE 0) FLAGS.SILENT ($a)",
+	       "* 2 FETCH (UID 2 MODSEQ (<2>) FLAGS (\\Recent $b))\r\n"
 	       "4 OK [MODIFIED 2] Some of the messages were changed meanwhile\r\n");
-	expect(s, "5 STORE 2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($a \\Seen)", "* 2 FETCH (UID 2 MODSEQ (<2>) FLAGS (\\Recent $b))\r\n"
+	expect(s, "5 STORE 2 (UNCHANGEDSINCE 0) +FLAGS.SILENT ($a \\Seen)",
+	       "* 2 FETCH (UID 2 MODSEQ (<2>) FLAGS (\\Recent $b))\r\n"
 	       "5 OK [MODIFIED 2] Some of the messages were changed meanwhile\r\n");
 	rig_end(s);
 }
@@ -323,15 +348,18 @@ test_highest_follows(void **state)
 
 	(void)state;
 	fx_store(rig_inbox(), 3, 3, STORE_ADD, FLAG_SEEN, "");
-	expect(s, "1 FETCH 1 UID", "* 1 FETCH (UID 1)\r\n* 3 FETCH (UID 3 MODSEQ (<1>) FLAGS (\\Seen \\Recent))\r\n"
+	expect(s, "1 FETCH 1 UID",
+	       "* 1 FETCH (UID 1)\r\n* 3 FETCH (UID 3 MODSEQ (<1>) FLAGS (\\Seen \\Recent))\r\n"
 	       "1 OK FETCH completed\r\n");
 	fx_expunge(rig_inbox(), 1, 1);
 	fx_store(rig_inbox(), 3, 3, STORE_ADD, FLAG_DRAFT, "");
-	expect(s, "2 FETCH 2 UID", "* 2 FETCH (UID 2)\r\n"
-	       "* 3 FETCH (UID 3 MODSEQ (<3>) FLAGS (\\Seen \\Draft \\Recent))\r\n"
-	       "* OK [HIGHESTMODSEQ <1>] Some expunges are not told yet\r\n2 OK FETCH completed\r\n");
-	expect(s, "3 UID STORE 3 FLAGS ()", "* 3 FETCH (UID 3 MODSEQ (<4>) FLAGS (\\Recent))\r\n* VANISHED 1\r\n"
-	       "* OK [HIGHESTMODSEQ <4>] All is told\r\n3 OK UID STORE completed\r\n");
+	expect(s, "2 FETCH 2 UID",
+	    "* 2 FETCH (UID 2)\r\n"
+	    "* 3 FETCH (UID 3 MODSEQ (<3>) FLAGS (\\Seen \\Draft \\Recent))\r\n"
+	    "* OK [HIGHESTMODSEQ <1>] Some expunges are not told yet\r\n2 OK FETCH completed\r\n");
+	expect(s, "3 UID STORE 3 FLAGS ()",
+	    "* 3 FETCH (UID 3 MODSEQ (<4>) FLAGS (\\Recent))\r\n* VANISHED 1\r\n"
+	    "* OK [HIGHESTMODSEQ <4>] All is told\r\n3 OK UID STORE completed\r\n");
 	rig_end(s);
 }
 
@@ -346,16 +374,18 @@ test_expunge_and_move(void **state)
 	(void)state;
 	(void)rig_send(s, "1 STORE 2:4,7 +FLAGS.SILENT (\\Deleted)");
 	mark();
-	expect(s, "2 UID EXPUNGE 3:4", "* VANISHED 3:4\r\n2 OK [HIGHESTMODSEQ <1>] UID EXPUNGE completed\r\n");
+	expect(s, "2 UID EXPUNGE 3:4",
+	       "* VANISHED 3:4\r\n2 OK [HIGHESTMODSEQ <1>] UID EXPUNGE completed\r\n");
 	expect(s, "3 EXPUNGE", "* VANISHED 2,7\r\n3 OK [HIGHESTMODSEQ <2>] EXPUNGE completed\r\n");
 	expect(s, "4 EXPUNGE", "4 OK EXPUNGE completed\r\n");
 	said = rig_send(s, "5 MOVE 1 Archive");
 	assert_memory_equal(said, "* OK [COPYUID ", 14);
 	assert_string_equal(strchr(said, '\n') + 1,
-	                    with_numbers("* VANISHED 1\r\n5 OK [HIGHESTMODSEQ <3>] MOVE completed\r\n"));
+	    with_numbers("* VANISHED 1\r\n5 OK [HIGHESTMODSEQ <3>] MOVE completed\r\n"));
 	(void)rig_send(s, "6 STORE 1 +FLAGS.SILENT (\\Deleted)");
 	expect(s, "7 CLOSE", "7 OK CLOSE completed\r\n");
-	expect(other, "8 UID STORE 9 +FLAGS.SILENT (\\Seen)", "* VANISHED 1:5,7\r\n8 OK UID STORE completed\r\n");
+	expect(other, "8 UID STORE 9 +FLAGS.SILENT (\\Seen)",
+	       "* VANISHED 1:5,7\r\n8 OK UID STORE completed\r\n");
 	rig_end(s);
 	rig_end(other);
 }
@@ -370,9 +400,11 @@ test_vanished_when(void **state)
 	fx_expunge(rig_inbox(), 2, 3);
 	fx_append_n(rig_inbox(), 2);
 	fx_expunge(rig_inbox(), 5, 5);
-	expect(s, "1 SEARCH ALL", "* SEARCH 1 4\r\n* 5 EXISTS\r\n* 5 RECENT\r\n"
-	       "* OK [HIGHESTMODSEQ <0>] Some expunges are not told yet\r\n1 OK SEARCH completed\r\n");
-	expect(s, "2 NOOP", "* VANISHED 2:3\r\n* OK [HIGHESTMODSEQ <4>] All is told\r\n2 OK NOOP completed\r\n");
+	expect(s, "1 SEARCH ALL",
+	    "* SEARCH 1 4\r\n* 5 EXISTS\r\n* 5 RECENT\r\n"
+	    "* OK [HIGHESTMODSEQ <0>] Some expunges are not told yet\r\n1 OK SEARCH completed\r\n");
+	expect(s, "2 NOOP",
+	    "* VANISHED 2:3\r\n* OK [HIGHESTMODSEQ <4>] All is told\r\n2 OK NOOP completed\r\n");
 	expect(s, "3 NOOP", "3 OK NOOP completed\r\n");
 	rig_end(s);
 }
@@ -473,10 +505,12 @@ test_resync(void **state)
 	resync(s, "<v> 0 2,3,5", "* VANISHED (EARLIER) 2,5\r\n" CHANGED_3);
 	/* Match data: 1, 3, 4, 8, 9, 10, 11 are there. */
 	resync(s, "<v> <0> 1:10 (1,2 1,3)", "* VANISHED (EARLIER) 6:7\r\n" CHANGED_3 CHANGED_9);
-	resync(s, "<v> <0> 1:10 (1:2,7 1,3,12)", "* VANISHED (EARLIER) 6:7\r\n" CHANGED_3 CHANGED_9);
+	resync(s, "<v> <0> 1:10 (1:2,7 1,3,12)",
+	       "* VANISHED (EARLIER) 6:7\r\n" CHANGED_3 CHANGED_9);
 	resync(s, "<v> <0> 1:10 (1,2,5 1,2,9)", CHANGED_3 CHANGED_9);
 	resync(s, "<v> <0> (1,2 1,4)", "* VANISHED (EARLIER) 2,6:7\r\n" CHANGED_3 CHANGED_9 NEW_11);
-	resync(s, "<v> <0> 1:10 (8:4000000000 1:3999999993)", "* VANISHED (EARLIER) 2,6:7\r\n" CHANGED_3 CHANGED_9);
+	resync(s, "<v> <0> 1:10 (8:4000000000 1:3999999993)",
+	       "* VANISHED (EARLIER) 2,6:7\r\n" CHANGED_3 CHANGED_9);
 	rig_end(s);
 }
 
@@ -489,7 +523,8 @@ raise_floor(int above_mark)
 	assert_int_equal(fx_run(c), RC_OK);
 }
 
-/* Below the floor all that is not there is told, of what the client may know; never a UID that exists. */
+/* Below the floor all that is not there is told, of what the client may know; never a
+ * UID that exists. */
 static void
 test_resync_below_the_floor(void **state)
 {
@@ -503,13 +538,15 @@ test_resync_below_the_floor(void **state)
 	resync(s, "<v> <3> 1:10", CHANGED_3);
 	resync(s, "<v> <0> 6,9", "* VANISHED (EARLIER) 6\r\n" CHANGED_9);
 	resync(s, "<v> <0> 20:4000000000", "");
-	resync(s, "<v> <0> 1:10 (1:2,7 1,3,12)", "* VANISHED (EARLIER) 5:7\r\n" CHANGED_3 CHANGED_9);
-	expect(s, "2 UID FETCH 1:6 (FLAGS) (CHANGEDSINCE <0> VANISHED)", "* VANISHED (EARLIER) 2,5:6\r\n" CHANGED_3
-	       "2 OK UID FETCH completed\r\n");
+	resync(s, "<v> <0> 1:10 (1:2,7 1,3,12)",
+	       "* VANISHED (EARLIER) 5:7\r\n" CHANGED_3 CHANGED_9);
+	expect(s, "2 UID FETCH 1:6 (FLAGS) (CHANGEDSINCE <0> VANISHED)",
+	       "* VANISHED (EARLIER) 2,5:6\r\n" CHANGED_3 "2 OK UID FETCH completed\r\n");
 	rig_end(s);
 }
 
-/* A volume that was put back: who was there before is told all, and no message has an older MODSEQ. */
+/* A volume that was put back: who was there before is told all, and no message has
+ * an older MODSEQ. */
 static void
 test_resync_after_put_back(void **state)
 {
@@ -520,16 +557,20 @@ test_resync_after_put_back(void **state)
 	(void)rig_send(s, "1 SELECT INBOX");
 	(void)rig_send(s, "2 UNSELECT");
 	fx_v = imap_world_reopen(rig_world);
+	c->u.renew.lives = 1;
 	assert_int_equal(fx_run(c), RC_OK);
 	mark();
 	rig_end(s);
 	s = rig_session();
 	(void)rig_send(s, "e ENABLE QRESYNC");
-	resync(s, "<v> <-1> 1:12", "* VANISHED (EARLIER) 2,5:7,12\r\n"
-	       "* 1 FETCH (UID 1 MODSEQ (<0>) FLAGS ())\r\n* 2 FETCH (UID 3 MODSEQ (<0>) FLAGS (\\Flagged))\r\n"
-	       "* 3 FETCH (UID 4 MODSEQ (<0>) FLAGS ())\r\n* 4 FETCH (UID 8 MODSEQ (<0>) FLAGS ())\r\n"
-	       "* 5 FETCH (UID 9 MODSEQ (<0>) FLAGS (\\Seen $x))\r\n* 6 FETCH (UID 10 MODSEQ (<0>) FLAGS ())\r\n"
-	       "* 7 FETCH (UID 11 MODSEQ (<0>) FLAGS ())\r\n");
+	resync(s, "<v> <-1> 1:12",
+	    "* VANISHED (EARLIER) 2,5:7,12\r\n"
+	    "* 1 FETCH (UID 1 MODSEQ (<0>) FLAGS ())\r\n* 2 FETCH (UID 3 MODSEQ (<0>) FLAGS "
+	    "(\\Flagged))\r\n"
+	    "* 3 FETCH (UID 4 MODSEQ (<0>) FLAGS ())\r\n* 4 FETCH (UID 8 MODSEQ (<0>) FLAGS ())\r\n"
+	    "* 5 FETCH (UID 9 MODSEQ (<0>) FLAGS (\\Seen $x))\r\n* 6 FETCH (UID 10 MODSEQ "
+	    "(<0>) FLAGS ())\r\n"
+	    "* 7 FETCH (UID 11 MODSEQ (<0>) FLAGS ())\r\n");
 	resync(s, "<v> <0>", "");
 	rig_end(s);
 }
@@ -565,7 +606,9 @@ test_resync_long(void **state)
 	assert_int_equal(fx_run(c), RC_OK);
 	fx_store(rig_inbox(), 1, 5000, STORE_ADD, FLAG_SEEN, "");
 	imap_set_out_soft(s, 1000);
-	said = strstr(rig_send(s, with_numbers("1 EXAMINE INBOX (QRESYNC (<v> <0>))")), "] Highest\r\n") + 11;
+	said = strstr(rig_send(s, with_numbers("1 EXAMINE INBOX (QRESYNC (<v> <0>))")),
+	              "] Highest\r\n") +
+	       11;
 	for (; strncmp(said, "* VANISHED (EARLIER) ", 21) == 0; said = strchr(said, '\n') + 1)
 		vanished++;
 	for (; strncmp(said, "* ", 2) == 0; said = strchr(said, '\n') + 1)
@@ -584,24 +627,30 @@ static void
 test_uidonly(void **state)
 {
 	struct session *s = enabled("UIDONLY", 5);
-	static const char *const refused[] = { "COPY 1 Archive", "MOVE 1 Archive", "STORE 1 FLAGS ()" };
+	static const char *const refused[] = { "COPY 1 Archive", "MOVE 1 Archive",
+	                                       "STORE 1 FLAGS ()" };
 
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(refused); i++) {
 		char line[100];
 
 		(void)snprintf(line, sizeof line, "1 %s", refused[i]);
-		rig_expect(s, line, "1 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
+		rig_expect(s, line,
+		    "1 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
 	}
-	rig_expect(s, "2 UID STORE 2:3 FLAGS (\\Deleted)", "* 2 UIDFETCH (FLAGS (\\Deleted \\Recent))\r\n"
+	rig_expect(s, "2 UID STORE 2:3 FLAGS (\\Deleted)",
+	           "* 2 UIDFETCH (FLAGS (\\Deleted \\Recent))\r\n"
 	           "* 3 UIDFETCH (FLAGS (\\Deleted \\Recent))\r\n2 OK UID STORE completed\r\n");
 	fx_store(rig_inbox(), 5, 5, STORE_ADD, FLAG_SEEN, "");
 	fx_append_n(rig_inbox(), 1);
-	rig_expect(s, "3 EXPUNGE", "* 5 UIDFETCH (FLAGS (\\Seen \\Recent))\r\n* VANISHED 2:3\r\n* 4 EXISTS\r\n* 4 RECENT\r\n"
+	rig_expect(s, "3 EXPUNGE",
+	           "* 5 UIDFETCH (FLAGS (\\Seen \\Recent))\r\n* VANISHED 2:3\r\n* 4 "
+	           "EXISTS\r\n* 4 RECENT\r\n"
 	           "3 OK EXPUNGE completed\r\n");
 	(void)rig_send(s, "4 ENABLE QRESYNC");
 	mark();
-	expect(s, "5 UID STORE 4 +FLAGS.SILENT (\\Seen)", "* 4 UIDFETCH (MODSEQ (<1>))\r\n5 OK UID STORE completed\r\n");
+	expect(s, "5 UID STORE 4 +FLAGS.SILENT (\\Seen)",
+	       "* 4 UIDFETCH (MODSEQ (<1>))\r\n5 OK UID STORE completed\r\n");
 	assert_null(strstr(rig_send(s, "6 SELECT INBOX"), "UNSEEN"));
 	rig_end(s);
 }
@@ -635,7 +684,8 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(params); i++)
-		tests[n++] = (struct CMUnitTest){ params[i].name, test_param, NULL, NULL, (void *)(uintptr_t)&params[i] };
+		tests[n++] = (struct CMUnitTest){ params[i].name, test_param, NULL, NULL,
+		                                  (void *)(uintptr_t)&params[i] };
 	for (size_t i = 0; i < UNIT_COUNT(others); i++)
 		tests[n++] = others[i];
 	return _cmocka_run_group_tests("imap_resync", tests, n, NULL, NULL);

@@ -191,7 +191,9 @@ test_saved(void **state)
 
 	(void)state;
 	rig_expect(s, "1 SEARCH RETURN (SAVE) UNSEEN", "1 OK SEARCH completed, result saved\r\n");
-	rig_expect(s, "2 FETCH $ UID", "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\n2 OK FETCH completed\r\n");
+	rig_expect(s, "2 FETCH $ UID",
+	           "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\n2 OK "
+	           "FETCH completed\r\n");
 	rig_expect(s, "3 SEARCH $ FLAGGED", "* SEARCH 2\r\n3 OK SEARCH completed\r\n");
 	rig_expect(s, "4 UID SEARCH RETURN (SAVE MAX) ALL",
 	           "* ESEARCH (TAG \"4\") UID MAX 4\r\n4 OK UID SEARCH completed\r\n");
@@ -206,9 +208,11 @@ test_saved(void **state)
 	rig_expect(s, "11 SEARCH $", "* SEARCH\r\n11 OK SEARCH completed\r\n");
 	/* "$" among the keys is what was saved before; BAD leaves it; MIN and MAX replace it. */
 	(void)rig_send(s, "12 SEARCH RETURN (SAVE) 1:2");
-	rig_expect(s, "13 SEARCH RETURN (SAVE) NOT $ 2:*", "13 OK SEARCH completed, result saved\r\n");
+	rig_expect(s, "13 SEARCH RETURN (SAVE) NOT $ 2:*",
+	           "13 OK SEARCH completed, result saved\r\n");
 	rig_expect(s, "14 SEARCH RETURN (SAVE) OR 1 $", "14 OK SEARCH completed, result saved\r\n");
-	rig_expect(s, "15 SEARCH RETURN (SAVE) 99", "15 BAD Message number 99 of 2 is not there\r\n");
+	rig_expect(s, "15 SEARCH RETURN (SAVE) 99",
+	           "15 BAD Message number 99 of 2 is not there\r\n");
 	rig_expect(s, "16 SEARCH $", "* SEARCH 1\r\n16 OK SEARCH completed\r\n");
 	(void)rig_send(s, "17 SEARCH RETURN (SAVE MAX) ALL");
 	rig_expect(s, "18 SEARCH $", "* SEARCH 2\r\n18 OK SEARCH completed\r\n");
@@ -245,7 +249,8 @@ test_not_saved(void **state)
 	(void)state;
 	(void)rig_send(s, "1 SEARCH RETURN (SAVE) ALL");
 	saved->max = 1;
-	rig_expect(s, "2 SEARCH RETURN (SAVE) OR 1 3", "2 NO [NOTSAVED] The result is too large to be saved\r\n");
+	rig_expect(s, "2 SEARCH RETURN (SAVE) OR 1 3",
+	           "2 NO [NOTSAVED] The result is too large to be saved\r\n");
 	rig_expect(s, "3 SEARCH $", "* SEARCH\r\n3 OK SEARCH completed\r\n");
 	saved->max = max;
 }
@@ -267,25 +272,34 @@ test_modseq(void **state)
 	rig_imap(s)->condstore = true;
 #define FULL(m) (unsigned long long)(m)
 	(void)snprintf(line, sizeof line, "1 SEARCH MODSEQ %llu", FULL(last));
-	(void)snprintf(want, sizeof want, "* SEARCH 1 2 (MODSEQ %llu)\r\n1 OK SEARCH completed\r\n", FULL(first));
+	(void)snprintf(want, sizeof want, "* SEARCH 1 2 (MODSEQ %llu)\r\n1 OK SEARCH completed\r\n",
+	               FULL(first));
 	rig_expect(s, line, want);
-	(void)snprintf(line, sizeof line, "2 UID SEARCH MODSEQ \"/flags/\\\\seen\" all %llu", FULL(first));
-	(void)snprintf(want, sizeof want, "* SEARCH 1 (MODSEQ %llu)\r\n2 OK UID SEARCH completed\r\n", FULL(first));
+	(void)snprintf(line, sizeof line, "2 UID SEARCH MODSEQ \"/flags/\\\\seen\" all %llu",
+	               FULL(first));
+	(void)snprintf(want, sizeof want,
+	               "* SEARCH 1 (MODSEQ %llu)\r\n2 OK UID SEARCH completed\r\n", FULL(first));
 	rig_expect(s, line, want);
 	(void)snprintf(line, sizeof line, "3 SEARCH MODSEQ %llu", FULL(first + 1));
 	rig_expect(s, line, "* SEARCH\r\n3 OK SEARCH completed\r\n");
-	(void)snprintf(want, sizeof want, "* ESEARCH (TAG \"4\") MAX 2 MODSEQ %llu\r\n4 OK SEARCH completed\r\n",
+	(void)snprintf(want, sizeof want,
+	               "* ESEARCH (TAG \"4\") MAX 2 MODSEQ %llu\r\n4 OK SEARCH completed\r\n",
 	               FULL(last));
 	rig_expect(s, "4 SEARCH RETURN (MAX) MODSEQ 1 SEEN", want);
-	(void)snprintf(want, sizeof want, "* ESEARCH (TAG \"5\") MAX 2 COUNT 2 MODSEQ %llu\r\n5 OK SEARCH completed\r\n",
-	               FULL(first));
+	(void)snprintf(want, sizeof want,
+	    "* ESEARCH (TAG \"5\") MAX 2 COUNT 2 MODSEQ %llu\r\n5 OK SEARCH completed\r\n",
+	    FULL(first));
 	rig_expect(s, "5 SEARCH RETURN (MAX COUNT) MODSEQ 0 SEEN", want);
 	(void)snprintf(want, sizeof want,
-	               "* ESEARCH (TAG \"6\") PARTIAL (-1:-1 2) MODSEQ %llu\r\n6 OK SEARCH completed\r\n", FULL(last));
+	    "* ESEARCH (TAG \"6\") PARTIAL (-1:-1 2) MODSEQ %llu\r\n6 OK SEARCH completed\r\n",
+	    FULL(last));
 	rig_expect(s, "6 SEARCH RETURN (PARTIAL -1:-1) MODSEQ 1 SEEN", want);
-	rig_expect(s, "7 SEARCH RETURN (MIN) MODSEQ 1 DRAFT", "* ESEARCH (TAG \"7\")\r\n7 OK SEARCH completed\r\n");
-	rig_expect(s, "8 SEARCH MODSEQ \"/flags/x\" mine 1", "8 BAD SEARCH: expected priv, shared or all\r\n");
-	rig_expect(s, "9 SEARCH MODSEQ \"seen\" all 1", "9 BAD SEARCH: expected \"/flags/FLAG\"\r\n");
+	rig_expect(s, "7 SEARCH RETURN (MIN) MODSEQ 1 DRAFT",
+	           "* ESEARCH (TAG \"7\")\r\n7 OK SEARCH completed\r\n");
+	rig_expect(s, "8 SEARCH MODSEQ \"/flags/x\" mine 1",
+	           "8 BAD SEARCH: expected priv, shared or all\r\n");
+	rig_expect(s, "9 SEARCH MODSEQ \"seen\" all 1",
+	           "9 BAD SEARCH: expected \"/flags/FLAG\"\r\n");
 	rig_end(s);
 }
 
@@ -322,9 +336,12 @@ test_uidonly(void **state)
 
 	(void)state;
 	rig_imap(s)->uidonly = true;
-	rig_expect(s, "1 SEARCH ALL", "1 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
-	rig_expect(s, "2 UID SEARCH 1:2", "2 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
-	rig_expect(s, "3 UID SEARCH OR SEEN 2", "3 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
+	rig_expect(s, "1 SEARCH ALL",
+	           "1 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
+	rig_expect(s, "2 UID SEARCH 1:2",
+	           "2 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
+	rig_expect(s, "3 UID SEARCH OR SEEN 2",
+	           "3 BAD [UIDREQUIRED] Message numbers are not allowed after ENABLE UIDONLY\r\n");
 	rig_expect(s, "4 UID SEARCH UID 1:2", "* SEARCH 1 2\r\n4 OK UID SEARCH completed\r\n");
 	rig_imap(s)->uidonly = false;
 }
@@ -336,8 +353,10 @@ test_charset_with_utf8(void **state)
 
 	(void)state;
 	rig_imap(s)->utf8_accept = true;
-	rig_expect(s, "1 SEARCH CHARSET UTF-8 ALL", "1 BAD CHARSET is not allowed after ENABLE UTF8=ACCEPT\r\n");
-	rig_expect(s, "2 SEARCH SUBJECT \"caf\xc3\xa9\"", "* SEARCH 1\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "1 SEARCH CHARSET UTF-8 ALL",
+	           "1 BAD CHARSET is not allowed after ENABLE UTF8=ACCEPT\r\n");
+	rig_expect(s, "2 SEARCH SUBJECT \"caf\xc3\xa9\"",
+	           "* SEARCH 1\r\n2 OK SEARCH completed\r\n");
 	rig_imap(s)->utf8_accept = false;
 }
 
@@ -415,8 +434,10 @@ test_across_pieces(void **state)
 		}
 	}
 	s = rig_selected();
-	rig_expect(s, "1 SEARCH RETURN () BODY \"nee dle\"", "* ESEARCH (TAG \"1\") ALL 1:10\r\n1 OK SEARCH completed\r\n");
-	rig_expect(s, "2 SEARCH RETURN () BODY {8+}\r\nNEE\r\nDLE", "* ESEARCH (TAG \"2\") ALL 11:20\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "1 SEARCH RETURN () BODY \"nee dle\"",
+	           "* ESEARCH (TAG \"1\") ALL 1:10\r\n1 OK SEARCH completed\r\n");
+	rig_expect(s, "2 SEARCH RETURN () BODY {8+}\r\nNEE\r\nDLE",
+	           "* ESEARCH (TAG \"2\") ALL 11:20\r\n2 OK SEARCH completed\r\n");
 	rig_expect(s, "3 SEARCH RETURN () CHARSET UTF-8 BODY {9+}\r\nh\xc3\xa9h\xc3\x89h\xc3\xa9",
 	           "* ESEARCH (TAG \"3\") ALL 21:30\r\n3 OK SEARCH completed\r\n");
 	rig_expect(s, "4 SEARCH BODY \"nee  dle\"", "* SEARCH\r\n4 OK SEARCH completed\r\n");
@@ -449,11 +470,13 @@ test_many(void **state)
 	}
 	assert_string_equal(said, "\r\n1 OK UID SEARCH completed\r\n");
 	assert_true(imap_largest_output(s) < 1000);
-	rig_expect(s, "2 SEARCH RETURN (ALL) NOT UID 5", "* ESEARCH (TAG \"2\") ALL 1:4,6:2490\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "2 SEARCH RETURN (ALL) NOT UID 5",
+	           "* ESEARCH (TAG \"2\") ALL 1:4,6:2490\r\n2 OK SEARCH completed\r\n");
 	rig_end(s);
 }
 
-/* Headers of megabytes: a field behind all of them, and text across every cut of one that is too long to be held. */
+/* Headers of megabytes: a field behind all of them, and text across every cut of one that is too
+ * long to be held. */
 static void
 test_long_headers(void **state)
 {
@@ -477,10 +500,14 @@ test_long_headers(void **state)
 		buf_fini(&mail);
 	}
 	s = rig_selected();
-	rig_expect(s, "1 SEARCH RETURN () SUBJECT \"the end\"", "* ESEARCH (TAG \"1\") ALL 1:10\r\n1 OK SEARCH completed\r\n");
-	rig_expect(s, "2 SEARCH RETURN () HEADER X-Long \".nee dle.\"", "* ESEARCH (TAG \"2\") ALL 1:10\r\n2 OK SEARCH completed\r\n");
-	rig_expect(s, "3 SEARCH RETURN () TEXT \".nee dle.\"", "* ESEARCH (TAG \"3\") ALL 1:10\r\n3 OK SEARCH completed\r\n");
-	rig_expect(s, "4 SEARCH HEADER X-Filler-29999 nee", "* SEARCH\r\n4 OK SEARCH completed\r\n");
+	rig_expect(s, "1 SEARCH RETURN () SUBJECT \"the end\"",
+	           "* ESEARCH (TAG \"1\") ALL 1:10\r\n1 OK SEARCH completed\r\n");
+	rig_expect(s, "2 SEARCH RETURN () HEADER X-Long \".nee dle.\"",
+	           "* ESEARCH (TAG \"2\") ALL 1:10\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "3 SEARCH RETURN () TEXT \".nee dle.\"",
+	           "* ESEARCH (TAG \"3\") ALL 1:10\r\n3 OK SEARCH completed\r\n");
+	rig_expect(s, "4 SEARCH HEADER X-Filler-29999 nee",
+	           "* SEARCH\r\n4 OK SEARCH completed\r\n");
 	rig_expect(s, "5 SEARCH BODY nee", "* SEARCH\r\n5 OK SEARCH completed\r\n");
 	rig_end(s);
 }
@@ -506,8 +533,10 @@ static const struct body_case {
 	{ "several fields of the name", "To: a@b\r\nTo: c@d\r\n\r\n", "TO c@d", true },
 	{ "address in pieces", "From: \"X \\\"Y\\\" Z\" <a (c) @ b . org>\r\n\r\n", "FROM {16+}\r\nx \"y\" z <a@b.org", true },
 	{ "field without colon", "no colon\r\nSubject: x\r\n\r\n", "TEXT \"no colon\"", true },
-	{ "BODY has no part headers", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX-A: zebra\r\n\r\nx\r\n--b--\r\n", "BODY zebra", false },
-	{ "TEXT has part headers", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX-A: zebra\r\n\r\nx\r\n--b--\r\n", "TEXT zebra", true },
+	{ "BODY has no part headers", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+	  "X-A: zebra\r\n\r\nx\r\n--b--\r\n", "BODY zebra", false },
+	{ "TEXT has part headers", "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"
+	  "X-A: zebra\r\n\r\nx\r\n--b--\r\n", "TEXT zebra", true },
 	{ "empty text", "Subject: x\r\n\r\n", "BODY \"\" TEXT \"\"", true },
 	{ "field is not there", "Subject: x\r\n\r\n", "HEADER X-No \"\"", false },
 };
@@ -524,11 +553,43 @@ test_bodies(void **state)
 
 		s = rig_selected();
 		(void)snprintf(line, sizeof line, "1 SEARCH %s", bodies[i].keys);
-		if (strstr(rig_send(s, line), bodies[i].found ? "* SEARCH 1\r\n1 OK" : "* SEARCH\r\n1 OK") == NULL)
+		if (strstr(rig_send(s, line),
+		           bodies[i].found ? "* SEARCH 1\r\n1 OK" : "* SEARCH\r\n1 OK") == NULL)
 			fail_msg("%s: %s", bodies[i].name, rig_send(s, line));
 		rig_end(s);
 		(void)fx_expunge(rig_inbox(), uid, uid);
 	}
+}
+
+/* Keys that are dear to look for are so too where the Subject is remembered: other sessions have
+ * their turn all the same. */
+static void
+test_dear_keys(void **state)
+{
+	struct buf mail, keys;
+	struct session *s;
+	char *first;
+	unsigned steps;
+
+	(void)state;
+	buf_init(&mail, 65536);
+	buf_init(&keys, 65536);
+	buf_printf(&mail, "Subject: %01900d\r\n\r\nx\r\n", 0);
+	for (int i = 0; i < 200; i++)
+		fx_append(rig_inbox(), buf_slice(&mail), 0, "");
+	buf_append_str(&keys, "1 SEARCH");
+	for (int i = 0; i < 60; i++)
+		buf_printf(&keys, " NOT SUBJECT \"%0800d\"", 1);
+	buf_append_byte(&keys, 0);
+	s = rig_selected();
+	first = strdup(rig_send(s, (const char *)keys.ptr));
+	steps = imap_steps(s);
+	rig_expect(s, (const char *)keys.ptr, first);
+	assert_true(imap_steps(s) > steps + 4);
+	free(first);
+	rig_end(s);
+	buf_fini(&mail);
+	buf_fini(&keys);
 }
 
 int
@@ -550,15 +611,18 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_objectids, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_headers, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_bodies, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_dear_keys, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(cases) + UNIT_COUNT(on_set)];
 	size_t n = 0;
 	int failed;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_search, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_search, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	for (size_t i = 0; i < UNIT_COUNT(on_set); i++)
 		tests[n++] = on_set[i];
-	failed = _cmocka_run_group_tests("imap_search keys", tests, n, search_setup, search_teardown);
+	failed = _cmocka_run_group_tests("imap_search keys", tests, n, search_setup,
+	                                 search_teardown);
 	return failed + cmocka_run_group_tests_name("imap_search", others, NULL, NULL);
 }

@@ -11,13 +11,17 @@ test_operations(void **state)
 	s = rig_selected();
 	rig_expect(s, "1 STORE 1 FLAGS (\\Seen $Work)",
 	           "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work)\r\n"
-	           "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work \\*)] Flags are kept\r\n"
+	           "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work "
+	           "\\*)] Flags are kept\r\n"
 	           "* 1 FETCH (FLAGS (\\Seen \\Recent $Work))\r\n1 OK STORE completed\r\n");
 	rig_expect(s, "2 STORE 1 +flags \\Draft \\Answered",
-	           "* 1 FETCH (FLAGS (\\Answered \\Seen \\Draft \\Recent $Work))\r\n2 OK STORE completed\r\n");
+	           "* 1 FETCH (FLAGS (\\Answered \\Seen \\Draft \\Recent $Work))\r\n2 OK "
+	           "STORE completed\r\n");
 	rig_expect(s, "3 STORE 1:2 -FLAGS (\\Answered \\Draft $work)",
-	           "* 1 FETCH (FLAGS (\\Seen \\Recent))\r\n* 2 FETCH (FLAGS (\\Recent))\r\n3 OK STORE completed\r\n");
-	rig_expect(s, "4 STORE 1 FLAGS ()", "* 1 FETCH (FLAGS (\\Recent))\r\n4 OK STORE completed\r\n");
+	           "* 1 FETCH (FLAGS (\\Seen \\Recent))\r\n* 2 FETCH (FLAGS (\\Recent))\r\n3 OK "
+	           "STORE completed\r\n");
+	rig_expect(s, "4 STORE 1 FLAGS ()",
+	           "* 1 FETCH (FLAGS (\\Recent))\r\n4 OK STORE completed\r\n");
 	rig_expect(s, "5 UID STORE 2:9 +FLAGS.SILENT (\\Deleted)", "5 OK UID STORE completed\r\n");
 	rig_expect(s, "6 UID STORE 3 +FLAGS \\Deleted",
 	           "* 3 FETCH (UID 3 FLAGS (\\Deleted \\Recent))\r\n6 OK UID STORE completed\r\n");
@@ -35,9 +39,11 @@ test_refused(void **state)
 	fx_append_n(rig_inbox(), 1);
 	s = rig_selected();
 	rig_expect(s, "1 STORE 2 FLAGS (\\Seen)", "1 BAD Message number 2 of 1 is not there\r\n");
-	rig_expect(s, "2 STORE 1 *FLAGS (\\Seen)", "2 BAD STORE: expected FLAGS, +FLAGS or -FLAGS\r\n");
+	rig_expect(s, "2 STORE 1 *FLAGS (\\Seen)",
+	           "2 BAD STORE: expected FLAGS, +FLAGS or -FLAGS\r\n");
 	rig_expect(s, "3 STORE 1 FLAGS (\\Recent)",
-	           "3 BAD STORE: expected \\Answered, \\Flagged, \\Deleted, \\Seen, \\Draft or a keyword\r\n");
+	           "3 BAD STORE: expected \\Answered, \\Flagged, \\Deleted, \\Seen, \\Draft "
+	           "or a keyword\r\n");
 	rig_expect(s, "4 STORE 1 FLAGS", "4 BAD STORE: expected one space\r\n");
 	rig_expect(s, "5 STORE 1 FLAGS (\\Seen) x", "5 BAD STORE: expected end of command\r\n");
 	rig_end(s);
@@ -64,8 +70,10 @@ test_too_many_keywords(void **state)
 		}
 		line[n - 1] = ')';
 		said = rig_send(s, line);
-		assert_true(letter == 'a' ? strstr(said, "\r\n1 OK STORE completed\r\n") != NULL
-		                          : strcmp(said, "1 NO [LIMIT] Too many keywords for one message\r\n") == 0);
+		assert_true(
+		    letter == 'a'
+		        ? strstr(said, "\r\n1 OK STORE completed\r\n") != NULL
+		        : strcmp(said, "1 NO [LIMIT] Too many keywords for one message\r\n") == 0);
 	}
 	rig_end(s);
 }
@@ -82,10 +90,13 @@ test_expunged_by_others(void **state)
 	(void)rig_send(s, "1 FETCH 1 UID");
 	fx_expunge(rig_inbox(), 2, 2);
 	rig_expect(s, "2 STORE 2 +FLAGS (\\Seen)",
-	           "2 NO [EXPUNGEISSUED] Some of the messages no longer exist; the others were changed\r\n");
+	           "2 NO [EXPUNGEISSUED] Some of the messages no longer exist; the others "
+	           "were changed\r\n");
 	rig_expect(s, "3 STORE 2:3 +FLAGS.SILENT (\\Seen)", "3 OK STORE completed\r\n");
-	rig_expect(s, "4 COPY 2 Archive", "* 2 EXPUNGE\r\n4 NO [EXPUNGEISSUED] None of the messages exists any more\r\n");
-	rig_expect(s, "5 FETCH 2 (UID FLAGS)", "* 2 FETCH (UID 3 FLAGS (\\Seen \\Recent))\r\n5 OK FETCH completed\r\n");
+	rig_expect(s, "4 COPY 2 Archive",
+	           "* 2 EXPUNGE\r\n4 NO [EXPUNGEISSUED] None of the messages exists any more\r\n");
+	rig_expect(s, "5 FETCH 2 (UID FLAGS)",
+	           "* 2 FETCH (UID 3 FLAGS (\\Seen \\Recent))\r\n5 OK FETCH completed\r\n");
 	rig_end(s);
 }
 
@@ -135,15 +146,19 @@ test_copy(void **state)
 	fx_append_n(rig_inbox(), 4);
 	fx_store(rig_inbox(), 4, 4, STORE_ADD, FLAG_FLAGGED, "$k");
 	s = rig_selected();
-	rig_expect(s, "1 COPY 2,4 Archive", copyuid("Archive", "1 OK [COPYUID %u 2,4 1:2] COPY completed\r\n"));
-	rig_expect(s, "2 UID COPY 1 \"Archive\"", copyuid("Archive", "2 OK [COPYUID %u 1 3] UID COPY completed\r\n"));
+	rig_expect(s, "1 COPY 2,4 Archive",
+	           copyuid("Archive", "1 OK [COPYUID %u 2,4 1:2] COPY completed\r\n"));
+	rig_expect(s, "2 UID COPY 1 \"Archive\"",
+	           copyuid("Archive", "2 OK [COPYUID %u 1 3] UID COPY completed\r\n"));
 	rig_expect(s, "3 UID COPY 50:60 Archive", "3 OK UID COPY completed\r\n");
 	rig_expect(s, "4 COPY 1 nowhere", "4 NO [TRYCREATE] No such mailbox\r\n");
 	rig_expect(s, "5 COPY 5 Archive", "5 BAD Message number 5 of 4 is not there\r\n");
 	rig_expect(s, "6 COPY 3 INBOX",
-	           copyuid("INBOX", "* 5 EXISTS\r\n* 5 RECENT\r\n6 OK [COPYUID %u 3 5] COPY completed\r\n"));
+	           copyuid("INBOX",
+	                   "* 5 EXISTS\r\n* 5 RECENT\r\n6 OK [COPYUID %u 3 5] COPY completed\r\n"));
 	(void)rig_send(s, "7 SELECT Archive");
-	rig_expect(s, "8 FETCH 2 (UID FLAGS)", "* 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent $k))\r\n8 OK FETCH completed\r\n");
+	rig_expect(s, "8 FETCH 2 (UID FLAGS)",
+	           "* 2 FETCH (UID 2 FLAGS (\\Flagged \\Recent $k))\r\n8 OK FETCH completed\r\n");
 	rig_end(s);
 }
 
@@ -162,10 +177,13 @@ test_move(void **state)
 	           "* 3 EXPUNGE\r\n2 OK UID MOVE completed\r\n"));
 	rig_expect(s, "3 MOVE 1 nowhere", "3 NO [TRYCREATE] No such mailbox\r\n");
 	rig_expect(s, "4 UID MOVE 3 Archive", "4 OK UID MOVE completed\r\n");
-	rig_expect(s, "5 FETCH 1:* UID", "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 4)\r\n5 OK FETCH completed\r\n");
-	rig_expect(other, "6 NOOP", "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n6 OK NOOP completed\r\n");
+	rig_expect(s, "5 FETCH 1:* UID",
+	           "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 4)\r\n5 OK FETCH completed\r\n");
+	rig_expect(other, "6 NOOP",
+	           "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n6 OK NOOP completed\r\n");
 	(void)rig_send(other, "7 EXAMINE INBOX");
-	rig_expect(other, "8 MOVE 1 Archive", "8 NO [READ-ONLY] The mailbox was opened with EXAMINE\r\n");
+	rig_expect(other, "8 MOVE 1 Archive",
+	           "8 NO [READ-ONLY] The mailbox was opened with EXAMINE\r\n");
 	rig_end(s);
 	rig_end(other);
 }
@@ -201,7 +219,8 @@ test_expunge(void **state)
 	s = rig_selected();
 	(void)rig_send(s, "1 STORE 1,3:4,6 +FLAGS.SILENT (\\Deleted)");
 	rig_expect(s, "2 UID EXPUNGE 2:3", "* 3 EXPUNGE\r\n2 OK UID EXPUNGE completed\r\n");
-	rig_expect(s, "3 EXPUNGE", "* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n3 OK EXPUNGE completed\r\n");
+	rig_expect(s, "3 EXPUNGE",
+	           "* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n3 OK EXPUNGE completed\r\n");
 	rig_expect(s, "4 EXPUNGE", "4 OK EXPUNGE completed\r\n");
 	rig_expect(s, "5 UID EXPUNGE 1:*", "5 OK UID EXPUNGE completed\r\n");
 	rig_expect(s, "6 UID SEARCH ALL", "* SEARCH 2 5\r\n6 OK UID SEARCH completed\r\n");

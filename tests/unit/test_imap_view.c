@@ -52,7 +52,8 @@ set_view(struct imap_view *view, const char *text)
 	if (*text != '\0')
 		assert_true(parse_sequence_set(&c, &a, &set));
 	for (uint32_t i = 0; i < set.count; i++)
-		assert_true(uid_set_add(&view->uids, (mail_uid)set.ranges[i].first, (mail_uid)set.ranges[i].last));
+		assert_true(uid_set_add(&view->uids, (mail_uid)set.ranges[i].first,
+		                        (mail_uid)set.ranges[i].last));
 	view->exists = (uint32_t)uid_set_size(&view->uids);
 	view->loaded = true;
 	arena_fini(&a);
@@ -160,7 +161,8 @@ test_own(void **state)
 	imap_view_init(&view);
 	view.changed_told = k->changed_told;
 	view.expunged_told = k->expunged_told;
-	imap_view_own_change(&view, k->before, k->given);
+	assert_int_equal(imap_view_own_change(&view, k->before, k->given),
+	                 k->want_changed != k->changed_told);
 	assert_int_equal(view.changed_told, k->want_changed);
 	assert_int_equal(view.expunged_told, k->want_expunged);
 	imap_view_reset(&view);
@@ -185,7 +187,8 @@ test_own_and_others_flags(void **state)
 	/* Silent: not echoed to oneself, told to others. */
 	rig_expect(a, "5 STORE 1:2 FLAGS.SILENT (\\Seen)", "5 OK STORE completed\r\n");
 	rig_expect(a, "6 NOOP", "6 OK NOOP completed\r\n");
-	rig_expect(b, "7 NOOP", "* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS (\\Seen))\r\n7 OK NOOP completed\r\n");
+	rig_expect(b, "7 NOOP",
+	    "* 1 FETCH (FLAGS (\\Seen))\r\n* 2 FETCH (FLAGS (\\Seen))\r\n7 OK NOOP completed\r\n");
 	rig_end(a);
 	rig_end(b);
 }
@@ -217,7 +220,8 @@ test_exists(void **state)
 	fx_append_n(rig_inbox(), 1);
 	rig_expect(a, "1 FETCH 1 UID",
 	           "* 1 FETCH (UID 1)\r\n* 3 EXISTS\r\n* 3 RECENT\r\n1 OK FETCH completed\r\n");
-	rig_expect(a, "2 FETCH 3 (UID FLAGS)", "* 3 FETCH (UID 3 FLAGS (\\Recent))\r\n2 OK FETCH completed\r\n");
+	rig_expect(a, "2 FETCH 3 (UID FLAGS)",
+	           "* 3 FETCH (UID 3 FLAGS (\\Recent))\r\n2 OK FETCH completed\r\n");
 	rig_end(a);
 	a = rig_selected();     /* the first one has been told: not recent any more */
 	rig_expect(a, "3 FETCH 3 FLAGS", "* 3 FETCH (FLAGS ())\r\n3 OK FETCH completed\r\n");
@@ -235,16 +239,20 @@ test_expunge_waits(void **state)
 	fx_expunge(rig_inbox(), 2, 3);
 	fx_append_n(rig_inbox(), 1);
 	/* Not with FETCH, STORE, SEARCH; what is gone is still answered, new mail is told. */
-	rig_expect(a, "1 FETCH 2:4 UID", "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\n"
+	rig_expect(a, "1 FETCH 2:4 UID",
+	           "* 2 FETCH (UID 2)\r\n* 3 FETCH (UID 3)\r\n* 4 FETCH (UID 4)\r\n"
 	           "* 7 EXISTS\r\n* 7 RECENT\r\n1 OK FETCH completed\r\n");
-	rig_expect(a, "2 STORE 2,4 FLAGS (\\Seen)", "* 4 FETCH (FLAGS (\\Seen \\Recent))\r\n"
-	           "2 NO [EXPUNGEISSUED] Some of the messages no longer exist; the others were changed\r\n");
+	rig_expect(a, "2 STORE 2,4 FLAGS (\\Seen)",
+	           "* 4 FETCH (FLAGS (\\Seen \\Recent))\r\n"
+	           "2 NO [EXPUNGEISSUED] Some of the messages no longer exist; the others "
+	           "were changed\r\n");
 	rig_expect(a, "3 SEARCH ALL", "* SEARCH 1 4 5 6 7\r\n3 OK SEARCH completed\r\n");
 	rig_expect(a, "4 NOOP", "* 2 EXPUNGE\r\n* 2 EXPUNGE\r\n4 OK NOOP completed\r\n");
-	rig_expect(a, "5 UID FETCH 1:* FLAGS", "* 1 FETCH (UID 1 FLAGS (\\Recent))\r\n"
-	           "* 2 FETCH (UID 4 FLAGS (\\Seen \\Recent))\r\n* 3 FETCH (UID 5 FLAGS (\\Recent))\r\n"
-	           "* 4 FETCH (UID 6 FLAGS (\\Recent))\r\n* 5 FETCH (UID 7 FLAGS (\\Recent))\r\n"
-	           "5 OK UID FETCH completed\r\n");
+	rig_expect(a, "5 UID FETCH 1:* FLAGS",
+	    "* 1 FETCH (UID 1 FLAGS (\\Recent))\r\n"
+	    "* 2 FETCH (UID 4 FLAGS (\\Seen \\Recent))\r\n* 3 FETCH (UID 5 FLAGS (\\Recent))\r\n"
+	    "* 4 FETCH (UID 6 FLAGS (\\Recent))\r\n* 5 FETCH (UID 7 FLAGS (\\Recent))\r\n"
+	    "5 OK UID FETCH completed\r\n");
 	rig_end(a);
 }
 
@@ -264,12 +272,14 @@ test_short_lives(void **state)
 	assert_false(rig_imap(a)->view.loaded);
 	fx_expunge(rig_inbox(), 4, 4);
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, FLAG_SEEN, "");
-	rig_expect(a, "2 FETCH 3 UID", "* 3 FETCH (UID 4)\r\n* 2 FETCH (FLAGS (\\Seen \\Recent))\r\n2 OK FETCH completed\r\n");
+	rig_expect(a, "2 FETCH 3 UID",
+	    "* 3 FETCH (UID 4)\r\n* 2 FETCH (FLAGS (\\Seen \\Recent))\r\n2 OK FETCH completed\r\n");
 	fx_append_n(rig_inbox(), 1);
 	fx_expunge(rig_inbox(), 5, 5);
 	rig_expect(a, "3 FETCH 1 UID", "* 1 FETCH (UID 1)\r\n3 OK FETCH completed\r\n");
 	rig_expect(a, "4 NOOP", "* 3 EXPUNGE\r\n4 OK NOOP completed\r\n");
-	rig_expect(a, "5 FETCH 1:* UID", "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n5 OK FETCH completed\r\n");
+	rig_expect(a, "5 FETCH 1:* UID",
+	           "* 1 FETCH (UID 1)\r\n* 2 FETCH (UID 2)\r\n5 OK FETCH completed\r\n");
 	rig_end(a);
 }
 
@@ -283,7 +293,8 @@ test_others_new_keyword(void **state)
 	fx_append_n(rig_inbox(), 2);
 	a = rig_selected();
 	fx_store(rig_inbox(), 1, 1, STORE_ADD, 0, "$x");
-	rig_expect(a, "1 NOOP", FLAGS_WITH("$x") "* 1 FETCH (FLAGS (\\Recent $x))\r\n1 OK NOOP completed\r\n");
+	rig_expect(a, "1 NOOP",
+	           FLAGS_WITH("$x") "* 1 FETCH (FLAGS (\\Recent $x))\r\n1 OK NOOP completed\r\n");
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, 0, "$X");
 	rig_expect(a, "2 NOOP", "* 2 FETCH (FLAGS (\\Recent $x))\r\n2 OK NOOP completed\r\n");
 	fx_store(rig_inbox(), 2, 2, STORE_REMOVE, 0, "$x");
@@ -293,7 +304,8 @@ test_others_new_keyword(void **state)
 	fx_store(rig_inbox(), 2, 2, STORE_REPLACE, 0, "$x");
 	(void)rig_send(a, "3 EXAMINE INBOX");
 	fx_store(rig_inbox(), 2, 2, STORE_ADD, 0, "$b");
-	rig_expect(a, "4 NOOP", "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $b $x $y)\r\n"
+	rig_expect(a, "4 NOOP",
+	           "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $b $x $y)\r\n"
 	           "* OK [PERMANENTFLAGS ()] No flags can be changed\r\n"
 	           "* 2 FETCH (FLAGS ($b $x))\r\n4 OK NOOP completed\r\n");
 	rig_end(a);
@@ -309,8 +321,9 @@ test_own_new_keyword(void **state)
 	fx_append_n(rig_inbox(), 1);
 	a = rig_selected();
 	assert_true(slice_starts(slice_str(rig_send(a, "1 APPEND INBOX ($a) {8+}\r\na: b\r\n\r\n")),
-	                         SLICE(FLAGS_WITH("$a") "* 2 EXISTS\r\n* 2 RECENT\r\n1 OK [APPENDUID ")));
-	rig_expect(a, "2 STORE 1 +FLAGS.SILENT ($b)", FLAGS_WITH("$a $b") "2 OK STORE completed\r\n");
+	    SLICE(FLAGS_WITH("$a") "* 2 EXISTS\r\n* 2 RECENT\r\n1 OK [APPENDUID ")));
+	rig_expect(
+	    a, "2 STORE 1 +FLAGS.SILENT ($b)", FLAGS_WITH("$a $b") "2 OK STORE completed\r\n");
 	rig_expect(a, "3 STORE 2 +FLAGS.SILENT ($b)", "3 OK STORE completed\r\n");
 	rig_end(a);
 }
@@ -361,7 +374,8 @@ test_rev2_news(void **state)
 	rig_imap(a)->rev2 = true;
 	fx_append_n(rig_inbox(), 1);
 	fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_SEEN, "");
-	rig_expect(a, "1 NOOP", "* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 EXISTS\r\n1 OK NOOP completed\r\n");
+	rig_expect(a, "1 NOOP",
+	           "* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n* 2 EXISTS\r\n1 OK NOOP completed\r\n");
 	rig_end(a);
 }
 
@@ -443,9 +457,11 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(sets); i++)
-		tests[n++] = (struct CMUnitTest){ sets[i].name, test_set, NULL, NULL, (void *)(uintptr_t)&sets[i] };
+		tests[n++] = (struct CMUnitTest){ sets[i].name, test_set, NULL, NULL,
+		                                  (void *)(uintptr_t)&sets[i] };
 	for (size_t i = 0; i < UNIT_COUNT(owns); i++)
-		tests[n++] = (struct CMUnitTest){ owns[i].name, test_own, NULL, NULL, (void *)(uintptr_t)&owns[i] };
+		tests[n++] = (struct CMUnitTest){ owns[i].name, test_own, NULL, NULL,
+		                                  (void *)(uintptr_t)&owns[i] };
 	for (size_t i = 0; i < UNIT_COUNT(others); i++)
 		tests[n++] = others[i];
 	return _cmocka_run_group_tests("imap_view", tests, n, NULL, NULL);

@@ -17,7 +17,8 @@ hear_mailbox(void *arg, const struct parcel_mailbox *m, struct err *e)
 {
 	(void)arg;
 	(void)e;
-	buf_printf(&heard, "M%.*s:%u:%u:%u:%d;", SLICE_ARG(m->name), m->uidvalidity, m->uidnext, m->special_use, m->subscribe);
+	buf_printf(&heard, "M%.*s:%u:%u:%u:%d;", SLICE_ARG(m->name), m->uidvalidity, m->uidnext,
+	           m->special_use, m->subscribe);
 	return RC_OK;
 }
 
@@ -35,8 +36,9 @@ hear_message(void *arg, const struct parcel_message *m, struct err *e)
 {
 	(void)arg;
 	(void)e;
-	buf_printf(&heard, "I%u:%u:%lld:%d:%u:%.*s:%.*s;", (unsigned)m->seq, m->flags, (long long)m->internaldate.sec,
-	           m->internaldate.zone_min, m->uid, SLICE_ARG(m->uidl), SLICE_ARG(m->keywords));
+	buf_printf(&heard, "I%u:%u:%lld:%d:%u:%.*s:%.*s;", (unsigned)m->seq, m->flags,
+	           (long long)m->internaldate.sec, m->internaldate.zone_min, m->uid,
+	           SLICE_ARG(m->uidl), SLICE_ARG(m->keywords));
 	return RC_OK;
 }
 
@@ -58,23 +60,28 @@ hear_end(void *arg, bool whole, struct err *e)
 	return RC_OK;
 }
 
-static const struct parcel_handler handler = { NULL, hear_mailbox, hear_name, hear_message, hear_data, hear_end };
+static const struct parcel_handler handler = { NULL, hear_mailbox, hear_name, hear_message,
+                                               hear_data, hear_end };
 
 static void
 make_stream(struct buf *b)
 {
 	const struct parcel_mailbox m = { SLICE("A/b"), 7, 4294967295u, 5, true, 2 };
 	const struct parcel_message one = { 1, 31, SLICE("x y"), { -5, -90 }, 17, SLICE("u1"), 2 };
-	const struct parcel_message two = { 2, 0, SLICE_NONE, { INT64_MAX, 840 }, 0, SLICE_NONE, 0 };
+	const struct parcel_message two = { 2, 0, SLICE_NONE, { INT64_MAX, 840 }, 0, SLICE_NONE,
+	                                    0 };
 
 	buf_init(b, 1u << 20);
-	assert_true(parcel_put_begin(b) && parcel_put_mailbox(b, &m) && parcel_put_message(b, &one));
-	assert_true(parcel_put_data(b, SLICE("a")) && parcel_put_data(b, SLICE("b")) && parcel_put_end(b, true));
+	assert_true(parcel_put_begin(b) && parcel_put_mailbox(b, &m) &&
+	            parcel_put_message(b, &one));
+	assert_true(parcel_put_data(b, SLICE("a")) && parcel_put_data(b, SLICE("b")) &&
+	            parcel_put_end(b, true));
 	assert_true(parcel_put_message(b, &two) && parcel_put_end(b, false));
 	assert_true(parcel_put_subscription(b, SLICE("Z")) && parcel_put_close(b));
 }
 
-/* In two pieces, cut at every octet, each on a heap block of its own; and every prefix alone is no whole stream. */
+/* In two pieces, cut at every octet, each on a heap block of its own; and every prefix alone is
+ * no whole stream. */
 static void
 test_stream(void **state)
 {
@@ -105,11 +112,13 @@ test_stream(void **state)
 	buf_fini(&b);
 }
 
-/* No octet changed makes the reader read too far or wait for ever; types out of order are refused. */
+/* No octet changed makes the reader read too far or wait for ever; types out of
+ * order are refused. */
 static void
 test_stream_damaged(void **state)
 {
-	static const char *const orders[] = { "M", "BB", "BI", "BD", "BE", "BMD", "BMIM", "BMIZ", "BZM", "BMIEE" };
+	static const char *const orders[] = { "M", "BB", "BI", "BD", "BE", "BMD", "BMIM", "BMIZ",
+	                                      "BZM", "BMIEE" };
 	struct buf b;
 
 	(void)state;
@@ -135,9 +144,12 @@ test_stream_damaged(void **state)
 
 		buf_reset(&b);
 		for (const char *p = orders[i]; *p != '\0'; p++)
-			assert_true(*p == 'B' ? parcel_put_begin(&b) : *p == 'M' ? parcel_put_mailbox(&b, &m) :
-			            *p == 'I' ? parcel_put_message(&b, &msg) : *p == 'D' ? parcel_put_data(&b, SLICE("x")) :
-			            *p == 'E' ? parcel_put_end(&b, true) : parcel_put_close(&b));
+			assert_true(*p == 'B'   ? parcel_put_begin(&b)
+			            : *p == 'M' ? parcel_put_mailbox(&b, &m)
+			            : *p == 'I' ? parcel_put_message(&b, &msg)
+			            : *p == 'D' ? parcel_put_data(&b, SLICE("x"))
+			            : *p == 'E' ? parcel_put_end(&b, true)
+			                        : parcel_put_close(&b));
 		parcel_reader_init(&r, &handler);
 		assert_int_equal(parcel_feed(&r, buf_slice(&b), &e), RC_SYNTAX);
 		parcel_reader_fini(&r);
@@ -210,7 +222,8 @@ test_wanted_uid(void **state)
 		struct err e = ERR_INIT;
 		size_t n;
 
-		assert_int_equal(volume_list_uidls(fx_v, box, 1, 100, &fx_arena, &rows, &n, &e), RC_OK);
+		assert_int_equal(volume_list_uidls(fx_v, box, 1, 100, &fx_arena, &rows, &n, &e),
+		                 RC_OK);
 		assert_int_equal(n, 0);
 	}
 }
@@ -293,7 +306,8 @@ test_seen(void **state)
 	assert_true(ok);
 	assert_int_equal(seen_box_take_uidl(s, b, 0x12345678, SLICE("one"), &ok, &e), RC_OK);
 	assert_false(ok);
-	assert_int_equal(seen_box_take_uidl(s, b, 0x12345678, SLICE("1234567800000001"), &ok, &e), RC_OK);
+	assert_int_equal(seen_box_take_uidl(s, b, 0x12345678, SLICE("1234567800000001"), &ok, &e),
+	                 RC_OK);
 	assert_false(ok);
 	assert_int_equal(seen_box_take_uidl(s, b, 0x12345678, SLICE("a b"), &ok, &e), RC_OK);
 	assert_false(ok);

@@ -1,4 +1,5 @@
-/* test_index - applying records in orders that only a compacted or damaged log has, and the tidying at a rebuild's end. */
+/* test_index - applying records in orders that only a compacted or damaged log has, and the tidying
+ * at a rebuild's end. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -13,7 +14,8 @@ static unsigned      findings;
 static char          told[200];         /* the last */
 
 static void
-found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+      const char *what)
 {
 	(void)arg, (void)offset, (void)len, (void)last;
 	assert_int_equal(seg.seq + seg.epoch + first, 0);       /* no place in the log */
@@ -64,7 +66,8 @@ apply(log_lsn lsn, struct record r)
 static struct record
 account(account_id id, const char *name)
 {
-	return (struct record){ RECORD_ACCOUNT, 0, { .account = { .id = id, .name = slice_str(name) } } };
+	return (struct record){ RECORD_ACCOUNT, 0,
+	                        { .account = { .id = id, .name = slice_str(name) } } };
 }
 
 static struct record
@@ -72,7 +75,8 @@ mailbox(mailbox_id id, account_id owner, const char *name)
 {
 	struct record r = { .type = RECORD_MAILBOX };
 
-	r.u.mailbox = (struct record_mailbox){ .id = id, .account = owner, .name = slice_str(name), .uidvalidity = 9,
+	r.u.mailbox = (struct record_mailbox){ .id = id, .account = owner, .name = slice_str(name),
+	                                       .uidvalidity = 9,
 	                                       .uidnext = 1, .highestmodseq = 1 };
 	return r;
 }
@@ -83,7 +87,8 @@ blob(uint64_t size)
 	return (struct record){ RECORD_BLOB, 0, { .blob = { .size = size } } };
 }
 
-static const struct record_message one = { .blob = 3, .flags = FLAG_DELETED, .keywords = SLICE_INIT("Red"), .threadid = 3 };
+static const struct record_message one = { .blob = 3, .flags = FLAG_DELETED,
+                                           .keywords = SLICE_INIT("Red"), .threadid = 3 };
 
 static struct record
 messages(mailbox_id id, mail_uid uid, const struct record_message *m)
@@ -146,7 +151,8 @@ test_messages_before_their_mailbox(void **state)
 	assert_int_equal(number("SELECT count(*) FROM message"), 1);
 }
 
-/* Records of the first releases say no thread: they get the one that their bytes, coming again, get. */
+/* Records of the first releases say no thread: they get the one that their bytes,
+ * coming again, get. */
 static void
 test_messages_older_than_threads(void **state)
 {
@@ -162,7 +168,9 @@ test_messages_older_than_threads(void **state)
 	assert_int_equal(apply(4, messages(2, 1, &old)), RC_OK);
 	made = number("SELECT threadid FROM message");
 	assert_true(made != 0 && made != 3);
-	assert_int_equal(number("SELECT count(*) FROM thread JOIN message ON thread=threadid WHERE account=1 AND own"), 1);
+	assert_int_equal(number("SELECT count(*) FROM thread JOIN message ON thread=threadid WHERE "
+	                        "account=1 AND own"),
+	                 1);
 	assert_int_equal(apply(5, blob(50)), RC_OK);
 	assert_int_equal(apply_find_thread(&ap, 1, 5, &thread, &e), RC_OK);
 	assert_true(thread == made);
@@ -185,7 +193,9 @@ test_stub_older_than_threads(void **state)
 	assert_int_equal(number("SELECT threadid <> 0 FROM message"), 1);
 	assert_int_equal(number("SELECT count(*) FROM thread"), 0);
 	assert_int_equal(apply(9, mailbox(2, 1, "INBOX")), RC_OK);
-	assert_int_equal(number("SELECT count(*) FROM thread JOIN message ON thread=threadid WHERE account=1 AND own"), 1);
+	assert_int_equal(number("SELECT count(*) FROM thread JOIN message ON thread=threadid WHERE "
+	                        "account=1 AND own"),
+	                 1);
 }
 
 /* Of a message whose bytes are lost nobody knows what it referred to. */
@@ -231,12 +241,14 @@ test_names_that_clash(void **state)
 	assert_int_equal(apply(3, mailbox(3, 1, "x")), RC_OK);
 	assert_int_equal(index_tidy(&volume, db, &ap.meta, &e), RC_OK);
 	assert_int_equal(findings, 1);
-	assert_string_equal(told, "mailbox 0.2 \"x\" of account 0.1 a: a newer one has this name, renamed");
+	assert_string_equal(told, "mailbox 0.2 \"x\" of account 0.1 a: a newer one has this name, "
+	                          "renamed");
 	assert_int_equal(number("SELECT id FROM mailbox WHERE name = X'78'"), 3);
 	assert_int_equal(number("SELECT id FROM mailbox WHERE name = CAST('x 9' AS BLOB)"), 2);
 }
 
-/* A blob that is lost: the message stays, without size. Its blob's row may be there and the counters wrong: counted anew. */
+/* A blob that is lost: the message stays, without size. Its blob's row may be there and the
+ * counters wrong: counted anew. */
 static void
 test_lost_blob_and_wrong_counters(void **state)
 {
@@ -250,7 +262,9 @@ test_lost_blob_and_wrong_counters(void **state)
 	assert_int_equal(db_exec(db, "UPDATE mailbox SET exists_=9, unseen=9, deleted=9, size=9;"
 	                         "UPDATE account SET used_bytes=9, used_messages=9", &e), RC_OK);
 	assert_int_equal(index_tidy(&volume, db, &ap.meta, &e), RC_OK);
-	assert_int_equal(number("SELECT exists_ + 10 * unseen + 100 * deleted + 1000 * size FROM mailbox"), 111);
+	assert_int_equal(number("SELECT exists_ + 10 * unseen + 100 * deleted + 1000 * size FROM "
+	                        "mailbox"),
+	                 111);
 	assert_int_equal(number("SELECT used_bytes * 10 + used_messages FROM account"), 1);
 }
 
@@ -258,7 +272,8 @@ test_lost_blob_and_wrong_counters(void **state)
 static void
 test_expunged_without_their_messages(void **state)
 {
-	static const struct uid_range gone[] = { { 2, 2 }, { 7, 9 } }, huge[] = { { 5, UINT32_MAX } };
+	static const struct uid_range gone[] = { { 2, 2 }, { 7, 9 } };
+	static const struct uid_range huge[] = { { 5, UINT32_MAX } };
 	struct record r = { .type = RECORD_EXPUNGE, .u.expunge = { 2, 500, gone, 2 } };
 
 	(void)state;
@@ -306,8 +321,10 @@ static void
 letter(log_lsn lsn, const char *id, const char *refs)
 {
 	const struct mime_part whole = { .next = 1, .kind = MIME_TEXT, .flags = MIME_PART_ROOT };
-	const struct mime_summary summary = { .version = MIME_PARSER_VERSION, .parts = &whole, .nparts = 1,
-		                              .keys = { .message_id = slice_str(id), .refs = slice_str(refs) } };
+	const struct mime_summary summary = { .version = MIME_PARSER_VERSION, .parts = &whole,
+	                                      .nparts = 1,
+		                              .keys = { .message_id = slice_str(id),
+		                                        .refs = slice_str(refs) } };
 	struct record r = blob(10);
 	struct buf text;
 
@@ -337,7 +354,8 @@ thread_of(mail_uid uid)
 	return number(sql);
 }
 
-/* What is left says the same, whatever was compacted away, and if the mailbox's own record comes behind it. */
+/* What is left says the same, whatever was compacted away, and if the mailbox's own record
+ * comes behind it. */
 static void
 test_threads_of_old_records(void **state)
 {
@@ -366,7 +384,8 @@ test_threads_of_old_records(void **state)
 	assert_true(thread_of(4) == last);
 }
 
-/* Who comes later joins them; equal bytes get the thread that the others have, though it was referred to from elsewhere. */
+/* Who comes later joins them; equal bytes get the thread that the others have, though it was
+ * referred to from elsewhere. */
 static void
 test_threads_after_old_records(void **state)
 {

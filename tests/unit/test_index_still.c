@@ -1,9 +1,10 @@
-/* test_index_still - a volume whose owner was killed is opened on a disk that has nothing left: mail can be read, however
- * often the memory that SQLite's connections share can still be made, and changes are taken again when there is room.
+/* test_index_still - a volume whose owner was killed is opened on a disk that has nothing left:
+ * mail can be read, however often the memory that SQLite's connections share can still be made, and
+ * changes are taken again when there is room.
  *
- * That memory is a file, which the first of the connections cuts and lets grow again: another program may take its space
- * meanwhile. SQLite's calls are wrapped, so that no file of the index grows on a full disk, but for the first `makes` of
- * the shared one. */
+ * That memory is a file, which the first of the connections cuts and lets grow again: another
+ * program may take its space meanwhile. SQLite's calls are wrapped, so that no file of the index
+ * grows on a full disk, but for the first `makes` of the shared one. */
 #include "tests/unit/volume_fixture.h"
 
 #include <errno.h>
@@ -79,12 +80,18 @@ wrap_calls(void)
 
 	assert_int_equal(sqlite3_initialize(), SQLITE_OK);
 	vfs = sqlite3_vfs_find(NULL);
-	assert_int_equal(vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)open_file), SQLITE_OK);
-	assert_int_equal(vfs->xSetSystemCall(vfs, "ftruncate", (sqlite3_syscall_ptr)cut_file), SQLITE_OK);
+	assert_int_equal(vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)open_file),
+	                 SQLITE_OK);
+	assert_int_equal(vfs->xSetSystemCall(vfs, "ftruncate", (sqlite3_syscall_ptr)cut_file),
+	                 SQLITE_OK);
 	if (vfs->xGetSystemCall(vfs, "pwrite64") != NULL)
-		assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)write_file), SQLITE_OK);
+		assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite64",
+		                                     (sqlite3_syscall_ptr)write_file),
+		                 SQLITE_OK);
 	if (vfs->xGetSystemCall(vfs, "pwrite") != NULL)
-		assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)write_file), SQLITE_OK);
+		assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite",
+		                                     (sqlite3_syscall_ptr)write_file),
+		                 SQLITE_OK);
 	ours = fs_posix;
 	ours.measure = measure;
 	fs = &ours;

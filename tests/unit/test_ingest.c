@@ -1,7 +1,9 @@
-/* test_ingest - messages on their way in: line ends, limits, pieces of any size, ends of all kinds. */
+/* test_ingest - messages on their way in: line ends, limits, pieces of any size,
+ * ends of all kinds. */
 #include "tests/unit/volume_fixture.h"
 
 #include "lib/mime.h"
+#include "store/codec.h"
 
 struct ingest_case {
 	const char  *name;
@@ -49,7 +51,8 @@ assert_delivered(struct ingested *m, struct slice want, const char *name)
 	assert_int_equal(fx_run(c), RC_OK);
 	rows = fx_rows(inbox, WANT_PLACE | WANT_SUMMARY, &count);
 	buf_init(&b, 64u << 20);
-	assert_int_equal(volume_read_blob(fx_v, &rows[count - 1].place, 0, UINT64_MAX, &b, &e), RC_OK);
+	assert_int_equal(volume_read_blob(fx_v, &rows[count - 1].place, 0, UINT64_MAX, &b, &e),
+	                 RC_OK);
 	if (rows[count - 1].size != want.len || !slice_eq(buf_slice(&b), want))
 		fail_msg("%s: %zu bytes, not %zu", name, b.len, want.len);
 	buf_fini(&b);
@@ -82,7 +85,8 @@ test_line_ends(void **state)
 	(void)state;
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
 		for (size_t piece = 1; piece <= cases[i].in.len + 1; piece += 1 + piece / 4)
-			assert_delivered(ingest_pieces(cases[i].in, piece), cases[i].want, cases[i].name);
+			assert_delivered(ingest_pieces(cases[i].in, piece), cases[i].want,
+			                 cases[i].name);
 	}
 }
 
@@ -106,8 +110,10 @@ test_long_lines(void **state)
 			assert_true(buf_append_str(&in, "\n"));
 			assert_true(buf_append_str(&want, "\r\n"));
 		}
-		assert_delivered(ingest_pieces(buf_slice(&in), in.len), buf_slice(&want), "long lines");
-		assert_delivered(ingest_pieces(buf_slice(&in), 1000), buf_slice(&want), "long lines in pieces");
+		assert_delivered(ingest_pieces(buf_slice(&in), in.len), buf_slice(&want),
+		                 "long lines");
+		assert_delivered(ingest_pieces(buf_slice(&in), 1000), buf_slice(&want),
+		                 "long lines in pieces");
 		buf_fini(&in);
 		buf_fini(&want);
 	}
@@ -154,10 +160,16 @@ test_size_limit(void **state)
 	assert_int_equal(ingest_new(fx_v, 100000, &in, &e), RC_OK);
 	rc = RC_OK;
 	for (int i = 0; rc == RC_OK && i < 1000; i++)
-		rc = ingest_feed(in, SLICE("0123456789012345678901234567890123456789012345678901234567890123456789\n"), &e);
+		rc = ingest_feed(in,
+		                 SLICE("01234567890123456789012345678901234567890123456789012345678"
+		                       "90123456789\n"),
+		                 &e);
 	assert_int_equal(rc, RC_OK);
 	for (int i = 0; rc == RC_OK && i < 1000; i++)
-		rc = ingest_feed(in, SLICE("0123456789012345678901234567890123456789012345678901234567890123456789\n"), &e);
+		rc = ingest_feed(in,
+		                 SLICE("01234567890123456789012345678901234567890123456789012345678"
+		                       "90123456789\n"),
+		                 &e);
 	assert_int_equal(rc, RC_LIMIT);
 	ingest_abort(&in);
 	assert_null(in);
@@ -199,6 +211,72 @@ test_shared(void **state)
 	assert_delivered(m, SLICE(TEST_MAIL), "second");
 }
 
+/* ---- what a reactor may take ---- */
+
+static bool
+is_quick(const char *head, const char *again, size_t len)
+{
+	struct ingest *in;
+	struct err e = ERR_INIT;
+	struct buf b;
+	bool quick;
+
+	buf_init(&b, 1u << 20);
+	assert_true(buf_append_str(&b, head));
+	while (b.len < len)
+		assert_true(buf_append_str(&b, again));
+	assert_int_equal(ingest_new(fx_v, 0, &in, &e), RC_OK);
+	quick = ingest_is_quick(in, slice_of(b.ptr, len));
+	ingest_abort(&in);
+	buf_fini(&b);
+	return quick;
+}
+
+/* Ordinary mail is; what costs many times as much by the octet is not, whoever made it so. */
+static void
+test_quick(void **state)
+{
+	static const char base64[] =
+	    "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFB\r\n";
+	static const char multipart[] = "Content-Type: multipart/mixed; boundary=b\r\n\r\n";
+	static const char digest[] = "Content-Type: multipart/digest; boundary=b\r\n\r\n";
+	static const char text[] = "Sometimes, as here, a line of a letter is longer than it would need to be.\r\n";
+	size_t len = codec_quick_len();
+
+	(void)state;
+	assert_true(is_quick("Subject: x\r\n\r\n", base64, len));
+	assert_true(is_quick("Subject: x\r\n\r\n", text, len));
+	assert_true(is_quick("", TEST_MAIL, 6000));
+	assert_false(is_quick("Subject: x\r\n\r\n", base64, len + 1));
+	assert_false(is_quick("Subject: x\r\n\r\n", "\n", len));
+	assert_false(is_quick("", "a:\r\n", len));
+	assert_false(is_quick("To: ", "a@b,", len));
+	assert_false(is_quick("To: ", "a:;", len));
+	assert_false(is_quick(multipart, "--b\r\n\r\n", len));
+	assert_false(is_quick(digest, "--b\n\n\n\n", len));
+}
+
+/* Nor what is dear at its end, as all of it has many parts. */
+static void
+test_quick_whole(void **state)
+{
+	struct slice part = SLICE("--b\n\nx\n");
+	struct ingest *in;
+	struct err e = ERR_INIT;
+	uint32_t n = 0;
+
+	(void)state;
+	assert_int_equal(ingest_new(fx_v, 0, &in, &e), RC_OK);
+	assert_int_equal(ingest_feed(in, SLICE("Content-Type: multipart/mixed; boundary=b\n\n"), &e),
+	                 RC_OK);
+	while (n < 20000 && ingest_is_quick(in, part)) {
+		assert_int_equal(ingest_feed(in, part, &e), RC_OK);
+		n++;
+	}
+	ingest_abort(&in);
+	assert_in_range(n, 100, 9999);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, fx_teardown)
 
 int
@@ -206,7 +284,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_line_ends), CASE(test_long_lines), CASE(test_only_line_ends), CASE(test_size_limit),
-		CASE(test_abort), CASE(test_shared),
+		CASE(test_abort), CASE(test_shared), CASE(test_quick), CASE(test_quick_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

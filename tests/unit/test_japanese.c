@@ -1,5 +1,6 @@
-/* Japanese mail as it is sent: for each way of writing, a UTF-8 SEARCH finds it, the sort key shows it, and so does
- * PREVIEW. The octets are made by hand; the words are 請求 (invoice), kana and what JIS charsets disagree about. */
+/* Japanese mail as it is sent: for each way of writing, a UTF-8 SEARCH finds it, the sort key shows
+ * it, and so does PREVIEW. The octets are made by hand; the words are 請求 (invoice), kana and what
+ * JIS charsets disagree about. */
 #include "tests/unit/imap_rig.h"
 
 #include "lib/mime.h"
@@ -296,7 +297,9 @@ subject_key(mail_uid uid)
 
 	uid_set_init(&one, 1);
 	assert_true(uid_set_add(&one, uid, uid));
-	assert_int_equal(volume_read_messages(fx_v, rig_inbox(), &one, 1, 1, WANT_SUMMARY, &fx_arena, &row, &n, &e), RC_OK);
+	assert_int_equal(volume_read_messages(fx_v, rig_inbox(), &one, 1, 1, WANT_SUMMARY,
+	                                      &fx_arena, &row, &n, &e),
+	                 RC_OK);
 	assert_int_equal(n, 1);
 	assert_int_equal(mime_summary_decode(row->summary, &fx_arena, s, &e), RC_OK);
 	uid_set_fini(&one);
@@ -308,8 +311,10 @@ expect_found(struct session *s, const char *key, const char *needle, bool found)
 {
 	char line[300], want[100];
 
-	(void)snprintf(line, sizeof line, "1 SEARCH CHARSET UTF-8 %s {%zu+}\r\n%s", key, strlen(needle), needle);
-	(void)snprintf(want, sizeof want, "* SEARCH%s\r\n1 OK SEARCH completed\r\n", found ? " 1" : "");
+	(void)snprintf(line, sizeof line, "1 SEARCH CHARSET UTF-8 %s {%zu+}\r\n%s", key,
+	               strlen(needle), needle);
+	(void)snprintf(want, sizeof want, "* SEARCH%s\r\n1 OK SEARCH completed\r\n",
+	               found ? " 1" : "");
 	rig_expect(s, line, want);
 }
 
@@ -358,10 +363,12 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_japanese, case_setup, rig_teardown,
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_japanese, case_setup,
+		                                  rig_teardown,
 		                                  (void *)(uintptr_t)&cases[i] };
 	for (size_t i = 0; i < UNIT_COUNT(western); i++)
-		tests[n++] = (struct CMUnitTest){ western[i].name, test_western, case_setup, rig_teardown,
+		tests[n++] = (struct CMUnitTest){ western[i].name, test_western, case_setup,
+		                                  rig_teardown,
 		                                  (void *)(uintptr_t)&western[i] };
 	return _cmocka_run_group_tests("japanese", tests, n, NULL, NULL);
 }

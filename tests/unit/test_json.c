@@ -68,8 +68,10 @@ test_nesting(void **state)
 	json_null(&j, "nothing");
 	json_cstr(&j, "a \"key\"", "v");
 	json_end(&j);
-	assert_true(slice_eq(buf_slice(&out), SLICE("{\"none\":[],\"some\":[18446744073709551615,"
-	    "-9223372036854775808,{\"yes\":true,\"no\":false},{}],\"nothing\":null,\"a \\\"key\\\"\":\"v\"}")));
+	assert_true(
+	    slice_eq(buf_slice(&out), SLICE("{\"none\":[],\"some\":[18446744073709551615,"
+	                                    "-9223372036854775808,{\"yes\":true,\"no\":false},{}],"
+	                                    "\"nothing\":null,\"a \\\"key\\\"\":\"v\"}")));
 	buf_fini(&out);
 }
 

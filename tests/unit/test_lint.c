@@ -1,7 +1,9 @@
-/* test_lint - lib/lint: for each code a message that has it, at its line, and its neighbour that has not.
+/* test_lint - lib/lint: for each code a message that has it, at its line, and its
+ * neighbour that has not.
  *
- * The neighbours must be free of every error and warning, so that each row also guards the other codes. All messages
- * are looked at whole, byte by byte and up to every prefix, from a block of their exact size.
+ * The neighbours must be free of every error and warning, so that each row also guards the other
+ * codes. All messages are looked at whole, byte by byte and up to every prefix, from a block of
+ * their exact size.
  */
 #include "unit.h"
 
@@ -350,7 +352,8 @@ on_found(void *arg, const struct lint_finding *f)
 {
 	struct seen *s = arg;
 
-	buf_printf(&s->text, "%llu %s %.*s\n", (unsigned long long)f->line, f->code->name, SLICE_ARG(f->text));
+	buf_printf(&s->text, "%llu %s %.*s\n", (unsigned long long)f->line, f->code->name,
+	           SLICE_ARG(f->text));
 	for (size_t i = 0; i < f->text.len; i++)
 		assert_true(f->text.ptr[i] >= ' ' && f->text.ptr[i] < 0x7f);
 	s->disorder = s->disorder || f->line < s->last;
@@ -493,7 +496,8 @@ test_many_findings(void **state)
 	for (size_t i = 0; i < s.text.len; i++)
 		lines += s.text.ptr[i] == '\n';
 	assert_int_equal(lines, LINT_TOLD_MAX + 1);
-	assert_true(slice_find(buf_slice(&s.text), SLICE("1004 bare-cr 980 more like this")) < s.text.len);
+	assert_true(slice_find(buf_slice(&s.text), SLICE("1004 bare-cr 980 more like this")) <
+	            s.text.len);
 	buf_fini(&s.text);
 	lint_free(&l);
 }
@@ -563,14 +567,17 @@ main(void)
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		snprintf(names[n], sizeof names[n], "%s %zu", rows[i].code, i);
-		tests[n] = (struct CMUnitTest){ names[n], test_bad, NULL, NULL, (void *)(uintptr_t)&rows[i] };
+		tests[n] = (struct CMUnitTest){ names[n], test_bad, NULL, NULL,
+		                                (void *)(uintptr_t)&rows[i] };
 		n++;
 		snprintf(names[n], sizeof names[n], "%s %zu not", rows[i].code, i);
-		tests[n] = (struct CMUnitTest){ names[n], test_good, NULL, NULL, (void *)(uintptr_t)&rows[i] };
+		tests[n] = (struct CMUnitTest){ names[n], test_good, NULL, NULL,
+		                                (void *)(uintptr_t)&rows[i] };
 		n++;
 	}
 	for (size_t i = 0; i < UNIT_COUNT(attacks); i++)
-		tests[n++] = (struct CMUnitTest){ attacks[i].name, test_attack, NULL, NULL, (void *)(uintptr_t)&attacks[i] };
+		tests[n++] = (struct CMUnitTest){ attacks[i].name, test_attack, NULL, NULL,
+		                                  (void *)(uintptr_t)&attacks[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_all_codes);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_many_findings);
 	return _cmocka_run_group_tests("lint", tests, n, NULL, NULL);

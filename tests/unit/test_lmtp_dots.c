@@ -1,4 +1,5 @@
-/* The end of mail data and its dot-stuffing [RFC 5321 s4.5.2]: every row whole and split at every byte. */
+/* The end of mail data and its dot-stuffing [RFC 5321 s4.5.2]: every row whole and split
+ * at every byte. */
 #include "tests/unit/unit.h"
 
 #include "lib/buf.h"

@@ -1,4 +1,5 @@
-/* Paths and parameters of MAIL and RCPT [RFC 5321 s4.1.2]: every row, and every prefix of it for bounds. */
+/* Paths and parameters of MAIL and RCPT [RFC 5321 s4.1.2]: every row, and every prefix of
+ * it for bounds. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -64,8 +65,8 @@ render(struct slice in, char *out, size_t size)
 	else if (path.null)
 		snprintf(out, size, "null");
 	else
-		snprintf(out, size, "%.*s|%.*s|%.*s|%.*s", SLICE_ARG(path.local), SLICE_ARG(path.domain),
-		         SLICE_ARG(path.text), SLICE_ARG(p.rest));
+		snprintf(out, size, "%.*s|%.*s|%.*s|%.*s", SLICE_ARG(path.local),
+		         SLICE_ARG(path.domain), SLICE_ARG(path.text), SLICE_ARG(p.rest));
 	arena_fini(&a);
 	unit_drop(copy);
 }
@@ -152,10 +153,12 @@ test_param(void **state)
 
 		lmtp_parser_init(&p, copy);
 		while (lmtp_parse_param(&p, &q))
-			snprintf(text + strlen(text), sizeof text - strlen(text), q.has_value ? "%.*s=%.*s;" : "%.*s%.*s;",
-			         SLICE_ARG(q.name), SLICE_ARG(q.value));
+			snprintf(text + strlen(text), sizeof text - strlen(text),
+			         q.has_value ? "%.*s=%.*s;" : "%.*s%.*s;", SLICE_ARG(q.name),
+			         SLICE_ARG(q.value));
 		if (p.expected != NULL)
-			snprintf(text + strlen(text), sizeof text - strlen(text), "!%s", p.expected);
+			snprintf(text + strlen(text), sizeof text - strlen(text), "!%s",
+			         p.expected);
 		if (cut == k->in.len)
 			assert_string_equal(text, k->want);
 		unit_drop(copy);
@@ -189,8 +192,10 @@ main(void)
 	size_t n = N_FIXED;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_path, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_path, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	for (size_t i = 0; i < UNIT_COUNT(params); i++)
-		tests[n++] = (struct CMUnitTest){ params[i].name, test_param, NULL, NULL, (void *)(uintptr_t)&params[i] };
+		tests[n++] = (struct CMUnitTest){ params[i].name, test_param, NULL, NULL,
+		                                  (void *)(uintptr_t)&params[i] };
 	return cmocka_run_group_tests_name("lmtp_path", tests, NULL, NULL);
 }

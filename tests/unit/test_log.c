@@ -179,7 +179,8 @@ test_lock_and_follow(void **state)
 	assert_int_equal(log_open(&p, NULL, &other, &e), RC_BUSY);
 	snprintf(pid, sizeof pid, "process %d", (int)getpid());
 	assert_non_null(strstr(e.text, pid));
-	other = volume_open_as(path, LOG_READ, 0, NULL, t);     /* a follower needs no lock, sees what is there */
+	/* a follower needs no lock, sees what is there */
+	other = volume_open_as(path, LOG_READ, 0, NULL, t);
 	append_counters(log, 4, 3);
 	replay_all(other, t, 0);
 	assert_int_equal(t->count, 3);
@@ -256,7 +257,8 @@ test_many_vectors(void **state)
 	b = batch_make(log);
 	for (size_t i = 0; i < 1500; i++) {
 		struct blob_chunk c = { 600, 600, 0, CHUNK_STORED, 0 };
-		struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 600, .chunks = &c, .chunk_count = 1,
+		struct record r = { .type = RECORD_BLOB,
+		                    .u.blob = { .size = 600, .chunks = &c, .chunk_count = 1,
 		                                                     .data = { bytes[i], 600 } } };
 
 		memset(bytes[i], (int)i, 600);
@@ -301,8 +303,10 @@ test_abandoned_blob(void **state)
 	b = batch_make(log);
 	for (uint32_t i = 0; i < 3; i++) {
 		struct blob_chunk c = { 700 + i, 700 + i, 0, CHUNK_STORED, 0 };
-		struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 700 + i, .chunks = &c, .chunk_count = 1,
-		                                                     .data = { bytes[i], 700 + i } } };
+		struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 700 + i, .chunks = &c,
+		                    .chunk_count = 1,
+		                                                     .data = { bytes[i],
+		                                                               700 + i } } };
 
 		memset(bytes[i], (int)i, sizeof bytes[i]);
 		log_frame_begin(b, &tools_who);
@@ -323,7 +327,8 @@ test_abandoned_blob(void **state)
 	volume_remove(path);
 }
 
-/* Readers go on while the writer appends, rolls and takes the log over from itself. For TSan above all. */
+/* Readers go on while the writer appends, rolls and takes the log over from itself. For
+ * TSan above all. */
 struct reader {
 	struct log  *log;
 	_Atomic bool stop;
@@ -331,7 +336,8 @@ struct reader {
 };
 
 static enum rc
-expect_order(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+expect_order(void *arg, const struct frame_info *f, const struct record *r,
+             const struct log_addr *addr, struct err *e)
 {
 	struct { struct log *log; log_lsn last; } *x = arg;
 	uint8_t byte;

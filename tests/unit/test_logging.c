@@ -110,8 +110,9 @@ test_kinds(void **state)
 	log_err(&l, &e);
 	log_end(&l);
 	log_end(&l);
-	assert_string_equal(logged(), "level=warn ev=a.b n=18446744073709551615 i=-9223372036854775808 sid=7f3a "
-	                              "none=\"\" err=\"not found\" os=2 text=\"open x: No such file or directory\"\n");
+	assert_string_equal(logged(),
+	    "level=warn ev=a.b n=18446744073709551615 i=-9223372036854775808 sid=7f3a none=\"\" "
+	    "err=\"not found\" os=2 text=\"open x: No such file or directory\"\n");
 }
 
 static void
@@ -143,7 +144,8 @@ test_event_stays_one_line(void **state)
 	assert_string_equal(logged(), "level=info ev=e a=1?b=2\n");
 }
 
-/* Values of every length, up to and beyond all limits: whole lines within LOG_LINE_MAX, cut ones marked. */
+/* Values of every length, up to and beyond all limits: whole lines within LOG_LINE_MAX,
+ * cut ones marked. */
 static void
 test_cutting(void **state)
 {
@@ -181,7 +183,8 @@ static void *
 chatter(void *arg)
 {
 	for (int i = 0; i < 50; i++)
-		log_event(LOGLEVEL_INFO, "chat", "who=%d pad=%s end=1", *(int *)arg, "................................");
+		log_event(LOGLEVEL_INFO, "chat", "who=%d pad=%s end=1", *(int *)arg,
+		          "................................");
 	return NULL;
 }
 

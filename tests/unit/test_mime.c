@@ -1,5 +1,5 @@
-/* mime: summaries of good and malformed mail, fed whole, byte by byte and at random splits; sections,
- * keys. The stored form: test_mime_stored.c; the limits: test_mime_attack.c. */
+/* mime: summaries of good and malformed mail, fed whole, byte by byte and at random splits;
+ * sections, keys. The stored form: test_mime_stored.c; the limits: test_mime_attack.c. */
 #include "tests/unit/mime_fixture.h"
 
 static void
@@ -188,7 +188,8 @@ test_structure(void **state)
 	}
 	for (size_t cut = 0; cut < k->in.len; cut++) {
 		struct mime_summary s;
-		struct mime_parser *p = parse_mail(slice_sub(k->in, 0, cut), cut % 3 == 0 ? 1 : 0, &s);
+		struct mime_parser *p = parse_mail(slice_sub(k->in, 0, cut), cut % 3 == 0 ? 1 : 0,
+		                                   &s);
 
 		mime_parser_free(&p);
 	}
@@ -198,8 +199,9 @@ test_structure(void **state)
 
 static const struct slice simple_message = SLICE_INIT("Subject: s\r\n\r\ntext\r\n");
 static const struct slice forwarded = SLICE_INIT(
-	"Content-Type: message/rfc822\r\n\r\nSubject: in\r\nContent-Type: multipart/mixed; boundary=f\r\n\r\n"
-	"--f\r\n\r\nF1\r\n--f--\r\n");
+    "Content-Type: message/rfc822\r\n\r\nSubject: in\r\nContent-Type: multipart/mixed; "
+    "boundary=f\r\n\r\n"
+    "--f\r\n\r\nF1\r\n--f--\r\n");
 
 static const struct section_case {
 	const char         *name;
@@ -339,7 +341,8 @@ test_keys(void **state)
 static void
 test_body_refuses(void **state)
 {
-	static const char *const bad[] = { "", "NIL", "(", "()", "(\"a\" \"b\")", "((\"a\") \"b\")", "(\"a\" \"b", "({9}\r\na)" };
+	static const char *const bad[] = { "", "NIL", "(", "()", "(\"a\" \"b\")", "((\"a\") \"b\")",
+	                                   "(\"a\" \"b", "({9}\r\na)" };
 	struct buf out;
 
 	(void)state;
@@ -353,12 +356,15 @@ test_body_refuses(void **state)
 	buf_fini(&out);
 }
 
-/* Every prefix of a structure with literals, in a block of its size; whole ones come out as they should. */
+/* Every prefix of a structure with literals, in a block of its size; whole ones come out
+ * as they should. */
 static void
 test_quote_utf8(void **state)
 {
-	static const char in[] = "(\"a{1}\" {2}\r\n\xc3\xa9 ({3}\r\na\"\\ NIL) {1}\r\n\xe9 {0}\r\n {2}\r\na\n)";
-	static const char want[] = "(\"a{1}\" \"\xc3\xa9\" (\"a\\\"\\\\\" NIL) {1}\r\n\xe9 \"\" {2}\r\na\n)";
+	static const char in[] =
+	    "(\"a{1}\" {2}\r\n\xc3\xa9 ({3}\r\na\"\\ NIL) {1}\r\n\xe9 {0}\r\n {2}\r\na\n)";
+	static const char want[] =
+	    "(\"a{1}\" \"\xc3\xa9\" (\"a\\\"\\\\\" NIL) {1}\r\n\xe9 \"\" {2}\r\na\n)";
 	struct buf out;
 
 	(void)state;
@@ -397,8 +403,8 @@ test_hint(void **state)
 int
 main(void)
 {
-	static struct CMUnitTest tests[UNIT_COUNT(envelopes) + UNIT_COUNT(structures) + UNIT_COUNT(sections)
-	                               + UNIT_COUNT(keys) + 4];
+	static struct CMUnitTest tests[UNIT_COUNT(envelopes) + UNIT_COUNT(structures) +
+	                               UNIT_COUNT(sections) + UNIT_COUNT(keys) + 4];
 	size_t n = 0;
 
 	MIME_ROWS(envelopes, test_envelope);

@@ -14,7 +14,8 @@ static void
 attack_nested_multipart(struct buf *b)
 {
 	for (int i = 0; i < 20000; i++)
-		buf_printf(b, "Content-Type: multipart/mixed; boundary=\"b%05d\"\r\n\r\n--b%05d\r\n", i, i);
+		buf_printf(b,
+		    "Content-Type: multipart/mixed; boundary=\"b%05d\"\r\n\r\n--b%05d\r\n", i, i);
 }
 
 static void
@@ -37,7 +38,8 @@ attack_equal_prefixes(struct buf *b)
 	memset(prefix, 'x', sizeof prefix - 1);
 	prefix[sizeof prefix - 1] = '\0';
 	for (int i = 0; i < 99; i++)
-		buf_printf(b, "Content-Type: multipart/mixed; boundary=%s%02d\r\n\r\n--%s%02d\r\n", prefix, i, prefix, i);
+		buf_printf(b, "Content-Type: multipart/mixed; boundary=%s%02d\r\n\r\n--%s%02d\r\n",
+		           prefix, i, prefix, i);
 	buf_append_str(b, "\r\n");
 	for (int i = 0; i < 5000; i++)
 		buf_printf(b, "--%s??\r\n", prefix);
@@ -128,7 +130,8 @@ attack_subject(struct buf *b)
 	repeat(b, "]", 20000);
 }
 
-/* What grows most on its way into the summary: escapes in names, percent-encoding, lists copied to sender and reply-to. */
+/* What grows most on its way into the summary: escapes in names, percent-encoding, lists copied to
+ * sender and reply-to. */
 static void
 attack_growth(struct buf *b)
 {
@@ -186,8 +189,8 @@ test_attack(void **state)
 	t = clock();
 	p = parse_mail(buf_slice(&in), 0, &s);
 	print_message("%s: %zu bytes, %.1f steps a byte, %.3f s, summary of %zu\n", k->name, in.len,
-	              (double)mime_steps(p) / (double)in.len, (double)(clock() - t) / CLOCKS_PER_SEC,
-	              s.envelope.len + s.bodystructure.len);
+	              (double)mime_steps(p) / (double)in.len,
+	              (double)(clock() - t) / CLOCKS_PER_SEC, s.envelope.len + s.bodystructure.len);
 	assert_true(mime_steps(p) <= 2 * MIME_DEPTH_MAX * in.len);
 	assert_true(k->nparts == 0 || s.nparts == k->nparts);
 	assert_true(s.nparts <= 2 * MIME_PARTS_MAX);

@@ -1,5 +1,6 @@
-/* mime without memory: the n-th allocation fails, for every n. Then the parser says RC_NOMEM, or the summary is the
- * one that it always is: a lesser one would be stored for good. Linked with --wrap of the allocator. */
+/* mime without memory: the n-th allocation fails, for every n. Then the parser says RC_NOMEM, or
+ * the summary is the one that it always is: a lesser one would be stored for good. Linked with
+ * --wrap of the allocator. */
 #include "tests/unit/unit.h"
 
 #include "lib/mime.h"
@@ -42,15 +43,16 @@ __wrap_realloc(void *p, size_t n)
 }
 
 static const struct slice message = SLICE_INIT(
-	"Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nSubject: Re: =?utf-8?q?Gr=C3=BC=C3=9Fe?= [x]\r\n"
-	"From: \"Joe Q.\" <@r:joe@x.example> (c)\r\nTo: g: \"a b\"@y, z;, <w@v>\r\nCc: u@t\r\n"
-	"Message-ID: <1@x>\r\nReferences: <2@x> <3@x>\r\nIn-Reply-To: <3@x>\r\n"
-	"Content-Type: multipart/mixed; boundary*0=\"b\"; boundary*1=c\r\n\r\n"
-	"--bc\r\nContent-Type: text/plain; charset=utf-8; name*0*=utf-8''%C3; name*1*=%A4\r\n"
-	"Content-Transfer-Encoding: 8bit\r\nContent-Disposition: attachment; filename=x\r\nContent-Language: a, b\r\n\r\nx\r\n"
-	"--bc\r\n\r\n1\r\n--bc\r\n\r\n2\r\n--bc\r\n\r\n3\r\n--bc\r\n\r\n4\r\n--bc\r\n\r\n5\r\n"
-	"--bc\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\nFrom: i@n\r\n\r\nx\r\n"
-	"--bc\r\nContent-Type: multipart/empty\r\n\r\n--bc--\r\n");
+    "Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nSubject: Re: =?utf-8?q?Gr=C3=BC=C3=9Fe?= [x]\r\n"
+    "From: \"Joe Q.\" <@r:joe@x.example> (c)\r\nTo: g: \"a b\"@y, z;, <w@v>\r\nCc: u@t\r\n"
+    "Message-ID: <1@x>\r\nReferences: <2@x> <3@x>\r\nIn-Reply-To: <3@x>\r\n"
+    "Content-Type: multipart/mixed; boundary*0=\"b\"; boundary*1=c\r\n\r\n"
+    "--bc\r\nContent-Type: text/plain; charset=utf-8; name*0*=utf-8''%C3; name*1*=%A4\r\n"
+    "Content-Transfer-Encoding: 8bit\r\nContent-Disposition: attachment; "
+    "filename=x\r\nContent-Language: a, b\r\n\r\nx\r\n"
+    "--bc\r\n\r\n1\r\n--bc\r\n\r\n2\r\n--bc\r\n\r\n3\r\n--bc\r\n\r\n4\r\n--bc\r\n\r\n5\r\n"
+    "--bc\r\nContent-Type: message/rfc822\r\n\r\nSubject: in\r\nFrom: i@n\r\n\r\nx\r\n"
+    "--bc\r\nContent-Type: multipart/empty\r\n\r\n--bc--\r\n");
 
 /* Parse with the n-th allocation failing. True when it came to a summary, which is then in *out. */
 static bool

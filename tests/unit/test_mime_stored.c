@@ -8,8 +8,10 @@ assert_same_parts(const struct mime_summary *a, const struct mime_summary *b)
 	for (uint32_t i = 0; i < a->nparts; i++) {
 		const struct mime_part *x = &a->parts[i], *y = &b->parts[i];
 
-		assert_true(x->parent == y->parent && x->number == y->number && x->next == y->next && x->kind == y->kind);
-		assert_true(x->encoding == y->encoding && x->flags == y->flags && x->lines == y->lines);
+		assert_true(x->parent == y->parent && x->number == y->number &&
+		            x->next == y->next && x->kind == y->kind);
+		assert_true(x->encoding == y->encoding && x->flags == y->flags &&
+		            x->lines == y->lines);
 		assert_true(x->header_off == y->header_off && x->header_len == y->header_len);
 		assert_true(x->body_off == y->body_off && x->body_len == y->body_len);
 	}
@@ -32,7 +34,8 @@ test_stored(void **state)
 	assert_true(t.version == MIME_PARSER_VERSION && t.flags == s.flags && t.size == s.size);
 	assert_true(t.header_len == s.header_len && t.lines == s.lines);
 	assert_true(slice_eq(t.envelope, s.envelope) && slice_eq(t.bodystructure, s.bodystructure));
-	assert_true(slice_eq(t.keys.subject, s.keys.subject) && t.keys.sent_time == s.keys.sent_time);
+	assert_true(slice_eq(t.keys.subject, s.keys.subject) &&
+	            t.keys.sent_time == s.keys.sent_time);
 	assert_same_parts(&s, &t);
 	for (size_t cut = 0; cut < b.len; cut++) {
 		struct slice prefix = unit_copy(slice_sub(buf_slice(&b), 0, cut));
@@ -173,7 +176,7 @@ test_older_version(void **state)
 		buf_reset(&b);
 		assert_true(mime_summary_encode(&s, &b));
 		assert_int_equal(mime_summary_decode(buf_slice(&b), &a, &t, &e),
-		                 version == 0 || version > MIME_PARSER_VERSION ? RC_CORRUPT : RC_OK);
+		    version == 0 || version > MIME_PARSER_VERSION ? RC_CORRUPT : RC_OK);
 	}
 	buf_fini(&b);
 	arena_fini(&a);

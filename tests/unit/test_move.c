@@ -9,7 +9,8 @@ static char           other_dir[300];
 static void
 open_other(void)
 {
-	struct volume_params p = { .name = "v2", .path = other_dir, .mode = VOLUME_WRITE, .report = { NULL, fx_found } };
+	struct volume_params p = { .name = "v2", .path = other_dir, .mode = VOLUME_WRITE,
+	                           .report = { NULL, fx_found } };
 	struct err e = ERR_INIT;
 
 	if (volume_open(&p, &other, &e) != RC_OK)
@@ -84,7 +85,8 @@ test_moves(void **state)
 	if (move_account(fx_v, other, anna, NULL, NULL, &r, &e) != RC_OK)
 		fail_msg("%s", e.text);
 	assert_int_equal(r.mailboxes, 6);
-	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_NOT_FOUND);
+	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e),
+	                 RC_NOT_FOUND);
 	describe_account(other, SLICE("anna"), false, &after);
 	assert_true(slice_eq(buf_slice(&before), buf_slice(&after)));
 	assert_int_equal(differences(fx_v) + differences(other), 0);
@@ -125,8 +127,10 @@ test_cancelled(void **state)
 	(void)state;
 	for (unsigned k = 0; k < 4; k++) {
 		steps_left = k;
-		assert_int_equal(move_account(fx_v, other, anna, stop_after, NULL, &r, &e), RC_CANCELLED);
-		assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_NOT_FOUND);
+		assert_int_equal(move_account(fx_v, other, anna, stop_after, NULL, &r, &e),
+		                 RC_CANCELLED);
+		assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e),
+		                 RC_NOT_FOUND);
 		fx_append_n(fx_box(anna, "INBOX"), 1);          /* it takes mail again */
 	}
 	assert_int_equal(differences(fx_v) + differences(other), 0);
@@ -161,6 +165,71 @@ test_changes_wait(void **state)
 	fx_append_n(fx_box(ben, "INBOX"), 1);
 }
 
+static struct ingested *
+take(const struct message_row *row)
+{
+	struct ingested *content;
+	struct ingest *in;
+	struct buf bytes;
+	struct err e = ERR_INIT;
+
+	buf_init(&bytes, 1 << 20);
+	assert_int_equal(ingest_new(other, 0, &in, &e), RC_OK);
+	assert_int_equal(volume_read_blob(fx_v, &row->place, 0, row->size, &bytes, &e), RC_OK);
+	assert_int_equal(ingest_feed(in, buf_slice(&bytes), &e), RC_OK);
+	assert_int_equal(ingest_finish(&in, &content, &e), RC_OK);
+	buf_fini(&bytes);
+	return content;
+}
+
+static void
+adopt_messages(const struct account_info *from, account_id copy, mailbox_id box, mailbox_id twin)
+{
+	struct message_row *rows;
+	struct uid_set all;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	uid_set_init(&all, 1);
+	assert_true(uid_set_add(&all, 1, UINT32_MAX));
+	assert_int_equal(volume_read_messages(fx_v, box, &all, 1, 1000, WANT_PLACE, &fx_arena, &rows,
+	                                      &n, &e), RC_OK);
+	for (size_t i = 0; i < n; i++) {
+		struct change *c = change_new(CHANGE_ADOPT);
+		struct adopt_message m = { .row = &rows[i], .content = take(&rows[i]) };
+
+		c->u.adopt = (struct change_adopt){ .step = ADOPT_MESSAGES, .from = from,
+		                                    .account = copy, .mailbox = twin,
+		                                    .messages = &m, .message_count = 1 };
+		assert_int_equal(volume_submit_wait(other, c), RC_OK);
+		change_free(&c);
+	}
+	uid_set_fini(&all);
+}
+
+static void
+adopt_mailboxes(const struct account_info *from, account_id copy)
+{
+	struct mailbox_info *list;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	assert_int_equal(volume_list_mailboxes(fx_v, from->id, &fx_arena, &list, &n, &e), RC_OK);
+	for (size_t i = 0; i < n; i++) {
+		struct change *c = change_new(CHANGE_ADOPT);
+		mailbox_id twin;
+
+		c->u.adopt.step = ADOPT_MAILBOX;
+		c->u.adopt.from = from;
+		c->u.adopt.account = copy;
+		c->u.adopt.box = &list[i];
+		assert_int_equal(volume_submit_wait(other, c), RC_OK);
+		twin = c->u.adopt.mailbox;
+		change_free(&c);
+		adopt_messages(from, copy, list[i].id, twin);
+	}
+}
+
 /* An account as a move that was cut has it at the other volume. */
 static void
 adopt(account_id anna, bool finished)
@@ -178,6 +247,7 @@ adopt(account_id anna, bool finished)
 	change_free(&c);
 	if (!finished)
 		return;
+	adopt_mailboxes(&from, copy);
 	c = change_new(CHANGE_ADOPT);
 	c->u.adopt.step = ADOPT_END;
 	c->u.adopt.from = &from;
@@ -195,7 +265,8 @@ settle(uint32_t want)
 
 	volume_close(&other);
 	open_other();
-	assert_int_equal(move_settle((struct volume *const[]){ both[0], other }, 2, &removed, &e), RC_OK);
+	assert_int_equal(move_settle((struct volume *const[]){ both[0], other }, 2, &removed, &e),
+	                 RC_OK);
 	assert_int_equal(removed, want);
 }
 
@@ -208,12 +279,14 @@ test_settle(void **state)
 
 	(void)state;
 	adopt(anna, false);
-	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_NOT_FOUND);
+	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e),
+	                 RC_NOT_FOUND);
 	settle(1);
 	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
 	adopt(anna, true);
 	settle(1);
-	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_NOT_FOUND);
+	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e),
+	                 RC_NOT_FOUND);
 	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
 	settle(0);
 }
@@ -234,6 +307,66 @@ test_a_namesake_stays(void **state)
 	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
 	assert_int_equal(info.used_messages, 2);
 	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
+}
+
+/* It was found, and took mail, while the owner's volume was away. */
+static void
+test_a_predecessor_that_served_stays(void **state)
+{
+	account_id anna = make_account();
+	struct account_info info;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	adopt(anna, true);
+	fx_append_n(fx_box(anna, "INBOX"), 1);
+	settle(0);
+	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
+	assert_int_equal(info.id, anna);
+	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
+}
+
+/* Makes the twin's expunge floor higher than any MODSEQ of the first volume. */
+static void
+raise_floor(mailbox_id twin)
+{
+	struct volume *const first = fx_v;
+	struct change *c = change_new(CHANGE_PRUNE);
+	struct mailbox_info info;
+	struct err e = ERR_INIT;
+
+	fx_v = other;
+	fx_store(twin, 1, 1, STORE_ADD, FLAG_FLAGGED, "");
+	fx_v = first;
+	assert_int_equal(volume_get_mailbox(other, twin, &fx_arena, &info, &e), RC_OK);
+	c->u.prune = (struct change_prune){ .mailbox = twin, .floor = info.highestmodseq };
+	assert_int_equal(volume_submit_wait(other, c), RC_OK);
+	change_free(&c);
+}
+
+/* Pruning has raised what the owner's mailboxes say of expunges above all that the predecessor did
+ * while the owner was away: its mail is still its own. */
+static void
+test_a_raised_floor_deletes_no_mail(void **state)
+{
+	account_id anna = make_account();
+	struct account_info info;
+	struct mailbox_info *list;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	(void)state;
+	adopt(anna, true);
+	fx_append_n(fx_box(anna, "INBOX"), 1);
+	volume_close(&other);
+	open_other();
+	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
+	assert_int_equal(volume_list_mailboxes(other, info.id, &fx_arena, &list, &n, &e), RC_OK);
+	for (size_t i = 0; i < n; i++)
+		raise_floor(list[i].id);
+	settle(0);
+	assert_int_equal(volume_find_account(fx_v, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
+	assert_int_equal(info.id, anna);
 }
 
 /* A new thread is not called as one that came along. */
@@ -260,7 +393,8 @@ test_thread_names(void **state)
 	}
 	assert_int_equal(move_account(fx_v, other, anna, NULL, NULL, &r, &e), RC_OK);
 	assert_int_equal(volume_find_account(other, SLICE("anna"), &fx_arena, &info, &e), RC_OK);
-	assert_int_equal(volume_find_mailbox(other, info.id, SLICE("INBOX"), &fx_arena, &box, &e), RC_OK);
+	assert_int_equal(volume_find_mailbox(other, info.id, SLICE("INBOX"), &fx_arena, &box, &e),
+	                 RC_OK);
 	for (int i = 0; i < 40; i++) {
 		struct volume *first = fx_v;
 		char mail[128];
@@ -270,7 +404,9 @@ test_thread_names(void **state)
 		fx_append(box.id, slice_str(mail), 0, "");
 		fx_v = first;
 	}
-	assert_int_equal(volume_read_messages(other, box.id, &all, 1, 100, 0, &fx_arena, &rows, &n, &e), RC_OK);
+	assert_int_equal(volume_read_messages(other, box.id, &all, 1, 100, 0, &fx_arena, &rows, &n,
+	                                      &e),
+	                 RC_OK);
 	assert_int_equal(n, 80);
 	for (size_t i = 0; i < n; i++)
 		for (size_t k = 0; k < i; k++)
@@ -285,6 +421,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(test_moves), CASE(test_cancelled), CASE(test_changes_wait), CASE(test_settle), CASE(test_a_namesake_stays),
+		CASE(test_a_predecessor_that_served_stays), CASE(test_a_raised_floor_deletes_no_mail),
 		CASE(test_thread_names),
 	};
 

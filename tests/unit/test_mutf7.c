@@ -111,7 +111,8 @@ main(void)
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_mutf7, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_mutf7, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_room);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_all_characters);
 	return _cmocka_run_group_tests("mutf7", tests, n, NULL, NULL);

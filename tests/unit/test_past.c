@@ -212,7 +212,8 @@ test_message_id(void **state)
 	(void)fx_append(inbox, SLICE("Subject: none\r\n\r\nx\r\n"), 0, "");
 	(void)fx_expunge(inbox, 1, 3);
 	p = open_past(anna, PAST_END);
-	r = (struct restore){ .volume = fx_v, .past = p, .account = anna, .message_id = SLICE("two@example.or") };
+	r = (struct restore){ .volume = fx_v, .past = p, .account = anna,
+	                      .message_id = SLICE("two@example.or") };
 	assert_int_equal(restore_messages(&r, &s, &t, &k, &e), RC_OK);
 	assert_int_equal(k.restored, 0);
 	r.message_id = SLICE("<two@example.org>");
@@ -250,7 +251,8 @@ test_long_message_id(void **state)
 	(void)fx_expunge(inbox, 1, 2);
 	(void)snprintf(mail, sizeof mail, "<%s@a>", id);
 	p = open_past(anna, PAST_END);
-	r = (struct restore){ .volume = fx_v, .past = p, .account = anna, .message_id = slice_str(mail) };
+	r = (struct restore){ .volume = fx_v, .past = p, .account = anna,
+	                      .message_id = slice_str(mail) };
 	assert_int_equal(restore_messages(&r, &s, &t, &k, &e), RC_OK);
 	assert_int_equal(k.restored, 1);
 	past_close(&p);
@@ -347,7 +349,9 @@ test_deleted_account(void **state)
 	c = fx_change(CHANGE_ACCOUNT_DELETE);
 	c->u.account.id = anna;
 	assert_int_equal(fx_run(c), RC_OK);
-	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ANNA"), PAST_END, false, &pp, &fx_arena, &owner, &e), RC_OK);
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ANNA"), PAST_END, false, &pp,
+	                                 &fx_arena, &owner, &e),
+	                 RC_OK);
 	assert_int_equal(owner.id, anna);
 	assert_int_not_equal(owner.deleted_us, 0);
 	p = open_past(owner.id, PAST_END);
@@ -362,12 +366,16 @@ test_deleted_account(void **state)
 	past_close(&p);
 	/* One that is there comes before one that was deleted. */
 	again = fx_account("anna");
-	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("anna"), PAST_END, false, &pp, &fx_arena, &owner, &e), RC_OK);
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("anna"), PAST_END, false, &pp,
+	                                 &fx_arena, &owner, &e),
+	                 RC_OK);
 	assert_int_equal(owner.id, again);
-	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("anna"), PAST_END, true, &pp, &fx_arena, &owner, &e),
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("anna"), PAST_END, true, &pp,
+	                                 &fx_arena, &owner, &e),
 	                 RC_OK);
 	assert_int_equal(owner.id, anna);
-	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ben"), PAST_END, false, &pp, &fx_arena, &owner, &e),
+	assert_int_equal(past_find_owner(volume_log(fx_v), SLICE("ben"), PAST_END, false, &pp,
+	                                 &fx_arena, &owner, &e),
 	                 RC_NOT_FOUND);
 }
 
@@ -376,7 +384,8 @@ test_restore_account(void **state)
 {
 	struct change *c = fx_change(CHANGE_ACCOUNT_RESTORE);
 	struct change_account_restore *r = &c->u.account_restore;
-	struct restore_mailbox boxes[] = { { .name = SLICE("INBOX") }, { .name = SLICE("Bin"), .special_use = USE_TRASH } };
+	struct restore_mailbox boxes[] = { { .name = SLICE("INBOX") },
+	                                   { .name = SLICE("Bin"), .special_use = USE_TRASH } };
 	const struct credential_info creds[] = { { SLICE("password"), SLICE("SCRAM-SHA-256$y") } };
 	const struct slice subs[] = { SLICE("Bin") };
 	struct account_info info;
@@ -387,8 +396,10 @@ test_restore_account(void **state)
 
 	(void)state;
 	*r = (struct change_account_restore){
-		.name = SLICE("anna"), .created_us = 99, .quota_bytes = 5, .quota_messages = 6, .hidden = SLICE("IDLE"),
-		.credentials = creds, .credential_count = 1, .subscriptions = subs, .subscription_count = 1,
+		.name = SLICE("anna"), .created_us = 99, .quota_bytes = 5, .quota_messages = 6,
+		.hidden = SLICE("IDLE"),
+		.credentials = creds, .credential_count = 1, .subscriptions = subs,
+		.subscription_count = 1,
 		.mailboxes = boxes, .mailbox_count = 2,
 	};
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
@@ -427,8 +438,10 @@ test_change_restore(void **state)
 	c = fx_change(CHANGE_RESTORE);
 	m = arena_array(&c->arena, 3, sizeof *m);
 	m[0] = (struct restore_message){ .blob = 77, .keywords = SLICE("") };
-	m[1] = (struct restore_message){ .blob = rows[0].blob, .keywords = SLICE("B a"), .flags = FLAG_DRAFT };
-	m[2] = (struct restore_message){ .content = fx_ingest(SLICE(MAIL("new"))), .keywords = SLICE("") };
+	m[1] = (struct restore_message){ .blob = rows[0].blob, .keywords = SLICE("B a"),
+	                                 .flags = FLAG_DRAFT };
+	m[2] = (struct restore_message){ .content = fx_ingest(SLICE(MAIL("new"))),
+	                                 .keywords = SLICE("") };
 	c->u.restore = (struct change_restore){ .mailbox = inbox, .messages = m, .count = 3 };
 	assert_int_equal(volume_submit_wait(fx_v, c), RC_OK);
 	assert_int_equal(c->u.restore.lost, 1);
@@ -473,7 +486,9 @@ test_many(void **state)
 	assert_int_equal(fx_run(c), RC_OK);
 	assert_int_equal(undelete(anna, inbox, 0, "Back").restored, 12);
 	for (int i = 0; i < 8; i++)
-		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, fx_box(anna, "Back"), 1, UINT32_MAX, inbox)), RC_LIMIT);
+		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, fx_box(anna, "Back"), 1,
+		                                     UINT32_MAX, inbox)),
+		                 RC_LIMIT);
 	assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &cr, &e), RC_OK);
 	assert_int_equal(cr.damage + cr.differences, 0);
 }
@@ -489,7 +504,8 @@ test_pieces(void **state)
 	(void)state;
 	(void)fx_append(inbox, SLICE(MAIL("one")), 0, "");
 	for (int i = 0; i < 12; i++)    /* 4096 messages */
-		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, UINT32_MAX, inbox)), RC_OK);
+		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, UINT32_MAX, inbox)),
+		                 RC_OK);
 	p = open_past(anna, PAST_END);
 	assert_int_equal(bring_back(p, anna, &s, "Work").restored, 4096);
 	assert_int_equal(fx_mailbox(anna, "Work").exists, 4096);

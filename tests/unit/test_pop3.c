@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "lib/text.h"
+#include "server/pop3/delay.h"
 #include "server/pop3/pop3.h"
 
 #define HELLO { "", "+OK Restante ready\r\n" }
@@ -28,11 +30,12 @@ PLAY(test_quit_at_once, { "quit\r\nNOOP\r\n", "+OK Goodbye\r\n" })
 PLAY(test_capa,
 	{ "CAPA\r\n",
 	  "+OK Capability list follows\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n"
-	  "PIPELINING\r\nEXPIRE NEVER\r\nUSER\r\nSASL PLAIN<*>\r\nSTLS\r\n"
+	  "PIPELINING\r\nUTF8 USER\r\nLANG\r\nEXPIRE NEVER\r\nUSER\r\n"
+	  "SASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN<*>\r\nSTLS\r\n"
 	  "IMPLEMENTATION Restante\r\n.\r\n" },
 	LOGIN,
 	{ "capa \r\n",
-	  "+OK <*>USER\r\nSASL PLAIN<*>\r\nIMPLEMENTATION <*>\r\n.\r\n" },
+	  "+OK <*>USER\r\nSASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN<*>\r\nIMPLEMENTATION <*>\r\n.\r\n" },
 	BYE)
 
 PLAY(test_not_logged_in,
@@ -53,33 +56,30 @@ PLAY(test_login_failures,
 	{ "AUTH PLAIN AGFubmEAd3Jvbmc=\r\nNOOP\r\n", "-ERR [AUTH] Wrong name or password\r\n" })
 
 PLAY(test_auth,
-	{ "AUTH \r\n", "+OK Mechanisms follow\r\nPLAIN<*>\r\n.\r\n" },
-	{ "AUTH FROB\r\n", "-ERR No such mechanism here\r\n" },
-	{ "AUTH PLAIN =\r\n", "-ERR The message does not follow the mechanism\r\n" },
-	{ "AUTH PLAIN =AAA\r\n", "-ERR The initial response is not base64, or too long\r\n" },
-	{ "AUTH PLAIN " PLAIN " x\r\n",
-	  "-ERR The initial response is not base64, or too long\r\n" },
-	{ "AUTH PLAIN\r\n", "+ \r\n" },
-	{ "*\r\n", "-ERR Authentication cancelled\r\n" },
-	{ "AUTH PLAIN\r\n", "+ \r\n" },
-	{ "=\r\n", "-ERR That is not base64, or too long\r\n" },
-	{ "auth plain \r\n", "+ \r\n" },
-	{ PLAIN "\r\nAUTH PLAIN\r\n",
-	  "+OK <*> messages (<*> octets)\r\n-ERR Already logged in\r\n" },
-	BYE)
+     { "AUTH \r\n",
+       "+OK Mechanisms follow\r\nSCRAM-SHA-256\r\nSCRAM-SHA-1\r\nPLAIN\r\nLOGIN\r\n.\r\n" },
+     { "AUTH FROB\r\n", "-ERR No such mechanism here\r\n" },
+     { "AUTH PLAIN =\r\n", "-ERR The message does not follow the mechanism\r\n" },
+     { "AUTH PLAIN =AAA\r\n", "-ERR The message does not follow the mechanism\r\n" },
+     { "AUTH PLAIN " PLAIN " x\r\n", "-ERR The message does not follow the mechanism\r\n" },
+     { "AUTH PLAIN\r\n", "+ \r\n" }, { "*\r\n", "-ERR Authentication cancelled\r\n" },
+     { "AUTH PLAIN\r\n", "+ \r\n" },
+     { "=\r\n", "-ERR The message does not follow the mechanism\r\n" },
+     { "auth plain \r\n", "+ \r\n" },
+     { PLAIN "\r\nAUTH PLAIN\r\n", "+OK <*> messages (<*> octets)\r\n-ERR Already logged in\r\n" },
+     BYE)
 
 PLAY(test_auth_initial,
 	{ "AUTH PLAIN " PLAIN "\r\nNOOP\r\n", "+OK <*> octets)\r\n+OK Nothing done\r\n" })
 
 /* What was said in clear does not count under TLS. */
-PLAY(test_stls,
-	{ "USER anna\r\n", "+OK Now the password\r\n" },
-	{ "STLS now\r\n", "-ERR STLS takes no argument\r\n" },
-	{ "STLS\r\n", "+OK Begin TLS now\r\n" },
-	{ "PASS secret\r\n", "-ERR USER comes first\r\n" },
-	{ "STLS\r\n", "-ERR TLS is already up, or no certificate is configured\r\n" },
-	{ "CAPA\r\n", "+OK <*>USER\r\nSASL PLAIN<*>\r\nIMPLEMENTATION Restante\r\n.\r\n" },
-	LOGIN, BYE)
+PLAY(test_stls, { "USER anna\r\n", "+OK Now the password\r\n" },
+     { "STLS now\r\n", "-ERR STLS takes no argument\r\n" }, { "STLS\r\n", "+OK Begin TLS now\r\n" },
+     { "PASS secret\r\n", "-ERR USER comes first\r\n" },
+     { "STLS\r\n", "-ERR TLS is already up, or no certificate is configured\r\n" },
+     { "CAPA\r\n", "+OK <*>USER\r\nSASL SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN<*>\r\nIMPLEMENTATION "
+                   "Restante\r\n.\r\n" },
+     LOGIN, BYE)
 
 static void
 test_no_plaintext(void **state)
@@ -89,7 +89,7 @@ test_no_plaintext(void **state)
 		{ "CAPA\r\n",
 		  "+OK <*>EXPIRE NEVER\r\nS<*>TLS\r\nIMPLEMENTATION <*>\r\n.\r\n" },
 		{ "USER anna\r\n", "-ERR Passwords are accepted under TLS only\r\n" },
-		{ "AUTH PLAIN " PLAIN "\r\n", "-ERR No such mechanism here\r\n" },
+		{ "AUTH PLAIN " PLAIN "\r\n", "-ERR Passwords are accepted under TLS only\r\n" },
 	};
 
 	imap_world_next_stream(*state, false, false, true);
@@ -196,12 +196,12 @@ test_line_lengths(void **state)
 		  "-ERR Unknown command\r\n+OK Goodbye\r\n" },
 		{ "too long", "USER anna\r\nPASS secret\r\n", 256,
 		  "-ERR The line is too long\r\n+OK Goodbye\r\n" },
-		{ "longest before login", "", 12288, "-ERR Unknown command\r\n+OK Goodbye\r\n" },
-		{ "too long before login", "", 12289,
+		{ "longest before login", "", 12544, "-ERR Unknown command\r\n+OK Goodbye\r\n" },
+		{ "too long before login", "", 12545,
 		  "-ERR The line is too long\r\n+OK Goodbye\r\n" },
 		{ "far too long", "", 300000, "-ERR The line is too long\r\n+OK Goodbye\r\n" },
 		{ "longer than SASL", "AUTH PLAIN\r\n", 6002,
-		  "-ERR That is not base64, or too long\r\n+OK Goodbye\r\n" },
+		  "-ERR The message does not follow the mechanism\r\n+OK Goodbye\r\n" },
 		{ "ends the exchange", "AUTH PLAIN\r\n", 20000,
 		  "-ERR The line is too long\r\n+OK Goodbye\r\n" },
 	};
@@ -304,6 +304,126 @@ test_pieces(void **state)
 	}
 }
 
+/* ---- languages, the delay between logins ---- */
+
+/* The conversions of a format, one behind the other. */
+static void
+conversions(const char *fmt, char *out, size_t size)
+{
+	size_t n = 0;
+
+	for (const char *c = fmt; *c != '\0'; c++) {
+		if (*c != '%')
+			continue;
+		for (; n + 1 < size && strchr("%lu", *c) != NULL && *c != '\0'; c++)
+			out[n++] = *c;
+		c--;
+	}
+	out[n] = '\0';
+}
+
+/* What is said in one language can be said in all, with the same arguments, within a line
+ * [RFC 2449 s3]. */
+static void
+test_texts(void **state)
+{
+	size_t languages = 0, rows = 0, code_len;
+
+	(void)state;
+	while (pop3_languages[languages].tag != NULL)
+		languages++;
+	assert_int_equal(languages, 3);
+	for (; pop3_text_row(rows, 0) != NULL; rows++) {
+		char english[64], other[64];
+
+		conversions(pop3_text_row(rows, 0), english, sizeof english);
+		for (size_t l = 0; l < languages; l++) {
+			const char *text = pop3_text_row(rows, l);
+
+			assert_true(text_utf8_valid(slice_str(text)));
+			assert_true(strlen(text) > 0 && strlen(text) < 350 &&
+			            strpbrk(text, "[\r\n") == NULL);
+			conversions(text, other, sizeof other);
+			assert_string_equal(other, english);
+			assert_ptr_equal(pop3_text(&pop3_languages[l], pop3_text_row(rows, 0),
+			                           &code_len),
+			                 text);
+			assert_int_equal(code_len, 0);
+		}
+	}
+	assert_true(rows > 50);
+	assert_string_equal(pop3_text(&pop3_languages[1], "[AUTH] Goodbye", &code_len),
+	                    "Auf Wiedersehen");
+	assert_int_equal(code_len, 7);
+	assert_string_equal(pop3_text(&pop3_languages[1], "not there", &code_len), "not there");
+}
+
+static void
+test_language_ranges(void **state)
+{
+	static const struct {
+		const char *range, *tag;
+	} rows[] = { { "en", "en" }, { "DE", "de" }, { "de-AT", "de" }, { "ja-JP-x-y", "ja" },
+	             { "d", NULL }, { "deu", NULL },
+		{ "", NULL }, { "-", NULL }, { "de--", "de" }, { "mul", NULL } };
+
+	(void)state;
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const struct pop3_language *l = pop3_language_find(slice_str(rows[i].range));
+
+		if (rows[i].tag == NULL)
+			assert_null(l);
+		else
+			assert_string_equal(l->tag, rows[i].tag);
+	}
+}
+
+static void
+test_delay_table(void **state)
+{
+	const struct volume *v = imap_world_volume(*state);
+	uint64_t now = 1000000;
+
+	assert_true(pop3_delay_pass(v, 7, 0, now));             /* no delay is configured */
+	assert_true(pop3_delay_pass(v, 7, 60, now));
+	/* refused ones do not count as logins */
+	assert_false(pop3_delay_pass(v, 7, 60, now + 59999));
+	assert_true(pop3_delay_pass(v, 8, 60, now + 59999));
+	assert_true(pop3_delay_pass(v, 7, 60, now + 60000));
+	assert_false(pop3_delay_pass(v, 7, 60, now + 60001));
+	for (account_id id = 100; id < 100 + 4 * POP3_DELAY_ACCOUNTS; id++)
+		assert_true(pop3_delay_pass(v, id, 60, now + 60002 + id / 1000));
+	for (account_id id = 100 + 3 * POP3_DELAY_ACCOUNTS; id < 100 + 4 * POP3_DELAY_ACCOUNTS;
+	     id++)
+		assert_false(pop3_delay_pass(v, id, 60, now + 61000));
+	assert_true(pop3_delay_pass(v, 7, 60, now + 61000));    /* forgotten among so many */
+}
+
+static void
+test_login_delay(void **state)
+{
+	static const struct imap_exchange first[] = { HELLO,
+	                                              { "CAPA\r\n",
+	                                                "+OK<*>LOGIN-DELAY 3600\r\n<*>" }, LOGIN };
+	static const struct imap_exchange again[] = {
+		HELLO,
+		{ "USER anna\r\nPASS secret\r\n", "+OK Now the password\r\n-ERR [LOGIN-DELAY] <*>\r\n" },
+		{ "AUTH PLAIN " PLAIN "\r\nSTAT\r\n", "-ERR [LOGIN-DELAY] <*>\r\n-ERR Log in first\r\n" },
+		{ "USER anna\r\nPASS wrong\r\n", "+OK Now the password\r\n-ERR [AUTH] Wrong name or password\r\n" },
+	}, free[] = { LOGIN, BYE };
+	struct session *a, *b;
+
+	imap_world_conf(*state)->pop3.login_delay = 3600;
+	a = imap_connect(*state);
+	b = imap_connect(*state);
+	imap_play(a, first, 3, false);
+	imap_play(b, again, 4, false);
+	imap_world_conf(*state)->pop3.login_delay = 0;
+	imap_play(b, free, 2, false);
+	imap_disconnect(&a);
+	imap_disconnect(&b);
+}
+
 /* Two sessions delete; each sees its snapshot until its end. Runs last: it empties the maildrop. */
 static void
 test_two_sessions(void **state)
@@ -358,6 +478,10 @@ main(void)
 		cmocka_unit_test(test_listings),
 		cmocka_unit_test(test_retr_and_top),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_texts),
+		cmocka_unit_test(test_language_ranges),
+		cmocka_unit_test(test_delay_table),
+		cmocka_unit_test(test_login_delay),
 		cmocka_unit_test(test_two_sessions),
 	};
 

@@ -61,7 +61,8 @@ count_chars(struct slice s)
 static void
 test_bounds(void **state)
 {
-	static const char *const units[] = { "a", "\xc3\xa9", "\xe8\xab\x8b", "\xf0\x9f\x98\x80", "ab ", "\xe8\xab\x8b\n" };
+	static const char *const units[] = { "a", "\xc3\xa9", "\xe8\xab\x8b", "\xf0\x9f\x98\x80",
+	                                     "ab ", "\xe8\xab\x8b\n" };
 
 	(void)state;
 	for (size_t u = 0; u < UNIT_COUNT(units); u++) {
@@ -94,7 +95,8 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_case, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_case, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_bounds);
 	return _cmocka_run_group_tests("preview", tests, n, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* Purge and what finds its prey: old messages piece by piece, contents by hash and Message-ID, where they are; a content
- * goes only when no message has it, and stays gone in an index that is made anew. */
+/* Purge and what finds its prey: old messages piece by piece, contents by hash and Message-ID,
+ * where they are; a content goes only when no message has it, and stays gone in an index
+ * that is made anew. */
 #include "tests/unit/volume_fixture.h"
 
 #include <time.h>
@@ -45,7 +46,9 @@ test_content(void **state)
 	fx_append(inbox, MAIL("<2@a>", "one"), 0, "");
 	assert_int_equal(contents("<1@a>", &a, &found), 2);
 	assert_int_equal(contents("<3@a>", &a, &again), 0);
-	assert_int_equal(volume_find_contents(fx_v, found[1].sha256, SLICE_NONE, &a, &again, &n, &e), RC_OK);
+	assert_int_equal(volume_find_contents(fx_v, found[1].sha256, SLICE_NONE, &a, &again, &n,
+	                                      &e),
+	                 RC_OK);
 	assert_int_equal(n, 1);
 	assert_int_equal(again->blob, found[1].blob);
 	assert_int_equal(volume_find_copies(fx_v, found[0].blob, &a, &copies, &n, &e), RC_OK);
@@ -114,7 +117,8 @@ test_old(void **state)
 	assert_true(bytes > 0);
 	uid_set_reset(&uids);
 	from = 1;
-	assert_int_equal(volume_find_old(fx_v, inbox, later - 3600, 2, &from, &uids, &bytes, &e), RC_OK);
+	assert_int_equal(volume_find_old(fx_v, inbox, later - 3600, 2, &from, &uids, &bytes, &e),
+	                 RC_OK);
 	assert_int_equal(from, 0);
 	assert_int_equal(uid_set_size(&uids), 0);
 	uid_set_fini(&uids);

@@ -1,8 +1,8 @@
 /* test_rebuild - deleting the index changes no answer, and no crash loses one [design I6].
  *
- * A random run of changes over a few accounts (its seed is printed; RESTANTE_SEED repeats one). All answers of the API
- * are written down as text; then the index is deleted, or a copy of the directory taken between commits is opened, and
- * the text must be the same.
+ * A random run of changes over a few accounts (its seed is printed; RESTANTE_SEED repeats one). All
+ * answers of the API are written down as text; then the index is deleted, or a copy of the
+ * directory taken between commits is opened, and the text must be the same.
  */
 #include "tests/unit/volume_fixture.h"
 
@@ -39,10 +39,12 @@ dump_messages(struct buf *b, const struct mailbox_info *m)
 		const struct message_row *r = &rows[i];
 		struct buf bytes;
 
-		assert_true(buf_printf(b, "  %u %u [%.*s] %" PRIu64 " %" PRId64 "%+d %" PRId64 "%+d t%" PRIu64 " s%" PRIu64
-		                       " b%" PRIu64 "%s sum%zu\n", r->uid, r->flags, SLICE_ARG(r->keywords), r->modseq,
-		                       r->internaldate.sec, r->internaldate.zone_min, r->savedate.sec, r->savedate.zone_min,
-		                       r->threadid, r->size, r->blob, r->expunged ? " expunged" : "", r->summary.len));
+		assert_true(buf_printf(b,
+		    "  %u %u [%.*s] %" PRIu64 " %" PRId64 "%+d %" PRId64 "%+d t%" PRIu64
+		    " s%" PRIu64 " b%" PRIu64 "%s sum%zu\n",
+		    r->uid, r->flags, SLICE_ARG(r->keywords), r->modseq, r->internaldate.sec,
+		    r->internaldate.zone_min, r->savedate.sec, r->savedate.zone_min, r->threadid,
+		    r->size, r->blob, r->expunged ? " expunged" : "", r->summary.len));
 		assert_true(buf_append_slice(b, r->summary));
 		assert_true(buf_append(b, r->sha256, sizeof r->sha256));
 		buf_init(&bytes, 1u << 20);
@@ -61,15 +63,20 @@ dump_mailbox(struct buf *b, const struct mailbox_info *m)
 	struct err e = ERR_INIT;
 	size_t count;
 
-	assert_true(buf_printf(b, " %" PRIu64 " %.*s v%u n%u h%" PRIu64 " e%u u%u d%u/%" PRIu64 " s%" PRIu64 " use%x sub%d kids%d ", m->id,
-	                       SLICE_ARG(m->name), m->uidvalidity, m->uidnext, m->highestmodseq, m->exists, m->unseen,
-	                       m->deleted, m->deleted_size, m->size, m->special_use, m->subscribed, m->has_children));
+	assert_true(buf_printf(b,
+	                       " %" PRIu64 " %.*s v%u n%u h%" PRIu64 " e%u u%u d%u/%" PRIu64
+	                       " s%" PRIu64 " use%x sub%d kids%d ",
+	                       m->id, SLICE_ARG(m->name), m->uidvalidity, m->uidnext,
+	                       m->highestmodseq, m->exists, m->unseen, m->deleted, m->deleted_size,
+	                       m->size, m->special_use, m->subscribed, m->has_children));
 	for (int i = 0; i < MAILBOXID_LEN; i++)
 		assert_true(buf_printf(b, "%02x", m->mailboxid[i]));
 	assert_int_equal(volume_list_keywords(fx_v, m->id, &fx_arena, &words, &count, &e), RC_OK);
 	for (size_t i = 0; i < count; i++)
 		assert_true(buf_printf(b, " %.*s", SLICE_ARG(words[i])));
-	assert_int_equal(volume_read_changes(fx_v, m->id, 1, 1, m->uidnext, 100000, &fx_arena, &vc, &e), RC_OK);
+	assert_int_equal(volume_read_changes(fx_v, m->id, 1, 1, m->uidnext, 100000, &fx_arena, &vc,
+	                                     &e),
+	                 RC_OK);
 	assert_true(buf_printf(b, "\n vanished %" PRIu64 " ", uid_set_size(&vc.vanished)));
 	assert_true(uid_set_format(&vc.vanished, b));
 	for (size_t i = 0; i < vc.changed_count; i++)
@@ -88,14 +95,19 @@ dump_account(struct buf *b, const struct account_info *a)
 	struct err e = ERR_INIT;
 	size_t count;
 
-	assert_true(buf_printf(b, "%" PRIu64 " %.*s g%" PRIu64 " c%" PRIu64 " q%" PRIu64 "/%" PRIu64 " u%" PRIu64 "/%" PRIu64
-	                       " hides %.*s\n", a->id,
-	                       SLICE_ARG(a->name), a->generation, a->created_us, a->quota_bytes, a->quota_messages,
-	                       a->used_bytes, a->used_messages, SLICE_ARG(a->hidden)));
-	assert_int_equal(volume_list_credentials(fx_v, a->id, &fx_arena, &creds, &count, &e), RC_OK);
+	assert_true(buf_printf(b,
+	                       "%" PRIu64 " %.*s g%" PRIu64 " c%" PRIu64 " q%" PRIu64 "/%" PRIu64
+	                       " u%" PRIu64 "/%" PRIu64 " hides %.*s\n",
+	                       a->id, SLICE_ARG(a->name), a->generation, a->created_us,
+	                       a->quota_bytes, a->quota_messages, a->used_bytes, a->used_messages,
+	                       SLICE_ARG(a->hidden)));
+	assert_int_equal(volume_list_credentials(fx_v, a->id, &fx_arena, &creds, &count, &e),
+	                 RC_OK);
 	for (size_t i = 0; i < count; i++)
-		assert_true(buf_printf(b, " %.*s=%.*s\n", SLICE_ARG(creds[i].name), SLICE_ARG(creds[i].value)));
-	assert_int_equal(volume_list_subscriptions(fx_v, a->id, &fx_arena, &subs, &count, &e), RC_OK);
+		assert_true(buf_printf(b, " %.*s=%.*s\n", SLICE_ARG(creds[i].name),
+		                       SLICE_ARG(creds[i].value)));
+	assert_int_equal(volume_list_subscriptions(fx_v, a->id, &fx_arena, &subs, &count, &e),
+	                 RC_OK);
 	for (size_t i = 0; i < count; i++)
 		assert_true(buf_printf(b, " lsub %.*s\n", SLICE_ARG(subs[i])));
 	assert_int_equal(volume_list_mailboxes(fx_v, a->id, &fx_arena, &boxes, &count, &e), RC_OK);
@@ -114,10 +126,14 @@ dump_all(struct buf *b)
 	buf_init(b, 256u << 20);
 	arena_reset(&fx_arena);
 	assert_int_equal(volume_get_status(fx_v, &st, &e), RC_OK);
-	assert_true(buf_printf(b, "%" PRIu64 " accounts %" PRIu64 " mailboxes %" PRIu64 " messages %" PRIu64 " expunged %"
-	                       PRIu64 " blobs %" PRIu64 " bytes\n", st.accounts, st.mailboxes, st.messages, st.expunged,
-	                       st.blobs, st.message_bytes));
-	assert_int_equal(volume_list_accounts(fx_v, SLICE_NONE, 1000, &fx_arena, &list, &count, &e), RC_OK);
+	assert_true(buf_printf(b,
+	                       "%" PRIu64 " accounts %" PRIu64 " mailboxes %" PRIu64
+	                       " messages %" PRIu64 " expunged %" PRIu64 " blobs %" PRIu64
+	                       " bytes\n",
+	                       st.accounts, st.mailboxes, st.messages, st.expunged, st.blobs,
+	                       st.message_bytes));
+	assert_int_equal(volume_list_accounts(fx_v, SLICE_NONE, 1000, &fx_arena, &list, &count, &e),
+	                 RC_OK);
 	for (size_t i = 0; i < count; i++)
 		dump_account(b, &list[i]);
 }
@@ -132,7 +148,8 @@ assert_same(const struct buf *was, const struct buf *now, const char *what)
 	while (at < was->len && at < now->len && was->ptr[at] == now->ptr[at])
 		at++;
 	at = at > 60 ? at - 60 : 0;
-	(void)fprintf(stderr, "was: %.*s\nnow: %.*s\n", 160, (const char *)was->ptr + at, 160, (const char *)now->ptr + at);
+	(void)fprintf(stderr, "was: %.*s\nnow: %.*s\n", 160, (const char *)was->ptr + at, 160,
+	              (const char *)now->ptr + at);
 	fail_msg("answers differ: %s", what);
 }
 
@@ -177,7 +194,8 @@ pick_box(void)
 	struct mailbox_info m;
 	struct err e = ERR_INIT;
 
-	if (volume_find_mailbox(fx_v, PICK(accounts), slice_str(PICK(names)), &fx_arena, &m, &e) != RC_OK)
+	if (volume_find_mailbox(fx_v, PICK(accounts), slice_str(PICK(names)), &fx_arena, &m, &e) !=
+	    RC_OK)
 		return 0;
 	return m.id;
 }
@@ -186,7 +204,8 @@ static void
 random_append(void)
 {
 	mailbox_id boxes[3] = { pick_box(), pick_box(), pick_box() };
-	struct change *c = fx_make_append(boxes, 1 + draw(3), slice_str(PICK(mails)), draw(32), PICK(words));
+	struct change *c = fx_make_append(boxes, 1 + draw(3), slice_str(PICK(mails)), draw(32),
+	                                  PICK(words));
 
 	c->u.append.each_target = draw(2) == 0;
 	(void)fx_run(c);
@@ -239,7 +258,8 @@ random_account(void)
 static void
 random_admin(void)
 {
-	static const enum change_kind kinds[] = { CHANGE_ACCOUNT_QUOTA, CHANGE_ACCOUNT_HIDE, CHANGE_CREDENTIAL };
+	static const enum change_kind kinds[] = { CHANGE_ACCOUNT_QUOTA, CHANGE_ACCOUNT_HIDE,
+	                                          CHANGE_CREDENTIAL };
 	static const char *const hidden[] = { "", "qresync CONDSTORE", "UTF8=ACCEPT" };
 	struct change *c = fx_change(PICK(kinds));
 
@@ -274,7 +294,8 @@ random_change(void)
 	else if (n < 40)
 		random_replace();
 	else if (n < 58)
-		(void)fx_run(fx_make_store(pick_box(), first, first + draw(12), (enum store_op)draw(3), draw(32), PICK(words)));
+		(void)fx_run(fx_make_store(pick_box(), first, first + draw(12),
+		                           (enum store_op)draw(3), draw(32), PICK(words)));
 	else if (n < 66)
 		random_expunge();
 	else if (n < 72)
@@ -286,7 +307,8 @@ random_change(void)
 	else if (n < 88)
 		(void)fx_name_change(CHANGE_MAILBOX_DELETE, PICK(accounts), PICK(names), "");
 	else if (n < 92)
-		(void)fx_name_change(CHANGE_MAILBOX_RENAME, PICK(accounts), PICK(names), PICK(names));
+		(void)fx_name_change(CHANGE_MAILBOX_RENAME, PICK(accounts), PICK(names),
+		                     PICK(names));
 	else if (n < 95)
 		random_subscribe();
 	else if (n < 99)
@@ -344,8 +366,8 @@ test_rebuild_gives_same_answers(void **state)
 	}
 }
 
-/* A copy of the directory is what a crash between two commits leaves. Every answer that was given is in it, whether its
- * index is there, older than the log, or gone. */
+/* A copy of the directory is what a crash between two commits leaves. Every answer that was given
+ * is in it, whether its index is there, older than the log, or gone. */
 static void
 test_crash_between_commits(void **state)
 {
@@ -361,7 +383,8 @@ test_crash_between_commits(void **state)
 		for (int i = 0; i < 25; i++)
 			random_change();
 		/* An index from before the changes that follow. */
-		(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && mkdir '%s' && cp '%s'/index.db* '%s'", old, old, live, old);
+		(void)snprintf(cmd, sizeof cmd,
+		    "rm -rf '%s' && mkdir '%s' && cp '%s'/index.db* '%s'", old, old, live, old);
 		assert_int_equal(system(cmd), 0);
 		for (int i = 0; i < 25; i++)
 			random_change();
@@ -403,7 +426,8 @@ run_sql(const char *sql)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
-/* An index of another volume, one from the future, and one that was never finished are not believed. */
+/* An index of another volume, one from the future, and one that was never finished
+ * are not believed. */
 static void
 test_foreign_index_is_refused(void **state)
 {
@@ -490,7 +514,8 @@ test_check_finds_differences(void **state)
 	assert_int_equal(r.differences, 3);
 	assert_int_equal(r.damage, 0);
 	box = fx_box(accounts[0], "INBOX");
-	(void)snprintf(want, sizeof want, "message " LSN_FORMAT " (anna/INBOX) UID 2: index and log differ\n", LSN_ARG(box));
+	(void)snprintf(want, sizeof want,
+	    "message " LSN_FORMAT " (anna/INBOX) UID 2: index and log differ\n", LSN_ARG(box));
 	expect_line(text, want);
 	expect_line(text, "(anna/INBOX) UID 4: in the log, not in the index\n");
 	expect_line(text, "subscription 0.1 \"A\": in the index, not in the log\n");
@@ -563,10 +588,13 @@ test_damage_while_open(void **state)
 	run_sql("DROP TABLE message");
 	uid_set_init(&uids, 1);
 	assert_true(uid_set_add(&uids, 1, 9));
-	assert_int_equal(volume_read_messages(fx_v, inbox, &uids, 1, 9, 0, &fx_arena, &rows, &count, &e), RC_CORRUPT);
+	assert_int_equal(volume_read_messages(fx_v, inbox, &uids, 1, 9, 0, &fx_arena, &rows, &count,
+	                                      &e),
+	                 RC_CORRUPT);
 	for (int i = 0; i < 500 && rc == RC_CORRUPT; i++) {
 		(void)usleep(20000);
-		rc = volume_read_messages(fx_v, inbox, &uids, 1, 9, 0, &fx_arena, &rows, &count, &e);
+		rc = volume_read_messages(fx_v, inbox, &uids, 1, 9, 0, &fx_arena, &rows, &count,
+		                          &e);
 	}
 	assert_int_equal(rc, RC_OK);
 	uid_set_fini(&uids);

@@ -1,4 +1,5 @@
-/* record: every type there and back, at its limits, cut at every byte, and with every byte changed. */
+/* record: every type there and back, at its limits, cut at every byte, and with
+ * every byte changed. */
 #include "tests/unit/store_tools.h"
 
 static const struct blob_chunk chunks[] = {
@@ -16,25 +17,35 @@ static uint8_t data[65836];
 static struct record cases[] = {
 	{ .type = RECORD_COUNTERS, .u.counters = { 4294967295u } },
 	{ .type = RECORD_ACCOUNT, .u.account = { .id = 77, .generation = 3, .name = SLICE_INIT("anna@example.org"),
-	                                         .created_us = 1700000000000000, .quota_bytes = UINT64_MAX, .deleted = true } },
+	                                         .created_us = 1700000000000000,
+	                                         .quota_bytes = UINT64_MAX, .deleted = true } },
 	{ .type = RECORD_ACCOUNT, .u.account = { .name = SLICE_INIT(""), .hidden = SLICE_INIT("") } },
-	{ .type = RECORD_ACCOUNT, .u.account = { .id = 9, .name = SLICE_INIT("b"), .quota_messages = INT64_MAX, .arriving = true,
+	{ .type = RECORD_ACCOUNT, .u.account = { .id = 9, .name = SLICE_INIT("b"),
+	                                         .quota_messages = INT64_MAX, .arriving = true,
+	                                         .flags = ACCOUNT_LOCKED,
 	                                         .hidden = SLICE_INIT("CONDSTORE IMAP4REV2") } },
 	{ .type = RECORD_CREDENTIAL, .u.credential = { 77, SLICE_INIT("password"), SLICE_INIT("SCRAM-SHA-256$4096:x") } },
+	{ .type = RECORD_SECRET, .u.secret = { SLICE_INIT("sasl"), SLICE_INIT("0123456789abcdef") } },
+	{ .type = RECORD_DELIVERY, .u.delivery = { { 1, 2, 3 }, UINT64_MAX, INT64_MAX, 0 } },
+	{ .type = RECORD_DELIVERY, .u.delivery = { { 255 }, 0, 1700000000, 1700003600 } },
 	{ .type = RECORD_MAILBOX, .u.mailbox = { .id = 78, .account = 77, .name = SLICE_INIT("INBOX/a"), .uidvalidity = 9,
 	                                         .uidnext = 4294967295u, .highestmodseq = INT64_MAX,
-	                                         .special_use = USE_SENT | USE_IMPORTANT, .mailboxid = { 1, 2, 255 } } },
+	                                         .special_use = USE_SENT | USE_IMPORTANT,
+	                                         .mailboxid = { 1, 2, 255 } } },
 	{ .type = RECORD_SUBSCRIPTION, .u.subscription = { 77, SLICE_INIT("Sent"), true } },
 	{ .type = RECORD_BLOB, .u.blob = { .size = 66436, .header_len = 900, .lines = 12, .sha256 = { 9, 8, 7 },
-	                                   .chunks = chunks, .chunk_count = 2, .summary = SLICE_INIT("short"),
+	                                   .chunks = chunks, .chunk_count = 2,
+	                                   .summary = SLICE_INIT("short"),
 	                                   .data = { data, sizeof data } } },
 	{ .type = RECORD_BLOB, .u.blob = { .size = 66436, .chunks = chunks, .chunk_count = 2,
-	                                   .summary = SLICE_INIT("(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"utf-8\") NIL NIL \"8BIT\""),
+	                                   .summary = SLICE_INIT("(\"TEXT\" \"PLAIN\" (\"CHARSET\" "
+	                                                         "\"utf-8\") NIL NIL \"8BIT\""),
 	                                   .body = { { 4, 2, SEG_BODY }, 0, 65836 } } },
 	{ .type = RECORD_MESSAGES, .u.messages = { 78, INT64_MAX, 4294967294u, messages, 2, NULL, 0 } },
 	{ .type = RECORD_FLAGS, .u.flags = { 78, 5, FLAG_DELETED, SLICE_INIT("$Forwarded"), uids, 3 } },
 	{ .type = RECORD_MAILBOX, .u.mailbox = { .id = 78, .account = 77, .name = SLICE_INIT("Sent"), .uidvalidity = 1, .uidnext = 1,
-	                                         .highestmodseq = 1, .expunge_floor = INT64_MAX, .change_floor = 200 } },
+	                                         .highestmodseq = 1, .expunge_floor = INT64_MAX,
+	                                         .change_floor = 200 } },
 	{ .type = RECORD_EXPUNGE, .u.expunge = { 78, 6, uids, 3 } },
 	{ .type = RECORD_GONE },
 	{ .type = RECORD_SOME_MESSAGES, .u.messages = { 78, 7, 5, messages, 2, two, 2 } },
@@ -65,7 +76,8 @@ check_same(const struct record *got, struct slice bytes)
 }
 
 static enum rc
-decode_copy(enum record_type type, struct slice in, struct arena *a, struct record *out, uint8_t **copy)
+decode_copy(enum record_type type, struct slice in, struct arena *a, struct record *out,
+            uint8_t **copy)
 {
 	struct err e = ERR_INIT;
 
@@ -87,15 +99,16 @@ varint_len(uint64_t v)
 	return n;
 }
 
-/* Where a record ended before it had the fields that came later: limits of messages and hidden capabilities of an
- * account, floors of a mailbox. */
+/* Where a record ended before it had the fields that came later: limits of messages and hidden
+ * capabilities of an account, floors of a mailbox. */
 static size_t
 first_form(const struct record *r, size_t len)
 {
 	if (r->type == RECORD_ACCOUNT)
-		return len - varint_len(r->u.account.quota_messages) - 2 - r->u.account.hidden.len;
+		return len - varint_len(r->u.account.quota_messages) - 3 - r->u.account.hidden.len;
 	if (r->type == RECORD_MAILBOX)
-		return len - varint_len(r->u.mailbox.expunge_floor) - varint_len(r->u.mailbox.change_floor);
+		return len - varint_len(r->u.mailbox.expunge_floor) -
+		       varint_len(r->u.mailbox.change_floor);
 	return len;
 }
 
@@ -110,7 +123,9 @@ test_account_first_form(void **state)
 
 	(void)state;
 	arena_init(&a, 4096);
-	assert_int_equal(decode_copy(RECORD_ACCOUNT, slice_of(bytes, sizeof bytes - 1), &a, &out, &copy), RC_OK);
+	assert_int_equal(decode_copy(RECORD_ACCOUNT, slice_of(bytes, sizeof bytes - 1), &a, &out,
+	                             &copy),
+	                 RC_OK);
 	assert_int_equal(out.u.account.quota_bytes, 100);
 	assert_int_equal(out.u.account.quota_messages, 0);
 	assert_int_equal(out.u.account.hidden.len, 0);
@@ -149,9 +164,11 @@ test_round_trip(void **state)
 	free(copy);
 	b.len--;
 	for (size_t cut = 0; cut < b.len; cut = cut < 400 ? cut + 1 : cut + 997) {
-		if (cut == first_form(r, b.len) || (r->type == RECORD_ACCOUNT && cut == b.len - 1))
+		if (cut == first_form(r, b.len) || (r->type == RECORD_ACCOUNT && cut >= b.len - 2))
 			continue;
-		assert_int_equal(decode_copy(r->type, slice_sub(buf_slice(&b), 0, cut), &a, &out, &copy), RC_CORRUPT);
+		assert_int_equal(decode_copy(r->type, slice_sub(buf_slice(&b), 0, cut), &a, &out,
+		                             &copy),
+		                 RC_CORRUPT);
 		free(copy);
 	}
 	for (size_t at = 0; at < b.len && at < 400; at++) {
@@ -183,7 +200,9 @@ static const struct reject_case {
 	{ "uid 0", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x00\x00"), "expunge record: bad uid at byte 5" },
 	{ "uid beyond 2^32", RECORD_EXPUNGE, SLICE_INIT("\x01\x01\x01\x02\xff\xff\xff\xff\x0f"), "expunge record: bad uid at byte 9" },
 	{ "no messages", RECORD_MESSAGES, SLICE_INIT("\x01\x01\x01\x00"), "messages record: bad uid at byte 4" },
-	{ "first uid 0", RECORD_MESSAGES, SLICE_INIT("\x01\x01\x00\x01\x01\x00\x00\x00\x00\x00\x00\x00"), "messages record: bad uid at byte 4" },
+	{ "first uid 0", RECORD_MESSAGES,
+	  SLICE_INIT("\x01\x01\x00\x01\x01\x00\x00\x00\x00\x00\x00\x00"),
+	  "messages record: bad uid at byte 4" },
 	{ "65th bit", RECORD_ACCOUNT, SLICE_INIT("\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02" "\x00\x00\x00\x00"),
 	  "account record: bad generation at byte 11" },
 	{ "last uid beyond 2^32", RECORD_MESSAGES, SLICE_INIT("\x01\x01\xff\xff\xff\xff\x0f\x02"), "messages record: bad uid at byte 8" },
@@ -200,7 +219,8 @@ test_reject(void **state)
 
 	memcpy(copy, k->in.ptr, k->in.len);
 	arena_init(&a, 4096);
-	assert_int_equal(record_decode(k->type, 1, slice_of(copy, k->in.len), &a, &out, &e), RC_CORRUPT);
+	assert_int_equal(record_decode(k->type, 1, slice_of(copy, k->in.len), &a, &out, &e),
+	                 RC_CORRUPT);
 	assert_string_equal(e.text, k->want);
 	arena_fini(&a);
 	free(copy);
@@ -209,7 +229,8 @@ test_reject(void **state)
 static void
 test_limits(void **state)
 {
-	struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 66436, .chunks = chunks, .chunk_count = 2,
+	struct record r = { .type = RECORD_BLOB, .u.blob = { .size = 66436, .chunks = chunks,
+	                    .chunk_count = 2,
 	                                                     .data = { data, sizeof data } } }, out;
 	struct err e = ERR_INIT;
 	struct arena a;
@@ -240,9 +261,11 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		tests[n++] = (struct CMUnitTest){ record_type_name(cases[i].type), test_round_trip, NULL, NULL, &cases[i] };
+		tests[n++] = (struct CMUnitTest){ record_type_name(cases[i].type), test_round_trip,
+		                                  NULL, NULL, &cases[i] };
 	for (size_t i = 0; i < sizeof rejects / sizeof *rejects; i++)
-		tests[n++] = (struct CMUnitTest){ rejects[i].name, test_reject, NULL, NULL, (void *)(uintptr_t)&rejects[i] };
+		tests[n++] = (struct CMUnitTest){ rejects[i].name, test_reject, NULL, NULL,
+		                                  (void *)(uintptr_t)&rejects[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_account_first_form);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_limits);
 	return _cmocka_run_group_tests("record", tests, n, NULL, NULL);

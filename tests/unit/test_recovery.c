@@ -1,4 +1,5 @@
-/* recovery: torn tails at every byte, bit flips at every byte, forged frames, crashes within recovery, failed syncs. */
+/* recovery: torn tails at every byte, bit flips at every byte, forged frames, crashes
+ * within recovery. */
 #define _GNU_SOURCE
 #include "tests/unit/store_tools.h"
 #include "tests/unit/store_faults.h"
@@ -59,7 +60,8 @@ image_free(struct image *i)
 	free(i->seg);
 }
 
-/* Put the image in place, the segment cut to `len`. What was made later goes: a name is never used twice. */
+/* Put the image in place, the segment cut to `len`. What was made later goes: a name is
+ * never used twice. */
 static void
 image_restore(const struct image *i, const char *path, size_t len)
 {
@@ -71,7 +73,8 @@ image_restore(const struct image *i, const char *path, size_t len)
 	spit(path, "log/s-1-1.seg", i->seg, len);
 }
 
-/* n synced frames with values 1..n in an open segment; where each ends. The volume is left as by a crash. */
+/* n synced frames with values 1..n in an open segment; where each ends. The volume is left
+ * as by a crash. */
 static struct image
 crashed_volume(char path[64], uint32_t n, uint64_t ends[])
 {
@@ -174,7 +177,8 @@ test_torn_tail_zeros(void **state)
 	free(t);
 }
 
-/* Each byte of the fourth of eight frames, and of the last one. Later frames hold a mark above the fourth: damage. */
+/* Each byte of the fourth of eight frames, and of the last one. Later frames hold a mark above the
+ * fourth: damage. */
 static void
 test_bit_flips(void **state)
 {
@@ -189,7 +193,8 @@ test_bit_flips(void **state)
 		image.seg[at] ^= 0x40;
 		image_restore(&image, path, image.seg_len);
 		assert_int_equal(open_and_replay(path, 0, t), 1);
-		assert_int_equal(t->findings, 1);       /* and again by each replay: the damage stays known */
+		/* and again by each replay: the damage stays known */
+		assert_int_equal(t->findings, 1);
 		assert_int_equal(t->count, 7);
 		for (size_t i = 0; i < 7; i++)
 			assert_int_equal(t->value[i], i < 3 ? i + 1 : i + 2);
@@ -201,10 +206,11 @@ test_bit_flips(void **state)
 	for (uint64_t at = ends[6]; at < ends[7]; at++) {
 		image.seg[at] ^= 0x01;
 		image_restore(&image, path, image.seg_len);
-		assert_int_equal(open_and_replay(path, 0, t), 0);       /* nobody knows that it was synced */
+		/* nobody knows that it was synced */
+		assert_int_equal(open_and_replay(path, 0, t), 0);
 		assert_int_equal(t->count, 7);
 		image_restore(&image, path, image.seg_len);
-		assert_int_equal(open_and_replay(path, LSN_MAKE(1, 8), t), 1);   /* the index does */
+		assert_int_equal(open_and_replay(path, LSN_MAKE(1, 8), t), 1);  /* the index does */
 		assert_int_equal(t->count, 7);
 		image.seg[at] ^= 0x01;
 	}
@@ -237,7 +243,7 @@ test_flip_in_sealed(void **state)
 	assert_int_equal(t->findings, 1);
 	assert_int_equal(t->count, 4);
 	seg[ends[7] - 1] ^= 1;
-	seg[44] ^= 1;                                   /* the segment's own header: the head has its key too */
+	seg[44] ^= 1;   /* the segment's own header: the head has its key too */
 	spit(path, "log/s-1-1.seg", seg, len);
 	open_and_replay(path, 0, t);
 	assert_int_equal(t->findings, 1);
@@ -248,7 +254,8 @@ test_flip_in_sealed(void **state)
 	free(t);
 }
 
-/* Unsynced writes reach the disk in any order: bad, then good, is a legal torn tail when no mark says otherwise. */
+/* Unsynced writes reach the disk in any order: bad, then good, is a legal torn tail when no mark
+ * says otherwise. */
 static void
 test_unsynced_out_of_order(void **state)
 {
@@ -283,15 +290,17 @@ test_unsynced_out_of_order(void **state)
 	free(t);
 }
 
-/* A mail that holds a frame's bytes, in three ways: a copy of an earlier frame, one made with the segment's very key
- * for another place, and one of another segment. The frame before it is damaged, so that recovery searches its bytes. */
+/* A mail that holds a frame's bytes, in three ways: a copy of an earlier frame, one made with the
+ * segment's very key for another place, and one of another segment. The frame before it is damaged,
+ * so that recovery searches its bytes. */
 static void
 test_forged_frame(void **state)
 {
 	uint8_t forged[FRAME_HDR_LEN + RECORD_HDR_LEN + 1], mail[4000];
 	struct blob_chunk c = { sizeof mail, sizeof mail, 0, CHUNK_STORED, 0 };
 	struct record r = { .type = RECORD_BLOB };
-	struct frame_hdr h = { .body_len = RECORD_HDR_LEN + 1, .record_count = 1, .first_lsn = LSN_MAKE(1, 900) };
+	struct frame_hdr h = { .body_len = RECORD_HDR_LEN + 1, .record_count = 1,
+	                       .first_lsn = LSN_MAKE(1, 900) };
 	struct told *t = told_new();
 	struct err e = ERR_INIT;
 	struct image image;
@@ -329,7 +338,7 @@ test_forged_frame(void **state)
 	mail_frame = t->frame[1].offset;
 	image = image_take(path);
 	log_close(&log);
-	image.seg[mail_frame + 9] ^= 1;         /* its header: its length is not to be trusted any more */
+	image.seg[mail_frame + 9] ^= 1; /* its header: its length is not to be trusted any more */
 	image_restore(&image, path, image.seg_len);
 	assert_int_equal(open_and_replay(path, 0, t), 1);
 	assert_int_equal(t->count, 3);
@@ -341,7 +350,8 @@ test_forged_frame(void **state)
 	free(t);
 }
 
-/* Even with the key and in the right place: an LSN that was given before, or one of another epoch, is no next frame. */
+/* Even with the key and in the right place: an LSN that was given before, or one of another epoch,
+ * is no next frame. */
 static void
 test_wrong_lsn(void **state)
 {
@@ -370,7 +380,8 @@ test_wrong_lsn(void **state)
 	free(t);
 }
 
-/* Time never goes back, whatever the clock says: not behind a frame of before the restart, nor across a clean close. */
+/* Time never goes back, whatever the clock says: not behind a frame of before the restart, nor
+ * across a clean close. */
 static void
 test_time(void **state)
 {
@@ -445,7 +456,8 @@ test_search_edge(void **state)
 	for (size_t d = 0; d < 100; d += 9) {
 		uint32_t len = (256u << 10) - 200 + (uint32_t)d, at = 0;
 		struct blob_chunk c[5] = { { .raw_len = 0 } };
-		struct record r = { .type = RECORD_BLOB, .u.blob = { .size = len, .chunks = c, .chunk_count = 5,
+		struct record r = { .type = RECORD_BLOB,
+		                    .u.blob = { .size = len, .chunks = c, .chunk_count = 5,
 		                                                     .data = { data, len } } };
 		struct image image;
 		struct log_batch *b;
@@ -532,7 +544,8 @@ test_head_slots(void **state)
 			image.head[slot * (512 << 10) + at] ^= 0x08;
 		}
 	}
-	for (size_t slot = 0; slot < 2; slot++) {       /* a write that reached only one slot: the newer one counts */
+	/* a write that reached only one slot: the newer one counts */
+	for (size_t slot = 0; slot < 2; slot++) {
 		size_t len, half = 512 << 10;
 		uint8_t *newer;
 
@@ -577,219 +590,23 @@ test_missing_segment(void **state)
 	free(t);
 }
 
-/* A failed sync: the handle is dead, the same process goes on where the log was known synced. What was answered
- * unsynced before is in the log anew; the frame that failed is not. Readers go on meanwhile. */
-static void
-test_failed_sync(void **state)
-{
-	struct told *t = told_new();
-	struct err e = ERR_INIT;
-	struct log_batch *b;
-	char path[64];
-	struct log *log;
-
-	(void)state;
-	volume_make(path);
-	log = volume_open_as(path, LOG_WRITE, 0, faulty_backend(), NULL);
-	append_counters(log, 1, 3);
-	b = batch_make(log);
-	assert_int_equal(append_counter(log, b, 4, true, &e), RC_OK);
-	assert_int_equal(append_counter(log, b, 5, true, &e), RC_OK);
-	fault.append_dead = 1;
-	assert_int_equal(append_counter(log, b, 6, false, &e), RC_IO);
-	assert_int_equal(e.os, EIO);
-	assert_true(log_is_dead(log));
-	assert_int_equal(append_counter(log, b, 7, false, &e), RC_IO);
-	assert_int_equal(log_sync(log, &e), RC_IO);
-	replay_all(log, t, 0);
-	assert_int_equal(t->count, 5);
-	fault.reacquire_fails = 1;
-	assert_int_equal(log_reopen(log, NULL, &e), RC_IO);
-	fault.append_refused = 1;       /* no room for the kept frames yet */
-	assert_int_equal(log_reopen(log, NULL, &e), RC_IO);
-	assert_true(log_is_dead(log));
-	assert_int_equal(log_reopen(log, NULL, &e), RC_OK);
-	assert_false(log_is_dead(log));
-	assert_int_equal(log_epoch(log), 3);
-	assert_int_equal(append_counter(log, b, 8, false, &e), RC_OK);
-	for (int again = 0; again < 2; again++) {
-		static const struct { uint32_t epoch, n, value; } want[] = { { 1, 1, 1 }, { 1, 2, 2 }, { 1, 3, 3 },
-			{ 3, 1, 4 }, { 3, 2, 5 }, { 3, 3, 8 } };
-
-		replay_all(log, t, 0);
-		assert_int_equal(t->findings, 0);
-		assert_int_equal(t->count, 6);
-		for (size_t i = 0; i < 6; i++) {
-			assert_int_equal(t->value[i], want[i].value);
-			assert_int_equal(t->lsn[i], LSN_MAKE(want[i].epoch, want[i].n));
-		}
-		if (again == 0) {
-			log_batch_free(&b);
-			log_close(&log);
-			log = volume_open(path);
-		}
-	}
-	log_close(&log);
-	volume_remove(path);
-	free(t);
-}
-
-/* The same for who closes the dead log and opens it again; and when even that fails, the log still opens. */
-static void
-test_close_dead(void **state)
-{
-	struct told *t = told_new();
-	struct err e = ERR_INIT;
-	struct log_batch *b;
-	char path[64];
-	struct log *log;
-
-	(void)state;
-	for (int fails = 0; fails < 2; fails++) {
-		volume_make(path);
-		log = volume_open_as(path, LOG_WRITE, 0, faulty_backend(), NULL);
-		append_counters(log, 1, 2);
-		b = batch_make(log);
-		assert_int_equal(append_counter(log, b, 3, true, &e), RC_OK);
-		fault.append_dead = 1;
-		assert_int_equal(append_counter(log, b, 4, false, &e), RC_IO);
-		fault.reacquire_fails = fails;
-		log_batch_free(&b);
-		log_close(&log);
-		log = volume_open(path);
-		assert_int_equal(log_epoch(log), fails ? 2 : 3);
-		replay_all(log, t, 0);
-		assert_int_equal(t->findings, 0);
-		assert_int_equal(t->count, fails ? 4 : 3);
-		assert_int_equal(t->value[2], 3);
-		assert_int_equal(t->lsn[2], fails ? LSN_MAKE(1, 3) : LSN_MAKE(2, 1));
-		log_close(&log);
-		volume_remove(path);
-	}
-	free(t);
-}
-
-static void
-test_failed_log_sync(void **state)
-{
-	struct told *t = told_new();
-	struct err e = ERR_INIT;
-	struct log_batch *b;
-	char path[64];
-	struct log *log;
-
-	(void)state;
-	volume_make(path);
-	log = volume_open_as(path, LOG_WRITE, 0, faulty_backend(), NULL);
-	b = batch_make(log);
-	assert_int_equal(append_counter(log, b, 1, true, &e), RC_OK);
-	fault.sync_dead = 1;
-	assert_int_equal(log_sync(log, &e), RC_IO);
-	assert_true(log_is_dead(log));
-	assert_int_equal(log_reopen(log, NULL, &e), RC_OK);
-	replay_all(log, t, 0);
-	assert_int_equal(t->count, 1);
-	assert_int_equal(t->lsn[0], LSN_MAKE(2, 1));
-	assert_int_equal(append_counter(log, b, 2, true, &e), RC_OK);
-	assert_int_equal(log_sync(log, &e), RC_OK);
-	fault.append_unwritten = 1;
-	assert_int_equal(append_counter(log, b, 3, false, &e), RC_IO);
-	assert_int_equal(log_reopen(log, NULL, &e), RC_OK);
-	replay_all(log, t, 0);
-	assert_int_equal(t->count, 2);
-	log_batch_free(&b);
-	log_close(&log);
-	volume_remove(path);
-	free(t);
-}
-
-/* No space, no descriptor: the operation fails, the log lives, LSNs are not used up. */
-static void
-test_refused(void **state)
-{
-	struct told *t = told_new();
-	struct err e = ERR_INIT;
-	struct log_batch *b;
-	char path[64];
-	struct log *log;
-
-	(void)state;
-	volume_make(path);
-	log = volume_open_as(path, LOG_WRITE, 400, faulty_backend(), NULL);
-	b = batch_make(log);
-	fault.create_refused = 1;
-	assert_int_equal(append_counter(log, b, 1, false, &e), RC_IO);
-	assert_int_equal(e.os, EMFILE);
-	for (uint32_t i = 1; i <= 30; i++) {
-		fault.append_refused = i % 3 == 0;
-		if (i % 3 == 0)
-			assert_int_equal(append_counter(log, b, i, i % 2 == 0, &e), RC_IO);
-		fault.create_refused = i % 5 == 0;
-		if (append_counter(log, b, i, false, &e) != RC_OK)
-			assert_int_equal(append_counter(log, b, i, false, &e), RC_OK);
-		assert_false(log_is_dead(log));
-	}
-	replay_all(log, t, 0);
-	assert_int_equal(t->count, 30);
-	for (size_t i = 0; i < 30; i++) {
-		assert_int_equal(t->value[i], i + 1);
-		assert_int_equal(t->lsn[i], LSN_MAKE(1, i + 1));
-	}
-	log_batch_free(&b);
-	log_close(&log);
-	volume_remove(path);
-	free(t);
-}
-
-/* A bad sector costs the frames that lie in it; at the tail too it is damage, as nobody knows what was there. */
-static void
-test_bad_sector(void **state)
-{
-	struct told *t = told_new(), *opening = told_new();
-	char path[64];
-	struct log *log;
-
-	(void)state;
-	volume_make(path);
-	log = volume_open(path);
-	append_counters(log, 1, 300);
-	log_close(&log);
-	log = volume_open_as(path, LOG_WRITE, 0, faulty_backend(), NULL);
-	fault.bad_from = 8192;
-	fault.bad_to = 8193;
-	replay_all(log, t, 0);
-	assert_int_equal(t->findings, 1);
-	assert_true(t->count > 240 && t->count < 255);
-	assert_true(t->found_offset <= 8192 && t->found_offset + t->found_len >= 8192 + 4096);
-	assert_int_equal(t->value[t->count - 1], 300);
-	fault.bad_to = 0;
-	append_counters(log, 301, 3);
-	fault.seal_fails = 1;
-	log_close(&log);                /* as a crash: the second segment stays open */
-	faulty_backend();
-	fault.bad_from = SEGMENT_HDR_LEN;
-	fault.bad_to = 1u << 20;
-	log = volume_open_as(path, LOG_WRITE, 0, &faulty, opening);
-	assert_true(opening->findings > 0);
-	log_close(&log);
-	volume_remove(path);
-	free(t);
-	free(opening);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_torn_tail),      cmocka_unit_test(test_torn_tail_zeros),
-		cmocka_unit_test(test_bit_flips),      cmocka_unit_test(test_flip_in_sealed),
-		cmocka_unit_test(test_unsynced_out_of_order), cmocka_unit_test(test_forged_frame),
-		cmocka_unit_test(test_crash_in_recovery), cmocka_unit_test(test_head_slots),
-		cmocka_unit_test(test_missing_segment), cmocka_unit_test(test_failed_sync),
-		cmocka_unit_test(test_failed_log_sync), cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_bad_sector),     cmocka_unit_test(test_close_dead),
-		cmocka_unit_test(test_wrong_lsn),      cmocka_unit_test(test_search_edge),
-		cmocka_unit_test(test_time),           cmocka_unit_test(test_roll_syncs),
+		cmocka_unit_test(test_torn_tail),
+		cmocka_unit_test(test_torn_tail_zeros),
+		cmocka_unit_test(test_bit_flips),
+		cmocka_unit_test(test_flip_in_sealed),
+		cmocka_unit_test(test_unsynced_out_of_order),
+		cmocka_unit_test(test_forged_frame),
+		cmocka_unit_test(test_crash_in_recovery),
+		cmocka_unit_test(test_head_slots),
+		cmocka_unit_test(test_missing_segment),
+		cmocka_unit_test(test_wrong_lsn),
+		cmocka_unit_test(test_search_edge),
+		cmocka_unit_test(test_time),
+		cmocka_unit_test(test_roll_syncs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,11 @@
-/* remote: the IMAP and POP3 clients against servers that say what a script says, each at its socket.
+/* remote: the IMAP and POP3 clients against servers that say what a script says, each
+ * at its socket.
  *
- * A script is lines: "S: ..." is sent with a CRLF, "s: ..." without; "C: ..." must be what the client sends next; "X" ends
- * the connection, and the next line is about the next one. "E: ..." is sent with a CRLF, "e: ..." without, again and again
- * until the client has enough, which ends the connection too; "N..." is sent for the numbers 128, 129 ... as often as its
- * first word says. What the source gives is written down and compared.
+ * A script is lines: "S: ..." is sent with a CRLF, "s: ..." without; "C: ..." must be what the
+ * client sends next; "X" ends the connection, and the next line is about the next one. "E: ..." is
+ * sent with a CRLF, "e: ..." without, again and again until the client has enough, which ends the
+ * connection too; "N..." is sent for the numbers 128, 129 ... as often as its first word says. What
+ * the source gives is written down and compared.
  */
 #include "tests/unit/unit.h"
 
@@ -39,7 +41,8 @@ peer_line(struct peer *p, char *dst, size_t size)
 static bool
 peer_send(struct peer *p, const char *text, bool ended)
 {
-	return send(p->fd, text, strlen(text), MSG_NOSIGNAL) >= 0 && (!ended || send(p->fd, "\r\n", 2, MSG_NOSIGNAL) >= 0);
+	return send(p->fd, text, strlen(text), MSG_NOSIGNAL) >= 0 &&
+	       (!ended || send(p->fd, "\r\n", 2, MSG_NOSIGNAL) >= 0);
 }
 
 /* The step's text many times over in one piece. */
@@ -87,7 +90,8 @@ peer_step(struct peer *p, const char *step)
 	} else if (step[0] == 'C') {
 		peer_line(p, line, sizeof line);
 		if (strcmp(line, step + 3) != 0)
-			snprintf(p->wrong, sizeof p->wrong, "\"%s\" instead of \"%s\"", line, step + 3);
+			snprintf(p->wrong, sizeof p->wrong, "\"%s\" instead of \"%s\"", line,
+			         step + 3);
 	} else if (step[0] == 'E' || step[0] == 'e') {
 		peer_send_ever(p, step + 3, step[0] == 'E');
 	} else if (step[0] == 'N') {
@@ -135,8 +139,8 @@ note_text(struct notes *r, struct import_source *source, size_t enough)
 	enum rc rc;
 
 	buf_append_str(&r->out, " (");
-	while ((rc = source->read(source->state, piece, sizeof piece, &got, &e)) == RC_OK && got > 0 &&
-	    (enough == 0 || all < enough)) {
+	while ((rc = source->read(source->state, piece, sizeof piece, &got, &e)) == RC_OK &&
+	       got > 0 && (enough == 0 || all < enough)) {
 		buf_append(&r->out, piece, got);
 		all += got;
 	}
@@ -155,14 +159,16 @@ note_item(struct notes *r, const struct import_item *item)
 	const struct import_message *m = &item->message;
 
 	if (item->event == IMPORT_MAILBOX)
-		buf_printf(&r->out, "box %.*s %u %u %x%s\n", SLICE_ARG(item->mailbox.name), item->mailbox.uidvalidity,
-		    item->mailbox.uidnext, item->mailbox.special_use, item->mailbox.subscribe ? " subscribed" : "");
+		buf_printf(&r->out, "box %.*s %u %u %x%s\n", SLICE_ARG(item->mailbox.name),
+		    item->mailbox.uidvalidity, item->mailbox.uidnext, item->mailbox.special_use,
+		    item->mailbox.subscribe ? " subscribed" : "");
 	else if (item->event == IMPORT_SUBSCRIPTION)
 		buf_printf(&r->out, "subscribed %.*s\n", SLICE_ARG(item->mailbox.name));
 	else if (item->event == IMPORT_MESSAGE)
-		buf_printf(&r->out, "%u %x[%.*s] %lld%+d %llu <%.*s> <%.*s>", m->uid, m->flags, SLICE_ARG(m->keywords),
-		    (long long)m->internaldate.sec, m->internaldate.zone_min, (unsigned long long)m->size,
-		    SLICE_ARG(m->uidl), SLICE_ARG(m->key));
+		buf_printf(&r->out, "%u %x[%.*s] %lld%+d %llu <%.*s> <%.*s>", m->uid, m->flags,
+		    SLICE_ARG(m->keywords), (long long)m->internaldate.sec,
+		    m->internaldate.zone_min, (unsigned long long)m->size, SLICE_ARG(m->uidl),
+		    SLICE_ARG(m->key));
 }
 
 struct remote_case {
@@ -212,24 +218,29 @@ note_all(const struct remote_case *k, struct notes *r, struct import_source *sou
 static void
 run_case(const struct remote_case *k, struct notes *r, const char *path)
 {
-	struct remote_options remote = { .starttls = k->starttls, .timeout_ms = 20000, .noise_max = 4u << 20,
+	struct remote_options remote = { .starttls = k->starttls, .timeout_ms = 20000,
+	                                 .noise_max = 4u << 20,
 	                                 .warn = note, .warn_arg = r };
-	struct import_options options = { .keep_uids = k->keep_uids, .complain = note, .complain_arg = r };
+	struct import_options options = { .keep_uids = k->keep_uids, .complain = note,
+	                                  .complain_arg = r };
 	struct import_source source;
 	struct secret password;
 	struct err e = ERR_INIT;
 
-	remote.url = (struct remote_url){ .protocol = k->pop3 ? REMOTE_POP3 : REMOTE_IMAP, .is_unix = true };
+	remote.url = (struct remote_url){ .protocol = k->pop3 ? REMOTE_POP3 : REMOTE_IMAP,
+	                                  .is_unix = true };
 	snprintf(remote.url.host, sizeof remote.url.host, "%s", path);
 	snprintf(remote.url.user, sizeof remote.url.user, "anna");
-	snprintf(remote.url.mailbox, sizeof remote.url.mailbox, "%s", k->mailbox != NULL ? k->mailbox : "");
+	snprintf(remote.url.mailbox, sizeof remote.url.mailbox, "%s",
+	    k->mailbox != NULL ? k->mailbox : "");
 	assert_int_equal(secret_init(&password, 100, &e), RC_OK);
 	assert_true(secret_append(&password, SLICE("pass\"word")));
 	remote.password = &password;
 	if (remote_open(&remote, &options, &source, &e) == RC_OK)
 		note_all(k, r, &source);
 	else
-		buf_printf(&r->out, "%s: %s\n%s", rc_name(e.code), e.text, source.close != NULL ? "closed twice" : "");
+		buf_printf(&r->out, "%s: %s\n%s", rc_name(e.code), e.text,
+		    source.close != NULL ? "closed twice" : "");
 	secret_fini(&password);
 }
 
@@ -326,9 +337,11 @@ static const struct remote_case cases[] = {
 	    "S: * 1 FETCH (BODY[] {1}", "S: a UID 3)", "S: r7 OK", "C: r8 UID FETCH 3 (UID BODY.PEEK[])",
 	    "C: r9 UID FETCH 5 (UID BODY.PEEK[])", "S: * 1 FETCH (UID 3 BODY[] {1}", "S: b)", "S: r8 OK",
 	    "S: * 3 FETCH (UID 5 BODY[] {1}", "S: c)", "S: r9 OK", GOODBYE),
-	  .want = BOX M2 " (a corrupt: imap://PATH: the server sends message 3 in its place\n" M3 " (b)\n" M5 " (c)\n" },
+	  .want = BOX M2 " (a corrupt: imap://PATH: the server sends message "
+	                 "3 in its place\n" M3 " (b)\n" M5 " (c)\n" },
 	{ .name = "imap: a connection that breaks within a text", .script = SCRIPT(KNOWN,
-	    "C: r7 UID FETCH 2 (UID BODY.PEEK[])", "S: * 1 FETCH (UID 2 BODY[] {12}", "s: 01234", "X", "S: * OK [CAPABILITY IMAP4rev1] hello",
+	    "C: r7 UID FETCH 2 (UID BODY.PEEK[])", "S: * 1 FETCH (UID 2 BODY[] {12}", "s: 01234",
+	    "X", "S: * OK [CAPABILITY IMAP4rev1] hello",
 	    "C: r8 LOGIN \"anna\" \"pass\\\"word\"", "S: r8 OK [CAPABILITY IMAP4rev1] in", "C: r9 EXAMINE \"inbox\"",
 	    "S: * 3 EXISTS", "S: r9 OK [UIDVALIDITY 7]", "C: r10 UID FETCH 2 (UID BODY.PEEK[])",
 	    "S: * 1 FETCH (UID 2 BODY[] {12}", "S: 0123456789", "S: )", "S: r10 OK", "C: r11 UID FETCH 3 (UID BODY.PEEK[])",
@@ -339,7 +352,8 @@ static const struct remote_case cases[] = {
 	    "C: r7 UID FETCH 2 (UID BODY.PEEK[])", "X", "S: * OK [CAPABILITY IMAP4rev1] hello",
 	    "C: r8 LOGIN \"anna\" \"pass\\\"word\"", "S: r8 OK [CAPABILITY IMAP4rev1] in", "C: r9 EXAMINE \"inbox\"",
 	    "S: r9 OK [UIDVALIDITY 8]", "C: r10 LOGOUT"),
-	  .want = BOX M2 " ( cancelled: imap://PATH: INBOX: its UIDVALIDITY has changed while it was read (after: the server "
+	  .want = BOX M2 " ( cancelled: imap://PATH: INBOX: its UIDVALIDITY has changed while it "
+	                 "was read (after: the server "
 	    "has ended the connection)\n" },
 	{ .name = "imap: names", .script = SCRIPT("S: * OK [CAPABILITY IMAP4rev1 NAMESPACE] hello",
 	    "C: r1 LOGIN \"anna\" \"pass\\\"word\"", "S: r1 OK [CAPABILITY IMAP4rev1 NAMESPACE] in", "C: r2 NAMESPACE",
@@ -353,7 +367,8 @@ static const struct remote_case cases[] = {
 	    "S: r6 OK [UIDVALIDITY 2]", "C: r7 EXAMINE \"INBOX.INBOX\"", "S: r7 NO [NOPERM] not you",
 	    "C: r8 EXAMINE \"INBOX.Tom & Jerry\"", "S: r8 OK [UIDVALIDITY 3]", "C: r9 EXAMINE \"INBOX.a_b\"",
 	    "S: r9 OK [UIDVALIDITY 4]", "C: r10 EXAMINE \"INBOX.a/b\"", "S: r10 OK [UIDVALIDITY 5]", "C: r11 LOGOUT"),
-	  .want = "box INBOX 1 0 0\nbox Entw\xc3\xbcrfe/a_b 2 0 0\n! imap://PATH: INBOX/INBOX: the server says NO: not you\n"
+	  .want = "box INBOX 1 0 0\nbox Entw\xc3\xbcrfe/a_b 2 0 0\n"
+	          "! imap://PATH: INBOX/INBOX: the server says NO: not you\n"
 	    "box Tom & Jerry 3 0 20\nbox a_b 4 0 0 subscribed\nbox a_b (2) 5 0 0\nsubscribed gone\n" },
 	{ .name = "imap: names in UTF-8", .mailbox = "\xc3\xbc", .script = SCRIPT(
 	    "S: * OK [CAPABILITY IMAP4rev1 ENABLE UTF8=ACCEPT] hello", "C: r1 LOGIN \"anna\" \"pass\\\"word\"",
@@ -366,17 +381,20 @@ static const struct remote_case cases[] = {
 	  .want = "not found: imap://PATH: the server has no mailbox Sent\n" },
 	{ .name = "imap: UIDs that do not last", .keep_uids = true, .script = SCRIPT(LISTED, "C: r4 EXAMINE \"inbox\"",
 	    "S: * NO [UIDNOTSTICKY] x", "S: r4 OK [UIDVALIDITY 7]", "C: r5 LOGOUT"),
-	  .want = "! imap://PATH: INBOX: the server gives it other UIDs each time, they cannot be kept\n" },
+	  .want = "! imap://PATH: INBOX: the server gives it other UIDs each time, they "
+	          "cannot be kept\n" },
 	{ .name = "imap: turned away", .script = SCRIPT("S: * BYE too many\x1b[2J"),
 	  .want = "io: imap://PATH: the server turns us away: too many?[2J\n" },
 	{ .name = "imap: wrong password", .script = SCRIPT("S: * OK [CAPABILITY IMAP4rev1] hello",
 	    "C: r1 LOGIN \"anna\" \"pass\\\"word\"", "S: r1 NO [AUTHENTICATIONFAILED] no", "C: r2 LOGOUT"),
 	  .want = "denied: imap://PATH: login as anna refused: no\n" },
 	{ .name = "imap: not without TLS", .starttls = true, .script = SCRIPT("S: * OK [CAPABILITY IMAP4rev1] hello", "C: r1 LOGOUT"),
-	  .want = "denied: imap://PATH: the server offers no STARTTLS, so all would go in the clear; imaps:// is TLS from the "
+	  .want = "denied: imap://PATH: the server offers no STARTTLS, so all would go in the "
+	          "clear; imaps:// is TLS from the "
 	    "start, --no-tls does without\n" },
 	{ .name = "imap: no server", .script = SCRIPT("S: HTTP/1.1 400 Bad Request"),
-	  .want = "syntax: imap://PATH: greeting: the server's answer cannot be understood: OK, NO or BAD expected\n" },
+	  .want = "syntax: imap://PATH: greeting: the server's answer cannot be understood: OK, NO "
+	          "or BAD expected\n" },
 	{ .name = "imap: PLAIN, waiting for the server", .mailbox = "x", .script = SCRIPT("S: * OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] hello",
 	    "C: r1 AUTHENTICATE PLAIN", "S: + ", "C: AGFubmEAcGFzcyJ3b3Jk", "S: r1 NO no", "C: r2 LOGOUT"),
 	  .want = "denied: imap://PATH: login as anna refused: no\n" },
@@ -400,10 +418,12 @@ static const struct remote_case cases[] = {
 	  .want = "denied: imap://PATH: the server's challenges do not end\n" },
 	{ .name = "imap: mailboxes without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"",
 	    "N50001 * LIST () \"/\" box%u", "S: r2 OK", "X"),
-	  .want = "limit: imap://PATH: listing the mailboxes: the server has too many mailboxes\n" },
+	  .want = "limit: imap://PATH: listing the mailboxes: the server has too "
+	          "many mailboxes\n" },
 	{ .name = "imap: mailboxes of one name without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"",
 	    "N128 * LIST () \"/\" box%c", "S: r2 OK", "X"),
-	  .want = "limit: imap://PATH: listing the mailboxes: the server has too many mailboxes\n" },
+	  .want = "limit: imap://PATH: listing the mailboxes: the server has too "
+	          "many mailboxes\n" },
 	{ .name = "imap: subscriptions without end", .script = SCRIPT(LOGIN, "C: r2 LIST \"\" \"*\"", "S: r2 OK",
 	    "C: r3 LSUB \"\" \"*\"", "N50001 * LSUB () \"/\" box%u", "S: r3 OK", "X"),
 	  .want = "limit: imap://PATH: the server has too many mailboxes\n" },
@@ -441,12 +461,14 @@ static const struct remote_case cases[] = {
 	  .want = "limit: pop://PATH: the server has too many messages\n" },
 	{ .name = "pop3: a header without end", .pop3 = true, .script = SCRIPT("S: +OK hello", POP_LISTED, "C: LIST", "S: +OK",
 	    "S: 1 3", "S: .", "C: UIDL", "S: -ERR", "C: TOP 1 0", "S: +OK", "E: A: b"),
-	  .want = "box INBOX 0 0 0 subscribed\ncancelled: pop://PATH: the server's answer to TOP does not end\n" },
+	  .want = "box INBOX 0 0 0 subscribed\n"
+	          "cancelled: pop://PATH: the server's answer to TOP does not end\n" },
 	{ .name = "pop3: a text without end", .pop3 = true, .enough = 10, .script = SCRIPT("S: +OK hello", POP_LISTED, "C: LIST",
 	    "S: +OK", "S: 1 3", "S: 2 3", "S: .", "C: UIDL", "S: +OK", "S: 1 aaa", "S: 2 bbb", "S: .", TOPPED(1), TOPPED(2),
 	    "C: RETR 1", "S: +OK", "e: 0123456", "S: +OK hello", POP_LISTED, "C: LIST", "S: +OK", "S: 1 3", "S: 2 3", "S: .",
 	    "C: UIDL", "S: +OK", "S: 1 aaa", "S: 2 bbb", "S: .", "C: RETR 2", "S: +OK", "S: b", "S: .", "C: QUIT"),
-	  .want = "box INBOX 0 0 0 subscribed\n0 0[] " POP_DATE " 3 <aaa> <aaa> (012345601234 enough\n"
+	  .want = "box INBOX 0 0 0 subscribed\n"
+	          "0 0[] " POP_DATE " 3 <aaa> <aaa> (012345601234 enough\n"
 	    "0 0[] " POP_DATE " 3 <bbb> <bbb> (b\r\n)\n" },
 
 	{ .name = "pop3: all messages", .pop3 = true, .script = SCRIPT("S: +OK hello", POP_LISTED, "C: LIST", "S: +OK",
@@ -465,7 +487,8 @@ static const struct remote_case cases[] = {
 	    "S: +OK", "C: PASS pass\"word", "S: -ERR [AUTH] no", "C: QUIT"),
 	  .want = "denied: pop://PATH: login as anna refused: the server says: [AUTH] no\n" },
 	{ .name = "pop3: no server", .pop3 = true, .script = SCRIPT("S: * OK hello"),
-	  .want = "syntax: pop://PATH: greeting: the server's answer cannot be understood: * OK hello\n" },
+	  .want = "syntax: pop://PATH: greeting: the server's answer cannot be understood: "
+	          "* OK hello\n" },
 };
 
 int
@@ -476,6 +499,7 @@ main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_remote, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_remote, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	return _cmocka_run_group_tests("remote", tests, n, NULL, NULL);
 }

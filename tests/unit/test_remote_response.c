@@ -1,4 +1,5 @@
-/* remote_response: responses of IMAP servers, good, bad and hostile, given whole and octet by octet. */
+/* remote_response: responses of IMAP servers, good, bad and hostile, given whole and
+ * octet by octet. */
 #include "tests/unit/unit.h"
 
 #include <stdio.h>
@@ -51,7 +52,9 @@ render_namespaces(const struct remote_response *r, struct buf *out)
 	buf_printf(out, "namespaces");
 	for (size_t n = 0; n < r->namespaces.personal_count; n++)
 		buf_printf(out, " <%.*s>%c", SLICE_ARG(r->namespaces.personal[n].prefix),
-		    r->namespaces.personal[n].separator != '\0' ? r->namespaces.personal[n].separator : '-');
+		    r->namespaces.personal[n].separator != '\0'
+		        ? r->namespaces.personal[n].separator
+		        : '-');
 	buf_append_str(out, " other");
 	for (size_t n = 0; n < r->namespaces.other_count; n++)
 		buf_printf(out, " <%.*s>", SLICE_ARG(r->namespaces.other[n].prefix));
@@ -66,14 +69,15 @@ render(const struct remote_response *r, struct uid_set *found, struct buf *out)
 		break;
 	case RESPONSE_TAGGED:
 	case RESPONSE_CONDITION:
-		buf_printf(out, "%.*s %d [%.*s|%.*s] %.*s", SLICE_ARG(r->tag), (int)r->condition, SLICE_ARG(r->code),
-		    SLICE_ARG(r->code_text), SLICE_ARG(r->text));
+		buf_printf(out, "%.*s %d [%.*s|%.*s] %.*s", SLICE_ARG(r->tag), (int)r->condition,
+		    SLICE_ARG(r->code), SLICE_ARG(r->code_text), SLICE_ARG(r->text));
 		break;
 	case RESPONSE_CAPABILITY:
 		buf_printf(out, "capability %.*s", SLICE_ARG(r->text));
 		break;
 	case RESPONSE_LIST:
-		buf_printf(out, "%s (%.*s) %c ", r->list.lsub ? "lsub" : "list", SLICE_ARG(r->list.attributes),
+		buf_printf(out, "%s (%.*s) %c ", r->list.lsub ? "lsub" : "list",
+		    SLICE_ARG(r->list.attributes),
 		    r->list.separator != '\0' ? r->list.separator : '-');
 		buf_append_slice(out, r->list.name);
 		break;
@@ -81,8 +85,8 @@ render(const struct remote_response *r, struct uid_set *found, struct buf *out)
 		render_namespaces(r, out);
 		break;
 	case RESPONSE_STATUS:
-		buf_printf(out, "status %.*s %u %u %u", SLICE_ARG(r->status.name), r->status.uidvalidity,
-		    r->status.uidnext, r->status.messages);
+		buf_printf(out, "status %.*s %u %u %u", SLICE_ARG(r->status.name),
+		    r->status.uidvalidity, r->status.uidnext, r->status.messages);
 		break;
 	case RESPONSE_EXISTS:
 		buf_printf(out, "exists %u", r->number);
@@ -332,8 +336,10 @@ test_noise(void **state)
 		struct remote_lex lex;
 		struct remote_response r;
 
-		remote_lex_init(&lex, (struct remote_source){ endless_fill, endless_take, &s }, 1u << 20);
-		while (remote_response_read(&lex, NULL, &r) && (!r.at_text || remote_response_resume(&lex, &r)))
+		remote_lex_init(&lex, (struct remote_source){ endless_fill, endless_take, &s },
+		                1u << 20);
+		while (remote_response_read(&lex, NULL, &r) &&
+		       (!r.at_text || remote_response_resume(&lex, &r)))
 			;
 		assert_int_equal(lex.rc, RC_LIMIT);
 		assert_true(s.given >= (1u << 20) - 4096 && s.given <= (1u << 20) + 4096);
@@ -357,7 +363,8 @@ test_long_literals(void **state)
 		struct remote_response r;
 
 		remote_lex_init(&lex, (struct remote_source){ endless_fill, endless_take, &s }, 0);
-		assert_false(remote_response_read(&lex, NULL, &r) && remote_response_resume(&lex, &r));
+		assert_false(remote_response_read(&lex, NULL, &r) &&
+		             remote_response_resume(&lex, &r));
 		assert_int_equal(lex.rc, RC_LIMIT);
 		assert_true(s.given <= servers[i].len);
 		remote_lex_fini(&lex);
@@ -368,7 +375,8 @@ test_long_literals(void **state)
 static void
 test_found_in_disorder(void **state)
 {
-	struct script script = { SLICE("* SEARCH 9 3 4 4 1\r\n* ESEARCH UID ALL 2:5,8\r\n* SEARCH 4294967295\r\n"), 4000 };
+	struct script script = { SLICE("* SEARCH 9 3 4 4 1\r\n* ESEARCH UID ALL 2:5,8\r\n"
+	                               "* SEARCH 4294967295\r\n"), 4000 };
 	struct remote_lex lex;
 	struct remote_response r;
 	struct uid_set found;
@@ -422,7 +430,8 @@ main(void)
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_response, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_response, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_endless);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_noise);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_long_literals);

@@ -8,7 +8,8 @@
 static const struct url_case {
 	const char *name;
 	const char *in;
-	const char *want;       /* "protocol tls user auth host port mailbox uidvalidity", or part of the error */
+	const char *want;       /* "protocol tls user auth host port mailbox uidvalidity", or
+	                         * part of the error */
 	bool        local;
 } cases[] = {
 	{ "imap", "imap://anna@imap.example.org", "imap clear anna - imap.example.org 143 - 0", false },
@@ -74,8 +75,9 @@ static const struct url_case {
 static void
 render(const struct remote_url *u, char *dst, size_t size)
 {
-	snprintf(dst, size, "%s %s %s %s %s %u %s %u", u->protocol == REMOTE_IMAP ? "imap" : "pop", u->tls ? "tls" : "clear",
-	    u->user[0] != '\0' ? u->user : "-", u->auth[0] != '\0' ? u->auth : "-", u->host, u->port,
+	snprintf(dst, size, "%s %s %s %s %s %u %s %u", u->protocol == REMOTE_IMAP ? "imap" : "pop",
+	    u->tls ? "tls" : "clear", u->user[0] != '\0' ? u->user : "-",
+	    u->auth[0] != '\0' ? u->auth : "-", u->host, u->port,
 	    u->mailbox[0] != '\0' ? u->mailbox : "-", u->uidvalidity);
 }
 
@@ -113,7 +115,8 @@ test_url(void **state)
 static void
 test_long(void **state)
 {
-	static const char *const forms[] = { "imap://%s@h/", "imap://a;AUTH=%s@h", "imap://%s/", "imap://h/%s", "imap://h:%s" };
+	static const char *const forms[] = { "imap://%s@h/", "imap://a;AUTH=%s@h", "imap://%s/",
+	                                     "imap://h/%s", "imap://h:%s" };
 	char part[5001], text[6000];
 	struct remote_url url;
 	struct err e = ERR_INIT;
@@ -136,7 +139,8 @@ main(void)
 	size_t n = 0;
 
 	for (; n < UNIT_COUNT(cases); n++)
-		tests[n] = (struct CMUnitTest){ cases[n].name, test_url, NULL, NULL, (void *)(uintptr_t)&cases[n] };
+		tests[n] = (struct CMUnitTest){ cases[n].name, test_url, NULL, NULL,
+		                                (void *)(uintptr_t)&cases[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_long);
 	return _cmocka_run_group_tests("remote_url", tests, n, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-/* reparse: summaries of another parser are made anew, only those, and what is cut goes on; the index that lives and one
- * made anew say the same; compaction keeps the newest summary of a blob as long as there is one to describe. */
+/* reparse: summaries of another parser are made anew, only those, and what is cut goes on; the
+ * index that lives and one made anew say the same; compaction keeps the newest summary of a blob as
+ * long as there is one to describe. */
 #include "tests/unit/volume_fixture.h"
 
 #include <fcntl.h>
@@ -20,7 +21,8 @@ static struct slice
 big_mail(void)
 {
 	static char mail[2u << 20];
-	size_t len = (size_t)snprintf(mail, sizeof mail, "Subject: big\r\nMessage-ID: <big@example.org>\r\n\r\n");
+	size_t len = (size_t)snprintf(mail, sizeof mail,
+	                              "Subject: big\r\nMessage-ID: <big@example.org>\r\n\r\n");
 	uint32_t x = 1;
 
 	while (len < sizeof mail - 100) {
@@ -45,10 +47,12 @@ summaries(void)
 		buf_init(&out, 64u << 20);
 	buf_reset(&out);
 	assert_int_equal(db_pool_borrow(fx_v->pool, &db, &e), RC_OK);
-	q = db_query(db, "SELECT id, hex(summary), thread_key FROM blob ORDER BY id", DB_NO_ARGS, &e);
+	q = db_query(db, "SELECT id, hex(summary), thread_key FROM blob ORDER BY id", DB_NO_ARGS,
+	             &e);
 	assert_non_null(q);
 	while (db_next(db, q, &e) == DB_ROW)
-		buf_printf(&out, "%llu %s %lld\n", (unsigned long long)db_u64(q, 0), (const char *)sqlite3_column_text(q, 1),
+		buf_printf(&out, "%llu %s %lld\n", (unsigned long long)db_u64(q, 0),
+		           (const char *)sqlite3_column_text(q, 1),
 		           (long long)sqlite3_column_int64(q, 2));
 	db_pool_return(fx_v->pool, &db);
 	assert_false(out.failed);
@@ -95,9 +99,11 @@ count_records(void)
 			struct slice rest = item.body, body;
 			struct record_hdr h;
 
-			for (uint32_t k = 0; item.kind == SCAN_FRAME && k < item.hdr.record_count; k++) {
+			for (uint32_t k = 0; item.kind == SCAN_FRAME && k < item.hdr.record_count;
+			     k++) {
 				assert_true(record_take(&rest, &h, &body));
-				assert_true(h.type != RECORD_SUMMARY || h.flags == RECORD_SKIPPABLE);
+				assert_true(h.type != RECORD_SUMMARY ||
+				            h.flags == RECORD_SKIPPABLE);
 				n += h.type == RECORD_SUMMARY;
 			}
 		}
@@ -306,7 +312,8 @@ flip_byte(const struct log_addr *a)
 	uint8_t c;
 	int fd;
 
-	(void)snprintf(path, sizeof path, "%s/log/s-%llu-%u.seg", fx_dir, (unsigned long long)a->seg.seq, a->seg.epoch);
+	(void)snprintf(path, sizeof path, "%s/log/s-%llu-%u.seg", fx_dir,
+	               (unsigned long long)a->seg.seq, a->seg.epoch);
 	fd = open(path, O_RDWR);
 	assert_true(fd >= 0);
 	assert_int_equal(pread(fd, &c, 1, (off_t)(a->offset + a->len / 2)), 1);
@@ -369,8 +376,8 @@ test_gone_meanwhile(void **state)
 	assert_same_rebuilt();
 }
 
-/* Whoever is looked for by Message-ID is found by the new one; threads stay what they were, here and in an index made
- * anew, whatever comes later. */
+/* Whoever is looked for by Message-ID is found by the new one; threads stay what they were, here
+ * and in an index made anew, whatever comes later. */
 static void
 test_threads(void **state)
 {
@@ -387,11 +394,16 @@ test_threads(void **state)
 	rows = fx_rows(inbox, WANT_SUMMARY, &n);
 	thread = rows[0].threadid;
 	put_older(&rows[0], 2, SLICE("<2@a>"));
-	assert_int_equal(volume_find_contents(fx_v, NULL, SLICE("<1@a>"), &fx_arena, &found, &n, &e), RC_OK);
+	assert_int_equal(volume_find_contents(fx_v, NULL, SLICE("<1@a>"), &fx_arena, &found, &n,
+	                                      &e),
+	                 RC_OK);
 	assert_int_equal(n, 0);
-	assert_int_equal(volume_find_contents(fx_v, NULL, SLICE("<2@a>"), &fx_arena, &found, &n, &e), RC_OK);
+	assert_int_equal(volume_find_contents(fx_v, NULL, SLICE("<2@a>"), &fx_arena, &found, &n,
+	                                      &e),
+	                 RC_OK);
 	assert_int_equal(n, 1);
-	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, 1, fx_box(anna, "Trash"))), RC_OK);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, 1, fx_box(anna, "Trash"))),
+	                 RC_OK);
 	fx_append(inbox, SLICE("Message-ID: <3@a>\r\nReferences: <1@a>\r\n\r\nthree\r\n"), 0, "");
 	fx_append(inbox, SLICE("Message-ID: <4@a>\r\nReferences: <2@a>\r\n\r\nfour\r\n"), 0, "");
 	rows = fx_rows(inbox, 0, &n);
@@ -402,7 +414,8 @@ test_threads(void **state)
 	assert_same_rebuilt();
 }
 
-/* Of several the newest stays; none outlives its blob's record for long; of a purged one none stays. */
+/* Of several the newest stays; none outlives its blob's record for long; of a purged
+ * one none stays. */
 static void
 test_compaction(void **state)
 {

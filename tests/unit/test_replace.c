@@ -57,7 +57,9 @@ test_same_mailbox(void **state)
 	m = fx_mailbox(anna, "INBOX");
 	assert_int_equal(m.exists, 3);
 	assert_int_equal(m.highestmodseq, c->u.append.replaced_modseq);
-	assert_int_equal(volume_read_changes(fx_v, inbox, appended - 1, appended - 1, 4, 100, &fx_arena, &vc, &e), RC_OK);
+	assert_int_equal(volume_read_changes(fx_v, inbox, appended - 1, appended - 1, 4, 100,
+	                                     &fx_arena, &vc, &e),
+	                 RC_OK);
 	assert_true(uid_set_contains(&vc.vanished, 2));
 	assert_true(uid_set_contains(&vc.added, 4));
 	view_changes_fini(&vc);
@@ -133,7 +135,8 @@ test_quota_sees_the_difference(void **state)
 	assert_int_equal(fx_run(make_replace(inbox, SLICE(TEST_MAIL "more"), inbox, 2)), RC_LIMIT);
 	set_quota(SIZE, 1);
 	assert_int_equal(fx_run(make_replace(archive, SLICE(TEST_MAIL), inbox, 2)), RC_OK);
-	assert_int_equal(fx_run(make_replace(archive, SLICE(TEST_MAIL "more"), inbox, 3)), RC_LIMIT);
+	assert_int_equal(fx_run(make_replace(archive, SLICE(TEST_MAIL "more"), inbox, 3)),
+	                 RC_LIMIT);
 	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 1);
 }
 
@@ -159,7 +162,8 @@ test_message_limit(void **state)
 	assert_int_equal(a.used_messages, 3);
 }
 
-/* What takes no room is not refused; a limit that is hit exactly holds; none is as large as it gets. */
+/* What takes no room is not refused; a limit that is hit exactly holds; none is as
+ * large as it gets. */
 static void
 test_limits_at_their_edges(void **state)
 {

@@ -1,5 +1,5 @@
-/* resume - a rebuild that was cut is gone on with, if that is safe; else it begins anew. What an earlier one left is told
- * from new work by a mark that no record made. */
+/* resume - a rebuild that was cut is gone on with, if that is safe; else it begins anew. What an
+ * earlier one left is told from new work by a mark that no record made. */
 #include <fcntl.h>
 #include <sqlite3.h>
 
@@ -38,15 +38,18 @@ boot_number(void)
 	return ((uint32_t)siphash(no_key, id, (size_t)n) & INT32_MAX) | 1;
 }
 
-/* The index as it is becomes a rebuild that was cut here: it knows the first account under a name that nobody gave. */
+/* The index as it is becomes a rebuild that was cut here: it knows the first account under a name
+ * that nobody gave. */
 static void
 leave_partial(uint32_t boot)
 {
 	char command[1200], sql[128];
 
-	(void)snprintf(command, sizeof command, "cp '%s/index.db' '%s/index.db.new'", fx_dir, fx_dir);
+	(void)snprintf(command, sizeof command, "cp '%s/index.db' '%s/index.db.new'", fx_dir,
+	               fx_dir);
 	assert_int_equal(system(command), 0);
-	(void)snprintf(sql, sizeof sql, "UPDATE account SET name=X'6d61726b'; PRAGMA user_version=%u", boot);
+	(void)snprintf(sql, sizeof sql,
+	               "UPDATE account SET name=X'6d61726b'; PRAGMA user_version=%u", boot);
 	run_sql("index.db.new", sql);
 }
 
@@ -81,7 +84,8 @@ prepare(uint32_t boot)
 	volume_close(&fx_v);
 }
 
-/* More mail after the cut: by an owner whose index is lost, else it would have removed what is half done. */
+/* More mail after the cut: by an owner whose index is lost, else it would have removed
+ * what is half done. */
 static void
 add_ben(void)
 {

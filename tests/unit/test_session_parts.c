@@ -1,4 +1,5 @@
-/* The small parts beside a session: the wheel of deadlines, counting of peers, requests of the control socket. */
+/* The small parts beside a session: the wheel of deadlines, counting of peers, requests of the
+ * control socket. */
 #include "tests/unit/unit.h"
 
 #include <netinet/in.h>
@@ -126,29 +127,36 @@ test_peers(void **state)
 
 	(void)state;
 	assert_int_equal(peers_new(&p, &e), RC_OK);
-	assert_int_equal(peers_enter(p, &a, 4, 2), PEERS_OK);
-	assert_int_equal(peers_enter(p, &a, 4, 2), PEERS_OK);
-	assert_int_equal(peers_enter(p, &a, 4, 2), PEERS_FULL_IP);
-	assert_int_equal(peers_enter(p, &b, 4, 2), PEERS_OK);
-	assert_int_equal(peers_enter(p, NULL, 4, 2), PEERS_OK);
-	assert_int_equal(peers_enter(p, NULL, 4, 2), PEERS_FULL);
-	assert_int_equal(peers_enter(p, &b, 4, 2), PEERS_FULL);
-	peers_leave(p, &a);
-	assert_int_equal(peers_enter(p, &a, 4, 2), PEERS_OK);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, &a, 4, 2), PEERS_OK);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, &a, 4, 2), PEERS_OK);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, &a, 4, 2), PEERS_FULL_IP);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, &b, 4, 2), PEERS_OK);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, NULL, 4, 2), PEERS_OK);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, NULL, 4, 2), PEERS_FULL);
+	/* each kind by itself */
+	assert_int_equal(peers_enter(p, PEERS_LOCAL, NULL, 1, 2), PEERS_OK);
+	assert_int_equal(peers_enter(p, PEERS_LOCAL, NULL, 1, 2), PEERS_FULL);
+	assert_int_equal(peers_enter(p, PEERS_REFUSED, NULL, 1, 0), PEERS_OK);
+	assert_int_equal(peers_count(p), 6);
+	peers_leave(p, PEERS_LOCAL, NULL);
+	peers_leave(p, PEERS_REFUSED, NULL);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, &b, 4, 2), PEERS_FULL);
+	peers_leave(p, PEERS_REMOTE, &a);
+	assert_int_equal(peers_enter(p, PEERS_REMOTE, &a, 4, 2), PEERS_OK);
 	assert_int_equal(peers_count(p), 4);
-	peers_leave(p, &a);
-	peers_leave(p, &a);
-	peers_leave(p, &b);
-	peers_leave(p, NULL);
+	peers_leave(p, PEERS_REMOTE, &a);
+	peers_leave(p, PEERS_REMOTE, &a);
+	peers_leave(p, PEERS_REMOTE, &b);
+	peers_leave(p, PEERS_REMOTE, NULL);
 	assert_int_equal(peers_count(p), 0);
 	for (uint32_t i = 0; i < 10000; i++) {
 		a = key_v4(i);
-		assert_int_equal(peers_enter(p, &a, 20000, 1), PEERS_OK);
-		assert_int_equal(peers_enter(p, &a, 20000, 1), PEERS_FULL_IP);
+		assert_int_equal(peers_enter(p, PEERS_REMOTE, &a, 20000, 1), PEERS_OK);
+		assert_int_equal(peers_enter(p, PEERS_REMOTE, &a, 20000, 1), PEERS_FULL_IP);
 	}
 	for (uint32_t i = 0; i < 10000; i++) {
 		a = key_v4(i);
-		peers_leave(p, &a);
+		peers_leave(p, PEERS_REMOTE, &a);
 	}
 	peers_free(&p);
 }
@@ -206,7 +214,8 @@ main(void)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(requests); i++)
-		tests[N_FIXED + i] = (struct CMUnitTest){ requests[i].name, test_request, NULL, NULL,
+		tests[N_FIXED + i] = (struct CMUnitTest){ requests[i].name, test_request, NULL,
+		                                          NULL,
 		                                          (void *)(uintptr_t)&requests[i] };
 	return cmocka_run_group_tests_name("session_parts", tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* siphash: the reference implementation's vectors (key 00..0f, input 00, 01, 02 ...), whole and in pieces. */
+/* siphash: the reference implementation's vectors (key 00..0f, input 00, 01, 02 ...), whole
+ * and in pieces. */
 #include "lib/siphash.h"
 
 #include <setjmp.h>

@@ -164,7 +164,8 @@ test_ascii_hex_value(void **state)
 
 	(void)state;
 	for (int c = 0; c < 256; c++) {
-		const char *at = c != 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c) : NULL;
+		const char *at = c != 0 ? strchr(digits, c >= 'A' && c <= 'F' ? c - 'A' + 'a' : c)
+		                        : NULL;
 
 		assert_int_equal(ascii_hex_value((uint8_t)c), at != NULL ? at - digits : -1);
 	}

@@ -1,4 +1,5 @@
-/* text: UTF-8 validity over all sequences of two bytes and by table, normalisation, folding, bounded output. */
+/* text: UTF-8 validity over all sequences of two bytes and by table, normalisation, folding,
+ * bounded output. */
 #include "tests/unit/unit.h"
 
 #include "lib/text.h"
@@ -110,7 +111,8 @@ test_fold(void **state)
 	buf_fini(&out);
 }
 
-/* Stretches are joined without a seam; output beyond the maximum is cut at a character and said so. */
+/* Stretches are joined without a seam; output beyond the maximum is cut at a
+ * character and said so. */
 static void
 test_long(void **state)
 {
@@ -213,8 +215,9 @@ unicode_casemap(uint32_t cp, struct buf *out)
 		text_utf8_append(out, (uint32_t)parts[i]);
 }
 
-/* Both foldings go character by character, and ours comes to the same whether or not i;unicode-casemap came first. So
- * texts that are equal there are equal here, and a substring there is one here. */
+/* Both foldings go character by character, and ours comes to the same whether or not
+ * i;unicode-casemap came first. So texts that are equal there are equal here, and a substring
+ * there is one here. */
 static void
 test_finds_what_unicode_casemap_finds(void **state)
 {
@@ -256,15 +259,19 @@ test_cut(void **state)
 int
 main(void)
 {
-	static struct CMUnitTest tests[UNIT_COUNT(valid) + UNIT_COUNT(folds) + UNIT_COUNT(founds) + 6];
+	static struct CMUnitTest
+	    tests[UNIT_COUNT(valid) + UNIT_COUNT(folds) + UNIT_COUNT(founds) + 6];
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(valid); i++)
-		tests[n++] = (struct CMUnitTest){ valid[i].name, test_valid, NULL, NULL, (void *)(uintptr_t)&valid[i] };
+		tests[n++] = (struct CMUnitTest){ valid[i].name, test_valid, NULL, NULL,
+		                                  (void *)(uintptr_t)&valid[i] };
 	for (size_t i = 0; i < UNIT_COUNT(folds); i++)
-		tests[n++] = (struct CMUnitTest){ folds[i].name, test_fold, NULL, NULL, (void *)(uintptr_t)&folds[i] };
+		tests[n++] = (struct CMUnitTest){ folds[i].name, test_fold, NULL, NULL,
+		                                  (void *)(uintptr_t)&folds[i] };
 	for (size_t i = 0; i < UNIT_COUNT(founds); i++)
-		tests[n++] = (struct CMUnitTest){ founds[i].name, test_found, NULL, NULL, (void *)(uintptr_t)&founds[i] };
+		tests[n++] = (struct CMUnitTest){ founds[i].name, test_found, NULL, NULL,
+		                                  (void *)(uintptr_t)&founds[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_finds_what_unicode_casemap_finds);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_every_character);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_for_terminal);

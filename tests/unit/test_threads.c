@@ -87,7 +87,8 @@ test_equal_bytes(void **state)
 	none = deliver(inbox, "Subject: x\r\n", "1");
 	assert_int_equal(deliver(archive, "Subject: x\r\n", "1"), none);
 	assert_int_not_equal(deliver(inbox, "Subject: x\r\n", "2"), none);
-	assert_int_not_equal(deliver(inbox, "Message-ID: <>\r\n", "3"), deliver(inbox, "Message-ID: <>\r\n", "4"));
+	assert_int_not_equal(deliver(inbox, "Message-ID: <>\r\n", "3"),
+	                     deliver(inbox, "Message-ID: <>\r\n", "4"));
 	/* Its own key goes first: what it refers to may have come to another thread meanwhile. */
 	r = deliver(inbox, ID("r") REFS("<a@x>"), "1");
 	a = deliver(inbox, ID("q") REFS("<z@x>"), "1");
@@ -126,7 +127,9 @@ test_accounts_are_apart(void **state)
 
 	(void)state;
 	a = deliver(inbox, ID("a"), "1");
-	assert_int_equal(fx_run(fx_make_append(both, 2, SLICE(ID("b") REFS("<a@x>") "\r\n2\r\n"), 0, "")), RC_OK);
+	assert_int_equal(fx_run(fx_make_append(both, 2, SLICE(ID("b") REFS("<a@x>") "\r\n2\r\n"), 0,
+	                                       "")),
+	                 RC_OK);
 	assert_int_equal(thread_of(inbox, 2), a);
 	assert_int_not_equal(thread_of(other, 1), a);
 	/* A copy goes to the thread that the other account has. */

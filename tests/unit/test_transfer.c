@@ -115,8 +115,9 @@ test_encode(void **state)
 	for (int enc = TRANSFER_BASE64; enc <= TRANSFER_QP; enc++) {
 		buf_init(&text, 8192);
 		buf_init(&back, 8192);
-		assert_true(enc == TRANSFER_QP ? transfer_encode_qp(slice_of(bytes, sizeof bytes), &text)
-		                               : transfer_encode_base64(slice_of(bytes, sizeof bytes), &text));
+		assert_true(enc == TRANSFER_QP
+		                ? transfer_encode_qp(slice_of(bytes, sizeof bytes), &text)
+		                : transfer_encode_base64(slice_of(bytes, sizeof bytes), &text));
 		for (size_t i = 0; i < text.len; i++) {
 			column = text.ptr[i] == '\n' ? 0 : column + 1;
 			assert_true(column <= 77 && text.ptr[i] < 0x7f);
@@ -135,7 +136,9 @@ test_names(void **state)
 {
 	(void)state;
 	for (int enc = TRANSFER_7BIT; enc < TRANSFER_UNKNOWN; enc++)
-		assert_int_equal(transfer_encoding_of(slice_str(transfer_encoding_name((enum transfer_encoding)enc))), enc);
+		assert_int_equal(transfer_encoding_of(slice_str(
+		                     transfer_encoding_name((enum transfer_encoding)enc))),
+		                 enc);
 	assert_int_equal(transfer_encoding_of(SLICE(" Base64 ")), TRANSFER_BASE64);
 	assert_int_equal(transfer_encoding_of(SLICE("")), TRANSFER_7BIT);
 	assert_int_equal(transfer_encoding_of(SLICE("x-uue")), TRANSFER_UNKNOWN);
@@ -148,7 +151,8 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_decode, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_decode, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	for (size_t i = 0; i < UNIT_COUNT(base64_cases); i++)
 		tests[n++] = (struct CMUnitTest){ base64_cases[i].name, test_base64, NULL, NULL,
 		                                  (void *)(uintptr_t)&base64_cases[i] };

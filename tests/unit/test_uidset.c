@@ -206,9 +206,11 @@ test_append(void **state)
 		uid_set_init(&appended, 100);
 		for (unsigned n = next_random(&seed) % 12; n > 0; n--) {
 			mail_uid base = next_random(&seed) % 8 == 0 ? UINT32_MAX - 32 : 1;
-			mail_uid first = base + next_random(&seed) % 30, last = first + next_random(&seed) % 4;
+			mail_uid first = base + next_random(&seed) % 30,
+			         last = first + next_random(&seed) % 4;
 
-			assert_true(uid_set_add(&added, first, last) && uid_set_append(&appended, first, last));
+			assert_true(uid_set_add(&added, first, last) &&
+			            uid_set_append(&appended, first, last));
 		}
 		uid_set_sort(&appended);
 		buf_init(&want, 4096);
@@ -228,7 +230,8 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_ops, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_ops, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_parse);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_model);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_maximum);

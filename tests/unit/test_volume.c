@@ -1,4 +1,5 @@
-/* test_volume - the mailbox API from end to end: create, account, deliver, select, read, reopen, rebuild. */
+/* test_volume - the mailbox API from end to end: create, account, deliver, select, read,
+ * reopen, rebuild. */
 #include "tests/unit/volume_fixture.h"
 
 #include <fcntl.h>
@@ -40,9 +41,11 @@ test_account(void **state)
 
 	(void)state;
 	/* Decomposed, and in capitals. */
-	assert_int_equal(volume_find_account(fx_v, SLICE("BA\xcc\x88RBEL"), &fx_arena, &a, &e), RC_OK);
+	assert_int_equal(volume_find_account(fx_v, SLICE("BA\xcc\x88RBEL"), &fx_arena, &a, &e),
+	                 RC_OK);
 	assert_int_equal(a.id, id);
-	assert_int_equal(volume_find_account(fx_v, SLICE("barbel"), &fx_arena, &a, &e), RC_NOT_FOUND);
+	assert_int_equal(volume_find_account(fx_v, SLICE("barbel"), &fx_arena, &a, &e),
+	                 RC_NOT_FOUND);
 	assert_int_equal(volume_list_credentials(fx_v, id, &fx_arena, &creds, &count, &e), RC_OK);
 	assert_int_equal(count, 1);
 	assert_true(slice_eq(creds[0].value, SLICE("SCRAM-SHA-256$x")));

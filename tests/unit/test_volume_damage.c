@@ -1,5 +1,6 @@
-/* test_volume_damage - a volume whose owner was killed, and what the log's last frames are by then: acknowledged frames
- * that no longer hold are damage when the index knows them [design I3], bodies that nothing names go [SCALEOUT 7]. */
+/* test_volume_damage - a volume whose owner was killed, and what the log's last frames are by then:
+ * acknowledged frames that no longer hold are damage when the index knows them [design I3], bodies
+ * that nothing names go [SCALEOUT 7]. */
 #include "tests/unit/volume_fixture.h"
 
 #include <dirent.h>
@@ -16,7 +17,8 @@ crash(void)
 	(void)snprintf(cmd, sizeof cmd, "cp -r '%s' '%s.crash'", fx_dir, fx_dir);
 	assert_int_equal(system(cmd), 0);
 	volume_close(&fx_v);
-	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && mv '%s.crash' '%s'", fx_dir, fx_dir, fx_dir);
+	(void)snprintf(cmd, sizeof cmd, "rm -rf '%s' && mv '%s.crash' '%s'", fx_dir, fx_dir,
+	               fx_dir);
 	assert_int_equal(system(cmd), 0);
 }
 
@@ -25,7 +27,8 @@ struct last_frame {
 };
 
 static enum rc
-see_record(void *arg, const struct frame_info *f, const struct record *r, const struct log_addr *addr, struct err *e)
+see_record(void *arg, const struct frame_info *f, const struct record *r,
+           const struct log_addr *addr, struct err *e)
 {
 	(void)arg, (void)f, (void)r, (void)addr, (void)e;
 	return RC_OK;
@@ -59,13 +62,15 @@ open_segment(const struct frame_info *f)
 	char name[400];
 	FILE *s;
 
-	(void)snprintf(name, sizeof name, "%s/log/s-%llu-%u.seg", fx_dir, (unsigned long long)f->seg.seq, f->seg.epoch);
+	(void)snprintf(name, sizeof name, "%s/log/s-%llu-%u.seg", fx_dir,
+	               (unsigned long long)f->seg.seq, f->seg.epoch);
 	s = fopen(name, "r+b");
 	assert_non_null(s);
 	return s;
 }
 
-/* Spoil the frame: one bit, or all of it and what follows becomes zero, or the file ends before it. */
+/* Spoil the frame: one bit, or all of it and what follows becomes zero, or the file
+ * ends before it. */
 enum spoil { FLIP_HEADER, FLIP_BODY, ZEROS, CUT };
 
 static void
@@ -105,7 +110,8 @@ static const struct {
 	enum spoil  how;
 	bool        index;              /* is there */
 	uint32_t    findings;           /* at least */
-	uint32_t    exists;             /* afterwards: the index knows the message, or all agree that it is lost */
+	uint32_t    exists;             /* afterwards: the index knows the message, or all agree
+	                                 * that it is lost */
 } rows[] = {
 	{ "header, index there",  FLIP_HEADER, true,  1, 3 },
 	{ "body, index there",    FLIP_BODY,   true,  1, 3 },
@@ -141,7 +147,8 @@ test_last_frame(void **state)
 		fx_open_as(VOLUME_READ);
 		assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
 		if (rows[i].index ? r.damage + r.differences == 0 : r.damage > 0)
-			fail_msg("%s: check: %u, %u", rows[i].name, (unsigned)r.damage, (unsigned)r.differences);
+			fail_msg("%s: check: %u, %u", rows[i].name, (unsigned)r.damage,
+			         (unsigned)r.differences);
 		volume_close(&fx_v);
 		fx_findings = 0;
 		fx_open();
@@ -290,17 +297,22 @@ test_index_does_not_decide(void **state)
 	(void)state;
 	(void)fx_append(inbox, large_mail(&mail), 0, "");
 	buf_fini(&mail);
-	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "DELETE FROM blob", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "DELETE FROM blob", NULL, NULL, NULL),
+	                 SQLITE_OK);
 	fx_reopen();
 	assert_int_equal(bodies(), 1);
 	/* Even if it is damaged so that it cannot be asked at all. */
-	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "DROP TABLE subscription; ALTER TABLE blob RENAME TO"
-	                 " subscription", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db),
+	                              "DROP TABLE subscription; ALTER TABLE blob RENAME TO"
+	                              " subscription",
+	                              NULL, NULL, NULL),
+	                 SQLITE_OK);
 	fx_reopen();
 	assert_int_equal(bodies(), 1);
 }
 
-/* The record that names a body may be what is damaged: then all stay, also at later starts with that index. */
+/* The record that names a body may be what is damaged: then all stay, also at later starts
+ * with that index. */
 static void
 test_damage_keeps_bodies(void **state)
 {
@@ -326,7 +338,8 @@ test_damage_keeps_bodies(void **state)
 static void
 segment_name(char *dst, size_t size, const struct frame_info *f, const char *end)
 {
-	(void)snprintf(dst, size, "%s/log/s-%llu-%u.seg%s", fx_dir, (unsigned long long)f->seg.seq, f->seg.epoch, end);
+	(void)snprintf(dst, size, "%s/log/s-%llu-%u.seg%s", fx_dir, (unsigned long long)f->seg.seq,
+	               f->seg.epoch, end);
 }
 
 static uint64_t
@@ -396,8 +409,8 @@ test_damage_is_known(void **state)
 		lose(&f, losses[i].how);
 		fx_findings = 0;
 		fx_open();
-		if (volume_is_damaged(fx_v) != losses[i].at_open || fx_findings != losses[i].at_open ||
-		    damage() != losses[i].at_open)
+		if (volume_is_damaged(fx_v) != losses[i].at_open ||
+		    fx_findings != losses[i].at_open || damage() != losses[i].at_open)
 			fail_msg("%s: %u findings at the open", losses[i].name, fx_findings);
 		volume_close(&fx_v);
 		/* An index of what is left: it knows that it is, at later starts too. */
@@ -406,7 +419,8 @@ test_damage_is_known(void **state)
 			fx_findings = 0;
 			fx_open();
 			if (!volume_is_damaged(fx_v) || damage() != 1 || fx_findings != 1)
-				fail_msg("%s: start %d: %u findings", losses[i].name, start, fx_findings);
+				fail_msg("%s: start %d: %u findings", losses[i].name, start,
+				         fx_findings);
 			volume_close(&fx_v);
 			fx_open_as(VOLUME_READ);
 			assert_true(volume_is_damaged(fx_v));
@@ -441,7 +455,8 @@ test_reindex_of_damage(void **state)
 	volume_close(&fx_v);
 	lose(&f, LOSE);
 	assert_int_equal(volume_reindex(&p, false, &r, &e), RC_CORRUPT);
-	if (strstr(e.text, "lack accounts: 1, mailboxes: 6, messages: 2 of the present one; restore the segment, or use --force") == NULL)
+	if (strstr(e.text, "lack accounts: 1, mailboxes: 6, messages: 2 of the present one; "
+	                   "restore the segment, or use --force") == NULL)
 		fail_msg("%s", e.text);
 	(void)snprintf(path, sizeof path, "%s/index.db.new", fx_dir);
 	assert_int_not_equal(access(path, F_OK), 0);
@@ -458,7 +473,8 @@ test_reindex_of_damage(void **state)
 	{
 		struct mailbox_info m;
 
-		assert_int_equal(volume_find_mailbox(fx_v, anna, SLICE("INBOX"), &fx_arena, &m, &e), RC_NOT_FOUND);
+		assert_int_equal(volume_find_mailbox(fx_v, anna, SLICE("INBOX"), &fx_arena, &m, &e),
+		                 RC_NOT_FOUND);
 	}
 	volume_close(&fx_v);
 	/* Without an index there is nothing to lose. */
@@ -468,7 +484,8 @@ test_reindex_of_damage(void **state)
 	fx_open();
 }
 
-/* The account is known by a later record than the one that made its mailboxes: it gets an INBOX at the start, once. */
+/* The account is known by a later record than the one that made its mailboxes: it gets an INBOX at
+ * the start, once. */
 static void
 test_lost_inbox(void **state)
 {
@@ -502,7 +519,9 @@ test_lost_inbox(void **state)
 	assert_true(start.clean && start.rebuilt && start.replayed > 0);
 	made = fx_box(find_account("cara"), "INBOX");
 	assert_int_equal(fx_append(made, SLICE(TEST_MAIL), 0, ""), 1);
-	assert_int_equal(volume_list_subscriptions(fx_v, find_account("cara"), &fx_arena, &subscribed, &count, &e), RC_OK);
+	assert_int_equal(volume_list_subscriptions(fx_v, find_account("cara"), &fx_arena,
+	                                           &subscribed, &count, &e),
+	                 RC_OK);
 	assert_int_equal(count, 1);
 	assert_int_equal(fx_box(ben, "INBOX"), bens);
 	fx_reopen();

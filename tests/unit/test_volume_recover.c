@@ -1,5 +1,5 @@
-/* test_volume_recover - the commit fails after the append was durable: it has happened, and the index catches up
- * [design I1]. SQLite's commit hook makes the failure. */
+/* test_volume_recover - the commit fails after the append was durable: it has happened, and the
+ * index catches up [design I1]. SQLite's commit hook makes the failure. */
 #include "tests/unit/volume_fixture.h"
 
 #include <errno.h>
@@ -97,7 +97,8 @@ create_until_done(account_id account)
 	return rc;
 }
 
-/* The log cannot be taken over for a while: changes are refused, mail is read, and then it goes on. */
+/* The log cannot be taken over for a while: changes are refused, mail is read, and
+ * then it goes on. */
 static void
 test_recovery_takes_tries(void **state)
 {
@@ -136,7 +137,8 @@ test_recovery_takes_tries(void **state)
 	assert_int_equal(volume_get_status(fx_v, &st, &e), RC_OK);
 	assert_int_equal(st.epoch, epoch + 1);
 	assert_false(st.stalled);
-	/* The one that failed was written but not known synced: it is gone, and its UID was told to nobody. */
+	/* The one that failed was written but not known synced: it is gone, and its UID was
+	 * told to nobody. */
 	assert_int_equal(fx_append(inbox, SLICE(TEST_MAIL), 0, ""), 2);
 	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 2);
 	fx_reopen();
@@ -144,7 +146,8 @@ test_recovery_takes_tries(void **state)
 	assert_int_equal(fx_findings, 0);
 }
 
-/* A large message whose body was begun before a takeover of the log is finished and committed after it, and stays. */
+/* A large message whose body was begun before a takeover of the log is finished and committed after
+ * it, and stays. */
 static void
 test_ingest_outlives_takeover(void **state)
 {
@@ -179,7 +182,8 @@ test_ingest_outlives_takeover(void **state)
 	fault.append_dead = 1;
 	assert_int_not_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "y", ""), RC_OK);
 	assert_int_equal(create_until_done(anna), RC_OK);
-	assert_int_equal(ingest_feed(in, slice_sub(buf_slice(&mail), 2u << 20, mail.len), &e), RC_OK);
+	assert_int_equal(ingest_feed(in, slice_sub(buf_slice(&mail), 2u << 20, mail.len), &e),
+	                 RC_OK);
 	assert_int_equal(ingest_finish(&in, &m, &e), RC_OK);
 	c = fx_make_append(&inbox, 1, SLICE(TEST_MAIL), 0, "");
 	ingested_unref(&c->u.append.messages[0].content);
@@ -199,10 +203,13 @@ test_ingest_outlives_takeover(void **state)
 static void
 fill_index(void)
 {
-	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "PRAGMA max_page_count=1", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "PRAGMA max_page_count=1", NULL, NULL,
+	                              NULL),
+	                 SQLITE_OK);
 }
 
-/* A full disk under the index before the append: nothing has happened, reading goes on, room brings it back. */
+/* A full disk under the index before the append: nothing has happened, reading goes on, room
+ * brings it back. */
 static void
 test_index_full_while_resolving(void **state)
 {
@@ -239,7 +246,9 @@ test_index_full_while_resolving(void **state)
 	assert_int_equal(volume_get_status(fx_v, &after, &e), RC_OK);
 	assert_int_equal(after.last_lsn, before.last_lsn);
 	assert_int_equal(after.mailboxes, before.mailboxes);
-	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "PRAGMA max_page_count=1000000", NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db_handle(fx_v->db), "PRAGMA max_page_count=1000000", NULL,
+	                              NULL, NULL),
+	                 SQLITE_OK);
 	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "again", ""), RC_OK);
 }
 
@@ -270,7 +279,8 @@ test_index_full_after_append(void **state)
 		delivered++;
 	}
 	assert_int_equal(rc, RC_IO);
-	assert_int_equal(fx_append(inbox, SLICE(TEST_MAIL), 0, ""), delivered + 1);     /* the new connection has room */
+	/* the new connection has room */
+	assert_int_equal(fx_append(inbox, SLICE(TEST_MAIL), 0, ""), delivered + 1);
 	assert_int_equal(fx_mailbox(anna, "INBOX").exists, delivered + 1);
 	buf_fini(&mail);
 }
@@ -279,7 +289,8 @@ test_index_full_after_append(void **state)
 static void
 test_relaxed(void **state)
 {
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .relaxed = true };
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE,
+	                           .relaxed = true };
 	account_id anna = fx_account("anna");
 	mailbox_id inbox = fx_box(anna, "INBOX");
 	struct volume_status before, after;
@@ -312,11 +323,13 @@ note_progress(void *arg, const char *what, uint64_t done, uint64_t total)
 	atomic_fetch_add(&rebuilds, strcmp(what, "rebuild") == 0);
 }
 
-/* What was answered unsynced survives the death of the log, with its MODSEQs, and the index is not made anew for it. */
+/* What was answered unsynced survives the death of the log, with its MODSEQs, and the index is not
+ * made anew for it. */
 static void
 test_relaxed_outlives_takeover(void **state)
 {
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .relaxed = true,
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE,
+	                           .relaxed = true,
 	                           .progress = note_progress };
 	account_id anna = fx_account("anna");
 	mailbox_id inbox = fx_box(anna, "INBOX");
@@ -332,7 +345,8 @@ test_relaxed_outlives_takeover(void **state)
 	assert_int_equal(volume_open(&p, &fx_v, &e), RC_OK);
 	fx_append_n(inbox, 1);
 	for (int i = 0; i < 3; i++)
-		last = fx_store(inbox, 2, 2, STORE_REPLACE, i % 2 == 0 ? FLAG_SEEN : FLAG_FLAGGED, "");
+		last = fx_store(inbox, 2, 2, STORE_REPLACE, i % 2 == 0 ? FLAG_SEEN : FLAG_FLAGGED,
+		                "");
 	make_log_faulty();
 	atomic_store(&rebuilds, 0);
 	fault.append_dead = 1;
@@ -367,7 +381,8 @@ test_recovery_notifies(void **state)
 {
 	account_id anna = fx_account("anna");
 	mailbox_id inbox = fx_box(anna, "INBOX");
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .notify = count_told,
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE,
+	                           .notify = count_told,
 	                           .notify_arg = &inbox };
 	struct err e = ERR_INIT;
 
@@ -383,8 +398,8 @@ test_recovery_notifies(void **state)
 	fx_open();
 }
 
-/* Numbers that SQLite reads without complaint but no mailbox or message has: they do not get into the log, and the index
- * is made anew. */
+/* Numbers that SQLite reads without complaint but no mailbox or message has: they do not get into
+ * the log, and the index is made anew. */
 static void
 test_impossible_rows(void **state)
 {
@@ -410,7 +425,8 @@ test_impossible_rows(void **state)
 		size_t count;
 
 		fx_reopen();
-		assert_int_equal(sqlite3_exec(db_handle(fx_v->db), damage[i], NULL, NULL, NULL), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(db_handle(fx_v->db), damage[i], NULL, NULL, NULL),
+		                 SQLITE_OK);
 		uid_set_init(&view, 100);
 		(void)!volume_read_view(fx_v, inbox, 4, 1, &view, &e);
 		uid_set_fini(&view);
@@ -449,7 +465,8 @@ read_all_the_time(void *arg)
 		bad += volume_read_blob(fx_v, &row->place, 0, UINT64_MAX, &b, &e) != RC_OK;
 		bad += !slice_eq(buf_slice(&b), SLICE(TEST_MAIL));
 		bad += volume_get_status(fx_v, &st, &e) != RC_OK;
-		if (ingest_new(fx_v, 0, &in, &e) == RC_OK && ingest_feed(in, SLICE(TEST_MAIL), &e) == RC_OK &&
+		if (ingest_new(fx_v, 0, &in, &e) == RC_OK &&
+		    ingest_feed(in, SLICE(TEST_MAIL), &e) == RC_OK &&
 		    ingest_finish(&in, &m, &e) == RC_OK)
 			ingested_unref(&m);
 		else

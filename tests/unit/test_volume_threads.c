@@ -1,5 +1,6 @@
-/* test_volume_threads - readers, deliverers and a checker at once: each read is one committed state, what was answered is
- * read, and the end of it all equals the log. For ThreadSanitizer above all. */
+/* test_volume_threads - readers, deliverers and a checker at once: each read is one committed
+ * state, what was answered is read, and the end of it all equals the log. For
+ * ThreadSanitizer above all. */
 #include "tests/unit/volume_fixture.h"
 
 #include <pthread.h>
@@ -56,7 +57,8 @@ deliver(void *arg)
 		struct ingest *in = NULL;
 		struct change *c;
 
-		expect(ingest_new(fx_v, 0, &in, &e) == RC_OK && ingest_feed(in, SLICE(TEST_MAIL), &e) == RC_OK);
+		expect(ingest_new(fx_v, 0, &in, &e) == RC_OK &&
+		       ingest_feed(in, SLICE(TEST_MAIL), &e) == RC_OK);
 		expect(ingest_finish(&in, &content, &e) == RC_OK);
 		c = make_append(content);
 		expect(volume_submit_wait(fx_v, c) == RC_OK);
@@ -94,7 +96,8 @@ store_and_expunge(void *arg)
 	return NULL;
 }
 
-/* The state may be a later one, and both ways of looking are taken: of what was there before nothing else is named. */
+/* The state may be a later one, and both ways of looking are taken: of what was there before
+ * nothing else is named. */
 static void
 find_changed(const struct uid_set *view, mail_modseq highest)
 {
@@ -106,7 +109,8 @@ find_changed(const struct uid_set *view, mail_modseq highest)
 	uid_set_init(&common, 100000);
 	for (size_t i = 0; i < UNIT_COUNT(since); i++) {
 		for (mail_uid from = 1; from != 0;)
-			expect(volume_find_changed(fx_v, box, view, since[i], &from, &changed, &e) == RC_OK);
+			expect(volume_find_changed(fx_v, box, view, since[i], &from, &changed,
+			                           &e) == RC_OK);
 		expect(uid_set_intersect(&common, &changed, view));
 		expect(uid_set_size(&common) == uid_set_size(&changed));
 	}
@@ -133,8 +137,8 @@ read_once(struct arena *a, mail_modseq *last)
 	expect(volume_read_view(fx_v, box, vc.now.uidnext, vc.now.highestmodseq, &s, &e) == RC_OK);
 	expect(uid_set_size(&s) == vc.now.exists);
 	find_changed(&s, vc.now.highestmodseq);
-	expect(volume_read_messages(fx_v, box, &s, 1, 20, WANT_PLACE | WANT_SUMMARY | WANT_EXPUNGED, a, &rows, &count,
-	                            &e) == RC_OK);
+	expect(volume_read_messages(fx_v, box, &s, 1, 20, WANT_PLACE | WANT_SUMMARY | WANT_EXPUNGED,
+	                            a, &rows, &count, &e) == RC_OK);
 	buf_init(&b, 1u << 20);
 	for (size_t i = 0; i < count; i++) {
 		buf_reset(&b);
@@ -222,7 +226,8 @@ notify(void *arg, struct volume *v, mailbox_id mailbox, mail_modseq modseq)
 static void
 test_notify(void **state)
 {
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE, .notify = notify };
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE,
+	                           .notify = notify };
 	struct err e = ERR_INIT;
 
 	(void)state;

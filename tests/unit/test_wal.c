@@ -45,7 +45,8 @@ change(void)
 	struct err e = ERR_INIT;
 
 	assert_int_equal(db_run(writer, "BEGIN IMMEDIATE", DB_NO_ARGS, &e), RC_OK);
-	assert_int_equal(db_run(writer, "INSERT INTO t VALUES(randomblob(100))", DB_NO_ARGS, &e), RC_OK);
+	assert_int_equal(db_run(writer, "INSERT INTO t VALUES(randomblob(100))", DB_NO_ARGS, &e),
+	                 RC_OK);
 	assert_int_equal(wal_commit(&wal, writer, &e), RC_OK);
 }
 
@@ -55,7 +56,8 @@ change_much(void)
 	struct err e = ERR_INIT;
 
 	assert_int_equal(db_run(writer, "BEGIN IMMEDIATE", DB_NO_ARGS, &e), RC_OK);
-	assert_int_equal(db_run(writer, "INSERT INTO t VALUES(zeroblob(8000000))", DB_NO_ARGS, &e), RC_OK);
+	assert_int_equal(db_run(writer, "INSERT INTO t VALUES(zeroblob(8000000))", DB_NO_ARGS, &e),
+	                 RC_OK);
 	assert_int_equal(wal_commit(&wal, writer, &e), RC_OK);
 }
 
@@ -65,7 +67,8 @@ count_pending(void)
 {
 	int pages, moved;
 
-	assert_int_equal(sqlite3_wal_checkpoint_v2(db_handle(writer), NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved),
+	assert_int_equal(sqlite3_wal_checkpoint_v2(db_handle(writer), NULL,
+	                                           SQLITE_CHECKPOINT_PASSIVE, &pages, &moved),
 	                 SQLITE_OK);
 	return pages - moved;
 }
@@ -176,8 +179,12 @@ test_beside_commits(void **state)
 	assert_true(checkpoint());
 	assert_int_equal(count_pending(), 0);
 	assert_int_equal(db_open(path, DB_WRITE, NULL, &db, &e), RC_OK);
-	assert_int_equal(db_first(db, &q, "SELECT count(*), (SELECT integrity_check = 'ok' FROM pragma_integrity_check)"
-	                                  " FROM t", DB_NO_ARGS, &e), RC_OK);
+	assert_int_equal(db_first(db, &q,
+	                          "SELECT count(*), (SELECT integrity_check = 'ok' FROM "
+	                          "pragma_integrity_check)"
+	                          " FROM t",
+	                          DB_NO_ARGS, &e),
+	                 RC_OK);
 	assert_int_equal(db_u64(q, 0), ROUNDS + BIG);
 	assert_int_equal(db_u64(q, 1), 1);
 	db_end(q);

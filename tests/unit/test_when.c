@@ -113,7 +113,8 @@ test_age(void **state)
 static void
 test_format(void **state)
 {
-	static const uint64_t moments[] = { 0, 1, 1795255509123456u, 1782900000999999u, 253402300799000000u };
+	static const uint64_t moments[] = { 0, 1, 1795255509123456u, 1782900000999999u,
+	                                    253402300799000000u };
 	static const char *const zones[] = { "UTC", "Europe/Berlin", "America/St_Johns" };
 	char text[WHEN_TEXT_MAX];
 	struct err e = ERR_INIT;
@@ -173,7 +174,8 @@ main(void)
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++)
-		tests[n++] = (struct CMUnitTest){ cases[i].name, test_parse, NULL, NULL, (void *)(uintptr_t)&cases[i] };
+		tests[n++] = (struct CMUnitTest){ cases[i].name, test_parse, NULL, NULL,
+		                                  (void *)(uintptr_t)&cases[i] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_age);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_format);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_format_age);

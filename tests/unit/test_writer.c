@@ -1,259 +1,12 @@
-/* writer: order, group commit, one answer each, stop; failures of the log and of the owner, with many threads. */
-#include "store/compact.h"
-#include "store/writer.h"
-#include "lib/clock.h"
-#include "tests/unit/store_tools.h"
-#include "tests/unit/store_faults.h"
-
-#include <pthread.h>
-
-struct request {
-	struct writer_request base;
-	uint32_t value;
-	bool     refuse;                /* resolve adds no frame */
-	log_lsn  lsn;
-	enum rc  rc;
-	int      os;
-	bool     durable;
-	int      answers;
-	size_t   order;                 /* how many were answered before it */
-};
-
-/* Stands for the index: knows what it committed. */
-struct owner {
-	pthread_mutex_t lock;
-	pthread_cond_t  answered;
-	pthread_mutex_t gate;           /* held by a test: no batch begins */
-	struct log     *log;
-	size_t          answers;
-	uint32_t        committed, pending, last_in_batch;      /* how many values */
-	uint32_t        rollbacks, recovers;
-	bool            in_batch;
-	_Atomic int     commit_fails, recover_fails, begin_fails, resolve_fails;
-	_Atomic int     commit_full, resolve_full, catch_up_fails;      /* the same without space */
-	_Atomic int     caught_up, rooms, stalls, resumes;
-	log_lsn         last_lsn;
-};
-
-static enum rc
-own_begin(void *arg, struct err *e)
-{
-	struct owner *o = arg;
-
-	assert_false(o->in_batch);
-	pthread_mutex_lock(&o->gate);
-	pthread_mutex_unlock(&o->gate);
-	if (fault_now(&o->begin_fails))
-		return err_set(e, RC_BUSY, "injected: begin");
-	o->in_batch = true;
-	o->pending = 0;
-	return RC_OK;
-}
-
-static enum rc
-own_resolve(void *arg, struct writer_request *req, struct log_batch *b, struct err *e)
-{
-	struct request *r = (struct request *)req;
-	struct owner *o = arg;
-
-	assert_true(o->in_batch);
-	if (fault_now(&o->resolve_fails))
-		return err_set(e, RC_CORRUPT, "injected: resolve");
-	if (fault_now(&o->resolve_full))
-		return err_os(e, ENOSPC, "injected: resolve");
-	if (r->refuse)
-		return RC_OK;
-	r->lsn = add_counter(b, r->value);
-	o->pending++;
-	return RC_OK;
-}
-
-static enum rc
-own_appended(void *arg, const struct log_batch *b, struct err *e)
-{
-	struct owner *o = arg;
-
-	(void)e;
-	assert_true(o->in_batch && !log_batch_empty(b));
-	return RC_OK;
-}
-
-static enum rc
-own_commit(void *arg, struct err *e)
-{
-	struct owner *o = arg;
-
-	assert_true(o->in_batch);
-	if (fault_now(&o->commit_fails))
-		return err_set(e, RC_IO, "injected: commit");
-	if (fault_now(&o->commit_full))
-		return err_os(e, ENOSPC, "injected: commit");
-	o->in_batch = false;
-	o->committed += o->pending;
-	return RC_OK;
-}
-
-static void
-own_rollback(void *arg)
-{
-	struct owner *o = arg;
-
-	assert_true(o->in_batch);
-	o->in_batch = false;
-	o->rollbacks++;
-}
-
-static void
-own_answer(void *arg, struct writer_request *req, enum rc rc, bool durable, const struct err *e)
-{
-	struct request *r = (struct request *)req;
-	struct owner *o = arg;
-
-	assert_false(o->in_batch);
-	pthread_mutex_lock(&o->lock);
-	r->rc = rc;
-	r->os = rc == RC_OK ? 0 : e->os;
-	r->durable = durable;
-	r->answers++;
-	if (rc == RC_OK && !r->refuse) {
-		assert_true(r->lsn > o->last_lsn);      /* answered in the order of the log */
-		o->last_lsn = r->lsn;
-	}
-	r->order = o->answers++;
-	pthread_cond_broadcast(&o->answered);
-	pthread_mutex_unlock(&o->lock);
-}
-
-static enum rc
-own_recover(void *arg, struct err *e)
-{
-	struct owner *o = arg;
-
-	assert_false(o->in_batch);
-	o->recovers++;
-	if (fault_now(&o->recover_fails))
-		return err_set(e, RC_IO, "injected: recover");
-	if (log_is_dead(o->log))
-		return log_reopen(o->log, NULL, e);
-	return RC_OK;
-}
-
-static enum rc
-own_catch_up(void *arg, struct err *e)
-{
-	struct owner *o = arg;
-
-	assert_false(o->in_batch);
-	if (fault_now(&o->catch_up_fails))
-		return err_os(e, ENOSPC, "injected: catch up");
-	o->committed += o->pending;
-	o->caught_up++;
-	return RC_OK;
-}
-
-static void
-own_make_room(void *arg)
-{
-	struct owner *o = arg;
-
-	assert_false(o->in_batch);
-	o->rooms++;
-}
-
-static void
-own_stalled(void *arg, const struct err *e)
-{
-	struct owner *o = arg;
-
-	assert_int_not_equal(e->code, RC_OK);
-	assert_int_equal(o->stalls, o->resumes);
-	o->stalls++;
-}
-
-static void
-own_resumed(void *arg, uint64_t ms)
-{
-	struct owner *o = arg;
-
-	(void)ms;
-	o->resumes++;
-	assert_int_equal(o->stalls, o->resumes);
-}
-
-static const struct writer_ops ops = {
-	.begin = own_begin,
-	.resolve = own_resolve,
-	.appended = own_appended,
-	.commit = own_commit,
-	.rollback = own_rollback,
-	.answer = own_answer,
-	.catch_up = own_catch_up,
-	.make_room = own_make_room,
-	.stalled = own_stalled,
-	.resumed = own_resumed,
-	.recover = own_recover,
-};
-
-struct scene {
-	char           path[64];
-	struct owner   o;
-	struct writer *w;
-};
-
-static void
-scene_open_sized(struct scene *s, bool relaxed, uint32_t max_requests, uint32_t max_bytes)
-{
-	struct writer_params p = { .ops = &ops, .owner = &s->o, .relaxed = relaxed, .max_requests = max_requests,
-	                           .max_bytes = max_bytes };
-	struct err e = ERR_INIT;
-
-	memset(s, 0, sizeof *s);
-	pthread_mutex_init(&s->o.lock, NULL);
-	pthread_mutex_init(&s->o.gate, NULL);
-	pthread_cond_init(&s->o.answered, NULL);
-	volume_make(s->path);
-	s->o.log = volume_open_as(s->path, LOG_WRITE, 0, faulty_backend(), NULL);
-	p.log = s->o.log;
-	assert_int_equal(writer_start(&p, &s->w, &e), RC_OK);
-}
+/* writer: order, group commit, one answer each, stop; failures of the log and of the owner,
+ * with many threads. */
+#include "tests/unit/writer_fixture.h"
 
 static void
 scene_open(struct scene *s, bool relaxed, uint32_t max_requests)
 {
-	scene_open_sized(s, relaxed, max_requests, 0);
-}
-
-static void
-scene_close(struct scene *s)
-{
-	writer_stop(&s->w);
-	log_close(&s->o.log);
-	volume_remove(s->path);
-	pthread_mutex_destroy(&s->o.lock);
-	pthread_mutex_destroy(&s->o.gate);
-	pthread_cond_destroy(&s->o.answered);
-}
-
-static void
-wait_answers(struct owner *o, size_t n)
-{
-	pthread_mutex_lock(&o->lock);
-	while (o->answers < n)
-		pthread_cond_wait(&o->answered, &o->lock);
-	pthread_mutex_unlock(&o->lock);
-}
-
-static void
-submit_and_wait(struct scene *s, struct request *r)
-{
-	size_t before;
-
-	pthread_mutex_lock(&s->o.lock);
-	before = s->o.answers;
-	pthread_mutex_unlock(&s->o.lock);
-	r->answers = 0;
-	writer_submit(s->w, &r->base);
-	wait_answers(&s->o, before + 1);
+	scene_open_as(s, (struct writer_params){ .relaxed = relaxed,
+	                                         .max_requests = max_requests });
 }
 
 #define THREADS 8
@@ -274,7 +27,8 @@ crowd_main(void *arg)
 	return NULL;
 }
 
-/* Many threads: each thread's requests in its order, all in the log, far fewer syncs than requests. */
+/* Many threads: each thread's requests in its order, all in the log, far fewer syncs
+ * than requests. */
 static void
 test_crowd(void **state)
 {
@@ -360,7 +114,8 @@ test_refused_requests(void **state)
 	scene_close(&s);
 }
 
-/* Without space the batch is refused and the volume goes on; what may use the reserve goes through. */
+/* Without space the batch is refused and the volume goes on; what may use the
+ * reserve goes through. */
 static void
 test_no_space(void **state)
 {
@@ -429,7 +184,7 @@ test_batch_bytes(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open_sized(&s, false, 10, 200);
+	scene_open_as(&s, (struct writer_params){ .max_requests = 10, .max_bytes = 200 });
 	memset(reqs, 0, sizeof reqs);
 	pthread_mutex_lock(&s.o.gate);
 	for (size_t i = 0; i < 50; i++)
@@ -445,7 +200,8 @@ test_batch_bytes(void **state)
 	scene_close(&s);
 }
 
-/* A dead log: the batch is answered as failed, the log taken over, with pauses when that fails; then all goes on. */
+/* A dead log: the batch is answered as failed, the log taken over, with pauses when that fails;
+ * then all goes on. */
 static void
 test_dead_log(void **state)
 {
@@ -465,7 +221,7 @@ test_dead_log(void **state)
 	assert_false(r.durable);
 	do {
 		r.value = 3;
-		submit_and_wait(&s, &r);        /* during the pause it may be answered with the failure */
+		submit_and_wait(&s, &r);  /* during the pause it may be answered with the failure */
 	} while (r.rc != RC_OK);
 	assert_int_equal(s.o.recovers, 2);
 	assert_int_equal(log_epoch(s.o.log), 2);
@@ -478,40 +234,8 @@ test_dead_log(void **state)
 	free(t);
 }
 
-/* ---- calls ---- */
-
-struct asked {
-	struct scene *s;
-	_Atomic int   begun;
-	bool          break_log;
-	enum rc       rc;
-};
-
-static enum rc
-called(void *arg, struct err *e)
-{
-	struct asked *a = arg;
-
-	assert_false(a->s->o.in_batch);
-	if (!a->break_log)
-		return RC_OK;
-	fault.seal_fails = 1;
-	return log_seal(a->s->o.log, e);
-}
-
-static void *
-ask_main(void *arg)
-{
-	struct asked *a = arg;
-	struct err e = ERR_INIT;
-
-	a->begun = 1;
-	a->rc = writer_run(a->s->w, called, a, &e);
-	return NULL;
-}
-
-/* A batch is held while more requests and a call are queued behind it; the call comes between two batches, and where it
- * breaks the log, the requests are answered nevertheless. */
+/* A batch is held while more requests and a call are queued behind it; the call comes between two
+ * batches, and where it breaks the log, the requests are answered nevertheless. */
 static void
 run_call_between(bool break_log)
 {
@@ -556,6 +280,36 @@ test_call_that_breaks_the_log(void **state)
 {
 	(void)state;
 	run_call_between(true);
+}
+
+/* A request and a call that come together while the log is being recovered, in vain. */
+static void
+test_call_while_broken(void **state)
+{
+	const struct timespec pause = { 0, 300 * 1000000L };
+	struct request first = { .value = 1 }, behind = { .value = 2 };
+	struct asked a = { .break_log = false };
+	struct scene s;
+	pthread_t thread;
+
+	(void)state;
+	scene_open(&s, false, 0);
+	a.s = &s;
+	fault.append_dead = 1;
+	fault.reacquire_stuck = true;
+	submit_and_wait(&s, &first);
+	pthread_mutex_lock(&s.o.gate);
+	(void)nanosleep(&pause, NULL);
+	writer_submit(s.w, &behind.base);
+	assert_int_equal(pthread_create(&thread, NULL, ask_main, &a), 0);
+	(void)nanosleep(&pause, NULL);
+	pthread_mutex_unlock(&s.o.gate);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	wait_answers(&s.o, 2);
+	assert_int_equal(behind.rc, RC_IO);
+	assert_int_equal(a.rc, RC_IO);
+	fault.reacquire_stuck = false;
+	scene_close(&s);
 }
 
 /* Applying fails after a durable append: it has happened, and the answer says so. */
@@ -607,7 +361,8 @@ test_full_index_after_append(void **state)
 	scene_close(&s);
 }
 
-/* Without space for the index before the append: what frees space is tried once more, when room was made. */
+/* Without space for the index before the append: what frees space is tried once more, when
+ * room was made. */
 static void
 test_full_index_before_append(void **state)
 {
@@ -645,7 +400,7 @@ test_answered_while_broken(void **state)
 	fault.append_dead = 1;
 	fault.reacquire_stuck = true;
 	submit_and_wait(&s, &r);
-	usleep(900000);                         /* 50 + 100 + 200 + 400 ms have passed: the pause is 800 ms */
+	usleep(900000); /* 50 + 100 + 200 + 400 ms have passed: the pause is 800 ms */
 	begun = clock_mono_ms();
 	for (int i = 0; i < 20; i++) {
 		submit_and_wait(&s, &r);
@@ -663,7 +418,8 @@ test_answered_while_broken(void **state)
 	scene_close(&s);
 }
 
-/* Relaxed: answered unsynced, synced within a second; a batch with anything else in it is synced at once. */
+/* Relaxed: answered unsynced, synced within a second; a batch with anything else in it is
+ * synced at once. */
 static void
 test_relaxed(void **state)
 {
@@ -728,6 +484,7 @@ main(void)
 		cmocka_unit_test(test_reserve_goes_first), cmocka_unit_test(test_batch_bytes),
 		cmocka_unit_test(test_dead_log),      cmocka_unit_test(test_failed_commit),
 		cmocka_unit_test(test_call),          cmocka_unit_test(test_call_that_breaks_the_log),
+		cmocka_unit_test(test_call_while_broken),
 		cmocka_unit_test(test_full_index_after_append), cmocka_unit_test(test_full_index_before_append),
 		cmocka_unit_test(test_answered_while_broken),
 		cmocka_unit_test(test_relaxed),       cmocka_unit_test(test_relaxed_lost_and_found),

@@ -28,7 +28,8 @@ fx_remove(const char *dir)
 }
 
 static inline void
-fx_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last, const char *what)
+fx_found(void *arg, struct seg_id seg, uint64_t offset, uint64_t len, log_lsn first, log_lsn last,
+         const char *what)
 {
 	(void)arg, (void)seg, (void)offset, (void)len, (void)first, (void)last;
 	fx_findings++;
@@ -48,7 +49,8 @@ fx_check_found(void *arg, const struct check_finding *f)
 static inline void
 fx_open_as(enum volume_mode mode)
 {
-	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = mode, .report = { NULL, fx_found } };
+	struct volume_params p = { .name = "v1", .path = fx_dir, .mode = mode,
+	                           .report = { NULL, fx_found } };
 	struct err e = ERR_INIT;
 	enum rc rc = volume_open(&p, &fx_v, &e);
 
@@ -77,7 +79,8 @@ fx_setup(void **state)
 	const char *tmp = getenv("TMPDIR");
 
 	(void)state;
-	(void)snprintf(fx_dir, sizeof fx_dir, "%s/restante-index-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	(void)snprintf(fx_dir, sizeof fx_dir, "%s/restante-index-XXXXXX",
+	               tmp != NULL ? tmp : "/tmp");
 	assert_non_null(mkdtemp(fx_dir));
 	arena_init(&fx_arena, 256u << 20);
 	fx_findings = 0;
@@ -138,7 +141,8 @@ fx_mailbox(account_id account, const char *name)
 	struct mailbox_info m;
 	struct err e = ERR_INIT;
 
-	assert_int_equal(volume_find_mailbox(fx_v, account, slice_str(name), &fx_arena, &m, &e), RC_OK);
+	assert_int_equal(volume_find_mailbox(fx_v, account, slice_str(name), &fx_arena, &m, &e),
+	                 RC_OK);
 	return m;
 }
 
@@ -163,7 +167,8 @@ fx_ingest(struct slice mail)
 
 /* One message to `count` mailboxes; the targets lie in the change. */
 static inline struct change *
-fx_make_append(const mailbox_id *boxes, uint32_t count, struct slice mail, uint32_t flags, const char *keywords)
+fx_make_append(const mailbox_id *boxes, uint32_t count, struct slice mail, uint32_t flags,
+               const char *keywords)
 {
 	struct change *c = fx_change(CHANGE_APPEND);
 	struct append_message *m = arena_array(&c->arena, 1, sizeof *m);
@@ -215,7 +220,8 @@ fx_append_n(mailbox_id box, uint32_t n)
 }
 
 static inline struct change *
-fx_make_store(mailbox_id box, mail_uid first, mail_uid last, enum store_op op, uint32_t flags, const char *keywords)
+fx_make_store(mailbox_id box, mail_uid first, mail_uid last, enum store_op op, uint32_t flags,
+              const char *keywords)
 {
 	struct change *c = fx_change(CHANGE_STORE);
 
@@ -228,7 +234,8 @@ fx_make_store(mailbox_id box, mail_uid first, mail_uid last, enum store_op op, u
 }
 
 static inline mail_modseq
-fx_store(mailbox_id box, mail_uid first, mail_uid last, enum store_op op, uint32_t flags, const char *keywords)
+fx_store(mailbox_id box, mail_uid first, mail_uid last, enum store_op op, uint32_t flags,
+         const char *keywords)
 {
 	struct change *c = fx_make_store(box, first, last, op, flags, keywords);
 	mail_modseq m;
@@ -255,7 +262,8 @@ fx_expunge(mailbox_id box, mail_uid first, mail_uid last)
 }
 
 static inline struct change *
-fx_make_copy(enum change_kind kind, mailbox_id source, mail_uid first, mail_uid last, mailbox_id target)
+fx_make_copy(enum change_kind kind, mailbox_id source, mail_uid first, mail_uid last,
+             mailbox_id target)
 {
 	struct change *c = fx_change(kind);
 
@@ -287,9 +295,24 @@ fx_rows(mailbox_id box, uint32_t want, size_t *count)
 
 	uid_set_init(&all, 4);
 	assert_true(uid_set_add(&all, 1, UINT32_MAX));
-	assert_int_equal(volume_read_messages(fx_v, box, &all, 1, 1u << 20, want, &fx_arena, &rows, count, &e), RC_OK);
+	assert_int_equal(volume_read_messages(fx_v, box, &all, 1, 1u << 20, want, &fx_arena, &rows,
+	                                      count, &e),
+	                 RC_OK);
 	uid_set_fini(&all);
 	return rows;
+}
+
+/* A set of UIDs, as it is written. */
+static inline void
+fx_assert_set(const struct uid_set *s, const char *want)
+{
+	struct buf b;
+
+	buf_init(&b, 4096);
+	assert_true(uid_set_format(s, &b));
+	assert_true(buf_append_byte(&b, 0));
+	assert_string_equal((const char *)b.ptr, want);
+	buf_fini(&b);
 }
 
 #endif

@@ -1,0 +1,581 @@
+/* columns - see columns.h.
+ *
+ * Invariants: rows are in the order of UIDs. While `fill_from` is not 0 they are those below it, as
+ * of different times from `modseq` on; what changed since `modseq` is read again when all are
+ * there, so that then they are of one moment. Every change of a message gives it a MODSEQ above its
+ * mailbox's last, so an equal HIGHESTMODSEQ means nothing has changed.
+ *
+ * Rejected: indexes of SQLite by flags and dates, which every delivery and STORE would pay for and
+ * which help no combination of keys; shared columns under a lock, which a search holds for long.
+ */
+#include "index/columns.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "index/mailbox_row.h"
+#include "index/volume_impl.h"
+
+#define MEMORY_MAX    (64u << 20) /* of all columns of a volume */
+#define TEXTS_MAX     (16u << 20) /* of one */
+#define TEXT_NONE     UINT32_MAX
+#define SETS_MAX      1024u     /* different sets of keywords: they are looked for in turn */
+#define PIECE_ROWS    20000u
+#define CHANGES_MAX   20000u    /* taken over; if there are more, all is read again */
+
+struct keyword_set {
+	uint64_t     id;
+	struct slice text;      /* on the heap */
+};
+
+struct columns {
+	struct columns     *next;       /* of those kept, the latest first */
+	mailbox_id          mailbox;
+	uint64_t            life;       /* of the store when these were made */
+	uint64_t            charged;    /* bytes counted in the store */
+	mail_modseq         modseq;     /* 0: nothing was read yet */
+	mail_modseq         floor;
+	mail_uid            fill_from;  /* 0: all rows are there */
+	struct column_row  *rows;
+	size_t              count, cap;
+	struct keyword_set *sets;
+	size_t              set_count, set_cap;
+	struct buf          texts;
+};
+
+struct column_store {
+	pthread_mutex_t lock;
+	struct columns *kept;
+	uint64_t        bytes;  /* of all, also those that are taken */
+	uint64_t        life;
+};
+
+/* ---- the store ---- */
+
+struct column_store *
+column_store_new(void)
+{
+	struct column_store *s = calloc(1, sizeof *s);
+
+	if (s != NULL)
+		(void)pthread_mutex_init(&s->lock, NULL);
+	return s;
+}
+
+static void
+empty(struct columns *c)
+{
+	for (size_t i = 0; i < c->set_count; i++)
+		free((void *)(uintptr_t)c->sets[i].text.ptr);
+	c->set_count = c->count = 0;
+	c->modseq = 0;
+	buf_reset(&c->texts);
+}
+
+/* The store's lock is held, or nobody else has the store. */
+static void
+destroy(struct column_store *s, struct columns *c)
+{
+	s->bytes -= c->charged;
+	empty(c);
+	buf_fini(&c->texts);
+	free(c->sets);
+	free(c->rows);
+	free(c);
+}
+
+static void
+forget_kept(struct column_store *s)
+{
+	while (s->kept != NULL) {
+		struct columns *c = s->kept;
+
+		s->kept = c->next;
+		destroy(s, c);
+	}
+}
+
+void
+column_store_free(struct column_store **sp)
+{
+	struct column_store *s = *sp;
+
+	*sp = NULL;
+	if (s == NULL)
+		return;
+	forget_kept(s);
+	assert(s->bytes == 0);
+	(void)pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+void
+column_store_forget(struct column_store *s)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	s->life++;
+	forget_kept(s);
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+/* Those not used for longest. */
+static void
+forget_last(struct column_store *s)
+{
+	struct columns **p = &s->kept;
+
+	while ((*p)->next != NULL)
+		p = &(*p)->next;
+	destroy(s, *p);
+	*p = NULL;
+}
+
+/* Room for so many bytes more. */
+static bool
+charge(struct volume *v, struct columns *c, uint64_t bytes)
+{
+	struct column_store *s = v->columns;
+	bool ok;
+
+	(void)pthread_mutex_lock(&s->lock);
+	while (s->bytes + bytes > MEMORY_MAX && s->kept != NULL)
+		forget_last(s);
+	ok = s->bytes + bytes <= MEMORY_MAX;
+	if (ok) {
+		s->bytes += bytes;
+		c->charged += bytes;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+	return ok;
+}
+
+/* The lock is held. */
+static struct columns *
+unlink_kept(struct column_store *s, mailbox_id mailbox)
+{
+	for (struct columns **p = &s->kept; *p != NULL; p = &(*p)->next) {
+		struct columns *c = *p;
+
+		if (c->mailbox == mailbox) {
+			*p = c->next;
+			return c;
+		}
+	}
+	return NULL;
+}
+
+struct columns *
+columns_take(struct volume *v, mailbox_id mailbox, bool make)
+{
+	struct column_store *s = v->columns;
+	struct columns *c;
+	uint64_t life;
+
+	(void)pthread_mutex_lock(&s->lock);
+	c = unlink_kept(s, mailbox);
+	life = s->life;
+	(void)pthread_mutex_unlock(&s->lock);
+	if (c != NULL || !make)
+		return c;
+	c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return NULL;
+	c->mailbox = mailbox;
+	c->life = life;
+	buf_init(&c->texts, TEXTS_MAX);
+	if (charge(v, c, sizeof *c))
+		return c;
+	free(c);
+	return NULL;
+}
+
+void
+columns_give(struct volume *v, struct columns **cp)
+{
+	struct column_store *s = v->columns;
+	struct columns *c = *cp, *other;
+
+	*cp = NULL;
+	if (c == NULL)
+		return;
+	(void)pthread_mutex_lock(&s->lock);
+	other = unlink_kept(s, c->mailbox);
+	if (other != NULL && other->modseq > c->modseq) {
+		struct columns *older = c;
+
+		c = other;
+		other = older;
+	}
+	if (other != NULL)
+		destroy(s, other);
+	if (c->modseq == 0 || c->fill_from != 0 || c->life != s->life) {
+		destroy(s, c);
+	} else {
+		c->next = s->kept;
+		s->kept = c;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+/* ---- looking ---- */
+
+const struct column_row *
+columns_rows(const struct columns *c, size_t *count)
+{
+	*count = c->count;
+	return c->rows;
+}
+
+/* From row `from` on. */
+static size_t
+seek(const struct columns *c, size_t from, mail_uid uid)
+{
+	size_t lo = from, hi = c->count;
+
+	if (hi > lo && c->rows[hi - 1].uid < uid)
+		return hi;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (c->rows[mid].uid < uid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+size_t
+columns_seek(const struct columns *c, mail_uid uid)
+{
+	return seek(c, 0, uid);
+}
+
+struct slice
+columns_keywords(const struct columns *c, const struct column_row *row)
+{
+	return row->keywords == 0 ? SLICE("") : c->sets[row->keywords - 1].text;
+}
+
+mail_modseq
+columns_modseq(const struct columns *c, const struct column_row *row)
+{
+	return row->modseq > c->floor ? row->modseq : c->floor;
+}
+
+bool
+columns_text(const struct columns *c, const struct column_row *row, struct slice *out)
+{
+	if (row->text_at == TEXT_NONE)
+		return false;
+	*out = slice_of(c->texts.ptr + row->text_at, row->text_len);
+	return true;
+}
+
+void
+columns_learn(struct volume *v, struct columns *c, mail_uid uid, struct slice text)
+{
+	size_t i = columns_seek(c, uid);
+	size_t grows = c->texts.cap > text.len ? c->texts.cap : text.len + 64;
+
+	if (i == c->count || c->rows[i].uid != uid || c->rows[i].text_at != TEXT_NONE ||
+	    text.len > UINT16_MAX || buf_room(&c->texts) < text.len)
+		return;
+	if (c->texts.cap - c->texts.len < text.len && !charge(v, c, grows))
+		return;
+	c->rows[i].text_at = (uint32_t)c->texts.len;
+	c->rows[i].text_len = (uint16_t)text.len;
+	if (!buf_append_slice(&c->texts, text)) {
+		c->rows[i].text_at = TEXT_NONE;
+		c->texts.failed = false;
+	}
+}
+
+/* ---- reading ---- */
+
+static enum rc
+make_room(struct volume *v, struct columns *c, size_t want, struct err *e)
+{
+	struct column_row *p;
+
+	if (want <= c->cap)
+		return RC_OK;
+	if (!charge(v, c, (want - c->cap) * sizeof *p))
+		return err_set(e, RC_LIMIT, "no room for so many messages");
+	p = realloc(c->rows, want * sizeof *p);
+	if (p == NULL)
+		return err_nomem(e);    /* what was charged goes with the columns */
+	c->rows = p;
+	c->cap = want;
+	return RC_OK;
+}
+
+static enum rc
+add_set(struct volume *v, struct columns *c, struct db *db, uint64_t id, struct err *e)
+{
+	struct slice text = SLICE_NONE;
+	struct keyword_set *p;
+	sqlite3_stmt *q;
+	uint8_t *copy;
+	enum rc rc;
+
+	if (c->set_count == SETS_MAX)
+		return err_set(e, RC_LIMIT, "too many sets of keywords");
+	if (c->set_count == c->set_cap) {
+		p = realloc(c->sets, (c->set_cap * 2 + 8) * sizeof *p);
+		if (p == NULL)
+			return err_nomem(e);
+		c->sets = p;
+		c->set_cap = c->set_cap * 2 + 8;
+	}
+	rc = db_first(db, &q, "SELECT text FROM kwset WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_NOT_FOUND)
+		return err_set(e, RC_CORRUPT, "index: unknown set of keywords");
+	if (rc != RC_OK)
+		return rc;
+	text = db_bytes(q, 0);
+	copy = malloc(text.len + 1);
+	if (copy != NULL && text.len > 0)
+		memcpy(copy, text.ptr, text.len);
+	db_end(q);
+	if (copy == NULL)
+		return err_nomem(e);
+	c->sets[c->set_count++] = (struct keyword_set){ id, slice_of(copy, text.len) };
+	return charge(v, c, sizeof *p + text.len) ? RC_OK : err_set(e, RC_LIMIT, "no memory left");
+}
+
+/* A mailbox has few different sets, and neighbours often the same. */
+static enum rc
+find_set(struct volume *v, struct columns *c, struct db *db, uint64_t id, uint32_t *out,
+         struct err *e)
+{
+	enum rc rc;
+
+	*out = 0;
+	if (id == 0)
+		return RC_OK;
+	for (size_t i = 0; i < c->set_count; i++) {
+		if (c->sets[i].id == id) {
+			*out = (uint32_t)i + 1;
+			return RC_OK;
+		}
+	}
+	rc = add_set(v, c, db, id, e);
+	*out = (uint32_t)c->set_count;
+	return rc;
+}
+
+#define COLUMNS "uid, modseq, flags, kw, internaldate, zone, savedate, savezone, threadid, size"
+
+static enum rc
+take_row(struct volume *v, struct columns *c, struct db *db, sqlite3_stmt *q,
+         struct column_row *out, struct err *e)
+{
+	enum rc rc;
+
+	*out = (struct column_row){
+		.modseq = db_u64(q, 1),
+		.flags = (uint32_t)db_u64(q, 2),
+		.internaldate = (int64_t)db_u64(q, 4),
+		.zone = (int16_t)db_u64(q, 5),
+		.savedate = (int64_t)db_u64(q, 6),
+		.savezone = (int16_t)db_u64(q, 7),
+		.threadid = db_u64(q, 8),
+		.size = db_u64(q, 9),
+		.text_at = TEXT_NONE,
+	};
+	rc = uid_from_row(q, 0, &out->uid, e);
+	return rc == RC_OK ? find_set(v, c, db, db_u64(q, 3), &out->keywords, e) : rc;
+}
+
+/* Put where it belongs; in nearly all cases behind the last, or where it is. */
+static enum rc
+put_row(struct volume *v, struct columns *c, struct column_row *row, struct err *e)
+{
+	size_t i = columns_seek(c, row->uid);
+	enum rc rc;
+
+	if (i < c->count && c->rows[i].uid == row->uid) {
+		row->text_at = c->rows[i].text_at;
+		row->text_len = c->rows[i].text_len;
+		c->rows[i] = *row;
+		return RC_OK;
+	}
+	if (c->count == c->cap) {
+		rc = make_room(v, c, c->cap + c->cap / 8 + 64, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	memmove(&c->rows[i + 1], &c->rows[i], (c->count - i) * sizeof *row);
+	c->rows[i] = *row;
+	c->count++;
+	return RC_OK;
+}
+
+static enum rc
+take_rows(struct volume *v, struct columns *c, struct db *db, sqlite3_stmt *q, uint32_t *n,
+          struct err *e)
+{
+	enum db_step step;
+
+	*n = 0;
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		struct column_row row;
+		enum rc rc = take_row(v, c, db, q, &row, e);
+
+		if (rc == RC_OK)
+			rc = put_row(v, c, &row, e);
+		if (rc != RC_OK) {
+			db_end(q);
+			return rc;
+		}
+		++*n;
+	}
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
+static enum rc
+fill_piece(struct volume *v, struct columns *c, struct db *db, struct err *e)
+{
+	uint32_t n;
+	enum rc rc = take_rows(v, c, db,
+	                       db_query(db,
+	                                "SELECT " COLUMNS " FROM message"
+	                                " WHERE mailbox=?1 AND uid >= ?2 ORDER BY uid LIMIT ?3",
+	                                DB_ARGS(DB_NUM(c->mailbox), DB_NUM(c->fill_from),
+	                                        DB_NUM(PIECE_ROWS)),
+	                                e),
+	                       &n, e);
+
+	c->fill_from = rc != RC_OK || n < PIECE_ROWS || c->rows[c->count - 1].uid == UINT32_MAX ?
+	                       0 :
+	                       c->rows[c->count - 1].uid + 1;
+	return rc;
+}
+
+static enum rc
+begin_fill(struct volume *v, struct columns *c, const struct mailbox_info *now, struct err *e)
+{
+	empty(c);
+	c->modseq = now->highestmodseq;
+	c->fill_from = 1;
+	return make_room(v, c, now->exists + now->exists / 8 + 64, e);
+}
+
+static enum rc
+drop_expunged(struct columns *c, struct db *db, struct err *e)
+{
+	sqlite3_stmt *q = db_query(db,
+	                           "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2"
+	                           " ORDER BY uid",
+	                           DB_ARGS(DB_NUM(c->mailbox), DB_NUM(c->modseq)), e);
+	size_t from = 0, to = 0;        /* rows below `from` were looked at, and `to` of them stay */
+	enum db_step step;
+
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		uint64_t uid = db_u64(q, 0);
+		size_t i = uid <= UINT32_MAX ? seek(c, from, (mail_uid)uid) : c->count;
+
+		memmove(&c->rows[to], &c->rows[from], (i - from) * sizeof *c->rows);
+		to += i - from;
+		from = i < c->count && c->rows[i].uid == uid ? i + 1 : i;
+	}
+	memmove(&c->rows[to], &c->rows[from], (c->count - from) * sizeof *c->rows);
+	c->count = to + (c->count - from);
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
+/* What changed since. *all: that was too much, or nobody knows; all is to be read again. */
+static enum rc
+catch_up(struct volume *v, struct columns *c, struct db *db, const struct mailbox_info *now,
+         bool *all, struct err *e)
+{
+	uint32_t n = 0;
+	enum rc rc;
+
+	*all = c->modseq < now->expunge_floor || c->modseq > now->highestmodseq;
+	if (*all)
+		return RC_OK;
+	/* in the order of UIDs: new ones are put behind, not between others */
+	rc = take_rows(v, c, db,
+	               db_query(db,
+	                        "SELECT * FROM (SELECT " COLUMNS
+	                        " FROM message INDEXED BY message_modseq"
+	                        " WHERE mailbox=?1 AND modseq > ?2 LIMIT ?3) ORDER BY uid",
+	                        DB_ARGS(DB_NUM(c->mailbox), DB_NUM(c->modseq),
+	                                DB_NUM(CHANGES_MAX)),
+	                        e),
+	               &n, e);
+	*all = n == CHANGES_MAX;
+	if (rc == RC_OK && !*all)
+		rc = drop_expunged(c, db, e);
+	c->modseq = now->highestmodseq;
+	return rc;
+}
+
+static enum rc
+refresh(struct volume *v, struct columns *c, struct db *db, struct arena *a, bool *done,
+        struct err *e)
+{
+	struct mailbox_info now;
+	bool all = false;
+	enum rc rc = mailbox_get(db, c->mailbox, a, &now, e);
+
+	if (rc == RC_NOT_FOUND) {
+		empty(c);
+		*done = true;
+		return RC_OK;
+	}
+	if (rc == RC_OK && c->modseq == 0)
+		rc = begin_fill(v, c, &now, e);
+	if (rc == RC_OK && c->fill_from != 0)
+		rc = fill_piece(v, c, db, e);
+	if (rc != RC_OK || c->fill_from != 0)
+		return rc;
+	c->floor = now.change_floor;
+	if (c->modseq != now.highestmodseq)
+		rc = catch_up(v, c, db, &now, &all, e);
+	if (all)
+		empty(c);       /* and again with the next call */
+	*done = !all;
+	return rc;
+}
+
+/* Another index has other ids of sets. It is not changed while somebody has a connection to it. */
+static void
+follow_index(struct column_store *s, struct columns *c)
+{
+	(void)pthread_mutex_lock(&s->lock);
+	if (c->life != s->life) {
+		empty(c);
+		c->life = s->life;
+	}
+	(void)pthread_mutex_unlock(&s->lock);
+}
+
+enum rc
+columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
+{
+	struct arena a;
+	struct db *db;
+	enum rc rc = db_pool_borrow(v->pool, &db, e);
+
+	*done = false;
+	if (rc == RC_OK) {
+		follow_index(v->columns, c);
+		arena_init(&a, 1u << 16);
+		rc = refresh(v, c, db, &a, done, e);
+		arena_fini(&a);
+		db_pool_return(v->pool, &db);
+	}
+	if (rc != RC_OK) {
+		empty(c);
+		c->fill_from = 0;
+	}
+	return rc;
+}

@@ -1,0 +1,64 @@
+/* columns - what a search asks of each message of a mailbox, in memory.
+ *
+ * A row of SQLite costs some 400 ns to read, a row here some 10. Columns are read at the first search of a mailbox and
+ * brought up to date at each later one by what changed since: the same question that sessions ask for their news. They
+ * also remember one text per message, which the reader learns by the way: the Subject as searches see it, which stands
+ * only in the log.
+ *
+ * They are taken for a search and given back, like connections of a pool: who has them needs no lock. A second one that
+ * searches the mailbox meanwhile makes columns of its own, and the newer ones are kept. All of them together have a
+ * limit per volume; those not used for longest go first, and who gets none reads rows.
+ */
+#ifndef RESTANTE_INDEX_COLUMNS_H
+#define RESTANTE_INDEX_COLUMNS_H
+
+#include "index/volume.h"
+
+struct columns;
+
+struct column_row {
+	mail_modseq modseq;
+	int64_t     internaldate, savedate;     /* seconds since 1970 */
+	uint64_t    threadid;
+	uint64_t    size;
+	mail_uid    uid;
+	uint32_t    flags;
+	uint32_t    keywords;           /* for columns_keywords */
+	uint32_t    text_at;            /* of columns_text; UINT32_MAX: not learnt */
+	uint16_t    text_len;
+	int16_t     zone, savezone;     /* minutes */
+};
+
+/* NULL: no memory for it at present, and none are kept. `make`: else NULL too if none are kept. Any thread. */
+struct columns *columns_take(struct volume *v, mailbox_id mailbox, bool make);
+/* Kept for the next one; *c is NULL then. Any thread. Not after the volume has begun to close. */
+void columns_give(struct volume *v, struct columns **c);
+
+/* A piece of the work, some 10 ms; *done: they are as the mailbox was at a time within this call. RC_LIMIT, RC_NOMEM:
+ * too large to be kept; give them back. After any failure they are empty. A mailbox that is deleted has no rows. */
+MUST_USE enum rc columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e);
+
+/* In the order of UIDs. */
+const struct column_row *columns_rows(const struct columns *c, size_t *count);
+/* The first row with a UID >= uid, as an index; count if there is none. */
+size_t columns_seek(const struct columns *c, mail_uid uid);
+struct slice columns_keywords(const struct columns *c, const struct column_row *row);
+/* As volume_read_messages gives it. */
+mail_modseq columns_modseq(const struct columns *c, const struct column_row *row);
+
+/* False: not learnt yet. */
+bool columns_text(const struct columns *c, const struct column_row *row, struct slice *out);
+/* Of the message with this UID, if it is here. It may be forgotten. */
+void columns_learn(struct volume *v, struct columns *c, mail_uid uid, struct slice text);
+
+/* ---- of volume.c ---- */
+
+struct column_store;
+struct column_store *column_store_new(void);    /* NULL: no memory */
+/* All are back. */
+void column_store_free(struct column_store **s);
+/* What was read is forgotten, by whoever has columns when he gives them back: the index is another one now (the pool is
+ * paused), or a content was purged. Writer's thread. */
+void column_store_forget(struct column_store *s);
+
+#endif

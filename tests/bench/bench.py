@@ -1,0 +1,294 @@
+#!/usr/bin/python3
+"""Restante beside Dovecot and Cyrus, measured in the same run: the numbers of doc/benchmarks.md.
+
+    tests/bench/bench.py BUILD_DIR [--quick] [--rounds 3] [--modes a,b] [--servers restante,dovecot,cyrus]
+                         [--work DIR] [--keep FILE.jsonl] [--page]
+
+Each server is set up at its best (peer_*.py), filled with the same mail by tests/bench/load, and then every mode is run in
+turns, A B C A B C, on servers that otherwise rest. A line of JSON for each run goes to --keep (default: fast.jsonl in the
+work directory), the table of medians to the terminal; --page writes doc/benchmarks.md and keeps the lines in tests/bench/data.
+A server that is not here is said to be missing, and a mode that fails is told with the generator's own words; the others go
+on, and the exit status is 1.
+
+Run as root, or the peers are missing. Nothing of the system is changed or started; all is in the work directory, which is
+emptied.
+"""
+
+import argparse
+import collections
+import json
+import os
+import platform
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import modes
+import page
+import table
+from peer_cyrus import Cyrus
+from peer_dovecot import Dovecot, DovecotHibernated
+from peer_restante import Restante, RestanteRelaxed
+from runners import RUNNERS, Failed, load_line
+from server import make_certificate
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "..", "..")
+
+
+class Progress:
+    """A bar on a terminal, a line for each step in a pipe; on stderr."""
+
+    def __init__(self, steps):
+        self.steps, self.done, self.bar, self.since = steps, 0, sys.stderr.isatty(), time.monotonic()
+
+    def step(self, text):
+        self.done += 1
+        seconds = int(time.monotonic() - self.since)
+        if self.bar:
+            filled = 30 * self.done // max(1, self.steps)
+            print("\r\033[K[%-30s] %d/%d %d:%02d %s" % ("#" * filled, self.done, self.steps, seconds // 60, seconds % 60,
+                                                       text[:60]), end="", file=sys.stderr, flush=True)
+        else:
+            self.say("%d/%d %d:%02d %s" % (self.done, self.steps, seconds // 60, seconds % 60, text))
+
+    def say(self, text):
+        print(("\r\033[K" if self.bar else "") + text, file=sys.stderr, flush=True)
+
+
+class Run:
+    """One benchmark: its servers, its lines."""
+
+    def __init__(self, args, counts):
+        self.args, self.counts = args, counts
+        self.load = os.path.join(args.build, "load")
+        self.top = os.path.join(args.work, "run")
+        shutil.rmtree(self.top, ignore_errors=True)
+        os.makedirs(self.top)
+        os.chmod(self.top, 0o755)
+        self.rows, self.failed, self.servers = [], [], {}
+        self.out = open(args.keep, "w")
+
+    def keep(self, **row):
+        self.rows.append(row)
+        print(json.dumps(row), file=self.out, flush=True)
+
+    # -- the machine --
+
+    def machine(self):
+        with open("/proc/cpuinfo") as f:
+            cpu = next((line.split(":", 1)[1].strip() for line in f if line.startswith("model name")), platform.machine())
+        with open("/proc/meminfo") as f:
+            memory = int(f.readline().split()[1])
+        with open("/proc/loadavg") as f:
+            load = float(f.read().split()[0])
+        self.keep(what="machine", cpu=cpu, cores=os.cpu_count(), memory_kb=memory, kernel=platform.release(),
+                  system=system_name(), load_1m=load, date=time.strftime("%Y-%m-%d"), quick=self.args.quick,
+                  rounds=self.args.rounds, counts=self.counts)
+
+    def build_nosync(self):
+        self.nosync = os.path.join(self.top, "nosync.so")
+        subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", self.nosync, os.path.join(HERE, "nosync.c")], check=True)
+
+    def limits(self, seconds):
+        """The machine's, by a program built for it."""
+        program, source = os.path.join(self.top, "limits"), os.path.join(HERE, "limits.c")
+        flags = ["cc", "-std=c17", "-O2", "-D_DEFAULT_SOURCE", "-D_XOPEN_SOURCE=700", "-pthread", "-o", program, source]
+        libraries = ["-lssl", "-lcrypto", "-lz", "-lm"]
+        if subprocess.run(flags + ["-DLIMITS_ISAL"] + libraries + ["-lisal"], capture_output=True).returncode:
+            subprocess.run(flags + libraries, check=True)
+        out = subprocess.run([program, self.top, *self.cert, str(seconds)], check=True, capture_output=True, text=True)
+        for line in out.stdout.splitlines():
+            self.keep(**json.loads(line))
+
+    # -- servers and their mail --
+
+    def make_servers(self, names):
+        self.cert = make_certificate(self.top)
+        os.chmod(self.cert[1], 0o644)
+        made = {"restante": lambda: Restante(self.top, self.cert, self.args.build),
+                "restante-relaxed": lambda: RestanteRelaxed(self.top, self.cert, self.args.build),
+                "dovecot": lambda: Dovecot(self.top, self.cert),
+                "dovecot-hibernated": lambda: DovecotHibernated(self.top, self.cert),
+                "cyrus": lambda: Cyrus(self.top, self.cert, os.path.join(self.args.work, "cyrus"))}
+        for name in names:
+            server = made[name]()
+            if server.why_not:
+                self.args.progress.say("%s is missing: %s" % (server.title, server.why_not))
+                self.keep(what="missing", server=name, why=server.why_not)
+                continue
+            self.servers[name] = server
+            server.prepare(modes.ACCOUNTS)
+            self.keep(what="version", server=name, title=server.title, version=server.version())
+
+    def fill(self, server):
+        """The same mail for each, without syncs, as the time is not measured; what it takes on the disk is looked at with the
+        server stopped."""
+        server.start(preload=self.nosync)
+        server.first_start(modes.ACCOUNTS)
+        for key, port, words in modes.fills(self.counts, server):
+            is_quoted = key in modes.QUOTED
+            before = self.disk_of(server) if is_quoted else 0
+            row = load_line([self.load, "-p", str(server.ports[port]), *words])
+            line = {"mode": key, "server": server.name, "bytes": row["bytes"], "messages": row["messages"],
+                    "seconds": row["seconds"]}
+            if is_quoted:
+                grown = self.disk_of(server) - before
+                line.update(disk_bytes=grown, disk_per_byte=round(grown / row["bytes"], 4))
+            self.keep(what="fill", **line)
+        server.stop()
+        server.start()
+
+    def disk_of(self, server):
+        """All is in its place once the server has stopped."""
+        server.stop()
+        size = server.disk()
+        server.start(preload=self.nosync)
+        return size
+
+    def fill_all(self):
+        """All at the same time, as nothing of it is measured but the disk."""
+        def one(server):
+            try:
+                self.fill(server)
+                self.args.progress.step("filled %s" % server.title)
+            except (Failed, OSError, RuntimeError) as e:
+                self.fail("fill", server, e)
+                broken.append(server)
+        broken = []
+        threads = [threading.Thread(target=one, args=(s,)) for s in self.servers.values()]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for server in broken:
+            server.close()
+            del self.servers[server.name]
+
+    # -- measuring --
+
+    def fail(self, what, server, error):
+        self.failed.append((what, server.name))
+        self.args.progress.say("%s, %s: %s" % (what, server.title, error))
+        self.keep(what="failed", mode=what, server=server.name, why=str(error))
+
+    def server_of(self, mode, name):
+        """A relaxed mode is Restante's with relaxed durability, and anybody else's as it is."""
+        return self.servers.get("restante-relaxed" if name == "restante" and mode.key.endswith("-relaxed") else name)
+
+    def measure(self, wanted):
+        for mode in wanted:
+            if mode.runner.startswith("of "):
+                continue
+            out = set()
+            for turn in range(self.args.rounds):
+                for name in mode.servers:
+                    server = self.server_of(mode, name)
+                    if server is None or name in out:
+                        continue
+                    self.args.progress.step("%s, %s" % (mode.title, server.title))
+                    os.sync()
+                    try:
+                        if mode.warm and turn == 0:
+                            RUNNERS[mode.runner](self, mode, server, -1)
+                        row = RUNNERS[mode.runner](self, mode, server, turn)
+                        self.keep(what="run", mode=mode.key, server=name, round=turn, **row)
+                    except (Failed, OSError, RuntimeError, subprocess.SubprocessError) as e:
+                        self.fail(mode.key, server, e)
+                        out.add(name)
+                        if server.proc is None or server.proc.poll() is not None:
+                            server.stop()
+                            server.start()
+
+    def close(self):
+        for server in self.servers.values():
+            try:
+                server.close()
+            except RuntimeError as e:
+                print(e, file=sys.stderr)
+        self.out.close()
+
+
+def system_name():
+    with open("/etc/os-release") as f:
+        return next((line.split("=", 1)[1].strip().strip('"') for line in f if line.startswith("PRETTY_NAME=")), "")
+
+
+def arguments():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("build")
+    p.add_argument("--quick", action="store_true")
+    p.add_argument("--rounds", type=int)
+    p.add_argument("--modes", help="keys, or the beginnings of keys with a *: " + " ".join(m.key for m in modes.MODES))
+    p.add_argument("--servers", default="restante,dovecot,cyrus")
+    p.add_argument("--work", default="/var/tmp/restante-bench")
+    p.add_argument("--keep")
+    p.add_argument("--page", action="store_true")
+    args = p.parse_args()
+    args.build = os.path.abspath(args.build)
+    args.rounds = args.rounds or (1 if args.quick else 3)
+    os.makedirs(args.work, exist_ok=True)
+    args.keep = args.keep or (os.path.join(HERE, "data", "fast.jsonl") if args.page
+                              else os.path.join(args.work, "fast.jsonl"))
+    return args
+
+
+def chosen(names, quick):
+    """The modes asked for."""
+    if not names:
+        return [m for m in modes.MODES if not (quick and m.key in modes.NOT_QUICK)]
+    words = names.split(",")
+    found = [m for m in modes.MODES if any(m.key == w or w.endswith("*") and m.key.startswith(w[:-1]) for w in words)]
+    for w in words:
+        if not any(m.key == w or w.endswith("*") and m.key.startswith(w[:-1]) for m in modes.MODES):
+            sys.exit("bench: there is no mode %s" % w)
+    return found
+
+
+def raise_limits():
+    for limit, want in ((resource.RLIMIT_NOFILE, 200000), (resource.RLIMIT_NPROC, resource.RLIM_INFINITY)):
+        try:
+            resource.setrlimit(limit, (want, want))
+        except (ValueError, OSError):
+            resource.setrlimit(limit, (resource.getrlimit(limit)[1],) * 2)
+
+
+def main():
+    args = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    raise_limits()
+    wanted = chosen(args.modes, args.quick)
+    counts = {k: v[args.quick] for k, v in modes.COUNTS.items()}
+    names = [s for s in args.servers.split(",")]
+    extra = [n for m in wanted for n in m.servers if n not in modes.THREE and n.split("-")[0] in names]
+    if "restante" in names and any(m.key.endswith("-relaxed") for m in wanted):
+        extra.append("restante-relaxed")
+    names += list(collections.OrderedDict.fromkeys(extra))
+    measured = [m for m in wanted if not m.runner.startswith("of ")]
+    args.progress = Progress(len(names) + 1 + args.rounds * sum(
+        len([n for n in m.servers if n in names]) for m in measured))
+    run = Run(args, counts)
+    try:
+        run.machine()
+        run.build_nosync()
+        run.make_servers(names)
+        args.progress.step("limits of the machine")
+        run.limits(0.5 if args.quick else 2)
+        run.wanted = wanted
+        run.fill_all()
+        run.measure(wanted)
+    finally:
+        run.close()
+    print(table.text(run.rows))
+    if args.page:
+        page.write(run.rows, os.path.join(ROOT, "doc", "benchmarks.md"))
+    print("The lines of this run: %s" % args.keep)
+    return 1 if run.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
