@@ -13,7 +13,7 @@ import subprocess
 import time
 
 PATIENCE_S = 300
-PEERS_CROWD = 100       # more of Dovecot's are over Linux' limit of inotify instances of a user, and it looks every 30 s
+PEERS_CROWD = 50        # beyond 128 inotify instances of a user, Linux' limit, Dovecot looks every 30 s; those of sessions that end linger
 
 
 class Failed(Exception):
