@@ -11,6 +11,7 @@
 #include "server/hub.h"
 #include "server/peers.h"
 #include "server/policy.h"
+#include "server/pool.h"
 #include "server/reactor.h"
 #include "server/registry.h"
 #include "server/server.h"
@@ -45,7 +46,7 @@ MUST_USE enum rc server_start_maintenance(struct server *srv, struct err *e);
 void server_stop_maintenance(struct server *srv);
 /* Those that are open now; they stay open. Any thread. */
 struct volume *const *server_volumes(const struct server *srv, size_t *count);
-/* n event loops. */
+/* n event loops, and the pool for what they must not do. */
 MUST_USE enum rc server_make_reactors(struct server *srv, unsigned n, struct err *e);
 struct reactor *server_reactor(const struct server *srv, unsigned i);
 /* Round robin. Any thread. */
@@ -57,6 +58,7 @@ struct settings *server_settings(struct server *srv);
  * that a volume cannot be opened is logged and no failure. One thread at a time. */
 MUST_USE enum rc server_reload(struct server *srv, struct err *e);
 struct hub *server_hub(struct server *srv);
+struct pool *server_pool(struct server *srv);
 struct peers *server_peers(struct server *srv);
 struct budget *server_budget(struct server *srv);
 struct registry *server_registry(struct server *srv);

@@ -44,8 +44,6 @@
 
 #define LOCK_WAIT_MS     5000u
 #define PORT_WAIT_MS     1000u
-#define POOL_THREADS_MIN 4
-#define POOL_THREADS_MAX 1024
 #define OTHER_FILES      1024           /* descriptors besides connections: log, index, threads */
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -317,24 +315,6 @@ on_request(void *arg, struct control_call *call, int argc, const char *const *ar
 
 /* ---- start and end ---- */
 
-/* libuv reads it at the first piece of work. */
-static void
-size_pool(uint64_t configured)
-{
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	uint64_t n = configured > 0 ? configured
-	             : cores > 0    ? 4u * (uint64_t)cores
-	                            : POOL_THREADS_MIN;
-	char text[24];
-
-	if (n > POOL_THREADS_MAX)
-		n = POOL_THREADS_MAX;
-	if (n < POOL_THREADS_MIN && configured == 0)
-		n = POOL_THREADS_MIN;
-	snprintf(text, sizeof text, "%u", (unsigned)n);
-	setenv("UV_THREADPOOL_SIZE", text, 1);
-}
-
 static void
 announce(struct server *srv, const struct listeners *ls)
 {
@@ -470,9 +450,6 @@ serve(struct settings **settings, const struct conf *started, struct err *e)
 	server_free(&srv);
 	listeners_close(&ls);
 	sasl_library_fini();
-	/* libuv would join the pool's threads after OpenSSL's clean-up, which cannot free what it
-	 * keeps for threads then. */
-	uv_library_shutdown();
 	return rc;
 }
 
@@ -548,7 +525,6 @@ server_main(const char *tie)
 	} else if (settings_new(&conf, NULL, &settings, &e) != RC_OK) {
 		status = misconfigured(&e);
 	} else {
-		size_pool(settings->conf->server.pool_threads);
 		if (run(&settings, started, &e) != RC_OK)
 			status = failed(&e);
 		else

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ struct reactor {
 	struct post     posts, turn;    /* list heads: posted, and those of them that run in this
 	                                 * turn of the loop */
 	bool            stop_wanted;
+	atomic_uint     wakers;         /* threads between the lock and the end of uv_async_send */
 
 	struct wheel    wheel, rests;
 	struct session *sessions;
@@ -242,6 +244,8 @@ reactor_free(struct reactor **rp)
 		uv_run(&r->loop, UV_RUN_DEFAULT);
 	}
 	acceptor_free(&r->acceptor);
+	while (atomic_load(&r->wakers) > 0)
+		sched_yield();
 	failed = uv_loop_close(&r->loop);
 	assert(failed == 0);
 	pthread_mutex_destroy(&r->lock);
@@ -263,11 +267,15 @@ reactor_post(struct reactor *r, struct post *p, unsigned bits)
 		p->prev->next = p;
 		r->posts.prev = p;
 	}
-	/* Under the lock: the handle is closed only when no session is left that
-	 * could be posted. */
 	if (wake)
-		uv_async_send(&r->async);
+		atomic_fetch_add(&r->wakers, 1);
 	pthread_mutex_unlock(&r->lock);
+	/* Behind the lock, or the reactor would wake only to wait for it. p may be gone, and with
+	 * the last session the handle; reactor_free waits for us before it ends the loop. */
+	if (wake) {
+		uv_async_send(&r->async);
+		atomic_fetch_sub(&r->wakers, 1);
+	}
 }
 
 void

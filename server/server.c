@@ -50,6 +50,7 @@ struct server {
 	                                         * stays until the end */
 	struct absent        absent;
 	struct tls_watch    *tls_watch;
+	struct pool         *pool;
 	struct reactor     **reactors;
 	unsigned             reactor_count;
 	atomic_uint          turn;
@@ -224,6 +225,7 @@ server_free(struct server **sp)
 	if (srv == NULL)
 		return;
 	*sp = NULL;
+	pool_free(&srv->pool);          /* nothing is under way: the sessions have ended */
 	for (unsigned i = 0; i < srv->reactor_count; i++)
 		reactor_free(&srv->reactors[i]);
 	free(srv->reactors);
@@ -249,17 +251,25 @@ server_free(struct server **sp)
 enum rc
 server_make_reactors(struct server *srv, unsigned n, struct err *e)
 {
+	enum rc rc = pool_new(srv->settings->conf->server.pool_threads, &srv->pool, e);
+
+	if (rc != RC_OK)
+		return rc;
 	srv->reactors = calloc(n, sizeof(struct reactor *));
 	if (srv->reactors == NULL)
 		return err_nomem(e);
-	for (unsigned i = 0; i < n; i++) {
-		enum rc rc = reactor_new(srv, i, &srv->reactors[i], e);
-
-		if (rc != RC_OK)
-			return rc;
-		srv->reactor_count++;
+	for (unsigned i = 0; rc == RC_OK && i < n; i++) {
+		rc = reactor_new(srv, i, &srv->reactors[i], e);
+		if (rc == RC_OK)
+			srv->reactor_count++;
 	}
-	return RC_OK;
+	return rc;
+}
+
+struct pool *
+server_pool(struct server *srv)
+{
+	return srv->pool;
 }
 
 struct reactor *

@@ -3,15 +3,16 @@
  * session_run is the one function that moves a session; callbacks record what happened and call it.
  * Who owns a session:
  *
- *     reactor        all states but the next two
- *     a pool thread  SESS_WORK
- *     nobody         SESS_PARKED, until session_wake
+ *     reactor        all states but SESS_WORK
+ *     a pool thread  SESS_WORK, while a step runs
+ *     nobody         SESS_WORK, when a step has said WAIT, until session_wake: whoever calls that hands
+ *                    it on, to the pool or the reactor
  *
- * In the last two the reactor touches nothing but `changed` and `stopping`, and the session cannot
- * end: a client that leaves is noticed afterwards. So there is no moment at which a step, a
- * writer's answer or a notification could meet a session that is gone:
- *   - the pool answers every step, and only then is the session ours again;
- *   - the writer answers every change, and a parked session waits for it;
+ * In SESS_WORK the reactor touches nothing but `changed`, `stopping` and what is being sent, and
+ * the session cannot end: a client that leaves is noticed afterwards. So there is no moment at
+ * which a step, a writer's answer or a notification could meet a session that is gone:
+ *   - every step ends in EVENT_STEPPED, and only then is the session ours again;
+ *   - the writer answers every change, and a session that waits for it stays;
  *   - the hub is left (hub_unwatch) before anything is freed, then the reactor's queue
  *     (reactor_unpost).
  *
@@ -46,8 +47,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 	if (status != 0)
 		/* libuv has stopped polling; the error itself shows when we read or write */
 		s->polled = 0;
-	if (s->st == SESS_WORK || s->st == SESS_PARKED || s->st == SESS_STEP ||
-	    s->st == SESS_ADVANCE || s->st == SESS_DELAY) {
+	if (s->st == SESS_WORK || s->st == SESS_STEP || s->st == SESS_ADVANCE ||
+	    s->st == SESS_DELAY) {
 		if (!session_send_behind(s)) {
 			uv_poll_stop(&s->poll);
 			s->polled = 0;
@@ -107,56 +108,7 @@ session_send_behind(struct session *s)
 	return false;
 }
 
-/* ---- messages of other threads ---- */
-
-void
-session_on_post(struct post *p, unsigned events)
-{
-	struct session *s = (struct session *)(void *)((char *)p - offsetof(struct session, post));
-
-	if ((events & EVENT_CHANGED) != 0)
-		s->changed = true;
-	if ((events & EVENT_END) != 0)
-		session_order_end(s, (enum session_end)atomic_load(&s->ordered));
-	if ((events & EVENT_WAKE) != 0) {
-		assert(s->st == SESS_PARKED);
-		atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
-		s->st = s->woken;
-		session_run(s);
-	} else if ((s->st == SESS_WORK || s->st == SESS_PARKED) && (events & EVENT_RUN) != 0) {
-		(void)session_send_behind(s);
-	} else if (s->st == SESS_ADVANCE || (s->st == SESS_READ && s->changed) ||
-	           (s->st == SESS_FLUSH && (events & EVENT_RUN) != 0)) {
-		session_run(s);
-	}
-}
-
-void
-session_wake(struct session *s)
-{
-	/* If the step has not returned, this exchange is our last touch: step_done finds it. */
-	if (atomic_exchange_explicit(&s->wake, WAKE_CAME, memory_order_acq_rel) == WAKE_AWAITED)
-		reactor_post(s->reactor, &s->post, EVENT_WAKE);
-}
-
-void
-session_on_changed(struct watcher *w)
-{
-	struct session *s = (struct session *)(void *)((char *)w -
-	                                               offsetof(struct session, watcher));
-
-	reactor_post(s->reactor, &s->post, EVENT_CHANGED);
-}
-
 /* ---- steps ---- */
-
-static void
-step_work(uv_work_t *work)
-{
-	struct session *s = work->data;
-
-	s->result = s->protocol->step(s->state);
-}
 
 static void
 flush_then(struct session *s, enum sess_after after)
@@ -181,8 +133,39 @@ shorten_delay(struct session *s)
 		s->delay_ms = took < s->delay_ms ? s->delay_ms - (uint32_t)took : 1;
 }
 
-/* What a step came to. False: wait for session_wake. */
 static bool
+waits(const struct session *s)
+{
+	return s->result == STEP_WAIT || s->result == STEP_WAIT_ADVANCE;
+}
+
+/* A step has said WAIT. True: session_wake has come already. Else it is nobody's until then, and
+ * not touched here any more. */
+static bool
+park(struct session *s)
+{
+	if (atomic_exchange_explicit(&s->wake, WAKE_AWAITED, memory_order_acq_rel) != WAKE_CAME)
+		return false;
+	atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
+	return true;
+}
+
+/* Pool. What need not wait goes on at once. */
+static void
+step_work(struct pool_job *job)
+{
+	struct session *s = (struct session *)(void *)((char *)job - offsetof(struct session, job));
+
+	do {
+		s->result = s->protocol->step(s->state);
+		if (waits(s) && !park(s))
+			return;
+	} while (s->result == STEP_WAIT);
+	reactor_post(s->reactor, &s->post, EVENT_STEPPED);
+}
+
+/* The session is ours again. */
+static void
 step_over(struct session *s)
 {
 	if (s->moved_behind > 0)
@@ -197,51 +180,98 @@ step_over(struct session *s)
 		flush_then(s, AFTER_ADVANCE);
 		break;
 	case STEP_WAIT:
+		s->st = SESS_STEP;
+		break;
 	case STEP_WAIT_ADVANCE:
-		s->owes_answer = s->result == STEP_WAIT_ADVANCE;
-		s->woken = s->owes_answer ? SESS_ADVANCE : SESS_STEP;
-		s->st = SESS_PARKED;
-		if (atomic_exchange_explicit(&s->wake, WAKE_AWAITED, memory_order_acq_rel) !=
-		    WAKE_CAME)
-			return false;
-		atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
-		s->st = s->woken;
+		s->owes_answer = true;
+		s->st = SESS_ADVANCE;
 		break;
 	case STEP_CLOSE:
 		flush_then(s, AFTER_CLOSE);
 		break;
 	}
-	return true;
+}
+
+/* A light step costs less than two turns over the pool. By the session's owner. */
+static bool
+is_light(const struct session *s)
+{
+	return s->protocol->light != NULL && s->protocol->light(s->state);
 }
 
 static void
-step_done(uv_work_t *work, int status)
+submit_step(struct session *s)
 {
-	struct session *s = work->data;
-
-	assert(status == 0);            /* we never cancel what is queued */
-	if (step_over(s))
-		session_run(s);
+	s->job.run = step_work;
+	pool_submit(server_pool(s->srv), &s->job);
 }
 
-/* A light step costs less than two turns over the pool. */
 static bool
 session_step(struct session *s)
 {
-	int failed;
-
 	s->st = SESS_WORK;
 	s->step_since_ms = reactor_now(s->reactor);
 	wheel_clear(&s->timer);
-	if (s->protocol->light != NULL && s->protocol->light(s->state)) {
+	if (is_light(s)) {
 		s->result = s->protocol->step(s->state);
-		return step_over(s);
+		if (waits(s) && !park(s))
+			return false;
+		step_over(s);
+		return true;
 	}
-	failed = uv_queue_work(reactor_loop(s->reactor), &s->work, step_work, step_done);
-	assert(failed == 0);
+	submit_step(s);
 	if (s->sending.at < s->sending.bytes.len)
 		(void)session_send_behind(s);
 	return false;
+}
+
+/* ---- messages of other threads ---- */
+
+/* If the step has not returned, the exchange is our last touch: park finds it. */
+void
+session_wake(struct session *s)
+{
+	if (atomic_exchange_explicit(&s->wake, WAKE_CAME, memory_order_acq_rel) != WAKE_AWAITED)
+		return;
+	atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
+	if (s->result == STEP_WAIT && !is_light(s))
+		submit_step(s);
+	else
+		reactor_post(s->reactor, &s->post, EVENT_STEPPED);
+}
+
+void
+session_on_changed(struct watcher *w)
+{
+	struct session *s = (struct session *)(void *)((char *)w -
+	                                               offsetof(struct session, watcher));
+
+	reactor_post(s->reactor, &s->post, EVENT_CHANGED);
+}
+
+void
+session_on_post(struct post *p, unsigned events)
+{
+	struct session *s = (struct session *)(void *)((char *)p - offsetof(struct session, post));
+
+	if ((events & EVENT_CLEANED) != 0) {
+		session_end(s);
+		return;
+	}
+	if ((events & EVENT_CHANGED) != 0)
+		s->changed = true;
+	if ((events & EVENT_END) != 0)
+		session_order_end(s, (enum session_end)atomic_load(&s->ordered));
+	if ((events & EVENT_STEPPED) != 0) {
+		assert(s->st == SESS_WORK);
+		step_over(s);
+		session_run(s);
+	} else if (s->st == SESS_WORK && (events & EVENT_RUN) != 0) {
+		(void)session_send_behind(s);
+	} else if (s->st == SESS_ADVANCE || (s->st == SESS_READ && s->changed) ||
+	           (s->st == SESS_FLUSH && (events & EVENT_RUN) != 0)) {
+		session_run(s);
+	}
 }
 
 /* ---- one state each; false: wait for a callback ---- */
@@ -675,7 +705,6 @@ session_run(struct session *s)
 			go = session_linger(s);
 			break;
 		case SESS_WORK:
-		case SESS_PARKED:
 		case SESS_DELAY:
 		case SESS_CLOSED:
 			return;

@@ -98,8 +98,8 @@ struct protocol {
 	uint64_t (*held)(const void *state);
 	/* Reactor, after advance has said NEXT_INPUT. NULL: the rest of a command if something is left in the input. */
 	enum session_awaits (*awaits)(void *state);
-	/* Reactor, right before a step: it will do no I/O and ask no index, and be over within some 0.1 ms; so it is run
-	 * here. NULL: none is. */
+	/* Right before a step, on the reactor or where session_wake is called: it will do no I/O and ask no index, and be
+	 * over within some 0.1 ms; so it is run on the reactor. NULL: none is. */
 	bool (*light)(void *state);
 };
 

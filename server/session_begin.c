@@ -61,7 +61,7 @@ session_new(struct reactor *r, const struct listener *l, int fd,
 		free(s);
 		return NULL;
 	}
-	s->poll.data = s->work.data = s;
+	s->poll.data = s;
 	stream_init(&s->stream, fd);
 	return s;
 }

@@ -43,7 +43,7 @@ session_free(struct session *s)
 	free(s);
 }
 
-static void
+void
 session_end(struct session *s)
 {
 	enum log_level level = s->refused == REFUSAL_NONE ? LOGLEVEL_INFO : LOGLEVEL_DEBUG;
@@ -62,18 +62,12 @@ session_end(struct session *s)
 }
 
 static void
-cleanup_work(uv_work_t *work)
+cleanup_work(struct pool_job *job)
 {
-	struct session *s = work->data;
+	struct session *s = (struct session *)(void *)((char *)job - offsetof(struct session, job));
 
 	s->protocol->cleanup(s->state);
-}
-
-static void
-cleanup_done(uv_work_t *work, int status)
-{
-	assert(status == 0);
-	session_end(work->data);
+	reactor_post(s->reactor, &s->post, EVENT_CLEANED);
 }
 
 /* A turn of the pool costs more than all else of a short session's end. */
@@ -90,7 +84,6 @@ static void
 on_poll_closed(uv_handle_t *handle)
 {
 	struct session *s = handle->data;
-	int failed;
 
 	stream_fini(&s->stream);
 	peers_leave(server_peers(s->srv), s->kind, s->counted ? &s->key : NULL);
@@ -98,14 +91,14 @@ on_poll_closed(uv_handle_t *handle)
 		session_end(s);
 		return;
 	}
-	failed = uv_queue_work(reactor_loop(s->reactor), &s->work, cleanup_work, cleanup_done);
-	assert(failed == 0);
+	s->job.run = cleanup_work;
+	pool_submit(server_pool(s->srv), &s->job);
 }
 
 void
 session_close(struct session *s, const char *why)
 {
-	assert(s->st != SESS_WORK && s->st != SESS_PARKED);
+	assert(s->st != SESS_WORK);
 	if (s->st == SESS_CLOSED)
 		return;
 	s->st = SESS_CLOSED;
@@ -159,7 +152,6 @@ session_order_end(struct session *s, enum session_end why)
 	case SESS_ADVANCE:
 	case SESS_STEP:
 	case SESS_WORK:
-	case SESS_PARKED:
 	case SESS_CLOSED:
 		break;
 	}
@@ -175,7 +167,7 @@ void
 session_cut(struct session *s)
 {
 	s->stopping = true;
-	if (s->st != SESS_WORK && s->st != SESS_PARKED)
+	if (s->st != SESS_WORK)
 		session_close(s, session_stop_text(s));
 }
 

@@ -20,8 +20,7 @@ enum sess_state {
 	SESS_READ,              /* between commands: reads, or sleeps until input or a notification */
 	SESS_ADVANCE,           /* the protocol looks at its input */
 	SESS_STEP,              /* a step is to be handed to the pool */
-	SESS_WORK,              /* a step is on the pool: nothing of the session is ours */
-	SESS_PARKED,            /* a step said WAIT: nothing happens before session_wake */
+	SESS_WORK,              /* a step is on the pool, or said WAIT: nothing of the session is ours */
 	SESS_DELAY,             /* session_delay: a deadline stands before the output */
 	SESS_FLUSH,             /* output goes out; then s->after */
 	SESS_LINGER,            /* said goodbye; what the peer still sends is thrown away until it closes */
@@ -47,10 +46,11 @@ enum sess_wake {
 
 /* What other threads say: bits of s->post. */
 enum sess_event {
-	EVENT_WAKE = 1 << 0,
+	EVENT_STEPPED = 1 << 0, /* the step is over, as s->result says: the session is ours again */
 	EVENT_CHANGED = 1 << 1,
 	EVENT_RUN = 1 << 2,     /* the session let others go first */
 	EVENT_END = 1 << 3,     /* it is to end: s->ordered says why */
+	EVENT_CLEANED = 1 << 4, /* the last of it */
 };
 
 /* A range of the output that goes into the compressed stream as it is. */
@@ -81,9 +81,8 @@ struct session {
 	struct stream           stream;
 	uv_poll_t               poll;
 	int                     polled;         /* events asked for, 0: stopped */
-	uv_work_t               work;
+	struct pool_job         job;
 	enum step_result        result;
-	enum sess_state         woken;          /* where session_wake leads: SESS_STEP or SESS_ADVANCE */
 	bool                    owes_answer;    /* of STEP_WAIT_ADVANCE: not even a shutdown comes before it */
 	struct wheel_node       timer;
 	struct wheel_node       rest;           /* a compressed session that is silent gives memory back */
@@ -196,6 +195,9 @@ bool session_weigh(struct session *s);
 void session_weigh_nothing(struct session *s);
 
 /* ---- session_end.c: reactor ---- */
+
+/* Closed and cleaned up: the end. */
+void session_end(struct session *s);
 
 /* No step under way. Idempotent. The session is freed later. */
 void session_close(struct session *s, const char *why);
