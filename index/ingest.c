@@ -185,6 +185,28 @@ follow_header(struct ingest *in, struct slice line)
 		in->line_empty = false;
 }
 
+/* Show the parser a line, or lines of a body that are all of one kind. Their length. */
+static size_t
+take_lines(struct ingest *in, struct slice bytes)
+{
+	uint64_t lines = 0;
+	size_t n = in->in_header ? 0 : mime_body_run(in->mime, bytes, &lines);
+	struct slice line;
+
+	if (n == 0) {
+		n = slice_find_byte(bytes, '\n');
+		lines = n < bytes.len;
+		n += lines;
+		line = slice_sub(bytes, 0, n);
+		mime_feed(in->mime, line);
+		if (in->in_header)
+			follow_header(in, line);
+	}
+	in->size += n;
+	in->lines += lines;
+	return n;
+}
+
 /* Bytes with CRLF line ends, as the message will be served. */
 static enum rc
 take(struct ingest *in, struct slice bytes, struct err *e)
@@ -194,27 +216,19 @@ take(struct ingest *in, struct slice bytes, struct err *e)
 	enum rc rc = RC_OK;
 
 	while (rc == RC_OK && bytes.len > 0) {
-		size_t n = slice_find_byte(bytes, '\n') + 1;
-		struct slice line = slice_sub(bytes, 0, n);
-		bool ended = line.ptr[line.len - 1] == '\n';
-		enum blob_content k;
+		size_t n = take_lines(in, bytes);
+		enum blob_content k = kind_of_line(in);
 
-		in->size += line.len;
-		in->lines += ended;
-		mime_feed(in->mime, line);
-		if (in->in_header)
-			follow_header(in, line);
-		k = kind_of_line(in);
 		if (run.len > 0 && k != kind) {
 			rc = blob_writer_feed(in->blob, run, kind, e);
-			run = slice_of(line.ptr, 0);
+			run = slice_of(bytes.ptr, 0);
 		}
 		kind = k;
-		run.len += line.len;
-		if (ended && in->in_header && in->line_empty)
-			in->in_header = false;
-		if (ended)
+		run.len += n;
+		if (bytes.ptr[n - 1] == '\n') {
+			in->in_header = in->in_header && !in->line_empty;
 			in->line_empty = true;
+		}
 		bytes = slice_sub(bytes, n, bytes.len);
 	}
 	if (rc == RC_OK && run.len > 0)

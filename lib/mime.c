@@ -519,15 +519,60 @@ byte_flags(struct slice s)
 	return (bits != 0 ? MIME_HAS_8BIT : 0) | (slice_find_byte(s, 0) < s.len ? MIME_HAS_NUL : 0);
 }
 
+/* Whole lines of a body that can be no delimiter: they are only counted. */
+static size_t
+take_run(struct mime_parser *p, struct slice bytes)
+{
+	size_t n = 0;
+
+	if (p->nomem || p->depth == 0 || top(p)->state == LEVEL_HEADER || p->off != p->line_off)
+		return 0;
+	while (n < bytes.len && (p->boundaries == 0 || bytes.ptr[n] != '-')) {
+		size_t lf = n + slice_find_byte(slice_sub(bytes, n, bytes.len), '\n');
+
+		if (lf == bytes.len)
+			break;
+		n = lf + 1;
+		p->lines++;
+	}
+	if (n == 0)
+		return 0;
+	p->flags |= byte_flags(slice_sub(bytes, 0, n));
+	p->eol_len = n > 1 && bytes.ptr[n - 2] == '\r' ? 2 : 1;
+	p->last = '\n';
+	p->off += n;
+	line_start(p);
+	return n;
+}
+
+size_t
+mime_body_run(struct mime_parser *p, struct slice bytes, uint64_t *lines)
+{
+	uint64_t before = p->lines;
+	size_t n = take_run(p, bytes);
+
+	p->steps += n;
+	*lines = p->lines - before;
+	return n;
+}
+
 void
 mime_feed(struct mime_parser *p, struct slice bytes)
 {
 	p->steps += bytes.len;
 	while (bytes.len > 0 && !p->nomem) {
-		size_t n = slice_find_byte(bytes, '\n');
-		bool ends = n < bytes.len;
-		struct slice piece = slice_sub(bytes, 0, n + ends);
-		uint32_t flags = byte_flags(piece);
+		size_t run = take_run(p, bytes), n;
+		struct slice piece;
+		uint32_t flags;
+		bool ends;
+
+		bytes = slice_sub(bytes, run, bytes.len);
+		if (bytes.len == 0)
+			break;
+		n = slice_find_byte(bytes, '\n');
+		ends = n < bytes.len;
+		piece = slice_sub(bytes, 0, n + ends);
+		flags = byte_flags(piece);
 
 		if (p->depth == 1 && p->levels[0].state == LEVEL_HEADER &&
 		    (flags & MIME_HAS_8BIT) != 0)

@@ -108,6 +108,9 @@ struct mime_parser *mime_parser_new(void);
 void mime_parser_free(struct mime_parser **p);  /* accepts a pointer to NULL, leaves NULL behind */
 
 void mime_feed(struct mime_parser *p, struct slice bytes);
+/* Feed as many whole lines at the beginning of `bytes` as are content of the part that is open, for sure, and return
+ * their length: 0 in a header, before what may be a delimiter, within a line. Those behind them go to mime_feed. */
+size_t mime_body_run(struct mime_parser *p, struct slice bytes, uint64_t *lines);
 /* The end of the message. RC_OK: *out is filled and borrows from p until mime_parser_free. RC_NOMEM: nothing
  * is. Call once. */
 MUST_USE enum rc mime_finish(struct mime_parser *p, struct mime_summary *out, struct err *e);

@@ -9,7 +9,7 @@ dots_init(struct dots *d)
 	*d = (struct dots){ DOTS_LINE, false };
 }
 
-/* Up to and with the first CRLF. */
+/* Up to a CRLF behind which a dot comes, or nothing yet: other lines begin with nothing to look at. */
 static size_t
 take_text(struct dots *d, struct slice in, struct slice *piece)
 {
@@ -20,12 +20,14 @@ take_text(struct dots *d, struct slice in, struct slice *piece)
 
 		if (lf == in.len)
 			break;
-		if (lf > 0 ? in.ptr[lf - 1] == '\r' : d->cr) {
-			*piece = slice_sub(in, 0, lf + 1);
-			dots_init(d);
-			return lf + 1;
-		}
 		at = lf + 1;
+		if (at < in.len && in.ptr[at] != '.')
+			continue;
+		if (lf > 0 ? in.ptr[lf - 1] == '\r' : d->cr) {
+			*piece = slice_sub(in, 0, at);
+			dots_init(d);
+			return at;
+		}
 	}
 	*piece = in;
 	d->cr = in.ptr[in.len - 1] == '\r';
