@@ -59,6 +59,8 @@ struct writer {
 	struct writer_request  *head, **tail;
 	uint32_t                lazy;           /* so many of them are, */
 	uint64_t                lazy_by;        /* waiting until this clock_mono_ms at most */
+	bool                    lazy_came;      /* and some came since the thread last slept without end */
+	uint64_t                asleep_until;   /* the thread, if it sleeps */
 	bool                    stop;
 	struct call            *calls;
 	pthread_cond_t          called;         /* one is done */
@@ -72,19 +74,28 @@ moment(uint64_t ms)
 	return (struct timespec){ (time_t)(ms / 1000), (long)(ms % 1000) * 1000000L };
 }
 
+/* With a signal before the unlock the thread would wake to wait for the lock. One for each lazy request
+ * would wake it for nothing. */
 void
 writer_submit(struct writer *w, struct writer_request *req)
 {
+	bool wake = !req->lazy;
+
 	req->next = NULL;
 	pthread_mutex_lock(&w->lock);
 	assert(!w->stop);
 	*w->tail = req;
 	w->tail = &req->next;
 	w->stats.queued++;
-	if (req->lazy && w->lazy++ == 0)
-		w->lazy_by = clock_mono_ms() + w->p.lazy_ms;
-	pthread_cond_signal(&w->wake);
+	if (!wake) {
+		if (w->lazy++ == 0)
+			w->lazy_by = clock_mono_ms() + w->p.lazy_ms;
+		w->lazy_came = true;
+		wake = w->lazy >= w->p.max_requests || w->lazy_by < w->asleep_until;
+	}
 	pthread_mutex_unlock(&w->lock);
+	if (wake)
+		pthread_cond_signal(&w->wake);
 }
 
 /* Up to the limit of requests from the queue into w->taken, and of lazy ones as many beside: they
@@ -490,8 +501,14 @@ wait_for_work(struct writer *w, bool *stop)
 	pthread_mutex_lock(&w->lock);
 	while (!has_work(w)) {
 		uint64_t at = next_deadline(w);
-		struct timespec until = moment(at);
+		struct timespec until;
 
+		if (at == UINT64_MAX && w->lazy_came) {
+			at = clock_mono_ms() + w->p.lazy_ms;    /* those that come now need not wake us */
+			w->lazy_came = false;
+		}
+		until = moment(at);
+		w->asleep_until = at;
 		if (at != UINT64_MAX)
 			(void)pthread_cond_timedwait(&w->wake, &w->lock, &until);
 		else
