@@ -30,7 +30,7 @@ apply_forget(struct apply *ap)
 {
 	ap->pending_count = 0;
 	ap->touched_count = 0;
-	ap->accounts = ap->purged = false;
+	ap->accounts = ap->mailboxes = ap->purged = false;
 }
 
 struct apply_mark
@@ -317,6 +317,7 @@ apply_any(struct apply *ap, const struct record *r, const struct log_addr *data,
 		ap->accounts = true;
 		return apply_credential(ap, &r->u.credential, e);
 	case RECORD_MAILBOX:
+		ap->mailboxes = true;
 		return apply_mailbox(ap, &r->u.mailbox, e);
 	case RECORD_SUBSCRIPTION:
 		return apply_subscription(ap, &r->u.subscription, e);

@@ -41,6 +41,7 @@ struct apply {
 	size_t                  touched_count, touched_cap;
 	bool                    track;  /* fill `touched` */
 	bool                    accounts;       /* an account or a credential was applied since apply_forget, */
+	bool                    mailboxes;      /* a mailbox was, */
 	bool                    purged;         /* a purge was */
 	bool                    bulk;   /* a rebuild: what falls below a floor is dropped by index_tidy */
 	uint64_t                time_us;        /* of the record's frame; of a frame that is being made, about */

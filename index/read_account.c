@@ -8,6 +8,12 @@ volume_accounts_version(const struct volume *v)
 	return atomic_load(&v->accounts_version);
 }
 
+uint64_t
+volume_places_version(const struct volume *v)
+{
+	return volume_accounts_version(v) + atomic_load(&v->mailboxes_version);
+}
+
 enum rc
 volume_find_account(struct volume *v, struct slice name, struct arena *a, struct account_info *out,
                     struct err *e)

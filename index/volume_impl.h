@@ -88,7 +88,7 @@ struct volume {
 	_Atomic account_id   frozen;    /* is being moved away: its changes are refused; 0: none */
 	atomic_bool          ending;    /* no long maintenance any more */
 	atomic_bool          reparsing;
-	_Atomic uint64_t     accounts_version;
+	_Atomic uint64_t     accounts_version, mailboxes_version;
 	_Atomic log_lsn      last_lsn;  /* of the log: the log's own is the writer's */
 };
 

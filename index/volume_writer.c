@@ -160,6 +160,8 @@ volume_commit(void *owner, struct err *e)
 	v->appended = false;
 	if (v->apply.accounts)
 		atomic_fetch_add(&v->accounts_version, 1);
+	if (v->apply.mailboxes)
+		atomic_fetch_add(&v->mailboxes_version, 1);
 	if (v->apply.purged)
 		column_store_forget(v->columns);        /* what searches learnt of it */
 	notify_all(v, v->apply.touched, v->apply.touched_count);

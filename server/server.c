@@ -15,6 +15,7 @@
 #include "server/lmtp/retry.h"
 #include "server/guard.h"
 #include "server/parent.h"
+#include "server/regulars.h"
 #include "server/remember.h"
 #include "server/restart.h"
 #include "server/tls_watch.h"
@@ -43,6 +44,8 @@ struct server {
 	struct guard        *guard;
 	struct remember     *remember;
 	struct familiar     *familiar;
+	struct regulars     *regulars;
+	_Atomic uint64_t     reloads;
 	struct volume       *volumes[CONF_VOLUMES_MAX];
 	struct maintainer   *maintainers[CONF_VOLUMES_MAX];     /* of them; NULL: not begun */
 	struct opened        opened[CONF_VOLUMES_MAX];
@@ -209,6 +212,8 @@ server_new(struct settings **settings, struct server **out, struct err *e)
 		rc = remember_new(&srv->remember, e);
 	if (rc == RC_OK)
 		rc = familiar_new(&srv->familiar, e);
+	if (rc == RC_OK)
+		rc = regulars_new(&srv->regulars, e);
 	if (rc != RC_OK) {
 		server_free(&srv);
 		return rc;
@@ -240,6 +245,7 @@ server_free(struct server **sp)
 	guard_free(&srv->guard);
 	remember_free(&srv->remember);
 	familiar_free(&srv->familiar);
+	regulars_free(&srv->regulars);
 	hub_free(&srv->hub);
 	settings_unref(&srv->settings);
 	settings_unref(&srv->first);
@@ -336,6 +342,12 @@ struct familiar *
 server_familiar(struct server *srv)
 {
 	return srv->familiar;
+}
+
+struct regulars *
+server_regulars(struct server *srv)
+{
+	return srv->regulars;
 }
 
 const char *
@@ -692,6 +704,7 @@ server_reload(struct server *srv, struct err *e)
 	old = srv->settings;
 	srv->settings = new;
 	pthread_mutex_unlock(&srv->lock);
+	atomic_fetch_add(&srv->reloads, 1);
 	settings_unref(&old);
 	if (new->tls != NULL)
 		tls_log(new->tls);
@@ -733,6 +746,17 @@ server_accounts_version(const struct server *srv)
 
 	for (size_t i = 0; i < count; i++)
 		sum += volume_accounts_version(srv->volumes[i]);
+	return sum;
+}
+
+uint64_t
+server_recipients_version(const struct server *srv)
+{
+	size_t count = srv->volume_count;
+	uint64_t sum = count + atomic_load(&srv->reloads);
+
+	for (size_t i = 0; i < count; i++)
+		sum += volume_places_version(srv->volumes[i]);
 	return sum;
 }
 

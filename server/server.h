@@ -15,6 +15,7 @@ struct server;
 struct guard;
 struct remember;
 struct familiar;
+struct regulars;
 
 #define SERVER_NAME    "Restante"
 
@@ -24,6 +25,8 @@ MUST_USE enum rc server_find_account(struct server *srv, struct slice name, stru
                                      struct volume **v, struct account_info *out, struct err *e);
 /* Of all volumes, with which volumes there are: volume_accounts_version. Any thread. */
 uint64_t server_accounts_version(const struct server *srv);
+/* Likewise of all that decides whose mailbox an address is, but for the file of aliases. */
+uint64_t server_recipients_version(const struct server *srv);
 /* Accounts may be missing: damage was found in the log of a volume (volume_is_damaged). Any thread. */
 bool server_misses_accounts(const struct server *srv);
 /* Is an account called by an address of this domain? Does I/O. */
@@ -36,6 +39,7 @@ struct slice server_sasl_secret(const struct server *srv);
 struct guard *server_guard(struct server *srv);
 struct remember *server_remember(struct server *srv);
 struct familiar *server_familiar(struct server *srv);
+struct regulars *server_regulars(struct server *srv);
 /* Valid as long as the server runs; unchanged by SIGHUP. */
 const char *server_hostname(const struct server *srv);
 

@@ -33,32 +33,33 @@ static const struct verb {
 	struct slice       name;
 	enum verb_argument argument;
 	bool               needs_lhlo;
+	bool               light;
 	void             (*run)(struct lmtp *l, struct slice arg);
 } verbs[] = {
-	{ SLICE_INIT("LHLO"), ARG_ANY, false, run_lhlo },
-	{ SLICE_INIT("MAIL"), ARG_FROM, true, lmtp_mail },
-	{ SLICE_INIT("RCPT"), ARG_TO, true, lmtp_rcpt },
-	{ SLICE_INIT("DATA"), ARG_NONE, true, run_data },
-	{ SLICE_INIT("BDAT"), ARG_ANY, false, lmtp_bdat },
-	{ SLICE_INIT("RSET"), ARG_NONE, false, run_rset },
-	{ SLICE_INIT("VRFY"), ARG_ANY, false, run_vrfy },
-	{ SLICE_INIT("NOOP"), ARG_ANY, false, run_noop },
-	{ SLICE_INIT("QUIT"), ARG_NONE, false, run_quit },
-	{ SLICE_INIT("HELP"), ARG_ANY, false, run_help },
-	{ SLICE_INIT("EXPN"), ARG_ANY, false, run_expn },
-	{ SLICE_INIT("STARTTLS"), ARG_NONE, false, run_starttls },
-	{ SLICE_INIT("AUTH"), ARG_ANY, true, lmtp_auth },
-	{ SLICE_INIT("XCLIENT"), ARG_ANY, false, run_xclient },
-	{ SLICE_INIT("XFORWARD"), ARG_ANY, true, run_xforward },
-	{ SLICE_INIT("HELO"), ARG_ANY, false, run_helo },
-	{ SLICE_INIT("EHLO"), ARG_ANY, false, run_helo },
+	{ SLICE_INIT("LHLO"), ARG_ANY, false, false, run_lhlo },
+	{ SLICE_INIT("MAIL"), ARG_FROM, true, true, lmtp_mail },
+	{ SLICE_INIT("RCPT"), ARG_TO, true, true, lmtp_rcpt },
+	{ SLICE_INIT("DATA"), ARG_NONE, true, true, run_data },
+	{ SLICE_INIT("BDAT"), ARG_ANY, false, false, lmtp_bdat },
+	{ SLICE_INIT("RSET"), ARG_NONE, false, false, run_rset },
+	{ SLICE_INIT("VRFY"), ARG_ANY, false, false, run_vrfy },
+	{ SLICE_INIT("NOOP"), ARG_ANY, false, true, run_noop },
+	{ SLICE_INIT("QUIT"), ARG_NONE, false, false, run_quit },
+	{ SLICE_INIT("HELP"), ARG_ANY, false, false, run_help },
+	{ SLICE_INIT("EXPN"), ARG_ANY, false, false, run_expn },
+	{ SLICE_INIT("STARTTLS"), ARG_NONE, false, false, run_starttls },
+	{ SLICE_INIT("AUTH"), ARG_ANY, true, false, lmtp_auth },
+	{ SLICE_INIT("XCLIENT"), ARG_ANY, false, false, run_xclient },
+	{ SLICE_INIT("XFORWARD"), ARG_ANY, true, false, run_xforward },
+	{ SLICE_INIT("HELO"), ARG_ANY, false, false, run_helo },
+	{ SLICE_INIT("EHLO"), ARG_ANY, false, false, run_helo },
 	/* Browsers made to talk to us by a web page. */
-	{ SLICE_INIT("GET"), ARG_ANY, false, run_http },
-	{ SLICE_INIT("HEAD"), ARG_ANY, false, run_http },
-	{ SLICE_INIT("POST"), ARG_ANY, false, run_http },
-	{ SLICE_INIT("PUT"), ARG_ANY, false, run_http },
-	{ SLICE_INIT("OPTIONS"), ARG_ANY, false, run_http },
-	{ SLICE_INIT("CONNECT"), ARG_ANY, false, run_http },
+	{ SLICE_INIT("GET"), ARG_ANY, false, false, run_http },
+	{ SLICE_INIT("HEAD"), ARG_ANY, false, false, run_http },
+	{ SLICE_INIT("POST"), ARG_ANY, false, false, run_http },
+	{ SLICE_INIT("PUT"), ARG_ANY, false, false, run_http },
+	{ SLICE_INIT("OPTIONS"), ARG_ANY, false, false, run_http },
+	{ SLICE_INIT("CONNECT"), ARG_ANY, false, false, run_http },
 };
 
 static void
@@ -222,6 +223,9 @@ run_data(struct lmtp *l, struct slice arg)
 		lmtp_reply(l, "503 5.5.1 No valid recipients");
 		return;
 	}
+	l->heavy = l->light && l->groups->next != NULL;         /* each has its own ingestion */
+	if (l->heavy)
+		return;
 	lmtp_data_begin(l);
 	if (lmtp_data_failed(l)) {
 		lmtp_data_answer_failure(l);
@@ -354,9 +358,27 @@ run_verb(struct lmtp *l, const struct verb *v, struct slice arg)
 	v->run(l, arg);
 }
 
+static const struct verb *
+find_verb(struct slice name)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (slice_eq_nocase(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+bool
+lmtp_command_is_light(struct slice line)
+{
+	const struct verb *v = find_verb(slice_sub(line, 0, slice_find_byte(line, ' ')));
+
+	return v != NULL && v->light;
+}
+
 void
 lmtp_command(struct lmtp *l, struct slice line)
 {
+	const struct verb *v;
 	size_t space = slice_find_byte(line, ' ');
 	struct slice name = slice_sub(line, 0, space), arg = slice_sub(line, space + 1, line.len);
 
@@ -366,13 +388,10 @@ lmtp_command(struct lmtp *l, struct slice line)
 			lmtp_bad(l, "500 5.5.2 Syntax error: control characters or bad UTF-8");
 		return;
 	}
-	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
-		if (slice_eq_nocase(verbs[i].name, name)) {
-			run_verb(l, &verbs[i], arg);
-			return;
-		}
-	}
-	if (!lmtp_bdat_garbled(l, line))
+	v = find_verb(name);
+	if (v != NULL)
+		run_verb(l, v, arg);
+	else if (!lmtp_bdat_garbled(l, line))
 		lmtp_bad(l, "500 5.5.1 Unknown command: expected LHLO, MAIL, RCPT, DATA, BDAT, "
 		            "RSET, NOOP, VRFY or QUIT");
 }

@@ -5,6 +5,8 @@
 
 #include "lib/clock.h"
 
+#define LIGHT_COMMANDS 64u      /* on the reactor at a time, some 3 us each */
+
 /* Who may not deliver has as long as there is for logging in. False: that is over. */
 static bool
 set_patience(struct lmtp *l)
@@ -183,6 +185,8 @@ command_turn(struct lmtp *l)
 	if (lf < bytes.len) {
 		l->used += lf + 1;
 		take_line(l, slice_sub(bytes, 0, lf));
+		if (l->heavy)
+			l->used -= lf + 1;
 		return true;
 	}
 	if (bytes.len < line_max(l))
@@ -284,13 +288,30 @@ lmtp_turn(struct lmtp *l)
 	return TURN_INPUT;
 }
 
-/* Mail that is quickly taken. What comes behind its end is another step. */
+/* Is what comes next a command, or mail, that is quickly taken? */
+static bool
+goes_on_light(struct lmtp *l)
+{
+	struct slice in = slice_sub(lmtp_input(l), 0, LMTP_LINE_MAX);
+	size_t lf;
+
+	if (l->mode == LMTP_DATA)
+		return in.len > 0 && lmtp_data_is_light(l);
+	if (l->mode != LMTP_COMMANDS || l->light_left == 0)
+		return false;
+	l->light_left--;
+	lf = slice_find_byte(in, '\n');
+	return lf < in.len && lmtp_command_is_light(slice_sub(in, 0, lf > 0 ? lf - 1 : 0));
+}
+
 static bool
 lmtp_light(void *state)
 {
 	struct lmtp *l = state;
 
-	l->light = l->mode == LMTP_DATA && lmtp_data_is_light(l);
+	l->light_left = LIGHT_COMMANDS;
+	l->light = !l->heavy && goes_on_light(l);
+	l->heavy = false;
 	return l->light;
 }
 
@@ -302,7 +323,7 @@ lmtp_work(struct lmtp *l)
 			return STEP_MORE;
 		switch (lmtp_turn(l)) {
 		case TURN_AGAIN:
-			if (l->light)
+			if (l->light && (l->heavy || !goes_on_light(l)))
 				return STEP_DONE;
 			break;
 		case TURN_INPUT:

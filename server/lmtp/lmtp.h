@@ -114,7 +114,9 @@ struct lmtp {
 	uint64_t          consumed;     /* octets of the connection before those of the input */
 	size_t            used;         /* bytes of the input that this step has dealt with; consumed at
 	                                 * its end, at once */
-	bool              light;        /* this step runs on the reactor */
+	bool              light;        /* this step runs on the reactor, */
+	unsigned          light_left;   /* for so many commands more, */
+	bool              heavy;        /* and its last one wants to be run again, on the pool */
 	bool              long_cr;      /* LMTP_LONG_LINE: what was thrown away last ended with a CR */
 	uint64_t          opened_ms;    /* for limits.auth_timeout: who may not deliver does not stay by talking */
 	bool              helo_given;
@@ -175,6 +177,8 @@ void lmtp_reply(struct lmtp *l, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* commands.c - Execute one line (without CRLF). */
 void lmtp_command(struct lmtp *l, struct slice line);
+/* May it be run on the reactor? It may find then that it cannot be, and sets `heavy` instead of answering. */
+bool lmtp_command_is_light(struct slice line);
 void lmtp_greeting(struct lmtp *l);
 /* A mistake of the client: answers, counts it, and ends the session when there were too many. */
 void lmtp_bad(struct lmtp *l, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -4,6 +4,7 @@
 #include "lib/clock.h"
 #include "server/lmtp/lmtp.h"
 #include "server/recipient.h"
+#include "server/regulars.h"
 
 #define TELL_MS 60000u
 
@@ -107,6 +108,14 @@ add_place(struct lmtp *l, struct lmtp_rcpt *r, const struct recipient_account *t
 	return rc;
 }
 
+static void
+link_rcpt(struct lmtp *l, struct lmtp_rcpt *r)
+{
+	*l->rcpts_end = r;
+	l->rcpts_end = &r->next;
+	l->rcpt_count++;
+}
+
 static enum rc
 add_recipient(struct lmtp *l, const struct lmtp_path *path, const struct recipient *to,
               struct err *e)
@@ -123,9 +132,7 @@ add_recipient(struct lmtp *l, const struct lmtp_path *path, const struct recipie
 		rc = add_place(l, r, &to->accounts[i], e);
 	if (rc != RC_OK)
 		return rc;
-	*l->rcpts_end = r;
-	l->rcpts_end = &r->next;
-	l->rcpt_count++;
+	link_rcpt(l, r);
 	return RC_OK;
 }
 
@@ -253,8 +260,71 @@ has_room(struct lmtp *l, const struct lmtp_path *path, const struct recipient *t
 	return true;
 }
 
-void
-lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
+/* ---- who had mail a moment ago ---- */
+
+/* Nothing about it needs to be asked for each message. */
+static bool
+is_regular(const struct recipient *to)
+{
+	const struct recipient_account *a = &to->accounts[0];
+
+	return to->count == 1 && !to->unclaimed && to->missing == 0 && a->detail.len == 0 &&
+	       a->info.quota_bytes == 0 && a->info.quota_messages == 0;
+}
+
+static enum rc
+add_regular(struct lmtp *l, const struct lmtp_path *path, const struct regular *to, struct err *e)
+{
+	struct lmtp_group *g = group_of(l, to->volume);
+	struct lmtp_rcpt *r = arena_zalloc(&l->arena, sizeof *r);
+	struct lmtp_place *p = arena_zalloc(&l->arena, sizeof *p);
+
+	if (g == NULL || r == NULL || p == NULL)
+		return err_nomem(e);
+	if (g->account == 0)
+		g->account = to->account;
+	p->group = g;
+	p->account = to->account;
+	p->mailbox = to->mailbox;
+	p->name = to->name;
+	p->folder = to->folder;
+	r->text = arena_dup(&l->arena, path->text);
+	if (r->text.ptr == NULL)
+		return err_nomem(e);
+	r->places = p;
+	l->place_count++;
+	link_rcpt(l, r);
+	return RC_OK;
+}
+
+static enum rc
+add_and_remember(struct lmtp *l, const struct lmtp_path *path, const struct recipient *to,
+                 uint64_t version, uint64_t since_ms, struct err *e)
+{
+	struct lmtp_rcpt **end = l->rcpts_end;
+	enum rc rc = add_recipient(l, path, to, e);
+	const struct lmtp_place *p = rc == RC_OK ? (*end)->places : NULL;
+
+	if (p != NULL && is_regular(to))
+		regulars_put(server_regulars(session_server(l->s)), path->local, path->domain,
+		             version, since_ms,
+		             &(struct regular){ p->group->volume, p->account, p->mailbox, p->name,
+		                                p->folder });
+	return rc;
+}
+
+static void
+answer_rcpt(struct lmtp *l, enum rc rc, const struct err *e)
+{
+	if (rc != RC_OK)
+		temporary(l, e);
+	else
+		lmtp_reply(l, "250 2.1.5 Recipient ok");
+}
+
+/* By the index. */
+static void
+look_up(struct lmtp *l, const struct lmtp_path *path, uint64_t version, uint64_t since_ms)
 {
 	struct err e = ERR_INIT;
 	struct recipient to;
@@ -275,11 +345,25 @@ lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
 	if (rc == RC_OK && (!drop_locked(l, path, &to) || !has_room(l, path, &to)))
 		goto out;
 	if (rc == RC_OK)
-		rc = add_recipient(l, path, &to, &e);
-	if (rc != RC_OK)
-		temporary(l, &e);
-	else
-		lmtp_reply(l, "250 2.1.5 Recipient ok");
+		rc = add_and_remember(l, path, &to, version, since_ms, &e);
+	answer_rcpt(l, rc, &e);
 out:
 	arena_fini(&a);
+}
+
+void
+lmtp_rcpt_add(struct lmtp *l, const struct lmtp_path *path)
+{
+	struct server *srv = session_server(l->s);
+	uint64_t version = server_recipients_version(srv), now_ms = clock_mono_ms();
+	struct err e = ERR_INIT;
+	struct regular known;
+
+	if (regulars_find(server_regulars(srv), path->local, path->domain, version, now_ms,
+	                  &l->arena, &known))
+		answer_rcpt(l, add_regular(l, path, &known, &e), &e);
+	else if (l->light)
+		l->heavy = true;
+	else
+		look_up(l, path, version, now_ms);
 }

@@ -241,3 +241,32 @@ def test_app_passwords_for_lmtp():
                     pass
                 c.send(b"AUTH PLAIN " + base64.b64encode(b"\0mta\0" + app.encode()) + b"\r\n")
                 assert c.line().startswith(answer), only
+
+
+def test_who_had_mail_a_moment_ago_is_asked_for_anew_when_he_changes():
+    """At once, on the same connection: a lock, a quota, another INBOX, another name."""
+    with Server({"anna": "x-secret", "boris": "x-secret"}) as s:
+        s.start()
+        with s.raw("lmtp") as c:
+            begin(c, *["anna"] * 3)
+            say(c, "RSET", "250")
+            s.ctl("user", "lock", "anna")
+            begin(c, lhlo=False)
+            say(c, "RCPT TO:<anna>", "550 5.2.1")
+            s.ctl("user", "unlock", "anna")
+            say(c, "RCPT TO:<anna>", "250")
+            say(c, "RCPT TO:<anna>", "250")
+            with s.imap("anna") as i:
+                i.rename("INBOX", "old")
+            say(c, "RCPT TO:<anna>", "250")
+            say(c, "RSET", "250")
+            begin(c, "anna", lhlo=False)
+            say(c, "DATA", "354")
+            c.send(message("new") + ".\r\n")
+            assert c.reply().startswith(b"250 2.0.0")
+            assert subjects(s, "anna") == ["new"]
+            begin(c, "anna", lhlo=False)
+            s.ctl("quota", "set", "anna", "1")
+            say(c, "RCPT TO:<anna>", "452 4.2.2")
+            s.ctl("user", "rename", "anna", "carla")
+            say(c, "RCPT TO:<anna>", "550 5.1.1")

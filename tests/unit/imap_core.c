@@ -287,6 +287,18 @@ server_alias_book(struct server *srv)
 	return ((struct imap_world *)(void *)srv)->aliases;
 }
 
+struct regulars *
+server_regulars(struct server *srv)
+{
+	return ((struct imap_world *)(void *)srv)->regulars;
+}
+
+uint64_t
+server_recipients_version(const struct server *srv)
+{
+	return volume_places_version(((const struct imap_world *)(const void *)srv)->volume);
+}
+
 bool
 server_misses_accounts(const struct server *srv)
 {

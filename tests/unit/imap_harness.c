@@ -8,6 +8,7 @@
 #include "sasl/credential.h"
 #include "sasl/library.h"
 #include "server/aliases.h"
+#include "server/regulars.h"
 #include "server/core.h"
 #include "server/guard.h"
 #include "server/imap/imap.h"
@@ -131,6 +132,7 @@ imap_world_setup(void **state)
 	w->conf.lmtp.aliases = w->conf.lmtp.postmaster = "";
 	w->settings.conf = &w->conf;
 	assert_int_equal(alias_book_new(&w->aliases, &e), RC_OK);
+	assert_int_equal(regulars_new(&w->regulars, &e), RC_OK);
 	make_account(w);
 	*state = w;
 	return 0;
@@ -144,6 +146,7 @@ imap_world_teardown(void **state)
 
 	volume_close(&w->volume);
 	alias_book_free(&w->aliases);
+	regulars_free(&w->regulars);
 	guard_free(&w->guard);
 	remember_free(&w->remember);
 	familiar_free(&w->familiar);

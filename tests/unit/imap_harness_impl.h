@@ -25,6 +25,7 @@ struct imap_world {
 	bool             tls, plaintext, starttls;
 	const char      *peer, *certificate;
 	struct alias_book *aliases;
+	struct regulars   *regulars;
 	struct settings  settings;
 	pthread_mutex_t  lock;                  /* of what follows, and of wake, watched, notified of sessions */
 	pthread_cond_t   happened;
