@@ -28,22 +28,62 @@ RESTANTECTL = os.path.join(BUILD, "restantectl")
 OFFSETS = {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "lmtp": 24}
 # A sanitizer's build is several times slower, and so is a busy machine.
 PATIENCE_S = float(os.environ.get("RESTANTE_TEST_PATIENCE", "60"))
+# What "at once" is there: something that has no other end would take longer than all patience.
+AT_ONCE_S = PATIENCE_S / 4
 # Sanitizers speak on stderr; any of these words there fails the test that started the server.
 SANITIZER_WORDS = ("AddressSanitizer", "ThreadSanitizer", "runtime error:", "LeakSanitizer", "MemorySanitizer")
 
 
-def free_base_port():
-    """A base N whose five ports are free now."""
+taken_ports = {}
+
+
+def take_ports(first, offsets):
+    """Ports that are free, or None. Other runs of the tests leave them alone until they are given back."""
+    taken = []
+    try:
+        for off in offsets:
+            taken.append(socket.socket(socket.AF_UNIX))
+            taken[-1].bind("\0restante-test-port-%d" % (first + off))
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", first + off))
+    except OSError:
+        for s in taken:
+            s.close()
+        return None
+    taken_ports[first] = taken
+    return first
+
+
+def free_ports(low, high, offsets):
+    """Below those that the system gives to clients."""
     for _ in range(200):
-        base = random.randrange(20000, 31000)
-        try:
-            for off in OFFSETS.values():
-                with socket.socket() as s:
-                    s.bind(("127.0.0.1", base + off))
-            return base
-        except OSError:
-            continue
+        first = take_ports(random.randrange(low, high), offsets)
+        if first:
+            return first
     raise RuntimeError("no free ports")
+
+
+def free_base_port():
+    """A base N whose five ports are free."""
+    return free_ports(20000, 31000, OFFSETS.values())
+
+
+def free_port():
+    return free_ports(10000, 20000, [0])
+
+
+def give_back_ports(first):
+    for s in taken_ports.pop(first, []):
+        s.close()
+
+
+def wait_until(what, told=lambda: ""):
+    """Waits for an event, for as long as patience lasts; what `what` has returned then."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := what()):
+        assert time.monotonic() < deadline, told()
+        time.sleep(0.02)
+    return found
 
 
 def server_env():
@@ -170,6 +210,7 @@ class Server:
                 self.proc.kill()
                 self.proc.wait()
             shutil.rmtree(self.top, ignore_errors=True)
+            give_back_ports(self.base)
 
     def __enter__(self):
         return self

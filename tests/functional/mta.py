@@ -13,14 +13,8 @@ import socket
 import subprocess
 import time
 
-from harness import PATIENCE_S
+from harness import PATIENCE_S, free_port
 from scratch_root import ScratchRoot
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def read(path):

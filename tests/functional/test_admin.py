@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import RESTANTECTL, RESTANTED, Server, fetch_all, message, wrap
+from harness import PATIENCE_S, RESTANTECTL, RESTANTED, Server, fetch_all, message, wrap
 
 
 def volume(s):
@@ -301,7 +301,7 @@ def test_port_in_use_is_an_error(server):
 def test_sighup_reloads(server):
     c = server.imap("anna")
     server.proc.send_signal(signal.SIGHUP)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while "reload" not in server.log():
         assert time.monotonic() < deadline, server.log()
         time.sleep(0.05)

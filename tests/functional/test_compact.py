@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import Server, fetch_all, message, send
+from harness import Server, fetch_all, message, send, wait_until
 
 
 def log_bytes(s):
@@ -140,22 +140,17 @@ def test_by_itself():
         s.stop()                        # the segment is sealed
         before = log_bytes(s)
         s.start()
-        status = json.loads(s.ctl("status", "--json"))["volumes"][0]
-        for _ in range(200):
-            if status["surveyed_us"] > 0:
-                break
-            time.sleep(0.1)
+
+        def surveyed():
             status = json.loads(s.ctl("status", "--json"))["volumes"][0]
-        assert status["surveyed_us"] > 0 and status["dead_bytes"] == 0
+            return status["surveyed_us"] > 0 and status
+
+        assert wait_until(surveyed)["dead_bytes"] == 0
         with open(s.conf) as f:
             text = f.read()
         with open(s.conf, "w") as f:
             f.write(text.replace("idle_timeout = 1h", "idle_timeout = 2s"))
         s.proc.send_signal(signal.SIGHUP)
-        for _ in range(200):
-            if log_bytes(s) < before - 400000:
-                break
-            time.sleep(0.1)
-        assert log_bytes(s) < before - 400000
-        assert "ev=volume.compacted" in s.log()
+        wait_until(lambda: log_bytes(s) < before - 400000, s.log)
+        wait_until(lambda: "ev=volume.compacted" in s.log(), s.log)
         assert "sound" in s.ctl("check")

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from harness import Raw, Server, message
+from harness import AT_ONCE_S, Raw, Server, message, wait_until
 
 CPU_OF_A_BOMB = 2               # of the server's, for a line without end
 CPU_BEFORE_ANOTHER = 0.5        # seconds of the server's between another's NOOP and its answer
@@ -135,7 +135,7 @@ def test_idle(box):
         other.cmd(b"APPEND INBOX {%d+}\r\n%s" % (len(text), text))
         began = time.monotonic()
         assert box.line() == b"* %d EXISTS" % n
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < AT_ONCE_S
         while b"RECENT" not in box.line():
             pass
     box.send("DONE\r\n")
@@ -263,10 +263,7 @@ def test_garbage_ends_the_connection(box):
     box.cmd("NOOP")
     box.sock.sock.sendall(b"b NOOP\r\n\xff\xff\xff\xff")
     assert box.sock.recv(1) == b""
-    deadline = time.monotonic() + 10
-    while 'why="compressed input is damaged"' not in box.server.log():
-        assert time.monotonic() < deadline, box.server.log()[-2000:]
-        time.sleep(0.05)
+    wait_until(lambda: 'why="compressed input is damaged"' in box.server.log(), lambda: box.server.log()[-2000:])
 
 
 def test_a_bomb_meets_the_limits(box):
@@ -289,7 +286,7 @@ def test_a_bomb_meets_the_limits(box):
     slow = 20 if box.server.sanitized() else 1
     assert most < CPU_BEFORE_ANOTHER * slow
     assert box.server.cpu_seconds() - began < CPU_OF_A_BOMB * slow
-    assert box.server.rss_kb() - rss < 32 << 10
+    assert box.server.rss_kb() - rss < (32 << 10) * (4 if box.server.sanitized() else 1)
     other.close()
 
 
@@ -375,7 +372,7 @@ def test_others_are_served_during_a_flood(narrow, octets):
         return c
 
     other, c = login(narrow, "anna"), attacker()
-    end, slowest, rest = time.monotonic() + 3, 0, b""
+    end, most, rest = time.monotonic() + 3, 0, b""
     while time.monotonic() < end:
         for _ in range(8):
             try:
@@ -386,10 +383,10 @@ def test_others_are_served_during_a_flood(narrow, octets):
             except ConnectionError:             # a line above what is skipped ends the session: another takes its place
                 c.close()
                 c, rest = attacker(), b""
-        began = time.monotonic()
+        before = narrow.cpu_seconds()
         other.cmd("NOOP")
-        slowest = max(slowest, time.monotonic() - began)
-    assert slowest < 1
+        most = max(most, narrow.cpu_seconds() - before)
+    assert most < CPU_BEFORE_ANOTHER * (20 if narrow.sanitized() else 1)
     c.close()
     other.close()
 
@@ -416,6 +413,7 @@ def test_idle_sessions_give_memory_back(shared):
             sessions.append(c)
         time.sleep(6)
         sizes[how] = (shared.rss_kb() - before) * 1024 / 300
+        if how == "compressed":                 # a busy machine's server looks later
+            wait_until(lambda: (shared.rss_kb() - before) * 1024 / 300 < sizes["plain"] + 16384, lambda: sizes)
         for c in sessions:
             c.close()
-    assert sizes["compressed"] < sizes["plain"] + 16384, sizes

@@ -11,10 +11,7 @@ import time
 
 import pytest
 
-from harness import Server, fetch_all, message
-
-AT_ONCE_S = 2
-RESUMES_S = 3
+from harness import AT_ONCE_S, Server, fetch_all, message, wait_until
 
 
 @pytest.fixture
@@ -137,7 +134,7 @@ def expunge(s, uids, user="anna"):
 
 
 def resumes(s):
-    end = time.monotonic() + RESUMES_S
+    end = time.monotonic() + AT_ONCE_S
     while True:
         r = offer(s, message("after"))
         if r.startswith(b"250"):
@@ -248,6 +245,9 @@ class Glutton:
                 except OSError:
                     time.sleep(0.0001)
 
+    def sated(self):
+        wait_until(lambda: os.statvfs(os.path.dirname(self.name)).f_bavail == 0)
+
     def stop(self):
         self.over.set()
         self.thread.join()
@@ -274,6 +274,7 @@ def test_start_with_nothing_left(small_disk, killed, have):
     glutton = Glutton(s.mount)
     try:
         s.start()
+        glutton.sated()
         refused_and_read(s, have)
         assert [x.split()[0] for x in stalls(s)] == ["stalled"], s.log()
         time.sleep(2.5)                 # it looks every second
@@ -281,6 +282,7 @@ def test_start_with_nothing_left(small_disk, killed, have):
         s.ctl("status")
         s.kill()
         s.start()
+        glutton.sated()
         refused_and_read(s, have)
     finally:
         glutton.stop()

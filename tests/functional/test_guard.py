@@ -5,7 +5,7 @@ import os
 import re
 import time
 
-from harness import Server
+from harness import AT_ONCE_S, Server
 
 RUNBOOK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "doc", "runbook.md")
 
@@ -44,7 +44,7 @@ def test_a_changed_password_counts_at_once():
                 began = time.monotonic()
                 passwd(s, "anna", new)
                 assert c.line() == b"* BYE The account has changed, log in again"
-                assert time.monotonic() - began < 1 and c.line() == b""
+                assert time.monotonic() - began < AT_ONCE_S and c.line() == b""
             login(s, "anna", s.users["anna"], b"NO [AUTHENTICATIONFAILED]")
             login(s, "anna", new)
             s.users["anna"] = new
@@ -65,19 +65,20 @@ def test_a_remembered_password_costs_no_hash():
     assert costs["2m"] < 0.6 * costs["0"], costs
 
 
+def seconds_of_login(server, password, expect):
+    began = time.monotonic()
+    login(server, "anna", password, expect)
+    return time.monotonic() - began
+
+
 def test_failures_are_answered_later_each_time_over_connections():
     with Server({"anna": "anna-secret"}, auth_delay=600) as s:
         s.start()
-        for i, (least, most) in enumerate(((0.6, 1.9), (1.2, 3), (2.4, 5))):
-            began = time.monotonic()
-            login(s, "anna", "wrong%d" % i, b"NO")
-            assert least <= time.monotonic() - began < most, i
-        began = time.monotonic()
-        login(s, "anna", "wrong2", b"NO")           # the same again is no new guess
-        assert time.monotonic() - began < 5
-        began = time.monotonic()
-        login(s, "anna", "anna-secret")
-        assert time.monotonic() - began < 0.6
+        for i, least in enumerate((0.6, 1.2, 2.4)):
+            assert least <= seconds_of_login(s, "wrong%d" % i, b"NO") < least + AT_ONCE_S, i
+        # The same again is no new guess, and who comes with the right one does not wait. A busy machine may be slow.
+        took = [(seconds_of_login(s, "wrong2", b"NO"), seconds_of_login(s, "anna-secret", b"OK")) for _ in range(4)]
+        assert min(again for again, _ in took) < 4.8 and min(right for _, right in took) < 0.6, took
 
 
 def test_nothing_is_blocked_on_loopback():

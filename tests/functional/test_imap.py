@@ -3,13 +3,14 @@
 import base64
 import quopri
 import re
+import select
 import ssl
 import subprocess
 import time
 
 import pytest
 
-from harness import Raw, Server, fetch_all, message, strip_trace
+from harness import AT_ONCE_S, Raw, Server, fetch_all, message, strip_trace
 
 NESTED = (
     "From: a@example.org\r\nSubject: outer\r\nMIME-Version: 1.0\r\n"
@@ -413,10 +414,10 @@ def test_a_long_line_is_refused_and_the_session_lives(box):
 def test_greedy_commands_cost_little(box, line, expect):
     append(box, message("x"))
     box.cmd("SELECT INBOX")
-    before = time.monotonic()
+    before = box.server.cpu_seconds()
     box.cmd(line, expect=expect)
     box.cmd("NOOP")
-    assert time.monotonic() - before < 5
+    assert box.server.cpu_seconds() - before < 5
 
 
 @pytest.mark.parametrize("begin", ["NOOP ", "FROB ", "LOGIN ", "STORE 1 FLAGS ", "SELECT ", "APPEND nowhere ",
@@ -520,16 +521,20 @@ def test_failed_logins_are_answered_late():
         s.start()
         with s.raw("imap") as c, s.raw("imap") as d:
             c.line(), d.line()
-            for least, most in ((0.6, 2), (1.2, 4)):
+            for least in (0.6, 1.2):
                 began = time.monotonic()
                 c.send("a LOGIN anna wrong\r\nb NOOP\r\n")
                 assert c.line().startswith(b"a NO")
-                assert least <= time.monotonic() - began < most
+                assert least <= time.monotonic() - began < least + AT_ONCE_S
                 assert c.line().startswith(b"b OK")
-            c.send("c LOGIN anna wrong\r\n")
-            began = time.monotonic()
-            d.cmd("LOGIN anna anna-secret")
-            assert time.monotonic() - began < 0.6, "others do not wait"
+            for _ in range(4):                  # on a busy machine another's login may take longer than the delay
+                c.send("c LOGIN anna wrong\r\n")
+                d.cmd("LOGIN anna anna-secret")
+                if not select.select([c.sock], [], [], 0)[0]:
+                    return
+                assert c.line().startswith(b"c NO")
+                d.cmd("UNAUTHENTICATE")
+            raise AssertionError("others wait")
 
 
 @pytest.mark.parametrize("how", ["LOGIN", "PLAIN"])

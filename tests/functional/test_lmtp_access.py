@@ -12,9 +12,9 @@ import subprocess
 
 import pytest
 
-from harness import Raw, Server, fetch_all, message
+from harness import Raw, Server, fetch_all, free_port, message
 from test_memory import pss_kib
-from test_proxy import free_port, header
+from test_proxy import header
 
 AUTH = "AUTH PLAIN " + base64.b64encode(b"\0mta\0mta-secret").decode()
 

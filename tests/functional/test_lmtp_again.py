@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from harness import Server, message
+from harness import PATIENCE_S, Server, message
 from lmtp_client import begin, chunk, configured, count, delivered, say, talk
 
 
 def wait_for(server, what, times):
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while server.log().count(what) < times:
         assert time.monotonic() < deadline, server.log()
         time.sleep(0.02)

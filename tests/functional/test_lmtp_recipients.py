@@ -8,7 +8,7 @@ import time
 import pytest
 
 from clients import need
-from harness import Server, fetch_all, message
+from harness import PATIENCE_S, Server, fetch_all, message
 from lmtp_client import begin, chunk, configured, delivered, say, subjects, write_aliases
 
 
@@ -90,7 +90,7 @@ def test_aliases_are_read_again_when_they_change():
         s.start()
 
         def rcpt(name, expect):
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE_S
             while True:
                 with s.raw("lmtp") as c:
                     begin(c)

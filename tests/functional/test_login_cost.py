@@ -152,12 +152,27 @@ def quartiles(s, port, way, rounds):
 def test_a_failure_takes_as_long(server, port, way):
     """Whether there is such an account, and whether it could be entered at all."""
     most = 2 if server.sanitized() else 1.4     # a sanitizer's build differs by a third for one and the same
-    for rounds in (60, 240, 240):
+    for rounds in (60, 240, 240, 480):
         found = quartiles(server, port, way, rounds)
         print(way.__name__, {name: "%.3f ms" % (t * 1000) for name, t in found.items()})
         if max(found.values()) < most * min(found.values()):
             return
     raise AssertionError(found)
+
+
+def seconds_apart(s, names):
+    """Between the first answer and the last to wrong passwords that are said at once."""
+    open_ = [s.raw("imap") for _ in names]
+    for c in open_:
+        c.line()
+    for c, name in zip(open_, names):
+        c.send("a AUTHENTICATE PLAIN %s\r\n" % b64("\0%s\0wrong" % name))
+    at = []
+    for c in open_:
+        assert c.line().startswith(b"a NO")
+        at.append(time.monotonic())
+        c.close()
+    return max(at) - min(at)
 
 
 @pytest.mark.parametrize("scheme", ["{BLF-CRYPT}$2b$12$abcdefghijklmnopqrstuu", "{CRYPT}$6$rounds=500000$abcdefgh$"])
@@ -166,20 +181,11 @@ def test_an_imported_hash_is_not_told_by_the_clock(scheme):
     refused in the same tick of the clock, so long behind the question as auth_delay says."""
     kind, salt = scheme.split("}", 1)
     line = "%s:" + kind + "}" + crypt.crypt("secret", salt) + "\n"
-    with Server(conf_edit=server_keys(reactors=1, pool_threads=1), auth_delay=3000) as s:
-        s.start()
-        s.ctl("user", "import", stdin="".join(line % ("old%d" % n) for n in range(9)))
-        together = []
-        for n in range(3):
-            open_ = [s.raw("imap") for _ in range(4)]
-            for c in open_:
-                c.line()
-            for c, name in zip(open_, ["nobody%d" % n] + ["old%d" % (3 * n + i) for i in range(3)]):
-                c.send("a AUTHENTICATE PLAIN %s\r\n" % b64("\0%s\0wrong" % name))
-            at = []
-            for c in open_:
-                assert c.line().startswith(b"a NO")
-                at.append(time.monotonic())
-                c.close()
-            together.append(max(at) - min(at) < 0.25)
-        assert together.count(True) >= 2, together
+    for delay_ms in (3000, 10000):              # a busy machine may take longer than the first for three hashes
+        with Server(conf_edit=server_keys(reactors=1, pool_threads=1), auth_delay=delay_ms) as s:
+            s.start()
+            s.ctl("user", "import", stdin="".join(line % ("old%d" % n) for n in range(9)))
+            apart = [seconds_apart(s, ["nobody%d" % n] + ["old%d" % (3 * n + i) for i in range(3)]) for n in range(3)]
+        if sorted(apart)[1] < 0.25:
+            return
+    raise AssertionError(apart)

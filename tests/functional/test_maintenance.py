@@ -8,9 +8,7 @@ import time
 
 import pytest
 
-from harness import RESTANTECTL, Server, message, send
-
-PATIENCE_S = 20
+from harness import PATIENCE_S, RESTANTECTL, Server, message, send
 
 
 def wait_log(s, text, n=1):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from harness import Raw, Server, message
+from harness import PATIENCE_S, Raw, Server, message
 from tokens import Issuer, Key, b64url
 
 DISCOVERY = "https://id.example.org/.well-known/openid-configuration"
@@ -228,7 +228,7 @@ def test_curl_xoauth2(issuer):
 
 
 def log_until(server, word, start=0):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE_S
     while word not in server.log()[start:]:
         assert time.monotonic() < deadline, server.log()[start:]
         time.sleep(0.05)

@@ -4,6 +4,7 @@ import os
 import random
 import re
 import resource
+import select
 import shutil
 import signal
 import smtplib
@@ -16,7 +17,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE_S, RESTANTED, Server, fetch_all, message, set_limit, wrap
+from harness import AT_ONCE_S, PATIENCE_S, RESTANTED, Server, fetch_all, message, set_limit, wait_until, wrap
 
 
 @pytest.mark.parametrize("listener,attempt,answer", [
@@ -25,27 +26,31 @@ from harness import PATIENCE_S, RESTANTED, Server, fetch_all, message, set_limit
 ])
 def test_failed_logins_are_answered_late(listener, attempt, answer):
     """Each later than the one before; nobody else waits."""
+    def heard(c):
+        return bool(select.select([c.sock], [], [], 0)[0])
+
     def fail(c):
-        c.send(attempt)
-        while True:
-            line = c.line()
-            if line.startswith(answer):
-                return
+        while not (line := c.line()).startswith(answer):
             assert line.startswith(b"+OK"), line
 
     with Server({"anna": "anna-secret"}, auth_delay=700) as s:
         s.start()
         with s.raw(listener) as c:
             c.line()
-            for least, most in ((0.7, 2), (1.4, 3)):
+            for least in (0.7, 1.4):
                 began = time.monotonic()
+                c.send(attempt)
                 fail(c)
-                assert least <= time.monotonic() - began < most
-            c.send(attempt)
-            began = time.monotonic()
-            s.pop("anna").quit()
-            if not s.sanitized():
-                assert time.monotonic() - began < 0.7
+                assert least <= time.monotonic() - began < least + AT_ONCE_S
+            for _ in range(4):                  # on a busy machine another's session may take longer than the delay
+                c.send(attempt)
+                if attempt.startswith("USER"):
+                    assert c.line().startswith(b"+OK")
+                s.pop("anna").quit()
+                if not heard(c):
+                    return
+                fail(c)
+            raise AssertionError("others wait")
 
 
 def test_failed_logins_are_logged_alike(server):
@@ -394,7 +399,7 @@ def test_without_descriptors():
             used = len(os.listdir("/proc/%d/fd" % s.server_pid()))
             resource.prlimit(s.server_pid(), resource.RLIMIT_NOFILE, (used + 10, hard))
             more = [socket.create_connection(("127.0.0.1", s.port("pop3")), timeout=PATIENCE_S) for _ in range(40)]
-            time.sleep(1)
+            wait_until(lambda: "accept failed" in s.log(), s.log)
             assert there.noop()[0] == "OK"
             for c in more:
                 c.close()
@@ -521,7 +526,7 @@ def test_full_pool(server):
 
     in_threads(deliver, range(8))
     if not server.sanitized():
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < AT_ONCE_S
     with server.imap("boris") as c:
         assert len(fetch_all(c)) == 80
 
@@ -570,7 +575,7 @@ def test_stalled_volume(server):
             c.send("LHLO x\r\nMAIL FROM:<>\r\nRCPT TO:<anna>\r\nRCPT TO:<boris>\r\nDATA\r\n" + message("no %d" % i) + ".\r\n")
             replies = [c.reply() for _ in range(8)]
             assert [r[:4] for r in replies[6:]] == [b"451 ", b"451 "], replies
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < AT_ONCE_S
     with server.imap("anna") as c:
         assert len(fetch_all(c)) == 1
     resource.prlimit(server.server_pid(), resource.RLIMIT_FSIZE, (hard, hard))

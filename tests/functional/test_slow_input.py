@@ -99,11 +99,14 @@ def ask(server, mailbox, mail, limit):
 def test_slow_input(shared, make, size):
     limit = SECOND * (20 if shared.sanitized() else 1)
     name = make.__name__.encode()
-    small = ask(shared, name + b"-small", make(size // FACTOR), limit)
-    large = ask(shared, name + b"-large", make(size), limit)
-    for q in small:
-        print("%-50s %5.2f %5.2f s" % (q, small[q], large[q]))
-        assert large[q] <= FACTOR * SLACK * small[q] + TICKS * limit, (q, small[q], large[q])
+    for n in range(3):                          # beside other work the processor is now faster, now slower
+        small = ask(shared, name + b"-small%d" % n, make(size // FACTOR), limit)
+        large = ask(shared, name + b"-large%d" % n, make(size), limit)
+        slow = [(q, small[q], large[q]) for q in small if large[q] > FACTOR * SLACK * small[q] + TICKS * limit]
+        if not slow:
+            return
+        print(slow)
+    raise AssertionError(slow)
 
 
 def test_all_parts_are_there(shared):

@@ -312,9 +312,13 @@ def test_half_renewed(own):
     path = os.path.join(own.dir, "own.pem")
     before = serial_of(path)
     make_pair(own.top, "fresh", ["mail.example"])
+    began = time.monotonic()
     os.rename(os.path.join(own.top, "fresh.pem"), path)
     time.sleep(6)
-    assert "tls.reload_failed" not in own.log() and reloads(own) == 0
+    log = own.log()
+    if time.monotonic() - began < 10:           # or the machine is so busy that the while may be over
+        assert "tls.reload_failed" not in log
+    assert reloads(own) == 0
     assert shown_to(own) == before
     wait_for(lambda: "tls.reload_failed" in own.log())
     line, = [x for x in own.log().splitlines() if "tls.reload_failed" in x]
@@ -435,7 +439,12 @@ def test_client_certificate(asking, tmp_path):
     assert greeted(server, "pop3s", anna).startswith(b"+OK")
     assert greeted(server, "pop3s", stranger) is None
     assert "client=anna" in server.log()
-    whys = [x for x in server.log().splitlines() if "ev=session.tls_failed" in x]
+
+    def failures():
+        return [x for x in server.log().splitlines() if "ev=session.tls_failed" in x]
+
+    wait_for(lambda: len(failures()) >= 3)
+    whys = failures()
     assert any('why="unable to get local issuer certificate"' in x or 'why="self-signed certificate"' in x for x in whys), whys
     assert any("peer did not return a certificate" in x for x in whys)
 
