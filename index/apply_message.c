@@ -125,11 +125,12 @@ static enum rc
 insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
                const struct record_message *m, struct delta *d, struct err *e)
 {
-	uint64_t size;
+	uint64_t size = m->size;
 	uint64_t kw;
-	enum rc rc;
+	enum rc rc = RC_OK;
 
-	rc = apply_blob_size(ap, m->blob, &size, e);
+	if (size == 0)
+		rc = apply_blob_size(ap, m->blob, &size, e);
 	if (rc == RC_OK)
 		rc = intern_keywords(ap, r->mailbox, m->keywords, &kw, e);
 	if (rc == RC_OK)
@@ -154,29 +155,78 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 
 /* A record that is older than threads says none. */
 static enum rc
+thread_of(struct apply *ap, const struct record_message *m, uint64_t *thread, struct err *e)
+{
+	*thread = m->threadid;
+	return *thread != 0 ? RC_OK : apply_derive_thread(ap, m->blob, thread, e);
+}
+
+static enum rc
+note_message(struct apply *ap, const struct record_message *m, account_id account, struct err *e)
+{
+	uint64_t thread;
+	enum rc rc = thread_of(ap, m, &thread, e);
+
+	return rc == RC_OK ? apply_note_thread(ap, account, m->blob, thread, e) : rc;
+}
+
+static enum rc
 apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
-              const struct record_message *message, account_id account, struct delta *d,
-              struct err *e)
+              const struct record_message *message, struct delta *d, struct err *e)
 {
 	struct record_message m = *message;
-	enum rc rc = RC_OK;
+	enum rc rc = thread_of(ap, message, &m.threadid, e);
 
-	if (m.threadid == 0)
-		rc = apply_derive_thread(ap, m.blob, &m.threadid, e);
-	if (rc == RC_OK)
-		rc = insert_message(ap, r, uid, &m, d, e);
-	return rc == RC_OK ? apply_note_thread(ap, account, m.blob, m.threadid, e) : rc;
+	return rc == RC_OK ? insert_message(ap, r, uid, &m, d, e) : rc;
 }
 
 /* The messages of one range of UIDs, from the record's `i`-th on. */
 static enum rc
 apply_range(struct apply *ap, const struct record_messages *r, struct uid_range range, uint32_t i,
-            account_id account, struct delta *d, struct err *e)
+            struct delta *d, struct err *e)
 {
 	enum rc rc = RC_OK;
 
 	for (mail_uid uid = range.first; rc == RC_OK && uid <= range.last; uid++) {
-		rc = apply_message(ap, r, uid, &r->messages[i++], account, d, e);
+		rc = apply_message(ap, r, uid, &r->messages[i++], d, e);
+		arena_reset(&ap->scratch);
+	}
+	return rc;
+}
+
+/* RC_NOT_FOUND: the account knows the thread of each message in this range. */
+static enum rc
+find_unnoted(struct apply *ap, const struct record_messages *r, struct uid_range range,
+             account_id account, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(ap->db, &q,
+	    "SELECT 1 FROM message m WHERE m.mailbox=?1 AND m.uid BETWEEN ?2 AND ?3 AND NOT EXISTS"
+	    " (SELECT 1 FROM blob b CROSS JOIN thread t"
+	    " WHERE b.id=m.blob AND t.account=?4 AND t.key=b.thread_key AND t.own) LIMIT 1",
+	    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last), DB_NUM(account)),
+	    e);
+
+	if (rc == RC_OK)
+		db_end(q);
+	return rc;
+}
+
+#define TOGETHER 16u    /* messages from which on one question about all pays */
+
+/* Of a large copy mostly nothing is new: that is asked for all at once. */
+static enum rc
+note_threads(struct apply *ap, const struct record_messages *r, const struct uid_range *uids,
+             uint32_t ranges, account_id account, struct err *e)
+{
+	enum rc rc = r->count < TOGETHER ? RC_OK : RC_NOT_FOUND;
+
+	for (uint32_t i = 0; rc == RC_NOT_FOUND && i < ranges; i++)
+		rc = find_unnoted(ap, r, uids[i], account, e);
+	if (rc == RC_NOT_FOUND)
+		return RC_OK;
+	for (uint32_t i = 0; rc == RC_OK && i < r->count; i++) {
+		rc = note_message(ap, &r->messages[i], account, e);
 		arena_reset(&ap->scratch);
 	}
 	return rc;
@@ -200,9 +250,11 @@ apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 	d.uidnext = uids[ranges - 1].last + 1;
 	rc = account_of(ap, r->mailbox, &account, e);
 	for (uint32_t i = 0; rc == RC_OK && i < ranges; i++) {
-		rc = apply_range(ap, r, uids[i], done, account, &d, e);
+		rc = apply_range(ap, r, uids[i], done, &d, e);
 		done += uids[i].last - uids[i].first + 1;
 	}
+	if (rc == RC_OK && account != 0)
+		rc = note_threads(ap, r, uids, ranges, account, e);
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }
 

@@ -29,6 +29,7 @@ read_row(struct resolver *rs, sqlite3_stmt *q, const struct transfer *t, struct 
 		.internaldate = row.internaldate,
 		.savedate = { (int64_t)(resolve_now_us() / 1000000u), 0 },
 		.threadid = row.threadid,
+		.size = row.size,
 	};
 	return RC_OK;
 }

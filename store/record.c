@@ -532,6 +532,7 @@ take_message(struct cursor *c, struct record_message *m)
 	m->savedate.sec = take_signed(c, "savedate");
 	m->savedate.zone_min = take_zone(c);
 	m->threadid = take_varint(c, UINT64_MAX, "threadid");
+	m->size = 0;
 }
 
 static struct uid_range *

@@ -162,6 +162,7 @@ struct record_message {
 	struct mail_date internaldate;
 	struct mail_date savedate;
 	uint64_t         threadid;      /* 0: none given */
+	uint64_t         size;          /* RFC822.SIZE, not in the record; 0: who wants it asks for it */
 };
 
 /* Messages appear in a mailbox. A messages record has consecutive UIDs; of some messages, it has those of the ranges:
