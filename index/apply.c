@@ -22,6 +22,7 @@ apply_fini(struct apply *ap)
 	arena_fini(&ap->scratch);
 	free(ap->pending);
 	free(ap->touched);
+	lz_packer_free(&ap->packer);
 	*ap = (struct apply){ 0 };
 }
 

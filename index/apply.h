@@ -11,6 +11,7 @@
 #ifndef RESTANTE_INDEX_APPLY_H
 #define RESTANTE_INDEX_APPLY_H
 
+#include "index/packed.h"
 #include "index/schema.h"
 #include "index/threads.h"
 #include "store/blob.h"
@@ -44,6 +45,7 @@ struct apply {
 	bool                    mailboxes;      /* a mailbox was, */
 	bool                    purged;         /* a purge was */
 	bool                    bulk;   /* a rebuild: what falls below a floor is dropped by index_tidy */
+	struct lz_packer       *packer; /* of summaries; NULL: none was needed yet */
 	uint64_t                time_us;        /* of the record's frame; of a frame that is being made, about */
 	blob_id                 keys_of;        /* the blob applied last, 0: none, and */
 	struct thread_keys      keys;           /* its keys: its message mostly comes next */

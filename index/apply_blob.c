@@ -31,17 +31,29 @@ apply_blob_data(const struct record *r, const struct log_addr *body)
 	return a;
 }
 
+/* Append the row's form of a summary. */
+static enum rc
+pack_summary(struct apply *ap, struct slice summary, struct buf *out, struct err *e)
+{
+	if (ap->packer == NULL)
+		ap->packer = packed_summary_packer();
+	return ap->packer != NULL && packed_summary_put(ap->packer, summary, out) ? RC_OK
+	                                                                           : err_nomem(e);
+}
+
 static enum rc
 insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const struct log_addr *data,
             uint64_t thread_key, struct err *e)
 {
-	struct buf chunks;
+	struct buf chunks, summary;
 	enum rc rc;
 
 	buf_init(&chunks, 64u << 20);
-	if (!blob_chunks_encode(b->chunks, b->chunk_count, &chunks))
+	buf_init(&summary, b->summary.len + PACKED_MORE);
+	rc = pack_summary(ap, b->summary, &summary, e);
+	if (rc == RC_OK && !blob_chunks_encode(b->chunks, b->chunk_count, &chunks))
 		rc = err_nomem(e);
-	else
+	if (rc == RC_OK)
 		rc = db_run(ap->db,
 		            "INSERT OR IGNORE INTO blob VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
 		            "?10, ?11, ?12, ?13)",
@@ -51,8 +63,9 @@ insert_blob(struct apply *ap, blob_id id, const struct record_blob *b, const str
 		                    DB_NUM(b->lines),
 		                    DB_BYTES(slice_of(b->sha256, sizeof b->sha256)),
 		                    DB_NUM(thread_key), DB_BYTES(buf_slice(&chunks)),
-		                    DB_BYTES(b->summary)),
+		                    DB_BYTES(buf_slice(&summary))),
 		            e);
+	buf_fini(&summary);
 	buf_fini(&chunks);
 	if (rc == RC_OK)
 		ap->meta.blobs += db_changes(ap->db);
@@ -149,6 +162,7 @@ static enum rc
 blob_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e)
 {
 	const struct thread_keys *k = keys_at_hand(ap, id);
+	struct slice summary;
 	sqlite3_stmt *q;
 	enum rc rc;
 
@@ -161,8 +175,10 @@ blob_keys(struct apply *ap, blob_id id, struct thread_keys *out, struct err *e)
 	              DB_ARGS(DB_NUM(id)), e);
 	if (rc != RC_OK)
 		return rc;
-	rc = threads_make_keys(ap->meta.volume, db_bytes(q, 1), db_bytes(q, 0).ptr, &ap->scratch,
-	                       out, e);
+	rc = packed_summary_get(db_bytes(q, 1), &ap->scratch, &summary, e);
+	if (rc == RC_OK)
+		rc = threads_make_keys(ap->meta.volume, summary, db_bytes(q, 0).ptr, &ap->scratch,
+		                       out, e);
 	db_end(q);
 	return rc;
 }
@@ -311,6 +327,7 @@ enum rc
 apply_summary(struct apply *ap, const struct record_summary *r, struct err *e)
 {
 	struct thread_keys keys;
+	struct buf summary;
 	sqlite3_stmt *q;
 	enum rc rc = db_first(ap->db, &q,
 	                      "SELECT sha256 FROM blob WHERE id=?1 AND length(sha256)=32",
@@ -325,6 +342,12 @@ apply_summary(struct apply *ap, const struct record_summary *r, struct err *e)
 	db_end(q);
 	if (rc != RC_OK)
 		return rc;
-	return db_run(ap->db, "UPDATE blob SET summary=?2, thread_key=?3 WHERE id=?1",
-	              DB_ARGS(DB_NUM(r->blob), DB_BYTES(r->summary), DB_NUM(keys.own)), e);
+	buf_init(&summary, r->summary.len + PACKED_MORE);
+	rc = pack_summary(ap, r->summary, &summary, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "UPDATE blob SET summary=?2, thread_key=?3 WHERE id=?1",
+		            DB_ARGS(DB_NUM(r->blob), DB_BYTES(buf_slice(&summary)),
+		                    DB_NUM(keys.own)), e);
+	buf_fini(&summary);
+	return rc;
 }

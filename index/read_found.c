@@ -7,6 +7,7 @@
  */
 #include "index/volume_impl.h"
 
+#include "index/packed.h"
 #include "index/schema.h"
 #include "index/threads.h"
 #include "lib/mime.h"
@@ -78,15 +79,18 @@ grow(struct arena *a, void *items, size_t count, size_t *cap, size_t size)
 
 /* Equal sums are no proof. */
 static enum rc
-is_wanted(struct finding *f, struct slice summary, bool *wanted, struct err *e)
+is_wanted(struct finding *f, struct slice row, bool *wanted, struct err *e)
 {
 	struct mime_summary s;
+	struct slice summary;
 	enum rc rc;
 
 	*wanted = f->message_id.len == 0;
 	if (*wanted)
 		return RC_OK;
-	rc = mime_summary_decode(summary, f->a, &s, e);
+	rc = packed_summary_get(row, f->a, &summary, e);
+	if (rc == RC_OK)
+		rc = mime_summary_decode(summary, f->a, &s, e);
 	*wanted = rc == RC_OK && slice_eq(s.keys.message_id, f->message_id);
 	return rc == RC_NOMEM ? rc : RC_OK;
 }

@@ -7,6 +7,8 @@
  */
 #include "index/volume_impl.h"
 
+#include "index/packed.h"
+
 #define FLAGS_OF(modseq) "SELECT m.uid, " modseq ", m.flags, m.kw"
 #define REST      ", m.blob, m.internaldate, m.zone, m.savedate, m.savezone, m.threadid, m.size"
 #define PLACE     ", b.seg, b.epoch, b.kind, b.offset, b.len, b.sha256, b.chunks"
@@ -198,11 +200,8 @@ read_row(struct read_run *run, sqlite3_stmt *q, bool expunged, struct err *e)
 	read_rest(q, m);
 	if ((run->want & WANT_PLACE) != 0)
 		rc = read_place(run, q, m, e);
-	if (rc == RC_OK && (run->want & WANT_SUMMARY) != 0) {
-		m->summary = arena_dup(run->a, db_bytes(q, COLUMN_SUMMARY));
-		if (m->summary.ptr == NULL)
-			rc = err_nomem(e);
-	}
+	if (rc == RC_OK && (run->want & WANT_SUMMARY) != 0)
+		rc = packed_summary_get(db_bytes(q, COLUMN_SUMMARY), run->a, &m->summary, e);
 	return rc;
 }
 

@@ -12,6 +12,8 @@
  */
 #include "index/volume_impl.h"
 
+#include "index/packed.h"
+
 #include <stdlib.h>
 
 #include "lib/mime.h"
@@ -60,9 +62,8 @@ note_due(struct run *r, sqlite3_stmt *q, struct err *e)
 	};
 	rc = blob_chunks_decode(db_bytes(q, 7), &r->page, &chunks, &d->place.chunk_count, e);
 	d->place.chunks = chunks;
-	d->summary = arena_dup(&r->page, db_bytes(q, 8));
-	if (rc == RC_OK && d->summary.ptr == NULL)
-		rc = err_nomem(e);
+	if (rc == RC_OK)
+		rc = packed_summary_get(db_bytes(q, 8), &r->page, &d->summary, e);
 	if (rc == RC_OK)
 		r->count++;
 	return rc;
@@ -71,7 +72,7 @@ note_due(struct run *r, sqlite3_stmt *q, struct err *e)
 static enum rc
 look_at_row(struct run *r, sqlite3_stmt *q, struct err *e)
 {
-	bool other = mime_summary_version(db_bytes(q, 8)) != MIME_PARSER_VERSION;
+	bool other = packed_summary_version(db_bytes(q, 8)) != MIME_PARSER_VERSION;
 
 	r->after = db_u64(q, 0);
 	r->out->contents++;

@@ -6,6 +6,8 @@
  */
 #include "index/restore.h"
 
+#include "index/packed.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -122,7 +124,7 @@ is_asked_for(const struct run *g, const struct content *c)
 static enum rc
 read_content(struct run *g, struct db *db, blob_id id, struct content *out, struct err *e)
 {
-	struct blob_chunk *chunks;
+	struct blob_chunk *chunks = NULL;
 	sqlite3_stmt *q;
 	enum rc rc = db_first(db, &q, BLOB_ROW, DB_ARGS(DB_NUM(id)), e);
 
@@ -130,7 +132,6 @@ read_content(struct run *g, struct db *db, blob_id id, struct content *out, stru
 	if (rc != RC_OK)
 		return rc == RC_NOT_FOUND ? RC_OK : rc;
 	out->sha256 = arena_dup(&g->scratch, db_bytes(q, 0));
-	out->summary = arena_dup(&g->scratch, db_bytes(q, 1));
 	out->place.id = id;
 	out->place.addr.seg = (struct seg_id){ db_u64(q, 2), (uint32_t)db_u64(q, 3),
 	                                       (uint32_t)db_u64(q, 4) };
@@ -138,10 +139,13 @@ read_content(struct run *g, struct db *db, blob_id id, struct content *out, stru
 	out->place.addr.len = db_u64(q, 6);
 	out->place.size = db_u64(q, 8);
 	out->header_len = (uint32_t)db_u64(q, 9);
-	rc = blob_chunks_decode(db_bytes(q, 7), &g->scratch, &chunks, &out->place.chunk_count, e);
+	rc = packed_summary_get(db_bytes(q, 1), &g->scratch, &out->summary, e);
+	if (rc == RC_OK)
+		rc = blob_chunks_decode(db_bytes(q, 7), &g->scratch, &chunks,
+		                        &out->place.chunk_count, e);
 	out->place.chunks = chunks;
 	db_end(q);
-	if (rc == RC_OK && (out->sha256.ptr == NULL || out->summary.ptr == NULL))
+	if (rc == RC_OK && out->sha256.ptr == NULL)
 		return err_nomem(e);
 	return rc;
 }
