@@ -25,7 +25,7 @@ struct codec {
 	int      again_level;           /* 0: not ready */
 	z_stream inflate;
 	bool     inflate_ready;
-	uint8_t  room[2][CODEC_ROOM];
+	uint8_t  room[3][CODEC_ROOM];
 };
 
 static struct {
@@ -84,7 +84,7 @@ codec_put(struct codec *c)
 uint8_t *
 codec_room(struct codec *c, unsigned which)
 {
-	assert(which < 2);
+	assert(which < 3);
 	return c->room[which];
 }
 

@@ -31,7 +31,7 @@ uint8_t      codec_dictionary(enum codec_how how);      /* the one `how` uses no
 /* From the process's pool, made if it is empty; NULL: no memory. codec_put gives it back (NULL is accepted). */
 struct codec *codec_get(void);
 void          codec_put(struct codec *c);
-/* One of two (0, 1) pieces of memory of CODEC_ROOM bytes that go with it, for whoever has it. */
+/* One of three (0 to 2) pieces of memory of CODEC_ROOM bytes that go with it, for whoever has it. */
 #define CODEC_ROOM 65536u
 uint8_t      *codec_room(struct codec *c, unsigned which);
 
