@@ -355,11 +355,12 @@ emit_mailbox(struct emit *em, const struct record_mailbox *r)
 static void
 emit_chunks(struct emit *em, const struct record_blob *r)
 {
-	enum { METHODS = CHUNK_DEFLATE_HEADER + 1 };
+	enum { METHODS = CHUNK_METHOD_LAST + 1 };
 	static const char *const methods[METHODS] = {
 		[CHUNK_STORED] = "stored",
 		[CHUNK_DEFLATE] = "deflate",
 		[CHUNK_DEFLATE_HEADER] = "deflate-header",
+		[CHUNK_BASE64] = "base64",
 	};
 
 	emit_open(em, "chunks", true);

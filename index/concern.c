@@ -321,7 +321,7 @@ on_record(void *arg, log_lsn lsn, uint8_t type, struct slice body, bool sure)
 	c->sure = c->sure && sure;
 	if (type >= 32 || record_type_name((enum record_type)type) == NULL)
 		return;
-	c->types |= 1u << type;
+	c->types |= 1u << record_type_of(type);
 	if (record_decode((enum record_type)type, lsn, body, &c->arena, &r, &e) == RC_OK)
 		see_record(c, &r, sure);
 }

@@ -150,7 +150,7 @@ enum rc
 log_frame_add(struct log_batch *b, struct record *r, struct err *e)
 {
 	struct slice data = r->type == RECORD_BLOB ? r->u.blob.data : SLICE_NONE;
-	struct record_hdr hdr = { .type = (uint8_t)r->type,
+	struct record_hdr hdr = { .type = record_stored_type(r),
 		.flags = record_is_skippable(r->type) ? RECORD_SKIPPABLE : 0 };
 	struct batch_frame *f;
 	size_t at = b->bytes.len, own, offset;

@@ -1,10 +1,11 @@
 /* blob - cutting a message into chunks, and reading ranges of it back. See blob.h.
  *
  * Each chunk is deflated on its own, so any one inflates without those before it. A range is read
- * chunk by chunk: only what holds it is read, checked and inflated.
+ * chunk by chunk: only what holds it is read, checked and inflated, small chunks several at once.
  */
 #include "store/blob.h"
 #include "lib/bytes.h"
+#include "store/base64_chunk.h"
 #include "store/codec.h"
 
 #include <assert.h>
@@ -15,7 +16,7 @@
 #define OUT_PIECE     (256u << 10)      /* of a body is written at a time */
 #define CHUNKS_MAX    (1u << 20)
 
-_Static_assert(CODEC_ROOM == BLOB_CHUNK_MAX, "a codec has room for two chunks");
+_Static_assert(CODEC_ROOM == BLOB_CHUNK_MAX, "a codec has room for three chunks");
 
 struct blob_writer {
 	struct log       *log;
@@ -133,24 +134,37 @@ add_chunk(struct blob_writer *w, const struct blob_chunk *c, struct err *e)
 	return RC_OK;
 }
 
+/* The collected bytes as they are to be stored. */
+static struct slice
+pack(struct blob_writer *w, struct blob_chunk *c)
+{
+	struct slice raw = slice_of(w->raw, w->raw_len);
+	enum codec_how how = how_for(w->kind);
+	size_t n = w->kind == BLOB_BASE64 ? base64_pack(w->codec, raw, 0, w->packed) : 0;
+
+	c->method = CHUNK_BASE64;
+	if (n > 0)
+		return slice_of(w->packed, n);
+	n = codec_deflate(w->codec, how, raw, w->packed, raw.len);
+	c->method = CHUNK_STORED;
+	if (n == 0)
+		return raw;
+	c->dictionary = codec_dictionary(how);
+	c->method = c->dictionary != DICTIONARY_NONE ? CHUNK_DEFLATE_HEADER : CHUNK_DEFLATE;
+	return slice_of(w->packed, n);
+}
+
 /* The collected bytes become a chunk. */
 static enum rc
 end_chunk(struct blob_writer *w, struct err *e)
 {
-	struct slice raw = slice_of(w->raw, w->raw_len), stored = raw;
-	struct blob_chunk c = { .raw_len = (uint32_t)raw.len, .method = CHUNK_STORED };
-	enum codec_how how = how_for(w->kind);
-	size_t n;
+	struct blob_chunk c = { .raw_len = (uint32_t)w->raw_len };
+	struct slice stored;
 	enum rc rc;
 
-	if (raw.len == 0)
+	if (w->raw_len == 0)
 		return RC_OK;
-	n = codec_deflate(w->codec, how, raw, w->packed, raw.len);
-	if (n > 0) {
-		stored = slice_of(w->packed, n);
-		c.dictionary = codec_dictionary(how);
-		c.method = c.dictionary != DICTIONARY_NONE ? CHUNK_DEFLATE_HEADER : CHUNK_DEFLATE;
-	}
+	stored = pack(w, &c);
 	c.stored_len = (uint32_t)stored.len;
 	c.crc = codec_crc(stored);
 	if (!buf_append_slice(&w->stored, stored))
@@ -208,7 +222,7 @@ blob_writer_stays_inline(const struct blob_writer *w, size_t more)
 size_t
 blob_writer_held(const struct blob_writer *w)
 {
-	return sizeof *w + (w->codec != NULL ? 2 * BLOB_CHUNK_MAX : 0) + w->stored.cap + w->cap * sizeof w->chunks[0];
+	return sizeof *w + (w->codec != NULL ? 3 * BLOB_CHUNK_MAX : 0) + w->stored.cap + w->cap * sizeof w->chunks[0];
 }
 
 enum rc
@@ -242,6 +256,9 @@ struct reader {
 	const struct blob_place *p;
 	struct codec            *codec;
 	uint8_t                 *stored, *raw;
+	uint64_t                 at;            /* `stored` has so many of the blob's stored bytes from here on */
+	size_t                   len;
+	struct slice             chunk;         /* those of the chunk that was fetched last */
 };
 
 static enum rc
@@ -261,47 +278,79 @@ reader_fini(struct reader *r)
 	codec_put(r->codec);
 }
 
-/* The chunk's stored bytes into dst, checked. */
 static enum rc
-load_chunk(struct log *log, const struct blob_place *p, const struct blob_chunk *c, uint64_t at,
-           uint8_t *dst, struct err *e)
+check_lengths(const struct blob_chunk *c, struct err *e)
 {
-	enum rc rc;
-
 	if (c->raw_len > BLOB_CHUNK_MAX || c->stored_len > BLOB_CHUNK_MAX)
 		return err_set(e, RC_CORRUPT, "a chunk is longer than %u bytes", BLOB_CHUNK_MAX);
-	rc = log_read(log, &p->addr, at, dst, c->stored_len, e);
-	if (rc == RC_OK && codec_crc(slice_of(dst, c->stored_len)) != c->crc)
-		return err_set(e, RC_CORRUPT,
-		    "a chunk of %llu-%u at byte %llu does not match its CRC",
-		    (unsigned long long)p->addr.seg.seq, p->addr.seg.epoch,
-		    (unsigned long long)(p->addr.offset + at));
-	return rc;
+	return RC_OK;
 }
 
 static enum rc
-fetch_chunk(struct reader *r, const struct blob_chunk *c, uint64_t at, struct err *e)
+check_crc(const struct blob_place *p, const struct blob_chunk *c, uint64_t at, struct slice stored,
+          struct err *e)
 {
-	return load_chunk(r->log, r->p, c, at, r->stored, e);
+	if (codec_crc(stored) == c->crc)
+		return RC_OK;
+	return err_set(e, RC_CORRUPT, "a chunk of %llu-%u at byte %llu does not match its CRC",
+	               (unsigned long long)p->addr.seg.seq, p->addr.seg.epoch,
+	               (unsigned long long)(p->addr.offset + at));
+}
+
+/* The stored bytes of this chunk, which lie at `at`, and of those behind it, as long as they hold some of the next
+ * `wanted` bytes of the message and there is room. */
+static enum rc
+load_chunks(struct reader *r, uint32_t i, uint64_t at, uint64_t wanted, struct err *e)
+{
+	size_t len = r->p->chunks[i].stored_len;
+	enum rc rc;
+
+	while (wanted > r->p->chunks[i].raw_len && i + 1 < r->p->chunk_count &&
+	       r->p->chunks[i + 1].stored_len <= CODEC_ROOM - len) {
+		wanted -= r->p->chunks[i].raw_len;
+		len += r->p->chunks[++i].stored_len;
+	}
+	rc = log_read(r->log, &r->p->addr, at, r->stored, len, e);
+	r->at = at;
+	r->len = rc == RC_OK ? len : 0;
+	return rc;
+}
+
+/* The chunk's stored bytes, checked. `wanted`: so many bytes of the message will be asked for, from its first on. */
+static enum rc
+fetch_chunk(struct reader *r, uint32_t i, uint64_t at, uint64_t wanted, struct err *e)
+{
+	const struct blob_chunk *c = &r->p->chunks[i];
+	enum rc rc = check_lengths(c, e);
+
+	if (rc == RC_OK && (at < r->at || at - r->at > r->len || c->stored_len > r->len - (at - r->at)))
+		rc = load_chunks(r, i, at, wanted, e);
+	if (rc != RC_OK)
+		return rc;
+	r->chunk = slice_of(r->stored + (at - r->at), c->stored_len);
+	return check_crc(r->p, c, at, r->chunk, e);
 }
 
 /* The first n of the fetched chunk's raw bytes into dst. */
 static enum rc
 unpack_front(struct reader *r, const struct blob_chunk *c, uint8_t *dst, size_t n, struct err *e)
 {
-	struct slice stored = slice_of(r->stored, c->stored_len);
 	bool ok = false;
 
 	switch ((enum chunk_method)c->method) {
 	case CHUNK_STORED:
 		ok = c->raw_len == c->stored_len;
 		if (ok)
-			memcpy(dst, r->stored, n);
+			memcpy(dst, r->chunk.ptr, n);
 		break;
 	case CHUNK_DEFLATE:
 	case CHUNK_DEFLATE_HEADER:
-		ok = n < c->raw_len ? codec_inflate_front(r->codec, c->dictionary, stored, dst, n)
-		                    : codec_inflate(r->codec, c->dictionary, stored, dst, n);
+		ok = n < c->raw_len
+		         ? codec_inflate_front(r->codec, c->dictionary, r->chunk, dst, n)
+		         : codec_inflate(r->codec, c->dictionary, r->chunk, dst, n);
+		break;
+	case CHUNK_BASE64:
+		ok = base64_unpack(r->codec, r->chunk, c->raw_len, 0, n, dst);
 		break;
 	}
 	if (!ok)
@@ -315,6 +364,21 @@ unpack_chunk(struct reader *r, const struct blob_chunk *c, uint8_t *dst, struct 
 	return unpack_front(r, c, dst, c->raw_len, e);
 }
 
+/* Where decoded octets are kept, only what is asked for is encoded. */
+static enum rc
+append_base64(struct reader *r, const struct blob_chunk *c, size_t from, size_t to, struct buf *out,
+    struct err *e)
+{
+	uint8_t *dst = buf_reserve(out, to - from);
+
+	if (dst == NULL)
+		return err_set(e, RC_LIMIT, "the buffer is full");
+	if (!base64_unpack(r->codec, r->chunk, c->raw_len, from, to, dst))
+		return err_set(e, RC_CORRUPT, "a chunk does not hold %u bytes", c->raw_len);
+	buf_commit(out, to - from);
+	return RC_OK;
+}
+
 /* Append bytes [from, to) of the fetched chunk's raw bytes. */
 static enum rc
 append_part(struct reader *r, const struct blob_chunk *c, size_t from, size_t to, struct buf *out,
@@ -323,6 +387,8 @@ append_part(struct reader *r, const struct blob_chunk *c, size_t from, size_t to
 	uint8_t *dst = from == 0 ? buf_reserve(out, to) : r->raw;
 	enum rc rc;
 
+	if (c->method == CHUNK_BASE64)
+		return append_base64(r, c, from, to, out, e);
 	if (dst == NULL)
 		return err_set(e, RC_LIMIT, "the buffer is full");
 	rc = unpack_front(r, c, dst, to, e);
@@ -347,7 +413,7 @@ walk_chunks(struct reader *r, uint64_t from, uint64_t to, struct buf *out, struc
 		uint64_t end = raw_at + c->raw_len;
 
 		if (end > from) {
-			enum rc rc = fetch_chunk(r, c, stored_at, e);
+			enum rc rc = fetch_chunk(r, i, stored_at, to - raw_at, e);
 
 			if (rc == RC_OK && out != NULL)
 				rc = append_part(r, c, from > raw_at ? (size_t)(from - raw_at) : 0,
@@ -434,6 +500,28 @@ wrap_stored(uint8_t *dst, size_t len, size_t blocks)
 	}
 }
 
+/* A chunk that is not kept as deflate, but cheaply becomes it. */
+static enum rc
+deflate_again(struct log *log, const struct blob_place *p, uint32_t i, uint64_t at, struct buf *out,
+              uint64_t *raw, struct err *e)
+{
+	const struct blob_chunk *c = &p->chunks[i];
+	bool fits = true;
+	struct reader r;
+	enum rc rc = reader_init(&r, log, p, e);
+
+	if (rc == RC_OK)
+		rc = fetch_chunk(&r, i, at, c->raw_len, e);
+	if (rc == RC_OK && !base64_unpack_deflated(r.codec, r.chunk, c->raw_len, out, &fits))
+		rc = err_set(e, RC_CORRUPT, "a chunk does not hold %u bytes", c->raw_len);
+	if (rc == RC_OK && !fits)
+		rc = err_set(e, RC_LIMIT, "the buffer is full");
+	if (rc == RC_OK)
+		*raw = c->raw_len;
+	reader_fini(&r);
+	return rc;
+}
+
 enum rc
 blob_read_deflated(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len,
                    struct buf *out, uint64_t *raw, struct err *e)
@@ -447,13 +535,19 @@ blob_read_deflated(struct log *log, const struct blob_place *p, uint64_t from, u
 	*raw = 0;
 	if (c == NULL || raw_at != from || c->raw_len > len || c->dictionary != DICTIONARY_NONE)
 		return RC_OK;
+	if (c->method == CHUNK_BASE64)
+		return deflate_again(log, p, (uint32_t)(c - p->chunks), stored_at, out, raw, e);
 	if (c->method == CHUNK_STORED && c->raw_len != c->stored_len)
 		return err_set(e, RC_CORRUPT, "a chunk is not of %u bytes", c->raw_len);
 	blocks = c->method == CHUNK_STORED ? (c->stored_len - 1) / STORED_BLOCK_MAX + 1 : 0;
 	dst = buf_reserve(out, c->stored_len + blocks * STORED_BLOCK_HEAD);
 	if (dst == NULL)
 		return err_set(e, RC_LIMIT, "the buffer is full");
-	rc = load_chunk(log, p, c, stored_at, dst, e);
+	rc = check_lengths(c, e);
+	if (rc == RC_OK)
+		rc = log_read(log, &p->addr, stored_at, dst, c->stored_len, e);
+	if (rc == RC_OK)
+		rc = check_crc(p, c, stored_at, slice_of(dst, c->stored_len), e);
 	if (rc != RC_OK)
 		return rc;
 	wrap_stored(dst, c->stored_len, blocks);
@@ -471,25 +565,40 @@ blob_chunk_end(const struct blob_place *p, uint64_t from)
 	return c != NULL ? raw_at + c->raw_len : p->size;
 }
 
+uint64_t
+blob_chunks_end(const struct blob_place *p, uint64_t from)
+{
+	uint64_t raw_at, stored_at;
+	const struct blob_chunk *c = find_chunk(p, from, &raw_at, &stored_at);
+	uint64_t end = c != NULL ? raw_at + c->raw_len : p->size;
+
+	for (; c != NULL && ++c < p->chunks + p->chunk_count;) {
+		if (end + c->raw_len - from > BLOB_CHUNK_MAX)
+			break;
+		end += c->raw_len;
+	}
+	return end;
+}
+
 /* ---- examining ---- */
 
 /* The chunk into r->raw. False: what is wrong was told. */
 static bool
-examine_chunk(struct reader *r, const struct blob_examine *x, const struct blob_chunk *c,
-              uint64_t at)
+examine_chunk(struct reader *r, const struct blob_examine *x, uint32_t i, uint64_t at)
 {
+	const struct blob_chunk *c = &x->chunks[i];
 	struct err e = ERR_INIT;
 	enum rc rc = RC_OK;
 
 	if (x->data.len == 0)
-		rc = fetch_chunk(r, c, at, &e);
+		rc = fetch_chunk(r, i, at, 0, &e);
 	else if (at > x->data.len || c->stored_len > x->data.len - at ||
 	         c->stored_len > BLOB_CHUNK_MAX)
 		rc = err_set(&e, RC_CORRUPT, "a chunk ends behind the record");
 	else if (codec_crc(slice_sub(x->data, at, at + c->stored_len)) != c->crc)
 		rc = err_set(&e, RC_CORRUPT, "a chunk does not match its CRC");
 	else
-		memcpy(r->stored, x->data.ptr + at, c->stored_len);
+		r->chunk = slice_sub(x->data, at, at + c->stored_len);
 	if (rc == RC_OK)
 		rc = unpack_chunk(r, c, r->raw, &e);
 	if (rc != RC_OK)
@@ -508,7 +617,7 @@ examine_chunks(struct reader *r, const struct blob_examine *x, EVP_MD_CTX *sha, 
 	if (EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1)
 		return err_set(e, RC_NOMEM, "SHA-256 failed");
 	for (uint32_t i = 0; i < x->chunk_count; i++) {
-		whole = examine_chunk(r, x, &x->chunks[i], at) && whole;
+		whole = examine_chunk(r, x, i, at) && whole;
 		if (whole && EVP_DigestUpdate(sha, r->raw, x->chunks[i].raw_len) != 1)
 			return err_set(e, RC_NOMEM, "SHA-256 failed");
 		at += x->chunks[i].stored_len;

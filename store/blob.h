@@ -1,9 +1,9 @@
 /* blob - one message's bytes as compressed chunks: making them as the message streams in, reading any range back.
  *
  * Layout [design, section 3]: the header block in chunks with a preset dictionary, then the body in chunks of at most
- * 64 KiB without one, cut where a MIME part begins when that is near. Text deflates at level 4, base64 with
- * Z_HUFFMAN_ONLY, what does not shrink is stored. Every chunk ends on a byte boundary (full flush, no final block), so
- * stored bytes can be spliced into a COMPRESS=DEFLATE stream. Each chunk has a CRC-32 of its stored bytes, checked at
+ * 64 KiB without one, cut where a MIME part begins when that is near. Text deflates at level 4, regular base64 is kept
+ * as the octets that it says (base64_chunk.h), other base64 deflates with Z_HUFFMAN_ONLY, what does not shrink is stored. What is deflated ends on a byte boundary (full flush, no final block), so
+ * it can be spliced into a COMPRESS=DEFLATE stream. Each chunk has a CRC-32 of its stored bytes, checked at
  * every read.
  */
 #ifndef RESTANTE_STORE_BLOB_H
@@ -55,13 +55,15 @@ struct blob_place {
 MUST_USE enum rc blob_read(struct log *log, const struct blob_place *p, uint64_t from, uint64_t len,
                            struct buf *out, struct err *e);
 /* The same for what goes into a deflate stream. If a chunk begins at `from`, holds at most len bytes of message and was
- * compressed without a dictionary, it is appended as raw deflate: whole blocks, none final, that refer to nothing before
+ * compressed without a dictionary, or is base64, it is appended as raw deflate: whole blocks, none final, that refer to nothing before
  * them and end on an octet's boundary; *raw is how many bytes of message they are. Else *raw is 0, and nothing is
  * appended: what comes before blob_chunk_end is for blob_read. */
 MUST_USE enum rc blob_read_deflated(struct log *log, const struct blob_place *p, uint64_t from,
                                     uint64_t len, struct buf *out, uint64_t *raw, struct err *e);
 /* Where in the message the chunk ends that holds the byte `from`. */
 uint64_t blob_chunk_end(const struct blob_place *p, uint64_t from);
+/* The same for the last of those chunks that hold at most BLOB_CHUNK_MAX bytes from there on. */
+uint64_t blob_chunks_end(const struct blob_place *p, uint64_t from);
 /* Check the CRCs of the chunks that hold [from, from+len) without inflating. */
 MUST_USE enum rc blob_verify(struct log *log, const struct blob_place *p, uint64_t from,
                              uint64_t len, struct err *e);

@@ -42,7 +42,7 @@ blob_chunks_decode(
 		*c = (struct blob_chunk){ get_le32(p), get_le32(p + 4), get_le32(p + 8), p[12],
 		                          p[13] };
 		if (c->raw_len > BLOB_CHUNK_MAX || c->stored_len > BLOB_CHUNK_MAX ||
-		    c->method > CHUNK_DEFLATE_HEADER)
+		    c->method > CHUNK_METHOD_LAST)
 			return err_set(e, RC_CORRUPT, "chunk %zu of a chunk table is not valid", i);
 	}
 	*count = (uint32_t)n;

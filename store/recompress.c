@@ -5,6 +5,7 @@
  */
 #include "store/rewrite.h"
 
+#include "store/base64_chunk.h"
 #include "store/blob.h"
 #include "store/codec.h"
 #include "store/log_impl.h"
@@ -39,6 +40,23 @@ fetch(struct work *w, const struct blob_chunk *c, uint64_t at, struct slice *out
 	return rc;
 }
 
+static bool
+unpack(struct work *w, const struct blob_chunk *c, struct slice stored)
+{
+	if (c->method == CHUNK_BASE64)
+		return base64_unpack(w->codec, stored, c->raw_len, 0, c->raw_len, w->raw);
+	return codec_inflate(w->codec, c->dictionary, stored, w->raw, c->raw_len);
+}
+
+static void
+finish(struct blob_chunk *c, enum chunk_method method, struct slice stored, struct slice *out)
+{
+	*out = stored;
+	c->method = (uint8_t)method;
+	c->stored_len = (uint32_t)stored.len;
+	c->crc = codec_crc(stored);
+}
+
 /* The chunk anew, in *out; `c` becomes what it is now. */
 static enum rc
 repack(struct work *w, struct blob_chunk *c, struct slice *out, struct err *e)
@@ -47,20 +65,23 @@ repack(struct work *w, struct blob_chunk *c, struct slice *out, struct err *e)
 	size_t n;
 
 	if (c->method != CHUNK_STORED) {
-		if (!codec_inflate(w->codec, c->dictionary, *out, w->raw, c->raw_len))
+		if (!unpack(w, c, *out))
 			return err_set(e, RC_CORRUPT, "a chunk does not inflate to %u bytes",
 			               c->raw_len);
 		raw = slice_of(w->raw, c->raw_len);
 	}
+	n = c->dictionary == DICTIONARY_NONE ? base64_pack(w->codec, raw, w->level, w->packed) : 0;
+	if (n > 0) {
+		finish(c, CHUNK_BASE64, slice_of(w->packed, n), out);
+		return RC_OK;
+	}
 	n = codec_deflate_again(w->codec, w->level, c->dictionary, raw, w->packed, raw.len);
-	*out = n > 0 ? slice_of(w->packed, n) : raw;
 	if (n == 0)
 		c->dictionary = DICTIONARY_NONE;
-	c->method = n == 0                             ? CHUNK_STORED
-	            : c->dictionary != DICTIONARY_NONE ? CHUNK_DEFLATE_HEADER
-	                                               : CHUNK_DEFLATE;
-	c->stored_len = (uint32_t)out->len;
-	c->crc = codec_crc(*out);
+	finish(c, n == 0                             ? CHUNK_STORED
+	          : c->dictionary != DICTIONARY_NONE ? CHUNK_DEFLATE_HEADER
+	                                             : CHUNK_DEFLATE,
+	       n > 0 ? slice_of(w->packed, n) : raw, out);
 	return RC_OK;
 }
 

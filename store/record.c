@@ -435,7 +435,7 @@ take_chunks(struct cursor *c, uint32_t *count)
 		    (uint32_t)take_varint(c, BLOB_CHUNK_RAW_MAX, "stored chunk length");
 		take_raw(c, crc, sizeof crc, "chunk crc");
 		chunks[i].crc = get_le32(crc);
-		chunks[i].method = take_byte(c, CHUNK_DEFLATE_HEADER, "chunk method");
+		chunks[i].method = take_byte(c, CHUNK_METHOD_LAST, "chunk method");
 		chunks[i].dictionary = take_byte(c, UINT8_MAX, "chunk dictionary");
 		if (chunks[i].method == CHUNK_STORED && chunks[i].raw_len != chunks[i].stored_len)
 			fail(c, "stored chunk length");
@@ -683,6 +683,7 @@ record_decode(enum record_type type, log_lsn lsn, struct slice body, struct aren
 	struct cursor c = { .in = body, .arena = a };
 
 	memset(out, 0, sizeof *out);
+	type = record_type_of((uint8_t)type);
 	out->type = type;
 	out->lsn = lsn;
 	if (!take_record(&c, type, lsn, out))
@@ -696,10 +697,26 @@ record_decode(enum record_type type, log_lsn lsn, struct slice body, struct aren
 	return RC_OK;
 }
 
+enum record_type
+record_type_of(uint8_t stored)
+{
+	return stored == RECORD_STORED_BLOB_BASE64 ? RECORD_BLOB : (enum record_type)stored;
+}
+
+uint8_t
+record_stored_type(const struct record *r)
+{
+	if (r->type == RECORD_BLOB)
+		for (uint32_t i = 0; i < r->u.blob.chunk_count; i++)
+			if (r->u.blob.chunks[i].method == CHUNK_BASE64)
+				return RECORD_STORED_BLOB_BASE64;
+	return (uint8_t)r->type;
+}
+
 const char *
 record_type_name(enum record_type type)
 {
-	switch (type) {
+	switch (record_type_of((uint8_t)type)) {
 	case RECORD_COUNTERS:
 		return "counters";
 	case RECORD_ACCOUNT:

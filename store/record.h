@@ -33,6 +33,10 @@ enum record_type {
 	RECORD_DELIVERY = 16,
 };
 
+/* In the log alone: a blob record that has chunks of method CHUNK_BASE64, so that who does not know these refuses the log.
+ * Once decoded it is a RECORD_BLOB. */
+#define RECORD_STORED_BLOB_BASE64 17u
+
 /* System flags; keywords stand beside them as text. */
 enum mail_flag {
 	FLAG_ANSWERED = 1 << 0,
@@ -131,6 +135,8 @@ enum chunk_method {
 	CHUNK_STORED,           /* the bytes themselves */
 	CHUNK_DEFLATE,          /* raw deflate, ends on a byte boundary with a full flush, no final block */
 	CHUNK_DEFLATE_HEADER,   /* the same, with the preset dictionary for mail headers */
+	CHUNK_BASE64,           /* text in base64 as the octets that it says: base64_chunk.h */
+#define CHUNK_METHOD_LAST CHUNK_BASE64
 };
 
 struct blob_chunk {
@@ -264,6 +270,9 @@ MUST_USE enum rc record_decode(enum record_type type, log_lsn lsn, struct slice 
                                struct arena *a, struct record *out, struct err *e);
 
 const char *record_type_name(enum record_type type);   /* "counters", ...; NULL for a number that is none */
+/* What the number in a record's header stands for, and the number to write there. */
+enum record_type record_type_of(uint8_t stored);
+uint8_t record_stored_type(const struct record *r);
 /* May a reader that does not know the type pass over it? */
 bool record_is_skippable(enum record_type type);
 

@@ -66,7 +66,7 @@ work(struct run *r, uint64_t bytes, struct err *e)
 static enum rc
 put_record(struct run *r, const struct record *rec, struct slice data, struct err *e)
 {
-	struct record_hdr hdr = { .type = (uint8_t)rec->type };
+	struct record_hdr hdr = { .type = record_stored_type(rec) };
 	size_t at = r->body.len;
 
 	if (record_is_skippable(rec->type))
@@ -216,7 +216,7 @@ change_record(struct run *r, const struct survey_segment *seg, uint32_t index,
 	arena_reset(&r->arena);
 	if (fate != FATE_KEEP && lsn > r->out->floor)
 		r->out->floor = lsn;
-	if (h->type != RECORD_BLOB && fate != FATE_PART)
+	if (record_type_of(h->type) != RECORD_BLOB && fate != FATE_PART)
 		return put_record(r, &gone, SLICE_NONE, e);
 	rc = record_decode((enum record_type)h->type, lsn, body, &r->arena, &rec, e);
 	if (rc != RC_OK)
@@ -303,7 +303,8 @@ rewrite_frame(struct run *r, const struct survey_segment *seg, const struct surv
 		if (!record_take(&rest, &h, &body))
 			return err_set(e, RC_CORRUPT, "a frame's records are cut short");
 		any = any || fate == FATE_KEEP || fate == FATE_PART;
-		if (fate == FATE_KEEP && (r->p->level == REWRITE_AS_IT_IS || h.type != RECORD_BLOB))
+		if (fate == FATE_KEEP && (r->p->level == REWRITE_AS_IT_IS ||
+		                          record_type_of(h.type) != RECORD_BLOB))
 			rc = copy_record(r, &h, body, e);
 		else
 			rc = change_record(r, seg, f->first + i, &h, body, hdr.first_lsn + i, e);

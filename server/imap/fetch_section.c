@@ -334,12 +334,13 @@ splice_chunk(struct imap *im, const struct fetch *f, const struct fetch_piece *p
 	return true;
 }
 
-/* Up to the end of a chunk, so that none is inflated twice. */
+/* Up to the end of a chunk, so that none is inflated twice; without COMPRESS, as many short ones as make a piece. */
 static bool
 read_chunk(struct imap *im, const struct fetch *f, const struct fetch_piece *p, uint64_t *n)
 {
 	uint64_t at = p->range.off + p->from + f->at;
-	uint64_t end = blob_chunk_end(&fetch_row(f)->place, at);
+	const struct blob_place *place = &fetch_row(f)->place;
+	uint64_t end = session_can_splice(im->s) ? blob_chunk_end(place, at) : blob_chunks_end(place, at);
 	struct buf *out = imap_out(im);
 	size_t from = out->len;
 

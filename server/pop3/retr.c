@@ -258,7 +258,7 @@ transfer_plain(struct pop3 *p, uint64_t end, struct err *e)
 	struct pop3_transfer *t = &p->transfer;
 	struct buf *out = session_out(p->s);
 	size_t from = out->len;
-	uint64_t chunk = blob_chunk_end(&t->place, t->at);
+	uint64_t chunk = blob_chunks_end(&t->place, t->at);
 	enum rc rc;
 
 	end = chunk < end ? chunk : end;

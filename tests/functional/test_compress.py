@@ -207,7 +207,8 @@ def test_stored_chunks_are_sent_as_they_are(shared, tls):
         assert any(text.replace(b"\0", b"\x80") in x for x in whole)
     disk = b"".join(open(path, "rb").read() for path in log_files(shared))
     spliced = sum(wire[at:at + 64] in disk for at in range(0, len(wire), 1024))
-    assert spliced > len(wire) / 1024 * 0.9
+    base64 = 160000         # of the wire: kept as the octets that it says, and made anew
+    assert spliced > (len(wire) - base64) / 1024 * 0.9
     for _ in range(60):
         size = rng.choice([1, 5000, 70000, 200000])
         command = "UID FETCH 1:* (RFC822.SIZE BODY.PEEK[]<%d.%d> BODY.PEEK[1]<%d.%d> BODY.PEEK[TEXT])" % (
