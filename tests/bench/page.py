@@ -27,8 +27,8 @@ def head(rows):
     m = first(rows, "machine")
     versions = ", ".join("%s (%s)" % (r["title"], r["version"]) for r in rows
                          if r["what"] == "version" and r["server"] in modes.THREE)
-    yield ("%s on %s: %s, %d cores, %.0f GB, %s; load average %.2f when it began. %d rounds%s. %s." % (
-        m["date"], m["system"], m["cpu"], m["cores"], m["memory_kb"] / 1e6, m["kernel"], m["load_1m"], m["rounds"],
+    yield ("%s on %s: %s, %d cores, %.0f GB, %s; load average %.2f when it began. %d round%s%s. %s." % (
+        m["date"], m["system"], m["cpu"], m["cores"], m["memory_kb"] / 1e6, m["kernel"], m["load_1m"], m["rounds"], "s" if m["rounds"] != 1 else "",
         ", with the small counts of bench-quick" if m["quick"] else "", versions))
     for r in rows:
         if r["what"] == "missing":

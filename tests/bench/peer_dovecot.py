@@ -107,7 +107,7 @@ service lmtp {
 
 
 class Dovecot(Server):
-    name, title, hibernates = "dovecot", "Dovecot", False
+    name, title = "dovecot", "Dovecot"
 
     def __init__(self, top, cert):
         super().__init__(top, cert)

@@ -13,7 +13,7 @@ import subprocess
 import time
 
 PATIENCE_S = 300
-PEERS_CROWD = 50        # beyond 128 inotify instances of a user, Linux' limit, Dovecot looks every 30 s; those of sessions that end linger
+PEERS_CROWD = 50        # beyond 128 inotify instances of a user, Linux' limit, Dovecot looks every 30 s and does not hibernate
 
 
 class Failed(Exception):
@@ -93,7 +93,7 @@ def run_idle(run, mode, server, turn):
     """What each of many sessions takes beyond the first ten, and all of them at rest."""
     server.stop()               # memory as it is at first
     server.start()
-    count = share(server, run.counts["idle"])
+    count = share(server, run.counts["idle"], PEERS_CROWD if server.hibernates else 10000)
     with Sessions(idle_words(run, mode, server, 10), 10):
         time.sleep(2)
         before = server.pss()

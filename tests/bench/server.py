@@ -124,6 +124,7 @@ class Server:
     name = title = ""
     why_not = ""            # why it cannot run here
     relaxed = False
+    hibernates = False      # sessions at rest leave their process
     delays = False          # it leaves Nagle's algorithm on: the generator acknowledges at once, or each answer waits 40 ms
 
     def __init__(self, top, cert):
