@@ -366,6 +366,7 @@ pause_refusing(struct writer *w)
 		w->pause_ms = last;
 	until = moment(clock_mono_ms() + w->pause_ms);
 	pthread_mutex_lock(&w->lock);
+	w->asleep_until = UINT64_MAX;   /* lazy requests, too, are refused at once */
 	while (!w->stop && os != ETIMEDOUT) {
 		uint32_t n;
 
