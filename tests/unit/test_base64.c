@@ -220,6 +220,12 @@ test_largest(void **state)
 	for (size_t i = 0; i < TEXT_MAX; i++)
 		text[i] = (uint8_t)(i % 78 < 76 ? "+/z"[next_random(&x) % 3] : "\r\n"[i % 78 - 76]);
 	assert_true(round_trip(c, TEXT_MAX, 0) > 0);
+	/* and as little as there may be of them, which becomes more than it was */
+	memset(text, '-', 127);
+	text[126] = '\n';
+	memset(text + 127, '+', 128);
+	memcpy(text + 255, "\r\n", 2);
+	assert_true(round_trip(c, 257, 0) > 0);
 	codec_put(c);
 }
 
@@ -312,6 +318,74 @@ test_corrupt(void **state)
 	codec_put(c);
 }
 
+/* A sound chunk with one thing wrong in front of it or in its length is refused, whether anything would be read that is
+ * not there or not. */
+static void
+test_refused(void **state)
+{
+	static const struct {
+		unsigned at, is;        /* an octet of the head */
+		int      more;          /* octets than there are */
+		size_t   raw;           /* 0: the right one */
+	} bad[] = {
+		{ 0, 8, 0, 0 }, { 0, 0x80, 0, 0 }, { 0, 1, 0, 0 }, { 0, 2, 0, 0 }, { 0, 6, -3, 0 }, { 1, 0, 0, 0 }, { 1, 18, 0, 0 },
+		{ 2, 1, 0, 0 }, { 3, 1, 0, 0 }, { 4, 1, 0, 0 }, { 5, 0xff, 0, 0 }, { 6, 'a', 1, 0 }, { 6, 'a', -1, 0 },
+		{ 6, 'a', 0, 1 }, { 6, 'a', 0, 77 }, { 6, 'a', 0, 79 }, { 6, 'a', 54150, 78000 },
+	};
+	struct codec *c = codec_get();
+	size_t len, n;
+
+	(void)state;
+	make_octets(50 * 57);
+	len = encode(50 * 57, 19, true, text);
+	n = base64_pack(c, slice_of(text, len), 0, packed);
+	assert_int_equal(n, 6 + 50 * 57);
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+		size_t raw = bad[i].raw != 0 ? bad[i].raw : len;
+		struct slice s = unit_copy(slice_of(packed, (size_t)((int)n + bad[i].more)));
+		uint8_t *dst = block_of(raw);
+
+		((uint8_t *)(uintptr_t)s.ptr)[bad[i].at] = (uint8_t)bad[i].is;
+		assert_false(base64_unpack(c, s, raw, 0, raw, dst));
+		free(dst);
+		unit_drop(s);
+	}
+	for (size_t i = 0; i < 6; i++) {
+		struct slice s = unit_copy(slice_of(packed, i));
+
+		assert_false(base64_unpack(c, s, len, 0, 1, back));
+		unit_drop(s);
+	}
+	codec_put(c);
+}
+
+/* What gains less than a sixteenth is not deflated; a higher level gives less. */
+static void
+test_what_is_gained(void **state)
+{
+	static const char *const words[] = { "the ", "of a ", "chunk, ", "mail ", "lines ", "that are ", "octets; ", "again " };
+	struct codec *c = codec_get();
+	size_t len, at = 0, low;
+	uint32_t x = 1;
+
+	(void)state;
+	make_octets(30000);
+	memset(octets, 'a', 30000 / 32);
+	len = encode(30000, 19, false, text);
+	assert_int_equal(round_trip(c, len, 0), 6 + 30000);
+	assert_int_equal(round_trip(c, len, 9), 6 + 30000);
+	while (at + 10 < 40000) {
+		const char *w = words[next_random(&x) % 8];
+
+		memcpy(octets + at, w, strlen(w));
+		at += strlen(w);
+	}
+	len = encode(at, 19, false, text);
+	low = round_trip(c, len, 1);
+	assert_true(round_trip(c, len, 9) < low);
+	codec_put(c);
+}
+
 /* What finding lines costs where there are none must not depend on how many lines could begin them. */
 static void
 test_many_beginnings(void **state)
@@ -335,6 +409,7 @@ main(void)
 		cmocka_unit_test(test_deflated),          cmocka_unit_test(test_largest),
 		cmocka_unit_test(test_irregular),         cmocka_unit_test(test_not_canonical),
 		cmocka_unit_test(test_left_alone),        cmocka_unit_test(test_corrupt),
+		cmocka_unit_test(test_refused),           cmocka_unit_test(test_what_is_gained),
 		cmocka_unit_test(test_many_beginnings),
 	};
 

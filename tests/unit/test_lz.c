@@ -41,7 +41,7 @@ there_and_back(struct lz_packer *k, struct slice with, struct slice in)
 static void
 test_round(void **state)
 {
-	static uint8_t bytes[LZ_MAX];
+	static uint8_t bytes[LZ_MAX], long_base[LZ_MAX + 1];
 	struct lz_packer *k = lz_packer_new();
 	uint32_t seed = 1;
 
@@ -60,6 +60,8 @@ test_round(void **state)
 	assert_int_equal(lz_pack(k, SLICE_NONE, bytes, 100), 0);
 	lz_packer_base(k, base);
 	assert_int_equal(lz_pack(k, slice_of(bytes, LZ_MAX - base.len + 1), bytes, sizeof bytes), 0);
+	lz_packer_base(k, slice_of(long_base, sizeof long_base));
+	assert_int_equal(lz_pack(k, slice_of(bytes, 100), bytes + 200, 200), 0);
 	lz_packer_free(&k);
 	assert_null(k);
 }
@@ -94,9 +96,11 @@ test_form(void **state)
 		size_t  len, out;
 	} bad[] = {
 		{ { 0x10, 'a', 2 }, 3, 5 },             /* before the base */
+		{ { 0x10, 'a', 60 }, 3, 5 },            /* the same, and it would end there too */
 		{ { 0x10, 'a', 0 }, 3, 5 },             /* no distance */
 		{ { 0x00, 2 }, 2, 4 },                  /* begins in the base, ends behind it */
 		{ { 0x10, 'a', 1 }, 3, 4 },             /* more than is wanted */
+		{ { 0x1f, 'a', 1, 20 }, 4, 4 },         /* much more */
 		{ { 0x30, 'a', 'b' }, 3, 3 },           /* fewer literals than it says */
 		{ { 0x30, 'a', 'b', 'c', 0 }, 5, 3 },   /* more behind the end */
 		{ { 0x10, 'a', 0x81, 0x80, 0x80, 0x00 }, 6, 5 }, /* a number of four bytes */
@@ -113,11 +117,27 @@ test_form(void **state)
 
 		assert_non_null(tight);
 		memcpy(tight, bad[i].bytes, bad[i].len);
-		assert_false(lz_unpack(i == 2 ? SLICE("zz") : SLICE_NONE, slice_of(tight, bad[i].len),
+		memset(out, 0xee, sizeof out);
+		assert_false(lz_unpack(bad[i].bytes[0] == 0 ? SLICE("zz") : SLICE_NONE, slice_of(tight, bad[i].len),
 		                       out, bad[i].out));
 		free(tight);
+		for (size_t k = bad[i].out + LZ_SLACK; k < sizeof out; k++)
+			assert_int_equal(out[k], 0xee);
 	}
 	assert_true(lz_unpack(SLICE_NONE, SLICE_NONE, out, 0));
+}
+
+/* One letter and a match, as many bytes as there may be, and one more. */
+static void
+test_longest(void **state)
+{
+	static const uint8_t most[] = { 0x1f, 'a', 1, 0xec, 0xff, 0x01 }, more[] = { 0x1f, 'a', 1, 0xed, 0xff, 0x01 };
+	static uint8_t out[LZ_MAX + 1 + LZ_SLACK];
+
+	(void)state;
+	assert_true(lz_unpack(SLICE_NONE, slice_of(most, sizeof most), out, LZ_MAX));
+	assert_int_equal(out[LZ_MAX - 1], 'a');
+	assert_false(lz_unpack(SLICE_NONE, slice_of(more, sizeof more), out, LZ_MAX + 1));
 }
 
 int
@@ -127,6 +147,7 @@ main(void)
 		cmocka_unit_test(test_round),
 		cmocka_unit_test(test_what_it_gives),
 		cmocka_unit_test(test_form),
+		cmocka_unit_test(test_longest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

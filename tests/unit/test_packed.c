@@ -65,6 +65,31 @@ test_smaller(void **state)
 	lz_packer_free(&k);
 }
 
+/* What packing makes no smaller stands as it is, a 0 in front. */
+static void
+test_not_smaller(void **state)
+{
+	struct lz_packer *k = packed_summary_packer();
+	uint8_t text[600];
+	uint32_t x = 1;
+	struct buf row;
+
+	(void)state;
+	assert_non_null(k);
+	for (size_t i = 0; i < sizeof text; i++) {
+		x = x * 1664525u + 1013904223u;
+		text[i] = (uint8_t)(x >> 24);
+	}
+	buf_init(&row, sizeof text + PACKED_MORE);
+	for (size_t len = 1; len <= sizeof text; len += 23) {
+		assert_int_equal(put(k, slice_of(text, len), &row).len, len + 1);
+		assert_int_equal(row.ptr[0], 0);
+		assert_memory_equal(row.ptr + 1, text, len);
+	}
+	buf_fini(&row);
+	lz_packer_free(&k);
+}
+
 static void
 test_damage(void **state)
 {
@@ -98,6 +123,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round),
 		cmocka_unit_test(test_smaller),
+		cmocka_unit_test(test_not_smaller),
 		cmocka_unit_test(test_damage),
 	};
 
