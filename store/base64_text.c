@@ -12,7 +12,7 @@
 #include <string.h>
 
 #define FRONT_MAX 4096u                 /* bytes of text in which lines are looked for */
-#define LINE_MAX  (4 * BASE64_QUADS_MAX + 2)
+#define LINE_ROOM (4 * BASE64_QUADS_MAX + 2)
 #define STEP      16u                   /* read and written at once by the fast way */
 #define NO_SEXTET 0x80u
 
@@ -277,7 +277,7 @@ fast_lines(const struct base64_lines *b, const uint8_t *in, size_t left, uint8_t
 void
 base64_encode_lines(const uint8_t *octets, const struct base64_lines *b, size_t from, size_t to, uint8_t *dst)
 {
-	uint8_t line[LINE_MAX];
+	uint8_t line[LINE_ROOM];
 	size_t total = base64_octets(b);
 
 	assert(from <= to && to <= b->len);

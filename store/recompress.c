@@ -71,7 +71,7 @@ repack(struct work *w, struct blob_chunk *c, struct slice *out, struct err *e)
 		raw = slice_of(w->raw, c->raw_len);
 	}
 	n = c->dictionary == DICTIONARY_NONE ? base64_pack(w->codec, raw, w->level, w->packed) : 0;
-	if (n > 0) {
+	if (n > 0 && n <= c->stored_len) {      /* text like hexadecimal deflates better as it is */
 		finish(c, CHUNK_BASE64, slice_of(w->packed, n), out);
 		return RC_OK;
 	}
