@@ -290,7 +290,6 @@ static struct server *srv;
 static const struct listener unix_listener = { .name = (char *)"toy", .protocol = &toy_protocol,
                                                .is_unix = true };
 static const struct listener tcp_listener = { .name = (char *)"tcp", .protocol = &toy_protocol };
-static struct sockaddr_storage elsewhere;
 
 static const char conf_text[] =
     "[server]\nreactors = 2\npool_threads = 4\ncontrol_socket = c\nidle_timeout = 20s\n"
@@ -351,6 +350,7 @@ struct arrival {
 	struct post     post;
 	struct reactor *reactor;
 	const struct listener *listener;
+	struct sockaddr_storage peer;
 	int             fd;
 };
 
@@ -360,7 +360,7 @@ on_arrival(struct post *p, unsigned bits)
 	struct arrival *a = (struct arrival *)(void *)p;
 
 	(void)bits;
-	session_begin(a->reactor, a->listener, a->fd, a->listener->is_unix ? NULL : &elsewhere,
+	session_begin(a->reactor, a->listener, a->fd, a->listener->is_unix ? NULL : &a->peer,
 	              REFUSAL_NONE);
 	free(a);
 }
@@ -380,8 +380,8 @@ dial_with(const struct listener *l, int socket_bytes)
 	setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
 	if (socket_bytes > 0)
 		setsockopt(fds[1], SOL_SOCKET, SO_SNDBUF, &socket_bytes, sizeof socket_bytes);
-	memcpy(&elsewhere, &in, sizeof in);
-	peer_key_set(&key, &elsewhere);
+	memcpy(&a->peer, &in, sizeof in);
+	peer_key_set(&key, &a->peer);
 	assert_int_equal(peers_enter(server_peers(srv), session_kind(l, REFUSAL_NONE),
 	                             l->is_unix ? NULL : &key, 1000, 1000), PEERS_OK);
 	a->post.run = on_arrival;

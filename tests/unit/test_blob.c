@@ -48,7 +48,7 @@ fill(uint8_t *p, const struct part *part, uint32_t *seed)
 		if (part->kind == BLOB_BASE64)
 			p[i] = (uint8_t)(i % 78 == 76   ? '\r'
 			                 : i % 78 == 77 ? '\n'
-			                                : b64[next_random(seed) % 64]);
+			                                : b64[next_random(seed) >> 16 & 63]);
 		else
 			p[i] = (uint8_t)words[(i + next_random(seed) % 3) % (sizeof words - 1)];
 	}
