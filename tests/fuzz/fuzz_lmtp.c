@@ -546,12 +546,13 @@ run_steps(struct session *s)
 	for (;;) {
 		bool light = lmtp_protocol.light(s->state);
 		enum step_result r = lmtp_protocol.step(s->state);
+		bool full = session_out_full(s);
 
 		drain(s);
 		if (r == STEP_DONE)
 			return;
 		require(r == STEP_MORE || s->woken, "a step that goes on");
-		require(!light || r != STEP_MORE, "a light step says little");
+		require(!light || r != STEP_MORE || full, "a light step goes on behind a full output only");
 		if (r == STEP_WAIT_ADVANCE) {
 			s->woken = false;
 			return;
