@@ -64,5 +64,10 @@ struct budget *server_budget(struct server *srv);
 struct registry *server_registry(struct server *srv);
 struct alias_book *server_alias_book(struct server *srv);
 struct absent *server_absent(struct server *srv);
+/* How often the configuration was replaced. Any thread. */
+uint64_t server_reloads(const struct server *srv);
+/* For struct sasl_accounts; `arg` is the server. */
+MUST_USE enum rc server_find_sasl_account(void *arg, struct slice name, struct arena *a,
+                                          struct sasl_account *out, struct err *e);
 
 #endif

@@ -158,9 +158,6 @@ maintain(struct server *srv)
 
 /* ---- the server ---- */
 
-static enum rc find_sasl_account(void *arg, struct slice name, struct arena *a,
-                                 struct sasl_account *out, struct err *e);
-
 static enum rc
 set_hostname(struct server *srv, struct err *e)
 {
@@ -194,7 +191,7 @@ server_new(struct settings **settings, struct server **out, struct err *e)
 	absent_init(&srv->absent);
 	srv->settings = *settings;
 	*settings = NULL;
-	srv->accounts = (struct sasl_accounts){ .arg = srv, .find = find_sasl_account };
+	srv->accounts = (struct sasl_accounts){ .arg = srv, .find = server_find_sasl_account };
 	rc = set_hostname(srv, e);
 	if (rc == RC_OK)
 		rc = hub_new(&srv->hub, e);
@@ -348,6 +345,12 @@ struct regulars *
 server_regulars(struct server *srv)
 {
 	return srv->regulars;
+}
+
+uint64_t
+server_reloads(const struct server *srv)
+{
+	return atomic_load(&srv->reloads);
 }
 
 const char *
@@ -719,134 +722,6 @@ server_volumes(const struct server *srv, size_t *count)
 {
 	*count = srv->volume_count;
 	return srv->volumes;
-}
-
-/* ---- accounts ---- */
-
-/* Nobody has the name, but not everybody could be asked. */
-static enum rc
-cannot_tell(struct server *srv, const struct err *unread, struct err *e)
-{
-	char names[ERR_TEXT_MAX / 2];
-
-	if (unread->code != RC_OK) {
-		*e = *unread;
-		return e->code;
-	}
-	return err_set(e, RC_BUSY, "the account may be in a volume that is not available: %s",
-	               absent_names(&srv->absent, names, sizeof names));
-}
-
-/* Each part only goes up, and one that is added is counted. */
-uint64_t
-server_accounts_version(const struct server *srv)
-{
-	size_t count = srv->volume_count;
-	uint64_t sum = count;
-
-	for (size_t i = 0; i < count; i++)
-		sum += volume_accounts_version(srv->volumes[i]);
-	return sum;
-}
-
-uint64_t
-server_recipients_version(const struct server *srv)
-{
-	size_t count = srv->volume_count;
-	uint64_t sum = count + atomic_load(&srv->reloads);
-
-	for (size_t i = 0; i < count; i++)
-		sum += volume_places_version(srv->volumes[i]);
-	return sum;
-}
-
-/* A move between volumes that was cut leaves two: the higher generation owns [design, section 3].
- * Who is found in one volume is served, whatever the others are like. */
-enum rc
-server_find_account(struct server *srv, struct slice name, struct arena *a, struct volume **v,
-                    struct account_info *out, struct err *e)
-{
-	bool partial = absent_count(&srv->absent) > 0, found = false;
-	struct err unread = ERR_INIT;
-
-	for (size_t i = 0; i < srv->volume_count; i++) {
-		struct account_info info;
-		struct err one = ERR_INIT;  /* that another volume does not have it is no error */
-		enum rc rc = volume_find_account(srv->volumes[i], name, a, &info, &one);
-
-		if (rc == RC_NOMEM) {
-			*e = one;
-			return rc;
-		}
-		if (rc != RC_OK && rc != RC_NOT_FOUND && unread.code == RC_OK) {
-			unread = one;
-			(void)err_add(&unread, "volume %s", volume_name(srv->volumes[i]));
-		}
-		if (rc != RC_OK || (found && info.generation <= out->generation))
-			continue;
-		found = true;
-		*out = info;
-		*v = srv->volumes[i];
-	}
-	if (found)
-		return RC_OK;
-	if (partial || unread.code != RC_OK)
-		return cannot_tell(srv, &unread, e);
-	return err_set(e, RC_NOT_FOUND, "no such account");
-}
-
-/* One that cannot be read says nothing. */
-bool
-server_knows_domain(struct server *srv, struct slice domain)
-{
-	bool known = false;
-
-	for (size_t i = 0; i < srv->volume_count && !known; i++) {
-		struct err e = ERR_INIT;
-
-		known = volume_knows_domain(srv->volumes[i], domain, &e) == RC_OK;
-	}
-	return known;
-}
-
-bool
-server_misses_accounts(const struct server *srv)
-{
-	for (size_t i = 0; i < srv->volume_count; i++)
-		if (volume_is_damaged(srv->volumes[i]))
-			return true;
-	return false;
-}
-
-static enum rc
-find_sasl_account(void *arg, struct slice name, struct arena *a, struct sasl_account *out,
-                  struct err *e)
-{
-	struct server *srv = arg;
-	struct account_info info;
-	struct credential_info *creds;
-	struct sasl_verifier *verifiers;
-	struct volume *v;
-	size_t n;
-	enum rc rc = server_find_account(srv, name, a, &v, &info, e);
-
-	if (rc != RC_OK)
-		return rc;
-	rc = volume_list_credentials(v, info.id, a, &creds, &n, e);
-	if (rc != RC_OK)
-		return rc;
-	verifiers = arena_array(a, n > 0 ? n : 1, sizeof *verifiers);
-	if (verifiers == NULL)
-		return err_nomem(e);
-	for (size_t i = 0; i < n; i++)
-		verifiers[i] = (struct sasl_verifier){ creds[i].name,
-		                                       credential_scope(creds[i].value),
-		                                       creds[i].value };
-	*out = (struct sasl_account){ .name = info.name, .id = info.id,
-	                              .disabled = (info.flags & ACCOUNT_LOCKED) != 0,
-	                              .verifiers = verifiers,
-		                      .nverifiers = n };
-	return RC_OK;
 }
 
 const struct sasl_accounts *
