@@ -107,16 +107,21 @@ class Run:
 
     # -- servers and their mail --
 
-    def make_servers(self, names):
+    def make_certificate(self):
         self.cert = make_certificate(self.top)
         os.chmod(self.cert[1], 0o644)
+
+    def make_server(self, name):
         made = {"restante": lambda: Restante(self.top, self.cert, self.args.build),
                 "restante-relaxed": lambda: RestanteRelaxed(self.top, self.cert, self.args.build),
                 "dovecot": lambda: Dovecot(self.top, self.cert),
                 "dovecot-hibernated": lambda: DovecotHibernated(self.top, self.cert),
                 "cyrus": lambda: Cyrus(self.top, self.cert, os.path.join(self.args.work, "cyrus"))}
+        return made[name]()
+
+    def make_servers(self, names):
         for name in names:
-            server = made[name]()
+            server = self.make_server(name)
             if server.why_not:
                 self.args.progress.say("%s is missing: %s" % (server.title, server.why_not))
                 self.keep(what="missing", server=name, why=server.why_not)
@@ -152,22 +157,31 @@ class Run:
 
     def fill_all(self):
         """All at the same time, as nothing of it is measured but the disk."""
-        def one(server):
-            try:
-                self.fill(server)
-                self.args.progress.step("filled %s" % server.title)
-            except (Failed, OSError, RuntimeError) as e:
-                self.fail("fill", server, e)
-                broken.append(server)
-        broken = []
-        threads = [threading.Thread(target=one, args=(s,)) for s in self.servers.values()]
+        threads = [threading.Thread(target=self.fill_one, args=(name,)) for name in list(self.servers)]
         for t in threads:
             t.start()
         for t in threads:
             t.join()
-        for server in broken:
-            server.close()
-            del self.servers[server.name]
+
+    def fill_one(self, name):
+        """One that ended meanwhile (Cyrus' lmtpd has an assertion that now and then fails) gets an empty directory and
+        all of it once more."""
+        for again in (True, False):
+            server = self.servers[name]
+            try:
+                self.fill(server)
+                self.args.progress.step("filled %s" % server.title)
+                return
+            except (Failed, OSError, RuntimeError) as e:
+                server.close()
+                if not again:
+                    self.fail("fill", server, e)
+                    del self.servers[name]
+                    return
+                self.args.progress.say("fill, %s: %s; once more" % (server.title, e))
+                self.keep(what="again", server=name, why=str(e))
+                self.servers[name] = self.make_server(name)
+                self.servers[name].prepare(modes.ACCOUNTS)
 
     # -- measuring --
 
@@ -275,6 +289,7 @@ def main():
     try:
         run.machine()
         run.build_nosync()
+        run.make_certificate()
         run.make_servers(names)
         args.progress.step("limits of the machine")
         run.limits(0.5 if args.quick else 2)

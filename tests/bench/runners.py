@@ -13,6 +13,7 @@ import subprocess
 import time
 
 PATIENCE_S = 300
+SETTLED_S = 4           # Restante's give COMPRESS' state back after three, Dovecot's hibernate after one
 PEERS_CROWD = 50        # beyond 128 inotify instances of a user, Linux' limit, Dovecot looks every 30 s and does not hibernate
 
 
@@ -99,7 +100,7 @@ def run_idle(run, mode, server, turn):
         before = server.pss()
     time.sleep(0.2)
     with Sessions(idle_words(run, mode, server, count + 10), count):
-        time.sleep(2.5)         # Dovecot's hibernate after one
+        time.sleep(SETTLED_S)
         grown = server.pss() - before
         cpu, since = server.cpu(), time.monotonic()
         time.sleep(1)
@@ -109,7 +110,9 @@ def run_idle(run, mode, server, turn):
 
 
 def run_crowd(run, mode, server, turn):
-    """Notification among a crowd."""
+    """Notification among a crowd. Sessions that were, hold inotify instances of Dovecot's that serve nobody."""
+    server.stop()
+    server.start()
     count = share(server, run.counts["crowd"], PEERS_CROWD)
     crowd = [run.load, "-p", str(server.ports["imap"]), "-u", "idle%d", "--users", "50", "-c", str(count), "-n", str(count),
              "idle"]
