@@ -96,6 +96,7 @@ prepare(struct imap *im, struct search *s)
 	                          s->goal > uid_set_size(&im->view.uids) / COLUMNS_SHARE);
 	if (s->columns != NULL)
 		s->phase = SEARCH_REFRESH;
+	search_sieve_make(&s->sieve, &s->program);
 	if (s->program.modseq)
 		imap_enable_condstore(im);      /* [RFC 7162 s3.1] */
 	return IMAP_MORE;
@@ -184,7 +185,9 @@ scan_columns(struct imap *im, struct search *s)
 				s->next_uid = rows[k].uid;
 				return true;
 			}
-			if (!judge_column(im, s, &rows[k], &row))
+			if (search_sieve_rejects(&s->sieve, &rows[k]))
+				s->done++;
+			else if (!judge_column(im, s, &rows[k], &row))
 				return false;
 		}
 	}

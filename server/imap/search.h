@@ -79,6 +79,12 @@ enum search_return {            /* [RFC 9051 s6.4.4] */
 	RETURN_PARTIAL = 1 << 5,        /* [RFC 9394 s3.1] */
 };
 
+/* What no message is without that the program matches. INTERNALDATE in seconds since 1970. */
+struct search_sieve {
+	uint32_t with, without;         /* flags */
+	int64_t  from, until;
+};
+
 struct search_program {
 	struct search_node *nodes;      /* nodes[0] is the AND of all */
 	uint16_t            count, room;
@@ -102,6 +108,17 @@ bool search_prepare(struct imap *im, struct search_program *p);
 void search_fini(struct search_program *p);
 /* Of the view: what the program can match at all by its sets. */
 bool search_candidates(const struct imap *im, const struct search_program *p, struct uid_set *out);
+
+/* search_sieve.c. Each key of FLAG has a single flag. */
+void search_sieve_make(struct search_sieve *v, const struct search_program *p);
+
+/* True: the program does not match this row. */
+static inline bool
+search_sieve_rejects(const struct search_sieve *v, const struct column_row *row)
+{
+	return (row->flags & (v->with | v->without)) != v->with || row->internaldate < v->from
+	    || row->internaldate > v->until;
+}
 
 enum search_truth search_eval(const struct search_program *p);
 /* Fill the leaves that the row answers, the others become unknown. */
@@ -201,6 +218,7 @@ struct search {
 	uint64_t            done, goal;         /* messages, for INPROGRESS */
 
 	struct columns     *columns;            /* NULL: rows are read */
+	struct search_sieve sieve;              /* for them */
 	struct arena        page;
 	uint32_t            close_limit;
 	struct message_row *rows;

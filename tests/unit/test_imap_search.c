@@ -45,6 +45,9 @@ static const struct search_case {
 	{ "not or", "NOT OR SEEN FLAGGED", " 3 4" },
 	{ "or of groups", "OR (SEEN ALL) (FLAGGED KEYWORD $Work)", " 1 2" },
 	{ "and", "UNSEEN NOT DELETED", " 2 4" },
+	{ "and of flags", "FLAGGED UNSEEN", " 2" },
+	{ "two flags", "ANSWERED DELETED UNDRAFT", " 3" },
+	{ "a flag and not", "SEEN UNSEEN", "" },
 	{ "set", "2:3", " 2 3" },
 	{ "sets are all of them", "2:4 1:3 NOT 3", " 2" },
 	{ "set in or", "OR 1 4", " 1 4" },
@@ -561,6 +564,36 @@ test_bodies(void **state)
 	}
 }
 
+/* A day is that of the message's zone, which can be another one than in UTC, on both sides. */
+static void
+test_days_of_zones(void **state)
+{
+	static const char *const dates[] = { "14-Nov-2023 23:50:00 -1200", "15-Nov-2023 00:10:00 +1400" };
+	struct session *s = rig_selected();
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		char line[100];
+
+		(void)snprintf(line, sizeof line, "1 APPEND INBOX \"%s\" {3+}\r\n\r\nx", dates[i]);
+		(void)rig_send(s, line);
+	}
+	rig_expect(s, "2 SEARCH ON 14-Nov-2023", "* SEARCH 1\r\n2 OK SEARCH completed\r\n");
+	rig_expect(s, "3 SEARCH ON 15-Nov-2023", "* SEARCH 2\r\n3 OK SEARCH completed\r\n");
+	rig_expect(s, "4 SEARCH SINCE 15-Nov-2023", "* SEARCH 2\r\n4 OK SEARCH completed\r\n");
+	rig_expect(s, "5 SEARCH BEFORE 15-Nov-2023", "* SEARCH 1\r\n5 OK SEARCH completed\r\n");
+	rig_expect(s, "6 SEARCH NOT SINCE 15-Nov-2023", "* SEARCH 1\r\n6 OK SEARCH completed\r\n");
+	rig_expect(s, "7 SEARCH NOT BEFORE 15-Nov-2023", "* SEARCH 2\r\n7 OK SEARCH completed\r\n");
+	/* Far away from it, and two of a kind. */
+	rig_expect(s, "8 SEARCH SINCE 1-Jan-2024", "* SEARCH\r\n8 OK SEARCH completed\r\n");
+	rig_expect(s, "9 SEARCH BEFORE 1-Jan-2023", "* SEARCH\r\n9 OK SEARCH completed\r\n");
+	rig_expect(s, "10 SEARCH NOT SINCE 1-Jan-2024 NOT BEFORE 1-Jan-2023 NOT ON 1-Jan-2020",
+	           "* SEARCH 1 2\r\n10 OK SEARCH completed\r\n");
+	rig_expect(s, "11 SEARCH SINCE 1-Jan-2023 SINCE 15-Nov-2023 BEFORE 1-Jan-2024 BEFORE 1-Jan-2025",
+	           "* SEARCH 2\r\n11 OK SEARCH completed\r\n");
+	rig_end(s);
+}
+
 /* Keys that are dear to look for are so too where the Subject is remembered: other sessions have
  * their turn all the same. */
 static void
@@ -611,6 +644,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_objectids, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_headers, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_bodies, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_days_of_zones, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_dear_keys, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(cases) + UNIT_COUNT(on_set)];
