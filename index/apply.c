@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "index/names.h"
+#include "index/volume.h"
 
 #define SCRATCH_MAX (16u << 20)
 
@@ -114,9 +115,9 @@ delete_account(struct apply *ap, account_id id, struct err *e)
 	enum rc rc;
 
 	while ((rc = db_first(ap->db, &q,
-	                      "SELECT id, highestmodseq FROM mailbox WHERE account=?1 LIMIT 1",
+	                      "SELECT id FROM mailbox WHERE account=?1 LIMIT 1",
 	                      DB_ARGS(DB_NUM(id)), e)) == RC_OK) {
-		const struct touched_mailbox m = { .id = db_u64(q, 0), .modseq = db_u64(q, 1) };
+		const struct touched_mailbox m = { .id = db_u64(q, 0), .modseq = MODSEQ_GONE };
 
 		db_end(q);
 		rc = apply_touch(ap, &m, e);
@@ -219,7 +220,7 @@ apply_delivery(struct apply *ap, const struct record_delivery *r, struct err *e)
 static enum rc
 delete_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 {
-	const struct touched_mailbox m = { .id = r->id, .modseq = r->highestmodseq };
+	const struct touched_mailbox m = { .id = r->id, .modseq = MODSEQ_GONE };
 	enum rc rc;
 
 	rc = db_run(ap->db,

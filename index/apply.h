@@ -28,7 +28,7 @@ struct pending_blob {
 /* A mailbox changed by the batch. */
 struct touched_mailbox {
 	mailbox_id  id;
-	mail_modseq modseq;
+	mail_modseq modseq;             /* MODSEQ_GONE: it was deleted */
 	mail_uid    first_new;          /* 0: none appeared */
 };
 

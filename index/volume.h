@@ -22,6 +22,7 @@
 #include "store/record.h"
 
 #define VOLUME_SECRET_LEN 32
+#define MODSEQ_GONE       UINT64_MAX
 
 /* A format for its path and its name. */
 #define VOLUME_MISSING \
@@ -46,8 +47,8 @@ struct volume_params {
 	/* Progress of a replay or rebuild at the open; may be NULL. */
 	void            (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
 	void             *progress_arg;
-	/* After each commit, on the writer's thread: this mailbox is now at this MODSEQ. Must not
-	 * block. May be NULL. */
+	/* After each commit, before what is in it is answered, on the writer's thread: this mailbox is now at this
+	 * MODSEQ, or is no more (MODSEQ_GONE). Must not block. May be NULL. */
 	void            (*notify)(void *arg, struct volume *v, mailbox_id mailbox,
 	                          mail_modseq modseq);
 	void             *notify_arg;

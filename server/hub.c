@@ -59,6 +59,7 @@ hub_watch(struct hub *h, struct watcher *w, struct volume *v, mailbox_id mailbox
 	w->volume = v;
 	w->mailbox = mailbox;
 	w->prev = NULL;
+	atomic_store(&w->latest, 0);
 	pthread_mutex_lock(&h->locks[b % LOCKS]);
 	w->next = h->buckets[b];
 	if (w->next != NULL)
@@ -88,15 +89,36 @@ hub_unwatch(struct hub *h, struct watcher *w)
 }
 
 void
+hub_listen(struct watcher *w, bool wanted)
+{
+	atomic_store(&w->listens, wanted);
+}
+
+mail_modseq
+hub_latest(const struct watcher *w)
+{
+	return atomic_load(&w->latest);
+}
+
+/* The order here, and that of hub_listen and hub_latest elsewhere: one of the two sees the other. */
+static void
+tell(struct watcher *w, mail_modseq modseq)
+{
+	if (modseq > atomic_load(&w->latest))
+		atomic_store(&w->latest, modseq);
+	if (atomic_load(&w->listens))
+		w->changed(w);
+}
+
+void
 hub_notify(void *hub, struct volume *v, mailbox_id mailbox, mail_modseq modseq)
 {
 	struct hub *h = hub;
 	unsigned b = bucket_of(v, mailbox);
 
-	(void)modseq;           /* a session asks the index what changed since its own */
 	pthread_mutex_lock(&h->locks[b % LOCKS]);
 	for (struct watcher *w = h->buckets[b]; w != NULL; w = w->next)
 		if (w->volume == v && w->mailbox == mailbox)
-			w->changed(w);
+			tell(w, modseq);
 	pthread_mutex_unlock(&h->locks[b % LOCKS]);
 }

@@ -166,10 +166,15 @@ void session_delay(struct session *s, uint32_t ms);
  * most SESSION_DELAY_MAX_MS. `failures` counts the present one. */
 void session_delay_login(struct session *s, uint64_t failures);
 
-/* The one mailbox whose changes wake this session; watch before the first read of it. A notification that comes makes
- * the core call advance (once no step is under way) with session_take_notified true once. */
+/* The one mailbox whose changes concern this session; watch before the first read of it. */
 void session_watch(struct session *s, struct volume *v, mailbox_id mailbox);
 void session_unwatch(struct session *s);
+/* Where the mailbox is, as last told since session_watch; 0: nothing was told; MODSEQ_GONE: it is no more. Whatever was
+ * answered to anybody is in it. */
+mail_modseq session_watched_modseq(const struct session *s);
+/* While it is wanted, a notification that comes makes the core call advance (once no step is under way) with
+ * session_take_notified true once; session_watched_modseq says behind this what came before. */
+void session_listen(struct session *s, bool wanted);
 bool session_take_notified(struct session *s);
 
 /* Any thread: what a step said STEP_WAIT or STEP_WAIT_ADVANCE for has come. Must be called exactly once for each,

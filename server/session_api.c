@@ -279,6 +279,18 @@ session_unwatch(struct session *s)
 	hub_unwatch(server_hub(s->srv), &s->watcher);
 }
 
+mail_modseq
+session_watched_modseq(const struct session *s)
+{
+	return hub_latest(&s->watcher);
+}
+
+void
+session_listen(struct session *s, bool wanted)
+{
+	hub_listen(&s->watcher, wanted);
+}
+
 bool
 session_take_notified(struct session *s)
 {

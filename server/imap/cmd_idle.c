@@ -10,6 +10,7 @@
 
 struct idle_args {
 	bool begun;
+	bool quiet;     /* the next run has nothing to tell */
 };
 
 static bool
@@ -17,6 +18,29 @@ idle_parse(struct imap *im, struct cursor *c)
 {
 	im->args = arena_zalloc(&im->arena, sizeof(struct idle_args));
 	return im->args != NULL || cur_fail(c, "available memory");
+}
+
+/* Before the first look at what is new. */
+static bool
+idle_check(struct imap *im)
+{
+	session_listen(im->s, true);
+	return true;
+}
+
+static void
+idle_drop(struct imap *im)
+{
+	session_listen(im->s, false);
+}
+
+static bool
+idle_light(struct imap *im)
+{
+	struct idle_args *args = im->args;
+
+	args->quiet = imap_is_quiet(im, true);
+	return args->quiet || im->priv->got_line;
 }
 
 static void
@@ -38,7 +62,7 @@ idle_run(struct imap *im)
 		idle_begin(im, args);
 	p->notified = false;
 	if (!p->got_line) {
-		if (!imap_tell_changes(im, true))
+		if (!args->quiet && !imap_tell_changes(im, true))
 			return IMAP_MORE;
 		imap_tell_highest(im);
 		return im->ended ? IMAP_BYE : IMAP_INPUT;
@@ -64,6 +88,9 @@ const struct imap_command imap_cmd_idle = {
 	.states = IMAP_AUTH | IMAP_SELECTED,
 	.effect = EFFECT_NONE,
 	.parse = idle_parse,
+	.check = idle_check,
 	.run = idle_run,
+	.light = idle_light,
 	.input = idle_input,
+	.drop = idle_drop,
 };

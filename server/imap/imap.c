@@ -534,13 +534,24 @@ step_answer(struct imap *im)
 	return STEP_DONE;
 }
 
-/* PHASE_TELL on the pool. */
-static enum step_result
-step_tell(struct imap *im)
+static bool
+tells_expunges(const struct imap *im)
 {
-	bool expunge = im->cmd->effect == EFFECT_NONE && !im->no_expunge;
+	return im->cmd->effect == EFFECT_NONE && !im->no_expunge;
+}
 
-	if (!im->ended && !im->all_told && !imap_tell_changes(im, expunge))
+/* PHASE_TELL: is it known without looking that there is nothing to tell? */
+static bool
+has_no_news(const struct imap *im)
+{
+	return im->ended || im->all_told || imap_is_quiet(im, tells_expunges(im));
+}
+
+/* PHASE_TELL on the pool; where nothing is to be told, anywhere. */
+static enum step_result
+step_tell(struct imap *im, bool no_news)
+{
+	if (!no_news && !has_no_news(im) && !imap_tell_changes(im, tells_expunges(im)))
 		return STEP_MORE;
 	imap_tell_highest(im);
 	if (im->ended || im->reply_set.count == 0) {
@@ -580,7 +591,9 @@ imap_light(void *state)
 	struct imap *im = state;
 	struct imap_private *p = im->priv;
 
-	p->light = p->phase == PHASE_RUN && im->cmd->light != NULL && im->cmd->light(im);
+	p->light = p->phase == PHASE_TELL ? has_no_news(im)
+	                                  : p->phase == PHASE_RUN && im->cmd->light != NULL &&
+	                                            im->cmd->light(im);
 	return p->light;
 }
 
@@ -599,6 +612,32 @@ run_command(struct imap *im)
 	return r;
 }
 
+/* The same on the reactor, as far as the turns are light. */
+static enum imap_result
+run_light(struct imap *im)
+{
+	size_t had = imap_out(im)->len;
+	enum imap_result r;
+
+	do
+		r = im->cmd->run(im);
+	while (r == IMAP_MORE && imap_out(im)->len == had && im->cmd->light(im));
+	return r;
+}
+
+/* The command is done. What is to be told is read on the pool. */
+static enum step_result
+step_conclude(struct imap *im, bool light)
+{
+	bool no_news;
+
+	conclude(im);
+	if (im->priv->phase != PHASE_TELL)
+		return STEP_DONE;
+	no_news = has_no_news(im);
+	return light && !no_news ? STEP_DONE : step_tell(im, no_news);
+}
+
 static enum step_result
 imap_step(void *state)
 {
@@ -608,11 +647,11 @@ imap_step(void *state)
 
 	p->light = false;
 	if (p->phase == PHASE_TELL)
-		return step_tell(im);
+		return step_tell(im, light);
 	if (p->phase == PHASE_ANSWER)
 		return step_answer(im);
 	assert(p->phase == PHASE_RUN);
-	switch (light ? im->cmd->run(im) : run_command(im)) {
+	switch (light ? run_light(im) : run_command(im)) {
 	case IMAP_MORE:
 		return STEP_MORE;
 	case IMAP_WAIT:
@@ -621,8 +660,7 @@ imap_step(void *state)
 		p->phase = PHASE_INPUT;
 		return STEP_DONE;
 	case IMAP_DONE:
-		conclude(im);
-		return p->phase == PHASE_TELL && !light ? step_tell(im) : STEP_DONE;
+		return step_conclude(im, light);
 	case IMAP_BYE:
 		p->phase = PHASE_CLOSE;
 		return STEP_CLOSE;

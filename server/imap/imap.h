@@ -185,6 +185,8 @@ enum imap_result imap_submit(struct imap *im, struct change *c);
  * the index, and move the view on. At most about the soft limit of output at once: true when all is told, false to be
  * called again (IMAP_MORE). Pool. */
 bool imap_tell_changes(struct imap *im, bool expunge);
+/* imap_tell_changes would tell nothing, and ask nobody: nothing has happened since it last told. Owner thread. */
+bool imap_is_quiet(const struct imap *im, bool expunge);
 
 /* After imap_tell_changes, before the tagged answer: HIGHESTMODSEQ if expunges wait while MODSEQs above theirs may have
  * been shown, or if they do so no more [RFC 7162 s3.2]. */

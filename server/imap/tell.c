@@ -1,6 +1,7 @@
 /* tell - untagged news of the selected mailbox.
  *
- * One query asks the index what is newer than the view's two MODSEQs. Told are, in this order:
+ * Who knows all up to the MODSEQ that the hub was last told asks nobody. Else one query asks the index what is newer than
+ * the view's two MODSEQs. Told are, in this order:
  * FLAGS if the mailbox has new keywords, flags of known messages (by the sequence numbers that
  * the client still has), EXPUNGEs or VANISHED, then EXISTS and RECENT. The view moves on only with
  * what was written, so a piece may end anywhere and the next call goes on by asking again.
@@ -299,9 +300,12 @@ tell(struct imap *im, const struct view_changes *c, bool expunge, bool *done, st
 		rc = tell_expunged(im, c, done, e);
 	else if (asks_for_held(im))
 		rc = hold_expunges(im, c, e);
-	if (rc != RC_OK || !*done)
-		return rc;
-	return tell_added(im, c, e);
+	if (rc == RC_OK && *done) {
+		rc = tell_added(im, c, e);
+		if (rc == RC_OK)
+			view->settled = c->now.highestmodseq;
+	}
+	return rc;
 }
 
 static mail_modseq
@@ -340,12 +344,26 @@ tell_next(struct imap *im, bool expunge, bool *done, struct err *e)
 }
 
 bool
+imap_is_quiet(const struct imap *im, bool expunge)
+{
+	const struct imap_view *view = &im->view;
+	mail_modseq now;
+
+	if (im->mailbox == 0)
+		return true;
+	now = session_watched_modseq(im->s);
+	if (view->tell_from != 0 || view->gone_to != 0 || now > view->settled)
+		return false;
+	return now <= view->expunged_told || !(expunge || asks_for_held(im));
+}
+
+bool
 imap_tell_changes(struct imap *im, bool expunge)
 {
 	struct err e = ERR_INIT;
 	bool done;
 
-	if (im->mailbox == 0 || im->ended)
+	if (im->ended || imap_is_quiet(im, expunge))
 		return true;
 	if (tell_next(im, expunge, &done, &e) == RC_OK)
 		return done;

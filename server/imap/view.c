@@ -45,6 +45,7 @@ imap_view_start(struct imap_view *view, const struct mailbox_info *box)
 	view->recent = guess_recent(box);
 	view->changed_told = box->highestmodseq;
 	view->expunged_told = box->highestmodseq;
+	view->settled = box->highestmodseq;
 	view->uidvalidity = box->uidvalidity;
 }
 
@@ -122,6 +123,8 @@ imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq giv
 		return false;
 	if (view->expunged_told == view->changed_told)
 		view->expunged_told = given;
+	if (view->settled == view->changed_told)
+		view->settled = given;
 	view->changed_told = given;
 	return true;
 }

@@ -174,6 +174,7 @@ session_watch(struct session *s, struct volume *v, mailbox_id mailbox)
 	(void)v;
 	pthread_mutex_lock(&s->w->lock);
 	s->watched = mailbox;
+	s->latest = 0;
 	pthread_mutex_unlock(&s->w->lock);
 }
 
@@ -181,6 +182,25 @@ void
 session_unwatch(struct session *s)
 {
 	session_watch(s, NULL, 0);
+}
+
+mail_modseq
+session_watched_modseq(const struct session *s)
+{
+	mail_modseq latest;
+
+	pthread_mutex_lock(&s->w->lock);
+	latest = s->latest;
+	pthread_mutex_unlock(&s->w->lock);
+	return latest;
+}
+
+void
+session_listen(struct session *s, bool wanted)
+{
+	pthread_mutex_lock(&s->w->lock);
+	s->listens = wanted;
+	pthread_mutex_unlock(&s->w->lock);
 }
 
 bool

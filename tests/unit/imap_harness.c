@@ -25,11 +25,14 @@ on_notify(void *arg, struct volume *v, mailbox_id mailbox, mail_modseq modseq)
 	struct imap_world *w = arg;
 
 	(void)v;
-	(void)modseq;
 	pthread_mutex_lock(&w->lock);
 	for (size_t i = 0; i < SESSIONS_MAX; i++) {
-		if (w->sessions[i] != NULL && w->sessions[i]->watched == mailbox)
-			w->sessions[i]->changed = true;
+		struct session *s = w->sessions[i];
+
+		if (s == NULL || s->watched != mailbox)
+			continue;
+		s->latest = modseq > s->latest ? modseq : s->latest;
+		s->changed = s->changed || s->listens;
 	}
 	pthread_cond_broadcast(&w->happened);
 	pthread_mutex_unlock(&w->lock);

@@ -41,7 +41,8 @@ struct session {
 	struct network   from;          /* unless it is a unix socket */
 	bool             wake;
 	mailbox_id       watched;
-	bool             changed, notified;
+	mail_modseq      latest;        /* that was told of it */
+	bool             listens, changed, notified;
 	unsigned         bad, steps, light_steps;
 	size_t           soft, largest;
 };

@@ -115,8 +115,10 @@ toy_command(struct toy *t, const char *line)
 		session_delay(t->s, t->n);
 	if (sscanf(line, "failure %u", &t->n) == 1)
 		session_delay_login(t->s, t->n);
-	if (sscanf(line, "watch %u", &t->n) == 1)
+	if (sscanf(line, "watch %u", &t->n) == 1) {
 		session_watch(t->s, volume, t->n);
+		session_listen(t->s, true);
+	}
 	if (sscanf(line, "login %u", &t->n) == 1) {
 		static const char *const entries[] = { "in", "full", "stale" };
 		uint64_t since = session_login_moment(t->s);

@@ -435,6 +435,25 @@ test_long_news(void **state)
 	rig_end(a);
 }
 
+/* Between the pieces of one telling not all is known. */
+static void
+test_added_behind_pieces(void **state)
+{
+	struct session *a;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 4);
+	a = rig_selected();
+	imap_set_out_soft(a, 1);
+	for (mail_uid u = 1; u <= 3; u++)
+		fx_expunge(rig_inbox(), u, u);
+	fx_append_n(rig_inbox(), 1);
+	rig_expect(a, "1 NOOP",
+	           "* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 2 RECENT\r\n"
+	           "1 OK NOOP completed\r\n");
+	rig_end(a);
+}
+
 int
 main(void)
 {
@@ -452,6 +471,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rev2_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_added_behind_pieces, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(owns) + UNIT_COUNT(others)];
 	size_t n = 0;
