@@ -114,7 +114,11 @@ struct change_store {
 	struct uid_set changed;                 /* whose flags are different now */
 	struct uid_set modified;                /* failed the UNCHANGEDSINCE test */
 	struct uid_set missing;                 /* already expunged */
+	struct message_row *rows;               /* what `uids` are now, in their order, in the change's arena: UID,
+	                                         * flags, keywords, MODSEQ alone; NULL: more than STORE_ROWS_MAX */
+	uint32_t       row_count;
 };
+#define STORE_ROWS_MAX 8u
 
 struct change_expunge {
 	mailbox_id     mailbox;

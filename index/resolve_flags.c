@@ -14,7 +14,7 @@ struct group {
 	uint32_t       old_flags;
 	uint64_t       old_kw;
 	uint32_t       flags;           /* new */
-	struct slice   keywords;
+	struct slice   keywords, old_keywords;
 	bool           same;            /* nothing changes */
 	bool           absent;          /* nothing that the change names exists:
 	                                 * UNCHANGEDSINCE 0 passes */
@@ -98,7 +98,6 @@ group_decide(struct resolver *rs, struct store *s, struct group *g, struct err *
 {
 	struct keyword_list old;
 	struct keyword_list now;
-	struct slice was;
 	enum rc rc;
 
 	rc = keywords_of(rs, g->old_kw, &old, e);
@@ -124,9 +123,9 @@ group_decide(struct resolver *rs, struct store *s, struct group *g, struct err *
 	if (rc == RC_LIMIT)
 		rs->refused = true;
 	if (rc == RC_OK)
-		rc = keywords_join(&old, &rs->scratch, &was, e);
+		rc = keywords_join(&old, &rs->scratch, &g->old_keywords, e);
 	if (rc == RC_OK)
-		g->same = g->flags == g->old_flags && slice_eq(g->keywords, was);
+		g->same = g->flags == g->old_flags && slice_eq(g->keywords, g->old_keywords);
 	return rc;
 }
 
@@ -183,10 +182,40 @@ fails_condition(const struct change_store *c, mail_modseq modseq, const struct g
 	return c->unchangedsince > 0 || !g->absent;
 }
 
+/* So that whoever changed a few asks nobody what came of it. Past STORE_ROWS_MAX there are none. */
+static enum rc
+note_row(struct resolver *rs, const struct message_row *row, struct err *e)
+{
+	struct change_store *c = &rs->c->u.store;
+	struct message_row *to;
+
+	if (c->row_count == STORE_ROWS_MAX)
+		c->rows = NULL;
+	if (c->rows == NULL)
+		return RC_OK;
+	to = &c->rows[c->row_count++];
+	*to = *row;
+	to->keywords = arena_dup(&rs->c->arena, row->keywords);
+	return to->keywords.ptr != NULL ? RC_OK : err_nomem(e);
+}
+
+static enum rc
+store_changed(struct resolver *rs, struct store *s, struct group *g, mail_uid uid, struct err *e)
+{
+	const struct message_row now = {
+		.uid = uid, .flags = g->flags, .keywords = g->keywords, .modseq = s->modseq
+	};
+
+	if (!uid_set_add(&g->uids, uid, uid) || !uid_set_add(&s->c->changed, uid, uid))
+		return resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
+	return note_row(rs, &now, e);
+}
+
 static enum rc
 store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struct err *e)
 {
-	mail_uid uid = (mail_uid)row[0];
+	struct message_row now = { .uid = (mail_uid)row[0], .flags = (uint32_t)row[2] };
+	mail_uid uid = now.uid;
 	struct group *g;
 	enum rc rc;
 
@@ -198,15 +227,15 @@ store_message(struct resolver *rs, struct store *s, const uint64_t row[4], struc
 	rc = find_group(rs, s, (uint32_t)row[2], row[3], &g, e);
 	if (rc != RC_OK)
 		return rc;
-	if (fails_condition(s->c, row[1] > s->box.change_floor ? row[1] : s->box.change_floor, g))
-		return uid_set_add(&s->c->modified, uid, uid) ?
-		               RC_OK :
-		               resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
-	if (g->same)
-		return RC_OK;
-	if (!uid_set_add(&g->uids, uid, uid) || !uid_set_add(&s->c->changed, uid, uid))
-		return resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
-	return RC_OK;
+	now.modseq = row[1] > s->box.change_floor ? row[1] : s->box.change_floor;
+	now.keywords = g->old_keywords;
+	if (fails_condition(s->c, now.modseq, g)) {
+		if (!uid_set_add(&s->c->modified, uid, uid))
+			return resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
+	} else if (!g->same) {
+		return store_changed(rs, s, g, uid, e);
+	}
+	return note_row(rs, &now, e);
 }
 
 /* Rows are read a page at a time: the records applied on the way would move a cursor that stays
@@ -269,14 +298,17 @@ resolve_store(struct resolver *rs, struct err *e)
 {
 	struct change_store *c = &rs->c->u.store;
 	struct store *s = arena_zalloc(&rs->scratch, sizeof *s);
+	struct message_row *rows = arena_array(&rs->c->arena, STORE_ROWS_MAX, sizeof *rows);
 	struct slice spelled;
 	enum rc rc;
 
-	if (s == NULL)
+	if (s == NULL || rows == NULL)
 		return err_nomem(e);
 	uid_set_reset(&c->changed);
 	uid_set_reset(&c->modified);
 	uid_set_reset(&c->missing);
+	c->rows = rows;
+	c->row_count = 0;
 	s->c = c;
 	rc = resolve_mailbox(rs, c->mailbox, &s->box, e);
 	if (rc == RC_OK)

@@ -5,6 +5,9 @@
  * session's own change is the only news and a .SILENT one is not echoed; if others came in
  * between, everything is told, own changes included, as the client cannot know the outcome [RFC
  * 9051 s6.4.6: "if ... a change to a message's flags from an external source is observed"].
+ *
+ * Where nothing is news and few messages change, all of it is light: the view says which ones, the
+ * writer what they are then, and no thread but the reactor and the writer's is woken.
  */
 #include "server/imap/commands.h"
 
@@ -12,6 +15,7 @@
 
 #define PAGE_ROWS      1000u
 #define PAGE_ARENA_MAX (8u << 20)       /* PAGE_ROWS rows with KEYWORDS_MAX each, and room */
+#define LIGHT_RANGES   512u             /* of set and view: what is looked through on the reactor */
 
 enum store_phase {
 	STORE_RESOLVE,
@@ -31,6 +35,8 @@ struct store {
 	mail_modseq      unchangedsince;
 
 	enum store_phase phase;
+	bool             quiet;         /* nothing of others is to be told before it */
+	struct change   *result;        /* the writer's, of STORE_ANSWER */
 	struct uid_set   uids;
 	struct uid_set   changed;       /* whose flags are different now */
 	struct uid_set   modified;      /* failed the UNCHANGEDSINCE test */
@@ -100,6 +106,7 @@ drop_store(struct imap *im)
 	uid_set_fini(&st->uids);
 	uid_set_fini(&st->changed);
 	uid_set_fini(&st->modified);
+	change_free(&st->result);
 	arena_fini(&st->page);
 }
 
@@ -128,7 +135,7 @@ resolve(struct imap *im, struct store *st)
 	uid_set_init(&st->modified, VIEW_RANGES_MAX);
 	arena_init(&st->page, PAGE_ARENA_MAX);
 	st->next_uid = 1;
-	st->phase = STORE_TELL_OTHERS;
+	st->phase = st->quiet ? STORE_SUBMIT : STORE_TELL_OTHERS;
 	return st->uids.count > 0 ? IMAP_MORE : completed(im);
 }
 
@@ -166,36 +173,6 @@ is_all_told(const struct imap *im)
 {
 	return im->view.expunged_told == im->view.changed_told
 	    || (im->cmd->effect == EFFECT_USES_SEQ && !im->condstore);
-}
-
-static enum imap_result
-take_result(struct imap *im, struct store *st)
-{
-	struct change *c = im->change;
-	struct err e = ERR_INIT;
-	enum rc rc = RC_OK;
-
-	if (c->rc == RC_LIMIT && !c->durable) {
-		imap_reply(im, IMAP_NO, "[LIMIT] Too many keywords for one message");
-		return IMAP_DONE;
-	}
-	if (c->rc != RC_OK)
-		return fail(im, c->rc, &c->err);
-	/* UIDs that are not there are no error [RFC 9051 s6.4.9]. */
-	st->missing = c->u.store.missing.count > 0 && !im->uid_command;
-	im->all_told = imap_view_own_change(&im->view, c->u.store.before, c->u.store.modseq)
-		    && is_all_told(im);
-	if (!uid_set_copy(&st->changed, &c->u.store.changed)
-	    || !uid_set_copy(&st->modified, &c->u.store.modified))
-		rc = err_nomem(&e);
-	change_free(&im->change);
-	if (rc == RC_OK && st->keywords.len > 0)
-		rc = imap_tell_keywords(im, false, &e);
-	if (rc != RC_OK)
-		return fail(im, rc, &e);
-	st->phase = STORE_ANSWER;
-	/* .SILENT: OK also if some are gone [RFC 2180 s4.2.1]. */
-	return st->silent && !im->condstore ? completed(im) : IMAP_MORE;
 }
 
 /* What is said of one message. A conditional STORE shows the new MODSEQ of all that it did, and the
@@ -257,11 +234,58 @@ conclude(struct imap *im, struct store *st)
 	return IMAP_DONE;
 }
 
+static void
+out_messages(struct imap *im, const struct store *st, const struct message_row *rows, size_t n)
+{
+	struct view_walk walk = { 0, 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		/* Changed again meanwhile: who is shown this MODSEQ is told all up to it. */
+		im->all_told = im->all_told && rows[i].modseq <= im->view.changed_told;
+		out_message(im, st, imap_view_seq(&im->view, &walk, rows[i].uid), &rows[i]);
+	}
+}
+
+static enum imap_result
+take_result(struct imap *im, struct store *st)
+{
+	struct change *c = im->change;
+	struct err e = ERR_INIT;
+	enum rc rc = RC_OK;
+
+	if (c->rc == RC_LIMIT && !c->durable) {
+		imap_reply(im, IMAP_NO, "[LIMIT] Too many keywords for one message");
+		return IMAP_DONE;
+	}
+	if (c->rc != RC_OK)
+		return fail(im, c->rc, &c->err);
+	/* UIDs that are not there are no error [RFC 9051 s6.4.9]. */
+	st->missing = c->u.store.missing.count > 0 && !im->uid_command;
+	im->all_told = imap_view_own_change(&im->view, c->u.store.before, c->u.store.modseq)
+		    && is_all_told(im);
+	if (!uid_set_copy(&st->changed, &c->u.store.changed)
+	    || !uid_set_copy(&st->modified, &c->u.store.modified))
+		rc = err_nomem(&e);
+	st->result = c;
+	im->change = NULL;
+	if (rc == RC_OK && st->keywords.len > 0)
+		rc = imap_tell_keywords(im, false, &e);
+	if (rc != RC_OK)
+		return fail(im, rc, &e);
+	st->phase = STORE_ANSWER;
+	/* .SILENT: OK also if some are gone [RFC 2180 s4.2.1]. */
+	if (st->silent && !im->condstore)
+		return completed(im);
+	if (c->u.store.rows == NULL)
+		return IMAP_MORE;
+	out_messages(im, st, c->u.store.rows, c->u.store.row_count);
+	return conclude(im, st);
+}
+
 /* A page of messages per call. */
 static enum imap_result
 answer(struct imap *im, struct store *st)
 {
-	struct view_walk walk = { 0, 0 };
 	struct message_row *rows;
 	struct err e = ERR_INIT;
 	size_t n;
@@ -272,11 +296,7 @@ answer(struct imap *im, struct store *st)
 				  &st->page, &rows, &n, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
-	for (size_t i = 0; i < n; i++) {
-		/* Changed again meanwhile: who is shown this MODSEQ is told all up to it. */
-		im->all_told = im->all_told && rows[i].modseq <= im->view.changed_told;
-		out_message(im, st, imap_view_seq(&im->view, &walk, rows[i].uid), &rows[i]);
-	}
+	out_messages(im, st, rows, n);
 	if (n == PAGE_ROWS && rows[n - 1].uid < UINT32_MAX) {
 		st->next_uid = rows[n - 1].uid + 1;
 		return IMAP_MORE;
@@ -307,6 +327,35 @@ run_store(struct imap *im)
 	return IMAP_DONE;
 }
 
+/* Keywords are looked up in the index, and CONDSTORE may have to be begun. */
+static bool
+may_be_light(const struct imap *im, const struct store *st)
+{
+	return im->view.loaded && im->view.uids.count <= LIGHT_RANGES
+	    && st->set.count <= LIGHT_RANGES && st->keywords.len == 0 && !st->conditional;
+}
+
+static bool
+store_light(struct imap *im)
+{
+	struct store *st = im->args;
+
+	switch (st->phase) {
+	case STORE_RESOLVE:
+		st->quiet = may_be_light(im, st) && imap_is_quiet(im, false);
+		return st->quiet;
+	case STORE_SUBMIT:
+		return may_be_light(im, st);
+	case STORE_RESULT:
+		return may_be_light(im, st) && im->change->rc == RC_OK
+		    && im->change->u.store.rows != NULL;
+	case STORE_TELL_OTHERS:
+	case STORE_ANSWER:
+		break;
+	}
+	return false;
+}
+
 const struct imap_command imap_cmd_store = {
 	.name = "STORE",
 	.states = IMAP_SELECTED,
@@ -314,6 +363,7 @@ const struct imap_command imap_cmd_store = {
 	.parse = parse_store,
 	.check = check_store,
 	.run = run_store,
+	.light = store_light,
 	.drop = drop_store,
 };
 
@@ -324,5 +374,6 @@ const struct imap_command imap_cmd_uid_store = {
 	.parse = parse_store,
 	.check = check_store,
 	.run = run_store,
+	.light = store_light,
 	.drop = drop_store,
 };

@@ -125,6 +125,98 @@ test_many(void **state)
 	rig_end(s);
 }
 
+/* ---- without the pool ---- */
+
+/* How many turns of the pool the command took. */
+static unsigned
+turns_of(struct session *s, const char *line, const char *want)
+{
+	unsigned before = imap_steps(s) - imap_light_steps(s);
+
+	rig_expect(s, line, want);
+	return imap_steps(s) - imap_light_steps(s) - before;
+}
+
+#define ASSERT_LIGHT(s, line, want) assert_int_equal(turns_of(s, line, want), 0)
+#define ASSERT_TURNS(s, line, want) assert_true(turns_of(s, line, want) > 0)
+
+/* Where nothing is news, nothing is read. */
+static void
+test_light(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 3);
+	fx_store(rig_inbox(), 3, 3, STORE_ADD, 0, "$k");
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1 UID");
+	ASSERT_LIGHT(s, "2 STORE 2:3 +FLAGS (\\Seen)",
+	             "* 2 FETCH (FLAGS (\\Seen \\Recent))\r\n"
+	             "* 3 FETCH (FLAGS (\\Seen \\Recent $k))\r\n2 OK STORE completed\r\n");
+	ASSERT_LIGHT(s, "3 STORE 2 +FLAGS (\\Seen)",
+	             "* 2 FETCH (FLAGS (\\Seen \\Recent))\r\n3 OK STORE completed\r\n");
+	ASSERT_LIGHT(s, "4 UID STORE 1,7 +FLAGS (\\Seen)",
+	             "* 1 FETCH (UID 1 FLAGS (\\Seen \\Recent))\r\n4 OK UID STORE completed\r\n");
+	ASSERT_LIGHT(s, "5 STORE 1:* -FLAGS.SILENT (\\Seen)", "5 OK STORE completed\r\n");
+	ASSERT_LIGHT(s, "6 NOOP", "6 OK NOOP completed\r\n");
+	ASSERT_LIGHT(s, "7 IDLE", "+ idling\r\n");
+	ASSERT_LIGHT(s, "DONE", "7 OK IDLE completed\r\n");
+	ASSERT_TURNS(s, "8 STORE 1 +FLAGS ($k)",
+	             "* 1 FETCH (FLAGS (\\Recent $k))\r\n8 OK STORE completed\r\n");
+	(void)rig_send(s, "9 ENABLE CONDSTORE");
+	ASSERT_LIGHT(s, "10 UID STORE 1 -FLAGS.SILENT (\\Seen)", "10 OK UID STORE completed\r\n");
+	rig_end(s);
+}
+
+/* What others did is told, and counts as known from then on. */
+static void
+test_light_beside_others(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 3);
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1 UID");
+	fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_DRAFT, "");
+	ASSERT_TURNS(s, "2 STORE 2 +FLAGS.SILENT (\\Seen)",
+	             "* 1 FETCH (FLAGS (\\Draft \\Recent))\r\n2 OK STORE completed\r\n");
+	ASSERT_LIGHT(s, "3 STORE 3 +FLAGS.SILENT (\\Seen)", "3 OK STORE completed\r\n");
+	fx_append_n(rig_inbox(), 1);
+	ASSERT_TURNS(s, "4 NOOP", "* 4 EXISTS\r\n* 4 RECENT\r\n4 OK NOOP completed\r\n");
+	ASSERT_LIGHT(s, "5 NOOP", "5 OK NOOP completed\r\n");
+	fx_expunge(rig_inbox(), 3, 3);
+	ASSERT_TURNS(s, "6 STORE 1 +FLAGS (\\Seen)",
+	             "* 1 FETCH (FLAGS (\\Seen \\Draft \\Recent))\r\n6 OK STORE completed\r\n");
+	ASSERT_TURNS(s, "7 UID STORE 1 +FLAGS.SILENT (\\Flagged)",
+	             "* 3 EXPUNGE\r\n7 OK UID STORE completed\r\n");
+	ASSERT_LIGHT(s, "8 NOOP", "8 OK NOOP completed\r\n");
+	rig_end(s);
+}
+
+/* More rows than the writer gives back. */
+static void
+test_many_are_read(void **state)
+{
+	struct session *s;
+	const char *said;
+
+	(void)state;
+	fx_append_n(rig_inbox(), STORE_ROWS_MAX + 1);
+	s = rig_selected();
+	said = rig_send(s, "1 STORE 1:* +FLAGS (\\Seen)");
+	for (unsigned i = 1; i <= STORE_ROWS_MAX + 1; i++) {
+		char line[80];
+
+		(void)snprintf(line, sizeof line, "* %u FETCH (FLAGS (\\Seen \\Recent))\r\n", i);
+		assert_memory_equal(said, line, strlen(line));
+		said += strlen(line);
+	}
+	assert_string_equal(said, "1 OK STORE completed\r\n");
+	rig_end(s);
+}
+
 /* ---- COPY and MOVE ---- */
 
 /* "[COPYUID n " of the mailbox. */
@@ -239,6 +331,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_too_many_keywords, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_expunged_by_others, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_light, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_light_beside_others, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_many_are_read, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_copy, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_move, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_over_quota, rig_setup, rig_teardown),
