@@ -58,18 +58,31 @@ add_byte(struct siphash *h, uint8_t c)
 	}
 }
 
+/* In registers: the octets could be those of `h`. */
+static void
+add_words(struct siphash *h, const uint8_t *p, size_t len)
+{
+	uint64_t v[4] = { h->v[0], h->v[1], h->v[2], h->v[3] };
+
+	for (size_t i = 0; i < len; i += 8)
+		sip_word(v, get_le64(p + i));
+	memcpy(h->v, v, sizeof v);
+	h->len += len;
+}
+
 void
 siphash_add(struct siphash *h, const void *ptr, size_t len)
 {
 	const uint8_t *p = ptr;
+	size_t n;
 
 	while (len > 0 && h->len % 8 != 0) {
 		add_byte(h, *p++);
 		len--;
 	}
-	for (; len >= 8; len -= 8, p += 8, h->len += 8)
-		sip_word(h->v, get_le64(p));
-	while (len-- > 0)
+	n = len & ~(size_t)7;
+	add_words(h, p, n);
+	for (p += n, len -= n; len > 0; len--)
 		add_byte(h, *p++);
 }
 
