@@ -1,9 +1,10 @@
 /* base64_text - see base64_text.h.
  *
- * Lines are encoded one at a time, twelve octets in a step where the processor has SSSE3 (after W. Mula and
+ * Lines are encoded and decoded one at a time, twelve octets in a step where the processor has SSSE3 (after W. Mula and
  * D. Lemire, "Faster Base64 Encoding and Decoding Using AVX2 Instructions", 2018), else twelve bits by a table. A
- * step of twelve octets reads sixteen and writes sixteen characters whatever is left of the line: what is too much is
- * overwritten by the next line, so the last lines, behind which there is no room for it, go by the table.
+ * step of twelve octets reads sixteen and writes sixteen characters whatever is left of the line, one the other way
+ * likewise: what is too much is overwritten by the next line, so the last lines, behind which there is no room for it,
+ * go by the table.
  */
 #include "store/base64_text.h"
 
@@ -23,6 +24,8 @@ static struct {
 	uint8_t        sextet[256];
 	uint8_t        pair[4096][2];   /* the characters for twelve bits */
 	void         (*line)(const uint8_t *in, size_t quads, uint8_t *dst);
+	void         (*octets)(const uint8_t *in, size_t quads, uint8_t *dst);
+	bool         (*is_letters)(const uint8_t *in, size_t quads);
 } tables = { .once = PTHREAD_ONCE_INIT };
 
 static inline void
@@ -39,6 +42,43 @@ line_by_table(const uint8_t *in, size_t quads, uint8_t *dst)
 {
 	for (; quads > 0; quads--, in += 3, dst += 4)
 		encode_quad(in, dst);
+}
+
+static inline void
+decode_quad(const uint8_t *p, uint8_t *dst)
+{
+	const uint8_t *t = tables.sextet;
+	unsigned bits = (unsigned)(t[p[0]] & 63) << 18 | (unsigned)(t[p[1]] & 63) << 12 |
+	                (unsigned)(t[p[2]] & 63) << 6 | (t[p[3]] & 63);
+
+	dst[0] = (uint8_t)(bits >> 16);
+	dst[1] = (uint8_t)(bits >> 8);
+	dst[2] = (uint8_t)bits;
+}
+
+static void
+octets_by_table(const uint8_t *in, size_t quads, uint8_t *dst)
+{
+	for (; quads > 0; quads--, in += 4, dst += 3)
+		decode_quad(in, dst);
+}
+
+static bool
+is_quad(const uint8_t *p)
+{
+	const uint8_t *t = tables.sextet;
+
+	return ((t[p[0]] | t[p[1]] | t[p[2]] | t[p[3]]) & NO_SEXTET) == 0;
+}
+
+static bool
+is_letters_by_table(const uint8_t *in, size_t quads)
+{
+	while (quads > 0 && is_quad(in)) {
+		quads--;
+		in += 4;
+	}
+	return quads == 0;
 }
 
 #if defined(__x86_64__)
@@ -68,16 +108,71 @@ line_by_ssse3(const uint8_t *in, size_t quads, uint8_t *dst)
 	}
 }
 
-static void
-choose_line(void)
+__attribute__((target("ssse3"))) static void
+octets_by_ssse3(const uint8_t *in, size_t quads, uint8_t *dst)
 {
-	tables.line = __builtin_cpu_supports("ssse3") ? line_by_ssse3 : line_by_table;
+	const __m128i shift = _mm_setr_epi8(0, 63 - '/', 62 - '+', 52 - '0', -'A', -'A', 26 - 'a', 26 - 'a',
+	                                    0, 0, 0, 0, 0, 0, 0, 0);
+	const __m128i order = _mm_setr_epi8(2, 1, 0, 6, 5, 4, 10, 9, 8, 14, 13, 12, -1, -1, -1, -1);
+
+	for (size_t i = 0; i < quads; i += 4, in += 16, dst += 12) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)in);
+		__m128i high = _mm_and_si128(_mm_srli_epi32(v, 4), _mm_set1_epi8(0x0f));
+		__m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('/'));
+
+		v = _mm_add_epi8(v, _mm_shuffle_epi8(shift, _mm_add_epi8(high, slash)));
+		v = _mm_maddubs_epi16(v, _mm_set1_epi32(0x01400140));
+		v = _mm_madd_epi16(v, _mm_set1_epi32(0x00011000));
+		_mm_storeu_si128((__m128i *)(void *)dst, _mm_shuffle_epi8(v, order));
+	}
+}
+
+/* Bits say which low halves each high half goes with; 0x10: with none. */
+__attribute__((target("ssse3"))) static inline int
+find_others(const uint8_t *in)
+{
+	const __m128i lows = _mm_setr_epi8(0x15, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11, 0x11,
+	                                   0x13, 0x1a, 0x1b, 0x1b, 0x1b, 0x1a);
+	const __m128i highs = _mm_setr_epi8(0x10, 0x10, 0x01, 0x02, 0x04, 0x08, 0x04, 0x08, 0x10, 0x10,
+	                                    0x10, 0x10, 0x10, 0x10, 0x10, 0x10);
+	__m128i v = _mm_loadu_si128((const __m128i *)(const void *)in);
+	__m128i low = _mm_and_si128(v, _mm_set1_epi8(0x0f));
+	__m128i high = _mm_and_si128(_mm_srli_epi32(v, 4), _mm_set1_epi8(0x0f));
+	__m128i both = _mm_and_si128(_mm_shuffle_epi8(lows, low), _mm_shuffle_epi8(highs, high));
+
+	return _mm_movemask_epi8(_mm_cmpgt_epi8(both, _mm_setzero_si128()));
+}
+
+/* The last step goes back over what the one before has seen. */
+__attribute__((target("ssse3"))) static bool
+is_letters_by_ssse3(const uint8_t *in, size_t quads)
+{
+	size_t i = 0;
+
+	if (quads < 4)
+		return is_letters_by_table(in, quads);
+	for (; i + 4 <= quads; i += 4)
+		if (find_others(in + 4 * i) != 0)
+			return false;
+	return i == quads || find_others(in + 4 * (quads - 4)) == 0;
+}
+
+static void
+choose_ways(void)
+{
+	bool fast = __builtin_cpu_supports("ssse3");
+
+	tables.line = fast ? line_by_ssse3 : line_by_table;
+	tables.octets = fast ? octets_by_ssse3 : octets_by_table;
+	tables.is_letters = fast ? is_letters_by_ssse3 : is_letters_by_table;
 }
 #else
 static void
-choose_line(void)
+choose_ways(void)
 {
 	tables.line = line_by_table;
+	tables.octets = octets_by_table;
+	tables.is_letters = is_letters_by_table;
 }
 #endif
 
@@ -91,7 +186,7 @@ make_tables(void)
 		tables.pair[i][0] = (uint8_t)letters[i >> 6];
 		tables.pair[i][1] = (uint8_t)letters[i & 63];
 	}
-	choose_line();
+	choose_ways();
 }
 
 static void
@@ -142,11 +237,11 @@ count_quads(struct slice s, size_t at, unsigned max)
 {
 	unsigned n = 0;
 
-	for (; n < max && s.len - at >= 4; n++, at += 4) {
-		const uint8_t *p = s.ptr + at, *t = tables.sextet;
-
-		if ((t[p[0]] | t[p[1]] | t[p[2]] | t[p[3]]) & NO_SEXTET)
-			break;
+	if (max < BASE64_QUADS_MAX && s.len - at >= 4 * (size_t)max && tables.is_letters(s.ptr + at, max))
+		return max;
+	while (n < max && s.len - at >= 4 && is_quad(s.ptr + at)) {
+		n++;
+		at += 4;
 	}
 	return n;
 }
@@ -214,26 +309,32 @@ base64_find(struct slice text, struct base64_lines *b)
 
 /* ---- decoding ---- */
 
-static void
-decode_quad(const uint8_t *p, uint8_t *dst)
+/* Whole lines, while there is text and room for the fast way to go too far; how many. */
+static size_t
+decode_fast(struct slice text, const struct base64_lines *b, uint8_t *dst)
 {
-	const uint8_t *t = tables.sextet;
-	unsigned bits = (unsigned)(t[p[0]] & 63) << 18 | (unsigned)(t[p[1]] & 63) << 12 |
-	                (unsigned)(t[p[2]] & 63) << 6 | (t[p[3]] & 63);
+	size_t lines = 0, at = 0;
 
-	dst[0] = (uint8_t)(bits >> 16);
-	dst[1] = (uint8_t)(bits >> 8);
-	dst[2] = (uint8_t)bits;
+	for (; text.len - at >= line_len(b) + 2 * STEP; lines++, at += line_len(b))
+		tables.octets(text.ptr + at, b->quads, dst + 3 * b->quads * lines);
+	return lines;
 }
 
 void
 base64_decode_lines(struct slice text, const struct base64_lines *b, uint8_t *dst)
 {
+	size_t lines, at;
+
 	assert(text.len == b->len);
 	need_tables();
-	for (size_t at = 0; text.len - at >= 4; at += 2) {
-		for (unsigned q = 0; q < b->quads && text.len - at >= 4; q++, at += 4, dst += 3)
-			decode_quad(text.ptr + at, dst);
+	lines = decode_fast(text, b, dst);
+	dst += 3 * b->quads * lines;
+	for (at = line_len(b) * lines; text.len - at >= 4; at += 2) {
+		size_t left = (text.len - at) / 4, n = b->quads < left ? b->quads : left;
+
+		octets_by_table(text.ptr + at, n, dst);
+		at += 4 * n;
+		dst += 3 * n;
 		if (text.len - at < 2)
 			break;
 	}

@@ -77,6 +77,36 @@ test_both_ways(void **state)
 			line_by_table(octets + from, quads, text);
 			line_by_ssse3(octets + from, quads, made);
 			assert_memory_equal(made, text, 4 * quads);
+			octets_by_ssse3(text, quads, made);
+			assert_memory_equal(made, octets + from, 3 * quads);
+			assert_true(is_letters_by_ssse3(text, quads));
+		}
+	}
+}
+#endif
+
+#if defined(__x86_64__)
+/* Any octet at any place of a line. */
+static void
+test_letters(void **state)
+{
+	static const size_t quads[] = { 1, 3, 4, 5, 7, 19 };
+
+	(void)state;
+	if (!processor_has_it())
+		skip();
+	need_tables();
+	for (size_t k = 0; k < sizeof quads / sizeof *quads; k++) {
+		memset(text, 'A', 4 * quads[k]);
+		for (size_t at = 0; at < 4 * quads[k]; at++) {
+			for (unsigned c = 0; c < 256; c++) {
+				text[at] = (uint8_t)c;
+				assert_int_equal(is_letters_by_ssse3(text, quads[k]),
+				                 strchr(letters, (int)c) != NULL && c != 0);
+				assert_int_equal(is_letters_by_table(text, quads[k]),
+				                 strchr(letters, (int)c) != NULL && c != 0);
+			}
+			text[at] = 'A';
 		}
 	}
 }
@@ -111,6 +141,7 @@ main(void)
 		cmocka_unit_test(test_whole_lines),
 #if defined(__x86_64__)
 		cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_letters),
 #endif
 		cmocka_unit_test(test_what_is_possible),
 	};
