@@ -7,6 +7,7 @@
 
 #include "lib/bytes.h"
 #include "store/base64_deflate.h"
+#include "store/noise.h"
 
 #include <string.h>
 
@@ -48,12 +49,15 @@ is_made_again(struct slice raw, const struct base64_lines *b, const uint8_t *oct
 	return memcmp(spare, raw.ptr + b->front, b->len) == 0;
 }
 
-/* Deflating must give a sixteenth: less is not worth inflating at every read. */
+/* Deflating must give a sixteenth: less is not worth inflating at every read, and where it is plain that it will not it
+ * is not tried. */
 static size_t
 deflate_payload(struct codec *c, const struct parts *p, int level, uint8_t *out)
 {
 	size_t room = p->payload.len - p->payload.len / 16;
 
+	if (noise_is(p->payload))
+		return 0;
 	return level == 0 ? codec_deflate(c, CODEC_TEXT, p->payload, out, room)
 	                  : codec_deflate_again(c, level, DICTIONARY_NONE, p->payload, out, room);
 }
