@@ -112,30 +112,37 @@ ingest_held(const struct ingest *in)
 	return blob_writer_held(in->blob);
 }
 
-#define EACH_OCTET 0x0101010101010101u
-#define LOW_BITS   (0x7fu * EACH_OCTET)
+/* A vector, which the compiler makes of what the processor has: a loop over octets takes as long as deflating noise. */
+typedef uint8_t octets16 __attribute__((vector_size(16)));
 
-/* 0x80 for each octet of eight that is `c`. */
-static uint64_t
-find_octet(uint64_t eight, uint8_t c)
+/* In as many octets as their counters can hold. */
+static size_t
+count_marks_of_block(const uint8_t *p, size_t vectors)
 {
-	uint64_t other = eight ^ (EACH_OCTET * c);
+	octets16 found = { 0 }, v;
+	size_t n = 0;
 
-	return ~(((other & LOW_BITS) + LOW_BITS) | other | LOW_BITS);
+	for (size_t i = 0; i < vectors; i++, p += sizeof v) {
+		memcpy(&v, p, sizeof v);
+		found -= (octets16)((v == '\n') | (v == ',') | (v == ';'));
+	}
+	for (size_t i = 0; i < sizeof found; i++)
+		n += found[i];
+	return n;
 }
 
-/* Eight octets at a time, 0.25 ns each: a loop over octets takes as long as deflating noise. */
 static size_t
 count_marks(struct slice s)
 {
 	size_t n = 0, i = 0;
 
-	for (; s.len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
-		uint64_t eight, found;
+	while (s.len - i >= sizeof(octets16)) {
+		size_t vectors = (s.len - i) / sizeof(octets16);
 
-		memcpy(&eight, s.ptr + i, sizeof eight);
-		found = find_octet(eight, '\n') | find_octet(eight, ',') | find_octet(eight, ';');
-		n += ((found >> 7) * EACH_OCTET) >> 56;
+		if (vectors > UINT8_MAX)
+			vectors = UINT8_MAX;
+		n += count_marks_of_block(s.ptr + i, vectors);
+		i += vectors * sizeof(octets16);
 	}
 	for (; i < s.len; i++)
 		n += s.ptr[i] == '\n' || s.ptr[i] == ',' || s.ptr[i] == ';';
