@@ -111,6 +111,44 @@ append_stream_refuse(struct imap *im, struct append_stream *st)
 	return refuse(im, st, !im->priv->framer.literal.sync);
 }
 
+/* Where the last message went is most often where the next one goes, and then no index is asked. */
+static void
+remember_target(struct imap *im, const struct append_stream *st, uint64_t version)
+{
+	struct append_target_memory *m = &im->priv->append_target;
+
+	m->mailbox = 0;
+	if (st->name.len > sizeof m->name)
+		return;
+	m->mailbox = st->box.id;
+	m->account = im->account;
+	m->version = version;
+	m->len = (uint8_t)st->name.len;
+	memcpy(m->name, st->name.ptr, st->name.len);
+}
+
+static void
+recall_target(struct imap *im, struct append_stream *st)
+{
+	const struct append_target_memory *m = &im->priv->append_target;
+
+	if (m->mailbox != 0 && m->account == im->account && st->given.ptr == NULL &&
+	    slice_eq(st->name, slice_of(m->name, m->len)) &&
+	    m->version == volume_places_version(im->volume))
+		st->box.id = m->mailbox;
+}
+
+static enum rc
+find_target(struct imap *im, struct append_stream *st, struct err *e)
+{
+	uint64_t version = volume_places_version(im->volume);
+	enum rc rc = volume_find_mailbox(im->volume, im->account, st->name, &im->arena, &st->box, e);
+
+	if (rc == RC_OK)
+		remember_target(im, st, version);
+	return rc;
+}
+
 /* May a message of this size go into this mailbox? False: imap_reply was called. */
 static bool
 may_append(struct imap *im, struct append_stream *st)
@@ -120,8 +158,7 @@ may_append(struct imap *im, struct append_stream *st)
 	enum rc rc = RC_OK;
 
 	if (st->box.id == 0)
-		rc = volume_find_mailbox(im->volume, im->account, st->name, &im->arena, &st->box,
-		                         &e);
+		rc = find_target(im, st, &e);
 	if (rc == RC_NOT_FOUND)
 		imap_reply_no_target(im, st->name);
 	else if (rc != RC_OK)
@@ -220,16 +257,23 @@ may_hold(struct imap *im, struct append_stream *st, struct slice in)
 	return false;
 }
 
+/* What has come of the literal. */
+static struct slice
+literal_input(const struct imap *im)
+{
+	struct slice in = imap_input(im);
+
+	return slice_sub(in, 0, in.len < im->priv->framer.literal_left ? in.len : (size_t)im->priv->framer.literal_left);
+}
+
 static enum imap_result
 run_feed(struct imap *im, struct append_stream *st)
 {
 	struct framer *f = &im->priv->framer;
-	struct slice in = imap_input(im);
+	struct slice in = literal_input(im);
 	struct err e = ERR_INIT;
 	enum rc rc;
 
-	if (in.len > f->literal_left)
-		in.len = (size_t)f->literal_left;
 	if (!may_hold(im, st, in))
 		return refuse(im, st, true);
 	rc = ingest_feed(st->ingest, in, &e);
@@ -244,9 +288,15 @@ run_feed(struct imap *im, struct append_stream *st)
 }
 
 bool
-append_stream_light(struct imap *im, const struct append_stream *st)
+append_stream_light(struct imap *im, struct append_stream *st)
 {
-	return st->stage == APPEND_FEED && ingest_is_quick(st->ingest, imap_input(im));
+	if (st->stage == APPEND_FEED)
+		return ingest_is_quick(st->ingest, literal_input(im));
+	if (st->stage != APPEND_OPEN)
+		return false;
+	if (st->box.id == 0)
+		recall_target(im, st);
+	return st->box.id != 0;
 }
 
 enum imap_result

@@ -6,7 +6,8 @@
  *     OPEN -> FEED -> NEXT -> OPEN (another message) ... -> COMMIT -> RESULT
  *        \______\_______\--> SWALLOW -> OVER
  *
- * OPEN looks the mailbox up, so that a client that waits for a continuation is told TRYCREATE or TOOBIG instead; FEED
+ * OPEN looks the mailbox up, unless the session's last message went there and no mailbox has changed since, so that a
+ * client that waits for a continuation is told TRYCREATE or TOOBIG instead; FEED
  * takes what is in the input buffer, so memory is bounded by it; after a refusal the rest of the command is swallowed
  * by the framer and then answered. COMMIT and RESULT are the command's own. All messages become one change: all are
  * there, or none.
@@ -54,8 +55,8 @@ enum imap_result append_stream_run(struct imap *im, struct append_stream *st);
 /* For the command's own OPEN: the reply is set. Swallow what the client sends of this command in any case; then it is
  * answered. */
 enum imap_result append_stream_refuse(struct imap *im, struct append_stream *st);
-/* What is in the input is quickly taken. */
-bool append_stream_light(struct imap *im, const struct append_stream *st);
+/* What is in the input is quickly taken, or the mailbox is known. */
+bool append_stream_light(struct imap *im, struct append_stream *st);
 enum session_next append_stream_input(struct imap *im, struct append_stream *st);
 void append_stream_drop(struct append_stream *st);
 

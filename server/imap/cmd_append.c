@@ -4,6 +4,7 @@
 #include "server/imap/commands.h"
 
 #define MULTI_COUNT 256u                /* messages in one MULTIAPPEND */
+#define LIGHT_COUNT 64u                 /* whose memory the reactor gives back */
 
 /* append = "APPEND" SP mailbox 1*append-message                       [RFC 9051 s9] */
 static enum imap_literal
@@ -71,8 +72,10 @@ append_run(struct imap *im)
 static bool
 append_light(struct imap *im)
 {
-	const struct append_stream *st = im->args;
+	struct append_stream *st = im->args;
 
+	if (st->stage == APPEND_RESULT)
+		return im->change->rc == RC_OK && st->given.ptr == NULL && st->count <= LIGHT_COUNT;
 	return st->stage == APPEND_COMMIT || append_stream_light(im, st);
 }
 

@@ -15,6 +15,14 @@ enum imap_phase {
 	PHASE_CLOSE,            /* flush and close */
 };
 
+/* The mailbox that a name said at this volume_places_version. */
+struct append_target_memory {
+	mailbox_id mailbox;             /* 0: none is kept */
+	account_id account;
+	uint64_t   version;
+	uint8_t    len, name[39];       /* a longer name is looked up each time */
+};
+
 struct imap_private {
 	enum imap_phase phase;
 	size_t          answered;       /* PHASE_ANSWER: ranges of im->reply_set written */
@@ -32,6 +40,7 @@ struct imap_private {
 	uint64_t        begun_ms;       /* the command's run began; of INPROGRESS */
 	uint64_t        ingests;        /* bytes that messages of the command hold */
 	uint64_t        progress_ms;    /* the last INPROGRESS was written */
+	struct append_target_memory append_target;
 };
 
 /* For `input`: collect one line that is no command (SASL answer, DONE). True: it is complete, or the connection ends
