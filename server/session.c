@@ -4,7 +4,7 @@
  * Who owns a session:
  *
  *     reactor        all states but SESS_WORK
- *     a pool thread  SESS_WORK, while a step runs
+ *     a pool thread  SESS_WORK, while a step runs; with the stream if nothing was left to send (step_sends)
  *     nobody         SESS_WORK, when a step has said WAIT, until session_wake: whoever calls that hands
  *                    it on, to the pool or the reactor
  *
@@ -25,6 +25,8 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "lib/clock.h"
+
 #define TURNS_MAX            32u        /* commands in a row before other sessions get their turn */
 #define TURN_OCTETS          4096u      /* of input count as one: some are dear to look at, and
                                          * inflated ones come fast */
@@ -32,6 +34,7 @@
 #define REST_MS              3000u      /* of silence; longer than a client takes between two
                                          * commands of one task */
 #define REFUSED_MS           5000u      /* a session that is one too many ends so soon */
+#define STEPS_MS             5u         /* in a row on the pool, as others wait for it */
 
 static void session_begin_tls(struct session *s);
 static bool session_send_behind(struct session *s);
@@ -94,6 +97,8 @@ session_send_behind(struct session *s)
 {
 	enum stream_result want = STREAM_OK;
 
+	if (s->step_sends)
+		return false;
 	switch (session_send(s, &s->moved_behind, &want)) {
 	case SENT_WAITS:
 		session_poll_for(s, want);
@@ -150,17 +155,28 @@ park(struct session *s)
 	return true;
 }
 
+/* What the step has made goes out from its thread while the socket takes it, as the reactor would have to be woken to do
+ * so, and the pool for the next step. True: there is one, and it may follow at once. */
+static bool
+send_step(struct session *s)
+{
+	if (!s->step_sends || (s->result != STEP_MORE && s->result != STEP_DONE))
+		return false;
+	return session_send_step(s) && s->result == STEP_MORE;
+}
+
 /* Pool. What need not wait goes on at once. */
 static void
 step_work(struct pool_job *job)
 {
 	struct session *s = (struct session *)(void *)((char *)job - offsetof(struct session, job));
+	uint64_t began = clock_mono_ms();
 
 	do {
 		s->result = s->protocol->step(s->state);
 		if (waits(s) && !park(s))
 			return;
-	} while (s->result == STEP_WAIT);
+	} while (s->result == STEP_WAIT || (send_step(s) && clock_mono_ms() - began < STEPS_MS));
 	reactor_post(s->reactor, &s->post, EVENT_STEPPED);
 }
 
@@ -168,6 +184,7 @@ step_work(struct pool_job *job)
 static void
 step_over(struct session *s)
 {
+	s->step_sends = false;
 	if (s->moved_behind > 0)
 		session_moved(s, s->moved_behind);
 	s->moved_behind = 0;
@@ -219,8 +236,9 @@ session_step(struct session *s)
 		step_over(s);
 		return true;
 	}
+	s->step_sends = s->sending.at == s->sending.bytes.len;
 	submit_step(s);
-	if (s->sending.at < s->sending.bytes.len)
+	if (!s->step_sends)
 		(void)session_send_behind(s);
 	return false;
 }

@@ -1,9 +1,10 @@
 /* session_output - what a session says, on its way to the stream.
  *
  * There are two outputs: one that the protocol fills, one that is sent. They change places when the
- * latter is empty, so that a step on the pool makes the next piece of a long answer while the reactor
- * sends the last one; a client that does not read stops both, as only two pieces are held. The
- * step owns s->out, the reactor s->sending and the stream: they share nothing else.
+ * latter is empty. Where the client takes all of it at once, the thread of the step sends what it has made and
+ * goes on with the next (session_send_step): nobody is woken for it. Else the reactor sends, and a
+ * step on the pool makes the next piece meanwhile; a client that does not read stops both, as only two pieces are
+ * held. Who does not send owns s->out alone, and the other s->sending and the stream: they share nothing else.
  */
 #include "server/session_state.h"
 
@@ -108,6 +109,21 @@ session_turn_output(struct session *s)
 	s->sending = s->out;
 	s->out = sent;
 	return true;
+}
+
+bool
+session_send_step(struct session *s)
+{
+	enum stream_result want;
+	enum sent sent;
+
+	if (s->out.bytes.failed || s->delay_ms != 0)
+		return false;
+	(void)session_turn_output(s);
+	do
+		sent = session_send(s, &s->moved_behind, &want);
+	while (sent == SENT_SHARE);
+	return sent == SENT_ALL;
 }
 
 /* ---- memory ---- */

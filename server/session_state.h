@@ -98,6 +98,7 @@ struct session {
 	struct buf              in;
 	struct output           out, sending;   /* what the protocol fills, and what it said before */
 	size_t                  moved_behind;   /* octets sent while the step runs */
+	bool                    step_sends;     /* SESS_WORK: nothing was left to send, so the stream is the step's */
 	uint64_t                held;           /* as last weighed, and how it counts */
 	bool                    held_as_stranger;
 	bool                    eof;
@@ -170,6 +171,8 @@ enum sent session_send(struct session *s, size_t *moved, enum stream_result *wan
 /* No step under way. If all is sent, what the protocol has filled is to be sent now. True: it is, and there is
  * something. */
 bool session_turn_output(struct session *s);
+/* Pool, behind a step whose stream it is: send what it has made. False: not all of it, the reactor is to go on. */
+bool session_send_step(struct session *s);
 void session_init_output(struct session *s);
 /* Give the memory back; nothing is left to send. */
 void session_drop_output(struct session *s);

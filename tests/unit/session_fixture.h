@@ -29,6 +29,7 @@ enum verb {
 	VERB_WAIT,              /* "wait D": WAIT, woken by another thread after D us, maybe before the step returns */
 	VERB_AWAIT,             /* "await D": likewise, but advance goes on */
 	VERB_SLEEP,             /* "sleep D": a step that takes D us */
+	VERB_LATE,              /* "late D": a step that takes D us, with a line */
 	VERB_PUNISH,            /* "punish N": a step whose answer goes out N ms later */
 };
 
@@ -97,6 +98,8 @@ toy_command(struct toy *t, const char *line)
 		t->verb = VERB_AWAIT;
 	else if (sscanf(line, "sleep %u", &t->n) == 1)
 		t->verb = VERB_SLEEP;
+	else if (sscanf(line, "late %u", &t->n) == 1)
+		t->verb = VERB_LATE;
 	else if (sscanf(line, "punish %u", &t->n) == 1)
 		t->verb = VERB_PUNISH;
 	session_good_command(t->s);
@@ -251,6 +254,11 @@ toy_step(void *state)
 		usleep(t->n);
 		t->n = 0;
 		return toy_more(t, 0);
+	case VERB_LATE:
+		usleep(t->n);
+		t->n = 1;
+		t->verb = VERB_MORE;
+		return toy_more(t, 64);
 	case VERB_PUNISH:
 		session_delay(t->s, t->n);
 		t->n = 0;

@@ -2,6 +2,9 @@
  * order, what happens is told, and all ends with the client or the server. */
 #include "tests/unit/session_fixture.h"
 
+#include <poll.h>
+#include <semaphore.h>
+
 static void
 test_echo(void **state)
 {
@@ -81,6 +84,49 @@ test_slow_reader(void **state)
 		left -= (size_t)n;
 	}
 	close(fd);
+}
+
+static sem_t held, let_go;
+
+static void
+hold_up(struct post *p, unsigned bits)
+{
+	(void)p;
+	(void)bits;
+	sem_post(&held);
+	sem_wait(&let_go);
+}
+
+/* What a step says goes out though no reactor does anything. */
+static void
+test_step_sends(void **state)
+{
+	struct post posts[REACTORS] = { 0 };
+	int fd = dial(), came;
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	(void)state;
+	sem_init(&held, 0, 0);
+	sem_init(&let_go, 0, 0);
+	expect(fd, "hello\n");
+	atomic_store(&steps, 0);
+	say(fd, "late 200000\n");
+	while (atomic_load(&steps) == 0)
+		usleep(1000);
+	for (unsigned i = 0; i < REACTORS; i++) {
+		posts[i].run = hold_up;
+		reactor_post(server_reactor(srv, i), &posts[i], 0);
+		sem_wait(&held);
+	}
+	came = poll(&p, 1, 10000);
+	for (unsigned i = 0; i < REACTORS; i++)
+		sem_post(&let_go);
+	assert_int_equal(came, 1);
+	expect(fd, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\ndone\n");
+	say(fd, "a\n");
+	expect(fd, "= a\n");
+	close(fd);
+	wait_for_closed(1);
 }
 
 /* The wake meets every moment of the step's return. */
@@ -243,6 +289,7 @@ main(void)
 		SESSION_TEST(test_pipelined),
 		SESSION_TEST(test_half_closed),
 		SESSION_TEST(test_slow_reader),
+		SESSION_TEST(test_step_sends),
 		SESSION_TEST(test_wakes),
 		SESSION_TEST(test_leaving),
 		SESSION_TEST(test_overflow),
