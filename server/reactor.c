@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "server/acceptor.h"
+#include "server/doorbell.h"
 #include "server/session_core.h"
 
 #define STOP_GRACE_MS 5000u
@@ -23,7 +24,7 @@ struct reactor {
 	struct server  *srv;
 	unsigned        number;
 	uv_loop_t       loop;
-	uv_async_t      async;
+	struct doorbell bell;
 	uv_timer_t      ticker;
 	pthread_t       thread;
 	bool            started;
@@ -32,7 +33,7 @@ struct reactor {
 	struct post     posts, turn;    /* list heads: posted, and those of them that run in this
 	                                 * turn of the loop */
 	bool            stop_wanted;
-	atomic_uint     wakers;         /* threads between the lock and the end of uv_async_send */
+	atomic_uint     wakers;         /* threads between the lock and the end of doorbell_ring */
 
 	struct wheel    wheel, rests;
 	struct session *sessions;
@@ -50,7 +51,7 @@ reactor_end_if_empty(struct reactor *r)
 	if (!r->stopping || r->session_count > 0 || r->closed)
 		return;
 	r->closed = true;
-	uv_close((uv_handle_t *)&r->async, NULL);
+	doorbell_unplug(&r->bell);
 	uv_close((uv_handle_t *)&r->ticker, NULL);
 }
 
@@ -110,9 +111,9 @@ begin_turn(struct reactor *r)
 /* What is posted meanwhile waits for the loop's next turn: a session that lets others go first
  * posts itself, and the others' sockets have to be looked at before it runs again. */
 static void
-on_async(uv_async_t *async)
+on_rung(struct doorbell *bell)
 {
-	struct reactor *r = async->data;
+	struct reactor *r = bell->poll.data;
 	bool stop = begin_turn(r);
 	struct post *p;
 	unsigned bits;
@@ -155,6 +156,7 @@ enum rc
 reactor_new(struct server *srv, unsigned number, struct reactor **out, struct err *e)
 {
 	struct reactor *r = calloc(1, sizeof *r);
+	enum rc rc;
 	int failed;
 
 	*out = NULL;
@@ -167,14 +169,14 @@ reactor_new(struct server *srv, unsigned number, struct reactor **out, struct er
 		free(r);
 		return err_os(e, -failed, "event loop");
 	}
-	failed = uv_async_init(&r->loop, &r->async, on_async);
-	if (failed != 0) {
+	rc = doorbell_open(&r->bell, &r->loop, on_rung, e);
+	if (rc != RC_OK) {
 		uv_loop_close(&r->loop);
 		free(r);
-		return err_os(e, -failed, "event loop wake-up");
+		return rc;
 	}
 	uv_timer_init(&r->loop, &r->ticker);
-	r->async.data = r->ticker.data = r;
+	r->bell.poll.data = r->ticker.data = r;
 	pthread_mutex_init(&r->lock, NULL);
 	r->posts.prev = r->posts.next = &r->posts;
 	r->turn.prev = r->turn.next = &r->turn;
@@ -212,7 +214,7 @@ reactor_stop(struct reactor *r)
 	pthread_mutex_lock(&r->lock);
 	r->stop_wanted = true;
 	pthread_mutex_unlock(&r->lock);
-	uv_async_send(&r->async);
+	doorbell_ring(&r->bell);
 }
 
 void
@@ -248,6 +250,7 @@ reactor_free(struct reactor **rp)
 		sched_yield();
 	failed = uv_loop_close(&r->loop);
 	assert(failed == 0);
+	doorbell_close(&r->bell);
 	pthread_mutex_destroy(&r->lock);
 	free(r);
 }
@@ -273,7 +276,7 @@ reactor_post(struct reactor *r, struct post *p, unsigned bits)
 	/* Behind the lock, or the reactor would wake only to wait for it. p may be gone, and with
 	 * the last session the handle; reactor_free waits for us before it ends the loop. */
 	if (wake) {
-		uv_async_send(&r->async);
+		doorbell_ring(&r->bell);
 		atomic_fetch_sub(&r->wakers, 1);
 	}
 }
