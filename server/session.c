@@ -492,7 +492,7 @@ session_sleep(struct session *s, enum stream_result want)
 		buf_fini(&s->in);
 	session_drop_output(s);
 	s->turns = 0;
-	if (stream_is_compressed(&s->stream))
+	if (stream_is_compressed(&s->stream) || s->protocol->rest != NULL)
 		wheel_set(reactor_rests(s->reactor), &s->rest, reactor_now(s->reactor) + REST_MS);
 	session_poll_for(s, want);
 }

@@ -96,6 +96,8 @@ struct protocol {
 	const char *alpn;       /* its name in TLS [RFC 7301]; NULL: it has none, any offer is passed over */
 	/* Reactor, no step under way: bytes of the state that a client can make grow. NULL: none. */
 	uint64_t (*held)(const void *state);
+	/* Reactor, no step under way: the peer has been silent for seconds, memory is to be given back. NULL: none is held. */
+	void (*rest)(void *state);
 	/* Reactor, after advance has said NEXT_INPUT. NULL: the rest of a command if something is left in the input. */
 	enum session_awaits (*awaits)(void *state);
 	/* Right before a step, on the reactor or where session_wake is called: it will do no I/O and ask no index, and be

@@ -194,6 +194,9 @@ session_rest_due(struct wheel_node *n)
 {
 	struct session *s = (struct session *)(void *)((char *)n - offsetof(struct session, rest));
 
-	if (s->st == SESS_READ)         /* else it is awake, and sleeps again */
-		stream_rest(&s->stream);
+	if (s->st != SESS_READ)         /* it is awake, and sleeps again */
+		return;
+	stream_rest(&s->stream);
+	if (s->protocol->rest != NULL)
+		s->protocol->rest(s->state);
 }

@@ -20,6 +20,7 @@ pop3_open(struct session *s)
 	p->lang = &pop3_languages[0];
 	p->opened_ms = clock_mono_ms();
 	arena_init(&p->arena, POP3_ARENA_MAX);
+	buf_init(&p->ahead.bytes, POP3_AHEAD_BYTES);
 	login_init(&p->login, s, "pop");        /* [RFC 5034 s4] */
 	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
 	return p;
@@ -33,6 +34,7 @@ pop3_close(void *state)
 	change_free(&p->change);
 	login_fini(&p->login);
 	secret_fini(&p->password);
+	pop3_ahead_drop(p);
 	pop3_maildrop_free(&p->drop);
 	free((void *)(uintptr_t)p->user_name.ptr);
 	arena_fini(&p->arena);
@@ -231,7 +233,13 @@ pop3_held(const void *state)
 {
 	const struct pop3 *p = state;
 
-	return p->arena.used + p->drop.cap * sizeof p->drop.messages[0];
+	return p->arena.used + p->ahead.bytes.cap + p->drop.cap * sizeof p->drop.messages[0];
+}
+
+static void
+pop3_rest(void *state)
+{
+	pop3_ahead_drop(state);
 }
 
 static enum session_awaits
@@ -290,5 +298,6 @@ const struct protocol pop3_protocol = {
 	.bye = pop3_bye,
 	.alpn = "pop3",
 	.held = pop3_held,
+	.rest = pop3_rest,
 	.awaits = pop3_awaits,
 };

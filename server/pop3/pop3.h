@@ -56,10 +56,26 @@ struct pop3_transfer {
 	bool              line_start;   /* the next octet begins a line */
 	bool              line_has_text;        /* TOP: the line so far is not empty */
 	bool              started;
+	bool              answered;     /* RETR: what is left to do is to read ahead */
 	bool              over;
 	const struct mime_part *parts;  /* without UTF8: whose headers may have to be put into ASCII; in the arena */
 	uint32_t          nparts;
 	uint32_t          part;         /* the next of them */
+};
+
+/* Answers to the RETRs that are about to come: ahead.c */
+#define POP3_AHEAD_MAX   16u
+#define POP3_AHEAD_BYTES (1u << 20)     /* dots are doubled, and headers put into ASCII */
+struct pop3_ahead {
+	uint32_t   last;                /* the message that RETR has asked for */
+	bool       follows;             /* it came behind the one before it */
+	uint32_t   row;                 /* the first message of those that are here, in order */
+	uint32_t   count;
+	struct {
+		uint64_t size;          /* of the message */
+		size_t   end;           /* of its answer in `bytes` */
+	} of[POP3_AHEAD_MAX];
+	struct buf bytes;
 };
 
 struct pop3_command;
@@ -89,6 +105,7 @@ struct pop3 {
 	const struct pop3_language *lang;       /* of what is said to people */
 	uint32_t              row;              /* LIST, UIDL: the next to tell; RETR, TOP: index of the message */
 	struct pop3_transfer  transfer;
+	struct pop3_ahead     ahead;
 	struct change        *change;
 };
 
@@ -145,5 +162,17 @@ enum step_result  pop3_step_quit(struct pop3 *p);
 enum session_next pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg);
 enum session_next pop3_start_top(struct pop3 *p, struct slice arg, bool has_arg);
 enum step_result  pop3_step_retr(struct pop3 *p);
+/* All of a message as RETR says it behind +OK. Pool; p->transfer is used for it. */
+MUST_USE enum rc  pop3_put_message(struct pop3 *p, const struct message_row *row, struct buf *out, struct err *e);
+
+/* ahead.c */
+/* RETR asks for p->row. */
+void pop3_ahead_note(struct pop3 *p);
+/* Its answer is here and was written. Reactor. */
+bool pop3_ahead_take(struct pop3 *p);
+/* Are there messages worth reading behind p->row? */
+bool pop3_ahead_is_due(const struct pop3 *p);
+void pop3_ahead_read(struct pop3 *p);           /* pool */
+void pop3_ahead_drop(struct pop3 *p);
 
 #endif

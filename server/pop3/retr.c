@@ -34,6 +34,9 @@ pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg)
 	if (m == NULL)
 		return NEXT_AGAIN;
 	p->row = (uint32_t)(m - p->drop.messages);
+	pop3_ahead_note(p);
+	if (pop3_ahead_take(p))
+		return NEXT_AGAIN;
 	p->transfer = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true };
 	return NEXT_STEP;
 }
@@ -253,10 +256,9 @@ piece_end(struct pop3_transfer *t, const struct mime_part **part)
 
 /* What goes out as it is kept, up to the end of a chunk, so that none is inflated twice. */
 static enum rc
-transfer_plain(struct pop3 *p, uint64_t end, struct err *e)
+transfer_plain(struct pop3 *p, uint64_t end, struct buf *out, struct err *e)
 {
 	struct pop3_transfer *t = &p->transfer;
-	struct buf *out = session_out(p->s);
 	size_t from = out->len;
 	uint64_t chunk = blob_chunks_end(&t->place, t->at);
 	enum rc rc;
@@ -271,7 +273,7 @@ transfer_plain(struct pop3 *p, uint64_t end, struct err *e)
 
 /* The next piece of the message, stuffed. */
 static enum rc
-transfer_piece(struct pop3 *p, struct err *e)
+transfer_piece(struct pop3 *p, struct buf *out, struct err *e)
 {
 	struct pop3_transfer *t = &p->transfer;
 	const struct mime_part *header;
@@ -281,7 +283,7 @@ transfer_piece(struct pop3 *p, struct err *e)
 	enum rc rc;
 
 	if (header == NULL && t->lines_left == UINT64_MAX)
-		return transfer_plain(p, end, e);
+		return transfer_plain(p, end, out, e);
 	buf_init(&piece, end - t->at);
 	buf_init(&ascii, ASCII_MAX);
 	rc = volume_read_blob(p->volume, &t->place, t->at, end - t->at, &piece, e);
@@ -292,12 +294,35 @@ transfer_piece(struct pop3 *p, struct err *e)
 			rc = err_nomem(e);
 		say = buf_slice(&ascii);
 	}
-	if (rc == RC_OK && !buf_reserve(session_out(p->s), 2 * say.len))
+	if (rc == RC_OK && !buf_reserve(out, 2 * say.len))
 		rc = err_nomem(e);
 	if (rc == RC_OK)
-		put_piece(t, session_out(p->s), say);
+		put_piece(t, out, say);
 	buf_fini(&piece);
 	buf_fini(&ascii);
+	return rc;
+}
+
+static void
+end_message(const struct pop3_transfer *t, struct buf *out)
+{
+	buf_append_str(out, t->line_start ? ".\r\n" : "\r\n.\r\n");
+}
+
+enum rc
+pop3_put_message(struct pop3 *p, const struct message_row *row, struct buf *out, struct err *e)
+{
+	struct pop3_transfer *t = &p->transfer;
+	enum rc rc = RC_OK;
+
+	if (row->place.size != row->size)
+		return err_set(e, RC_CORRUPT, "the message's blob is not in the log");
+	*t = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true, .place = row->place };
+	if (!p->utf8)
+		rc = find_headers(p, row, e);
+	while (rc == RC_OK && t->at < t->place.size)
+		rc = transfer_piece(p, out, e);
+	end_message(t, out);
 	return rc;
 }
 
@@ -305,18 +330,24 @@ enum step_result
 pop3_step_retr(struct pop3 *p)
 {
 	struct pop3_transfer *t = &p->transfer;
+	struct buf *out = session_out(p->s);
 	struct err e = ERR_INIT;
 
+	if (t->answered) {
+		pop3_ahead_read(p);
+		return STEP_DONE;
+	}
 	if (!t->started && !transfer_begin(p))
 		return STEP_DONE;
 	while (t->at < t->place.size && !t->over) {
 		if (session_out_full(p->s))
 			return STEP_MORE;
-		if (transfer_piece(p, &e) != RC_OK) {
+		if (transfer_piece(p, out, &e) != RC_OK) {
 			log_damaged(p, &e);
 			return STEP_CLOSE;
 		}
 	}
-	buf_append_str(session_out(p->s), t->line_start ? ".\r\n" : "\r\n.\r\n");
-	return STEP_DONE;
+	end_message(t, out);
+	t->answered = t->lines_left == UINT64_MAX && pop3_ahead_is_due(p);
+	return t->answered ? STEP_MORE : STEP_DONE;
 }

@@ -291,6 +291,34 @@ def test_damaged_message():
                 assert not got.endswith(b"\r\n.\r\n"), "half a message must not look like a whole one"
 
 
+def test_damaged_message_ahead():
+    """One that is read before it is asked for is told to be damaged when it is, and hides none of its neighbours."""
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        path, ends = os.path.join(s.dir, "volumes", "v1", "log", "*"), []
+        for k in range(4):
+            noise = base64.b85encode(random.Random(k).randbytes(6000)).decode()
+            s.deliver("anna", message("m%d" % k, body="\r\n".join(noise[i:i + 76] for i in range(0, len(noise), 76)) + "\r\n"))
+            log = max(glob.glob(path), key=os.path.getsize)
+            with open(log, "rb") as f:
+                ends.append(len(f.read().rstrip(b"\0")))
+        with open(log, "r+b") as f:
+            f.seek((ends[1] + ends[2]) // 2)
+            byte = f.read(1)[0]
+            f.seek(-1, 1)
+            f.write(bytes([byte ^ 0x55]))
+        with s.raw("pop3") as c:
+            c.line()
+            say(c, "USER anna")
+            say(c, "PASS secret")
+            for k in (1, 2):
+                say(c, "RETR %d" % k)
+                lines(c)
+            say(c, "RETR 3", b"-ERR [SYS/PERM]")
+            say(c, "RETR 4")
+            lines(c)
+
+
 def test_quit_on_a_full_disk(small_disk):
     """Deleted or refused with SYS/TEMP: either way the answer is the truth."""
     s = small_disk.start()

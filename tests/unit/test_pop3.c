@@ -266,6 +266,42 @@ PLAY(test_retr_and_top,
 	  "-ERR RETR needs a message number\r\n-ERR A message number is expected\r\n" },
 	BYE)
 
+/* Messages behind the one that was asked for are read before they are, told as they are then asked for, and given back. */
+static void
+test_ahead(void **state)
+{
+	static const struct imap_exchange begin[] = { HELLO, LOGIN,
+		{ "RETR 1\r\n", "+OK 22 octets\r\nA: b\r\n\r\n..x\r\n...\r\nlast\r\n.\r\n" } };
+	static const struct imap_exchange more[] = {
+		{ "DELE 2\r\nRETR 2\r\n",
+		  "+OK Marked to be deleted\r\n-ERR Message 2 is marked to be deleted\r\n" },
+		{ "RETR 3\r\nRETR 3\r\n",
+		  "+OK 8 octets\r\nA: b\r\n\r\n.\r\n+OK 8 octets\r\nA: b\r\n\r\n.\r\n" },
+		{ "RSET\r\nRETR 2\r\n",
+		  "+OK Nothing is marked any more\r\n+OK 11 octets\r\nonly a head\r\n.\r\n" },
+		{ "RETR 4\r\nRETR 4\r\n",
+		  "+OK 3 octets\r\n\r\n..\r\n.\r\n+OK 3 octets\r\n\r\n..\r\n.\r\n" },
+	};
+	static const struct imap_exchange rested[] = {
+		{ "RETR 2\r\n", "+OK 11 octets\r\nonly a head\r\n.\r\n" }, BYE };
+	struct session *s = imap_connect(*state);
+	struct pop3 *p = imap_session_state(s);
+
+	imap_play(s, begin, 3, false);
+	assert_int_equal(p->ahead.count, 3);
+	imap_play(s, more, 4, false);
+	assert_int_equal(p->ahead.count, 0);
+	imap_play(s, begin + 2, 1, false);
+	assert_int_equal(p->ahead.count, 3);
+	pop3_protocol.rest(p);
+	assert_int_equal(p->ahead.count, 0);
+	assert_null(p->ahead.bytes.ptr);
+	imap_play(s, rested, 1, false);
+	assert_int_equal(p->ahead.count, 2);
+	imap_play(s, rested + 1, 1, false);
+	imap_disconnect(&s);
+}
+
 /* Lines and pieces (64 KiB each) end everywhere around each other. */
 static void
 test_pieces(void **state)
@@ -477,6 +513,7 @@ main(void)
 		cmocka_unit_test(test_line_lengths),
 		cmocka_unit_test(test_listings),
 		cmocka_unit_test(test_retr_and_top),
+		cmocka_unit_test(test_ahead),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_language_ranges),
