@@ -5,7 +5,7 @@
  * hash, one in each place; these, and those at every place of the samples, are compared with what is kept. Sums that
  * are the same by chance do no harm.
  *
- * Rejected: deflating a part for a trial, ten times as slow.
+ * Rejected: deflating a part for a trial, a third of it takes as long and says less.
  */
 #include "store/noise.h"
 

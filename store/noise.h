@@ -5,7 +5,7 @@
 
 #include "lib/slice.h"
 
-/* All octets are about as frequent, and next to nothing comes twice. Told from samples, some 10 us for 48 KiB; in doubt
+/* All octets are about as frequent, and next to nothing comes twice. Told from samples, some 13 us for 48 KiB; in doubt
  * it is false: where Huffman codes would save a thirtieth, or where a thirtieth has come before. */
 bool noise_is(struct slice s);
 
