@@ -17,7 +17,8 @@
 #include "lib/mime.h"
 #include "store/codec.h"
 
-#define CRLF_BUF (16u << 10)
+#define CRLF_BUF   (16u << 10)
+#define DIRECT_MIN 1024u        /* fewer are collected */
 
 /* Lines and members of lists, each of which may be a field, a part, an address or a parameter: a
  * piece with so many takes some 0.5 ms at worst. Mail that people write has one in some thirty
@@ -34,6 +35,7 @@ struct ingest {
 	bool                in_header;
 	bool                line_empty;         /* nothing but perhaps a CR since the last LF */
 	bool                last_cr;
+	bool                mid_line;           /* the last octet taken was not an LF */
 	bool                keep_octets;        /* line ends stay as they are */
 	uint64_t            lines;              /* of what was taken */
 	size_t              pending;            /* bytes in crlf */
@@ -75,6 +77,7 @@ ingest_new(struct volume *v, uint64_t max_size, struct ingest **out, struct err 
 	in->in_header = true;
 	in->line_empty = true;
 	in->last_cr = false;
+	in->mid_line = false;
 	in->keep_octets = false;
 	in->lines = 0;
 	in->pending = 0;
@@ -244,45 +247,120 @@ take(struct ingest *in, struct slice bytes, struct err *e)
 }
 
 static enum rc
-flush(struct ingest *in, struct err *e)
+take_checked(struct ingest *in, struct slice s, struct err *e)
 {
-	struct slice s = { in->crlf, in->pending };
-
-	in->pending = 0;
 	if (in->max_size > 0 && s.len > in->max_size - in->size)
 		return err_set(e, RC_LIMIT, "message is larger than %llu bytes",
 		               (unsigned long long)in->max_size);
 	return take(in, s, e);
 }
 
+static enum rc
+flush(struct ingest *in, struct err *e)
+{
+	struct slice s = { in->crlf, in->pending };
+
+	in->pending = 0;
+	return take_checked(in, s, e);
+}
+
+/* Up to the first LF without a CR before it, from the start of a line on. */
+static size_t
+find_bare_lf(struct slice s)
+{
+	size_t i = 1;
+
+	if (s.ptr[0] == '\n')
+		return 0;
+	for (; i + sizeof(octets16) <= s.len; i += sizeof(octets16)) {
+		octets16 v, before, bare;
+		uint64_t halves[2];
+
+		memcpy(&v, s.ptr + i, sizeof v);
+		memcpy(&before, s.ptr + i - 1, sizeof before);
+		bare = (octets16)((v == '\n') & (before != '\r'));
+		memcpy(halves, &bare, sizeof halves);
+		if ((halves[0] | halves[1]) != 0)
+			break;
+	}
+	while (i < s.len && (s.ptr[i] != '\n' || s.ptr[i - 1] == '\r'))
+		i++;
+	return i;
+}
+
+/* Whole lines at the beginning, whose ends are right already. */
+static size_t
+find_right_lines(struct slice s)
+{
+	size_t n = find_bare_lf(s);
+
+	while (n > 0 && s.ptr[n - 1] != '\n')
+		n--;
+	return n;
+}
+
+/* To the buffer: up to the line's end, as far as there is room. */
+static size_t
+buffer_line(struct ingest *in, struct slice bytes)
+{
+	size_t n = slice_find_byte(bytes, '\n');
+	bool lf = n < bytes.len;
+
+	/* Room for this piece, and for CR and LF behind it. */
+	if (n > CRLF_BUF - 2 - in->pending) {
+		n = CRLF_BUF - 2 - in->pending;
+		lf = false;
+	}
+	if (n > 0) {
+		memcpy(in->crlf + in->pending, bytes.ptr, n);
+		in->pending += n;
+		in->last_cr = bytes.ptr[n - 1] == '\r';
+	}
+	if (lf) {
+		if (!in->last_cr && !in->keep_octets)
+			in->crlf[in->pending++] = '\r';
+		in->crlf[in->pending++] = '\n';
+		in->last_cr = false;
+	}
+	in->mid_line = !lf;
+	return n + (lf ? 1 : 0);
+}
+
+/* Until the input ends, or `line` and a line ends. */
+static enum rc
+feed_buffer(struct ingest *in, struct slice *bytes, bool line, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	while (rc == RC_OK && bytes->len > 0 && (!line || in->mid_line)) {
+		size_t n = buffer_line(in, *bytes);
+
+		*bytes = slice_sub(*bytes, n, bytes->len);
+		if (in->pending >= CRLF_BUF - 2)
+			rc = flush(in, e);
+	}
+	return rc;
+}
+
+/* Much at once, if its line ends are right, goes without the buffer. */
 enum rc
 ingest_feed(struct ingest *in, struct slice bytes, struct err *e)
 {
-	while (bytes.len > 0) {
-		size_t n = slice_find_byte(bytes, '\n');
-		bool lf = n < bytes.len;
+	enum rc rc = RC_OK;
 
-		/* Room for this piece, and for CR and LF behind it. */
-		if (n > CRLF_BUF - 2 - in->pending) {
-			n = CRLF_BUF - 2 - in->pending;
-			lf = false;
+	if (bytes.len >= DIRECT_MIN && !in->keep_octets) {
+		size_t n;
+
+		rc = feed_buffer(in, &bytes, true, e);
+		n = rc == RC_OK && bytes.len >= DIRECT_MIN ? find_right_lines(bytes) : 0;
+		if (n >= DIRECT_MIN) {
+			rc = flush(in, e);
+			if (rc == RC_OK)
+				rc = take_checked(in, slice_sub(bytes, 0, n), e);
+			bytes = slice_sub(bytes, n, bytes.len);
 		}
-		if (n > 0) {
-			memcpy(in->crlf + in->pending, bytes.ptr, n);
-			in->pending += n;
-			in->last_cr = bytes.ptr[n - 1] == '\r';
-		}
-		if (lf) {
-			if (!in->last_cr && !in->keep_octets)
-				in->crlf[in->pending++] = '\r';
-			in->crlf[in->pending++] = '\n';
-			in->last_cr = false;
-		}
-		bytes = slice_sub(bytes, n + (lf ? 1 : 0), bytes.len);
-		if (in->pending >= CRLF_BUF - 2 && flush(in, e) != RC_OK)
-			return e->code;
 	}
-	return RC_OK;
+	return rc == RC_OK ? feed_buffer(in, &bytes, false, e) : rc;
 }
 
 /* ---- the end ---- */

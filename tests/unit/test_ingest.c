@@ -119,6 +119,36 @@ test_long_lines(void **state)
 	}
 }
 
+/* What comes in large pieces with right line ends takes another way than what does not; wherever pieces end and whichever
+ * line lacks its CR, what is stored is the same. */
+static void
+test_large_pieces(void **state)
+{
+	enum { LINES = 120, LEN = 50 };
+
+	(void)state;
+	for (size_t bare = 0; bare <= LINES; bare += 1 + bare % 7) {
+		struct buf in, want;
+
+		buf_init(&in, 1u << 20);
+		buf_init(&want, 1u << 20);
+		for (size_t line = 0; line < LINES; line++) {
+			for (size_t k = (line * 7 + bare) % LEN; k > 0; k--) {
+				assert_true(buf_append_byte(&in, k % 19 == 11 ? '\r' : (uint8_t)('a' + k % 26)));
+				assert_true(buf_append_byte(&want, in.ptr[in.len - 1]));
+			}
+			assert_true(buf_append_str(&in, line == bare ? "\n" : "\r\n"));
+			assert_true(buf_append_str(&want, "\r\n"));
+		}
+		for (size_t piece = 1000 + bare % 53; piece < 2 * in.len; piece += 611) {
+			assert_delivered(ingest_pieces(buf_slice(&in), piece), buf_slice(&want), "large pieces");
+			arena_reset(&fx_arena);
+		}
+		buf_fini(&in);
+		buf_fini(&want);
+	}
+}
+
 /* Only LFs: the message doubles on its way in. */
 static void
 test_only_line_ends(void **state)
@@ -283,7 +313,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(test_line_ends), CASE(test_long_lines), CASE(test_only_line_ends), CASE(test_size_limit),
+		CASE(test_line_ends), CASE(test_long_lines), CASE(test_large_pieces), CASE(test_only_line_ends), CASE(test_size_limit),
 		CASE(test_abort), CASE(test_shared), CASE(test_quick), CASE(test_quick_whole),
 	};
 
