@@ -102,16 +102,27 @@ add_borrowed(struct log_batch *b, struct slice s)
 	return true;
 }
 
-void
-log_frame_begin(struct log_batch *b, const struct frame_who *who)
+/* What abandoning goes back to. */
+static void
+note_before(struct log_batch *b)
 {
 	assert(!b->open && !b->appended);
 	b->before.bytes = b->bytes.len;
 	b->before.pieces = b->piece_count;
+	b->before.last_len = b->piece_count > 0 ? b->pieces[b->piece_count - 1].len : 0;
+	b->before.frames = b->frame_count;
+	if (b->frame_count > 0)
+		b->before.last = b->frames[b->frame_count - 1];
 	b->before.blobs = b->blob_count;
 	b->before.total = b->total;
 	b->before.lsn = b->next_lsn;
 	b->open = true;
+}
+
+void
+log_frame_begin(struct log_batch *b, const struct frame_who *who)
+{
+	note_before(b);
 	b->failed = !GROW(b, frame);
 	if (b->failed)
 		return;
@@ -119,6 +130,7 @@ log_frame_begin(struct log_batch *b, const struct frame_who *who)
 		.who = *who,
 		.first_piece = b->piece_count,
 		.hdr_at = b->bytes.len,
+		.start = b->total,
 		.first_lsn = b->next_lsn,
 	};
 	if (buf_reserve(&b->bytes, FRAME_HDR_LEN) == NULL) {
@@ -127,6 +139,21 @@ log_frame_begin(struct log_batch *b, const struct frame_who *who)
 	}
 	buf_commit(&b->bytes, FRAME_HDR_LEN);
 	b->failed = !add_own(b, b->before.bytes);
+}
+
+const struct frame_who *
+log_batch_last_who(const struct log_batch *b)
+{
+	return b->frame_count > 0 ? &b->frames[b->frame_count - 1].who : NULL;
+}
+
+void
+log_frame_resume(struct log_batch *b, const struct frame_who *who)
+{
+	assert(b->frame_count > 0);
+	note_before(b);
+	b->failed = false;
+	b->frames[b->frame_count - 1].who = *who;
 }
 
 log_lsn
@@ -165,7 +192,7 @@ log_frame_add(struct log_batch *b, struct record *r, struct err *e)
 		return err_set(
 		    e, RC_LIMIT, "a %s record does not fit a batch", record_type_name(r->type));
 	own = b->bytes.len - at - RECORD_HDR_LEN;
-	offset = b->total - b->before.total - FRAME_HDR_LEN + RECORD_HDR_LEN;
+	offset = b->total - f->start - FRAME_HDR_LEN + RECORD_HDR_LEN;
 	if (own + data.len > b->log->caps.max_append - FRAME_HDR_LEN - offset ||
 	    offset > b->log->caps.max_append - FRAME_HDR_LEN)
 		return err_set(e, RC_LIMIT, "a frame would pass %u bytes", b->log->caps.max_append);
@@ -189,8 +216,11 @@ log_frame_abandon(struct log_batch *b)
 	b->blob_count = b->before.blobs;
 	b->total = b->before.total;
 	b->next_lsn = b->before.lsn;
-	if (b->frame_count > 0 && b->frames[b->frame_count - 1].hdr_at == b->before.bytes)
-		b->frame_count--;
+	b->frame_count = b->before.frames;
+	if (b->frame_count > 0)
+		b->frames[b->frame_count - 1] = b->before.last;
+	if (b->piece_count > 0)
+		b->pieces[b->piece_count - 1].len = b->before.last_len;
 }
 
 void
@@ -205,7 +235,7 @@ log_frame_end(struct log_batch *b)
 		return;
 	}
 	f->pieces = b->piece_count - f->first_piece;
-	f->body_len = b->total - b->before.total - FRAME_HDR_LEN;
+	f->body_len = b->total - f->start - FRAME_HDR_LEN;
 	b->open = false;
 }
 

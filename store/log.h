@@ -102,6 +102,11 @@ void log_batch_reset(struct log_batch *b);
 
 /* Open a frame; its time is now, never earlier than the frame before. Frames do not nest. */
 void    log_frame_begin(struct log_batch *b, const struct frame_who *who);
+/* Who made the last frame of the batch; NULL: it has none. */
+const struct frame_who *log_batch_last_who(const struct log_batch *b);
+/* Open the batch's last frame once more: what is added joins it, and it is `who`'s from here on. To abandon it leaves it
+ * as it was. */
+void    log_frame_resume(struct log_batch *b, const struct frame_who *who);
 /* The LSN the next record added will have: needed before encoding, as it may be the object's id. */
 log_lsn log_next_lsn(const struct log_batch *b);
 /* Add one record; r->lsn is set. Blob data is borrowed until the append is over. RC_LIMIT: the frame would pass

@@ -55,6 +55,7 @@ struct batch_frame {
 	size_t           first_piece;   /* of the header */
 	size_t           pieces;
 	size_t           hdr_at;        /* in the buffer */
+	size_t           start;         /* of all frames' bytes so many are before it */
 	size_t           body_len;
 	uint32_t         record_count;
 	log_lsn          first_lsn;
@@ -82,7 +83,11 @@ struct log_batch {
 	log_lsn             next_lsn;
 	bool                open;       /* the last frame is being filled */
 	bool                failed;     /* no memory in frame_begin: the next add says so */
-	struct { size_t bytes, pieces, blobs, total; log_lsn lsn; } before;     /* the open frame */
+	struct {
+		size_t             bytes, pieces, last_len, frames, blobs, total;
+		log_lsn            lsn;
+		struct batch_frame last;
+	} before;                       /* the open frame was opened */
 	struct iovec       *iov;
 	size_t              iov_cap;
 	struct seg_id       seg;        /* once appended */

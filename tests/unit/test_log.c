@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "tests/unit/store_tools.h"
 
+#include "store/codec.h"
+
 #include <pthread.h>
 
 static void
@@ -327,6 +329,93 @@ test_abandoned_blob(void **state)
 	volume_remove(path);
 }
 
+static log_lsn
+add_blob(struct log_batch *b, const uint8_t *bytes, uint32_t len)
+{
+	struct blob_chunk c = { len, len, codec_crc(slice_of(bytes, len)), CHUNK_STORED, 0 };
+	struct record r = { .type = RECORD_BLOB, .u.blob = { .size = len, .chunks = &c, .chunk_count = 1,
+	                                                     .data = { bytes, len } } };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(log_frame_add(b, &r, &e), RC_OK);
+	return r.lsn;
+}
+
+/* Of records 2, 3 and 5 of test_resumed. */
+static void
+check_blobs(struct log *log, const struct log_batch *b, const uint8_t *bytes)
+{
+	static const struct { uint32_t n; size_t skip, len; } blobs[] = {
+		{ 2, 0, 3000 }, { 3, 1, 100 }, { 5, 2, 600 },
+	};
+	struct err e = ERR_INIT;
+	uint8_t got[3000];
+
+	for (size_t i = 0; i < 3; i++) {
+		uint64_t data_offset;
+		struct log_addr addr;
+
+		assert_true(log_batch_blob_addr(b, LSN_MAKE(1, blobs[i].n), &addr, &data_offset));
+		assert_int_equal(addr.len - data_offset, blobs[i].len);
+		assert_int_equal(log_read(log, &addr, data_offset, got, blobs[i].len, &e), RC_OK);
+		assert_memory_equal(got, bytes + blobs[i].skip, blobs[i].len);
+	}
+}
+
+/* A frame that is opened once more, before and behind small and large records; abandoned it is as it was, and whose. */
+static void
+test_resumed(void **state)
+{
+	static const uint8_t bytes[3000] = { 1, 2, 3 };
+	const struct frame_who other = { 8, 100, PROTO_LMTP };
+	struct told *t = told_new();
+	struct err e = ERR_INIT;
+	struct log_batch *b;
+	char path[64];
+	struct log *log;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open(path);
+	b = batch_make(log);
+	assert_null(log_batch_last_who(b));
+	assert_int_equal(add_counter(b, 1), LSN_MAKE(1, 1));
+	for (int i = 0; i < 4; i++) {           /* begun and resumed ones that come to nothing */
+		if (i % 2 == 0)
+			log_frame_begin(b, &other);
+		else
+			log_frame_resume(b, &other);
+		assert_int_equal(add_blob(b, bytes, i < 2 ? 100 : sizeof bytes), LSN_MAKE(1, 2));
+		log_frame_abandon(b);
+		assert_int_equal(log_batch_last_who(b)->session, tools_who.session);
+		assert_int_equal(log_next_lsn(b), LSN_MAKE(1, 2));
+	}
+	log_frame_resume(b, &other);
+	assert_int_equal(add_blob(b, bytes, sizeof bytes), LSN_MAKE(1, 2));
+	assert_int_equal(add_blob(b, bytes + 1, 100), LSN_MAKE(1, 3));
+	log_frame_end(b);
+	assert_int_equal(log_batch_last_who(b)->session, other.session);
+	log_frame_resume(b, &other);
+	log_frame_end(b);                       /* with nothing */
+	assert_int_equal(add_counter(b, 4), LSN_MAKE(1, 4));
+	log_frame_resume(b, &other);
+	assert_int_equal(add_blob(b, bytes + 2, 600), LSN_MAKE(1, 5));
+	log_frame_end(b);
+	assert_int_equal(log_append(log, b, false, false, &e), RC_OK);
+	check_blobs(log, b, bytes);
+	replay_all(log, t, 0);
+	assert_int_equal(t->findings, 0);
+	assert_int_equal(t->count, 5);
+	assert_int_equal(t->frame[0].record_count, 3);
+	assert_int_equal(t->frame[0].who.session, other.session);
+	assert_int_equal(t->frame[3].record_count, 2);
+	assert_int_equal(t->frame[3].first_lsn, LSN_MAKE(1, 4));
+	log_batch_free(&b);
+	log_close(&log);
+	volume_remove(path);
+	free(t);
+}
+
 /* Readers go on while the writer appends, rolls and takes the log over from itself. For
  * TSan above all. */
 struct reader {
@@ -406,6 +495,7 @@ main(void)
 		cmocka_unit_test(test_lock_and_follow), cmocka_unit_test(test_takeovers),
 		cmocka_unit_test(test_not_a_volume), cmocka_unit_test(test_many_vectors),
 		cmocka_unit_test(test_readers), cmocka_unit_test(test_abandoned_blob),
+		cmocka_unit_test(test_resumed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
