@@ -51,6 +51,33 @@ resolve_note_account(struct resolver *rs, account_id id)
 
 /* ---- frames and savepoints ---- */
 
+/* A frame's header is longer than what confirms a delivery, so that goes with what its LMTP client or another delivered
+ * in the same batch: into the frame before it, or the one behind it into its own. Either is durable or neither; that a
+ * client has gone on may be lost at any time, and is none the less true if the other was. */
+static bool
+joins_last(const struct resolver *rs)
+{
+	const struct frame_who *last = log_batch_last_who(rs->batch);
+
+	if (last == NULL || last->protocol != PROTO_LMTP || rs->c->who.protocol != PROTO_LMTP)
+		return false;
+	return rs->c->kind == CHANGE_CONFIRM ||
+	       (rs->c->kind == CHANGE_APPEND && rs->only_confirms);
+}
+
+/* A delivery makes the frame its own; who confirms says so in each record. */
+static void
+open_frame(struct resolver *rs)
+{
+	rs->joined = joins_last(rs);
+	if (!rs->joined)
+		log_frame_begin(rs->batch, &rs->c->who);
+	else if (rs->c->kind == CHANGE_CONFIRM)
+		log_frame_resume(rs->batch, log_batch_last_who(rs->batch));
+	else
+		log_frame_resume(rs->batch, &rs->c->who);
+}
+
 enum rc
 resolve_frame_begin(struct resolver *rs, struct err *e)
 {
@@ -62,7 +89,7 @@ resolve_frame_begin(struct resolver *rs, struct err *e)
 		return rc;
 	rs->mark = apply_get_mark(rs->ap);
 	rs->in_frame = true;
-	log_frame_begin(rs->batch, &rs->c->who);
+	open_frame(rs);
 	return RC_OK;
 }
 
@@ -72,6 +99,7 @@ resolve_frame_end(struct resolver *rs, struct err *e)
 	assert(rs->in_frame);
 	log_frame_end(rs->batch);
 	rs->in_frame = false;
+	rs->only_confirms = rs->c->kind == CHANGE_CONFIRM && (!rs->joined || rs->only_confirms);
 	return db_run(rs->db, "RELEASE frame", DB_NO_ARGS, e);
 }
 

@@ -40,6 +40,8 @@ struct resolver {
 	struct arena      scratch;      /* of one change */
 	bool              refused;
 	bool              in_frame;
+	bool              joined;       /* the open frame was begun by an earlier change, */
+	bool              only_confirms;        /* and the batch's last one holds nothing but confirmations */
 	struct apply_mark mark;
 	struct changed_accounts changed;        /* of the batch */
 	struct delivery_clock delivery_clock;
