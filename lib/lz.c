@@ -21,7 +21,8 @@ _Static_assert(LZ_MAX <= INT16_MAX + 1, "a place fits 16 bits");
 /* ---- packing ---- */
 
 struct lz_packer {
-	size_t   base_len, len;         /* of the base; of base and input */
+	size_t   base_len;
+	size_t   start, len;            /* where the input begins and ends, behind base and front */
 	size_t   noted;                 /* places below are in the chains */
 	uint8_t *out;
 	size_t   at, room;
@@ -58,8 +59,11 @@ common(const struct lz_packer *k, size_t place, size_t at)
 {
 	size_t end = k->len - at, n = 0;
 
-	if (place < k->base_len && end > k->base_len - place)
-		end = k->base_len - place;
+	if (place < k->start && end > k->start - place)
+		end = k->start - place;
+	for (; end - n >= sizeof(uint64_t); n += sizeof(uint64_t))
+		if (get_le64(k->text + place + n) != get_le64(k->text + at + n))
+			break;
 	while (n < end && k->text[place + n] == k->text[at + n])
 		n++;
 	return n;
@@ -130,7 +134,7 @@ put_step(struct lz_packer *k, size_t from, size_t at, const struct match *m)
 static void
 pack_all(struct lz_packer *k)
 {
-	size_t from = k->base_len, at = from;
+	size_t from = k->start, at = from;
 	struct match m = find_match(k, at);
 
 	while (at < k->len && !k->full) {
@@ -170,7 +174,7 @@ lz_packer_free(struct lz_packer **k)
 void
 lz_packer_base(struct lz_packer *k, struct slice base)
 {
-	k->base_len = k->len = base.len <= LZ_MAX ? base.len : LZ_MAX + 1;
+	k->base_len = k->start = k->len = base.len <= LZ_MAX ? base.len : LZ_MAX + 1;
 	k->noted = 0;
 	memset(k->head, 0, sizeof k->head);
 	if (base.len > 0 && base.len <= LZ_MAX) {
@@ -183,11 +187,21 @@ lz_packer_base(struct lz_packer *k, struct slice base)
 size_t
 lz_pack(struct lz_packer *k, struct slice in, uint8_t *out, size_t room)
 {
-	if (in.len == 0 || k->base_len > LZ_MAX || in.len > LZ_MAX - k->base_len)
+	return lz_pack_behind(k, SLICE_NONE, in, out, room);
+}
+
+size_t
+lz_pack_behind(struct lz_packer *k, struct slice front, struct slice in, uint8_t *out, size_t room)
+{
+	if (in.len == 0 || k->base_len > LZ_MAX || front.len > LZ_MAX - k->base_len ||
+	    in.len > LZ_MAX - k->base_len - front.len)
 		return 0;
-	memcpy(k->text + k->base_len, in.ptr, in.len);
+	k->start = k->base_len + front.len;
+	if (front.len > 0)
+		memcpy(k->text + k->base_len, front.ptr, front.len);
+	memcpy(k->text + k->start, in.ptr, in.len);
 	memcpy(k->head, k->base_head, sizeof k->head);
-	k->len = k->base_len + in.len;
+	k->len = k->start + in.len;
 	k->noted = k->base_len < LZ_MATCH_MIN ? 0 : k->base_len - (LZ_MATCH_MIN - 1);
 	k->out = out;
 	k->at = 0;

@@ -28,6 +28,8 @@ void lz_packer_base(struct lz_packer *k, struct slice base);
 /* Into at most `room` bytes; the length, at least 1, or 0: it does not fit, or there is nothing or too much. Equal
  * bytes for equal base and input. */
 size_t lz_pack(struct lz_packer *k, struct slice in, uint8_t *out, size_t room);
+/* The same with `front` behind the base: lz_unpack takes both, one behind the other, as its base. */
+size_t lz_pack_behind(struct lz_packer *k, struct slice front, struct slice in, uint8_t *out, size_t room);
 /* Into exactly len bytes; out has LZ_SLACK more. False: not what lz_pack makes of that many bytes. Any bytes may be given. */
 MUST_USE bool lz_unpack(struct slice base, struct slice in, uint8_t *out, size_t len);
 

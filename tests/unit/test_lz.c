@@ -66,6 +66,37 @@ test_round(void **state)
 	assert_null(k);
 }
 
+/* A front behind the base is as good as part of it, and forgotten with the next one. */
+static void
+test_behind(void **state)
+{
+	const struct slice in = SLICE("to: grace@example.net, of a few words"), front = SLICE("Grace <grace@example.net>\r\n");
+	struct lz_packer *k = lz_packer_new();
+	uint8_t both[200], packed[100], again[100], out[100];
+	static uint8_t much[LZ_MAX];
+	size_t n, alone;
+
+	(void)state;
+	assert_non_null(k);
+	memcpy(both, base.ptr, base.len);
+	memcpy(both + base.len, front.ptr, front.len);
+	lz_packer_base(k, base);
+	alone = lz_pack(k, in, again, sizeof again);
+	n = lz_pack_behind(k, front, in, packed, sizeof packed);
+	assert_true(n > 0 && n + 5 < alone);
+	assert_true(lz_unpack(slice_of(both, base.len + front.len), slice_of(packed, n), out, in.len));
+	assert_memory_equal(out, in.ptr, in.len);
+	assert_int_equal(lz_pack(k, in, packed, sizeof packed), alone);
+	assert_memory_equal(packed, again, alone);
+	/* where base and front meet is no border: one match, and two literals */
+	n = lz_pack_behind(k, front, SLICE("few words\r\nGrace <grace@example.net>\r\nto"), packed, sizeof packed);
+	assert_in_range(n, 6, 7);
+	assert_int_equal(lz_pack_behind(k, slice_of(much, LZ_MAX - base.len), in, packed, sizeof packed), 0);
+	assert_int_equal(lz_pack_behind(k, slice_of(much, LZ_MAX - base.len - in.len + 1), in, packed, sizeof packed), 0);
+	assert_true(lz_pack_behind(k, slice_of(much, LZ_MAX - base.len - in.len), in, packed, sizeof packed) > 0);
+	lz_packer_free(&k);
+}
+
 static void
 test_what_it_gives(void **state)
 {
@@ -146,6 +177,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round),
 		cmocka_unit_test(test_what_it_gives),
+		cmocka_unit_test(test_behind),
 		cmocka_unit_test(test_form),
 		cmocka_unit_test(test_longest),
 	};
