@@ -491,7 +491,7 @@ emit_fields(struct emit *em, const struct record *r)
 		emit_text(em, "name", r->u.secret.name);        /* and nothing of what it is */
 		return;
 	case RECORD_DELIVERY:
-		emit_bytes(em, "key", r->u.delivery.key, sizeof r->u.delivery.key);
+		emit_bytes(em, "key", r->u.delivery.key.ptr, r->u.delivery.key.len);
 		emit_hex64(em, "session", r->u.delivery.session);
 		emit_time(em, "at", r->u.delivery.at_s * 1000000u);
 		emit_time(em, "until", r->u.delivery.until_s * 1000000u);

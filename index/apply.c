@@ -198,7 +198,7 @@ apply_secret(struct apply *ap, const struct record_secret *r, struct err *e)
 static enum rc
 apply_delivery(struct apply *ap, const struct record_delivery *r, struct err *e)
 {
-	struct slice key = slice_of(r->key, sizeof r->key);
+	struct slice key = r->key;
 	enum rc rc = RC_OK;
 
 	if (r->at_s > ap->meta.delivery_clock) {

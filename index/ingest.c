@@ -16,6 +16,7 @@
 #include "index/volume_impl.h"
 #include "lib/mime.h"
 #include "store/codec.h"
+#include "store/front.h"
 
 #define CRLF_BUF   (16u << 10)
 #define DIRECT_MIN 1024u        /* fewer are collected */
@@ -46,7 +47,7 @@ struct ingested {
 	_Atomic uint32_t    refs;
 	struct blob_writer *writer;             /* owns chunks and data of blob */
 	struct record_blob  blob;
-	struct buf          summary;
+	struct buf          summary, packed;
 };
 
 /* ---- begin and end ---- */
@@ -164,7 +165,7 @@ ingest_is_quick(const struct ingest *in, struct slice more)
 size_t
 ingested_held(const struct ingested *m)
 {
-	return blob_writer_held(m->writer) + m->summary.cap;
+	return blob_writer_held(m->writer) + m->summary.cap + m->packed.cap;
 }
 
 /* ---- bytes ---- */
@@ -392,6 +393,7 @@ finish(struct ingest *in, struct ingested *m, struct err *e)
 	if (rc == RC_OK)
 		rc = encode_summary(in, m, e);
 	if (rc == RC_OK) {
+		blob_writer_pack_summary(in->blob, &m->blob, &m->packed);
 		m->writer = in->blob;
 		in->blob = NULL;
 	}
@@ -412,6 +414,7 @@ ingest_finish(struct ingest **inp, struct ingested **out, struct err *e)
 	} else {
 		atomic_init(&m->refs, 1);
 		buf_init(&m->summary, MIME_SUMMARY_MAX);
+		buf_init(&m->packed, FRONT_SUMMARY_MAX + FRONT_MORE);
 		rc = finish(in, m, e);
 	}
 	ingest_free(&in);
@@ -451,5 +454,6 @@ ingested_unref(struct ingested **mp)
 		return;
 	blob_writer_free(&m->writer);
 	buf_fini(&m->summary);
+	buf_fini(&m->packed);
 	free(m);
 }

@@ -16,12 +16,11 @@
 #include "lib/clock.h"
 
 static struct record
-delivery_record(const uint8_t *key, uint64_t session, uint64_t at, uint64_t until)
+delivery_record(struct slice key, uint64_t session, uint64_t at, uint64_t until)
 {
-	struct record r = { .type = RECORD_DELIVERY, .u.delivery = { .session = session, .at_s = at,
+	struct record r = { .type = RECORD_DELIVERY, .u.delivery = { .key = key, .session = session, .at_s = at,
 	                    .until_s = until } };
 
-	memcpy(r.u.delivery.key, key, sizeof r.u.delivery.key);
 	return r;
 }
 
@@ -58,22 +57,35 @@ is_over(const struct resolver *rs, uint64_t session)
 
 #define SESSIONS_OF_A_KEY 16    /* that hold one key at a time, beyond which nobody looks */
 
+static struct slice
+kept_key(const uint8_t *key)
+{
+	return slice_of(key, DELIVERY_KEY_KEPT);
+}
+
+struct over {
+	uint64_t session;
+	size_t   key_len;       /* of its row: an earlier release kept the whole key */
+};
+
 /* The sessions whose clients have not gone on after a delivery with this key, and
  * now never will. */
 static enum rc
-list_over(struct resolver *rs, const uint8_t *key, uint64_t *sessions, size_t *count, struct err *e)
+list_over(struct resolver *rs, const uint8_t *key, struct over *sessions, size_t *count,
+          struct err *e)
 {
 	enum db_step step = DB_DONE;
 	sqlite3_stmt *q = db_query(rs->db,
-	    "SELECT session FROM delivery WHERE key=?1 AND until >= ?2",
-	    DB_ARGS(DB_BYTES(slice_of(key, DELIVERY_KEY_LEN)), DB_NUM(delivery_time(rs))), e);
+	    "SELECT session, length(key) FROM delivery WHERE key IN (?1, ?2) AND until >= ?3",
+	    DB_ARGS(DB_BYTES(kept_key(key)), DB_BYTES(slice_of(key, DELIVERY_KEY_LEN)),
+	            DB_NUM(delivery_time(rs))), e);
 
 	*count = 0;
 	if (q == NULL)
 		return e->code;
 	while (*count < SESSIONS_OF_A_KEY && (step = db_next(rs->db, q, e)) == DB_ROW)
 		if (is_over(rs, db_u64(q, 0)))
-			sessions[(*count)++] = db_u64(q, 0);
+			sessions[(*count)++] = (struct over){ db_u64(q, 0), db_u64(q, 1) };
 	if (step == DB_ROW)
 		db_end(q);
 	return step == DB_FAIL ? e->code : RC_OK;
@@ -82,7 +94,7 @@ list_over(struct resolver *rs, const uint8_t *key, uint64_t *sessions, size_t *c
 enum rc
 resolve_delivered(struct resolver *rs, struct append_target *t, struct err *e)
 {
-	uint64_t sessions[SESSIONS_OF_A_KEY];
+	struct over sessions[SESSIONS_OF_A_KEY];
 	size_t count = 0;
 	enum rc rc = RC_OK;
 
@@ -99,7 +111,8 @@ resolve_delivered(struct resolver *rs, struct append_target *t, struct err *e)
 enum rc
 resolve_note_delivery(struct resolver *rs, const struct append_target *t, struct err *e)
 {
-	uint64_t now = delivery_time(rs), sessions[SESSIONS_OF_A_KEY];
+	struct over sessions[SESSIONS_OF_A_KEY];
+	uint64_t now = delivery_time(rs);
 	struct record r;
 	size_t count = 0;
 	enum rc rc = RC_OK;
@@ -109,10 +122,11 @@ resolve_note_delivery(struct resolver *rs, const struct append_target *t, struct
 	if (t->suppressed)
 		rc = list_over(rs, t->delivery_key, sessions, &count, e);
 	for (size_t i = 0; rc == RC_OK && i < count; i++) {
-		r = delivery_record(t->delivery_key, sessions[i], now, 0);
+		r = delivery_record(slice_of(t->delivery_key, sessions[i].key_len),
+		                    sessions[i].session, now, 0);
 		rc = resolve_add(rs, &r, e);
 	}
-	r = delivery_record(t->delivery_key, rs->c->who.session, now,
+	r = delivery_record(kept_key(t->delivery_key), rs->c->who.session, now,
 	                    now + rs->c->u.append.delivery_window);
 	return rc == RC_OK ? resolve_add(rs, &r, e) : rc;
 }
@@ -122,7 +136,7 @@ is_noted(struct resolver *rs, const uint8_t *key, bool *there, struct err *e)
 {
 	sqlite3_stmt *q;
 	enum rc rc = db_first(rs->db, &q, "SELECT 1 FROM delivery WHERE key=?1 AND session=?2",
-	    DB_ARGS(DB_BYTES(slice_of(key, DELIVERY_KEY_LEN)), DB_NUM(rs->c->who.session)), e);
+	    DB_ARGS(DB_BYTES(kept_key(key)), DB_NUM(rs->c->who.session)), e);
 
 	*there = rc == RC_OK;
 	if (*there)
@@ -137,7 +151,7 @@ resolve_confirm(struct resolver *rs, struct err *e)
 	enum rc rc = RC_OK;
 
 	for (uint32_t i = 0; rc == RC_OK && i < c->count; i++) {
-		struct record r = delivery_record(c->keys[i], rs->c->who.session, delivery_time(rs),
+		struct record r = delivery_record(kept_key(c->keys[i]), rs->c->who.session, delivery_time(rs),
 		                                  0);
 		bool there = false;
 

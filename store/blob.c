@@ -7,6 +7,7 @@
 #include "lib/bytes.h"
 #include "store/base64_chunk.h"
 #include "store/codec.h"
+#include "store/front.h"
 
 #include <assert.h>
 #include <openssl/evp.h>
@@ -26,6 +27,7 @@ struct blob_writer {
 	size_t            raw_len;
 	enum blob_content kind;         /* of it */
 	uint8_t          *packed;       /* room for one deflated chunk; the codec's */
+	struct slice      front;        /* the first chunk's raw bytes, if a summary can be packed with them */
 	struct buf        stored;       /* not yet in the body */
 	struct log_body  *body;         /* out of line from here on */
 	struct blob_chunk *chunks;
@@ -66,6 +68,13 @@ give_tools_back(struct blob_writer *w)
 	w->sha = NULL;
 }
 
+static void
+drop_front(struct blob_writer *w)
+{
+	free((void *)(uintptr_t)w->front.ptr);
+	w->front = SLICE_NONE;
+}
+
 void
 blob_writer_free(struct blob_writer **wp)
 {
@@ -77,6 +86,7 @@ blob_writer_free(struct blob_writer **wp)
 	log_body_abort(&w->body);
 	give_tools_back(w);
 	free(w->chunks);
+	drop_front(w);
 	buf_fini(&w->stored);
 	free(w);
 }
@@ -154,6 +164,18 @@ pack(struct blob_writer *w, struct blob_chunk *c)
 	return slice_of(w->packed, n);
 }
 
+/* Without memory for it the summary is packed in another way. */
+static void
+keep_front(struct blob_writer *w)
+{
+	uint8_t *p = w->raw_len <= FRONT_MAX ? malloc(w->raw_len) : NULL;
+
+	if (p == NULL)
+		return;
+	memcpy(p, w->raw, w->raw_len);
+	w->front = slice_of(p, w->raw_len);
+}
+
 /* The collected bytes become a chunk. */
 static enum rc
 end_chunk(struct blob_writer *w, struct err *e)
@@ -169,6 +191,8 @@ end_chunk(struct blob_writer *w, struct err *e)
 	c.crc = codec_crc(stored);
 	if (!buf_append_slice(&w->stored, stored))
 		return err_nomem(e);
+	if (w->count == 0)
+		keep_front(w);
 	w->raw_len = 0;
 	rc = add_chunk(w, &c, e);
 	return rc == RC_OK ? spill(w, OUT_PIECE, e) : rc;
@@ -222,7 +246,8 @@ blob_writer_stays_inline(const struct blob_writer *w, size_t more)
 size_t
 blob_writer_held(const struct blob_writer *w)
 {
-	return sizeof *w + (w->codec != NULL ? 3 * BLOB_CHUNK_MAX : 0) + w->stored.cap + w->cap * sizeof w->chunks[0];
+	return sizeof *w + (w->codec != NULL ? 3 * BLOB_CHUNK_MAX : 0) + w->stored.cap +
+	       w->front.len + w->cap * sizeof w->chunks[0];
 }
 
 enum rc
@@ -232,7 +257,7 @@ blob_writer_finish(struct blob_writer *w, struct record_blob *out, struct err *e
 	enum rc rc = end_chunk(w, e);
 
 	memset(&out->body, 0, sizeof out->body);
-	out->data = SLICE_NONE;
+	out->data = out->packed = SLICE_NONE;
 	if (rc == RC_OK && EVP_DigestFinal_ex(w->sha, out->sha256, &len) != 1)
 		rc = err_set(e, RC_NOMEM, "SHA-256 failed");
 	if (rc == RC_OK && w->body != NULL) {
@@ -247,6 +272,17 @@ blob_writer_finish(struct blob_writer *w, struct record_blob *out, struct err *e
 	out->chunk_count = w->count;
 	give_tools_back(w);
 	return rc;
+}
+
+void
+blob_writer_pack_summary(struct blob_writer *w, struct record_blob *r, struct buf *out)
+{
+	struct codec *c = w->front.len > 0 && r->body.len == 0 ? codec_get() : NULL;
+
+	if (c != NULL && front_pack(c, w->front, r->summary, out))
+		r->packed = buf_slice(out);
+	codec_put(c);
+	drop_front(w);
 }
 
 /* ---- reading ---- */

@@ -38,6 +38,9 @@ size_t blob_writer_held(const struct blob_writer *w);
 /* The end: fills size, sha256, chunks, body or data of *out; they are the writer's and live until it is freed.
  * header_len, lines and summary are the caller's to fill. An out-of-line body is durable now. */
 MUST_USE enum rc blob_writer_finish(struct blob_writer *w, struct record_blob *out, struct err *e);
+/* When r, of blob_writer_finish, has its summary: pack that with the message's front into *out, which r->packed borrows. It
+ * may be left out: then that is empty. */
+void   blob_writer_pack_summary(struct blob_writer *w, struct record_blob *r, struct buf *out);
 
 /* ---- reading ---- */
 

@@ -6,6 +6,7 @@
  */
 #include "store/codec.h"
 
+#include "lib/lz.h"
 #include "store/igzip.h"
 
 #include <assert.h>
@@ -25,6 +26,7 @@ struct codec {
 	int      again_level;           /* 0: not ready */
 	z_stream inflate;
 	bool     inflate_ready;
+	struct lz_packer *packer;       /* NULL: none is made yet */
 	uint8_t  room[3][CODEC_ROOM];
 };
 
@@ -63,6 +65,7 @@ codec_free(struct codec *c)
 		inflateEnd(&c->inflate);
 	igzip_free(c->igzip);
 	igunzip_free(c->igunzip);
+	lz_packer_free(&c->packer);
 	free(c);
 }
 
@@ -256,6 +259,17 @@ codec_inflate_front(struct codec *c, uint8_t dictionary, struct slice in, uint8_
 		return true;
 	z = inflate_stream(c, dictionary, in, out, n);
 	return z != NULL && inflate(z, Z_SYNC_FLUSH) == Z_OK && z->avail_out == 0;
+}
+
+struct lz_packer *
+codec_packer(struct codec *c)
+{
+	if (c->packer == NULL) {
+		c->packer = lz_packer_new();
+		if (c->packer != NULL)
+			lz_packer_base(c->packer, dictionary_get(DICTIONARY_SUMMARY));
+	}
+	return c->packer;
 }
 
 size_t

@@ -10,6 +10,7 @@
 #include "lib/slice.h"
 
 struct codec;
+struct lz_packer;
 
 enum codec_how {
 	CODEC_TEXT,             /* zlib's level 4 */
@@ -47,6 +48,9 @@ bool codec_inflate(struct codec *c, uint8_t dictionary, struct slice in, uint8_t
 /* The first n bytes of what it inflates to, which are fewer than all: what is behind them is not looked at. */
 bool codec_inflate_front(struct codec *c, uint8_t dictionary, struct slice in, uint8_t *out,
                          size_t n);
+
+/* A packer (lib/lz.h) whose base is the dictionary for summaries; the codec's. NULL: no memory. */
+struct lz_packer *codec_packer(struct codec *c);
 
 /* So many bytes are deflated in some 0.2 ms. */
 size_t codec_quick_len(void);

@@ -87,7 +87,7 @@ sum_secret(const struct fates *f, const struct record_secret *s)
 static uint64_t
 sum_delivery(const struct fates *f, const struct record_delivery *d)
 {
-	return fates_sum_name(f, 'D', d->session, slice_of(d->key, sizeof d->key), false);
+	return fates_sum_name(f, 'D', d->session, d->key, false);
 }
 
 static enum rc

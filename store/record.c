@@ -7,7 +7,9 @@
 #include "store/record.h"
 
 #include "lib/bytes.h"
+#include "lib/lz.h"
 #include "store/codec.h"
+#include "store/front.h"
 
 #include <stdlib.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 enum summary_form {
 	SUMMARY_PLAIN,
 	SUMMARY_DEFLATED,
+	SUMMARY_BEHIND_FRONT,
 };
 
 /* ---- encoding ---- */
@@ -133,7 +136,12 @@ put_blob(struct buf *b, const struct record_blob *r)
 	put_varint(b, r->lines);
 	(void)buf_append(b, r->sha256, sizeof r->sha256);
 	put_chunks(b, r->chunks, r->chunk_count);
-	put_summary(b, r->summary);
+	if (front_is_base(r)) {
+		(void)buf_append_byte(b, SUMMARY_BEHIND_FRONT);
+		(void)buf_append_slice(b, r->packed);
+	} else {
+		put_summary(b, r->summary);
+	}
 	(void)buf_append_byte(b, r->body.len > 0);
 	if (r->body.len > 0) {
 		put_varint(b, r->body.seg.seq);
@@ -250,7 +258,7 @@ record_encode(const struct record *r, struct buf *out)
 		put_text(out, r->u.secret.value);
 		break;
 	case RECORD_DELIVERY:
-		(void)buf_append(out, r->u.delivery.key, sizeof r->u.delivery.key);
+		(void)buf_append_slice(out, r->u.delivery.key);
 		put_varint(out, r->u.delivery.session);
 		put_varint(out, r->u.delivery.at_s);
 		put_varint(out, r->u.delivery.until_s);
@@ -459,14 +467,25 @@ inflate_summary(struct cursor *c, uint8_t dictionary, size_t raw_len, struct sli
 	return SLICE_NONE;
 }
 
+/* *packed: of a summary that is to be unpacked once the blob's data is known. NULL: there is none. */
 static struct slice
-take_summary(struct cursor *c)
+take_summary(struct cursor *c, struct slice *packed)
 {
+	uint8_t form = take_byte(
+	    c, packed != NULL ? SUMMARY_BEHIND_FRONT : SUMMARY_DEFLATED, "summary form");
 	uint8_t dictionary;
-	size_t raw_len;
+	size_t raw_len, from = c->at;
 
-	if (take_byte(c, SUMMARY_DEFLATED, "summary form") == SUMMARY_PLAIN)
+	if (form == SUMMARY_PLAIN)
 		return take_text(c, SUMMARY_MAX, "summary");
+	if (form == SUMMARY_BEHIND_FRONT) {
+		(void)take_byte(c, UINT8_MAX, "summary dictionary");
+		(void)take_varint(c, LZ_MAX, "summary length");
+		(void)take_text(c, SUMMARY_MAX, "summary");
+		if (c->bad == NULL)
+			*packed = slice_sub(c->in, from, c->at);
+		return SLICE_NONE;
+	}
 	dictionary = take_byte(c, UINT8_MAX, "summary dictionary");
 	raw_len = (size_t)take_varint(c, SUMMARY_MAX, "summary length");
 	return inflate_summary(c, dictionary, raw_len, take_text(c, SUMMARY_MAX, "summary"));
@@ -489,6 +508,26 @@ check_chunks(struct cursor *c, const struct record_blob *r)
 }
 
 static void
+unpack_summary(struct cursor *c, struct record_blob *r)
+{
+	struct cursor p = { .in = r->packed, .arena = c->arena };
+	uint8_t dictionary = take_byte(&p, UINT8_MAX, "summary dictionary");
+	size_t raw_len = (size_t)take_varint(&p, LZ_MAX, "summary length");
+	struct slice bytes = take_text(&p, SUMMARY_MAX, "summary");
+	uint8_t *out = arena_alloc(c->arena, raw_len + LZ_SLACK);
+	struct codec *codec = out != NULL ? codec_get() : NULL;
+
+	c->nomem = codec == NULL;
+	if (codec == NULL || !front_is_base(r) ||
+	    !front_unpack(codec, &r->chunks[0], slice_sub(r->data, 0, r->chunks[0].stored_len),
+	                  dictionary, bytes, out, raw_len))
+		fail(c, "summary");
+	else
+		r->summary = slice_of(out, raw_len);
+	codec_put(codec);
+}
+
+static void
 take_blob(struct cursor *c, struct record_blob *r)
 {
 	r->size = take_varint(c, INT64_MAX, "size");
@@ -496,7 +535,7 @@ take_blob(struct cursor *c, struct record_blob *r)
 	r->lines = take_u32(c, "lines");
 	take_raw(c, r->sha256, sizeof r->sha256, "sha256");
 	r->chunks = take_chunks(c, &r->chunk_count);
-	r->summary = take_summary(c);
+	r->summary = take_summary(c, &r->packed);
 	if (take_byte(c, 1, "body") != 0) {
 		r->body.seg.kind = SEG_BODY;
 		r->body.seg.seq = take_varint(c, INT64_MAX, "body number");
@@ -507,6 +546,8 @@ take_blob(struct cursor *c, struct record_blob *r)
 	r->data = take_text(c, SIZE_MAX, "data");
 	r->data_offset = c->at - r->data.len;
 	check_chunks(c, r);
+	if (c->bad == NULL && r->packed.len > 0)
+		unpack_summary(c, r);
 }
 
 static int16_t
@@ -607,8 +648,10 @@ take_flags(struct cursor *c, struct record_flags *r)
 
 /* False for a type that is none of ours. */
 static bool
-take_record(struct cursor *c, enum record_type type, log_lsn lsn, struct record *out)
+take_record(struct cursor *c, uint8_t stored, log_lsn lsn, struct record *out)
 {
+	enum record_type type = record_type_of(stored);
+
 	switch (type) {
 	case RECORD_COUNTERS:
 		out->u.counters.uidvalidity = take_u32(c, "uidvalidity");
@@ -660,14 +703,16 @@ take_record(struct cursor *c, enum record_type type, log_lsn lsn, struct record 
 		return true;
 	case RECORD_SUMMARY:
 		out->u.summary.blob = take_varint(c, INT64_MAX, "blob");
-		out->u.summary.summary = take_summary(c);
+		out->u.summary.summary = take_summary(c, NULL);
 		return true;
 	case RECORD_SECRET:
 		out->u.secret.name = take_text(c, SECRET_NAME_MAX, "name");
 		out->u.secret.value = take_text(c, SECRET_MAX, "value");
 		return true;
 	case RECORD_DELIVERY:
-		take_raw(c, out->u.delivery.key, sizeof out->u.delivery.key, "key");
+		out->u.delivery.key = take(c, stored == RECORD_STORED_DELIVERY
+		                                  ? DELIVERY_KEY_KEPT
+		                                  : DELIVERY_KEY_LEN, "key");
 		out->u.delivery.session = take_varint(c, UINT64_MAX, "session");
 		out->u.delivery.at_s = take_varint(c, INT64_MAX, "time");
 		out->u.delivery.until_s = take_varint(c, INT64_MAX, "end");
@@ -683,10 +728,9 @@ record_decode(enum record_type type, log_lsn lsn, struct slice body, struct aren
 	struct cursor c = { .in = body, .arena = a };
 
 	memset(out, 0, sizeof *out);
-	type = record_type_of((uint8_t)type);
-	out->type = type;
+	out->type = record_type_of((uint8_t)type);
 	out->lsn = lsn;
-	if (!take_record(&c, type, lsn, out))
+	if (!take_record(&c, (uint8_t)type, lsn, out))
 		return err_set(e, RC_CORRUPT, "record type %u is unknown", (unsigned)type);
 	if (c.nomem)
 		return err_set(
@@ -695,70 +739,4 @@ record_decode(enum record_type type, log_lsn lsn, struct slice body, struct aren
 		return err_set(e, RC_CORRUPT, "%s record: bad %s at byte %zu",
 		    record_type_name(type), c.bad, c.at);
 	return RC_OK;
-}
-
-enum record_type
-record_type_of(uint8_t stored)
-{
-	return stored == RECORD_STORED_BLOB_BASE64 ? RECORD_BLOB : (enum record_type)stored;
-}
-
-uint8_t
-record_stored_type(const struct record *r)
-{
-	if (r->type == RECORD_BLOB)
-		for (uint32_t i = 0; i < r->u.blob.chunk_count; i++)
-			if (r->u.blob.chunks[i].method == CHUNK_BASE64)
-				return RECORD_STORED_BLOB_BASE64;
-	return (uint8_t)r->type;
-}
-
-const char *
-record_type_name(enum record_type type)
-{
-	switch (record_type_of((uint8_t)type)) {
-	case RECORD_COUNTERS:
-		return "counters";
-	case RECORD_ACCOUNT:
-		return "account";
-	case RECORD_CREDENTIAL:
-		return "credential";
-	case RECORD_MAILBOX:
-		return "mailbox";
-	case RECORD_SUBSCRIPTION:
-		return "subscription";
-	case RECORD_BLOB:
-		return "blob";
-	case RECORD_MESSAGES:
-		return "messages";
-	case RECORD_FLAGS:
-		return "flags";
-	case RECORD_EXPUNGE:
-		return "expunge";
-	case RECORD_GONE:
-		return "gone";
-	case RECORD_SOME_MESSAGES:
-		return "some messages";
-	case RECORD_PURGE:
-		return "purge";
-	case RECORD_UIDL:
-		return "uidl";
-	case RECORD_SUMMARY:
-		return "summary";
-	case RECORD_SECRET:
-		return "secret";
-	case RECORD_DELIVERY:
-		return "delivery";
-	}
-	return NULL;
-}
-
-/* Who does not know a summary record has an older parser, which could not read that summary: it
- * serves the one it knows. Who knows no secrets does not use them, nor does he look for deliveries
- * that come twice. */
-bool
-record_is_skippable(enum record_type type)
-{
-	return type == RECORD_GONE || type == RECORD_SUMMARY || type == RECORD_SECRET ||
-	       type == RECORD_DELIVERY;
 }

@@ -37,6 +37,12 @@ enum record_type {
  * Once decoded it is a RECORD_BLOB. */
 #define RECORD_STORED_BLOB_BASE64 17u
 
+/* The same of one whose summary is packed with its first chunk (store/front.h), whatever its chunks' methods are. */
+#define RECORD_STORED_BLOB_FRONT 18u
+
+/* A delivery record whose key has DELIVERY_KEY_KEPT bytes, not DELIVERY_KEY_LEN. */
+#define RECORD_STORED_DELIVERY 19u
+
 /* System flags; keywords stand beside them as text. */
 enum mail_flag {
 	FLAG_ANSWERED = 1 << 0,
@@ -75,7 +81,8 @@ enum account_flag {
 #define PURGE_REASON_MAX 1000           /* bytes of UTF-8 */
 #define SECRET_NAME_MAX  64             /* bytes */
 #define SECRET_MAX       64             /* bytes of a secret */
-#define DELIVERY_KEY_LEN 32
+#define DELIVERY_KEY_LEN  32
+#define DELIVERY_KEY_KEPT 16    /* of which the first so many are noted; the first releases noted all */
 #define UIDL_MAX         70             /* bytes of a POP3 unique-id [RFC 1939 s7] */
 
 /* Seconds since 1970-01-01 UTC and the zone it was written in: INTERNALDATE keeps both. */
@@ -156,6 +163,8 @@ struct record_blob {
 	const struct blob_chunk *chunks;
 	uint32_t           chunk_count;
 	struct slice       summary;     /* lib/mime's encoded summary, as it is (plain) */
+	struct slice       packed;      /* the same as front_pack makes it, for the log; empty, or out of line:
+	                                 * record_encode has its own form */
 	struct log_addr    body;        /* kind SEG_BODY: where the chunks lie, if out of line; else len is 0 */
 	struct slice       data;        /* the chunks' stored bytes, if inline */
 	uint64_t           data_offset; /* decode only: of `data` from the record's first byte */
@@ -231,7 +240,7 @@ struct record_secret {
 /* A delivery whose answer its client may not have got: it stands in the frame that has the message. What is one is
  * (key, session). */
 struct record_delivery {
-	uint8_t  key[DELIVERY_KEY_LEN];         /* says which delivery it is: recipient, sender, content */
+	struct slice key;                       /* says which delivery it is: recipient, sender, content */
 	uint64_t session;
 	uint64_t at_s;                          /* seconds since 1970, more or less, but never less than of the delivery
 	                                         * record before */

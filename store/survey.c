@@ -92,7 +92,7 @@ decode(struct run *r, struct survey_segment *seg, const struct record_hdr *h, lo
 static bool
 is_noted(uint8_t type)
 {
-	switch ((enum record_type)type) {
+	switch (record_type_of(type)) {
 	case RECORD_COUNTERS:
 	case RECORD_ACCOUNT:
 	case RECORD_CREDENTIAL:

@@ -5,7 +5,7 @@
 
 #define GOLDEN_DIR UNIT_SRCDIR "/tests/golden"
 
-static const char *const golden[] = { "v1", "parser2", "base64" };
+static const char *const golden[] = { "v1", "parser2", "base64", "front" };
 
 /* An empty directory with the volume's files. */
 static int
