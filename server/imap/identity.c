@@ -102,6 +102,7 @@ imap_logged_out(struct imap *im)
 	im->arena.max = ARENA_NOT_AUTH;
 	framer_set_limits(&p->framer, &limits);
 	p->notified = false;
+	p->append_target.mailbox = 0;   /* ids are of one volume, the next login may be of another */
 	p->opened_ms = clock_mono_ms();
 	login_leave(&p->login);
 	session_set_timeout(im->s, (uint32_t)(session_conf(im->s)->limits.auth_timeout * 1000));

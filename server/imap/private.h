@@ -15,7 +15,7 @@ enum imap_phase {
 	PHASE_CLOSE,            /* flush and close */
 };
 
-/* The mailbox that a name said at this volume_places_version. */
+/* The mailbox that a name said at this volume_places_version, since the login. */
 struct append_target_memory {
 	mailbox_id mailbox;             /* 0: none is kept */
 	account_id account;

@@ -358,6 +358,31 @@ def test_one_connection_after_another(world):
         c.cmd("LOGOUT")
 
 
+def test_what_is_appended_after_another_login():
+    """The volumes began alike, so the accounts have the same id there."""
+    with Server() as s:
+        s.ctl("user", "add", "anna", stdin="anna-secret\n")
+        with open(s.conf, "a") as f:
+            f.write("\n[volume v2]\npath = volumes/v2\n")
+        s.ctl("volume", "create", "v2")
+        s.ctl("user", "add", "--volume", "v2", "boris", stdin="boris-secret\n")
+        s.start()
+        for user in ("anna", "boris"):
+            with s.raw("imap") as c:
+                c.line()
+                c.cmd("LOGIN %s %s-secret" % (user, user))
+                c.cmd("CREATE Work")
+        s.stop()
+        s.start()
+        with s.raw("imap") as c:
+            c.line()
+            for user in ("anna", "boris"):
+                c.cmd("LOGIN %s %s-secret" % (user, user))
+                c.cmd("APPEND Work " + LITERAL)
+                assert b"MESSAGES 1" in c.cmd("STATUS Work (MESSAGES)")[0]
+                c.cmd("UNAUTHENTICATE")
+
+
 @pytest.mark.parametrize("word", ["VRFY", "EXPN"])
 def test_lmtp_tells_no_names(world, word):
     answers = []
