@@ -331,8 +331,10 @@ run_store(struct imap *im)
 static bool
 may_be_light(const struct imap *im, const struct store *st)
 {
-	return im->view.loaded && im->view.uids.count <= LIGHT_RANGES
-	    && st->set.count <= LIGHT_RANGES && st->keywords.len == 0 && !st->conditional;
+	size_t named = st->set.saved_result ? im->view.saved.count : st->set.count;
+
+	return im->view.loaded && im->view.uids.count <= LIGHT_RANGES && named <= LIGHT_RANGES
+	    && st->keywords.len == 0 && !st->conditional;
 }
 
 static bool

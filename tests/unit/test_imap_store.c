@@ -169,6 +169,26 @@ test_light(void **state)
 	rig_end(s);
 }
 
+/* What "$" stands for may be many ranges, though little is left of them. */
+static void
+test_light_saved(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1100);
+	s = rig_selected();
+	for (mail_uid u = 2; u <= 1040; u += 2)
+		fx_store(rig_inbox(), u, u, STORE_ADD, FLAG_FLAGGED, "");
+	(void)rig_send(s, "1 SEARCH RETURN (SAVE) FLAGGED");
+	fx_expunge(rig_inbox(), 2, 1033);
+	(void)rig_send(s, "2 NOOP");
+	ASSERT_TURNS(s, "3 STORE $ +FLAGS.SILENT (\\Flagged)", "3 OK STORE completed\r\n");
+	(void)rig_send(s, "4 SEARCH RETURN (SAVE) 1");
+	ASSERT_LIGHT(s, "5 STORE $ +FLAGS.SILENT (\\Seen)", "5 OK STORE completed\r\n");
+	rig_end(s);
+}
+
 /* What others did is told, and counts as known from then on. */
 static void
 test_light_beside_others(void **state)
@@ -332,6 +352,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_expunged_by_others, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_light_saved, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light_beside_others, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many_are_read, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_copy, rig_setup, rig_teardown),
