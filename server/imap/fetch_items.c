@@ -86,9 +86,7 @@ fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item
 		buf_append_u64(out, row->size);
 		break;
 	case FETCH_MODSEQ:
-		buf_append_str(out, "MODSEQ (");
-		buf_append_u64(out, row->modseq);
-		buf_append_byte(out, ')');
+		imap_out_modseq(im, row->modseq);
 		break;
 	case FETCH_EMAILID:
 		buf_append_str(out, "EMAILID (");

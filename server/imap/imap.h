@@ -216,6 +216,8 @@ void imap_out_vanished_piece(struct imap *im, const struct uid_set *gone, size_t
 /* The ranges of a set, written from *from on (an index) with commas between, until the output is full; true when that
  * was the last one. */
 bool imap_out_set_piece(struct imap *im, const struct uid_set *set, size_t *from);
+/* "MODSEQ (n)" of a message: told is what came up to there before the command is over. */
+void imap_out_modseq(struct imap *im, mail_modseq modseq);
 /* FETCH with the MODSEQ alone (and the UID): what .SILENT leaves [RFC 7162 s3.1.3]. */
 void imap_out_fetch_modseq(struct imap *im, uint32_t seq, const struct message_row *row);
 /* "* OK [HIGHESTMODSEQ n] text": up to n the client knows everything of the selected mailbox. */

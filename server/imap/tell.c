@@ -352,6 +352,9 @@ imap_is_quiet(const struct imap *im, bool expunge)
 	if (im->mailbox == 0)
 		return true;
 	now = session_watched_modseq(im->s);
+	/* The index may show a change just before the hub is told of it. */
+	if (now < view->shown)
+		now = view->shown;
 	if (view->tell_from != 0 || view->gone_to != 0 || now > view->settled)
 		return false;
 	return now <= view->expunged_told || !(expunge || asks_for_held(im));

@@ -23,9 +23,13 @@ shows_uid(const struct imap *im)
 	return !im->uidonly && (im->uid_command || im->rev2 || im->condstore);
 }
 
-static void
-out_modseq(struct buf *out, mail_modseq modseq)
+void
+imap_out_modseq(struct imap *im, mail_modseq modseq)
 {
+	struct buf *out = imap_out(im);
+
+	if (modseq > im->view.shown)
+		im->view.shown = modseq;
 	buf_append_str(out, "MODSEQ (");
 	buf_append_u64(out, modseq);
 	buf_append_byte(out, ')');
@@ -40,7 +44,7 @@ imap_out_fetch_flags(struct imap *im, uint32_t seq, const struct message_row *ro
 	if (shows_uid(im))
 		buf_printf(out, "UID %u ", row->uid);
 	if (im->condstore) {
-		out_modseq(out, row->modseq);
+		imap_out_modseq(im, row->modseq);
 		buf_append_byte(out, ' ');
 	}
 	buf_append_str(out, "FLAGS ");
@@ -57,7 +61,7 @@ imap_out_fetch_modseq(struct imap *im, uint32_t seq, const struct message_row *r
 	imap_out_fetch_begin(im, seq, row->uid);
 	if (shows_uid(im))
 		buf_printf(out, "UID %u ", row->uid);
-	out_modseq(out, row->modseq);
+	imap_out_modseq(im, row->modseq);
 	buf_append_str(out, ")\r\n");
 }
 

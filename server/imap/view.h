@@ -20,6 +20,7 @@ struct imap_view {
 	mail_modseq    changed_told;    /* flag changes up to here are told */
 	mail_modseq    expunged_told;   /* expunges up to here are told; <= changed_told */
 	mail_modseq    settled;         /* up to here all is told but maybe expunges, new messages too */
+	mail_modseq    shown;           /* no message was shown with a higher one */
 	uint32_t       uidvalidity;
 	size_t         keywords_told;   /* how many the last FLAGS named; a mailbox never loses one */
 	/* A list of flag changes too long for one piece is told in the order of UIDs: from this UID on (0: no such list

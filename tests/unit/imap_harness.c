@@ -26,7 +26,7 @@ on_notify(void *arg, struct volume *v, mailbox_id mailbox, mail_modseq modseq)
 
 	(void)v;
 	pthread_mutex_lock(&w->lock);
-	for (size_t i = 0; i < SESSIONS_MAX; i++) {
+	for (size_t i = 0; i < SESSIONS_MAX && !w->mute; i++) {
 		struct session *s = w->sessions[i];
 
 		if (s == NULL || s->watched != mailbox)
@@ -159,6 +159,14 @@ imap_world_teardown(void **state)
 	pthread_cond_destroy(&w->happened);
 	free(w);
 	return 0;
+}
+
+void
+imap_world_mute(struct imap_world *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->mute = true;
+	pthread_mutex_unlock(&w->lock);
 }
 
 struct conf *

@@ -30,6 +30,8 @@ account_id     imap_world_account(struct imap_world *w);
 const char    *imap_world_dir(struct imap_world *w);            /* the volume's directory */
 /* Deliver a message behind the sessions' backs; returns its UID. */
 mail_uid imap_world_deliver(struct imap_world *w, const char *mailbox, const char *message);
+/* From now on sessions are told of no change, as if all of it fell between a commit and its notification. */
+void     imap_world_mute(struct imap_world *w);
 /* What the next connections speak; at first IMAP. */
 void imap_world_speak(struct imap_world *w, const struct protocol *protocol);
 /* What the next connection is like; at first loopback without TLS, plaintext allowed, STARTTLS possible. */

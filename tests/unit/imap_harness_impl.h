@@ -30,6 +30,7 @@ struct imap_world {
 	pthread_mutex_t  lock;                  /* of what follows, and of wake, watched, notified of sessions */
 	pthread_cond_t   happened;
 	struct session  *sessions[SESSIONS_MAX];
+	bool             mute;
 };
 
 struct session {

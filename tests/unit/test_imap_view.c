@@ -454,6 +454,29 @@ test_added_behind_pieces(void **state)
 	rig_end(a);
 }
 
+/* A MODSEQ that is shown is told up to, though the notification of its change is still to come. */
+static void
+test_shown_before_notified(void **state)
+{
+	struct session *a;
+	const char *said;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 3);
+	a = rig_selected();
+	(void)rig_send(a, "1 ENABLE CONDSTORE");
+	(void)rig_send(a, "2 FETCH 1 UID");
+	imap_world_mute(rig_world);
+	fx_expunge(rig_inbox(), 2, 2);
+	fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_DRAFT, "");
+	said = rig_send(a, "3 FETCH 1 MODSEQ");
+	assert_non_null(strstr(said, "FLAGS (\\Draft \\Recent)"));
+	assert_non_null(strstr(said, "Some expunges are not told yet"));
+	assert_non_null(strstr(rig_send(a, "4 NOOP"), "* 2 EXPUNGE\r\n"));
+	rig_expect(a, "5 NOOP", "5 OK NOOP completed\r\n");
+	rig_end(a);
+}
+
 int
 main(void)
 {
@@ -472,6 +495,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_added_behind_pieces, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_shown_before_notified, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(owns) + UNIT_COUNT(others)];
 	size_t n = 0;
