@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "index/incoming.h"
 #include "index/names.h"
 #include "index/volume.h"
 
@@ -12,9 +13,11 @@
 enum rc
 apply_init(struct apply *ap, struct db *db, struct err *e)
 {
+	enum rc rc = incoming_register(db, e);
+
 	*ap = (struct apply){ .db = db };
 	arena_init(&ap->scratch, SCRATCH_MAX);
-	return schema_read_meta(db, &ap->meta, e);
+	return rc == RC_OK ? schema_read_meta(db, &ap->meta, e) : rc;
 }
 
 void

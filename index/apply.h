@@ -46,6 +46,8 @@ struct apply {
 	bool                    purged;         /* a purge was */
 	bool                    bulk;   /* a rebuild: what falls below a floor is dropped by index_tidy */
 	struct lz_packer       *packer; /* of summaries; NULL: none was needed yet */
+	bool                    noted;  /* the account knows the threads of the messages that come: they
+	                                 * are copies of what it has */
 	uint64_t                time_us;        /* of the record's frame; of a frame that is being made, about */
 	blob_id                 keys_of;        /* the blob applied last, 0: none, and */
 	struct thread_keys      keys;           /* its keys: its message mostly comes next */

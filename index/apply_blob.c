@@ -330,7 +330,8 @@ apply_summary(struct apply *ap, const struct record_summary *r, struct err *e)
 	struct buf summary;
 	sqlite3_stmt *q;
 	enum rc rc = db_first(ap->db, &q,
-	                      "SELECT sha256 FROM blob WHERE id=?1 AND length(sha256)=32",
+	                      "SELECT sha256, thread_key FROM blob WHERE id=?1 AND "
+	                      "length(sha256)=32",
 	                      DB_ARGS(DB_NUM(r->blob)), e);
 
 	if (ap->keys_of == r->blob)
@@ -339,6 +340,8 @@ apply_summary(struct apply *ap, const struct record_summary *r, struct err *e)
 		return rc == RC_NOT_FOUND ? RC_OK : rc;
 	rc = threads_make_keys(ap->meta.volume, r->summary, db_bytes(q, 0).ptr, &ap->scratch, &keys,
 	                       e);
+	if (rc == RC_OK && keys.own != db_u64(q, 1))
+		ap->meta.rekeyed = 1;
 	db_end(q);
 	if (rc != RC_OK)
 		return rc;

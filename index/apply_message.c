@@ -2,6 +2,7 @@
  * the mailbox's and account's counters, which change with them. See apply.h. */
 #include "index/apply_impl.h"
 
+#include "index/incoming.h"
 #include "index/keywords.h"
 
 /* How a mailbox row changes. */
@@ -121,6 +122,16 @@ account_of(struct apply *ap, mailbox_id mailbox, account_id *out, struct err *e)
 
 /* ---- messages ---- */
 
+static void
+count_message(uint32_t flags, uint64_t size, struct delta *d)
+{
+	d->exists++;
+	d->unseen += (flags & FLAG_SEEN) == 0;
+	d->deleted += (flags & FLAG_DELETED) != 0;
+	d->size += (int64_t)size;
+	d->deleted_size += (flags & FLAG_DELETED) != 0 ? (int64_t)size : 0;
+}
+
 static enum rc
 insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
                const struct record_message *m, struct delta *d, struct err *e)
@@ -143,14 +154,9 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 		                    DB_NUM(m->savedate.sec), DB_NUM(m->savedate.zone_min),
 		                    DB_NUM(m->threadid), DB_NUM(size)),
 		            e);
-	if (rc != RC_OK || db_changes(ap->db) == 0)
-		return rc;
-	d->exists++;
-	d->unseen += (m->flags & FLAG_SEEN) == 0;
-	d->deleted += (m->flags & FLAG_DELETED) != 0;
-	d->size += (int64_t)size;
-	d->deleted_size += (m->flags & FLAG_DELETED) != 0 ? (int64_t)size : 0;
-	return RC_OK;
+	if (rc == RC_OK && db_changes(ap->db) > 0)
+		count_message(m->flags, size, d);
+	return rc;
 }
 
 /* A record that is older than threads says none. */
@@ -180,16 +186,123 @@ apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 	return rc == RC_OK ? insert_message(ap, r, uid, &m, d, e) : rc;
 }
 
-/* The messages of one range of UIDs, from the record's `i`-th on. */
+#define TOGETHER      16u       /* messages from which on one question about all pays */
+#define TOGETHER_MAX  4096u     /* for which memory is taken at once */
+
+/* The ids of the sets of keywords of these messages. RC_NOT_FOUND: of one of them the record does not say all. */
+static enum rc
+intern_all(struct apply *ap, const struct record_messages *r, struct incoming *in, struct err *e)
+{
+	uint64_t *kw = arena_array(&ap->scratch, in->count, sizeof *kw);
+	struct slice was = SLICE("");
+	uint64_t id = 0;
+
+	if (kw == NULL)
+		return err_nomem(e);
+	for (uint32_t i = 0; i < in->count; i++) {
+		const struct record_message *m = &in->messages[i];
+		enum rc rc = RC_OK;
+
+		if (m->threadid == 0 || m->size == 0)
+			return err_set(e, RC_NOT_FOUND, "not said");
+		if (!slice_eq(m->keywords, was))
+			rc = intern_keywords(ap, r->mailbox, m->keywords, &id, e);
+		if (rc != RC_OK)
+			return rc;
+		was = m->keywords;
+		kw[i] = id;
+	}
+	in->kw = kw;
+	return RC_OK;
+}
+
+/* RC_NOT_FOUND: no message has one of these UIDs. */
+static enum rc
+find_any(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(ap->db, &q,
+	    "SELECT 1 FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 LIMIT 1",
+	    DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
+
+	if (rc == RC_OK)
+		db_end(q);
+	return rc;
+}
+
+static enum rc
+insert_incoming(struct apply *ap, const struct record_messages *r, struct incoming *in,
+                struct delta *d, struct err *e)
+{
+	sqlite3_stmt *q = db_query(ap->db,
+	    "INSERT INTO message SELECT ?1, uid, ?2, flags, kw, blob, internaldate, zone, savedate,"
+	    " savezone, threadid, size FROM incoming(?3)",
+	    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(r->modseq)), e);
+
+	if (q == NULL)
+		return e->code;
+	if (incoming_bind(q, 3, in, e) != RC_OK) {
+		db_end(q);
+		return e->code;
+	}
+	if (db_next(ap->db, q, e) != DB_DONE)
+		return e->code;
+	for (uint32_t i = 0; i < in->count; i++)
+		count_message(in->messages[i].flags, in->messages[i].size, d);
+	return RC_OK;
+}
+
+/* The messages of these UIDs, of which none is there yet, by one statement. RC_NOT_FOUND: they must be taken one by
+ * one. */
+static enum rc
+insert_together(struct apply *ap, const struct record_messages *r, struct uid_range range,
+                uint32_t i, struct delta *d, struct err *e)
+{
+	struct incoming in = { .messages = &r->messages[i],
+		               .first = range.first,
+		               .count = range.last - range.first + 1 };
+	enum rc rc;
+
+	if (in.count < TOGETHER)
+		return err_set(e, RC_NOT_FOUND, "too few");
+	rc = find_any(ap, r->mailbox, range, e);
+	if (rc != RC_NOT_FOUND)
+		return rc == RC_OK ? err_set(e, RC_NOT_FOUND, "some are there") : rc;
+	rc = intern_all(ap, r, &in, e);
+	if (rc == RC_OK)
+		rc = insert_incoming(ap, r, &in, d, e);
+	arena_reset(&ap->scratch);
+	return rc;
+}
+
+/* The messages of at most so many UIDs, from the record's `i`-th on. */
+static enum rc
+apply_piece(struct apply *ap, const struct record_messages *r, struct uid_range range, uint32_t i,
+            struct delta *d, struct err *e)
+{
+	enum rc rc = insert_together(ap, r, range, i, d, e);
+
+	if (rc != RC_NOT_FOUND)
+		return rc;
+	rc = RC_OK;
+	for (mail_uid uid = range.first; rc == RC_OK && uid <= range.last; uid++) {
+		rc = apply_message(ap, r, uid, &r->messages[i++], d, e);
+		arena_reset(&ap->scratch);
+	}
+	return rc;
+}
+
 static enum rc
 apply_range(struct apply *ap, const struct record_messages *r, struct uid_range range, uint32_t i,
             struct delta *d, struct err *e)
 {
+	uint32_t left = range.last - range.first + 1;
 	enum rc rc = RC_OK;
 
-	for (mail_uid uid = range.first; rc == RC_OK && uid <= range.last; uid++) {
-		rc = apply_message(ap, r, uid, &r->messages[i++], d, e);
-		arena_reset(&ap->scratch);
+	for (uint32_t n; rc == RC_OK && left > 0; left -= n, i += n, range.first += n) {
+		n = left < TOGETHER_MAX ? left : TOGETHER_MAX;
+		rc = apply_piece(ap, r, (struct uid_range){ range.first, range.first + (n - 1) }, i, d,
+		                 e);
 	}
 	return rc;
 }
@@ -211,8 +324,6 @@ find_unnoted(struct apply *ap, const struct record_messages *r, struct uid_range
 		db_end(q);
 	return rc;
 }
-
-#define TOGETHER 16u    /* messages from which on one question about all pays */
 
 /* Of a large copy mostly nothing is new: that is asked for all at once. */
 static enum rc
@@ -253,33 +364,59 @@ apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 		rc = apply_range(ap, r, uids[i], done, &d, e);
 		done += uids[i].last - uids[i].first + 1;
 	}
-	if (rc == RC_OK && account != 0)
+	if (rc == RC_OK && account != 0 && !ap->noted)
 		rc = note_threads(ap, r, uids, ranges, account, e);
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }
 
-/* What a range of messages counts for at present. */
+/* All that a mailbox has counts for what its row says. RC_NOT_FOUND: the range is a part of it. */
 static enum rc
-sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, struct delta *d,
-          struct err *e)
+find_sum(struct apply *ap, mailbox_id mailbox, struct uid_range range, sqlite3_stmt **q,
+         struct err *e)
 {
-	sqlite3_stmt *q;
-	enum rc rc;
+	if (range.last - range.first < TOGETHER)
+		return err_set(e, RC_NOT_FOUND, "few");
+	return db_first(ap->db, q,
+	    "SELECT exists_, unseen, deleted, size, deleted_size FROM mailbox WHERE id=?1 AND NOT"
+	    " EXISTS(SELECT 1 FROM message WHERE mailbox=?1 AND uid < ?2) AND NOT"
+	    " EXISTS(SELECT 1 FROM message WHERE mailbox=?1 AND uid > ?3)",
+	    DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
+}
 
+static void
+take_sum(sqlite3_stmt *q, const struct delta *before, struct delta *d)
+{
+	d->exists = before->exists + (int64_t)db_u64(q, 0);
+	d->unseen = before->unseen + (int64_t)db_u64(q, 1);
+	d->deleted = before->deleted + (int64_t)db_u64(q, 2);
+	d->size = before->size + (int64_t)db_u64(q, 3);
+	d->deleted_size = before->deleted_size + (int64_t)db_u64(q, 4);
+	db_end(q);
+}
+
+/* What a range of messages counts for at present. `before`: what the mailbox's row does not know yet. */
+static enum rc
+sum_range(struct apply *ap, mailbox_id mailbox, struct uid_range range, const struct delta *before,
+          struct delta *d, struct err *e)
+{
+	static const struct delta nothing = { 0 };
+	sqlite3_stmt *q;
+	enum rc rc = find_sum(ap, mailbox, range, &q, e);
+
+	if (rc == RC_OK) {
+		take_sum(q, before, d);
+		return RC_OK;
+	}
+	if (rc != RC_NOT_FOUND)
+		return rc;
 	rc = db_first(ap->db, &q,
 	              "SELECT count(*), total(flags & 8 = 0), total(flags & 4 != 0), "
 	              "coalesce(sum(size), 0), coalesce(sum(size) FILTER (WHERE flags & 4 != 0), 0)"
 	              " FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
 	              DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
-	if (rc != RC_OK)
-		return rc;
-	d->exists = (int64_t)db_u64(q, 0);
-	d->unseen = (int64_t)db_u64(q, 1);
-	d->deleted = (int64_t)db_u64(q, 2);
-	d->size = (int64_t)db_u64(q, 3);
-	d->deleted_size = (int64_t)db_u64(q, 4);
-	db_end(q);
-	return RC_OK;
+	if (rc == RC_OK)
+		take_sum(q, &nothing, d);
+	return rc;
 }
 
 _Static_assert(FLAG_SEEN == 8 && FLAG_DELETED == 4, "the SQL above names these bits");
@@ -296,7 +433,7 @@ apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
 		struct uid_range range = r->uids[i];
 		struct delta old;
 
-		rc = sum_range(ap, r->mailbox, range, &old, e);
+		rc = sum_range(ap, r->mailbox, range, &(struct delta){ 0 }, &old, e);
 		if (rc == RC_OK)
 			rc = db_run(ap->db,
 			            "UPDATE message SET flags=?4, kw=?5, modseq=?6"
@@ -376,7 +513,7 @@ apply_expunge(struct apply *ap, const struct record_expunge *r, struct err *e)
 		struct delta old;
 
 		d.uidnext = r->uids[i].last + 1;
-		rc = sum_range(ap, r->mailbox, r->uids[i], &old, e);
+		rc = sum_range(ap, r->mailbox, r->uids[i], &d, &old, e);
 		if (rc == RC_OK)
 			rc = expunge_range(ap, r, r->uids[i], e);
 		if (rc != RC_OK)

@@ -126,6 +126,7 @@ struct change_expunge {
 	bool           any;                     /* those of `uids` whether \Deleted or not (POP3 DELE, MOVE) */
 	struct uid_set uids;
 	/* Results: */
+	mail_modseq    before;                  /* the mailbox's last, when this was decided */
 	mail_modseq    modseq;
 	struct uid_set expunged;
 };
@@ -147,6 +148,7 @@ struct change_copy {
 	mail_uid       first_uid;               /* target UIDs are consecutive from here */
 	uint32_t       count;
 	uint32_t       uidvalidity;
+	mail_modseq    source_before;           /* the source's last, when this was decided */
 	mail_modseq    source_modseq;           /* MOVE: of the expunge */
 };
 

@@ -105,6 +105,7 @@ transfer_copy(struct resolver *rs, struct transfer *t, const struct record_messa
               struct err *e)
 {
 	struct record r = { .type = RECORD_MESSAGES };
+	enum rc rc;
 
 	t->first_uid = t->target->uidnext;
 	r.u.messages = (struct record_messages){
@@ -114,7 +115,10 @@ transfer_copy(struct resolver *rs, struct transfer *t, const struct record_messa
 		.messages = messages,
 		.count = t->count,
 	};
-	return resolve_add(rs, &r, e);
+	rs->ap->noted = rs->ap->meta.rekeyed == 0;
+	rc = resolve_add(rs, &r, e);
+	rs->ap->noted = false;
+	return rc;
 }
 
 enum rc
@@ -212,6 +216,7 @@ resolve_copy(struct resolver *rs, bool move, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	c->uidvalidity = target.uidvalidity;
+	c->source_before = source.highestmodseq;
 	if (t.count > 0)
 		rc = write_transfer(rs, &t, m, move, e);
 	if (rc != RC_OK)

@@ -352,6 +352,33 @@ collect(struct resolver *rs, sqlite3_stmt *q, struct uid_set *out, struct err *e
 	return step == DB_DONE ? RC_OK : e->code;
 }
 
+/* All that a mailbox has, if that is one range. RC_NOT_FOUND: it is not. */
+static enum rc
+collect_whole(struct resolver *rs, const struct mailbox_info *box, struct uid_set *out,
+              struct err *e)
+{
+	struct uid_range range;
+	sqlite3_stmt *q;
+	enum rc rc = db_first(rs->db, &q,
+	    "SELECT (SELECT min(uid) FROM message WHERE mailbox=?1), (SELECT max(uid) FROM message"
+	    " WHERE mailbox=?1)",
+	    DB_ARGS(DB_NUM(box->id)), e);
+
+	if (rc != RC_OK)
+		return rc;
+	rc = uid_from_row(q, 0, &range.first, e);
+	if (rc == RC_OK)
+		rc = uid_from_row(q, 1, &range.last, e);
+	db_end(q);
+	if (rc != RC_OK)
+		return rc;
+	if (range.last - range.first != box->exists - 1)
+		return err_set(e, RC_NOT_FOUND, "there are gaps");
+	return uid_set_add(out, range.first, range.last) ?
+	               RC_OK :
+	               resolve_refuse(rs, RC_LIMIT, e, "too many ranges");
+}
+
 static enum rc
 collect_expunge(struct resolver *rs, const struct mailbox_info *box, struct err *e)
 {
@@ -360,6 +387,11 @@ collect_expunge(struct resolver *rs, const struct mailbox_info *box, struct err 
 
 	if (!(c->any && !c->all) && box->deleted == 0)
 		return RC_OK;
+	if (c->all && box->deleted == box->exists)
+		rc = collect_whole(rs, box, &c->expunged, e);
+	if (c->all && box->deleted == box->exists && rc != RC_NOT_FOUND)
+		return rc;
+	rc = RC_OK;
 	/* The counter says when the last one is found. */
 	if (c->all)
 		return collect(rs,
@@ -394,6 +426,7 @@ resolve_expunge(struct resolver *rs, struct err *e)
 	uid_set_reset(&c->expunged);
 	c->modseq = 0;
 	rc = resolve_mailbox(rs, c->mailbox, &box, e);
+	c->before = rc == RC_OK ? box.highestmodseq : 0;
 	if (rc == RC_OK)
 		rc = collect_expunge(rs, &box, e);
 	if (rc != RC_OK || c->expunged.count == 0)

@@ -7,7 +7,7 @@
 static const char tables[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER,"
 	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER,"
-	" damaged INTEGER, compactions INTEGER, delivery_clock INTEGER);"
+	" damaged INTEGER, compactions INTEGER, delivery_clock INTEGER, rekeyed INTEGER);"
 
 	"CREATE TABLE account(id INTEGER PRIMARY KEY, name BLOB, name_key BLOB, generation INTEGER,"
 	" created INTEGER, quota INTEGER, used_bytes INTEGER, used_messages INTEGER,"
@@ -116,7 +116,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 
 	rc = db_first(db, &q,
 	              "SELECT schema, volume, takeover, applied, synced, uidvalidity, blobs, "
-	              "expunged, damaged, compactions, delivery_clock FROM meta",
+	              "expunged, damaged, compactions, delivery_clock, rekeyed FROM meta",
 	              DB_NO_ARGS, e);
 	if (rc != RC_OK)
 		return rc;
@@ -131,6 +131,7 @@ schema_read_meta(struct db *db, struct index_meta *out, struct err *e)
 		.damaged = db_u64(q, 8),
 		.compactions = db_u64(q, 9),
 		.delivery_clock = db_u64(q, 10),
+		.rekeyed = db_u64(q, 11),
 	};
 	volume = db_bytes(q, 1);
 	if (volume.len == sizeof out->volume)
@@ -144,10 +145,11 @@ enum rc
 schema_write_meta(struct db *db, const struct index_meta *m, struct err *e)
 {
 	return db_run(db,
-	    "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	    "INSERT OR REPLACE INTO meta VALUES(1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
+	    " ?12)",
 	    DB_ARGS(DB_NUM(m->schema), DB_BYTES(slice_of(m->volume, sizeof m->volume)),
 	        DB_NUM(m->takeover), DB_NUM(m->applied), DB_NUM(m->synced), DB_NUM(m->uidvalidity),
 	        DB_NUM(m->blobs), DB_NUM(m->expunged), DB_NUM(m->damaged), DB_NUM(m->compactions),
-	        DB_NUM(m->delivery_clock)),
+	        DB_NUM(m->delivery_clock), DB_NUM(m->rekeyed)),
 	    e);
 }

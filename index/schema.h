@@ -11,7 +11,7 @@
 #include "index/db.h"
 #include "store/types.h"
 
-#define SCHEMA_VERSION 8u
+#define SCHEMA_VERSION 9u
 
 struct index_meta {
 	uint32_t schema;
@@ -25,6 +25,7 @@ struct index_meta {
 	uint64_t damaged;               /* not 0: records are missing here, as the log was damaged when it was applied;
 	                                 * in which segment (its seq), or INDEX_DAMAGED_FOR_GOOD */
 	uint64_t delivery_clock;        /* the latest time of a delivery record: what ends before it is forgotten */
+	uint64_t rekeyed;               /* not 0: a blob's thread_key is no more the one that its messages were noted by */
 	uint64_t compactions;           /* the rows know the places of blobs as of this count of the root's */
 };
 

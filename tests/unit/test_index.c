@@ -293,6 +293,146 @@ test_expunged_without_their_messages(void **state)
 	assert_int_equal(apply(6, r), RC_SYNTAX);
 }
 
+/* ---- many messages of one record ---- */
+
+#define MANY 40u
+
+static struct record
+many(mailbox_id id, mail_uid first, struct record_message m[MANY])
+{
+	static const char *const words[] = { "", "", "Blue", "Red", "" };
+	struct record r = messages(id, first, m);
+
+	for (uint32_t i = 0; i < MANY; i++)
+		m[i] = (struct record_message){
+			.blob = 3, .flags = i % 16, .keywords = slice_str(words[i / 2 % 5]),
+			.internaldate = { 1000 + i, (int16_t)(i % 3 * 60 - 60) },
+			.savedate = { -5, -30 }, .threadid = 70 + i, .size = 1000 + i,
+		};
+	r.u.messages.count = MANY;
+	r.u.messages.modseq = 900;
+	return r;
+}
+
+#define ALL_BUT_MAILBOX "uid, modseq, flags, kw, blob, internaldate, zone, savedate, savezone, threadid, size"
+#define COUNTERS "exists_, unseen, deleted, size, deleted_size, uidnext, highestmodseq"
+
+/* Mailboxes 2 and 5 have the same messages and the same counters. */
+static void
+assert_equal_mailboxes(void)
+{
+	assert_int_equal(number("SELECT count(*) FROM (SELECT " ALL_BUT_MAILBOX " FROM message WHERE"
+	                        " mailbox=2 EXCEPT SELECT " ALL_BUT_MAILBOX " FROM message WHERE mailbox=5)"), 0);
+	assert_int_equal(number("SELECT count(*) FROM message WHERE mailbox=2"),
+	                 number("SELECT count(*) FROM message WHERE mailbox=5"));
+	assert_int_equal(number("SELECT count(*) FROM (SELECT DISTINCT " COUNTERS " FROM mailbox)"), 1);
+}
+
+static void
+begin_many(void)
+{
+	assert_int_equal(apply(1, account(1, "a")), RC_OK);
+	assert_int_equal(apply(2, mailbox(2, 1, "INBOX")), RC_OK);
+	assert_int_equal(apply(3, blob(50)), RC_OK);
+	assert_int_equal(apply(5, mailbox(5, 1, "Other")), RC_OK);
+}
+
+/* By one statement or one by one, the rows are the same. */
+static void
+test_many_at_once(void **state)
+{
+	struct record_message m[MANY];
+	struct record all = many(2, 1, m);
+
+	(void)state;
+	begin_many();
+	assert_int_equal(apply(6, all), RC_OK);
+	for (uint32_t i = 0; i < MANY; i++) {
+		struct record r = messages(5, 1 + i, &m[i]);
+
+		r.u.messages.modseq = 900;
+		assert_int_equal(apply(7 + i, r), RC_OK);
+	}
+	assert_int_equal(number("SELECT exists_ FROM mailbox WHERE id=2"), MANY);
+	assert_int_equal(number("SELECT count(*) FROM mailbox_keyword WHERE mailbox=2"), 2);
+	assert_equal_mailboxes();
+}
+
+/* One of them is there already: it stays and is not counted twice. */
+static void
+test_many_beside_one(void **state)
+{
+	struct record_message m[MANY];
+	struct record all = many(2, 1, m);
+
+	(void)state;
+	begin_many();
+	assert_int_equal(apply(6, messages(2, 9, &one)), RC_OK);
+	assert_int_equal(apply(7, all), RC_OK);
+	assert_int_equal(number("SELECT exists_ FROM mailbox WHERE id=2"), MANY);
+	assert_int_equal(number("SELECT modseq FROM message WHERE mailbox=2 AND uid=9"), 109);
+	assert_int_equal(number("SELECT m.size = (SELECT sum(size) FROM message WHERE mailbox=2)"
+	                        " FROM mailbox m WHERE id=2"), 1);
+}
+
+/* Of all that a mailbox has, or of a part, with UIDs that it never had. */
+static void
+expunge_ranges(const struct uid_range *gone, uint32_t count)
+{
+	struct record r = { .type = RECORD_EXPUNGE, .u.expunge = { 2, 990, gone, count } };
+	struct record_message m[MANY];
+
+	begin_many();
+	assert_int_equal(apply(6, many(2, 11, m)), RC_OK);
+	assert_int_equal(apply(7, r), RC_OK);
+	assert_int_equal(number("SELECT exists_ = (SELECT count(*) FROM message) AND unseen ="
+	                        " (SELECT count(*) FROM message WHERE flags & 8 = 0) AND deleted ="
+	                        " (SELECT count(*) FROM message WHERE flags & 4) AND size ="
+	                        " (SELECT total(size) FROM message) AND deleted_size ="
+	                        " (SELECT total(size) FROM message WHERE flags & 4)"
+	                        " FROM mailbox WHERE id=2"), 1);
+}
+
+static void
+expunge_many(mail_uid first, mail_uid last)
+{
+	const struct uid_range gone[] = { { first, last } };
+
+	expunge_ranges(gone, 1);
+	assert_int_equal(number("SELECT count(*) FROM expunged"), last - first + 1);
+}
+
+static void
+test_expunge_all_in_ranges(void **state)
+{
+	static const struct uid_range two[] = { { 11, 12 }, { 13, 50 } };
+
+	(void)state;
+	expunge_ranges(two, 2);
+	assert_int_equal(number("SELECT exists_ FROM mailbox WHERE id=2"), 0);
+}
+
+static void
+test_expunge_all_of_many(void **state)
+{
+	(void)state;
+	expunge_many(11, 11 + MANY - 1);
+}
+
+static void
+test_expunge_all_but_the_first(void **state)
+{
+	(void)state;
+	expunge_many(12, 11 + MANY + 3);
+}
+
+static void
+test_expunge_all_but_the_last(void **state)
+{
+	(void)state;
+	expunge_many(2, 11 + MANY - 2);
+}
+
 /* Records that none of ours would be: named, skipped by a replay. */
 static void
 test_nonsense_is_refused(void **state)
@@ -318,21 +458,29 @@ test_nonsense_is_refused(void **state)
 
 /* A message with this Message-ID, which refers to these; `lsn` is its blob's id too. */
 static void
-letter(log_lsn lsn, const char *id, const char *refs)
+tell_summary(log_lsn lsn, struct record r, const char *id, const char *refs)
 {
 	const struct mime_part whole = { .next = 1, .kind = MIME_TEXT, .flags = MIME_PART_ROOT };
 	const struct mime_summary summary = { .version = MIME_PARSER_VERSION, .parts = &whole,
 	                                      .nparts = 1,
 		                              .keys = { .message_id = slice_str(id),
 		                                        .refs = slice_str(refs) } };
-	struct record r = blob(10);
 	struct buf text;
 
 	buf_init(&text, 1u << 16);
 	assert_true(mime_summary_encode(&summary, &text));
-	r.u.blob.summary = buf_slice(&text);
+	if (r.type == RECORD_BLOB)
+		r.u.blob.summary = buf_slice(&text);
+	else
+		r.u.summary.summary = buf_slice(&text);
 	assert_int_equal(apply(lsn, r), RC_OK);
 	buf_fini(&text);
+}
+
+static void
+letter(log_lsn lsn, const char *id, const char *refs)
+{
+	tell_summary(lsn, blob(10), id, refs);
 }
 
 /* It is put into the mailbox, by a record that says nothing of threads. */
@@ -409,6 +557,20 @@ test_threads_after_old_records(void **state)
 	assert_true(thread == 50);
 }
 
+/* From then on a copy in the account may be new to it. */
+static void
+test_rekeyed(void **state)
+{
+	struct record r = { .type = RECORD_SUMMARY, .u.summary.blob = 10 };
+
+	(void)state;
+	letter(10, "<a@x>", "");
+	tell_summary(11, r, "<a@x>", "<b@x>");
+	assert_int_equal(ap.meta.rekeyed, 0);
+	tell_summary(12, r, "<c@x>", "<b@x>");
+	assert_int_equal(ap.meta.rekeyed, 1);
+}
+
 int
 main(void)
 {
@@ -419,6 +581,9 @@ main(void)
 		CASE(test_messages_without_mailbox), CASE(test_names_that_clash), CASE(test_lost_blob_and_wrong_counters),
 		CASE(test_expunged_without_their_messages), CASE(test_nonsense_is_refused),
 		CASE(test_threads_of_old_records), CASE(test_threads_after_old_records),
+		CASE(test_many_at_once), CASE(test_many_beside_one), CASE(test_expunge_all_of_many),
+		CASE(test_expunge_all_but_the_first), CASE(test_expunge_all_but_the_last),
+		CASE(test_expunge_all_in_ranges), CASE(test_rekeyed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
