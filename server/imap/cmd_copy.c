@@ -154,6 +154,7 @@ answer_move(struct imap *im, struct copy *cp, const struct change_copy *r)
 	if (!imap_out_set_piece(im, &r->source_uids, &cp->answered))
 		return IMAP_MORE;
 	buf_printf(out, "%s Moved\r\n", tail);
+	imap_view_own_expunge(&im->view, &r->source_uids, r->source_before, r->source_modseq);
 	change_free(&im->change);
 	cp->phase = MOVE_TELL;
 	completed(im);

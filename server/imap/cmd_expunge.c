@@ -101,6 +101,9 @@ take_result(struct imap *im, struct expunge *x)
 		imap_reply(im, IMAP_OK, "%s completed", im->cmd->name);
 	if (c->rc == RC_OK && some && im->condstore)
 		x->phase = EXPUNGE_TELL;
+	if (c->rc == RC_OK && some)
+		imap_view_own_expunge(&im->view, &c->u.expunge.expunged, c->u.expunge.before,
+				      c->u.expunge.modseq);
 	change_free(&im->change);
 	return x->phase == EXPUNGE_TELL ? IMAP_MORE : IMAP_DONE;
 }

@@ -21,6 +21,7 @@
 #include "server/imap/imap.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define TELL_ROWS      256u             /* flag changes told in one piece */
 #define TELL_ARENA_MAX (4u << 20)       /* TELL_ROWS rows with KEYWORDS_MAX each, and room */
@@ -142,16 +143,18 @@ write_expunges(struct imap *im, const struct uid_set *gone, struct uid_set *told
 	struct view_walk walk = { 0, 0 };
 	struct buf *out = imap_out(im);
 	uint32_t removed = 0;
+	char line[32];
 
 	for (size_t i = 0; i < gone->count; i++) {
 		mail_uid first = gone->ranges[i].first, uid = first;
-		uint32_t seq;
+		size_t n;
 
 		if (session_out_full(im->s))
 			break;
-		seq = imap_view_seq(&im->view, &walk, first) - removed;
+		n = (size_t)snprintf(line, sizeof line, "* %u EXPUNGE\r\n",
+				     imap_view_seq(&im->view, &walk, first) - removed);
 		do {
-			buf_printf(out, "* %u EXPUNGE\r\n", seq);
+			buf_append(out, line, n);
 			removed++;
 		} while (uid++ < gone->ranges[i].last && !session_out_full(im->s));
 		if (!uid_set_add(told, first, uid - 1))

@@ -114,12 +114,16 @@ imap_view_remove(struct imap_view *view, const struct uid_set *gone)
 
 /* MODSEQs of a mailbox have no gaps but at the first change of an epoch, which gets a multiple
  * of 2^32. */
+static bool
+is_next(mail_modseq before, mail_modseq given)
+{
+	return given == before + 1 || (given > before && (uint32_t)given == 0);
+}
+
 bool
 imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given)
 {
-	bool next = given == before + 1 || (given > before && (uint32_t)given == 0);
-
-	if (view->changed_told != before || !next)
+	if (view->changed_told != before || !is_next(before, given))
 		return false;
 	if (view->expunged_told == view->changed_told)
 		view->expunged_told = given;
@@ -127,4 +131,21 @@ imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq giv
 		view->settled = given;
 	view->changed_told = given;
 	return true;
+}
+
+void
+imap_view_own_expunge(struct imap_view *view, const struct uid_set *gone, mail_modseq before,
+                      mail_modseq given)
+{
+	if (!view->loaded || view->expunged_told != before || view->changed_told != before
+	    || view->gone_to != 0 || view->tell_from != 0 || !is_next(before, given))
+		return;
+	if (!uid_set_intersect(&view->gone, gone, &view->uids)) {
+		uid_set_reset(&view->gone);
+		return;
+	}
+	if (view->settled == before)
+		view->settled = given;
+	view->changed_told = view->gone_to = given;
+	view->behind = true;
 }

@@ -61,5 +61,8 @@ MUST_USE bool imap_view_remove(struct imap_view *view, const struct uid_set *gon
 /* A change of this session's own was given MODSEQ `given`, and the mailbox was at `before` when it was submitted or
  * decided. If all before it is told and nothing of others came between, it counts as told: no echo, and true. */
 bool imap_view_own_change(struct imap_view *view, mail_modseq before, mail_modseq given);
+/* The same of an expunge: these are then told without asking for them. Else nothing happens. */
+void imap_view_own_expunge(struct imap_view *view, const struct uid_set *gone, mail_modseq before,
+                           mail_modseq given);
 
 #endif

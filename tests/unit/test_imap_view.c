@@ -168,6 +168,43 @@ test_own(void **state)
 	imap_view_reset(&view);
 }
 
+static const struct own_expunge_case {
+	const char *name;
+	bool        loaded;
+	mail_modseq changed_told, expunged_told, before, given, want_gone_to;
+} own_expunges[] = {
+	{ "own expunge: the next one is told", true, 7, 7, 7, 8, 8 },
+	{ "own expunge: the first of an epoch", true, 7, 7, 7, EPOCH(3), EPOCH(3) },
+	{ "own expunge: the view is not loaded", false, 7, 7, 7, 8, 0 },
+	{ "own expunge: others are untold", true, 7, 5, 7, 8, 0 },
+	{ "own expunge: flags are untold", true, 7, 8, 8, 9, 0 },
+	{ "own expunge: another's came between", true, 7, 7, 7, 9, 0 },
+	{ "own expunge: another's was not told before", true, 6, 6, 7, 8, 0 },
+};
+
+static void
+test_own_expunge(void **state)
+{
+	const struct own_expunge_case *k = *state;
+	struct imap_view view;
+	struct uid_set gone;
+
+	imap_view_init(&view);
+	uid_set_init(&gone, 10);
+	view.loaded = k->loaded;
+	view.changed_told = k->changed_told;
+	view.expunged_told = k->expunged_told;
+	assert_true(uid_set_add(&view.uids, 2, 9) && uid_set_add(&gone, 1, 3));
+	imap_view_own_expunge(&view, &gone, k->before, k->given);
+	assert_int_equal(view.gone_to, k->want_gone_to);
+	assert_int_equal(view.behind, k->want_gone_to != 0);
+	assert_int_equal(uid_set_size(&view.gone), k->want_gone_to != 0 ? 2 : 0);
+	assert_int_equal(view.changed_told, k->want_gone_to != 0 ? k->given : k->changed_told);
+	assert_int_equal(view.expunged_told, k->expunged_told);
+	uid_set_fini(&gone);
+	imap_view_reset(&view);
+}
+
 /* ---- telling ---- */
 
 static void
@@ -497,7 +534,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_added_behind_pieces, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_shown_before_notified, rig_setup, rig_teardown),
 	};
-	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(owns) + UNIT_COUNT(others)];
+	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(owns) + UNIT_COUNT(own_expunges) +
+	                        UNIT_COUNT(others)];
 	size_t n = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(sets); i++)
@@ -506,6 +544,9 @@ main(void)
 	for (size_t i = 0; i < UNIT_COUNT(owns); i++)
 		tests[n++] = (struct CMUnitTest){ owns[i].name, test_own, NULL, NULL,
 		                                  (void *)(uintptr_t)&owns[i] };
+	for (size_t i = 0; i < UNIT_COUNT(own_expunges); i++)
+		tests[n++] = (struct CMUnitTest){ own_expunges[i].name, test_own_expunge, NULL, NULL,
+		                                  (void *)(uintptr_t)&own_expunges[i] };
 	for (size_t i = 0; i < UNIT_COUNT(others); i++)
 		tests[n++] = others[i];
 	return _cmocka_run_group_tests("imap_view", tests, n, NULL, NULL);
