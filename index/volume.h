@@ -257,6 +257,17 @@ MUST_USE enum rc volume_list_contents(struct volume *v, mailbox_id mailbox, mail
                                       uint32_t limit, struct arena *a, struct message_content **out,
                                       size_t *count, struct err *e);
 
+struct message_summary {
+	mail_uid     uid;
+	struct slice summary;           /* as in message_row */
+};
+/* Of the members from UID `from` on that have one, at most `limit`, in the order of UIDs. RC_NOMEM, RC_LIMIT: the arena
+ * is full. */
+MUST_USE enum rc volume_list_summaries(struct volume *v, mailbox_id mailbox,
+                                       const struct uid_set *uids, mail_uid from, uint32_t limit,
+                                       struct arena *a, struct message_summary **out,
+                                       size_t *count, struct err *e);
+
 /* A unique-id of POP3 that was taken over. */
 struct message_uidl {
 	mail_uid     uid;

@@ -268,6 +268,7 @@ finish_message_header(struct mime_parser *p, uint32_t part)
 	if (part == 0) {
 		mime_render_envelope(&p->header, &p->envelope, &cut);
 		p->flags |= mime_keys_make(&p->header, &p->key_text, &p->keys);
+		p->flags |= p->header.subjects ? MIME_SUBJECTS : 0;
 		p->nomem = p->nomem || p->envelope.failed || p->key_text.failed;
 	} else {
 		mime_render_envelope(&p->header, &p->basic, &cut);

@@ -18,7 +18,7 @@
 #include "lib/transfer.h"
 
 /* Goes up whenever the same message may give another summary; `reindex --reparse` looks for older ones. */
-#define MIME_PARSER_VERSION     3u
+#define MIME_PARSER_VERSION     4u
 
 #define MIME_PARTS_MAX          10000u          /* parts with a header of their own; the table holds at
                                                  * most twice that */
@@ -74,6 +74,8 @@ struct mime_part {
 #define MIME_HAS_DATE           0x10u   /* sent_time and sent_day are valid; otherwise use INTERNALDATE */
 #define MIME_REPLY_OR_FWD       0x20u   /* the base subject lost a Re: or Fwd: [RFC 5256 s2.1] */
 #define MIME_CUT                0x40u   /* some limit above was met */
+
+#define MIME_SUBJECTS           0x80u   /* ENVELOPE's Subject may not be the only one (since version 4) */
 
 /* Keys are UTF-8 after NFKC case folding, at most MIME_KEY_MAX bytes, cut at a character; empty if there is nothing. */
 struct mime_keys {
@@ -136,6 +138,11 @@ MUST_USE enum rc mime_summary_decode(struct slice in, struct arena *a, struct mi
 /* ENVELOPE, BODYSTRUCTURE and what stands before them alone, for listings: strings borrow from `in`. The rest of *out is
  * empty, and not looked at: false for a damaged head only. */
 bool mime_summary_decode_head(struct slice in, struct mime_summary *out);
+
+/* The Subject as it stands in ENVELOPE: unfolded, encoded-words as they are; ptr is NULL if there is none. `s` has its
+ * head at least; what is escaped there is put into `text`. False: by its header the message may have another one, or
+ * several. */
+bool mime_summary_subject(const struct mime_summary *s, struct buf *text, struct slice *out);
 
 /* Which parser made it; 0: it does not say. Of a version above ours nothing else can be told. */
 uint32_t mime_summary_version(struct slice in);

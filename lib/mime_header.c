@@ -50,7 +50,7 @@ mime_header_reset(struct mime_header *h)
 	buf_reset(&h->field);
 	buf_reset(&h->text);
 	memset(h->kept, 0, sizeof h->kept);
-	h->skip = false;
+	h->skip = h->subjects = false;
 }
 
 /* Lists of addresses are long in real mail; what else is, is an attack or a mistake. */
@@ -58,6 +58,27 @@ static size_t
 max_length(enum mime_field f)
 {
 	return f >= MIME_FIELD_FROM && f <= MIME_FIELD_BCC ? MIME_LIST_MAX : MIME_FIELD_MAX;
+}
+
+static bool
+is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* By any reading: with blanks before the name, a fold before the colon, no colon. Of a field that is none of ours no
+ * more than the beginning is at hand. */
+static bool
+may_be_subject(struct slice field)
+{
+	static const struct slice name = SLICE_INIT("Subject");
+	struct slice s = slice_sub(field, 0, NAME_MAX_LEN);
+
+	while (s.len > 0 && is_blank(s.ptr[0]))
+		s = slice_sub(s, 1, s.len);
+	if (s.len <= name.len)
+		return field.len >= NAME_MAX_LEN || slice_eq_nocase(s, name);
+	return slice_starts_nocase(s, name) && (is_blank(s.ptr[name.len]) || s.ptr[name.len] == ':');
 }
 
 /* The field is complete: keep its value if it is one of ours. */
@@ -70,6 +91,8 @@ finish_field(struct mime_header *h)
 
 	if (!h->skip && header_next(&block, &f) && f.name.len > 0)
 		which = field_of(f.name);
+	if ((which != MIME_FIELD_SUBJECT || h->kept[which].present) && may_be_subject(buf_slice(&h->field)))
+		h->subjects = true;
 	if (which < MIME_FIELD_COUNT && !h->kept[which].present) {
 		h->cut = h->cut || f.value.len > max_length(which);
 		f.value = slice_sub(f.value, 0, max_length(which));

@@ -37,6 +37,7 @@ struct mime_header {
 		bool   present;
 	} kept[MIME_FIELD_COUNT];
 	bool skip;              /* the field being read is none of ours */
+	bool subjects;          /* a field that some reader takes for Subject is not the one that is kept */
 	bool cut;               /* a limit was met since mime_header_init */
 	bool nomem;             /* memory was missing since then: what is kept is not to be used */
 };

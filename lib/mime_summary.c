@@ -18,6 +18,7 @@
 
 #define PARTS_LIMIT    (2u * MIME_PARTS_MAX)
 #define OLDEST_VERSION 1u       /* the same form, made with tighter limits */
+#define SUBJECTS_SINCE 4u       /* MIME_SUBJECTS is said */
 
 static void
 put_number(struct buf *out, uint64_t v)
@@ -244,4 +245,76 @@ mime_summary_version(struct slice in)
 	struct reader r = { .in = in };
 
 	return (uint32_t)get_number(&r, UINT32_MAX);
+}
+
+/* ---- ENVELOPE ---- */
+
+static bool
+take_literal(struct slice *in, struct slice *out)
+{
+	size_t brace = slice_find_byte(*in, '}');
+	uint64_t len;
+
+	if (brace >= in->len || !slice_to_u64(slice_sub(*in, 1, brace), in->len, &len) ||
+	    in->len - brace < 3 || len > in->len - brace - 3)
+		return false;
+	*out = slice_sub(*in, brace + 3, brace + 3 + (size_t)len);
+	*in = slice_sub(*in, brace + 3 + (size_t)len, in->len);
+	return true;
+}
+
+/* Copied only if something in it is escaped. */
+static bool
+take_quoted(struct slice *in, struct buf *text, struct slice *out)
+{
+	size_t i = 1;
+	bool escaped = false;
+
+	for (; i < in->len && in->ptr[i] != '"'; i++)
+		if (in->ptr[i] == '\\') {
+			escaped = true;
+			i++;
+		}
+	if (i >= in->len)
+		return false;
+	*out = slice_sub(*in, 1, i);
+	*in = slice_sub(*in, i + 1, in->len);
+	if (!escaped)
+		return true;
+	buf_reset(text);
+	for (i = 0; i < out->len; i++) {
+		i += out->ptr[i] == '\\';
+		buf_append_byte(text, out->ptr[i]);
+	}
+	*out = buf_slice(text);
+	return !text->failed;
+}
+
+/* nstring [RFC 9051 s9], as mime_render_nstring writes it */
+static bool
+take_nstring(struct slice *in, struct buf *text, struct slice *out)
+{
+	*out = SLICE_NONE;
+	if (slice_starts(*in, SLICE("NIL"))) {
+		*in = slice_sub(*in, 3, in->len);
+		return true;
+	}
+	if (slice_starts(*in, SLICE("{")))
+		return take_literal(in, out);
+	return slice_starts(*in, SLICE("\"")) && take_quoted(in, text, out);
+}
+
+/* A NUL stands there as another octet. */
+bool
+mime_summary_subject(const struct mime_summary *s, struct buf *text, struct slice *out)
+{
+	struct slice in = slice_sub(s->envelope, 1, s->envelope.len);
+
+	*out = SLICE_NONE;
+	if (s->version < SUBJECTS_SINCE ||
+	    (s->flags & (MIME_SUBJECTS | MIME_CUT | MIME_HAS_NUL)) != 0 ||
+	    !take_nstring(&in, text, out) || !slice_starts(in, SLICE(" ")))
+		return false;
+	in = slice_sub(in, 1, in.len);
+	return take_nstring(&in, text, out);
 }

@@ -2,8 +2,8 @@
  * is search_answer.c.
  *
  * The columns of the mailbox (index/columns.h) answer the cheap keys, and SUBJECT where it is known
- * from an earlier search; where there are none, rows are read in pages. Messages that these leave
- * open are read with what the other keys need, from the log. Matches are kept as ranges of UIDs. Messages that were expunged
+ * from an earlier search or the summary; where there are none, rows are read in pages. Messages that
+ * these leave open are read with what the other keys need, from the log. Matches are kept as ranges of UIDs. Messages that were expunged
  * by others do not match [RFC 2180 s4.3]. What a message's damage hides does not match either.
  */
 #include "server/imap/commands.h"
@@ -17,6 +17,7 @@
 #define LOOK_ROWS      256u             /* scanned between two looks at the clock */
 #define LOOK_ROWS_TEXT 8u
 #define COLUMNS_SHARE  4u               /* columns are made for a search of a larger part than 1/4 */
+#define LEARN_ROWS     500u             /* summaries read at once */
 #define CLOSE_ROWS     50u              /* with summaries and places */
 #define PAGE_ARENA_MAX (8u << 20)
 #define SCRATCH_MAX    (2u << 20)
@@ -52,6 +53,7 @@ drop_search(struct imap *im)
 	columns_give(im->volume, &s->columns);
 	uid_set_fini(&s->uids);
 	uid_set_fini(&s->open);
+	uid_set_fini(&s->learnt);
 	uid_set_fini(&s->found);
 	uid_set_fini(&s->partial);
 	uid_set_fini(&s->chosen);
@@ -80,6 +82,7 @@ prepare(struct imap *im, struct search *s)
 		return IMAP_DONE;
 	uid_set_init(&s->uids, VIEW_RANGES_MAX);
 	uid_set_init(&s->open, VIEW_RANGES_MAX);
+	uid_set_init(&s->learnt, VIEW_RANGES_MAX);
 	uid_set_init(&s->found, VIEW_RANGES_MAX);
 	uid_set_init(&s->partial, VIEW_RANGES_MAX);
 	uid_set_init(&s->chosen, VIEW_RANGES_MAX);
@@ -165,24 +168,24 @@ is_scan_over(const struct search *s, size_t n, uint64_t began_ms)
 	return n == SCAN_ROWS || (n % look == look - 1 && clock_mono_ms() - began_ms >= STEP_MS);
 }
 
-/* A piece of the rows, as far as they are members. */
+/* A piece of the rows, as far as they are members, from UID *next on; 0: that was the last. */
 static bool
-scan_columns(struct imap *im, struct search *s)
+scan_columns(struct imap *im, struct search *s, const struct uid_set *uids, mail_uid *next)
 {
 	struct message_row row = { 0 };
 	uint64_t began = clock_mono_ms();
 	size_t count, n = 0;
 	const struct column_row *rows = columns_rows(s->columns, &count);
 
-	for (size_t i = 0; i < s->uids.count; i++) {
-		struct uid_range r = s->uids.ranges[i];
+	for (size_t i = 0; i < uids->count; i++) {
+		struct uid_range r = uids->ranges[i];
 
-		if (r.last < s->next_uid)
+		if (r.last < *next)
 			continue;
-		for (size_t k = columns_seek(s->columns, r.first > s->next_uid ? r.first : s->next_uid);
+		for (size_t k = columns_seek(s->columns, r.first > *next ? r.first : *next);
 		     k < count && rows[k].uid <= r.last; k++) {
 			if (is_scan_over(s, n++, began)) {
-				s->next_uid = rows[k].uid;
+				*next = rows[k].uid;
 				return true;
 			}
 			if (search_sieve_rejects(&s->sieve, &rows[k]))
@@ -191,7 +194,7 @@ scan_columns(struct imap *im, struct search *s)
 				return false;
 		}
 	}
-	s->next_uid = 0;
+	*next = 0;
 	return true;
 }
 
@@ -206,8 +209,63 @@ next_scan(struct imap *im, struct search *s)
 		return IMAP_MORE;
 	}
 	uid_set_reset(&s->open);
-	if (!scan_columns(im, s))
+	if (!scan_columns(im, s, &s->uids, &s->next_uid))
 		return fail(im, err_nomem(&e), &e);
+	s->next_open = 1;
+	s->phase = s->open.count == 0 ? SEARCH_SCAN :
+	           s->program.asks_subject ? SEARCH_LEARN : SEARCH_CLOSER;
+	return IMAP_MORE;
+}
+
+static void
+learn_subject(struct imap *im, struct search *s, const struct message_summary *m)
+{
+	struct mime_summary head;
+
+	if (mime_summary_decode_head(m->summary, &head) &&
+	    search_subject_of(&head, &s->text.shown, &s->text.subject))
+		columns_learn(im->volume, s->columns, m->uid, buf_slice(&s->text.subject));
+}
+
+/* Summaries too large for the arena are left to the closer look. */
+static enum imap_result
+next_learn(struct imap *im, struct search *s)
+{
+	struct message_summary *m;
+	struct err e = ERR_INIT;
+	size_t count;
+	enum rc rc;
+
+	arena_reset(&s->page);
+	rc = volume_list_summaries(im->volume, im->mailbox, &s->open, s->next_open, LEARN_ROWS,
+				   &s->page, &m, &count, &e);
+	if (rc != RC_OK && rc != RC_LIMIT && rc != RC_NOMEM)
+		return fail(im, rc, &e);
+	for (size_t i = 0; rc == RC_OK && i < count; i++)
+		learn_subject(im, s, &m[i]);
+	if (rc == RC_OK && count == LEARN_ROWS && m[count - 1].uid < UINT32_MAX) {
+		s->next_open = m[count - 1].uid + 1;
+		return IMAP_MORE;
+	}
+	uid_set_reset(&s->learnt);
+	if (!uid_set_copy(&s->learnt, &s->open))
+		return fail(im, err_nomem(&e), &e);
+	uid_set_reset(&s->open);
+	s->next_open = 1;
+	s->phase = SEARCH_AGAIN;
+	return IMAP_MORE;
+}
+
+/* Those that were left open, with what was learnt of them. */
+static enum imap_result
+next_again(struct imap *im, struct search *s)
+{
+	struct err e = ERR_INIT;
+
+	if (!scan_columns(im, s, &s->learnt, &s->next_open))
+		return fail(im, err_nomem(&e), &e);
+	if (s->next_open != 0)
+		return IMAP_MORE;
 	s->next_open = 1;
 	s->phase = s->open.count > 0 ? SEARCH_CLOSER : SEARCH_SCAN;
 	return IMAP_MORE;
@@ -371,6 +429,10 @@ advance(struct imap *im, struct search *s)
 		return refresh_columns(im, s);
 	case SEARCH_SCAN:
 		return next_scan(im, s);
+	case SEARCH_LEARN:
+		return next_learn(im, s);
+	case SEARCH_AGAIN:
+		return next_again(im, s);
 	case SEARCH_PAGE:
 		return next_page(im, s);
 	case SEARCH_CLOSER:
@@ -398,7 +460,9 @@ cost(const struct search *s, enum search_phase phase)
 	case SEARCH_REFRESH:
 		return 2500;
 	case SEARCH_SCAN:
+	case SEARCH_AGAIN:
 		return 100;
+	case SEARCH_LEARN:
 	case SEARCH_PAGE:
 	case SEARCH_CLOSER:
 	case SEARCH_MODSEQS:

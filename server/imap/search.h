@@ -127,6 +127,8 @@ void search_summary(struct search_program *p, const struct message_row *row,
                     const struct mime_summary *s);
 /* SUBJECT leaves, from what search_text learnt of this message before: each field's text behind a SUBJECT_BEGINS. */
 void search_subject(struct search_program *p, struct slice learnt);
+/* The same text, from a summary, of which its head is enough. `text` is scratch. False: only the header says it. */
+bool search_subject_of(const struct mime_summary *s, struct buf *text, struct buf *out);
 /* What is not known by now is false. */
 void search_close(struct search_program *p);
 
@@ -193,6 +195,8 @@ enum search_phase {
 	SEARCH_PREPARE,
 	SEARCH_REFRESH,          /* columns are brought up to date */
 	SEARCH_SCAN,             /* the next rows of the columns, instead of SEARCH_PAGE */
+	SEARCH_LEARN,            /* Subjects of what a piece of the columns left open, from summaries */
+	SEARCH_AGAIN,            /* and those messages are looked at again */
 	SEARCH_PAGE,
 	SEARCH_CLOSER,           /* the next page of what a page of rows left open */
 	SEARCH_MESSAGE,
@@ -212,6 +216,7 @@ struct search {
 	enum search_phase   phase;
 	struct uid_set      uids;               /* to look at */
 	struct uid_set      open;               /* of this page: the cheap keys left them open */
+	struct uid_set      learnt;             /* those that were open before SEARCH_LEARN */
 	struct uid_set      found;              /* UIDs; from SEARCH_HEAD on as they are written */
 	mail_uid            next_uid;           /* of the pages of rows; 0: no more */
 	mail_uid            next_open;

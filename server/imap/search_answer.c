@@ -262,6 +262,8 @@ search_answer(struct imap *im, struct search *s)
 	case SEARCH_PREPARE:
 	case SEARCH_REFRESH:
 	case SEARCH_SCAN:
+	case SEARCH_LEARN:
+	case SEARCH_AGAIN:
 	case SEARCH_PAGE:
 	case SEARCH_CLOSER:
 	case SEARCH_MESSAGE:

@@ -373,6 +373,46 @@ test_rev2_answers_esearch(void **state)
 	rig_imap(search_session)->rev2 = false;
 }
 
+/* ---- Subjects that their summaries do not say ---- */
+
+static void
+expect_subjects(struct session *s, const char *text, const char *found)
+{
+	char line[200], want[200];
+
+	(void)snprintf(line, sizeof line, "1 SEARCH CHARSET UTF-8 SUBJECT \"%s\"", text);
+	(void)snprintf(want, sizeof want, "* SEARCH%s\r\n1 OK SEARCH completed\r\n", found);
+	rig_expect(s, line, want);
+}
+
+static void
+test_odd_subjects(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append(rig_inbox(), SLICE("Subject: one\r\nSubject: two\r\n\r\n"), 0, "");
+	fx_append(rig_inbox(), SLICE("Subject: \xd4\xc5\xd3\xd4\r\nContent-Type: text/plain; charset=koi8-r\r\n\r\n"),
+	          0, "");
+	fx_append(rig_inbox(), SLICE("Subject: x; y*=utf-8''%c3%a9t%c3%a9\r\n\r\n"), 0, "");
+	fx_append(rig_inbox(), SLICE("Subject\r\n : folded two\r\n\r\n"), 0, "");
+	fx_append(rig_inbox(), SLICE("Subject:\r\n =?utf-8?q?plain?=\r\n =?utf-8?q?_TWO?=\r\n\r\n"), 0, "");
+	fx_append(rig_inbox(), SLICE("Subject: A plain \"One\"\r\n\r\n"), 0, "");
+	fx_append(rig_inbox(), SLICE("To: nobody\r\n\r\nSubject: two\r\n"), 0, "");
+	fx_append(rig_inbox(), SLICE("Subject:\r\n\r\n"), 0, "");
+	s = rig_selected();
+	for (int turn = 0; turn < 2; turn++) {
+		expect_subjects(s, "two", " 1 4 5");
+		expect_subjects(s, "one", " 1 6");
+		expect_subjects(s, "\xd1\x82\xd0\xb5\xd1\x81\xd1\x82", " 2");
+		expect_subjects(s, "\xc3\xa9t\xc3\xa9", " 3");
+		expect_subjects(s, "plain two", " 5");
+		expect_subjects(s, "plain \\\"one\\\"", " 6");
+		expect_subjects(s, "", " 1 2 3 4 5 6 8");
+	}
+	rig_end(s);
+}
+
 /* ---- limits and sizes ---- */
 
 static void
@@ -642,6 +682,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_modseq, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_objectids, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_odd_subjects, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_headers, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_bodies, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_days_of_zones, rig_setup, rig_teardown),

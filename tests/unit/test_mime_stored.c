@@ -183,13 +183,96 @@ test_older_version(void **state)
 	mime_parser_free(&p);
 }
 
+/* ---- the Subject in ENVELOPE ---- */
+
+#define NONE "none"
+
+static const struct subject_case {
+	const char  *name;
+	struct slice mail;
+	const char  *want;      /* NULL: it may be another one */
+} subjects[] = {
+	{ "subject, folded and with what is escaped",
+	  SLICE_INIT("Date: a\"b\r\nSubject:  =?utf-8?q?a?= \\ \"b\"\r\n c \r\nFrom: x\r\n\r\n"),
+	  "=?utf-8?q?a?= \\ \"b\" c" },
+	{ "subject: none", SLICE_INIT("From: x\r\nSubjects: y\r\n\r\nSubject: z\r\n"), NONE },
+	{ "subject: empty", SLICE_INIT("From: x\r\nSubject:\r\n\r\n"), "" },
+	{ "subject: 8-bit", SLICE_INIT("Subject: caf\xc3\xa9\r\n\r\n"), "caf\xc3\xa9" },
+	{ "subject: others are in it",
+	  SLICE_INIT("Subject: a\r\nContent-Type: message/rfc822\r\n\r\nSubject: b\r\nSubject: c\r\n\r\n"), "a" },
+	{ "subjects: two", SLICE_INIT("Subject: a\r\nTo: x\r\nSubject: b\r\n\r\n"), NULL },
+	{ "subjects: two spellings", SLICE_INIT("subject : a\r\nSUBJECT:b\r\n\r\n"), NULL },
+	{ "subjects: the name behind blanks", SLICE_INIT(" Subject: a\r\nTo: x\r\n\r\n"), NULL },
+	{ "subjects: the name behind many blanks",
+	  SLICE_INIT("                                        Subject: a\r\nTo: x\r\n\r\n"), NULL },
+	{ "subjects: a fold before the colon", SLICE_INIT("Subject\r\n : a\r\nTo: x\r\n\r\n"), NULL },
+	{ "subjects: many blanks before the colon",
+	  SLICE_INIT("Subject                                  : a\r\nTo: x\r\n\r\n"), NULL },
+	{ "subject: a NUL", SLICE_INIT("Subject: a\xc3\0b\r\n\r\n"), NULL },
+};
+
+static void
+test_subject(void **state)
+{
+	const struct subject_case *k = *state;
+
+	for (uint32_t split = 0; split < 5; split++) {
+		struct mime_summary s;
+		struct mime_parser *p = parse_mail(k->mail, split, &s);
+		struct slice subject;
+		struct buf text;
+
+		buf_init(&text, OUT_MAX);
+		assert_int_equal(mime_summary_subject(&s, &text, &subject), k->want != NULL);
+		if (k->want != NULL && strcmp(k->want, NONE) == 0)
+			assert_null(subject.ptr);
+		else if (k->want != NULL)
+			assert_true(subject.ptr != NULL && slice_eq(subject, slice_str(k->want)));
+		buf_fini(&text);
+		mime_parser_free(&p);
+	}
+}
+
+/* Earlier parsers, and one that met a limit, do not say whether it is the only one. */
+static void
+test_subject_unsure(void **state)
+{
+	struct mime_summary s;
+	struct mime_parser *p = parse_mail(mime_complex, 0, &s);
+	struct slice subject;
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, OUT_MAX);
+	assert_true(mime_summary_subject(&s, &text, &subject));
+	assert_true(slice_eq(subject, SLICE("complex")));
+	s.flags |= MIME_CUT;
+	assert_false(mime_summary_subject(&s, &text, &subject));
+	s.flags &= ~MIME_CUT;
+	s.version = 3;
+	assert_false(mime_summary_subject(&s, &text, &subject));
+	s.version = MIME_PARSER_VERSION;
+	for (size_t n = 0; n < 22; n++) {
+		struct slice whole = s.envelope, piece = unit_copy(slice_sub(whole, 0, n));
+
+		s.envelope = piece;
+		(void)mime_summary_subject(&s, &text, &subject);
+		s.envelope = whole;
+		unit_drop(piece);
+	}
+	buf_fini(&text);
+	mime_parser_free(&p);
+}
+
 int
 main(void)
 {
-	static struct CMUnitTest tests[UNIT_COUNT(lies) + 3];
+	static struct CMUnitTest tests[UNIT_COUNT(lies) + UNIT_COUNT(subjects) + 4];
 	size_t n = 0;
 
 	MIME_ROWS(lies, test_lie);
+	MIME_ROWS(subjects, test_subject);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_subject_unsure);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_stored);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_stored_damage);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_older_version);
