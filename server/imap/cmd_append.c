@@ -69,13 +69,16 @@ append_run(struct imap *im)
 	return append_stream_run(im, st);
 }
 
+/* Answer and news behind it are one step: a session that is to end does so between steps, and then nobody would be told of
+ * what is durable. */
 static bool
 append_light(struct imap *im)
 {
 	struct append_stream *st = im->args;
 
 	if (st->stage == APPEND_RESULT)
-		return im->change->rc == RC_OK && st->given.ptr == NULL && st->count <= LIGHT_COUNT;
+		return im->change->rc == RC_OK && st->given.ptr == NULL && st->count <= LIGHT_COUNT &&
+		       imap_is_quiet(im, true);
 	return st->stage == APPEND_COMMIT || append_stream_light(im, st);
 }
 

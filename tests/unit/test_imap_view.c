@@ -491,6 +491,24 @@ test_added_behind_pieces(void **state)
 	rig_end(a);
 }
 
+/* Behind an APPEND to the selected mailbox answer and news are one step: a session that is to end does so between
+ * steps, and would leave what is durable without its answer. */
+static void
+test_append_answers_with_its_news(void **state)
+{
+	struct session *a;
+	unsigned before;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1);
+	a = rig_selected();
+	(void)rig_send(a, "1 APPEND INBOX {6+}\r\na: b\r\n");
+	before = imap_steps(a);
+	assert_non_null(strstr(rig_send(a, "2 APPEND INBOX {6+}\r\na: b\r\n"), "* 3 EXISTS\r\n"));
+	assert_int_equal(imap_steps(a) - before, 4);    /* the mailbox, the message, its commit, the answer */
+	rig_end(a);
+}
+
 /* A MODSEQ that is shown is told up to, though the notification of its change is still to come. */
 static void
 test_shown_before_notified(void **state)
@@ -532,6 +550,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_added_behind_pieces, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_append_answers_with_its_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_shown_before_notified, rig_setup, rig_teardown),
 	};
 	struct CMUnitTest tests[UNIT_COUNT(sets) + UNIT_COUNT(owns) + UNIT_COUNT(own_expunges) +
