@@ -1,9 +1,10 @@
 /* hub - who watches which mailbox.
  *
  * Volumes call hub_notify from their writer's thread after each commit and before its answers, so who has an answer finds
- * its MODSEQ in `latest`: a watcher that knows its mailbox up to there need not ask the index for news. A watcher's callback
- * is run under a lock of the hub and must only take a note and wake somebody. Cost: one look-up for each changed mailbox, whatever their number;
- * memory only for mailboxes that are being watched. Any thread.
+ * its MODSEQ in `latest`: a watcher that knows its mailbox up to there need not ask the index for news, unless it has seen
+ * more there meanwhile. A watcher's callback is run under a lock of the hub and must only take a note and wake somebody.
+ * Cost: one look-up for each changed mailbox, whatever their number; memory only for mailboxes that are being watched.
+ * Any thread.
  */
 #ifndef RESTANTE_SERVER_HUB_H
 #define RESTANTE_SERVER_HUB_H

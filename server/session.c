@@ -614,7 +614,7 @@ session_flushed(struct session *s)
 	}
 }
 
-/* What the last step has said goes out while the next one runs: two outputs at most are held. */
+/* What a step has said and not sent itself (send_step) goes out while the next one runs: two outputs at most are held. */
 static bool
 session_flush(struct session *s)
 {

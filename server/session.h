@@ -43,7 +43,7 @@ enum session_next {
 };
 
 enum step_result {
-	STEP_MORE,              /* run step again while the output goes out, and when that before it has drained */
+	STEP_MORE,              /* run step again: once the output has gone out, or while it does and that before it has */
 	STEP_DONE,              /* command over: flush, then advance */
 	STEP_WAIT,              /* run step again after session_wake (which may already have come) */
 	STEP_WAIT_ADVANCE,      /* the same, but then call advance: what is left to do needs no pool */

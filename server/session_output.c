@@ -2,9 +2,10 @@
  *
  * There are two outputs: one that the protocol fills, one that is sent. They change places when the
  * latter is empty. Where the client takes all of it at once, the thread of the step sends what it has made and
- * goes on with the next (session_send_step): nobody is woken for it. Else the reactor sends, and a
- * step on the pool makes the next piece meanwhile; a client that does not read stops both, as only two pieces are
- * held. Who does not send owns s->out alone, and the other s->sending and the stream: they share nothing else.
+ * goes on with the next (session_send_step): nobody is woken for it. Else the reactor sends the rest, and then the next
+ * step runs. A step that begins while something is left to send (a light one's answer, or a delayed one) has the reactor
+ * send beside it: then the step owns s->out alone, the reactor s->sending and the stream, and they share nothing else. A
+ * client that does not read stops both, as only two pieces are held.
  */
 #include "server/session_state.h"
 
