@@ -2,6 +2,8 @@
  * the mailbox's and account's counters, which change with them. See apply.h. */
 #include "index/apply_impl.h"
 
+#include <stdlib.h>
+
 #include "index/incoming.h"
 #include "index/keywords.h"
 
@@ -189,16 +191,14 @@ apply_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 #define TOGETHER      16u       /* messages from which on one question about all pays */
 #define TOGETHER_MAX  4096u     /* for which memory is taken at once */
 
-/* The ids of the sets of keywords of these messages. RC_NOT_FOUND: of one of them the record does not say all. */
+/* The ids of the sets of keywords of these messages, to `kw`. RC_NOT_FOUND: of one of them the record does not say all. */
 static enum rc
-intern_all(struct apply *ap, const struct record_messages *r, struct incoming *in, struct err *e)
+intern_all(struct apply *ap, const struct record_messages *r, const struct incoming *in,
+           uint64_t *kw, struct err *e)
 {
-	uint64_t *kw = arena_array(&ap->scratch, in->count, sizeof *kw);
 	struct slice was = SLICE("");
 	uint64_t id = 0;
 
-	if (kw == NULL)
-		return err_nomem(e);
 	for (uint32_t i = 0; i < in->count; i++) {
 		const struct record_message *m = &in->messages[i];
 		enum rc rc = RC_OK;
@@ -207,12 +207,12 @@ intern_all(struct apply *ap, const struct record_messages *r, struct incoming *i
 			return err_set(e, RC_NOT_FOUND, "not said");
 		if (!slice_eq(m->keywords, was))
 			rc = intern_keywords(ap, r->mailbox, m->keywords, &id, e);
+		arena_reset(&ap->scratch);      /* each set may need some 50 KiB of it */
 		if (rc != RC_OK)
 			return rc;
 		was = m->keywords;
 		kw[i] = id;
 	}
-	in->kw = kw;
 	return RC_OK;
 }
 
@@ -261,6 +261,7 @@ insert_together(struct apply *ap, const struct record_messages *r, struct uid_ra
 	struct incoming in = { .messages = &r->messages[i],
 		               .first = range.first,
 		               .count = range.last - range.first + 1 };
+	uint64_t *kw;
 	enum rc rc;
 
 	if (in.count < TOGETHER)
@@ -268,10 +269,14 @@ insert_together(struct apply *ap, const struct record_messages *r, struct uid_ra
 	rc = find_any(ap, r->mailbox, range, e);
 	if (rc != RC_NOT_FOUND)
 		return rc == RC_OK ? err_set(e, RC_NOT_FOUND, "some are there") : rc;
-	rc = intern_all(ap, r, &in, e);
+	kw = calloc(in.count, sizeof *kw);
+	if (kw == NULL)
+		return err_nomem(e);
+	in.kw = kw;
+	rc = intern_all(ap, r, &in, kw, e);
 	if (rc == RC_OK)
 		rc = insert_incoming(ap, r, &in, d, e);
-	arena_reset(&ap->scratch);
+	free(kw);
 	return rc;
 }
 

@@ -375,6 +375,30 @@ test_many_beside_one(void **state)
 	                        " FROM mailbox m WHERE id=2"), 1);
 }
 
+#define WORDY 1000u
+
+/* Many sets of keywords, each as long as can be, one after the other. */
+static void
+test_many_with_many_keywords(void **state)
+{
+	static struct record_message m[WORDY];
+	static char words[2][3801];
+	struct record r = messages(2, 1, m);
+
+	(void)state;
+	begin_many();
+	for (unsigned i = 0; i < 100; i++)
+		for (unsigned k = 0; k < 2; k++)
+			(void)snprintf(words[k] + 38 * i, 39, "%c%036u%s", 'a' + (char)k, i, i < 99 ? " " : "");
+	for (uint32_t i = 0; i < WORDY; i++)
+		m[i] = (struct record_message){ .blob = 3, .keywords = slice_str(words[i % 2]), .threadid = 70,
+		                                .size = 1000 };
+	r.u.messages.count = WORDY;
+	assert_int_equal(apply(6, r), RC_OK);
+	assert_int_equal(number("SELECT exists_ FROM mailbox WHERE id=2"), WORDY);
+	assert_int_equal(number("SELECT count(DISTINCT kw) FROM message"), 2);
+}
+
 /* Of all that a mailbox has, or of a part, with UIDs that it never had. */
 static void
 expunge_ranges(const struct uid_range *gone, uint32_t count)
@@ -581,7 +605,8 @@ main(void)
 		CASE(test_messages_without_mailbox), CASE(test_names_that_clash), CASE(test_lost_blob_and_wrong_counters),
 		CASE(test_expunged_without_their_messages), CASE(test_nonsense_is_refused),
 		CASE(test_threads_of_old_records), CASE(test_threads_after_old_records),
-		CASE(test_many_at_once), CASE(test_many_beside_one), CASE(test_expunge_all_of_many),
+		CASE(test_many_at_once), CASE(test_many_beside_one), CASE(test_many_with_many_keywords),
+		CASE(test_expunge_all_of_many),
 		CASE(test_expunge_all_but_the_first), CASE(test_expunge_all_but_the_last),
 		CASE(test_expunge_all_in_ranges), CASE(test_rekeyed),
 	};
