@@ -37,23 +37,31 @@ copy(struct slice s)
 }
 
 static void
-there_and_back(struct slice base, struct slice in)
+unpack_again(struct slice base, struct slice packed, struct slice in)
 {
-	size_t most = in.len + in.len / 15 + 16, n;
+	struct slice tight = copy(packed);
+	uint8_t *out = room(in.len + LZ_SLACK);
+
+	require(lz_unpack(base, tight, out, in.len) && memcmp(out, in.ptr, in.len) == 0, "it comes back");
+	free((void *)(uintptr_t)tight.ptr);
+	free(out);
+}
+
+/* `behind` of the base's bytes are a front. */
+static void
+there_and_back(struct slice base, size_t behind, struct slice in)
+{
+	size_t most = in.len + in.len / 15 + 16, border = base.len - behind, n;
 	struct lz_packer *k = lz_packer_new();
-	uint8_t *packed = room(most), *out = room(in.len + LZ_SLACK);
-	struct slice tight;
+	uint8_t *packed = room(most);
 
 	require(k != NULL, "memory");
-	lz_packer_base(k, base);
-	n = lz_pack(k, in, packed, most);
+	lz_packer_base(k, slice_sub(base, 0, border));
+	n = lz_pack_behind(k, slice_sub(base, border, base.len), in, packed, most);
 	require(n > 0 || in.len == 0 || base.len + in.len > LZ_MAX, "it fits");
-	tight = copy(slice_of(packed, n));
-	require(n == 0 || (lz_unpack(base, tight, out, in.len) && memcmp(out, in.ptr, in.len) == 0),
-	        "it comes back");
-	free((void *)(uintptr_t)tight.ptr);
+	if (n > 0)
+		unpack_again(base, slice_of(packed, n), in);
 	free(packed);
-	free(out);
 	lz_packer_free(&k);
 }
 
@@ -72,7 +80,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	in = copy(slice_sub(rest, base.len, rest.len));
 	out = room(len + LZ_SLACK);
 	require(!lz_unpack(base, in, out, len) || in.len > 0 || len == 0, "nothing gives nothing");
-	there_and_back(base, in);
+	there_and_back(base, 0, in);
+	there_and_back(base, base.len / 2, in);
 	free((void *)(uintptr_t)base.ptr);
 	free((void *)(uintptr_t)in.ptr);
 	free(out);
