@@ -3,18 +3,24 @@
  * Which messages the target has is noted once, in the past's scratch database, with their number: a
  * mailbox that had two copies of one message gets two. Of the volume's own log a message is known
  * by its blob; of another one by its sum, as bytes that were taken over have another id here.
+ *
+ * Another log is asked because something is wrong with this one. So nothing of this volume stands
+ * for what is there before its bytes were read and have their sum, neither a message that the
+ * target has nor a blob that the other log has under the same id.
  */
 #include "index/restore.h"
 
+#include "index/ingest.h"
 #include "index/packed.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/header.h"
 #include "lib/mime.h"
 
-#define PIECE_BYTES (8u << 20)          /* of messages taken over at a time */
+#define PIECE_BYTES (8u << 20)          /* of messages read at a time */
 #define READ_STEP   (256u << 10)
 #define HEADER_MAX  (4u << 20)
 #define BUSY_TRIES  100u                /* a compaction is about to end its step */
@@ -31,7 +37,7 @@ struct run {
 	struct arena                 page;      /* of the messages read at a time */
 	struct arena                 scratch;   /* of one message */
 	struct change               *piece;     /* being filled; NULL: none */
-	uint64_t                     piece_bytes;
+	uint64_t                     piece_bytes;       /* read for it */
 };
 
 /* What is known of a message's bytes; borrowed from run.scratch. */
@@ -117,6 +123,32 @@ is_asked_for(const struct run *g, const struct content *c)
 
 /* ---- bytes ---- */
 
+static void
+note_damage(void *arg, uint64_t at, uint64_t len, const char *what)
+{
+	bool *whole = arg;
+
+	(void)at;
+	(void)len;
+	(void)what;
+	*whole = false;
+}
+
+/* Of this volume. */
+static enum rc
+is_whole(struct run *g, const struct content *c, bool *whole, struct err *e)
+{
+	const struct blob_examine x = {
+		.addr = c->place.addr, .chunks = c->place.chunks,
+		.chunk_count = c->place.chunk_count, .sha256 = c->sha256.ptr, .arg = whole,
+		.found = note_damage
+	};
+
+	*whole = true;
+	g->piece_bytes += c->place.size;
+	return blob_examine(g->r->volume->log, &x, e);
+}
+
 #define BLOB_ROW \
 	"SELECT sha256, summary, seg, epoch, kind, offset, len, chunks, size, header_len FROM " \
 	"blob WHERE id=?1"
@@ -168,6 +200,18 @@ find_content(struct run *g, struct db *own, blob_id id, struct content *out, str
 	return RC_OK;
 }
 
+/* What is here under the same id comes from the other log if its bytes are not whole. */
+static enum rc
+choose_source(struct run *g, blob_id id, struct content *c, struct err *e)
+{
+	bool whole = true;
+	enum rc rc = RC_OK;
+
+	if (g->r->foreign && c->here)
+		rc = is_whole(g, c, &whole, e);
+	return rc == RC_OK && !whole ? read_content(g, past_db(g->r->past), id, c, e) : rc;
+}
+
 /* Through the same ingest as a delivery. *out is NULL if the other log cannot give the bytes. */
 static enum rc
 take_over(struct run *g, const struct content *c, struct ingested **out, struct err *e)
@@ -192,17 +236,22 @@ take_over(struct run *g, const struct content *c, struct ingested **out, struct 
 			rc = ingest_feed(in, buf_slice(&bytes), e);
 	}
 	buf_fini(&bytes);
-	if (rc == RC_OK)
-		return ingest_finish(&in, out, e);
-	ingest_abort(&in);
+	if (rc != RC_OK) {
+		ingest_abort(&in);
+		return rc;
+	}
+	rc = ingest_finish(&in, out, e);
+	if (rc == RC_OK && memcmp(ingested_blob(*out)->sha256, c->sha256.ptr, SHA256_LEN) != 0)
+		ingested_unref(out);
 	return rc;
 }
 
 /* ---- what the target has ---- */
 
-static const char own_blobs[] = "SELECT blob, count(*) FROM message WHERE mailbox=?1 GROUP BY blob";
-static const char own_sums[] = "SELECT b.sha256, count(*) FROM message m JOIN blob b ON b.id = "
-                               "m.blob WHERE m.mailbox=?1 GROUP BY b.sha256";
+static const char own_blobs[] = "SELECT blob, count(*), blob FROM message WHERE mailbox=?1 "
+                                "GROUP BY blob";
+static const char own_sums[] = "SELECT b.sha256, count(*), b.id FROM message m JOIN blob b ON "
+                               "b.id = m.blob WHERE m.mailbox=?1 GROUP BY b.id";
 
 static enum rc
 note_present(struct run *g, struct db *own, struct err *e)
@@ -211,7 +260,8 @@ note_present(struct run *g, struct db *own, struct err *e)
 	enum db_step step = DB_DONE;
 	sqlite3_stmt *q;
 	enum rc rc = db_exec(scratch,
-	    "CREATE TABLE IF NOT EXISTS present(key PRIMARY KEY, n INTEGER); DELETE FROM present",
+	    "CREATE TABLE IF NOT EXISTS present(key, blob INTEGER, n INTEGER, whole INTEGER, "
+	    "PRIMARY KEY(key, blob)); DELETE FROM present",
 	    e);
 
 	if (rc != RC_OK || g->mailbox == 0)
@@ -220,25 +270,62 @@ note_present(struct run *g, struct db *own, struct err *e)
 	while (q != NULL && rc == RC_OK && (step = db_next(own, q, e)) == DB_ROW) {
 		struct db_arg key = g->r->foreign ? DB_BYTES(db_bytes(q, 0)) : DB_NUM(db_u64(q, 0));
 
-		rc = db_run(scratch, "INSERT INTO present VALUES(?1, ?2)",
-		            DB_ARGS(key, DB_NUM(db_u64(q, 1))), e);
+		rc = db_run(scratch, "INSERT INTO present VALUES(?1, ?2, ?3, ?4)",
+		            DB_ARGS(key, DB_NUM(db_u64(q, 2)), DB_NUM(db_u64(q, 1)),
+		                    DB_NUM(g->r->foreign ? 0 : 1)), e);
 	}
 	if (q != NULL && rc != RC_OK)
 		db_end(q);
 	return q == NULL || step == DB_FAIL ? e->code : rc;
 }
 
+/* One whose bytes were not read yet is read; a damaged one is not there. */
+static enum rc
+weed_out(struct run *g, struct db *own, struct db_arg key, blob_id id, struct err *e)
+{
+	struct content c;
+	bool whole = false;
+	enum rc rc = read_content(g, own, id, &c, e);
+
+	if (rc == RC_OK && c.sha256.len == SHA256_LEN)
+		rc = is_whole(g, &c, &whole, e);
+	if (rc != RC_OK)
+		return rc;
+	return db_run(past_db(g->r->past),
+	              whole ? "UPDATE present SET whole = 1 WHERE key = ?1 AND blob = ?2"
+	                    : "DELETE FROM present WHERE key = ?1 AND blob = ?2",
+	              DB_ARGS(key, DB_NUM(id)), e);
+}
+
 /* One of those that are there stands for this one. */
 static enum rc
-is_present(struct run *g, blob_id id, const struct content *c, bool *present, struct err *e)
+is_present(struct run *g, struct db *own, blob_id id, const struct content *c, bool *present,
+           struct err *e)
 {
 	struct db *scratch = past_db(g->r->past);
 	struct db_arg key = g->r->foreign ? DB_BYTES(c->sha256) : DB_NUM(id);
-	enum rc rc = db_run(scratch, "UPDATE present SET n = n - ?2 WHERE key = ?1 AND n > 0",
-	                    DB_ARGS(key, DB_NUM(g->once ? 0 : 1)), e);
+	blob_id found = 0;
+	bool whole = false;
+	enum rc rc = RC_OK;
 
-	*present = rc == RC_OK && db_changes(scratch) > 0;
-	return rc;
+	while (rc == RC_OK && !whole) {
+		sqlite3_stmt *q;
+
+		rc = db_first(scratch, &q, "SELECT blob, whole FROM present WHERE key = ?1 AND "
+		              "n > 0 ORDER BY whole DESC LIMIT 1", DB_ARGS(key), e);
+		if (rc != RC_OK)
+			break;
+		found = db_u64(q, 0);
+		whole = db_u64(q, 1) != 0;
+		db_end(q);
+		if (!whole)
+			rc = weed_out(g, own, key, found, e);
+	}
+	*present = rc == RC_OK;
+	if (rc == RC_OK && !g->once)
+		rc = db_run(scratch, "UPDATE present SET n = n - 1 WHERE key = ?1 AND blob = ?2",
+		            DB_ARGS(key, DB_NUM(found)), e);
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 /* ---- pieces ---- */
@@ -350,15 +437,15 @@ next_in_piece(struct run *g)
 }
 
 static enum rc
-add_to_piece(struct run *g, const struct past_message *m, const struct content *c, struct err *e)
+add_to_piece(struct run *g, const struct past_message *m, struct content *c, struct err *e)
 {
 	struct restore_message *rm = next_in_piece(g);
 	struct ingested *content = NULL;
-	enum rc rc = RC_OK;
+	enum rc rc = choose_source(g, m->blob, c, e);
 
 	if (rm == NULL)
 		return err_nomem(e);
-	if (!c->here)
+	if (rc == RC_OK && !c->here)
 		rc = take_over(g, c, &content, e);
 	if (rc != RC_OK)
 		return rc;
@@ -382,8 +469,8 @@ add_to_piece(struct run *g, const struct past_message *m, const struct content *
 static bool
 is_full(const struct run *g)
 {
-	return g->piece != NULL &&
-	       (g->piece->u.restore.count == RESTORE_MAX || g->piece_bytes >= PIECE_BYTES);
+	return g->piece_bytes >= PIECE_BYTES ||
+	       (g->piece != NULL && g->piece->u.restore.count == RESTORE_MAX);
 }
 
 static void
@@ -408,7 +495,7 @@ restore_one(struct run *g, struct db *own, const struct past_message *m, struct 
 		note_lost(g, m->blob);
 		return RC_OK;
 	}
-	rc = is_present(g, m->blob, &c, &present, e);
+	rc = is_present(g, own, m->blob, &c, &present, e);
 	if (rc != RC_OK)
 		return rc;
 	if (present)

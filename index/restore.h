@@ -2,7 +2,8 @@
  *
  * In pieces of some hundred messages, each a change of its own, so that no delivery waits long. What the target has
  * already is not put there again: a run that was cut is simply run again. Bytes are found by the blob's id; of another
- * log they are taken over by the same ingest as a delivery's, unless this volume has the same bytes under the same id.
+ * log they are taken over by the same ingest as a delivery's, unless this volume has the same bytes under the same id,
+ * whole. A damaged message that the target has is as good as not there then.
  *
  * Of index/ only. Blocks (I/O, waiting for the writer).
  */

@@ -1,5 +1,6 @@
 """undelete, restore and history, with mail clients that see what comes back."""
 
+import glob
 import json
 import os
 import re
@@ -301,6 +302,52 @@ def test_restore_from_backup(server, online):
         s.start()
     with s.imap("anna") as c:
         assert [b for _, b in fetch_all(c, "Back/INBOX").values()] == [b for _, b in want.values()]
+
+
+def flip(directory):
+    """A bit in the middle of the largest file of a log."""
+    path = max(glob.glob(os.path.join(directory, "log", "*")), key=os.path.getsize)
+    with open(path, "r+b") as f:
+        f.seek(os.path.getsize(path) // 2)
+        byte = f.read(1)[0]
+        f.seek(-1, os.SEEK_CUR)
+        f.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("online", [True, False], ids=["online", "offline"])
+def test_restore_of_a_damaged_message(server, online):
+    """What the volume has of it is damaged, though the index knows it: the backup's bytes come, here and where it is."""
+    s = server
+    deliver(s, "anna", "one")
+    s.deliver("anna", message("big", size=900 << 10))
+    deliver(s, "anna", "two")
+    with s.imap("anna") as c:
+        want = [b for _, b in fetch_all(c).values()]
+    s.stop()
+    backup = os.path.join(s.top, "backup")
+    copy_volume(s, backup)
+    flip(os.path.join(s.dir, "volumes", "v1"))
+    if online:
+        s.start()
+        with s.imap("anna") as c:
+            c.select()
+            assert c.uid("FETCH", "1:*", "BODY.PEEK[]")[0] == "NO"
+    restore = ["restore", "--from", backup, "--mailbox", "INBOX", "--into"]
+    assert "INBOX into Back: 3 messages are back" in s.ctl(*restore, "Back", "anna")
+    assert "0 messages are back, 3 there already" in s.ctl(*restore, "Back", "anna")
+    assert "INBOX: 1 message is back, 2 there already" in s.ctl(*restore, "INBOX", "anna")
+    assert "INBOX: 0 messages are back, 3 there already" in s.ctl(*restore, "INBOX", "anna")
+    if not online:
+        s.start()
+    with s.imap("anna") as c:
+        assert [b for _, b in fetch_all(c, "Back").values()] == want
+        c.select()
+        assert c.uid("FETCH", "4", "BODY.PEEK[]")[1][0][1] == want[1]
+    s.stop()
+    s.ctl_raw(["-c", s.conf, "reindex", "--force"], expect=3)
+    s.start()
+    with s.imap("anna") as c:
+        assert [b for _, b in fetch_all(c, "Back").values()] == want
 
 
 def test_restore_from_another_volume(server):
