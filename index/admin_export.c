@@ -46,7 +46,7 @@ send_some(struct export_run *r, size_t at_least, struct err *e)
 static enum rc
 put_bytes(struct export_run *r, const struct message_row *m, struct err *e)
 {
-	enum rc rc = RC_OK;
+	enum rc rc = message_row_check(m, e);
 
 	for (uint64_t at = 0; rc == RC_OK && at < m->size && !r->dry_run;) {
 		uint64_t n = m->size - at < PARCEL_DATA_MAX ? m->size - at : PARCEL_DATA_MAX;

@@ -108,9 +108,12 @@ take_content(struct move *m, const struct message_row *row, struct ingested **ou
 {
 	struct ingest *in;
 	struct buf piece;
-	enum rc rc = ingest_new(m->to, 0, &in, e);
+	enum rc rc = message_row_check(row, e);
 
 	*out = NULL;
+	if (rc != RC_OK)
+		return err_add(e, "message %u", row->uid);
+	rc = ingest_new(m->to, 0, &in, e);
 	buf_init(&piece, READ_PIECE);
 	for (uint64_t at = 0; rc == RC_OK && at < row->size; at += READ_PIECE) {
 		buf_reset(&piece);

@@ -96,7 +96,7 @@ read_place(struct read_run *run, sqlite3_stmt *q, struct message_row *m, struct 
 	struct slice sha = db_bytes(q, COLUMN_SHA256);
 	enum rc rc;
 
-	/* No row: the blob's frame is damaged; a place without chunks cannot be read. */
+	/* No row: it is lost; a place without chunks cannot be read. */
 	if (sha.len != sizeof m->sha256)
 		return RC_OK;
 	memcpy(m->sha256, sha.ptr, sha.len);
@@ -165,6 +165,22 @@ read_rest(sqlite3_stmt *q, struct message_row *m)
 	m->size = db_u64(q, COLUMN_SIZE);
 }
 
+/* A blob that the index does not have counts for no octets. */
+static enum rc
+find_lost(struct read_run *run, struct message_row *m, struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc;
+
+	if (m->size > 0)
+		return RC_OK;
+	rc = db_first(run->db, &q, "SELECT 1 FROM blob WHERE id=?1", DB_ARGS(DB_NUM(m->blob)), e);
+	m->lost = rc == RC_NOT_FOUND;
+	if (rc == RC_OK)
+		db_end(q);
+	return m->lost ? RC_OK : rc;
+}
+
 /* A fresh row at the end, zeroed; NULL without memory. */
 static struct message_row *
 next_row(struct read_run *run)
@@ -198,7 +214,8 @@ read_row(struct read_run *run, sqlite3_stmt *q, bool expunged, struct err *e)
 	if (rc != RC_OK || run->extent == EXTENT_FLAGS)
 		return rc;
 	read_rest(q, m);
-	if ((run->want & WANT_PLACE) != 0)
+	rc = find_lost(run, m, e);
+	if (rc == RC_OK && (run->want & WANT_PLACE) != 0)
 		rc = read_place(run, q, m, e);
 	if (rc == RC_OK && (run->want & WANT_SUMMARY) != 0)
 		rc = packed_summary_get(db_bytes(q, COLUMN_SUMMARY), run->a, &m->summary, e);
@@ -310,6 +327,18 @@ volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set 
 
 /* ---- bytes ---- */
 
+static enum rc
+set_lost(struct err *e)
+{
+	return err_set(e, RC_CORRUPT, "the message's blob is not in the log");
+}
+
+enum rc
+message_row_check(const struct message_row *m, struct err *e)
+{
+	return m->lost ? set_lost(e) : RC_OK;
+}
+
 static void
 report_blob(struct volume *v, const struct blob_place *p, const struct err *e)
 {
@@ -319,9 +348,7 @@ report_blob(struct volume *v, const struct blob_place *p, const struct err *e)
 static enum rc
 check_place(const struct blob_place *place, struct err *e)
 {
-	if (place->addr.seg.seq == 0)
-		return err_set(e, RC_CORRUPT, "the message's blob is not in the log");
-	return RC_OK;
+	return place->addr.seg.seq == 0 ? set_lost(e) : RC_OK;
 }
 
 /* Where the blob lies now. RC_NOT_FOUND: it is gone. */

@@ -194,6 +194,8 @@ struct message_row {
 	uint64_t         size;
 	blob_id          blob;
 	bool             expunged;      /* a tombstone: only for views that still have it */
+	bool             lost;          /* its blob's record is damaged in the log: size is 0, and no
+	                                 * sound message's is; false where flags alone are read */
 	struct slice     summary;       /* if wanted: encoded, for mime_summary_decode */
 	struct blob_place place;        /* if wanted; chunks are in the arena */
 	uint8_t          sha256[SHA256_LEN];    /* if the place is wanted: names the EMAILID */
@@ -236,6 +238,9 @@ MUST_USE enum rc volume_read_messages(struct volume *v, mailbox_id mailbox,
                                       const struct uid_set *uids, mail_uid from, uint32_t limit,
                                       uint32_t want, struct arena *a, struct message_row **out,
                                       size_t *count, struct err *e);
+
+/* RC_CORRUPT: it is lost. For whoever is about to tell its octets or their number. */
+MUST_USE enum rc message_row_check(const struct message_row *m, struct err *e);
 
 /* The members of `uids` from *from on that exist and came or changed later than `since` (modseq > since), added to
  * *out: FETCH CHANGEDSINCE, QRESYNC; a `since` below the mailbox's change_floor counts as 0. Their rows are then read

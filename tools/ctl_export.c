@@ -25,6 +25,7 @@ struct exporter {
 	struct parcel_reader  reader;
 	struct err            err;              /* why writing ended */
 	uint64_t              messages, bytes;  /* --dry-run */
+	uint64_t              size;             /* of the message that is told */
 };
 
 /* ---- --dry-run: count ---- */
@@ -53,17 +54,18 @@ count_message(void *arg, const struct parcel_message *m, struct err *e)
 	struct exporter *x = arg;
 
 	(void)e;
-	x->messages++;
-	x->bytes += m->size;
+	x->size = m->size;
 	return RC_OK;
 }
 
 static enum rc
 count_end(void *arg, bool whole, struct err *e)
 {
-	(void)arg;
-	(void)whole;
+	struct exporter *x = arg;
+
 	(void)e;
+	x->messages += whole;
+	x->bytes += whole ? x->size : 0;
 	return RC_OK;
 }
 
