@@ -68,7 +68,10 @@ static void
 append_named(struct buf *line, const struct check_named *n)
 {
 	buf_append_str(line, "; ");
-	append_name(line, n->account_name, n->account);
+	if (n->account_name.len == 0)
+		buf_append_str(line, n->account != 0 ? CHECK_NOBODY " " : CHECK_NOBODY);
+	if (n->account_name.len > 0 || n->account != 0)
+		append_name(line, n->account_name, n->account);
 	if (n->mailbox != 0) {
 		buf_append_byte(line, '/');
 		append_name(line, n->mailbox_name, n->mailbox);
@@ -214,7 +217,9 @@ verdict(const struct check_result *r)
 	if (r->damage > 0)
 		return "DAMAGED";
 	if (r->differences > 0)
-		return "log sound, INDEX WRONG (reindex makes it anew)";
+		return r->starts_anew ? "log sound, INDEX WRONG (made of the damaged log; the "
+		                        "next start makes it anew)"
+		                      : "log sound, INDEX WRONG (reindex makes it anew)";
 	return r->index == CHECK_INDEX_THERE ? "sound" : "log sound";
 }
 

@@ -6,8 +6,9 @@
 static bool
 send_text(struct admin_call *c, const struct mailbox_info *m)
 {
-	buf_printf(&c->line, "%8u messages %8u unseen %12llu bytes  ", m->exists, m->unseen,
-	    (unsigned long long)m->size);
+	buf_printf(&c->line, "%8u %-8s %8u unseen %12llu %-5s  ", m->exists,
+	    m->exists == 1 ? "message" : "messages", m->unseen, (unsigned long long)m->size,
+	    m->size == 1 ? "byte" : "bytes");
 	buf_append_slice(&c->line, m->name);
 	for (uint32_t use = 1; use != 0; use <<= 1)
 		if ((m->special_use & use) != 0 && special_use_name(use) != NULL)

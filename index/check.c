@@ -688,6 +688,8 @@ volume_check(struct volume *v, const struct check_report *rep,
 	open_real(&c);
 	/* A handle of its own, opened after the snapshot: it reaches at least as far. */
 	rc = must_give_way(&c) ? RC_CANCELLED : log_open(&lp, &open_rep, &c.log, e);
+	out->starts_anew = c.real != NULL && c.meta.damaged != 0 &&
+	                   c.meta.damaged != INDEX_DAMAGED_FOR_GOOD;
 	if (rc == RC_OK && c.real != NULL)
 		check_belongs(&c);
 	c.until = c.real != NULL ? c.meta.applied : UINT64_MAX;

@@ -221,8 +221,9 @@ log_finding(void *arg, const struct check_finding *f)
 		const struct check_named *n = &f->named[i];
 
 		buf_append_str(&whom, i > 0 ? "; " : "");
-		buf_append_slice(&whom, n->account_name);
-		if (n->mailbox != 0) {
+		buf_append_slice(&whom, n->account_name.len > 0 ? n->account_name
+		                                                : SLICE(CHECK_NOBODY));
+		if (n->mailbox_name.len > 0) {
 			buf_append_byte(&whom, '/');
 			buf_append_slice(&whom, n->mailbox_name);
 		}

@@ -472,6 +472,8 @@ struct check_result {
 	uint64_t differences;           /* between log and index */
 	uint64_t blob_bytes;            /* of messages that were inflated and hashed */
 	enum check_index index;
+	bool     starts_anew;           /* the index was made of a damaged log: if that is sound
+	                                 * now, a start makes another one */
 };
 /* Whom a finding concerns: an account, one of its mailboxes, messages there; as far as each is known. */
 struct check_named {
@@ -481,6 +483,7 @@ struct check_named {
 	struct slice   mailbox_name;
 	struct uid_set uids;            /* of the mailbox; expunged ones too */
 };
+#define CHECK_NOBODY "a deleted or unknown account"
 /* One thing that is wrong; valid during the call. */
 struct check_finding {
 	const char    *what;

@@ -332,7 +332,7 @@ print_usage(FILE *to, const char *word)
 	if (word == NULL)
 		fputs("       restantectl -h | -V\n"
 		      "FILE is " CONF_DEFAULT " unless given.\n"
-		      "Every verb has --help. See restantectl(8).\n", to);
+		      "Every verb has --help, which help VERB prints too. See restantectl(8).\n", to);
 	return any;
 }
 
@@ -357,11 +357,11 @@ unknown_verb(int argc, char **argv)
 		known_group = known_group || strcmp(argv[0], verbs[i].words[0]) == 0;
 	if (!known_group)
 		return usage_error("unknown verb", argv[0], NULL);
-	print_usage(stderr, argv[0]);
 	if (argc == 1)
 		fprintf(stderr, "restantectl: %s: what is to be done?\n", argv[0]);
 	else
 		fprintf(stderr, "restantectl: unknown verb: %s %s\n", argv[0], argv[1]);
+	print_usage(stderr, argv[0]);
 	return ADMIN_USAGE;
 }
 
@@ -396,6 +396,22 @@ find_verb(int argc, char **argv, int *used, struct ctl_verb *out)
 		}
 	}
 	return false;
+}
+
+/* `help [VERB]`: what --help prints. */
+static enum admin_exit
+tell_help(int argc, char **argv)
+{
+	struct ctl_verb verb;
+	int used;
+
+	if (argc > 0 && is_help(argv[0]))
+		argc = 0;
+	if (argc > 0 && find_verb(argc, argv, &used, &verb))
+		print_verb_help(&verb);
+	else if (argc > 1 || !print_usage(stdout, argc == 0 ? NULL : argv[0]))
+		return unknown_verb(argc, argv);
+	return ADMIN_OK;
 }
 
 static enum admin_exit
@@ -512,6 +528,8 @@ run_verb(struct ctl *ctl, int argc, char **argv)
 
 	if (argc == 0)
 		return usage_error("what is to be done?", "", NULL);
+	if (strcmp(argv[0], "help") == 0)
+		return tell_help(argc - 1, argv + 1);
 	if (!find_verb(argc, argv, &used, &verb))
 		return argc > 1 && is_help(argv[1]) && print_usage(stdout, argv[0])
 		           ? ADMIN_OK

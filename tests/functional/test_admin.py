@@ -55,12 +55,20 @@ def test_users(online):
         assert "INBOX" in s.ctl("mailbox", "list", "anna")
 
 
-def test_the_error_is_the_last_line(server):
-    for words in (["foo"], ["help"], ["--json", "status"], []):
+def test_the_error_is_the_first_line(server):
+    for words in (["foo"], ["help", "foo"], ["--json", "status"], []):
         code, out, err = server.ctl_raw(words, expect=2)
         assert out == "" and len(err.splitlines()) == 2 and "--help" in err, err
-    code, out, err = server.ctl_raw(["user", "foo"], expect=2)
-    assert err.endswith("\nrestantectl: unknown verb: user foo\n"), err
+    for words, why in ((["user", "foo"], "unknown verb: user foo"), (["user"], "user: what is to be done?"),
+                       (["help", "user", "foo"], "unknown verb: user foo"), (["user", "add"], "missing: NAME")):
+        code, out, err = server.ctl_raw(words, expect=2)
+        assert out == "" and err.startswith("restantectl: %s\nusage: restantectl " % why), err
+
+
+def test_help_is_a_verb(server):
+    for words in ([], ["user"], ["user", "add"], ["check"]):
+        assert server.ctl_raw(["help"] + words)[1] == server.ctl_raw(words + ["--help"])[1]
+    assert server.ctl_raw(["help", "--help"])[1] == server.ctl_raw(["--help"])[1]
 
 
 def test_what_else_is_missing_is_named(server):

@@ -350,6 +350,28 @@ def test_restore_of_a_damaged_message(server, online):
         assert [b for _, b in fetch_all(c, "Back").values()] == want
 
 
+def test_check_says_what_the_next_start_does(server):
+    """Of an index that was made of a damaged log, which was mended; and of damage to a deleted account's message."""
+    s = server
+    volume = os.path.join(s.dir, "volumes", "v1")
+    s.deliver("boris", message("big", size=900 << 10))
+    s.ctl("user", "delete", "--yes", "boris")
+    deliver(s, "anna", "one")
+    s.stop()
+    flip(volume)
+    out = s.ctl_raw(["-c", s.conf, "check"], expect=3)[1]
+    assert re.search(r"; a deleted or unknown account [0-9.]+(/\S+ UID 1)?\n", out), out
+    for name in glob.glob(os.path.join(volume, "index.db*")):
+        os.unlink(name)
+    s.start()
+    s.stop()
+    flip(volume)
+    out = s.ctl_raw(["-c", s.conf, "check"], expect=3)[1]
+    assert "INDEX WRONG (made of the damaged log; the next start makes it anew)" in out, out
+    s.start()
+    assert "v1: sound: " in s.ctl("check")
+
+
 def test_restore_from_another_volume(server):
     """Nothing of it is in our log: all bytes are taken over."""
     s = server
