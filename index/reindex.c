@@ -18,6 +18,7 @@
 
 struct counts {
 	uint64_t accounts, mailboxes, messages;
+	uint64_t lost;          /* of the messages: their blobs are not known */
 };
 
 static bool
@@ -32,10 +33,12 @@ count_rows(const char *path, struct counts *out)
 		return false;
 	known = db_first(db, &q,
 	                 "SELECT (SELECT count(*) FROM account), count(*),"
-	                 " coalesce(sum(exists_), 0) FROM mailbox",
+	                 " coalesce(sum(exists_), 0), (SELECT count(*) FROM message m WHERE NOT"
+	                 " EXISTS(SELECT 1 FROM blob b WHERE b.id = m.blob)) FROM mailbox",
 	                 DB_NO_ARGS, &e) == RC_OK;
 	if (known) {
-		*out = (struct counts){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2) };
+		*out = (struct counts){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2),
+		                        db_u64(q, 3) };
 		db_end(q);
 	}
 	db_close(&db);
@@ -53,11 +56,11 @@ refuse(const struct volume *v, const struct counts *old, const struct counts *ne
 {
 	return err_set(e, RC_CORRUPT,
 	               "the log has damage (findings: %llu); a new index would lack accounts: "
-	               "%llu, mailboxes: %llu, messages: %llu of the present one; restore the "
-	               "segment, or use --force",
+	               "%llu, mailboxes: %llu, messages: %llu, contents of messages: %llu of the "
+	               "present one; restore the segment, or use --force",
 	               (unsigned long long)atomic_load(&v->damage),
 	               less(old->accounts, new->accounts), less(old->mailboxes, new->mailboxes),
-	               less(old->messages, new->messages));
+	               less(old->messages, new->messages), less(new->lost, old->lost));
 }
 
 /* The first of index.db.old, index.db.old.2, ... that is free, as a path and a name: an older one
