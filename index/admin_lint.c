@@ -49,17 +49,17 @@ static enum rc
 feed_blob(struct run *r, const struct message_row *m, struct lint *l, struct buf *chunk,
           struct err *e)
 {
-	for (uint64_t at = 0; at < m->size; at += CHUNK) {
+	enum rc rc = message_row_check(m, e);
+
+	for (uint64_t at = 0; rc == RC_OK && at < m->size; at += CHUNK) {
 		uint64_t left = m->size - at;
-		enum rc rc;
 
 		buf_reset(chunk);
 		rc = volume_read_blob(r->v, &m->place, at, left < CHUNK ? left : CHUNK, chunk, e);
-		if (rc != RC_OK)
-			return err_add(e, "UID %u", m->uid);
-		lint_feed(l, buf_slice(chunk));
+		if (rc == RC_OK)
+			lint_feed(l, buf_slice(chunk));
 	}
-	return RC_OK;
+	return rc;
 }
 
 static enum rc

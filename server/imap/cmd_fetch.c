@@ -392,11 +392,15 @@ skip_message(struct imap *im, struct fetch *f, enum fetch_trouble t)
 	f->phase = FETCH_NEXT_ROW;
 }
 
-/* The blob is not in the log: nobody knows its hash. */
+/* The blob is not in the log: nobody knows the message's hash, nor its size. */
 static bool
-is_lost(const struct message_row *row)
+asks_lost(const struct fetch *f)
 {
-	return row->place.addr.seg.seq == 0;
+	const struct message_row *row = fetch_row(f);
+
+	if (f->req.needs_place && row->place.addr.seg.seq == 0)
+		return true;
+	return row->lost && has_kind(&f->req, FETCH_RFC822_SIZE);
 }
 
 /* Decode what the index keeps of the message, then look at each section. */
@@ -406,7 +410,7 @@ begin_message(struct imap *im, struct fetch *f)
 	struct err e = ERR_INIT;
 
 	arena_reset(&f->scratch);
-	if (has_kind(&f->req, FETCH_EMAILID) && is_lost(fetch_row(f))) {
+	if (asks_lost(f)) {
 		skip_message(im, f, FETCH_DAMAGED);
 		return;
 	}
@@ -556,7 +560,7 @@ write_listed(struct imap *im, struct fetch *f)
 	/* each item has at most all of the summary or all keywords; items may come again and again */
 	if (f->req.reads_log ||
 	    (row->summary.len + row->keywords.len) * f->req.count > LISTED_MAX ||
-	    (f->req.needs_place && is_lost(row)) ||
+	    asks_lost(f) ||
 	    (f->req.needs_summary && !mime_summary_decode_head(row->summary, &f->summary)))
 		return false;
 	write_head(im, f);

@@ -127,7 +127,7 @@ row_truth(const struct imap *im, const struct search_program *p, const struct se
 	case SEARCH_LARGER:
 		return truth_of(row->size > n->number);
 	case SEARCH_SMALLER:
-		return truth_of(row->size < n->number);
+		return truth_of(row->size > 0 && row->size < n->number);   /* 0: it is lost */
 	case SEARCH_OLDER:
 		return truth_of(row->internaldate.sec <= p->now - (int64_t)n->number);
 	case SEARCH_YOUNGER:

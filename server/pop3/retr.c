@@ -121,6 +121,10 @@ transfer_begin(struct pop3 *p)
 		pop3_err(p, "The message was expunged by another session");
 		return false;
 	}
+	if (rc == RC_OK && message_row_check(&rows[0], &e) != RC_OK) {
+		refuse_unreadable(p, e.code, &e);
+		return false;
+	}
 	if (rc == RC_OK && !p->utf8)
 		rc = find_headers(p, &rows[0], &e);
 	if (rc == RC_DENIED) {
@@ -313,8 +317,10 @@ enum rc
 pop3_put_message(struct pop3 *p, const struct message_row *row, struct buf *out, struct err *e)
 {
 	struct pop3_transfer *t = &p->transfer;
-	enum rc rc = RC_OK;
+	enum rc rc = message_row_check(row, e);
 
+	if (rc != RC_OK)
+		return rc;
 	if (row->place.size != row->size)
 		return err_set(e, RC_CORRUPT, "the message's blob is not in the log");
 	*t = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true, .place = row->place };

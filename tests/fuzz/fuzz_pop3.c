@@ -159,6 +159,12 @@ volume_list_uidls(struct volume *v, mailbox_id mailbox, mail_uid from, uint32_t 
 }
 
 enum rc
+message_row_check(const struct message_row *m, struct err *e)
+{
+	return m->lost ? err_set(e, RC_CORRUPT, "lost") : RC_OK;
+}
+
+enum rc
 volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t from, uint64_t len,
                    struct err *e)
 {
