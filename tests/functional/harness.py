@@ -241,7 +241,8 @@ class Server:
     # -- the admin's tool --
 
     def ctl_raw(self, argv, stdin="", expect=0):
-        r = subprocess.run(wrap([RESTANTECTL] + argv), input=stdin.encode(), capture_output=True, timeout=PATIENCE_S * 3)
+        patience = PATIENCE_S * 3 + stdin.count("\n")      # a line may have a password, to be hashed
+        r = subprocess.run(wrap([RESTANTECTL] + argv), input=stdin.encode(), capture_output=True, timeout=patience)
         out, err = r.stdout.decode("utf-8", "replace"), r.stderr.decode("utf-8", "replace")
         for word in SANITIZER_WORDS:
             assert word not in err, err
