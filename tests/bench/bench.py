@@ -37,7 +37,6 @@ from runners import RUNNERS, Failed, load_line
 from server import make_certificate
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.join(HERE, "..", "..")
 
 
 class Progress:
@@ -281,7 +280,7 @@ def main():
     extra = [n for m in wanted for n in m.servers if n not in modes.THREE and n.split("-")[0] in names]
     if "restante" in names and any(m.key.endswith("-relaxed") for m in wanted):
         extra.append("restante-relaxed")
-    names += list(collections.OrderedDict.fromkeys(extra))
+    names = list(collections.OrderedDict.fromkeys(names + extra))
     measured = [m for m in wanted if not m.runner.startswith("of ")]
     args.progress = Progress(len(names) + 1 + args.rounds * sum(
         len([n for n in m.servers if n in names]) for m in measured))
@@ -300,7 +299,7 @@ def main():
         run.close()
     print(table.text(run.rows))
     if args.page:
-        page.write(run.rows, os.path.join(ROOT, "doc", "benchmarks.md"))
+        page.write(run.rows)
     print("The lines of this run: %s" % args.keep)
     return 1 if run.failed else 0
 

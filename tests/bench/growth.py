@@ -5,8 +5,8 @@
 
 At 1k, 10k, 100k ... messages of one mailbox, and 10, 1k, 10k mailboxes of one account: deliveries a second (LMTP, 8
 connections), messages a second of FETCH 1:* with metadata and with flags (of a mailbox of 1,000 where mailboxes grow).
-What is there between the points is filled without syncs. Prints JSON lines; --page keeps them in tests/bench/data and draws
-doc/benchmarks-growth.svg. About ten minutes and 4 GB of disk for a million.
+What is there between the points is filled without syncs. Prints JSON lines; --page keeps them in tests/bench/data, draws
+doc/benchmarks-growth.svg and writes the table of doc/benchmarks.md. About ten minutes and 4 GB of disk for a million.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 
+import page
 import plot
 from bench import Progress, raise_limits
 from modes import METADATA
@@ -161,6 +162,13 @@ def draw(rows, path):
         f.write("\n".join(out + ["</svg>"]) + "\n")
 
 
+def table(rows):
+    yield "| there are | messages delivered a second | FETCH of metadata | FETCH of flags |"
+    yield "|---|---:|---:|---:|"
+    for r in rows:
+        yield "| {count:,} {what} | {deliveries:,} | {metadata:,} | {flags:,} |".format(**r)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("build")
@@ -181,6 +189,7 @@ def main():
     if args.page:
         with open(os.path.join(HERE, "data", "growth.jsonl"), "w") as f:
             f.writelines(json.dumps(row) + "\n" for row in growth.lines)
+        page.put("make bench-growth", "\n".join(table(growth.lines)))
         draw(growth.lines, os.path.join(HERE, "..", "..", "doc", "benchmarks-growth.svg"))
 
 

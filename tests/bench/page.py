@@ -15,7 +15,7 @@ import modes
 import table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BEGIN, END = "<!-- begin: make bench -->", "<!-- end: make bench -->"
+PAGE = os.path.join(HERE, "..", "..", "doc", "benchmarks.md")
 WORD = {True: "yes", False: "**no**", None: "?"}
 
 
@@ -74,25 +74,31 @@ def remarks(rows):
 
 
 def section(rows):
-    parts = [BEGIN, "\n".join(head(rows)), "\n".join(figures(rows)), "\n".join(remarks(rows)).rstrip(),
+    parts = ["\n".join(head(rows)), "\n".join(figures(rows)), "\n".join(remarks(rows)).rstrip(),
              "Processor time of all of a server's processes for each operation; for FETCH, bodies and POP3 each message.",
-             "\n".join(processor(rows)), "\n".join(limits(rows)), END]
+             "\n".join(processor(rows)), "\n".join(limits(rows))]
     return "\n\n".join(p for p in parts if p)
 
 
-def write(rows, path):
+def put(name, text, path=PAGE):
+    """What stands between the marks of that name is `text` from now on."""
+    begin, end = "<!-- begin: %s -->" % name, "<!-- end: %s -->" % name
     with open(path) as f:
         old = f.read()
-    if BEGIN not in old:
-        raise SystemExit("page: %s has no %s" % (path, BEGIN))
-    new = re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: section(rows), old, flags=re.S)
+    if begin not in old or end not in old:
+        raise SystemExit("page: %s has no %s" % (path, begin))
+    new = re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: "%s\n\n%s\n\n%s" % (begin, text, end), old, flags=re.S)
     with open(path, "w") as f:
         f.write(new)
 
 
+def write(rows, path=PAGE):
+    put("make bench", section(rows), path)
+
+
 def main():
     lines = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "data", "fast.jsonl")
-    page = sys.argv[2] if len(sys.argv) > 2 else os.path.join(HERE, "..", "..", "doc", "benchmarks.md")
+    page = sys.argv[2] if len(sys.argv) > 2 else PAGE
     with open(lines) as f:
         write([json.loads(line) for line in f if line.strip()], page)
 
