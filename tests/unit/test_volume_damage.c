@@ -455,7 +455,7 @@ test_reindex_of_damage(void **state)
 	volume_close(&fx_v);
 	lose(&f, LOSE);
 	assert_int_equal(volume_reindex(&p, false, &r, &e), RC_CORRUPT);
-	if (strstr(e.text, "lack accounts: 1, mailboxes: 6, messages: 2 of the present one; "
+	if (strstr(e.text, "lack accounts: 1, mailboxes: 6, messages: 2, contents of messages: 0 of the present one; "
 	                   "restore the segment, or use --force") == NULL)
 		fail_msg("%s", e.text);
 	(void)snprintf(path, sizeof path, "%s/index.db.new", fx_dir);
