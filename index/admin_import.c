@@ -117,6 +117,7 @@ answer_target(struct import_run *r, uint64_t seq, const struct append_target *t)
 	case RC_DENIED:
 	case RC_BUSY:
 	case RC_CANCELLED:
+	case RC_WAIT:
 		answer(r, "bad", seq, rc_name(t->rc));
 		return;
 	}

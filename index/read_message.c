@@ -414,6 +414,8 @@ volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from
 		out->len = had;
 		rc = read_again(v, place, from, len, out, e);
 	}
+	if (rc == RC_WAIT)
+		out->len = had;
 	if (rc == RC_CORRUPT)
 		report_blob(v, place, e);
 	return rc;

@@ -104,6 +104,8 @@ rc_name(enum rc rc)
 		return "busy";
 	case RC_CANCELLED:
 		return "cancelled";
+	case RC_WAIT:
+		return "would wait";
 	}
 	return "unknown";
 }

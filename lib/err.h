@@ -21,6 +21,7 @@ enum rc {
 	RC_DENIED,      /* not allowed, or wrong credentials */
 	RC_BUSY,        /* somebody else holds it */
 	RC_CANCELLED,
+	RC_WAIT,        /* it would have to wait for the disk, and may not here: nowait.h */
 };
 
 #define ERR_TEXT_MAX 512

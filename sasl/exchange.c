@@ -45,6 +45,7 @@ sasl_code(enum rc rc)
 	case RC_EXISTS:
 	case RC_BUSY:
 	case RC_CANCELLED:
+	case RC_WAIT:
 		return SASL_UNAVAIL;
 	}
 	return SASL_FAIL;

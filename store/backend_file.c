@@ -17,6 +17,7 @@
  * and one sync are under way at a time), mmap (an I/O error is a signal).
  */
 #define _GNU_SOURCE
+#include "lib/nowait.h"
 #include "lib/process.h"
 #include "store/backend_local.h"
 #include "store/copy.h"
@@ -648,6 +649,34 @@ begin_body_with_room(struct backend *base, struct backend_body **out, struct err
 
 /* ---- reading ---- */
 
+/* In the mode of not waiting: all of it, as far as the file goes, or RC_WAIT. */
+static enum rc
+read_now(int fd, uint64_t off, void *dst, size_t len, size_t *got, struct err *e)
+{
+	ssize_t n = nowait_pread(fd, dst, len, (off_t)off);
+
+	if (n < 0)
+		return nowait_refuse(e);
+	*got = (size_t)n;
+	return RC_OK;
+}
+
+static enum rc
+read_waiting(int fd, uint64_t off, void *dst, size_t len, size_t *got, struct err *e)
+{
+	while (*got < len) {
+		ssize_t n = fs->pread(fd, (uint8_t *)dst + *got, len - *got, (off_t)(off + *got));
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			*got += (size_t)n;
+		else if (errno != EINTR)
+			return err_os(e, errno, "read");
+	}
+	return RC_OK;
+}
+
 static enum rc
 file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst, size_t len,
     size_t *got, struct err *e)
@@ -659,17 +688,10 @@ file_read(struct backend *base, const struct seg_id *id, uint64_t off, void *dst
 	*got = 0;
 	if (rc != RC_OK)
 		return rc;
-	while (*got < len && rc == RC_OK) {
-		ssize_t n = fs->pread(fd, (uint8_t *)dst + *got, len - *got, (off_t)(off + *got));
-
-		if (n == 0)
-			break;
-		if (n > 0)
-			*got += (size_t)n;
-		else if (errno != EINTR)
-			rc = err_os(
-			    e, errno, "read piece %llu-%u", (unsigned long long)id->seq, id->epoch);
-	}
+	rc = nowait_is_on() ? read_now(fd, off, dst, len, got, e)
+	                    : read_waiting(fd, off, dst, len, got, e);
+	if (rc != RC_OK)
+		(void)err_add(e, "piece %llu-%u", (unsigned long long)id->seq, id->epoch);
 	fdcache_put(b->readers, fd, slot);
 	return rc;
 }

@@ -1,7 +1,9 @@
 /* fdcache - least recently used of a few slots. See fdcache.h. A linear look through 32 slots is
- * cheaper than any tree. */
+ * cheaper than any tree. Nothing is opened or closed under the lock: who may not wait for the disk
+ * takes it too. */
 #include "store/fdcache.h"
 
+#include "lib/nowait.h"
 #include "store/fs.h"
 
 #include <assert.h>
@@ -22,6 +24,7 @@ struct fdcache {
 	int             dirfd;
 	fdcache_open    open;
 	uint64_t        clock;
+	uint64_t        forgotten;      /* calls of fdcache_forget */
 	struct slot     slots[FDCACHE_SLOTS];
 };
 
@@ -40,15 +43,44 @@ fdcache_new(int dirfd, fdcache_open open)
 	return c;
 }
 
+static bool
+same_piece(const struct seg_id *a, const struct seg_id *b)
+{
+	return a->seq == b->seq && a->epoch == b->epoch && a->kind == b->kind;
+}
+
+/* Descriptors to close once the lock is given back. */
+struct closing {
+	int fds[FDCACHE_SLOTS];
+	int count;
+};
+
+static void
+empty_slot(struct slot *s, struct closing *cl)
+{
+	if (s->fd >= 0)
+		cl->fds[cl->count++] = s->fd;
+	*s = (struct slot){ .fd = -1 };
+}
+
+static void
+close_all(const struct closing *cl)
+{
+	for (int i = 0; i < cl->count; i++)
+		fs->close(cl->fds[i]);
+}
+
 static void
 drop_idle(struct fdcache *c)
 {
-	for (int i = 0; i < FDCACHE_SLOTS; i++) {
-		if (c->slots[i].fd >= 0 && c->slots[i].users == 0) {
-			fs->close(c->slots[i].fd);
-			c->slots[i].fd = -1;
-		}
-	}
+	struct closing cl = { .count = 0 };
+
+	pthread_mutex_lock(&c->lock);
+	for (int i = 0; i < FDCACHE_SLOTS; i++)
+		if (c->slots[i].users == 0)
+			empty_slot(&c->slots[i], &cl);
+	pthread_mutex_unlock(&c->lock);
+	close_all(&cl);
 }
 
 void
@@ -62,12 +94,6 @@ fdcache_free(struct fdcache **c)
 	pthread_mutex_destroy(&(*c)->lock);
 	free(*c);
 	*c = NULL;
-}
-
-static bool
-same_piece(const struct seg_id *a, const struct seg_id *b)
-{
-	return a->seq == b->seq && a->epoch == b->epoch && a->kind == b->kind;
 }
 
 /* The slot that holds `id`, else the best one to put it in (empty, or longest unused), else -1. */
@@ -102,70 +128,104 @@ open_piece(struct fdcache *c, const struct seg_id *id)
 	return fd;
 }
 
+static bool
+is_here(const struct fdcache *c, int i, const struct seg_id *id)
+{
+	return i >= 0 && c->slots[i].fd >= 0 && same_piece(&c->slots[i].id, id);
+}
+
+/* Its descriptor, if the piece is open here; the lock is held. */
+static int
+take(struct fdcache *c, int i, const struct seg_id *id)
+{
+	if (!is_here(c, i, id))
+		return -1;
+	c->slots[i].users++;
+	c->slots[i].used = ++c->clock;
+	return c->slots[i].fd;
+}
+
+/* A descriptor that was opened while `forgotten` stood there: into a slot, unless another thread
+ * was first, or the file may have been deleted meanwhile. */
+static void
+keep(struct fdcache *c, const struct seg_id *id, uint64_t forgotten, int *fd, int *slot)
+{
+	struct closing cl = { .count = 0 };
+	int i = -1;
+
+	pthread_mutex_lock(&c->lock);
+	if (c->forgotten == forgotten)
+		i = find_slot(c, id);
+	if (is_here(c, i, id)) {
+		cl.fds[cl.count++] = *fd;
+	} else if (i >= 0) {
+		empty_slot(&c->slots[i], &cl);
+		c->slots[i] = (struct slot){ .id = *id, .fd = *fd };
+	}
+	if (i >= 0)
+		*fd = take(c, i, id);
+	*slot = i;
+	pthread_mutex_unlock(&c->lock);
+	close_all(&cl);
+}
+
 enum rc
 fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot, struct err *e)
 {
-	int i, os = 0;
+	uint64_t forgotten;
 
 	pthread_mutex_lock(&c->lock);
-	i = find_slot(c, id);
-	if (i >= 0 && c->slots[i].fd >= 0 && same_piece(&c->slots[i].id, id)) {
-		*fd = c->slots[i].fd;
-	} else {
-		*fd = open_piece(c, id);
-		os = errno;
-		if (*fd >= 0 && i >= 0) {
-			if (c->slots[i].fd >= 0)
-				fs->close(c->slots[i].fd);
-			c->slots[i] = (struct slot){ .id = *id, .fd = *fd };
-		}
-	}
-	if (*fd >= 0 && i >= 0) {
-		c->slots[i].users++;
-		c->slots[i].used = ++c->clock;
-	}
-	*slot = i;
+	forgotten = c->forgotten;
+	*slot = find_slot(c, id);
+	*fd = take(c, *slot, id);
 	pthread_mutex_unlock(&c->lock);
 	if (*fd >= 0)
 		return RC_OK;
-	return err_os(e, os, "open %s %llu-%u", id->kind == SEG_LOG ? "segment" : "body",
-	    (unsigned long long)id->seq, id->epoch);
-}
-
-static void
-close_slot(struct slot *s)
-{
-	fs->close(s->fd);
-	*s = (struct slot){ .fd = -1 };
+	if (nowait_is_on())
+		return nowait_refuse(e);
+	*fd = open_piece(c, id);
+	if (*fd < 0)
+		return err_os(e, errno, "open %s %llu-%u", id->kind == SEG_LOG ? "segment" : "body",
+		    (unsigned long long)id->seq, id->epoch);
+	keep(c, id, forgotten, fd, slot);
+	return RC_OK;
 }
 
 void
 fdcache_forget(struct fdcache *c, const struct seg_id *id)
 {
+	struct closing cl = { .count = 0 };
+
 	pthread_mutex_lock(&c->lock);
+	c->forgotten++;
 	for (int i = 0; i < FDCACHE_SLOTS; i++) {
 		struct slot *s = &c->slots[i];
 
-		if (s->fd < 0 || !same_piece(&s->id, id))
-			continue;
-		if (s->users == 0)
-			close_slot(s);
-		else
+		if (s->fd >= 0 && same_piece(&s->id, id))
 			s->doomed = true;
+		if (s->doomed && s->users == 0)
+			empty_slot(s, &cl);
 	}
 	pthread_mutex_unlock(&c->lock);
+	close_all(&cl);
 }
 
 void
 fdcache_put(struct fdcache *c, int fd, int slot)
 {
+	struct closing cl = { .count = 0 };
+	struct slot *s;
+
 	if (slot < 0) {
 		fs->close(fd);
 		return;
 	}
 	pthread_mutex_lock(&c->lock);
-	assert(c->slots[slot].users > 0 && c->slots[slot].fd == fd);
-	if (--c->slots[slot].users == 0 && c->slots[slot].doomed)
-		close_slot(&c->slots[slot]);
+	s = &c->slots[slot];
+	assert(s->users > 0 && s->fd == fd);
+	/* The last close of a deleted file frees its blocks, which is no work for who may not wait. */
+	if (--s->users == 0 && s->doomed && !nowait_is_on())
+		empty_slot(s, &cl);
 	pthread_mutex_unlock(&c->lock);
+	close_all(&cl);
 }

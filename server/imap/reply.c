@@ -99,6 +99,7 @@ error_text(const struct imap *im, enum rc rc, const struct err *e)
 	case RC_OK:
 	case RC_SYNTAX:
 	case RC_CANCELLED:
+	case RC_WAIT:
 		return "[SERVERBUG] Internal error";
 	case RC_NOMEM:
 		return "[UNAVAILABLE] Out of memory, try again later";

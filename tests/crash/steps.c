@@ -364,6 +364,7 @@ end_of(const struct change *c, struct op *op)
 	case RC_IO:
 	case RC_CORRUPT:
 	case RC_BUSY:
+	case RC_WAIT:
 		break;
 	}
 	return c->durable ? STEP_HAPPENED : STEP_FAILED;

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "tests/unit/store_tools.h"
 #include "store/codec.h"
+#include "lib/nowait.h"
 #include "store/fdcache.h"
 
 #include <dirent.h>
@@ -277,6 +278,35 @@ test_fdcache(void **state)
 	fdcache_free(&c);
 }
 
+/* Who may not wait opens nothing, and closes no deleted file. */
+static void
+test_fdcache_nowait(void **state)
+{
+	struct fdcache *c = fdcache_new(-1, open_null);
+	struct seg_id id = { 1, 1, SEG_LOG };
+	struct err e = ERR_INIT;
+	int fd, slot;
+
+	(void)state;
+	opened = 0;
+	nowait_begin();
+	assert_int_equal(fdcache_get(c, &id, &fd, &slot, &e), RC_WAIT);
+	assert_true(nowait_end());
+	assert_int_equal(opened, 0);
+	assert_int_equal(fdcache_get(c, &id, &fd, &slot, &e), RC_OK);
+	fdcache_put(c, fd, slot);
+	nowait_begin();
+	assert_int_equal(fdcache_get(c, &id, &fd, &slot, &e), RC_OK);
+	fdcache_forget(c, &id);
+	fdcache_put(c, fd, slot);
+	assert_false(nowait_end());
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	assert_int_equal(opened, 1);
+	fdcache_forget(c, &(struct seg_id){ 2, 1, SEG_LOG });   /* any deletion looks after it */
+	assert_true(fcntl(fd, F_GETFD) < 0);
+	fdcache_free(&c);
+}
+
 /* A symbolic link in place of a file is not followed, an existing name not reused. */
 static void
 test_names(void **state)
@@ -355,7 +385,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_file_size_limit), cmocka_unit_test(test_full_disk), cmocka_unit_test(test_fdcache),
+		cmocka_unit_test(test_file_size_limit), cmocka_unit_test(test_full_disk),
+		cmocka_unit_test(test_fdcache),         cmocka_unit_test(test_fdcache_nowait),
 		cmocka_unit_test(test_names),           cmocka_unit_test(test_no_descriptors),
 	};
 

@@ -1,9 +1,12 @@
 /* blob: chunks made and read back, spliced, damaged; and the compressor's promises. */
 #include "store/codec.h"
+#include "lib/nowait.h"
 #include "lib/siphash.h"
 #include "tests/unit/store_tools.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
+#include <unistd.h>
 #include <zlib.h>
 
 struct message {
@@ -455,6 +458,58 @@ test_damage(void **state)
 	free(t);
 }
 
+/* Who may not wait gets all of it or RC_WAIT, and no damage is seen in what is not there. */
+static void
+test_nowait(void **state)
+{
+	static const struct blob_case k = { "nowait", { { BLOB_HEADER, 900 }, { BLOB_BASE64, 3000000 } },
+	                                    0, true };
+	struct message m = make_message(&k);
+	struct err e = ERR_INIT;
+	struct record_blob blob;
+	struct blob_place place;
+	struct blob_writer *w;
+	unsigned refused = 0;
+	char path[64], file[160];
+	struct log *log;
+	struct buf out;
+	uint64_t had;
+	enum rc rc;
+	int fd;
+
+	(void)state;
+	volume_make(path);
+	log = volume_open(path);
+	w = write_blob(log, &k, &m, SIZE_MAX, &blob);
+	append_blob(log, &blob, &place);
+	snprintf(file, sizeof file, "%s/log/b-%u-%llu.blob", path, place.addr.seg.epoch,
+	         (unsigned long long)place.addr.seg.seq);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	buf_init(&out, m.len);
+	for (int i = 0; i < 4; i++) {
+		if (i % 2 == 0)
+			assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+		out.len = 0;
+		nowait_begin();
+		rc = blob_read(log, &place, 0, m.len, &out, &e);
+		assert_true(rc == (nowait_end() ? RC_WAIT : RC_OK));
+		refused += rc == RC_WAIT;
+		assert_true(i % 2 == 0 || rc == RC_OK || !nowait_is_possible());
+		nowait_begin();
+		rc = blob_read_deflated(log, &place, 0, m.len, &out, &had, &e);
+		assert_true(rc == (nowait_end() ? RC_WAIT : RC_OK));
+		check_range(log, &place, &m, 0, m.len);
+	}
+	assert_true(refused > 0);       /* at least the first time: the piece was not open */
+	(void)close(fd);
+	buf_fini(&out);
+	blob_writer_free(&w);
+	log_close(&log);
+	volume_remove(path);
+	free(m.bytes);
+}
+
 static void
 test_abort_removes(void **state)
 {
@@ -550,7 +605,7 @@ test_codec_refuses(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[sizeof cases / sizeof *cases + 8];
+	struct CMUnitTest tests[sizeof cases / sizeof *cases + 9];
 	size_t n = 0;
 
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -561,6 +616,7 @@ main(void)
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_damage_among_small);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_deflated_ranges);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_damage);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_nowait);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_abort_removes);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_chunk_table);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_dictionaries_are_pinned);
