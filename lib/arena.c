@@ -1,7 +1,9 @@
 /* arena - bump allocation in a list of blocks. See arena.h.
  *
  * A request larger than a quarter block gets a block of its own, linked behind the current one, so
- * that a big literal does not waste the rest of a block. A reset keeps one block of the usual size.
+ * that a big literal does not waste the rest of a block. The first block is small: the tag of a
+ * client that idles is all that its command needs, for hours. A reset keeps one block of the usual
+ * sizes.
  */
 #include "lib/arena.h"
 
@@ -11,6 +13,7 @@
 #include <stdlib.h>
 
 #define BLOCK_LEN 4096u
+#define FIRST_LEN 208u          /* with its head and malloc's 256 */
 #define ALIGN_TO  alignof(max_align_t)
 
 struct arena_block {
@@ -42,7 +45,7 @@ arena_reset(struct arena *a)
 {
 	struct arena_block *keep = a->head;
 
-	if (keep != NULL && keep->len == BLOCK_LEN) {
+	if (keep != NULL && (keep->len == BLOCK_LEN || keep->len == FIRST_LEN)) {
 		free_blocks(keep->next);
 		keep->next = NULL;
 		keep->used = 0;
@@ -73,6 +76,15 @@ block_new(size_t len)
 	return b;
 }
 
+/* Of a block that is made for len bytes. */
+static size_t
+block_len(const struct arena *a, size_t len)
+{
+	if (a->head == NULL && len <= FIRST_LEN)
+		return FIRST_LEN;
+	return len > BLOCK_LEN / 4 ? len : BLOCK_LEN;
+}
+
 /* The block that has room for len bytes, made if need be. */
 static struct arena_block *
 block_for(struct arena *a, size_t len)
@@ -81,7 +93,7 @@ block_for(struct arena *a, size_t len)
 
 	if (b != NULL && b->len - b->used >= len)
 		return b;
-	b = block_new(len > BLOCK_LEN / 4 ? len : BLOCK_LEN);
+	b = block_new(block_len(a, len));
 	if (b == NULL)
 		return NULL;
 	if (len > BLOCK_LEN / 4 && a->head != NULL) {

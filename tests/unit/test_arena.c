@@ -88,6 +88,22 @@ test_reset_reuses(void **state)
 }
 
 static void
+test_reset_keeps_the_larger_block(void **state)
+{
+	struct arena a;
+	void *second;
+
+	(void)state;
+	arena_init(&a, 1 << 20);
+	arena_alloc(&a, 200);
+	second = arena_alloc(&a, 200);
+	arena_reset(&a);
+	assert_ptr_equal(arena_alloc(&a, 200), second);
+	assert_in_range((uint8_t *)arena_alloc(&a, 200) - (uint8_t *)second, 200, 216);
+	arena_fini(&a);
+}
+
+static void
 test_errors_gather_context(void **state)
 {
 	struct err e = ERR_INIT;
@@ -118,6 +134,7 @@ main(void)
 		cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_copies),
 		cmocka_unit_test(test_reset_reuses),
+		cmocka_unit_test(test_reset_keeps_the_larger_block),
 		cmocka_unit_test(test_errors_gather_context),
 	};
 
