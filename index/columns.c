@@ -16,6 +16,7 @@
 
 #include "index/mailbox_row.h"
 #include "index/volume_impl.h"
+#include "lib/nowait.h"
 
 #define MEMORY_MAX    (64u << 20) /* of all columns of a volume */
 #define TEXTS_MAX     (16u << 20) /* of one */
@@ -563,9 +564,12 @@ columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
 {
 	struct arena a;
 	struct db *db;
-	enum rc rc = db_pool_borrow(v->pool, &db, e);
+	enum rc rc;
 
 	*done = false;
+	if (nowait_is_on())             /* half-way it would have to begin anew */
+		return nowait_refuse(e);
+	rc = db_pool_borrow(v->pool, &db, e);
 	if (rc == RC_OK) {
 		follow_index(v->columns, c);
 		arena_init(&a, 1u << 16);

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "index/vfs.h"
+#include "lib/nowait.h"
 #include "store/fs.h"
 #include "store/replace.h"
 
@@ -34,6 +36,7 @@ configure(void)
 {
 	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	(void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+	vfs_install();
 }
 
 static enum rc
@@ -43,6 +46,8 @@ db_fail(struct db *db, const char *what, struct err *e)
 	int os = sqlite3_system_errno(db->h);
 	const char *msg = sqlite3_errmsg(db->h);
 
+	if (nowait_is_on())
+		return nowait_refuse(e);
 	switch (code & 0xff) {
 	case SQLITE_FULL:
 		/* `os` may be of an earlier failure */
@@ -290,6 +295,12 @@ db_run(struct db *db, const char *sql, const struct db_arg *args, int count, str
 		s = db_next(db, q, e);
 	while (s == DB_ROW);
 	return s == DB_DONE ? RC_OK : e->code;
+}
+
+bool
+db_in_transaction(struct db *db)
+{
+	return sqlite3_txn_state(db->h, NULL) != SQLITE_TXN_NONE || sqlite3_get_autocommit(db->h) == 0;
 }
 
 uint64_t

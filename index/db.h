@@ -5,6 +5,8 @@
  * therefore must be a literal. All text is stored as BLOB, so that it compares byte by byte and may hold anything.
  * SQLITE_CORRUPT and SQLITE_NOTADB become RC_CORRUPT and set the `suspect` flag: the index is rebuilt by
  * the next owner.
+ *
+ * Who may not wait for a disk (lib/nowait.h) reads what is in memory: any failure is RC_WAIT then, and marks nothing.
  */
 #ifndef RESTANTE_INDEX_DB_H
 #define RESTANTE_INDEX_DB_H
@@ -68,6 +70,7 @@ MUST_USE enum rc db_run(struct db *db, const char *sql, const struct db_arg *arg
                         struct err *e);
 /* Statements without values, not cached. */
 MUST_USE enum rc db_exec(struct db *db, const char *sql, struct err *e);
+bool     db_in_transaction(struct db *db);      /* a read that failed may have ended it */
 uint64_t db_changes(struct db *db);     /* rows touched by the last db_run */
 
 uint64_t     db_u64(sqlite3_stmt *q, int column);
@@ -88,7 +91,8 @@ void db_pool_watch(struct db_pool *p, void (*alarm)(void *arg), void *arg);
 /* None may be borrowed. */
 void db_pool_free(struct db_pool **p);
 /* A connection inside a read transaction; waits while all are in use or the pool is paused. A thread has one at a time,
- * and gives it back itself: if each had one and waited for a second, all would wait forever. */
+ * and gives it back itself: if each had one and waited for a second, all would wait forever. RC_WAIT: none is free that
+ * has been open before, and the thread may not wait. */
 MUST_USE enum rc db_pool_borrow(struct db_pool *p, struct db **out, struct err *e);
 void db_pool_return(struct db_pool *p, struct db **db);
 /* How the next connections are opened (at first DB_READ); DB_ALONE: only one at a time. None may be open: paused, or

@@ -5,6 +5,8 @@
  * much larger.
  */
 #include "index/db.h"
+#include "index/vfs.h"
+#include "lib/nowait.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -80,6 +82,20 @@ close_idle(struct db_pool *p)
 		db_close(&p->idle[--p->idle_count]);
 }
 
+/* Not under the lock, which is also taken by who may not wait for the disk. */
+static void
+close_paused(struct db_pool *p)
+{
+	struct db *db;
+
+	while (p->idle_count > 0) {
+		db = p->idle[--p->idle_count];
+		(void)pthread_mutex_unlock(&p->lock);
+		db_close(&db);
+		(void)pthread_mutex_lock(&p->lock);
+	}
+}
+
 void
 db_pool_free(struct db_pool **pp)
 {
@@ -109,30 +125,63 @@ give_back(struct db_pool *p, struct db *db)
 		p->alarm(p->alarm_arg);
 }
 
+static bool
+is_taken(const struct db_pool *p)
+{
+	return p->paused > 0 || p->borrowed >= (p->mode == DB_ALONE ? 1 : p->max);
+}
+
+/* One that is open. */
+static enum rc
+borrow_now(struct db_pool *p, struct db **out, struct err *e)
+{
+	(void)pthread_mutex_lock(&p->lock);
+	if (vfs_can_refuse() && !is_taken(p) && p->idle_count > 0) {
+		*out = p->idle[--p->idle_count];
+		p->borrowed++;
+	}
+	(void)pthread_mutex_unlock(&p->lock);
+	return *out != NULL ? RC_OK : nowait_refuse(e);
+}
+
+static enum rc
+borrow_waiting(struct db_pool *p, struct db **out, struct err *e)
+{
+	enum db_mode mode;
+	enum rc rc;
+
+	(void)pthread_mutex_lock(&p->lock);
+	while (is_taken(p))
+		(void)pthread_cond_wait(&p->changed, &p->lock);
+	p->borrowed++;
+	if (p->idle_count > 0)
+		*out = p->idle[--p->idle_count];
+	mode = p->mode;
+	(void)pthread_mutex_unlock(&p->lock);
+	if (*out != NULL)
+		return RC_OK;
+	rc = db_open(p->path, mode, p->suspect, out, e);
+	if (rc != RC_OK)
+		give_back(p, NULL);
+	return rc;
+}
+
 enum rc
 db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 {
 	struct db *db = NULL;
-	enum db_mode mode;
-	enum rc rc = RC_OK;
+	enum rc rc;
 
 	assert(borrowed_here == 0);
 	*out = NULL;
-	(void)pthread_mutex_lock(&p->lock);
-	while (p->paused > 0 || p->borrowed >= (p->mode == DB_ALONE ? 1 : p->max))
-		(void)pthread_cond_wait(&p->changed, &p->lock);
-	p->borrowed++;
-	if (p->idle_count > 0)
-		db = p->idle[--p->idle_count];
-	mode = p->mode;
-	(void)pthread_mutex_unlock(&p->lock);
-	if (db == NULL)
-		rc = db_open(p->path, mode, p->suspect, &db, e);
-	if (rc == RC_OK)
-		rc = db_run(db, "BEGIN", DB_NO_ARGS, e);
+	rc = nowait_is_on() ? borrow_now(p, &db, e) : borrow_waiting(p, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = db_run(db, "BEGIN", DB_NO_ARGS, e);
 	if (rc != RC_OK) {
-		db_close(&db);
-		give_back(p, NULL);
+		if (rc != RC_WAIT)
+			db_close(&db);
+		give_back(p, db);
 		return rc;
 	}
 	borrowed_here++;
@@ -151,7 +200,7 @@ db_pool_return(struct db_pool *p, struct db **dbp)
 		return;
 	assert(borrowed_here > 0);
 	borrowed_here--;
-	if (db_run(db, "COMMIT", DB_NO_ARGS, &e) != RC_OK)
+	if (db_in_transaction(db) && db_run(db, "COMMIT", DB_NO_ARGS, &e) != RC_OK)
 		db_close(&db);
 	give_back(p, db);
 }
@@ -163,7 +212,7 @@ db_pool_pause(struct db_pool *p)
 	p->paused++;
 	while (p->borrowed > 0)
 		(void)pthread_cond_wait(&p->changed, &p->lock);
-	close_idle(p);
+	close_paused(p);
 	(void)pthread_mutex_unlock(&p->lock);
 }
 

@@ -8,6 +8,7 @@
 #include "index/volume_impl.h"
 
 #include "index/packed.h"
+#include "lib/nowait.h"
 
 #define FLAGS_OF(modseq) "SELECT m.uid, " modseq ", m.flags, m.kw"
 #define REST      ", m.blob, m.internaldate, m.zone, m.savedate, m.savezone, m.threadid, m.size"
@@ -339,10 +340,14 @@ message_row_check(const struct message_row *m, struct err *e)
 	return m->lost ? set_lost(e) : RC_OK;
 }
 
-static void
-report_blob(struct volume *v, const struct blob_place *p, const struct err *e)
+/* What is found is told, and noted, where one may wait. */
+static enum rc
+report_blob(struct volume *v, const struct blob_place *p, struct err *e)
 {
+	if (nowait_is_on())
+		return nowait_refuse(e);
 	volume_found_unreadable(v, p->addr.seg, p->addr.offset, p->addr.len, e->text);
+	return RC_CORRUPT;
 }
 
 static enum rc
@@ -414,10 +419,10 @@ volume_read_blob(struct volume *v, const struct blob_place *place, uint64_t from
 		out->len = had;
 		rc = read_again(v, place, from, len, out, e);
 	}
+	if (rc == RC_CORRUPT)
+		rc = report_blob(v, place, e);
 	if (rc == RC_WAIT)
 		out->len = had;
-	if (rc == RC_CORRUPT)
-		report_blob(v, place, e);
 	return rc;
 }
 
@@ -434,7 +439,7 @@ volume_read_deflated(struct volume *v, const struct blob_place *place, uint64_t 
 	if (rc == RC_NOT_FOUND)         /* compacted since: volume_read_blob finds it */
 		rc = RC_OK;
 	if (rc == RC_CORRUPT)
-		report_blob(v, place, e);
+		rc = report_blob(v, place, e);
 	return rc;
 }
 
@@ -450,6 +455,6 @@ volume_verify_blob(struct volume *v, const struct blob_place *place, uint64_t fr
 	if (rc == RC_NOT_FOUND)
 		rc = read_again(v, place, from, len, NULL, e);
 	if (rc == RC_CORRUPT)
-		report_blob(v, place, e);
+		rc = report_blob(v, place, e);
 	return rc;
 }

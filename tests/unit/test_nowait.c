@@ -117,8 +117,8 @@ test_on_disk(void **state)
 	refuse_now(fd, 0, page);                        /* and it has not begun to read */
 	assert_int_equal(pread(fd, &octet, 1, 0), 1);
 	read_now(fd, 0, page, page);
-	assert_true(evict(fd, 0, PAGES * page));
-	refuse_now(fd, 0, page);
+	if (evict(fd, 0, PAGES * page))         /* unless what it has read ahead is under way */
+		refuse_now(fd, 0, page);
 	(void)close(fd);
 }
 
