@@ -2,7 +2,7 @@
 """Restante beside Dovecot and Cyrus, measured in the same run: the numbers of doc/benchmarks.md.
 
     tests/bench/bench.py BUILD_DIR [--quick] [--rounds 3] [--modes a,b] [--servers restante,dovecot,cyrus]
-                         [--work DIR] [--keep FILE.jsonl] [--page]
+                         [--work DIR] [--keep FILE.jsonl] [--page] [--trixie [--cache DIR] [--mirror URL]]
 
 Each server is set up at its best (peer_*.py), filled with the same mail by tests/bench/load, and then every mode is run in
 turns, A B C A B C, on servers that otherwise rest. A line of JSON for each run goes to --keep (default: fast.jsonl in the
@@ -10,8 +10,12 @@ work directory), the table of medians to the terminal; --page writes doc/benchma
 A server that is not here is said to be missing, and a mode that fails is told with the generator's own words; the others go
 on, and the exit status is 1.
 
-Run as root, or the peers are missing. Nothing of the system is changed or started; all is in the work directory, which is
-emptied.
+--trixie measures against Dovecot 2.4 and Cyrus 3.10 of Debian 13 instead of this system's. They run in a root of their own
+that debootstrap makes at the first time and that is kept in --cache: three minutes, 600 MB, the network. Its packages come from --mirror
+(default: where this machine's apt has Debian from). Lines and tables of it are apart: trixie.jsonl, and the second table of the page.
+
+Run as root, or the peers are missing. Nothing of the system is changed or started; all is in the work directory, of which
+DIR/run is emptied.
 """
 
 import argparse
@@ -30,9 +34,11 @@ import time
 import modes
 import page
 import table
+import trixie
 from peer_cyrus import Cyrus
 from peer_dovecot import Dovecot, DovecotHibernated
 from peer_restante import Restante, RestanteRelaxed
+from peer_trixie import Cyrus310, Dovecot24, Dovecot24Hibernated
 from runners import RUNNERS, Failed, load_line
 from server import make_certificate
 
@@ -54,6 +60,11 @@ class Progress:
                                                        text[:60]), end="", file=sys.stderr, flush=True)
         else:
             self.say("%d/%d %d:%02d %s" % (self.done, self.steps, seconds // 60, seconds % 60, text))
+
+    def passing(self, text):
+        """On a terminal, until the next."""
+        if self.bar:
+            print("\r\033[K" + text[:100], end="", file=sys.stderr, flush=True)
 
     def say(self, text):
         print(("\r\033[K" if self.bar else "") + text, file=sys.stderr, flush=True)
@@ -87,7 +98,8 @@ class Run:
             load = float(f.read().split()[0])
         self.keep(what="machine", cpu=cpu, cores=os.cpu_count(), memory_kb=memory, kernel=platform.release(),
                   system=system_name(), load_1m=load, date=time.strftime("%Y-%m-%d"), quick=self.args.quick,
-                  rounds=self.args.rounds, counts=self.counts)
+                  rounds=self.args.rounds, counts=self.counts,
+                  **({"peers": trixie.system_name(self.args.root)} if self.args.root else {}))
 
     def build_nosync(self):
         self.nosync = os.path.join(self.top, "nosync.so")
@@ -116,6 +128,10 @@ class Run:
                 "dovecot": lambda: Dovecot(self.top, self.cert),
                 "dovecot-hibernated": lambda: DovecotHibernated(self.top, self.cert),
                 "cyrus": lambda: Cyrus(self.top, self.cert, os.path.join(self.args.work, "cyrus"))}
+        if self.args.root:
+            made.update({"dovecot": lambda: Dovecot24(self.top, self.cert, self.args.root),
+                         "dovecot-hibernated": lambda: Dovecot24Hibernated(self.top, self.cert, self.args.root),
+                         "cyrus": lambda: Cyrus310(self.top, self.cert, self.args.root)})
         return made[name]()
 
     def make_servers(self, names):
@@ -241,12 +257,16 @@ def arguments():
     p.add_argument("--work", default="/var/tmp/restante-bench")
     p.add_argument("--keep")
     p.add_argument("--page", action="store_true")
+    p.add_argument("--trixie", action="store_true")
+    p.add_argument("--cache", help="of the root that --trixie makes (default: trixie in the work directory)")
+    p.add_argument("--mirror", help="of Debian, for --trixie")
     args = p.parse_args()
-    args.build = os.path.abspath(args.build)
+    args.build, args.work, args.root = os.path.abspath(args.build), os.path.abspath(args.work), None
+    args.cache = os.path.abspath(args.cache or os.path.join(args.work, "trixie"))
     args.rounds = args.rounds or (1 if args.quick else 3)
     os.makedirs(args.work, exist_ok=True)
-    args.keep = args.keep or (os.path.join(HERE, "data", "fast.jsonl") if args.page
-                              else os.path.join(args.work, "fast.jsonl"))
+    args.keep = args.keep or os.path.join(os.path.join(HERE, "data") if args.page else args.work,
+                                          "trixie.jsonl" if args.trixie else "fast.jsonl")
     return args
 
 
@@ -284,6 +304,11 @@ def main():
     measured = [m for m in wanted if not m.runner.startswith("of ")]
     args.progress = Progress(len(names) + 1 + args.rounds * sum(
         len([n for n in m.servers if n in names]) for m in measured))
+    if args.trixie:
+        try:
+            args.root = trixie.make(args.cache, args.mirror, args.progress)
+        except trixie.NotMade as e:
+            sys.exit("bench: no root of trixie: %s" % e)
     run = Run(args, counts)
     try:
         run.machine()

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""The part of doc/benchmarks.md that a run of bench.py makes: between two marks, everything else of the page stays.
+"""The parts of doc/benchmarks.md that runs of bench.py make: each between two marks, everything else of the page stays.
 
-    tests/bench/page.py [LINES.jsonl [PAGE.md]]       # writes it again from kept lines
+    tests/bench/page.py [LINES.jsonl [PAGE.md]]       # writes it again from these lines, or all from those that are kept
 
 The table has the medians; a figure that missed its target is said to have.
 """
@@ -16,6 +16,8 @@ import table
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PAGE = os.path.join(HERE, "..", "..", "doc", "benchmarks.md")
+DATA = os.path.join(HERE, "data")
+KEPT = "fast.jsonl", "trixie.jsonl"
 WORD = {True: "yes", False: "**no**", None: "?"}
 
 
@@ -30,6 +32,8 @@ def head(rows):
     yield ("%s on %s: %s, %d cores, %.0f GB, %s; load average %.2f when it began. %d round%s%s. %s." % (
         m["date"], m["system"], m["cpu"], m["cores"], m["memory_kb"] / 1e6, m["kernel"], m["load_1m"], m["rounds"], "s" if m["rounds"] != 1 else "",
         ", with the small counts of bench-quick" if m["quick"] else "", versions))
+    if "peers" in m:
+        yield "\nDovecot and Cyrus are those of %s, in a root of their own." % m["peers"]
     for r in rows:
         if r["what"] == "missing":
             yield "\n%s was missing: %s." % (r["server"].capitalize(), r["why"])
@@ -93,14 +97,15 @@ def put(name, text, path=PAGE):
 
 
 def write(rows, path=PAGE):
-    put("make bench", section(rows), path)
+    put("make bench-trixie" if "peers" in first(rows, "machine") else "make bench", section(rows), path)
 
 
 def main():
-    lines = sys.argv[1] if len(sys.argv) > 1 else os.path.join(HERE, "data", "fast.jsonl")
+    kept = [os.path.join(DATA, name) for name in KEPT if os.path.exists(os.path.join(DATA, name))]
     page = sys.argv[2] if len(sys.argv) > 2 else PAGE
-    with open(lines) as f:
-        write([json.loads(line) for line in f if line.strip()], page)
+    for lines in sys.argv[1:2] or kept:
+        with open(lines) as f:
+            write([json.loads(line) for line in f if line.strip()], page)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,10 @@ class Cyrus(Server):
         self.root = root
         super().__init__(top, cert)
         self.bin = root + "/usr/lib/cyrus/bin"
-        self.why_not = "it needs root to start" if os.geteuid() != 0 else unpack(root)
+        self.why_not = "it needs root to start" if os.geteuid() != 0 else self.unpack()
+
+    def unpack(self):
+        return unpack(self.root)
 
     def environment(self):
         lib = self.root + "/usr/lib/x86_64-linux-gnu"
@@ -114,9 +117,9 @@ class Cyrus(Server):
         for name, text in (("imapd.conf", IMAPD), ("cyrus.conf", CYRUS)):
             with open(os.path.join(self.dir, name), "w") as f:
                 f.write(text % words)
-        passwd = shutil.which("saslpasswd2") or self.root + "/usr/sbin/saslpasswd2"
+        passwd = self.root + "/usr/sbin/saslpasswd2"
         for user in users:
-            subprocess.run([passwd, "-p", "-c", "-f", self.dir + "/sasldb2", "-u", "localhost", user],
+            subprocess.run(self.inside([passwd, "-p", "-c", "-f", self.dir + "/sasldb2", "-u", "localhost", user]),
                            input=PASSWORD.encode(), check=True, env=self.environment())
         for top in (self.dir, self.fast):
             for root, dirs, files in os.walk(top):
@@ -134,7 +137,7 @@ class Cyrus(Server):
                 "-p", self.dir + "/pid"]
 
     def version(self):
-        text = first_line([self.bin + "/cyr_info", "version"], env=self.environment())
+        text = first_line(self.inside([self.bin + "/cyr_info", "version"]), env=self.environment())
         return text.replace("cyrus-imapd", "").strip()
 
     def mail_parts(self):

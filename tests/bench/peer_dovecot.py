@@ -121,10 +121,12 @@ class Dovecot(Server):
         os.mkdir(self.dir + "/mail")
         shutil.chown(self.dir + "/mail", "nobody", "nogroup")
         with open(self.dir + "/dovecot.conf", "w") as f:
-            f.write(CONFIG % dict(self.ports, dir=self.dir, cert=self.cert, key=self.key, password=PASSWORD,
-                                  hibernate="1s" if self.hibernates else "0",
-                                  imap_service_count=1 if self.hibernates else 0,
-                                  imap_ahead=0 if self.hibernates else 16))
+            f.write(self.configuration())
+
+    def configuration(self):
+        return CONFIG % dict(self.ports, dir=self.dir, cert=self.cert, key=self.key, password=PASSWORD,
+                             hibernate="1s" if self.hibernates else "0", imap_service_count=1 if self.hibernates else 0,
+                             imap_ahead=0 if self.hibernates else 16)
 
     def argv(self):
         return ["/usr/sbin/dovecot", "-F", "-c", self.dir + "/dovecot.conf"]

@@ -151,6 +151,10 @@ class Server:
     def environment(self):
         return None
 
+    def inside(self, argv):
+        """How a program of it is run: of one in a root of its own, there."""
+        return argv
+
     def first_start(self, users):
         """Started for the first time: what can only be made now."""
 
@@ -171,7 +175,7 @@ class Server:
             env["LD_PRELOAD"] = preload
         self.log = open(os.path.join(self.dir, "stderr"), "ab")
         enter = self.group.enter if self.group.path else None
-        self.proc = subprocess.Popen(self.argv(), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
+        self.proc = subprocess.Popen(self.inside(self.argv()), stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
                                      preexec_fn=enter, env=env, cwd=self.dir)
         self.wait_for("imap", b"* OK")
         if wait:
