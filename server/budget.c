@@ -20,6 +20,14 @@ budget_change(struct budget *b, uint64_t from, bool was_stranger, uint64_t to, b
 	change(&b->strangers, was_stranger ? from : 0, is_stranger ? to : 0);
 }
 
+bool
+budget_has_room(struct budget *b, const struct conf_limits *limits, uint64_t bytes)
+{
+	uint64_t all = atomic_load_explicit(&b->all, memory_order_relaxed);
+
+	return all <= limits->memory && bytes <= limits->memory - all;
+}
+
 enum refusal
 budget_passed(struct budget *b, const struct conf_limits *limits, bool stranger)
 {

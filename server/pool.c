@@ -121,6 +121,17 @@ pool_submit(struct pool *p, struct pool_job *job)
 	wake_worker(w);
 }
 
+bool
+pool_is_wanted(struct pool *p)
+{
+	bool waits;
+
+	pthread_mutex_lock(&p->lock);
+	waits = p->first != NULL;
+	pthread_mutex_unlock(&p->lock);
+	return waits;
+}
+
 /* More than processors, as they wait for the disk. */
 static unsigned
 size_of(uint64_t configured)

@@ -22,5 +22,7 @@ MUST_USE enum rc pool_new(uint64_t threads, struct pool **out, struct err *e);
 void pool_free(struct pool **p);
 /* Until it runs the job is the pool's: it must not be submitted twice. */
 void pool_submit(struct pool *p, struct pool_job *job);
+/* A job waits for a thread: one that takes long should make room. */
+bool pool_is_wanted(struct pool *p);
 
 #endif

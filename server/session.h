@@ -121,6 +121,10 @@ bool session_can_splice(struct session *s);
 /* What stands in the output from octet `from` to its end is that: blocks as deflate_splice wants them. Once after each
  * session_can_splice. */
 void session_splice(struct session *s, size_t from);
+struct pool;
+/* In a step: the pool, for a job that does a part of it on another thread and holds so many bytes; NULL: there is no
+ * memory for that. The job must not touch the session, which may end before it. */
+struct pool *session_helpers(struct session *s, uint64_t bytes);
 /* The peer has closed its sending side or is gone: no more input will come. */
 bool session_at_eof(const struct session *s);
 

@@ -62,3 +62,11 @@ session_weigh_nothing(struct session *s)
 {
 	set_weight(s, 0, false);
 }
+
+struct pool *
+session_helpers(struct session *s, uint64_t bytes)
+{
+	if (!budget_has_room(server_budget(s->srv), &s->settings->conf->limits, bytes))
+		return NULL;
+	return server_pool(s->srv);
+}

@@ -134,6 +134,7 @@ drop_fetch(struct imap *im)
 	buf_fini(&f->raw);
 	buf_fini(&f->text);
 	buf_fini(&f->lines);
+	fetch_ahead_drop(f);
 }
 
 /* ---- pages of rows ---- */
@@ -212,6 +213,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 		return rc;
 	set_next_page(f, f->page_limit);
 	f->rows_seen += f->row_count;
+	fetch_ahead_page(im, f);
 	return shows_keywords(f) ? imap_tell_keywords(im, false, e) : RC_OK;
 }
 

@@ -161,6 +161,8 @@ struct fetch {
 	uint64_t             verified;          /* FETCH_CHECK: octets looked at in this round */
 	struct buf           raw, text, lines;         /* scratch; empty when no message is under way */
 
+	struct ahead        *ahead;             /* fetch_ahead.c; NULL: nothing is read ahead */
+
 	enum fetch_trouble   trouble;
 	mail_uid             trouble_uid;
 };
@@ -181,6 +183,15 @@ void fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item 
 
 /* fetch_preview.c: make f->preview; counts what it reads in f->verified. */
 void fetch_make_preview(struct imap *im, struct fetch *f);
+
+/* fetch_ahead.c */
+/* A page of rows has been read. */
+void fetch_ahead_page(struct imap *im, struct fetch *f);
+/* All octets of the section item are read and were found good. */
+bool fetch_ahead_check(struct fetch *f, size_t i);
+/* Those from f->at on, some; valid until the next call. False: they are to be read. */
+bool fetch_ahead_take(struct fetch *f, size_t i, struct slice *out);
+void fetch_ahead_drop(struct fetch *f);
 
 /* fetch_section.c */
 /* Find the item's range and check the log for it. */

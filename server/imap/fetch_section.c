@@ -105,6 +105,8 @@ fetch_check_section(struct imap *im, struct fetch *f, size_t i)
 		return FETCH_FINE;      /* not read, or read whole by measuring */
 	if (is_fields(it))
 		return verify(im, f, p, 0, p->range.len, &e) == RC_OK ? FETCH_FINE : FETCH_DAMAGED;
+	if (fetch_ahead_check(f, i))
+		return FETCH_FINE;
 	return verify(im, f, p, p->from, p->len, &e) == RC_OK ? FETCH_FINE : FETCH_DAMAGED;
 }
 
@@ -352,14 +354,30 @@ read_chunk(struct imap *im, const struct fetch *f, const struct fetch_piece *p, 
 	return true;
 }
 
+static void
+write_ahead(struct imap *im, const struct fetch *f, const struct fetch_piece *p, struct slice octets)
+{
+	struct buf *out = imap_out(im);
+	size_t from = out->len;
+
+	buf_append_slice(out, octets);
+	if (must_mask(f, p))
+		mask_nul(out, from);
+}
+
 static bool
 stream_raw(struct imap *im, struct fetch *f, size_t i, bool *done)
 {
 	const struct fetch_piece *p = &f->pieces[i];
+	struct slice octets;
 	uint64_t n;
 
-	if (!splice_chunk(im, f, p, &n) || (n == 0 && !read_chunk(im, f, p, &n)))
+	if (fetch_ahead_take(f, i, &octets)) {
+		write_ahead(im, f, p, octets);
+		n = octets.len;
+	} else if (!splice_chunk(im, f, p, &n) || (n == 0 && !read_chunk(im, f, p, &n))) {
 		return false;
+	}
 	f->at += n;
 	*done = f->at == p->len;
 	return true;

@@ -147,6 +147,7 @@ imap_world_teardown(void **state)
 	struct imap_world *w = *state;
 	char command[128];
 
+	pool_free(&w->pool);
 	volume_close(&w->volume);
 	alias_book_free(&w->aliases);
 	regulars_free(&w->regulars);
@@ -167,6 +168,22 @@ imap_world_mute(struct imap_world *w)
 	pthread_mutex_lock(&w->lock);
 	w->mute = true;
 	pthread_mutex_unlock(&w->lock);
+}
+
+void
+imap_world_help(struct imap_world *w, unsigned threads)
+{
+	struct err e = ERR_INIT;
+
+	pool_free(&w->pool);
+	if (threads > 0)
+		assert_int_equal(pool_new(threads, &w->pool, &e), RC_OK);
+}
+
+struct pool *
+imap_world_pool(struct imap_world *w)
+{
+	return w->pool;
 }
 
 struct conf *

@@ -38,6 +38,10 @@ void imap_world_speak(struct imap_world *w, const struct protocol *protocol);
 void imap_world_next_stream(struct imap_world *w, bool tls, bool plaintext_allowed,
                             bool can_starttls);
 
+/* From now on steps have a pool of so many threads to help them; 0: none, as at first. */
+void imap_world_help(struct imap_world *w, unsigned threads);
+struct pool *imap_world_pool(struct imap_world *w);
+
 /* Whence, "unix" for such a socket, and the name in its certificate or "". Strings that stay. */
 void imap_world_next_peer(struct imap_world *w, const char *peer, const char *certificate);
 

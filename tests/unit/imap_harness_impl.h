@@ -26,6 +26,7 @@ struct imap_world {
 	const char      *peer, *certificate;
 	struct alias_book *aliases;
 	struct regulars   *regulars;
+	struct pool       *pool;                /* NULL: none, all is done by steps */
 	struct settings  settings;
 	pthread_mutex_t  lock;                  /* of what follows, and of wake, watched, notified of sessions */
 	pthread_cond_t   happened;

@@ -51,7 +51,7 @@ rig_send(struct session *s, const char *line)
 	return (const char *)rig_text.ptr;
 }
 
-static void
+static inline void
 rig_expect(struct session *s, const char *line, const char *want)
 {
 	assert_string_equal(rig_send(s, line), want);

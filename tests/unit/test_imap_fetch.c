@@ -1,9 +1,7 @@
 /* FETCH as a client sees it: transcripts over a real volume, each given whole and in the
  * smallest steps. */
+#include "tests/unit/damage_tools.h"
 #include "tests/unit/imap_rig.h"
-
-#include <dirent.h>
-#include <fcntl.h>
 
 /* The structure of RFC 3501 s6.4.5: a multipart with text, base64, and an embedded message that
  * is a multipart whose second part is a multipart itself. */
@@ -503,55 +501,6 @@ test_beyond_retention(void **state)
 }
 
 /* ---- damage ---- */
-
-/* Flip a byte of the text in every file of the log. */
-static void
-damage_log(const char *needle)
-{
-	char path[300], cmd[600];
-	struct dirent *d;
-	DIR *dir;
-	unsigned hits = 0;
-
-	(void)snprintf(path, sizeof path, "%.250s/log", fx_dir);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while ((d = readdir(dir)) != NULL) {
-		struct buf b;
-		size_t at;
-		int fd;
-		ssize_t n;
-
-		if (d->d_name[0] == '.')
-			continue;
-		(void)snprintf(cmd, sizeof cmd, "%s/%s", path, d->d_name);
-		fd = open(cmd, O_RDWR);
-		if (fd < 0)
-			continue;
-		buf_init(&b, 64u << 20);
-		while ((n = read(fd, buf_reserve(&b, 65536), 65536)) > 0)
-			buf_commit(&b, (size_t)n);
-		at = slice_find(buf_slice(&b), slice_str(needle));
-		if (at < b.len) {
-			assert_int_equal(pwrite(fd, "#", 1, (off_t)at), 1);
-			hits++;
-		}
-		buf_fini(&b);
-		close(fd);
-	}
-	closedir(dir);
-	assert_true(hits > 0);
-}
-
-/* Random octets do not shrink, so they stand in the log as they are. */
-static void
-fill_random(struct buf *b, size_t n, uint32_t seed)
-{
-	while (n-- > 0) {
-		seed = seed * 1664525u + 1013904223u;
-		buf_append_byte(b, (uint8_t)(seed >> 24) % 255 + 1);
-	}
-}
 
 static uint64_t
 damage_told(void)
