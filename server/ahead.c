@@ -28,7 +28,7 @@ struct piece {
 	size_t           message;
 	uint64_t         from;          /* its first octet in the message */
 	size_t           len;
-	size_t           at;            /* in the ring */
+	size_t           begin, at;     /* in the ring: its room, and its octets */
 	enum piece_state state;
 };
 
@@ -91,7 +91,7 @@ piece_at(struct ahead *a, unsigned i)
 static bool
 find_room(const struct ahead *a, size_t n, size_t *at)
 {
-	size_t head = a->pieces[a->first].at;
+	size_t head = a->pieces[a->first].begin;
 
 	if (a->queued == PIECES)
 		return false;
@@ -124,14 +124,14 @@ next_piece(struct ahead *a)
 static struct piece *
 claim(struct ahead *a)
 {
-	size_t n = next_piece(a), at;
+	size_t n = next_piece(a), front = a->from == 0 ? AHEAD_FRONT : 0, begin;
 	struct piece *p;
 
-	if (n == 0 || !find_room(a, n, &at))
+	if (n == 0 || !find_room(a, front + n, &begin))
 		return NULL;
 	p = piece_at(a, a->queued++);
-	*p = (struct piece){ a->message, a->from, n, at, PIECE_BUSY };
-	a->tail = at + n;
+	*p = (struct piece){ a->message, a->from, n, begin, begin + front, PIECE_BUSY };
+	a->tail = begin + front + n;
 	a->from += n;
 	return p;
 }
@@ -139,7 +139,7 @@ claim(struct ahead *a)
 static bool
 half_is_free(const struct ahead *a)
 {
-	size_t head = a->pieces[a->first].at;
+	size_t head = a->pieces[a->first].begin;
 	size_t used = a->queued == 0 ? 0 : a->tail > head ? a->tail - head : AHEAD_OCTETS - head + a->tail;
 
 	return used <= AHEAD_OCTETS / 2 && a->queued <= PIECES / 2;
@@ -193,12 +193,7 @@ help(struct pool_job *job)
 static void
 call_helper(struct ahead *a)
 {
-	size_t n, at;
-
-	if (a->helped || !half_is_free(a))
-		return;
-	n = next_piece(a);
-	if (n == 0 || !find_room(a, n, &at))
+	if (a->helped || !half_is_free(a) || next_piece(a) == 0)
 		return;
 	a->helped = true;
 	pthread_mutex_unlock(&a->lock);
@@ -326,6 +321,18 @@ ahead_take(struct ahead *a, size_t message, uint64_t at, struct slice *out)
 		*out = slice_of(a->ring + p->at, p->len);
 	pthread_mutex_unlock(&a->lock);
 	return good;
+}
+
+bool
+ahead_prepend(struct ahead *a, struct slice head, struct slice *taken)
+{
+	const struct piece *p = &a->pieces[a->first];
+
+	if (p->from > 0 || head.len > AHEAD_FRONT)
+		return false;
+	memcpy(a->ring + p->at - head.len, head.ptr, head.len);
+	*taken = slice_of(a->ring + p->at - head.len, head.len + p->len);
+	return true;
 }
 
 /* Places and chunks in one piece of memory. NULL: there is none. */

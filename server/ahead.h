@@ -16,6 +16,7 @@
 
 #define AHEAD_OCTETS (512u << 10)       /* read and not yet passed, at most */
 #define AHEAD_HELD   (AHEAD_OCTETS + (64u << 10))
+#define AHEAD_FRONT  256u               /* octets free before the first ones of each message */
 #define AHEAD_WHOLE  (256u << 10)       /* a message of so many octets can be held as a whole */
 
 struct ahead;
@@ -32,5 +33,8 @@ bool          ahead_whole(struct ahead *a, size_t message);
 /* The octets of the message from `at` on, some; valid until the next call. What stands before them is done with. False:
  * they are not to be had here. */
 bool          ahead_take(struct ahead *a, size_t message, uint64_t at, struct slice *out);
+/* Put these octets before those that ahead_take has just given, so that they go out together: *taken has both. False: there is
+ * no room. */
+bool          ahead_prepend(struct ahead *a, struct slice head, struct slice *taken);
 
 #endif

@@ -121,6 +121,10 @@ bool session_can_splice(struct session *s);
 /* What stands in the output from octet `from` to its end is that: blocks as deflate_splice wants them. Once after each
  * session_can_splice. */
 void session_splice(struct session *s, size_t from);
+/* In a step that runs on the pool, with an empty output: send these octets at once, from where they lie, as far as the
+ * client takes them. How many went; the others are to be written to the output next. */
+size_t session_send_now(struct session *s, struct slice octets);
+
 struct pool;
 /* In a step: the pool, for a job that does a part of it on another thread and holds so many bytes; NULL: there is no
  * memory for that. The job must not touch the session, which may end before it. */

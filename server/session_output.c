@@ -127,6 +127,23 @@ session_send_step(struct session *s)
 	return sent == SENT_ALL;
 }
 
+/* What is not empty is to go before it. */
+size_t
+session_send_now(struct session *s, struct slice octets)
+{
+	size_t sent = 0, n;
+
+	if (!s->step_sends || s->delay_ms != 0 || s->out.bytes.len > 0 || s->sending.at < s->sending.bytes.len ||
+	    stream_is_compressed(&s->stream))
+		return 0;
+	while (sent < octets.len &&
+	       stream_write(&s->stream, octets.ptr + sent, octets.len - sent, &n) == STREAM_OK)
+		sent += n;
+	s->moved_behind += sent;
+	atomic_fetch_add_explicit(&s->bytes_out, sent, memory_order_relaxed);
+	return sent;
+}
+
 /* ---- memory ---- */
 
 void

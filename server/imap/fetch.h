@@ -189,8 +189,8 @@ void fetch_make_preview(struct imap *im, struct fetch *f);
 void fetch_ahead_page(struct imap *im, struct fetch *f);
 /* All octets of the section item are read and were found good. */
 bool fetch_ahead_check(struct fetch *f, size_t i);
-/* Those from f->at on, some; valid until the next call. False: they are to be read. */
-bool fetch_ahead_take(struct fetch *f, size_t i, struct slice *out);
+/* Send or write those from f->at on, *n of them. False: they are to be read. */
+bool fetch_ahead_write(struct imap *im, struct fetch *f, size_t i, uint64_t *n);
 void fetch_ahead_drop(struct fetch *f);
 
 /* fetch_section.c */

@@ -8,6 +8,7 @@
 #include "server/imap/private.h"
 
 #define WORTH_IT 262144u        /* octets of a page */
+#define SEND_MIN 16384u         /* octets that are worth a call */
 
 static bool
 is_all(const struct fetch_item *it)
@@ -72,10 +73,24 @@ fetch_ahead_check(struct fetch *f, size_t i)
 	return has_all(f, i) && ahead_whole(f->ahead, f->row);
 }
 
+/* Long ones go out from where they lie, with the head of the answer before them. */
 bool
-fetch_ahead_take(struct fetch *f, size_t i, struct slice *out)
+fetch_ahead_write(struct imap *im, struct fetch *f, size_t i, uint64_t *n)
 {
-	return has_all(f, i) && ahead_take(f->ahead, f->row, f->at, out);
+	struct buf *out = imap_out(im);
+	struct slice octets;
+	size_t sent = 0;
+
+	if (!has_all(f, i) || !ahead_take(f->ahead, f->row, f->at, &octets))
+		return false;
+	*n = octets.len;
+	if (octets.len >= SEND_MIN && !out->failed &&
+	    (out->len == 0 || ahead_prepend(f->ahead, buf_slice(out), &octets))) {
+		buf_reset(out);
+		sent = session_send_now(im->s, octets);
+	}
+	buf_append_slice(out, slice_sub(octets, sent, octets.len));
+	return true;
 }
 
 void

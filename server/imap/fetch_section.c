@@ -354,30 +354,15 @@ read_chunk(struct imap *im, const struct fetch *f, const struct fetch_piece *p, 
 	return true;
 }
 
-static void
-write_ahead(struct imap *im, const struct fetch *f, const struct fetch_piece *p, struct slice octets)
-{
-	struct buf *out = imap_out(im);
-	size_t from = out->len;
-
-	buf_append_slice(out, octets);
-	if (must_mask(f, p))
-		mask_nul(out, from);
-}
-
 static bool
 stream_raw(struct imap *im, struct fetch *f, size_t i, bool *done)
 {
 	const struct fetch_piece *p = &f->pieces[i];
-	struct slice octets;
 	uint64_t n;
 
-	if (fetch_ahead_take(f, i, &octets)) {
-		write_ahead(im, f, p, octets);
-		n = octets.len;
-	} else if (!splice_chunk(im, f, p, &n) || (n == 0 && !read_chunk(im, f, p, &n))) {
+	if ((must_mask(f, p) || !fetch_ahead_write(im, f, i, &n)) &&
+	    (!splice_chunk(im, f, p, &n) || (n == 0 && !read_chunk(im, f, p, &n))))
 		return false;
-	}
 	f->at += n;
 	*done = f->at == p->len;
 	return true;
