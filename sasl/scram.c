@@ -2,6 +2,7 @@
 #include "sasl/scram.h"
 
 #include "lib/secret.h"
+#include "sasl/pbkdf2.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -31,6 +32,19 @@ keyed_hash(enum scram_hash hash, const uint8_t *key, struct slice text, uint8_t 
 	       len == scram_key_len(hash);
 }
 
+static bool
+salted_password(enum scram_hash hash, struct slice prepared, struct slice salt,
+                uint32_t iterations, uint8_t out[SCRAM_KEY_MAX])
+{
+	if (hash == SCRAM_SHA_256) {
+		pbkdf2_sha256(prepared, salt, iterations, out);
+		return true;
+	}
+	return PKCS5_PBKDF2_HMAC((const char *)prepared.ptr, (int)prepared.len, salt.ptr,
+	                         (int)salt.len, (int)iterations, digest_of(hash),
+	                         (int)scram_key_len(hash), out) == 1;
+}
+
 /* SaltedPassword := Hi(Normalize(password), salt, i)
  * ClientKey := HMAC(SaltedPassword, "Client Key"), StoredKey := H(ClientKey)
  * ServerKey := HMAC(SaltedPassword, "Server Key")                  [RFC 5802 s3] */
@@ -45,9 +59,7 @@ scram_derive(enum scram_hash hash, struct slice prepared, struct slice salt, uin
 	assert(iterations > 0 && iterations <= INT_MAX);
 	assert(prepared.len <= INT_MAX && salt.len <= INT_MAX);
 	*out = (struct scram_keys){ .stored = { 0 } };
-	done = PKCS5_PBKDF2_HMAC((const char *)prepared.ptr, (int)prepared.len, salt.ptr,
-	                         (int)salt.len, (int)iterations, digest_of(hash), (int)len,
-	                         salted) == 1 &&
+	done = salted_password(hash, prepared, salt, iterations, salted) &&
 	       keyed_hash(hash, salted, SLICE("Client Key"), client) &&
 	       EVP_Digest(client, len, out->stored, NULL, digest_of(hash), NULL) == 1 &&
 	       keyed_hash(hash, salted, SLICE("Server Key"), out->server);

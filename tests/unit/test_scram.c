@@ -1,8 +1,9 @@
 /* The SCRAM keys against the examples of RFC 5802 section 5 and RFC 7677 section 3, which show one
  * exchange each: what the client proves and what the server signs. Both follow from our StoredKey
- * and ServerKey alone. */
+ * and ServerKey alone. And PBKDF2 against OpenSSL's. */
 #include "tests/unit/unit.h"
 
+#include "sasl/pbkdf2.h"
 #include "sasl/scram.h"
 
 #include <openssl/evp.h>
@@ -59,6 +60,28 @@ sign(const struct example *x, const uint8_t *key, uint8_t out[SCRAM_KEY_MAX])
 	                     (const uint8_t *)x->auth_message, strlen(x->auth_message), out, NULL));
 }
 
+/* Passwords around a block of the hash, which HMAC shortens when they are longer. */
+static void
+test_pbkdf2_is_openssls(void **state)
+{
+	uint8_t password[200], salt[40], ours[PBKDF2_SHA256_LEN], theirs[PBKDF2_SHA256_LEN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof password; i++)
+		password[i] = (uint8_t)(i * 7 + 1);
+	memset(salt, 'x', sizeof salt);
+	for (size_t len = 0; len <= sizeof password; len++)
+		for (uint32_t n = 1; n <= 3; n++) {
+			size_t salted = len % (sizeof salt + 1);
+
+			pbkdf2_sha256(slice_of(password, len), slice_of(salt, salted), n, ours);
+			assert_int_equal(PKCS5_PBKDF2_HMAC((char *)password, (int)len, salt,
+			                                   (int)salted, (int)n, EVP_sha256(),
+			                                   sizeof theirs, theirs), 1);
+			assert_memory_equal(ours, theirs, sizeof ours);
+		}
+}
+
 /* ServerSignature := HMAC(ServerKey, AuthMessage) */
 static void
 test_server_signature(void **state)
@@ -107,8 +130,10 @@ test_client_proof(void **state)
 int
 main(void)
 {
-	struct CMUnitTest tests[2 * UNIT_COUNT(examples)];
-	size_t n = 0;
+	struct CMUnitTest tests[2 * UNIT_COUNT(examples) + 1] = {
+		cmocka_unit_test(test_pbkdf2_is_openssls),
+	};
+	size_t n = 1;
 
 	for (size_t i = 0; i < UNIT_COUNT(examples); i++) {
 		tests[n++] = (struct CMUnitTest){ "server's signature", test_server_signature, NULL,
