@@ -630,6 +630,8 @@ session_flush(struct session *s)
 		s->st = SESS_STEP;
 		return true;
 	}
+	if (s->after == AFTER_CLOSE)
+		stream_ending(&s->stream);
 	sent = session_send(s, &moved, &want);
 	if (moved > 0 || sent == SENT_ALL)
 		session_moved(s, moved);

@@ -16,6 +16,10 @@
 
 #include "server/deflate.h"
 
+#ifndef MSG_MORE
+#define MSG_MORE 0                      /* then segments are more, and nothing else */
+#endif
+
 /* OpenSSL's buffers: the record that comes, and the messages of a handshake. Else it has none
  * (SSL_MODE_RELEASE_BUFFERS). */
 #define TLS_RECORD_BYTES    17408u
@@ -49,10 +53,12 @@ socket_read(struct filter *f, uint8_t *ptr, size_t cap, size_t *n)
 static enum stream_result
 socket_write(struct filter *f, const uint8_t *ptr, size_t len, size_t *n)
 {
+	const struct stream *st = stream_of_socket(f);
+	int flags = MSG_NOSIGNAL | (st->ending ? MSG_MORE : 0);
 	ssize_t put;
 
 	do
-		put = send(stream_of_socket(f)->fd, ptr, len, MSG_NOSIGNAL);
+		put = send(st->fd, ptr, len, flags);
 	while (put < 0 && errno == EINTR);
 	if (put > 0) {
 		*n = (size_t)put;
@@ -167,6 +173,7 @@ tls_finish(struct filter *f)
 
 	if (!t->up)
 		return;
+	t->tls.ending = true;
 	ERR_clear_error();
 	(void)SSL_shutdown(t->tls.ssl);
 	ERR_clear_error();
@@ -281,6 +288,14 @@ enum stream_result
 stream_flush(struct stream *st)
 {
 	return st->top->ops->flush(st->top);
+}
+
+void
+stream_ending(struct stream *st)
+{
+	st->ending = true;
+	if (st->tls != NULL)
+		tls_filter_of(st->tls)->tls.ending = true;
 }
 
 void

@@ -43,6 +43,7 @@ struct stream {
 	struct filter *top;
 	struct filter *tls;             /* NULL: in clear */
 	struct filter *deflate;         /* NULL: none lies on it; it may have ended */
+	bool           ending;          /* stream_ending */
 };
 
 /* The stream owns `fd` from now on; it must be non-blocking. */
@@ -57,6 +58,8 @@ enum stream_result stream_splice(struct stream *st, const uint8_t *ptr, size_t l
 /* All that was written is on its way: until then a filter may hold some of it back. */
 enum stream_result stream_flush(struct stream *st);
 void stream_finish(struct stream *st);
+/* What is written from now on is the last: it may wait for stream_finish, to leave in one segment with it. */
+void stream_ending(struct stream *st);
 
 /* Put TLS on the socket; nothing else may lie on it yet, but for a compressor that has ended: it goes, with what it
  * still holds of the time before. False without memory. Then stream_handshake until STREAM_OK. */

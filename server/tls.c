@@ -25,6 +25,7 @@
 #include "server/tls_client.h"
 #include "server/tls_pem.h"
 #include "server/tls_sites.h"
+#include "server/tls_socket.h"
 #include "server/tls_tickets.h"
 
 /* The order is of no great importance: all are good. Phones without AES in hardware get ChaCha20.
@@ -399,9 +400,10 @@ tls_connection_init(struct tls_connection *c, struct tls *t, int fd, const struc
 	enum conf_client_certificates client = conf_listen_client(&t->conf->tls, p->client);
 
 	*c = (struct tls_connection){ .set = present_set(t), .alpn = p->alpn,
-	                              .protocol = p->protocol, .mode = (uint8_t)client };
+	                              .protocol = p->protocol, .fd = fd,
+	                              .mode = (uint8_t)client };
 	c->ssl = SSL_new(c->set->sites.sites[0].ctx);
-	if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1 || SSL_set_app_data(c->ssl, c) != 1) {
+	if (c->ssl == NULL || !tls_socket_attach(c) || SSL_set_app_data(c->ssl, c) != 1) {
 		tls_connection_fini(c);
 		return false;
 	}

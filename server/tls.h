@@ -51,8 +51,10 @@ struct tls_connection {
 	const char     *alpn, *protocol;
 	char           *client;                 /* name in the client's verified certificate, or NULL */
 	const char     *failed;                 /* why, if OpenSSL knows; NULL: it does not, or nothing has */
+	int             fd;
 	uint8_t         mode;                   /* enum conf_client_certificates */
 	bool            named;                  /* the client asked for a host name that we have */
+	bool            ending;                 /* what is written now goes with the end of the connection */
 };
 
 /* On the socket `fd`, which stays the caller's. False without memory; then *c is as after tls_connection_fini. `c` must
