@@ -414,23 +414,57 @@ wait_for_end(void)
 	log_event(LOGLEVEL_INFO, "server.stopping", "%s", "");
 }
 
+/* Plugins are loaded while volumes open, which waits for the disk. */
+struct library {
+	struct sasl_library_options options;
+	pthread_t                   thread;
+	enum rc                     rc;
+	struct err                  e;
+};
+
+static void *
+library_main(void *arg)
+{
+	struct library *l = arg;
+
+	l->rc = sasl_library_init(&l->options, &l->e);
+	return NULL;
+}
+
+static enum rc
+open_all(struct server *srv, const struct conf *started, struct listeners *ls,
+         struct control **control, struct library *l, struct err *e)
+{
+	int failed = pthread_create(&l->thread, NULL, library_main, l);
+	enum rc rc;
+
+	if (failed != 0)
+		return err_os(e, failed, "thread of libsasl2");
+	rc = take_places(srv, started, ls, control, e);
+	pthread_join(l->thread, NULL);
+	if (rc == RC_OK && l->rc != RC_OK) {
+		*e = l->e;
+		rc = l->rc;
+	}
+	return rc;
+}
+
 static enum rc
 serve(struct settings **settings, const struct conf *started, struct err *e)
 {
 	struct server *srv;
 	struct listeners ls = LISTENERS_INIT;
 	struct control *control = NULL;
-	struct sasl_library_options library = { .config_dir = started->auth.sasl_config,
-	                                        .sources = &(*settings)->policy.sources };
+	struct library library = { .options = { .config_dir = started->auth.sasl_config,
+	                                        .sources = &(*settings)->policy.sources },
+	                           .e = ERR_INIT };
 	enum rc rc = server_new(settings, &srv, e);
 
 	if (rc != RC_OK)
 		return rc;
 	shared.srv = srv;
 	shared.started_ms = clock_mono_ms();
-	rc = take_places(srv, started, &ls, &control, e);
-	if (rc == RC_OK)
-		rc = sasl_library_init(&library, e);
+	rc = open_all(srv, started, &ls, &control, &library, e);
 	if (rc == RC_OK)
 		rc = start_reactors(srv, &ls, e);
 	if (rc == RC_OK)
