@@ -707,6 +707,32 @@ turn(struct supervisor *s)
 		act(s);
 }
 
+/* The child loads its libraries meanwhile: a third of a start. Its first question is not answered
+ * before all this is done, and it can do nothing without. */
+static enum rc
+look_and_bind(struct supervisor *s, struct err *e)
+{
+	enum rc rc = preflight_check(s->started, e);
+
+	if (rc != RC_OK)
+		return rc;
+	bind_listeners(s);
+	if (s->unbound.code == RC_OK || s->unbound.code == RC_EXISTS)
+		return RC_OK;
+	*e = s->unbound;
+	return e->code;
+}
+
+static void
+drop_child(struct supervisor *s)
+{
+	(void)kill(s->child, SIGKILL);
+	(void)waitpid(s->child, NULL, 0);
+	close(s->channel);
+	s->child = 0;
+	s->channel = -1;
+}
+
 static enum rc
 begin(struct supervisor *s, struct err *e)
 {
@@ -715,18 +741,19 @@ begin(struct supervisor *s, struct err *e)
 	if (rc == RC_OK)
 		rc = privileges_find(s->started->server.user, &s->user, e);
 	if (rc == RC_OK)
-		rc = preflight_check(s->started, e);
+		rc = listeners_prepare(s->started, 0, &s->listeners, e);
 	if (rc != RC_OK)
 		return rc;
 #ifdef __linux__
 	s->self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 #endif
-	bind_listeners(s);
-	if (s->unbound.code != RC_OK && s->unbound.code != RC_EXISTS) {
-		*e = s->unbound;
-		return e->code;
-	}
-	return start_child(s, e);
+	rc = start_child(s, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = look_and_bind(s, e);
+	if (rc != RC_OK)
+		drop_child(s);
+	return rc;
 }
 
 int
