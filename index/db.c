@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "index/vfs.h"
+#include "index/wal_file.h"
 #include "lib/nowait.h"
 #include "store/fs.h"
 #include "store/replace.h"
@@ -140,6 +141,7 @@ open_handle(struct db *db, const char *path, enum db_mode mode, struct err *e)
 	char uri[PATH_LEN + 64];
 	char wal[PATH_LEN];
 	int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+	const char *vfs = mode == DB_WRITE || mode == DB_BUILD ? wal_file_vfs() : NULL;
 
 	if (mode == DB_READ || mode == DB_STILL) {
 		(void)snprintf(wal, sizeof wal, "%s-wal", path);
@@ -150,7 +152,7 @@ open_handle(struct db *db, const char *path, enum db_mode mode, struct err *e)
 	} else {
 		flags |= SQLITE_OPEN_READWRITE | (mode == DB_ALONE ? 0 : SQLITE_OPEN_CREATE);
 	}
-	if (sqlite3_open_v2(path, &db->h, flags, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(path, &db->h, flags, vfs) != SQLITE_OK)
 		return db->h == NULL ? err_nomem(e) : db_fail(db, "open", e);
 	(void)sqlite3_busy_timeout(db->h, 10000);
 	return db_exec(db, pragmas_of(mode), e);
