@@ -12,6 +12,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* Of one statement, for who may not wait: some 0.3 ms. */
+#define NOWAIT_STEPS 20000
+
 /* Of all pools: what this thread has borrowed. */
 static _Thread_local unsigned borrowed_here;
 
@@ -166,6 +169,21 @@ borrow_waiting(struct db_pool *p, struct db **out, struct err *e)
 	return rc;
 }
 
+static int
+stop_reading(void *arg)
+{
+	(void)arg;
+	return 1;
+}
+
+/* Who may not wait may not take long either. */
+static void
+bound_reading(struct db *db)
+{
+	if (nowait_is_on())
+		sqlite3_progress_handler(db_handle(db), NOWAIT_STEPS, stop_reading, NULL);
+}
+
 enum rc
 db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 {
@@ -184,6 +202,7 @@ db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 		give_back(p, db);
 		return rc;
 	}
+	bound_reading(db);
 	borrowed_here++;
 	*out = db;
 	return RC_OK;
@@ -200,6 +219,8 @@ db_pool_return(struct db_pool *p, struct db **dbp)
 		return;
 	assert(borrowed_here > 0);
 	borrowed_here--;
+	if (nowait_is_on())
+		sqlite3_progress_handler(db_handle(db), 0, NULL, NULL);
 	if (db_in_transaction(db) && db_run(db, "COMMIT", DB_NO_ARGS, &e) != RC_OK)
 		db_close(&db);
 	give_back(p, db);

@@ -28,6 +28,7 @@
 #include "lib/clock.h"
 
 #define TURNS_MAX            32u        /* commands in a row before other sessions get their turn */
+#define LIGHT_TURNS          8u         /* a light step counts as so many */
 #define TURN_OCTETS          4096u      /* of input count as one: some are dear to look at, and
                                          * inflated ones come fast */
 #define LINGER_MS            2000u
@@ -206,6 +207,9 @@ step_over(struct session *s)
 	case STEP_CLOSE:
 		flush_then(s, AFTER_CLOSE);
 		break;
+	case STEP_POOL:
+		assert(false && "the pool is where it goes on");
+		break;
 	}
 }
 
@@ -229,8 +233,9 @@ session_step(struct session *s)
 	s->st = SESS_WORK;
 	s->step_since_ms = reactor_now(s->reactor);
 	wheel_clear(&s->timer);
-	if (is_light(s)) {
-		s->result = s->protocol->step(s->state);
+	s->result = is_light(s) ? s->protocol->step(s->state) : STEP_POOL;
+	if (s->result != STEP_POOL) {
+		s->turns += LIGHT_TURNS;
 		if (waits(s) && !park(s))
 			return false;
 		step_over(s);

@@ -5,7 +5,8 @@
  * has one owner. `advance` runs on the reactor and never blocks: no file I/O, no SQLite, no hashing, no large loops.
  * Everything else is a step on the pool: `step` fills at most about SESSION_OUT_SOFT bytes of output and says MORE,
  * DONE or WAIT. While a step is under way the reactor touches neither buffers nor state, and reads nothing
- * from the socket.
+ * from the socket. Waking a thread of the pool and being woken by it costs more than most answers, so a step that is
+ * short and need not wait is light: it runs on the reactor.
  *
  *     bytes arrive -> advance -> NEXT_STEP -> step ... step -> advance -> NEXT_INPUT (idle)
  *
@@ -48,6 +49,7 @@ enum step_result {
 	STEP_WAIT,              /* run step again after session_wake (which may already have come) */
 	STEP_WAIT_ADVANCE,      /* the same, but then call advance: what is left to do needs no pool */
 	STEP_CLOSE,             /* flush and close */
+	STEP_POOL,              /* of a light one: run step again, on the pool; what it did is not repeated, or undone */
 };
 
 enum session_end {
@@ -100,8 +102,10 @@ struct protocol {
 	void (*rest)(void *state);
 	/* Reactor, after advance has said NEXT_INPUT. NULL: the rest of a command if something is left in the input. */
 	enum session_awaits (*awaits)(void *state);
-	/* Right before a step, on the reactor or where session_wake is called: it will do no I/O and ask no index, and be
-	 * over within some 0.1 ms; so it is run on the reactor. NULL: none is. */
+	/* Right before a step, on the reactor or where session_wake is called: it is to be run on the reactor. It will be
+	 * over within some 0.3 ms, and read log and index only without waiting (lib/nowait.h); where that is refused
+	 * it says STEP_POOL. Asked on another thread it decides nothing yet, as the reactor asks again. NULL: none
+	 * is. */
 	bool (*light)(void *state);
 };
 
@@ -129,6 +133,8 @@ struct pool;
 /* In a step: the pool, for a job that does a part of it on another thread and holds so many bytes; NULL: there is no
  * memory for that. The job must not touch the session, which may end before it. */
 struct pool *session_helpers(struct session *s, uint64_t bytes);
+/* Take back what was said beyond the first `len` octets of the output, splices too. */
+void session_unsay(struct session *s, size_t len);
 /* The peer has closed its sending side or is gone: no more input will come. */
 bool session_at_eof(const struct session *s);
 

@@ -39,6 +39,17 @@ session_splice(struct session *s, size_t from)
 		o->splices[o->splice_count++] = (struct splice){ from, o->bytes.len };
 }
 
+void
+session_unsay(struct session *s, size_t len)
+{
+	struct output *o = &s->out;
+
+	assert(len <= o->bytes.len);
+	while (o->splice_count > 0 && o->splices[o->splice_count - 1].to > len)
+		o->splice_count--;
+	o->bytes.len = len;
+}
+
 /* ---- sending ---- */
 
 /* Some of it: up to the next splice, or of it. */

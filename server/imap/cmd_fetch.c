@@ -6,6 +6,7 @@
  * other sessions expunged, but this client was not told about, are answered from their
  * tombstones; beyond the retention there is NO [EXPUNGEISSUED].
  */
+#include "lib/nowait.h"
 #include "lib/preview.h"
 #include "server/damage.h"
 #include "server/imap/commands.h"
@@ -21,6 +22,8 @@
 #define SCRATCH_MAX      (2u << 20)     /* decoded part table of one message, and room */
 #define MEASURE_PIECES   8              /* pieces of FETCH_PIECE decoded per step */
 #define STEP_COST        5000           /* see cost(): some 10 ms */
+#define HEAD_MAX         512u           /* octets around a literal, mostly */
+#define LIGHT_ARENA_MAX  (256u << 10)   /* rows of a light run */
 
 static bool
 has_kind(const struct fetch_request *r, enum fetch_kind kind)
@@ -137,6 +140,25 @@ drop_fetch(struct imap *im)
 	fetch_ahead_drop(f);
 }
 
+/* The set of messages with \Seen stays as the writer has said it. */
+static void
+undo_fetch(struct imap *im)
+{
+	struct fetch *f = im->args;
+
+	if (f->seen_set) {
+		f->phase = FETCH_NEXT_ROW;
+		f->next_uid = 1;
+		f->row = f->row_count = f->rows_seen = 0;
+		f->walk = (struct view_walk){ 0, 0 };
+		return;
+	}
+	drop_fetch(im);
+	*f = (struct fetch){
+		.set = f->set, .req = f->req, .mods = f->mods, .pieces = f->pieces,
+	};
+}
+
 /* ---- pages of rows ---- */
 
 static enum rc
@@ -144,6 +166,7 @@ read_page(struct imap *im, struct fetch *f, uint32_t limit, uint32_t want, struc
 {
 	arena_reset(&f->page);
 	f->row = f->row_count = 0;
+	f->page.max = nowait_is_on() ? LIGHT_ARENA_MAX : PAGE_ARENA_MAX;
 	return volume_read_messages(im->volume, im->mailbox, &f->uids, f->next_uid, limit,
 				    want | WANT_EXPUNGED, &f->page, &f->rows, &f->row_count, e);
 }
@@ -201,7 +224,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 
 	for (;;) {
 		rc = read_page(im, f, f->page_limit, want, e);
-		if (rc != RC_LIMIT && rc != RC_NOMEM)
+		if ((rc != RC_LIMIT && rc != RC_NOMEM) || nowait_is_on())
 			break;
 		if (f->page_limit == 1) {
 			skip_large_row(f);
@@ -366,6 +389,7 @@ seen_set(struct imap *im, struct fetch *f)
 		st->changed = t;
 	}
 	change_free(&im->change);
+	f->seen_set = true;
 	f->phase = FETCH_NEXT_ROW;
 	return IMAP_MORE;
 }
@@ -387,6 +411,8 @@ log_damaged(struct imap *im, const struct fetch *f)
 static void
 skip_message(struct imap *im, struct fetch *f, enum fetch_trouble t)
 {
+	if (fetch_give_up(f))
+		return;
 	if (t == FETCH_DAMAGED)
 		log_damaged(im, f);
 	note_trouble(f, t, fetch_row(f)->uid);
@@ -443,6 +469,8 @@ check_message(struct imap *im, struct fetch *f)
 		f->item++;
 		return;
 	}
+	if (!fetch_may_read(f, f->item))
+		return;
 	t = fetch_check_section(im, f, f->item);
 	if (t != FETCH_FINE) {
 		skip_message(im, f, t);
@@ -489,6 +517,8 @@ write_head(struct imap *im, struct fetch *f)
 {
 	const struct message_row *row = fetch_row(f);
 
+	if (f->light_octets > 0)
+		(void)buf_reserve(imap_out(im), f->light_octets + HEAD_MAX);
 	imap_out_fetch_begin(im, imap_view_seq(&im->view, &f->walk, row->uid), row->uid);
 	if (f->unseen.count > 0 && uid_set_contains(&f->unseen, row->uid)) {
 		if (!im->uidonly && (im->rev2 || im->condstore))
@@ -633,8 +663,10 @@ next_row(struct imap *im, struct fetch *f)
 
 /* In the middle of a literal nothing can be said but by closing. */
 static enum imap_result
-break_off(struct imap *im, const struct fetch *f)
+break_off(struct imap *im, struct fetch *f)
 {
+	if (fetch_give_up(f))
+		return IMAP_MORE;
 	log_damaged(im, f);
 	return IMAP_BYE;
 }
@@ -723,12 +755,28 @@ is_ending(const struct fetch *f)
 	       (f->phase == FETCH_NEXT_ROW && f->row == f->row_count && f->next_uid == 0);
 }
 
+/* The same on the reactor. */
+static enum imap_result
+run_light(struct imap *im, struct fetch *f)
+{
+	enum imap_result r = IMAP_MORE;
+
+	f->light_over = false;
+	f->light_octets = 0;
+	while (r == IMAP_MORE && fetch_goes_on_light(im, f))
+		r = advance(im, f);
+	f->light_octets = 0;
+	return r;
+}
+
 static enum imap_result
 run_fetch(struct imap *im)
 {
 	struct fetch *f = im->args;
 	enum imap_result r = IMAP_MORE;
 
+	if (nowait_is_on())
+		return run_light(im, f);
 	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST &&
 	                    (!session_out_full(im->s) || is_ending(f));) {
 		enum fetch_phase phase = f->phase;
@@ -746,6 +794,8 @@ const struct imap_command imap_cmd_fetch = {
 	.parse = parse_fetch,
 	.check = check_fetch,
 	.run = run_fetch,
+	.reads_little = fetch_reads_little,
+	.undo = undo_fetch,
 	.drop = drop_fetch,
 };
 
@@ -756,5 +806,7 @@ const struct imap_command imap_cmd_uid_fetch = {
 	.parse = parse_fetch,
 	.check = check_fetch,
 	.run = run_fetch,
+	.reads_little = fetch_reads_little,
+	.undo = undo_fetch,
 	.drop = drop_fetch,
 };

@@ -165,6 +165,10 @@ struct fetch {
 
 	enum fetch_trouble   trouble;
 	mail_uid             trouble_uid;
+
+	bool                 seen_set;          /* where a light run begins anew: behind it */
+	bool                 light_over;        /* the light run under way ends here */
+	uint64_t             light_octets;      /* of the log that it reads */
 };
 
 static inline const struct message_row *
@@ -181,6 +185,15 @@ MUST_USE enum rc fetch_find_changed(struct imap *im, struct fetch *f, bool *done
 /* fetch_items.c: everything but sections; f->rest is what is to follow. */
 void fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item);
 
+/* fetch_light.c; see there. */
+bool fetch_reads_little(struct imap *im);
+/* May the light run under way take its next turn? It begins with light_over and light_octets zero. */
+bool fetch_goes_on_light(const struct imap *im, const struct fetch *f);
+/* Is item i of the message under way read here? False: the light run ends before it. Anywhere. */
+bool fetch_may_read(struct fetch *f, size_t i);
+/* What went wrong is for the pool: true, and the run will be undone. False: this is no light run. */
+bool fetch_give_up(struct fetch *f);
+
 /* fetch_preview.c: make f->preview; counts what it reads in f->verified. */
 void fetch_make_preview(struct imap *im, struct fetch *f);
 
@@ -194,7 +207,9 @@ bool fetch_ahead_write(struct imap *im, struct fetch *f, size_t i, uint64_t *n);
 void fetch_ahead_drop(struct fetch *f);
 
 /* fetch_section.c */
-/* Find the item's range and check the log for it. */
+/* What is read of the log for the item. */
+uint64_t fetch_section_octets(const struct fetch *f, size_t i);
+/* Find the item's range and check the log for it; a light run only finds it. */
 enum fetch_trouble fetch_check_section(struct imap *im, struct fetch *f, size_t i);
 /* True if the decoded size must be found by decoding: then fetch_measure is called until it has *done. */
 bool fetch_must_measure(const struct fetch *f, size_t i);

@@ -4,6 +4,7 @@
  * messages are checked as ever. Not under COMPRESS, where what is stored goes out as it is.
  */
 #include "server/ahead.h"
+#include "lib/nowait.h"
 #include "server/imap/fetch.h"
 #include "server/imap/private.h"
 
@@ -50,7 +51,7 @@ begin(struct imap *im, struct fetch *f)
 void
 fetch_ahead_page(struct imap *im, struct fetch *f)
 {
-	if (!asks_all(&f->req) || session_is_compressed(im->s))
+	if (nowait_is_on() || !asks_all(&f->req) || session_is_compressed(im->s))
 		return;
 	if (f->ahead == NULL && is_worth_it(f))
 		begin(im, f);

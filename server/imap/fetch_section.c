@@ -6,6 +6,7 @@
  * for HEADER.FIELDS, which is bounded and written at once. Keeping decoded parts between
  * measuring and sending was rejected: memory must not follow the message's size.
  */
+#include "lib/nowait.h"
 #include "server/imap/fetch.h"
 
 #include <assert.h>
@@ -61,7 +62,7 @@ verify(struct imap *im, struct fetch *f, const struct fetch_piece *p, uint64_t f
 {
 	if (len > FETCH_VERIFY)
 		len = FETCH_VERIFY;
-	if (len == 0)
+	if (len == 0 || nowait_is_on())
 		return RC_OK;
 	f->verified += len;
 	return volume_verify_blob(im->volume, &fetch_row(f)->place, p->range.off + from, len, e);
@@ -80,6 +81,17 @@ set_decoding(const struct fetch *f, struct fetch_piece *p)
 	p->encoding = is_encoded(enc) ? enc : TRANSFER_BINARY;
 	p->literal8 = !is_encoded(enc) && (f->summary.flags & MIME_HAS_NUL) != 0;
 	return FETCH_FINE;
+}
+
+uint64_t
+fetch_section_octets(const struct fetch *f, size_t i)
+{
+	const struct fetch_item *it = &f->req.items[i];
+	struct mime_range range;
+
+	if (!mime_find_section(&f->summary, it->path, it->depth, mime_section_of(it->text), &range))
+		return 0;
+	return it->partial && !is_fields(it) && it->length < range.len ? it->length : range.len;
 }
 
 enum fetch_trouble

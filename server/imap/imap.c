@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "lib/clock.h"
+#include "lib/nowait.h"
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
@@ -90,6 +91,7 @@ drop_command(struct imap *im)
 	im->args = NULL;
 	im->uid_command = false;
 	im->no_expunge = im->all_told = false;
+	im->priv->heavy = false;
 	im->priv->begun_ms = im->priv->progress_ms = 0;
 	im->priv->ingests = 0;
 	im->tag = SLICE_NONE;
@@ -547,7 +549,7 @@ has_no_news(const struct imap *im)
 	return im->ended || im->all_told || imap_is_quiet(im, tells_expunges(im));
 }
 
-/* PHASE_TELL on the pool; where nothing is to be told, anywhere. */
+/* PHASE_TELL. */
 static enum step_result
 step_tell(struct imap *im, bool no_news)
 {
@@ -585,17 +587,104 @@ imap_held(const void *state)
 	return n + (im->reply_set.cap + im->view.uids.cap) * sizeof im->view.uids.ranges[0];
 }
 
+/* ---- steps on the reactor ---- */
+
+static enum imap_light
+how_light(struct imap *im)
+{
+	struct imap_private *p = im->priv;
+	bool may_read = !p->heavy && nowait_is_possible();
+
+	if (p->phase == PHASE_TELL)
+		return has_no_news(im) ? LIGHT_ALL : may_read ? LIGHT_READS : LIGHT_NO;
+	if (p->phase != PHASE_RUN)
+		return LIGHT_NO;
+	if (im->cmd->light != NULL && im->cmd->light(im))
+		return LIGHT_ALL;
+	return may_read && im->cmd->reads_little != NULL && im->cmd->reads_little(im) ? LIGHT_READS
+	                                                                               : LIGHT_NO;
+}
+
 static bool
 imap_light(void *state)
 {
 	struct imap *im = state;
-	struct imap_private *p = im->priv;
 
-	p->light = p->phase == PHASE_TELL ? has_no_news(im)
-	                                  : p->phase == PHASE_RUN && im->cmd->light != NULL &&
-	                                            im->cmd->light(im);
-	return p->light;
+	im->priv->light = how_light(im);
+	return im->priv->light != LIGHT_NO;
 }
+
+/* What is said and known before a run that may be refused what it reads. */
+struct before {
+	size_t out, keywords_told;
+	bool   ended;
+};
+
+static struct before
+begin_light(struct imap *im)
+{
+	nowait_begin();
+	return (struct before){ imap_out(im)->len, im->view.keywords_told, im->ended };
+}
+
+/* False: something was refused, and nothing was said. */
+static bool
+end_light(struct imap *im, const struct before *b)
+{
+	if (!nowait_end())
+		return true;
+	session_unsay(im->s, b->out);
+	im->view.keywords_told = b->keywords_told;
+	im->ended = b->ended;
+	return false;
+}
+
+static enum imap_result
+run_without_waiting(struct imap *im)
+{
+	struct before before = begin_light(im);
+	enum imap_result r = im->cmd->run(im);
+
+	if (end_light(im, &before))
+		return r;
+	assert(r != IMAP_WAIT);
+	if (im->cmd->undo != NULL)
+		im->cmd->undo(im);
+	return IMAP_POOL;
+}
+
+/* As run_command, as far as the turns are light. */
+static enum imap_result
+run_light(struct imap *im, enum imap_light light)
+{
+	size_t had = imap_out(im)->len;
+	enum imap_result r;
+
+	do {
+		r = light == LIGHT_READS ? run_without_waiting(im) : im->cmd->run(im);
+		if (r != IMAP_MORE || imap_out(im)->len > had)
+			return r;
+		light = how_light(im);
+	} while (light != LIGHT_NO);
+	return IMAP_POOL;
+}
+
+static enum step_result
+tell_light(struct imap *im)
+{
+	struct before before;
+	enum step_result r;
+
+	if (has_no_news(im))
+		return step_tell(im, true);
+	if (!nowait_is_possible())
+		return STEP_POOL;
+	before = begin_light(im);
+	r = step_tell(im, false);
+	return end_light(im, &before) ? r : STEP_POOL;
+}
+
+/* ---- steps ---- */
 
 /* A turn that wrote nothing is followed by the next one at once: a step of its own would wake two
  * threads for it. Not for long, as others wait for the pool. */
@@ -612,30 +701,31 @@ run_command(struct imap *im)
 	return r;
 }
 
-/* The same on the reactor, as far as the turns are light. */
-static enum imap_result
-run_light(struct imap *im)
-{
-	size_t had = imap_out(im)->len;
-	enum imap_result r;
-
-	do
-		r = im->cmd->run(im);
-	while (r == IMAP_MORE && imap_out(im)->len == had && im->cmd->light(im));
-	return r;
-}
-
-/* The command is done. What is to be told is read on the pool. */
 static enum step_result
-step_conclude(struct imap *im, bool light)
+step_run(struct imap *im, enum imap_light light)
 {
-	bool no_news;
+	struct imap_private *p = im->priv;
 
-	conclude(im);
-	if (im->priv->phase != PHASE_TELL)
+	switch (light != LIGHT_NO ? run_light(im, light) : run_command(im)) {
+	case IMAP_MORE:
+		return STEP_MORE;
+	case IMAP_POOL:
+		return STEP_POOL;
+	case IMAP_WAIT:
+		return STEP_WAIT;
+	case IMAP_INPUT:
+		p->phase = PHASE_INPUT;
 		return STEP_DONE;
-	no_news = has_no_news(im);
-	return light && !no_news ? STEP_DONE : step_tell(im, no_news);
+	case IMAP_DONE:
+		conclude(im);
+		if (p->phase != PHASE_TELL)
+			return STEP_DONE;
+		return light != LIGHT_NO ? tell_light(im) : step_tell(im, has_no_news(im));
+	case IMAP_BYE:
+		p->phase = PHASE_CLOSE;
+		return STEP_CLOSE;
+	}
+	return STEP_CLOSE;
 }
 
 static enum step_result
@@ -643,29 +733,24 @@ imap_step(void *state)
 {
 	struct imap *im = state;
 	struct imap_private *p = im->priv;
-	bool light = p->light;
+	enum imap_light light = p->light;
+	enum step_result r;
 
-	p->light = false;
-	if (p->phase == PHASE_TELL)
-		return step_tell(im, light);
-	if (p->phase == PHASE_ANSWER)
+	p->light = LIGHT_NO;
+	switch (p->phase) {
+	case PHASE_TELL:
+		r = light != LIGHT_NO ? tell_light(im) : step_tell(im, false);
+		break;
+	case PHASE_ANSWER:
 		return step_answer(im);
-	assert(p->phase == PHASE_RUN);
-	switch (light ? run_light(im) : run_command(im)) {
-	case IMAP_MORE:
-		return STEP_MORE;
-	case IMAP_WAIT:
-		return STEP_WAIT;
-	case IMAP_INPUT:
-		p->phase = PHASE_INPUT;
-		return STEP_DONE;
-	case IMAP_DONE:
-		return step_conclude(im, light);
-	case IMAP_BYE:
-		p->phase = PHASE_CLOSE;
-		return STEP_CLOSE;
+	default:
+		assert(p->phase == PHASE_RUN);
+		r = step_run(im, light);
+		break;
 	}
-	return STEP_CLOSE;
+	/* What comes in several pieces goes on on the pool: others wait for the reactor. */
+	p->heavy = r == STEP_POOL || r == STEP_MORE;
+	return r;
 }
 
 static void

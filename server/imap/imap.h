@@ -2,8 +2,8 @@
  *
  * Life of a command: the framer collects one command (lines and literals, bounded) from the session's input on the
  * reactor; the table names its parser, its states and its run function; parse and check happen on the reactor (pure
- * functions over the frame), run is called in steps on the pool until it says it is done; then untagged changes that
- * the command allows are told and the tagged answer goes out. APPEND alone streams its literal: see cmd_append.c.
+ * functions over the frame), run is called in steps until it says it is done, on the pool or, where it reads little, on
+ * the reactor; then untagged changes that the command allows are told and the tagged answer goes out. APPEND alone streams its literal: see cmd_append.c.
  *
  * A new command is a row in the table (imap_table.c), a cmd_*.c, a test, a line in doc/rfc-table.md.
  */
@@ -38,6 +38,7 @@ enum imap_result {
 	                         * on the reactor */
 	IMAP_DONE,              /* imap->reply says what the tagged answer is */
 	IMAP_BYE,               /* the session ends; an untagged BYE has been written */
+	IMAP_POOL,              /* of a light run: it goes on on the pool */
 };
 
 enum imap_status {
@@ -64,11 +65,18 @@ struct imap_command {
 	bool (*parse)(struct imap *im, struct cursor *c);
 	/* Reactor, cheap: may this run now? False: imap_reply was called (NO or BAD). NULL: yes. */
 	bool (*check)(struct imap *im);
-	/* Pool. Called again and again; keeps its place in im->args. NULL: done already by check
-	 * (imap_reply was called). */
+	/* Pool, or reactor where it is light. Called again and again; keeps its place in im->args. NULL: done already
+	 * by check (imap_reply was called). */
 	enum imap_result (*run)(struct imap *im);
-	/* Reactor: `light` in server/session.h, of the next run. NULL: none is. */
+	/* Reactor: `light` in server/session.h, of the next run: it asks neither index nor log. NULL: none is. */
 	bool (*light)(struct imap *im);
+	/* Reactor, cheap: the next run is likely to be light, though it reads: little, and what may be refused
+	 * (lib/nowait.h). NULL: none is. */
+	bool (*reads_little)(struct imap *im);
+	/* Such a run was refused something: args become what they were before it, or what makes the next
+	 * run do the same. What it has written is taken back already, and it has submitted no change. NULL: it leaves
+	 * them so by itself. */
+	void (*undo)(struct imap *im);
 	/* Reactor, after run said IMAP_INPUT, and again whenever input or a notification comes: takes what it can
 	 * (imap_input, imap_input_taken, or the framer). NEXT_INPUT: not enough yet; NEXT_STEP: call run again.
 	 * NULL if never. */
@@ -183,7 +191,7 @@ enum imap_result imap_submit(struct imap *im, struct change *c);
 
 /* Tell the client what changed in the selected mailbox since (EXISTS, RECENT, FETCH flags, EXPUNGE if `expunge`), from
  * the index, and move the view on. At most about the soft limit of output at once: true when all is told, false to be
- * called again (IMAP_MORE). Pool. */
+ * called again (IMAP_MORE), also where it was refused something (lib/nowait.h): then nothing was told. */
 bool imap_tell_changes(struct imap *im, bool expunge);
 /* imap_tell_changes would tell nothing, and ask nobody: nothing has happened since it last told. Owner thread. */
 bool imap_is_quiet(const struct imap *im, bool expunge);

@@ -8,11 +8,18 @@
 
 enum imap_phase {
 	PHASE_COMMAND,          /* the framer collects one */
-	PHASE_RUN,              /* cmd->run is due on the pool */
+	PHASE_RUN,              /* cmd->run is due */
 	PHASE_INPUT,            /* cmd->input waits for the client */
-	PHASE_TELL,             /* the command is done; what changed is told, on the pool */
+	PHASE_TELL,             /* the command is done; what changed is told */
 	PHASE_ANSWER,           /* of the tagged answer a long set is being written, on the pool */
 	PHASE_CLOSE,            /* flush and close */
+};
+
+/* Where a step runs. */
+enum imap_light {
+	LIGHT_NO,               /* on the pool */
+	LIGHT_READS,            /* on the reactor, as long as it need not wait */
+	LIGHT_ALL,              /* on the reactor; it reads nothing */
 };
 
 /* The mailbox that a name said at this volume_places_version, since the login. */
@@ -31,7 +38,8 @@ struct imap_private {
 	enum session_next due;          /* NEXT_STARTTLS, _COMPRESS, _PLAIN: once the tagged answer is written;
 	                                 * _INPUT: nothing */
 	bool            notified;       /* the selected mailbox changed since cmd->input looked last */
-	bool            light;          /* the step under way runs on the reactor */
+	enum imap_light light;          /* the step under way runs on the reactor */
+	bool            heavy;          /* what follows of the command is no more read there */
 	bool            got_line;       /* PHASE_INPUT: a line is in framer.frame */
 	struct login    login;
 	uint64_t        opened_ms;      /* for limits.auth_timeout: until login, talking does not help */

@@ -4,6 +4,7 @@
  * One reply a command: a later call replaces an earlier one. What failed inside the server is
  * logged here, once, with the text that no client is told.
  */
+#include "lib/nowait.h"
 #include "server/imap/imap.h"
 
 #include <errno.h>
@@ -154,7 +155,13 @@ void
 imap_reply_error(struct imap *im, enum rc rc, const struct err *e)
 {
 	const struct change *c = im->change;
+	struct err unsaid;
 
+	/* Whatever failed without waiting is done again where waiting is allowed. */
+	if (nowait_is_on()) {
+		(void)nowait_refuse(&unsaid);
+		return;
+	}
 	if (rc == RC_LIMIT && c != NULL && (c->kind == CHANGE_APPEND || c->kind == CHANGE_COPY))
 		log_overquota(im);
 	if (concerns_operator(rc)) {

@@ -18,6 +18,7 @@
  * everything from then on [s3.4] was rejected: clients retry it for hours, and all of them
  * survive a closed connection.
  */
+#include "lib/nowait.h"
 #include "server/imap/imap.h"
 
 #include <assert.h>
@@ -373,6 +374,10 @@ imap_tell_changes(struct imap *im, bool expunge)
 		return true;
 	if (tell_next(im, expunge, &done, &e) == RC_OK)
 		return done;
+	if (nowait_is_on()) {
+		(void)nowait_refuse(&e);
+		return false;
+	}
 	log_failure(im, "imap.tell.failed", &e);
 	im->view.behind = true;
 	return true;            /* nothing is lost: the next command asks again */

@@ -55,6 +55,13 @@ session_helpers(struct session *s, uint64_t bytes)
 	return s->w->pool;
 }
 
+void
+session_unsay(struct session *s, size_t len)
+{
+	assert_true(len <= s->out.len);
+	s->out.len = len;
+}
+
 bool
 session_at_eof(const struct session *s)
 {

@@ -304,6 +304,10 @@ run_steps(struct session *s)
 		case STEP_WAIT:
 			wait_for_wake(s);
 			break;
+		case STEP_POOL:
+			assert_true(light);
+			s->refused_steps++;
+			break;
 		case STEP_CLOSE:
 			return false;
 		}
@@ -494,6 +498,12 @@ unsigned
 imap_light_steps(const struct session *s)
 {
 	return s->light_steps;
+}
+
+unsigned
+imap_refused_steps(const struct session *s)
+{
+	return s->refused_steps;
 }
 
 size_t

@@ -3,6 +3,8 @@
 #include "tests/unit/damage_tools.h"
 #include "tests/unit/imap_rig.h"
 
+#include "lib/nowait.h"
+
 /* The structure of RFC 3501 s6.4.5: a multipart with text, base64, and an embedded message that
  * is a multipart whose second part is a multipart itself. */
 #define HEAD "From: Anna <anna@example.org>\r\nTo: ben@example.org\r\nSubject: Nested\r\n" \
@@ -539,6 +541,8 @@ test_damage_before_announcement(void **state)
 	rig_expect(s, "3 FETCH 1 (BODY.PEEK[TEXT])",
 	    "3 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
 	assert_int_equal(damage_told(), 1);
+	/* light runs met it, and said nothing */
+	assert_true(imap_refused_steps(s) > 0 || !nowait_is_possible());
 	assert_false(imap_is_closed(s));
 	rig_end(s);
 	buf_fini(&mail);
@@ -565,6 +569,55 @@ test_damage_after_announcement(void **state)
 	buf_fini(&mail);
 }
 
+/* ---- without the pool ---- */
+
+/* Turns of the pool that the command took; the answer must be `want`, if that is not NULL. */
+static unsigned
+turns_of(struct session *s, const char *line, const char *want)
+{
+	unsigned before = imap_steps(s) - imap_light_steps(s);
+	const char *said = rig_send(s, line);
+
+	if (want != NULL)
+		assert_string_equal(said, want);
+	return imap_steps(s) - imap_light_steps(s) - before;
+}
+
+static void
+test_light(void **state)
+{
+	static char large[300000] = "Subject: l\r\n\r\n";
+	struct session *s;
+
+	(void)state;
+	memset(large + 14, 'x', sizeof large - 15);
+	for (unsigned i = 0; i < 3; i++)
+		fx_append(rig_inbox(), SLICE("Subject: x\r\n\r\nhi\r\n"), 0, "");
+	fx_append(rig_inbox(), slice_str(large), FLAG_SEEN, "");
+	fx_append_n(rig_inbox(), 296);
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1 BODY.PEEK[]");     /* the pool opens the log */
+	if (!nowait_is_possible())
+		skip();
+	assert_int_equal(turns_of(s, "2 UID FETCH 2 BODY.PEEK[]",
+	                          "* 2 FETCH (UID 2 BODY[] {18}\r\nSubject: x\r\n\r\nhi\r\n)\r\n"
+	                          "2 OK UID FETCH completed\r\n"), 0);
+	assert_int_equal(turns_of(s, "3 FETCH 2 BODY[TEXT]",
+	                          "* 2 FETCH (FLAGS (\\Seen \\Recent) BODY[TEXT] {4}\r\nhi\r\n)\r\n"
+	                          "3 OK FETCH completed\r\n"), 0);
+	assert_int_equal(turns_of(s, "4 FETCH 9 BODY.PEEK[7]",
+	                          "* 9 FETCH (BODY[7] NIL)\r\n4 OK FETCH completed\r\n"), 0);
+	assert_int_equal(turns_of(s, "5 FETCH 1:100 (UID FLAGS)", NULL), 0);
+	assert_int_equal(turns_of(s, "6 FETCH 301 FLAGS", "6 BAD Message number 301 of 300 is not there\r\n"), 0);
+	assert_true(turns_of(s, "7 FETCH 1:* (UID ENVELOPE BODYSTRUCTURE)", NULL) > 0);
+	assert_true(turns_of(s, "8 FETCH 4 BODY.PEEK[]", NULL) > 0);
+	assert_true(turns_of(s, "9 FETCH 1 BINARY.PEEK[1]", NULL) > 0);
+	fx_append_n(rig_inbox(), 1);
+	assert_int_equal(turns_of(s, "10 FETCH 3 UID", "* 3 FETCH (UID 3)\r\n* 301 EXISTS\r\n* 301 RECENT\r\n"
+	                                               "10 OK FETCH completed\r\n"), 0);
+	rig_end(s);
+}
+
 int
 main(void)
 {
@@ -585,6 +638,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_large_summaries, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_beyond_retention, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_light, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_before_announcement, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_after_announcement, rig_setup, rig_teardown),
 	};

@@ -204,12 +204,12 @@ test_light_beside_others(void **state)
 	             "* 1 FETCH (FLAGS (\\Draft \\Recent))\r\n2 OK STORE completed\r\n");
 	ASSERT_LIGHT(s, "3 STORE 3 +FLAGS.SILENT (\\Seen)", "3 OK STORE completed\r\n");
 	fx_append_n(rig_inbox(), 1);
-	ASSERT_TURNS(s, "4 NOOP", "* 4 EXISTS\r\n* 4 RECENT\r\n4 OK NOOP completed\r\n");
+	rig_expect(s, "4 NOOP", "* 4 EXISTS\r\n* 4 RECENT\r\n4 OK NOOP completed\r\n");
 	ASSERT_LIGHT(s, "5 NOOP", "5 OK NOOP completed\r\n");
 	fx_expunge(rig_inbox(), 3, 3);
 	ASSERT_TURNS(s, "6 STORE 1 +FLAGS (\\Seen)",
 	             "* 1 FETCH (FLAGS (\\Seen \\Draft \\Recent))\r\n6 OK STORE completed\r\n");
-	ASSERT_TURNS(s, "7 UID STORE 1 +FLAGS.SILENT (\\Flagged)",
+	rig_expect(s, "7 UID STORE 1 +FLAGS.SILENT (\\Flagged)",
 	             "* 3 EXPUNGE\r\n7 OK UID STORE completed\r\n");
 	ASSERT_LIGHT(s, "8 NOOP", "8 OK NOOP completed\r\n");
 	rig_end(s);
