@@ -2,7 +2,7 @@
 """Restante beside Dovecot and Cyrus, measured in the same run: the numbers of doc/benchmarks.md.
 
     tests/bench/bench.py BUILD_DIR [--quick] [--rounds 3] [--modes a,b] [--servers restante,dovecot,cyrus]
-                         [--work DIR] [--keep FILE.jsonl] [--page] [--trixie [--cache DIR] [--mirror URL]]
+                         [--work DIR] [--keep FILE.jsonl] [--page] [--corpus DIR] [--trixie [--cache DIR] [--mirror URL]]
 
 Each server is set up at its best (peer_*.py), filled with the same mail by tests/bench/load, and then every mode is run in
 turns, A B C A B C, on servers that otherwise rest. A line of JSON for each run goes to --keep (default: fast.jsonl in the
@@ -13,6 +13,9 @@ on, and the exit status is 1.
 --trixie measures against Dovecot 2.4 and Cyrus 3.10 of Debian 13 instead of this system's. They run in a root of their own
 that debootstrap makes at the first time and that is kept in --cache: three minutes, 600 MB, the network. Its packages come from --mirror
 (default: where this machine's apt has Debian from). Lines and tables of it are apart: trixie.jsonl, and the second table of the page.
+
+--corpus fills all with the mail in the files below DIR (a message each, or an mbox) instead of generated mail, and measures
+what that makes a difference to. tests/volume/fetch-corpus gets the SpamAssassin set.
 
 Run as root, or the peers are missing. Nothing of the system is changed or started; all is in the work directory, of which
 DIR/run is emptied.
@@ -31,6 +34,7 @@ import sys
 import threading
 import time
 
+import corpus
 import modes
 import page
 import table
@@ -81,7 +85,17 @@ class Run:
         os.makedirs(self.top)
         os.chmod(self.top, 0o755)
         self.rows, self.failed, self.servers = [], [], {}
+        self.corpus = self.gather(args.corpus) if args.corpus else None
         self.out = open(args.keep, "w")
+
+    def gather(self, where):
+        into = os.path.join(self.top, "corpus")
+        count = corpus.gather(where, into)
+        if not count:
+            sys.exit("bench: no messages in %s" % where)
+        self.counts["big"] = self.counts["mail"] = count
+        self.args.progress.say("corpus: %d messages" % count)
+        return into
 
     def keep(self, **row):
         self.rows.append(row)
@@ -150,7 +164,8 @@ class Run:
         server stopped."""
         server.start(preload=self.nosync)
         server.first_start(modes.ACCOUNTS)
-        for key, port, words in modes.fills(self.counts, server):
+        for key, port, words in (modes.corpus_fills(self.counts["big"], self.corpus) if self.corpus
+                                 else modes.fills(self.counts, server)):
             is_quoted = key in modes.QUOTED
             before = self.disk_of(server) if is_quoted else 0
             row = load_line([self.load, "-p", str(server.ports[port]), *words])
@@ -257,12 +272,17 @@ def arguments():
     p.add_argument("--work", default="/var/tmp/restante-bench")
     p.add_argument("--keep")
     p.add_argument("--page", action="store_true")
+    p.add_argument("--corpus", metavar="DIR")
     p.add_argument("--trixie", action="store_true")
     p.add_argument("--cache", help="of the root that --trixie makes (default: trixie in the work directory)")
     p.add_argument("--mirror", help="of Debian, for --trixie")
     args = p.parse_args()
     args.build, args.work, args.root = os.path.abspath(args.build), os.path.abspath(args.work), None
     args.cache = os.path.abspath(args.cache or os.path.join(args.work, "trixie"))
+    if args.corpus:
+        if args.page:
+            p.error("--page is for generated mail")
+        args.modes = args.modes or ",".join(modes.CORPUS)
     args.rounds = args.rounds or (1 if args.quick else 3)
     os.makedirs(args.work, exist_ok=True)
     args.keep = args.keep or os.path.join(os.path.join(HERE, "data") if args.page else args.work,

@@ -27,6 +27,7 @@
 #include <unistd.h>
 
 #include "tests/bench/load.h"
+#include "tests/bench/load_files.h"
 #include "tests/bench/load_words.h"
 
 static const struct load_mode modes[] = {
@@ -372,6 +373,8 @@ usage(void)
 	       "  --seed N --mail real|text --size-mean N    of generated mail (fill and mail: 1, "
 	       "else a new\n"
 	       "                     one each run; real; 44000 or 5000)\n"
+	       "  --mail DIR/        the messages in its files, lines ended with CRLF, each with "
+	       "an X-Load before it\n"
 	       "  --first N          the first message's number (0)\n"
 	       "  --recipients N     of each message (1); --rcpt PATTERN of RCPT TO (as -u)\n"
 	       "  --bdat             BDAT instead of DATA\n"
@@ -456,6 +459,10 @@ kind_of(const char *name)
 {
 	if (strcmp(name, "real") == 0)
 		return MAIL_REAL;
+	if (strchr(name, '/') != NULL) {
+		files_load(name);
+		return MAIL_FILES;
+	}
 	if (strcmp(name, "text") != 0)
 		bad_usage("no such mail", name);
 	return MAIL_TEXT;

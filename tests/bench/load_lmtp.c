@@ -1,6 +1,7 @@
 /* load_lmtp - deliveries: MAIL, RCPT and DATA in one piece as Postfix sends them, then the message,
  * and the next one when every recipient's 250 has come: what is counted is durable.
  */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,20 @@ lmtp_begin(struct load_worker *w)
 	lmtp_open(w, w->opt->port);
 }
 
+/* A dot before each line's own first one. */
+static void
+put_stuffed(struct conn *c, const char *bytes, size_t len)
+{
+	const char *end = bytes + len, *dot;
+
+	while ((dot = memmem(bytes, (size_t)(end - bytes), "\n.", 2)) != NULL) {
+		conn_put(c, bytes, (size_t)(dot + 2 - bytes));
+		conn_put(c, ".", 1);
+		bytes = dot + 2;
+	}
+	conn_put(c, bytes, (size_t)(end - bytes));
+}
+
 void
 lmtp_deliver(struct load_worker *w, size_t number, size_t recipients)
 {
@@ -67,7 +82,7 @@ lmtp_deliver(struct load_worker *w, size_t number, size_t recipients)
 		expect(c, '2', NULL);
 	if (!w->opt->bdat) {
 		expect(c, '3', NULL);
-		conn_put(c, w->mail.bytes, w->mail.len);        /* no line begins with a dot */
+		put_stuffed(c, w->mail.bytes, w->mail.len);
 		conn_put(c, ".\r\n", 3);
 		conn_flush(c);
 	}

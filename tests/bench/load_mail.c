@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "tests/bench/load.h"
+#include "tests/bench/load_files.h"
 #include "tests/bench/load_words.h"
 
 #define THREAD        8u
@@ -22,6 +23,8 @@
 #define FIRST_DATE    1717200000 /* 1 June 2024; 100,000 messages of a mailbox reach to April 2026 */
 #define MARK          "X-Load: "
 #define LARGE_PARTS   5u
+
+static const char *const kinds_of_mail[] = { "real", "text", "file" };
 
 struct maker {
 	const struct mail_recipe *recipe;
@@ -170,19 +173,24 @@ thread_root(const struct maker *m)
 	return m->number - in_thread * m->recipe->stride;
 }
 
+/* How it was made. */
 static void
-put_header(struct maker *m, size_t size)
+put_mark(struct maker *m, size_t size)
 {
-	uint64_t place = m->number / m->recipe->stride, root = thread_root(m);
-	time_t when = (time_t)(FIRST_DATE + place * 600 + rng_below(&m->rng, 600));
+	reserve(m, HEADER_ROOM);
+	put(m, MARK "%s.%llu.%llu.%zu.%zu.%zu\r\n", kinds_of_mail[m->recipe->kind],
+	    (unsigned long long)m->recipe->seed, (unsigned long long)m->number,
+	    m->recipe->size_mean, m->recipe->stride, size);
+}
+
+static void
+put_header(struct maker *m)
+{
+	uint64_t root = thread_root(m);
+	time_t when = (time_t)m->out->when;
 	char date[64];
 	struct tm tm;
 
-	m->out->when = when;
-	reserve(m, HEADER_ROOM);
-	put(m, MARK "%s.%llu.%llu.%zu.%zu.%zu\r\n", m->recipe->kind == MAIL_TEXT ? "text" : "real",
-	    (unsigned long long)m->recipe->seed, (unsigned long long)m->number,
-	    m->recipe->size_mean, m->recipe->stride, size);
 	for (unsigned i = 0; i < 1 + (m->recipe->kind == MAIL_REAL) * 2; i++)
 		put_received(m, when, i);
 	if (m->recipe->kind == MAIL_REAL)
@@ -300,15 +308,30 @@ put_real(struct maker *m)
 		put_prose(m, text, kind % 2 == 0 ? PROSE_TEXT : PROSE_QP);
 }
 
+static void
+put_file(struct maker *m)
+{
+	const struct mail *file = files_at(m->number);
+
+	reserve(m, file->len);
+	memcpy(m->at, file->bytes, file->len);
+	m->at += file->len;
+}
+
 void
 mail_make(const struct mail_recipe *recipe, uint64_t number, size_t size, struct mail *out)
 {
 	struct maker m = { .recipe = recipe, .number = number, .out = out, .at = out->bytes,
 	                   .rng = rng_of(recipe->seed, number) };
 
-	put_header(&m, size);
+	out->when = (int64_t)(FIRST_DATE + number / recipe->stride * 600 + rng_below(&m.rng, 600));
+	put_mark(&m, size);
+	if (recipe->kind != MAIL_FILES || size != 0)
+		put_header(&m);
 	if (size != 0)
 		put_mixed(&m, 2000, LARGE_PARTS, size / LARGE_PARTS * 76 / 78);
+	else if (recipe->kind == MAIL_FILES)
+		put_file(&m);
 	else if (recipe->kind == MAIL_REAL)
 		put_real(&m);
 	else
@@ -333,7 +356,9 @@ mail_verify(const char *bytes, size_t len, struct mail *spare)
 	    r.stride == 0)
 		load_fail("a message's " MARK "is damaged");
 	r.seed = seed;
-	r.kind = strcmp(kind, "text") == 0 ? MAIL_TEXT : MAIL_REAL;
+	for (r.kind = MAIL_REAL; strcmp(kind, kinds_of_mail[r.kind]) != 0; r.kind++)
+		if (r.kind == MAIL_FILES)
+			load_fail("a message's " MARK "names no kind");
 	mail_make(&r, number, size, spare);
 	if (rest == spare->len && memcmp(mark, spare->bytes, rest) == 0)
 		return;

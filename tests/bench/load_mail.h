@@ -14,6 +14,7 @@
 enum mail_kind {
 	MAIL_REAL, /* a fifth with attachments, alternatives in HTML; mean MAIL_REAL_MEAN */
 	MAIL_TEXT, /* text/plain alone; mean MAIL_TEXT_MEAN */
+	MAIL_FILES, /* those of load_files.h, with X-Load before them */
 };
 
 #define MAIL_REAL_MEAN 44000u

@@ -24,6 +24,7 @@ COUNTS = {          # whole, quick
     "seconds": (2, 1),
 }
 QUOTED = "real", "text"         # fills whose disk is
+CORPUS = "lmtp", "fetch-meta", "bodies", "random", "search-subject", "disk"     # of real mail
 NOT_QUICK = "memory-tls", "memory-tls-compress", "start"        # a quick run leaves them out
 ACCOUNTS = (["big", "mail", "late", "bulk"] + ["%s%d" % (kind, k) for kind in ("box", "text", "store", "app", "sess")
                                                for k in range(8)] +
@@ -154,6 +155,20 @@ MODES = [
     Mode("start", "start to first SELECT of 100k", "", at_most(50, "ms"), figure="p50_ms", unit="ms", lower=True,
          runner="start"),
 ]
+
+
+def of_corpus(words, where):
+    """The same with mail from files."""
+    return [where if w in ("real", "text") else w for w in words]
+
+
+def corpus_fills(count, where):
+    """As fills: each message once over four mailboxes, once in each of two. By LMTP, as APPEND takes no 8-bit header."""
+    def deliver(users, rcpt, seed):
+        return "lmtp", ["-c", "4", "--users", str(users), "--rcpt", rcpt, "--messages", str(count), "--mail", where,
+                        "--seed", seed, "fill"]
+
+    return [("real", *deliver(4, "drop%d", "1")), ("mail", *deliver(1, "mail", "5")), ("big", *deliver(1, "big", "7"))]
 
 
 def fills(counts, server):

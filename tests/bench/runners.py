@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import time
 
+import modes
+
 PATIENCE_S = 300
 SETTLED_S = 4           # Restante's give COMPRESS' state back after three, Dovecot's hibernate after one
 PEERS_CROWD = 50        # beyond 128 inotify instances of a user, Linux' limit, Dovecot looks every 30 s and does not hibernate
@@ -34,6 +36,8 @@ def load_line(argv):
 
 def command(run, mode, server, turn, host="127.0.0.1"):
     words = mode.words(run.counts, lmtp_port=server.ports["lmtp"])
+    if run.corpus:
+        words = modes.of_corpus(words, run.corpus)
     return [run.load, "-H", host, "-p", str(server.ports[mode.port]), "--seed", str(100 + turn),
             *(["--quickack"] if server.delays else []), *words]
 

@@ -12,6 +12,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BENCH = os.path.join(HERE, "..", "bench")
 sys.path.insert(0, BENCH)
 
+import corpus           # noqa: E402
 import page             # noqa: E402
 import peer_trixie      # noqa: E402
 import trixie           # noqa: E402
@@ -128,3 +129,21 @@ def test_two_tables_of_one_page(tmp_path):
     assert part(after, "make bench") == part(before, "make bench") and "4,711" not in part(after, "make bench")
     assert "4,711" in part(after, "make bench-trixie") and "Debian GNU/Linux 13" in part(after, "make bench-trixie")
     assert after.replace(part(after, "make bench-trixie"), "") == before.replace(part(before, "make bench-trixie"), "")
+
+
+# ---- real mail ----
+
+def test_corpus(tmp_path):
+    top = tmp_path / "mail"
+    (top / "below").mkdir(parents=True)
+    (top / "a.eml").write_bytes(b"Subject: one\r\n\r\n.dot\r\nbare\n\0end")
+    (top / "b.txt").write_bytes(b"From a@example.org Mon Nov 23 10:00:00 2026\nSubject: two\n\nFrom here\n\n"
+                                b"From b@example.org Mon Nov 23 10:00:01 2026\nSubject: three\n\nx\n")
+    (top / "below" / "c").write_bytes(b"Subject: four\n\nx\n")
+    (top / "list.json").write_bytes(b"{}: no mail\n")
+    (top / "notes").write_bytes(b"no mail\n")
+    into = tmp_path / "into"
+    assert corpus.gather(str(top), str(into)) == 4
+    assert [p.read_bytes() for p in sorted(into.iterdir())] == [
+        b"Subject: one\r\n\r\n.dot\r\nbare\r\nend\r\n", b"Subject: two\r\n\r\nFrom here\r\n",
+        b"Subject: three\r\n\r\nx\r\n", b"Subject: four\r\n\r\nx\r\n"]

@@ -189,3 +189,28 @@ def test_wrong_answers_end_it(filled):
         r = run(filled, "imap", *args)
         assert r.returncode == 1 and text in r.stderr and r.stdout == "", r
     assert run(filled, "imap", "nonsense").returncode == 2
+
+
+def test_mail_of_files(tmp_path):
+    """Each delivery has a header of its own and the file's octets, dots at the beginning of lines among them."""
+    (tmp_path / "1").write_bytes(b"Subject: dots\r\n\r\n.\r\n..\r\n.x\r\n\r\n.")
+    (tmp_path / "2").write_bytes(b"Subject: plain\r\n\r\ntext\r\n")
+    (tmp_path / "1").write_bytes((tmp_path / "1").read_bytes() + b"\r\n")
+    with Server({"user0": "secret"}, conf_edit=limits) as s:
+        s.start()
+        row = load(s, "lmtp", "--users", 1, "--mail", "%s/" % tmp_path, "--messages", 5, "fill")
+        assert row["messages"] == 5
+        row = load(s, "imap", "--users", 1, "--mail", "%s/" % tmp_path, "--verify", "bodies")
+        assert row["verified"] == 5
+        with s.imap("user0") as c:
+            c.select(readonly=True)
+            marks = [c.fetch(str(n), "(BODY.PEEK[HEADER.FIELDS (X-LOAD)])")[1][0][1] for n in range(1, 6)]
+            assert len(set(marks)) == 5
+            assert c.fetch("3", "(BODY.PEEK[TEXT])")[1][0][1] == b".\r\n..\r\n.x\r\n\r\n.\r\n"
+
+
+def test_no_files_of_mail(tmp_path):
+    with Server({"user0": "secret"}, conf_edit=limits) as s:
+        s.start()
+        r = run(s, "lmtp", "--mail", "%s/" % tmp_path, "--messages", 1, "fill")
+        assert r.returncode == 1 and "no messages in" in r.stderr
