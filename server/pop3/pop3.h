@@ -114,7 +114,7 @@ struct pop3_command {
 	unsigned    states;             /* enum pop3_state bits */
 	bool        keep_spaces;        /* spaces around the argument belong to it */
 	/* Reactor: `arg` is what stands behind the name and one space, `has_arg` whether there is any. Answers, or
-	 * leaves the work to step. */
+	 * leaves the work to step. Reads what is in memory at most (lib/nowait.h). */
 	enum session_next (*start)(struct pop3 *p, struct slice arg, bool has_arg);
 	/* Pool; NULL if start does all. */
 	enum step_result  (*step)(struct pop3 *p);

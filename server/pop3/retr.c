@@ -13,15 +13,62 @@
  */
 #define _GNU_SOURCE
 #include "lib/downgrade.h"
+#include "lib/nowait.h"
 #include "lib/text.h"
 #include "server/damage.h"
 #include "server/pop3/pop3.h"
 
 #define PIECE_MAX  65536u
+#define NOW_MAX    65536u         /* of a message that is answered on the reactor */
 #define VERIFY_LEN (1u << 20)
 #define HEADER_MAX (64u << 10)  /* a larger one is not put into ASCII: [UTF8] */
 #define ASCII_MAX  (40 * HEADER_MAX)    /* what becomes of it: addresses of one letter get some
                                          * 30 times as long */
+
+static enum rc
+find_message(struct pop3 *p, struct message_row **rows, size_t *n, struct err *e)
+{
+	struct uid_range one = { p->drop.messages[p->row].uid, p->drop.messages[p->row].uid };
+	struct uid_set set = { .ranges = &one, .count = 1, .cap = 1, .max = 1 };
+	uint32_t want = WANT_PLACE | WANT_EXPUNGED | (p->utf8 ? 0 : WANT_SUMMARY);
+
+	return volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1, want, &p->arena,
+	                            rows, n, e);
+}
+
+static bool
+put_whole(struct pop3 *p, struct buf *out)
+{
+	struct message_row *rows;
+	struct err e = ERR_INIT;
+	size_t n = 0;
+
+	if (find_message(p, &rows, &n, &e) != RC_OK || n == 0)
+		return false;
+	pop3_ok(p, "%llu octets", (unsigned long long)rows[0].size);
+	return pop3_put_message(p, &rows[0], out, &e) == RC_OK && !out->failed;
+}
+
+/* A short message that is in memory is told at once, without a turn of the pool. False: nothing was said, and the step
+ * says it, or what is wrong. */
+static bool
+retr_now(struct pop3 *p)
+{
+	struct buf *out = session_out(p->s);
+	size_t had = out->len;
+	bool ok;
+
+	if (out->failed || session_out_full(p->s) || p->drop.messages[p->row].size > NOW_MAX || !nowait_is_possible())
+		return false;
+	nowait_begin();
+	ok = put_whole(p, out);
+	(void)nowait_end();
+	if (ok)
+		return true;
+	out->len = had;
+	out->failed = false;
+	return false;
+}
 
 enum session_next
 pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg)
@@ -35,7 +82,7 @@ pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg)
 		return NEXT_AGAIN;
 	p->row = (uint32_t)(m - p->drop.messages);
 	pop3_ahead_note(p);
-	if (pop3_ahead_take(p))
+	if (pop3_ahead_take(p) || retr_now(p))
 		return NEXT_AGAIN;
 	p->transfer = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true };
 	return NEXT_STEP;
@@ -107,16 +154,11 @@ find_headers(struct pop3 *p, const struct message_row *row, struct err *e)
 static bool
 transfer_begin(struct pop3 *p)
 {
-	struct uid_range one = { p->drop.messages[p->row].uid, p->drop.messages[p->row].uid };
-	struct uid_set set = { .ranges = &one, .count = 1, .cap = 1, .max = 1 };
-	uint32_t want = WANT_PLACE | WANT_EXPUNGED | (p->utf8 ? 0 : WANT_SUMMARY);
 	struct message_row *rows;
 	struct err e = ERR_INIT;
 	size_t n = 0;
-	enum rc rc;
+	enum rc rc = find_message(p, &rows, &n, &e);
 
-	rc = volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1, want, &p->arena,
-	                          &rows, &n, &e);
 	if (rc == RC_OK && n == 0) {
 		pop3_err(p, "The message was expunged by another session");
 		return false;

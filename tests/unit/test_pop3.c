@@ -1,8 +1,11 @@
 /* pop3 sessions: transcripts of what a client sends and must get, each played whole and octet by
  * octet. */
+#define _GNU_SOURCE
 #include "tests/unit/imap_harness.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/text.h"
@@ -22,6 +25,22 @@
 		static const struct imap_exchange x[] = { HELLO, __VA_ARGS__ }; \
 		IMAP_SCRIPT_RAW(*state, x); \
 	}
+
+/* In the place of the system's, which reads without waiting: as if all were in memory, but the read `refuse_at`, or
+ * nothing. */
+static unsigned reads, refuse_at;
+static bool     refuse_all;
+
+ssize_t
+preadv2(int fd, const struct iovec *v, int count, off_t off, int flags)
+{
+	(void)flags;
+	if (refuse_all || ++reads == refuse_at) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return preadv(fd, v, count, off);
+}
 
 /* ---- before login ---- */
 
@@ -287,6 +306,7 @@ test_ahead(void **state)
 	struct session *s = imap_connect(*state);
 	struct pop3 *p = imap_session_state(s);
 
+	refuse_all = true;
 	imap_play(s, begin, 3, false);
 	assert_int_equal(p->ahead.count, 3);
 	imap_play(s, more, 4, false);
@@ -300,6 +320,38 @@ test_ahead(void **state)
 	assert_int_equal(p->ahead.count, 2);
 	imap_play(s, rested + 1, 1, false);
 	imap_disconnect(&s);
+	refuse_all = false;
+}
+
+/* What is in memory is told at once; whatever read is refused, the step says the same, once. */
+static void
+test_retr_refused(void **state)
+{
+	static const struct imap_exchange login[] = { HELLO, LOGIN };
+	static const struct imap_exchange retr[] = {
+		{ "RETR 1\r\n", "+OK 22 octets\r\nA: b\r\n\r\n..x\r\n...\r\nlast\r\n.\r\n" },
+		{ "NOOP\r\nRETR 2\r\n", "+OK<*>\r\n+OK 11 octets\r\nonly a head\r\n.\r\n" },
+		BYE };
+	struct session *s;
+	struct pop3 *p;
+	unsigned at = 0, had;
+
+	do {
+		s = imap_connect(*state);
+		p = imap_session_state(s);
+		refuse_at = 0;
+		imap_play(s, login, 2, false);
+		reads = 0;
+		refuse_at = ++at;
+		imap_play(s, retr, 1, false);
+		had = reads;
+		assert_true(had > 0);
+		assert_true((p->ahead.count > 0) == (had >= at));  /* the step reads on */
+		imap_play(s, retr + 1, 2, false);
+		imap_disconnect(&s);
+	} while (had >= at);
+	assert_true(at > 1);
+	refuse_at = 0;
 }
 
 /* Lines and pieces (64 KiB each) end everywhere around each other. */
@@ -514,6 +566,7 @@ main(void)
 		cmocka_unit_test(test_listings),
 		cmocka_unit_test(test_retr_and_top),
 		cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_retr_refused),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_texts),
 		cmocka_unit_test(test_language_ranges),
