@@ -38,11 +38,18 @@ struct acceptor {
 
 /* A connection on its way to the reactor that will own it. */
 struct arrival {
-	struct post            post;
-	struct reactor        *reactor;
-	const struct listener *listener;
-	int                    fd;
+	struct post             post;
+	struct reactor         *reactor;
+	const struct listener  *listener;
+	struct sockaddr_storage peer;           /* of TCP */
+	int                     fd;
 };
+
+static const struct sockaddr_storage *
+peer_of(const struct listener *l, const struct sockaddr_storage *ss)
+{
+	return l->is_unix ? NULL : ss;
+}
 
 static void
 arrival_run(struct post *p, unsigned bits)
@@ -50,28 +57,24 @@ arrival_run(struct post *p, unsigned bits)
 	struct arrival *a = (struct arrival *)(void *)p;        /* post is the first member */
 
 	(void)bits;
-	session_begin(a->reactor, a->listener, a->fd, NULL, REFUSAL_NONE);
+	reactor_arrived(a->reactor);
+	session_begin(a->reactor, a->listener, a->fd, peer_of(a->listener, &a->peer), REFUSAL_NONE);
 	free(a);
 }
 
+/* The kernel deals TCP connections out by chance: of four that work all may have come to one reactor. */
 static void
-deal_out(struct acceptor *ac, const struct listener *l, int fd)
+deal_out(struct acceptor *ac, const struct listener *l, int fd, const struct sockaddr_storage *ss)
 {
-	struct reactor *to = server_next_reactor(reactor_server(ac->reactor));
-	struct arrival *a;
+	struct reactor *to = server_lightest_reactor(reactor_server(ac->reactor), ac->reactor);
+	struct arrival *a = to == ac->reactor ? NULL : malloc(sizeof *a);
 
-	if (to == ac->reactor) {
-		session_begin(to, l, fd, NULL, REFUSAL_NONE);
-		return;
-	}
-	a = calloc(1, sizeof *a);
 	if (a == NULL) {
-		peers_leave(server_peers(reactor_server(ac->reactor)),
-		            session_kind(l, REFUSAL_NONE), NULL);
-		close(fd);
+		session_begin(ac->reactor, l, fd, peer_of(l, ss), REFUSAL_NONE);
 		return;
 	}
-	*a = (struct arrival){ { .run = arrival_run }, to, l, fd };
+	*a = (struct arrival){ { .run = arrival_run }, to, l, *ss, fd };
+	reactor_expect(to);
 	reactor_post(to, &a->post, 0);
 }
 
@@ -119,7 +122,7 @@ refuse(struct acceptor *ac, const struct listener *l, int fd, const struct socka
 	complain(ac, refusal_name(why), 0, l);
 	if ((l->tls || l->proxy) &&
 	    peers_enter(p, PEERS_REFUSED, NULL, PEERS_REFUSED_MAX, 0) == PEERS_OK) {
-		session_begin(ac->reactor, l, fd, l->is_unix ? NULL : ss, why);
+		session_begin(ac->reactor, l, fd, peer_of(l, ss), why);
 		return;
 	}
 	if (!l->tls)
@@ -152,12 +155,9 @@ admit(struct acceptor *ac, const struct listener *l, int fd, const struct sockad
 		refuse(ac, l, fd, ss, why);
 		return;
 	}
-	if (l->is_unix) {
-		deal_out(ac, l, fd);
-		return;
-	}
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	session_begin(ac->reactor, l, fd, ss, REFUSAL_NONE);
+	if (!l->is_unix)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	deal_out(ac, l, fd, ss);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);

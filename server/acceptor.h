@@ -13,8 +13,8 @@
 
 struct acceptor;
 
-/* Reactor number `number` takes its share of all listeners: its socket of each TCP one, and number 0 the unix ones,
- * whose connections it deals out to all. `ls` must stay as long as the reactor lives. */
+/* Reactor number `number` takes its share of all listeners: its socket of each TCP one, and number 0 the unix ones;
+ * connections go to whichever reactor has the fewest. `ls` must stay as long as the reactor lives. */
 MUST_USE enum rc acceptor_new(struct reactor *r, unsigned number, struct listeners *ls,
                               struct err *e);
 /* Stop; harmless on NULL and when repeated. */

@@ -49,8 +49,8 @@ struct volume *const *server_volumes(const struct server *srv, size_t *count);
 /* n event loops, and the pool for what they must not do. */
 MUST_USE enum rc server_make_reactors(struct server *srv, unsigned n, struct err *e);
 struct reactor *server_reactor(const struct server *srv, unsigned i);
-/* Round robin. Any thread. */
-struct reactor *server_next_reactor(struct server *srv);
+/* Where a connection that came to `own` is to live: there, unless another has clearly fewer. Any thread. */
+struct reactor *server_lightest_reactor(const struct server *srv, struct reactor *own);
 
 /* Any thread. The caller's reference. */
 struct settings *server_settings(struct server *srv);

@@ -37,7 +37,8 @@ struct reactor {
 
 	struct wheel    wheel, rests;
 	struct session *sessions;
-	size_t          session_count;
+	atomic_uint     session_count;  /* written by the reactor */
+	atomic_uint     expected;       /* connections that other reactors have dealt to this one */
 	bool            stopping;
 	bool            closed;         /* our own handles are closing: the loop is about to end */
 	uint64_t        stop_at;        /* when patience ends */
@@ -48,7 +49,7 @@ struct reactor {
 static void
 reactor_end_if_empty(struct reactor *r)
 {
-	if (!r->stopping || r->session_count > 0 || r->closed)
+	if (!r->stopping || atomic_load_explicit(&r->session_count, memory_order_relaxed) > 0 || r->closed)
 		return;
 	r->closed = true;
 	doorbell_unplug(&r->bell);
@@ -336,6 +337,25 @@ reactor_stopping(const struct reactor *r)
 	return r->stopping;
 }
 
+unsigned
+reactor_load(const struct reactor *r)
+{
+	return atomic_load_explicit(&r->session_count, memory_order_relaxed) +
+	       atomic_load_explicit(&r->expected, memory_order_relaxed);
+}
+
+void
+reactor_expect(struct reactor *r)
+{
+	atomic_fetch_add_explicit(&r->expected, 1, memory_order_relaxed);
+}
+
+void
+reactor_arrived(struct reactor *r)
+{
+	atomic_fetch_sub_explicit(&r->expected, 1, memory_order_relaxed);
+}
+
 struct acceptor **
 reactor_acceptor(struct reactor *r)
 {
@@ -346,13 +366,13 @@ void
 reactor_add(struct reactor *r, struct session *s)
 {
 	session_link(s, &r->sessions);
-	r->session_count++;
+	atomic_fetch_add_explicit(&r->session_count, 1, memory_order_relaxed);
 }
 
 void
 reactor_remove(struct reactor *r, struct session *s)
 {
 	session_unlink(s, &r->sessions);
-	r->session_count--;
+	atomic_fetch_sub_explicit(&r->session_count, 1, memory_order_relaxed);
 	reactor_end_if_empty(r);
 }

@@ -43,6 +43,12 @@ void reactor_post(struct reactor *r, struct post *p, unsigned bits);
 /* Reactor: make sure that p is not queued. */
 void reactor_unpost(struct reactor *r, struct post *p);
 
+/* Any thread: sessions that live here, and connections that are on their way here. */
+unsigned reactor_load(const struct reactor *r);
+/* A connection is on its way; reactor_arrived is for its end, on the reactor's thread. Any thread. */
+void reactor_expect(struct reactor *r);
+void reactor_arrived(struct reactor *r);
+
 /* Before the start: what accepts connections here; the reactor closes and frees it. */
 struct acceptor **reactor_acceptor(struct reactor *r);
 

@@ -56,7 +56,6 @@ struct server {
 	struct pool         *pool;
 	struct reactor     **reactors;
 	unsigned             reactor_count;
-	atomic_uint          turn;
 	struct sasl_accounts accounts;
 	uint8_t              sasl_secret[VOLUME_SECRET_LEN];
 	atomic_bool          has_sasl_secret;
@@ -281,10 +280,23 @@ server_reactor(const struct server *srv, unsigned i)
 	return i < srv->reactor_count ? srv->reactors[i] : NULL;
 }
 
+/* A hand-over wakes a thread, so among many connections a few more than elsewhere are no reason for it; of four that work all
+ * should have their share of the processors. */
 struct reactor *
-server_next_reactor(struct server *srv)
+server_lightest_reactor(const struct server *srv, struct reactor *own)
 {
-	return srv->reactors[atomic_fetch_add(&srv->turn, 1) % srv->reactor_count];
+	unsigned here = reactor_load(own), least = here - here / 8;
+	struct reactor *best = own;
+
+	for (unsigned i = 0; i < srv->reactor_count; i++) {
+		unsigned load = reactor_load(srv->reactors[i]);
+
+		if (load < least) {
+			least = load;
+			best = srv->reactors[i];
+		}
+	}
+	return best;
 }
 
 struct hub *

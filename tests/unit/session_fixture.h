@@ -370,6 +370,7 @@ on_arrival(struct post *p, unsigned bits)
 	struct arrival *a = (struct arrival *)(void *)p;
 
 	(void)bits;
+	reactor_arrived(a->reactor);
 	session_begin(a->reactor, a->listener, a->fd, a->listener->is_unix ? NULL : &a->peer,
 	              REFUSAL_NONE);
 	free(a);
@@ -396,8 +397,9 @@ dial_with(const struct listener *l, int socket_bytes)
 	                             l->is_unix ? NULL : &key, 1000, 1000), PEERS_OK);
 	a->post.run = on_arrival;
 	a->listener = l;
-	a->reactor = server_next_reactor(srv);
+	a->reactor = server_lightest_reactor(srv, server_reactor(srv, 0));
 	a->fd = fds[1];
+	reactor_expect(a->reactor);
 	reactor_post(a->reactor, &a->post, 0);
 	return fds[0];
 }

@@ -21,6 +21,37 @@ test_echo(void **state)
 	wait_for_closed(1);
 }
 
+/* All came to one reactor: each has its share. A few more than elsewhere are no reason to move among many. */
+static void
+test_dealt_evenly(void **state)
+{
+	struct reactor *own = server_reactor(srv, 0);
+	int fds[2 * REACTORS];
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * REACTORS; i++)
+		fds[i] = dial_tcp();
+	for (unsigned i = 0; i < 2 * REACTORS; i++)
+		expect(fds[i], "hello\n");
+	for (unsigned i = 0; i < REACTORS; i++)
+		assert_int_equal(reactor_load(server_reactor(srv, i)), 2);
+	for (unsigned i = 0; i < REACTORS; i++)
+		for (unsigned k = 0; k < 6; k++)
+			reactor_expect(server_reactor(srv, i));
+	reactor_expect(own);
+	assert_ptr_equal(server_lightest_reactor(srv, own), own);
+	reactor_expect(own);
+	assert_ptr_not_equal(server_lightest_reactor(srv, own), own);
+	reactor_arrived(own);
+	reactor_arrived(own);
+	for (unsigned i = 0; i < REACTORS; i++)
+		for (unsigned k = 0; k < 6; k++)
+			reactor_arrived(server_reactor(srv, i));
+	for (unsigned i = 0; i < 2 * REACTORS; i++)
+		close(fds[i]);
+	wait_for_closed(2 * REACTORS);
+}
+
 /* More commands than a session may take in one turn. */
 static void
 test_pipelined(void **state)
@@ -286,6 +317,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SESSION_TEST(test_echo),
+		SESSION_TEST(test_dealt_evenly),
 		SESSION_TEST(test_pipelined),
 		SESSION_TEST(test_half_closed),
 		SESSION_TEST(test_slow_reader),
