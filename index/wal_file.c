@@ -3,6 +3,9 @@
  * The WAL is (head, page) frames in a row behind a header. A head whose octets 4 to 7 are not 0 begins the last frame
  * of a transaction: with the write behind it all that is collected goes to the file. Only what continues the last write
  * is collected; SQLite may also write a page or a head of an earlier frame anew, and then no page follows the head.
+ *
+ * A write that fails is forgotten: it fails SQLite's own, which rolls the whole transaction back. A read that needs what is
+ * collected fails a statement at most, the transaction may go on, and so its frames are kept for the next attempt.
  */
 #include "index/wal_file.h"
 
@@ -43,12 +46,22 @@ file_of(sqlite3_file *f)
 static int
 flush(struct wal_file *w)
 {
-	size_t len = w->len;
+	int rc = SQLITE_OK;
+
+	if (w->len > 0)
+		rc = w->real->pMethods->xWrite(w->real, w->bytes, (int)w->len, w->at);
+	if (rc == SQLITE_OK)
+		w->len = 0;
+	return rc;
+}
+
+static int
+flush_or_forget(struct wal_file *w)
+{
+	int rc = flush(w);
 
 	w->len = 0;
-	if (len == 0)
-		return SQLITE_OK;
-	return w->real->pMethods->xWrite(w->real, w->bytes, (int)len, w->at);
+	return rc;
 }
 
 static bool
@@ -79,13 +92,13 @@ x_write(sqlite3_file *f, const void *bytes, int len, sqlite3_int64 at)
 		w->last = get_le32((const uint8_t *)bytes + 4) != 0;    /* in either order */
 	w->end = at + len;
 	if (!follows || !has_room(w, (size_t)len))
-		rc = flush(w);
+		rc = flush_or_forget(w);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (!follows || !has_room(w, (size_t)len))
 		return w->real->pMethods->xWrite(w->real, bytes, len, at);
 	collect(w, bytes, (size_t)len, at);
-	return w->last && !head ? flush(w) : SQLITE_OK;
+	return w->last && !head ? flush_or_forget(w) : SQLITE_OK;
 }
 
 /* What is collected still is of no transaction that was committed. */

@@ -155,6 +155,36 @@ test_full(void **state)
 	assert_holds(2, 8000);
 }
 
+/* A statement that fails since what is to be read could not be written first is undone alone: the transaction goes on, and
+ * must lack nothing. At some length of what is spilled it is the read that fails, and no write. */
+static void
+test_full_at_a_read(void **state)
+{
+	char sql[100];
+	unsigned went_on = 0;
+
+	(void)state;
+	run("CREATE TABLE u(k INTEGER PRIMARY KEY, n UNIQUE)");
+	run("INSERT INTO u WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 20000)"
+	    " SELECT i, i FROM c");
+	run("PRAGMA cache_size=10");
+	for (unsigned size = 50000; size < 250000; size += 10000) {
+		(void)snprintf(sql, sizeof sql, "BEGIN; DELETE FROM t; INSERT INTO t VALUES(1, randomblob(%u))", size);
+		run(sql);
+		full = true;
+		assert_int_not_equal(try_run("UPDATE u SET n = n + 100000"), RC_OK);
+		full = false;
+		if (sqlite3_get_autocommit(db_handle(writer)) == 0 && try_run("COMMIT") == RC_OK) {
+			went_on++;
+			assert_holds(1, size);
+		}
+		if (sqlite3_get_autocommit(db_handle(writer)) == 0)
+			run("ROLLBACK");
+		assert_int_equal(read_number(reader, "SELECT sum(n) FROM u"), 200010000);
+	}
+	assert_true(went_on > 0);
+}
+
 int
 main(void)
 {
@@ -163,6 +193,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_spilled, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_begun_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full_at_a_read, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
