@@ -26,18 +26,17 @@ is_transient(int os)
 }
 
 static int
-socket_read(BIO *bio, char *ptr, size_t cap, size_t *got)
+socket_read(BIO *bio, char *ptr, int cap)
 {
 	const struct tls_connection *c = BIO_get_data(bio);
-	ssize_t n = recv(c->fd, ptr, cap, 0);
+	ssize_t n = recv(c->fd, ptr, (size_t)cap, 0);
 
 	BIO_clear_retry_flags(bio);
 	if (n < 0 && is_transient(errno))
 		BIO_set_retry_read(bio);
 	if (n == 0)
 		BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
-	*got = n > 0 ? (size_t)n : 0;
-	return n > 0;
+	return (int)n;
 }
 
 /* Of TLS 1.2 the ticket is followed by what the client waits for, in one write. */
@@ -47,17 +46,17 @@ more_follows(const struct tls_connection *c)
 	return c->ending || SSL_get_state(c->ssl) == TLS_ST_SW_SESSION_TICKET;
 }
 
+/* What fails must be -1: to OpenSSL 3.2 and later, 0 is a write of nothing that went well. */
 static int
-socket_write(BIO *bio, const char *ptr, size_t len, size_t *put)
+socket_write(BIO *bio, const char *ptr, int len)
 {
 	const struct tls_connection *c = BIO_get_data(bio);
-	ssize_t n = send(c->fd, ptr, len, MSG_NOSIGNAL | (more_follows(c) ? MSG_MORE : 0));
+	ssize_t n = send(c->fd, ptr, (size_t)len, MSG_NOSIGNAL | (more_follows(c) ? MSG_MORE : 0));
 
 	BIO_clear_retry_flags(bio);
 	if (n < 0 && is_transient(errno))
 		BIO_set_retry_write(bio);
-	*put = n > 0 ? (size_t)n : 0;
-	return n > 0;
+	return (int)n;
 }
 
 static long
@@ -74,8 +73,8 @@ make_method(void)
 {
 	BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK | BIO_get_new_index(), "socket");
 
-	if (m != NULL && BIO_meth_set_read_ex(m, socket_read) == 1 &&
-	    BIO_meth_set_write_ex(m, socket_write) == 1 && BIO_meth_set_ctrl(m, socket_ctrl) == 1)
+	if (m != NULL && BIO_meth_set_read(m, socket_read) == 1 &&
+	    BIO_meth_set_write(m, socket_write) == 1 && BIO_meth_set_ctrl(m, socket_ctrl) == 1)
 		method = m;
 	else
 		BIO_meth_free(m);

@@ -501,6 +501,40 @@ test_refresh(void **state)
 	SSL_CTX_free(ctx);
 }
 
+/* A socket that takes no more is asked again; one whose peer has left has failed. */
+static void
+test_what_a_socket_says(void **state)
+{
+	SSL_CTX *ctx = tls_fixture_client(0);
+	struct tls *t = load(NULL);
+	static char many[65536];
+	struct tls_pipe p;
+	BIO *bio;
+	int n;
+
+	(void)state;
+	tls_pipe_open(&p, t, (struct tls_params){ .alpn = NULL }, ctx, NULL, NULL);
+	assert_true(p.up);
+	bio = SSL_get_wbio(p.server.ssl);
+	do
+		n = BIO_write(bio, many, sizeof many);
+	while (n > 0);
+	assert_int_equal(n, -1);
+	assert_true(BIO_should_write(bio));
+	shutdown(p.fds[1], SHUT_RD);
+	assert_int_equal(BIO_write(bio, many, sizeof many), -1);
+	assert_false(BIO_should_retry(bio));
+	assert_int_equal(BIO_read(bio, many, sizeof many), -1);
+	assert_true(BIO_should_read(bio));
+	shutdown(p.fds[1], SHUT_WR);
+	assert_int_equal(BIO_read(bio, many, sizeof many), 0);
+	assert_false(BIO_should_retry(bio));
+	assert_true(BIO_eof(bio));
+	tls_pipe_close(&p);
+	tls_free(&t);
+	SSL_CTX_free(ctx);
+}
+
 #define ROWS(table, function) \
 	for (size_t i = 0; i < UNIT_COUNT(table); i++) \
 		tests[n++] = (struct CMUnitTest){ (table)[i].name, function, fresh_conf, NULL, (void *)(uintptr_t)&(table)[i] }
@@ -510,7 +544,7 @@ int
 main(void)
 {
 	struct CMUnitTest tests[UNIT_COUNT(shown_cases) + UNIT_COUNT(resume_cases) +
-	                        UNIT_COUNT(client_cases) + 7];
+	                        UNIT_COUNT(client_cases) + 8];
 	size_t n = 0;
 
 	ROWS(shown_cases, test_shown);
@@ -522,5 +556,6 @@ main(void)
 	ONE(test_client_required);
 	ONE(test_revoked);
 	ONE(test_refresh);
+	ONE(test_what_a_socket_says);
 	return _cmocka_run_group_tests("tls", tests, n, set_up, tear_down);
 }
