@@ -21,11 +21,9 @@ budget_change(struct budget *b, uint64_t from, bool was_stranger, uint64_t to, b
 }
 
 bool
-budget_has_room(struct budget *b, const struct conf_limits *limits, uint64_t bytes)
+budget_is_ample(struct budget *b, const struct conf_limits *limits)
 {
-	uint64_t all = atomic_load_explicit(&b->all, memory_order_relaxed);
-
-	return all <= limits->memory && bytes <= limits->memory - all;
+	return atomic_load_explicit(&b->all, memory_order_relaxed) <= limits->memory / 2;
 }
 
 enum refusal

@@ -22,8 +22,8 @@ struct budget {
 /* A session that held `from` bytes holds `to`. */
 void budget_change(struct budget *b, uint64_t from, bool was_stranger, uint64_t to,
                    bool is_stranger);
-/* So many bytes more pass no limit. */
-bool budget_has_room(struct budget *b, const struct conf_limits *limits, uint64_t bytes);
+/* At most half of it is spent: memory may go into what only makes things quicker. Otherwise sessions would end for that. */
+bool budget_is_ample(struct budget *b, const struct conf_limits *limits);
 /* The limit that is passed, if any. Strangers' limit counts for strangers only. */
 enum refusal budget_passed(struct budget *b, const struct conf_limits *limits, bool stranger);
 

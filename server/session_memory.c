@@ -63,10 +63,13 @@ session_weigh_nothing(struct session *s)
 	set_weight(s, 0, false);
 }
 
+/* At once, not when the step returns: all others who ask meanwhile shall see it. */
 struct pool *
 session_helpers(struct session *s, uint64_t bytes)
 {
-	if (!budget_has_room(server_budget(s->srv), &s->settings->conf->limits, bytes))
-		return NULL;
-	return server_pool(s->srv);
+	set_weight(s, s->held + bytes, s->held_as_stranger);
+	if (budget_is_ample(server_budget(s->srv), &s->settings->conf->limits))
+		return server_pool(s->srv);
+	set_weight(s, s->held - bytes, s->held_as_stranger);
+	return NULL;
 }

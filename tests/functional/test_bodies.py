@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import Raw, Server
+from harness import Raw, Server, set_limit
 
 COUNT = 60
 FETCH = b"a UID FETCH 1:* BODY.PEEK[]\r\n"
@@ -19,13 +19,17 @@ def mail(i):
     return b"Subject: %d\r\n\r\n" % i + body
 
 
+def fill(server):
+    server.start()
+    with server.imap("anna") as c:
+        for i in range(COUNT):
+            assert c.append("INBOX", None, None, mail(i))[0] == "OK"
+
+
 @pytest.fixture(scope="module")
 def full():
     with Server({"anna": "anna-secret"}) as s:
-        s.start()
-        with s.imap("anna") as c:
-            for i in range(COUNT):
-                assert c.append("INBOX", None, None, mail(i))[0] == "OK"
+        fill(s)
         yield s
         s.check_log()
 
@@ -102,3 +106,18 @@ def test_expunged_in_between(full):
         other.cmd("EXPUNGE")
         answers = [a for a in c.imap_until(b"a") if not a.endswith(b"EXPUNGE") and b"FLAGS" not in a[:60]]
         expect_all(answers)
+
+
+def test_little_memory():
+    """What is read ahead takes none that a session needs: who has none of it is served as before."""
+    with Server({"anna": "anna-secret"}, lambda t: set_limit(t, "memory", "3M")) as s:
+        fill(s)
+        clients = [connect(s, k % 2) for k in range(6)]
+        for c in clients:
+            c.send(FETCH)
+        for c in clients:
+            c.have += c.sock.recv(100)
+        time.sleep(.5)
+        for c in clients:
+            expect_all(c.imap_until(b"a"))
+            c.close()
