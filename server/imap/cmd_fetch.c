@@ -119,8 +119,8 @@ check_fetch(struct imap *im)
 	return !imap_refuse_command(im) && fetch_check_modifiers(im, &f->mods);
 }
 
-static void
-drop_fetch(struct imap *im)
+void
+fetch_drop(struct imap *im)
 {
 	struct fetch *f = im->args;
 
@@ -138,25 +138,6 @@ drop_fetch(struct imap *im)
 	buf_fini(&f->text);
 	buf_fini(&f->lines);
 	fetch_ahead_drop(f);
-}
-
-/* The set of messages with \Seen stays as the writer has said it. */
-static void
-undo_fetch(struct imap *im)
-{
-	struct fetch *f = im->args;
-
-	if (f->seen_set) {
-		f->phase = FETCH_NEXT_ROW;
-		f->next_uid = 1;
-		f->row = f->row_count = f->rows_seen = 0;
-		f->walk = (struct view_walk){ 0, 0 };
-		return;
-	}
-	drop_fetch(im);
-	*f = (struct fetch){
-		.set = f->set, .req = f->req, .mods = f->mods, .pieces = f->pieces,
-	};
 }
 
 /* ---- pages of rows ---- */
@@ -671,8 +652,8 @@ break_off(struct imap *im, struct fetch *f)
 	return IMAP_BYE;
 }
 
-static enum imap_result
-advance(struct imap *im, struct fetch *f)
+enum imap_result
+fetch_advance(struct imap *im, struct fetch *f)
 {
 	switch (f->phase) {
 	case FETCH_RESOLVE:
@@ -755,20 +736,6 @@ is_ending(const struct fetch *f)
 	       (f->phase == FETCH_NEXT_ROW && f->row == f->row_count && f->next_uid == 0);
 }
 
-/* The same on the reactor. */
-static enum imap_result
-run_light(struct imap *im, struct fetch *f)
-{
-	enum imap_result r = IMAP_MORE;
-
-	f->light_over = false;
-	f->light_octets = 0;
-	while (r == IMAP_MORE && fetch_goes_on_light(im, f))
-		r = advance(im, f);
-	f->light_octets = 0;
-	return r;
-}
-
 static enum imap_result
 run_fetch(struct imap *im)
 {
@@ -776,12 +743,12 @@ run_fetch(struct imap *im)
 	enum imap_result r = IMAP_MORE;
 
 	if (nowait_is_on())
-		return run_light(im, f);
+		return fetch_run_light(im, f);
 	for (int spent = 0; r == IMAP_MORE && spent < STEP_COST &&
 	                    (!session_out_full(im->s) || is_ending(f));) {
 		enum fetch_phase phase = f->phase;
 
-		r = advance(im, f);
+		r = fetch_advance(im, f);
 		spent += cost(f, phase);
 	}
 	return r;
@@ -795,8 +762,8 @@ const struct imap_command imap_cmd_fetch = {
 	.check = check_fetch,
 	.run = run_fetch,
 	.reads_little = fetch_reads_little,
-	.undo = undo_fetch,
-	.drop = drop_fetch,
+	.undo = fetch_undo,
+	.drop = fetch_drop,
 };
 
 const struct imap_command imap_cmd_uid_fetch = {
@@ -807,6 +774,6 @@ const struct imap_command imap_cmd_uid_fetch = {
 	.check = check_fetch,
 	.run = run_fetch,
 	.reads_little = fetch_reads_little,
-	.undo = undo_fetch,
-	.drop = drop_fetch,
+	.undo = fetch_undo,
+	.drop = fetch_drop,
 };

@@ -182,13 +182,18 @@ MUST_USE enum rc fetch_apply_modifiers(struct imap *im, struct fetch *f, struct 
 /* Narrow f->uids to what CHANGEDSINCE leaves, a piece a call; *done with the last one. */
 MUST_USE enum rc fetch_find_changed(struct imap *im, struct fetch *f, bool *done, struct err *e);
 
+/* cmd_fetch.c: one turn; and giving up what f owns. */
+enum imap_result fetch_advance(struct imap *im, struct fetch *f);
+void fetch_drop(struct imap *im);
+
 /* fetch_items.c: everything but sections; f->rest is what is to follow. */
 void fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item);
 
 /* fetch_light.c; see there. */
 bool fetch_reads_little(struct imap *im);
-/* May the light run under way take its next turn? It begins with light_over and light_octets zero. */
-bool fetch_goes_on_light(const struct imap *im, const struct fetch *f);
+/* All turns that are little, from run. */
+enum imap_result fetch_run_light(struct imap *im, struct fetch *f);
+void fetch_undo(struct imap *im);
 /* Is item i of the message under way read here? False: the light run ends before it. Anywhere. */
 bool fetch_may_read(struct fetch *f, size_t i);
 /* What went wrong is for the pool: true, and the run will be undone. False: this is no light run. */

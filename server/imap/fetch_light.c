@@ -97,8 +97,9 @@ is_little_row(const struct fetch *f)
 	return (row->summary.len + row->keywords.len) * f->req.count <= ROW_MAX;
 }
 
-bool
-fetch_goes_on_light(const struct imap *im, const struct fetch *f)
+/* May the light run under way take its next turn? */
+static bool
+goes_on(const struct imap *im, const struct fetch *f)
 {
 	if (f->light_over)
 		return false;
@@ -126,6 +127,38 @@ fetch_goes_on_light(const struct imap *im, const struct fetch *f)
 		return true;
 	}
 	return false;
+}
+
+enum imap_result
+fetch_run_light(struct imap *im, struct fetch *f)
+{
+	enum imap_result r = IMAP_MORE;
+
+	f->light_over = false;
+	f->light_octets = 0;
+	while (r == IMAP_MORE && goes_on(im, f))
+		r = fetch_advance(im, f);
+	f->light_octets = 0;
+	return r;
+}
+
+/* The set of messages with \Seen stays as the writer has said it. */
+void
+fetch_undo(struct imap *im)
+{
+	struct fetch *f = im->args;
+
+	if (f->seen_set) {
+		f->phase = FETCH_NEXT_ROW;
+		f->next_uid = 1;
+		f->row = f->row_count = f->rows_seen = 0;
+		f->walk = (struct view_walk){ 0, 0 };
+		return;
+	}
+	fetch_drop(im);
+	*f = (struct fetch){
+		.set = f->set, .req = f->req, .mods = f->mods, .pieces = f->pieces,
+	};
 }
 
 bool

@@ -543,8 +543,8 @@ tells_expunges(const struct imap *im)
 }
 
 /* PHASE_TELL: is it known without looking that there is nothing to tell? */
-static bool
-has_no_news(const struct imap *im)
+bool
+imap_has_no_news(const struct imap *im)
 {
 	return im->ended || im->all_told || imap_is_quiet(im, tells_expunges(im));
 }
@@ -553,7 +553,7 @@ has_no_news(const struct imap *im)
 static enum step_result
 step_tell(struct imap *im, bool no_news)
 {
-	if (!no_news && !has_no_news(im) && !imap_tell_changes(im, tells_expunges(im)))
+	if (!no_news && !imap_has_no_news(im) && !imap_tell_changes(im, tells_expunges(im)))
 		return STEP_MORE;
 	imap_tell_highest(im);
 	if (im->ended || im->reply_set.count == 0) {
@@ -589,99 +589,31 @@ imap_held(const void *state)
 
 /* ---- steps on the reactor ---- */
 
-static enum imap_light
-how_light(struct imap *im)
-{
-	struct imap_private *p = im->priv;
-	bool may_read = !p->heavy && nowait_is_possible();
-
-	if (p->phase == PHASE_TELL)
-		return has_no_news(im) ? LIGHT_ALL : may_read ? LIGHT_READS : LIGHT_NO;
-	if (p->phase != PHASE_RUN)
-		return LIGHT_NO;
-	if (im->cmd->light != NULL && im->cmd->light(im))
-		return LIGHT_ALL;
-	return may_read && im->cmd->reads_little != NULL && im->cmd->reads_little(im) ? LIGHT_READS
-	                                                                               : LIGHT_NO;
-}
-
 static bool
 imap_light(void *state)
 {
 	struct imap *im = state;
 
-	im->priv->light = how_light(im);
+	im->priv->light = imap_how_light(im);
 	return im->priv->light != LIGHT_NO;
-}
-
-/* What is said and known before a run that may be refused what it reads. */
-struct before {
-	size_t out, keywords_told;
-	bool   ended;
-};
-
-static struct before
-begin_light(struct imap *im)
-{
-	nowait_begin();
-	return (struct before){ imap_out(im)->len, im->view.keywords_told, im->ended };
-}
-
-/* False: something was refused, and nothing was said. */
-static bool
-end_light(struct imap *im, const struct before *b)
-{
-	if (!nowait_end())
-		return true;
-	session_unsay(im->s, b->out);
-	im->view.keywords_told = b->keywords_told;
-	im->ended = b->ended;
-	return false;
-}
-
-static enum imap_result
-run_without_waiting(struct imap *im)
-{
-	struct before before = begin_light(im);
-	enum imap_result r = im->cmd->run(im);
-
-	if (end_light(im, &before))
-		return r;
-	assert(r != IMAP_WAIT);
-	if (im->cmd->undo != NULL)
-		im->cmd->undo(im);
-	return IMAP_POOL;
-}
-
-/* As run_command, as far as the turns are light. */
-static enum imap_result
-run_light(struct imap *im, enum imap_light light)
-{
-	size_t had = imap_out(im)->len;
-	enum imap_result r;
-
-	do {
-		r = light == LIGHT_READS ? run_without_waiting(im) : im->cmd->run(im);
-		if (r != IMAP_MORE || imap_out(im)->len > had)
-			return r;
-		light = how_light(im);
-	} while (light != LIGHT_NO);
-	return IMAP_POOL;
 }
 
 static enum step_result
 tell_light(struct imap *im)
 {
-	struct before before;
+	struct imap_before before;
 	enum step_result r;
 
-	if (has_no_news(im))
+	if (imap_has_no_news(im))
 		return step_tell(im, true);
 	if (!nowait_is_possible())
 		return STEP_POOL;
-	before = begin_light(im);
+	before = imap_light_begin(im);
 	r = step_tell(im, false);
-	return end_light(im, &before) ? r : STEP_POOL;
+	if (im->priv->phase == PHASE_TELL)
+		return imap_light_end(im, &before) ? r : STEP_POOL;
+	(void)nowait_end();     /* the command is over: nothing that counts was refused */
+	return r;
 }
 
 /* ---- steps ---- */
@@ -706,7 +638,7 @@ step_run(struct imap *im, enum imap_light light)
 {
 	struct imap_private *p = im->priv;
 
-	switch (light != LIGHT_NO ? run_light(im, light) : run_command(im)) {
+	switch (light != LIGHT_NO ? imap_run_light(im, light) : run_command(im)) {
 	case IMAP_MORE:
 		return STEP_MORE;
 	case IMAP_POOL:
@@ -720,7 +652,7 @@ step_run(struct imap *im, enum imap_light light)
 		conclude(im);
 		if (p->phase != PHASE_TELL)
 			return STEP_DONE;
-		return light != LIGHT_NO ? tell_light(im) : step_tell(im, has_no_news(im));
+		return light != LIGHT_NO ? tell_light(im) : step_tell(im, imap_has_no_news(im));
 	case IMAP_BYE:
 		p->phase = PHASE_CLOSE;
 		return STEP_CLOSE;

@@ -51,6 +51,23 @@ struct imap_private {
 	struct append_target_memory append_target;
 };
 
+/* imap.c: is it known without looking that there is nothing to tell behind the command? */
+bool imap_has_no_news(const struct imap *im);
+
+/* light.c */
+/* Of the next step. */
+enum imap_light imap_how_light(struct imap *im);
+/* As many runs of the command as are light. */
+enum imap_result imap_run_light(struct imap *im, enum imap_light light);
+/* What is said and known before a run that may be refused what it reads. */
+struct imap_before {
+	size_t out, keywords_told;
+	bool   ended;
+};
+struct imap_before imap_light_begin(struct imap *im);
+/* False: something was refused, and nothing was said. */
+MUST_USE bool imap_light_end(struct imap *im, const struct imap_before *b);
+
 /* For `input`: collect one line that is no command (SASL answer, DONE). True: it is complete, or the connection ends
  * because it was too long. */
 bool imap_input_line(struct imap *im);

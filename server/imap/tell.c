@@ -369,12 +369,14 @@ imap_tell_changes(struct imap *im, bool expunge)
 {
 	struct err e = ERR_INIT;
 	bool done;
+	enum rc rc;
 
 	if (im->ended || imap_is_quiet(im, expunge))
 		return true;
-	if (tell_next(im, expunge, &done, &e) == RC_OK)
+	rc = tell_next(im, expunge, &done, &e);
+	if (rc == RC_OK)
 		return done;
-	if (nowait_is_on()) {
+	if (rc == RC_WAIT) {    /* of a read, before the view moved on */
 		(void)nowait_refuse(&e);
 		return false;
 	}

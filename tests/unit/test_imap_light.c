@@ -1,0 +1,174 @@
+/* What a session reads without the pool may be refused at any read: what it says then is the same, octet by octet. */
+#include "tests/unit/imap_rig.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
+
+#include "lib/nowait.h"
+
+/* Reads in the mode that are granted of a command before one is refused; or all are granted. */
+#define GRANT_ALL 100000u
+#define GRANTS    30u           /* the 28th is of a body, behind news of its keyword */
+
+static unsigned granted, since_refused, refusals;
+
+static bool
+is_refused(void)
+{
+	if (!nowait_is_on() || granted == GRANT_ALL || since_refused++ < granted)
+		return false;
+	since_refused = 0;
+	refusals++;
+	return true;
+}
+
+/* Linked instead of nowait_pread and of sqlite3_step, as much of the index is in SQLite's memory. */
+ssize_t __real_nowait_pread(int fd, void *dst, size_t len, off_t off);
+ssize_t __wrap_nowait_pread(int fd, void *dst, size_t len, off_t off);
+int     __real_sqlite3_step(sqlite3_stmt *q);
+int     __wrap_sqlite3_step(sqlite3_stmt *q);
+
+ssize_t
+__wrap_nowait_pread(int fd, void *dst, size_t len, off_t off)
+{
+	struct err e;
+
+	if (!is_refused())
+		return __real_nowait_pread(fd, dst, len, off);
+	(void)nowait_refuse(&e);
+	errno = EAGAIN;
+	return -1;
+}
+
+int
+__wrap_sqlite3_step(sqlite3_stmt *q)
+{
+	const char *sql = sqlite3_sql(q);
+
+	return strcmp(sql, "COMMIT") != 0 && is_refused() ? SQLITE_IOERR_READ : __real_sqlite3_step(q);
+}
+
+/* ---- a dialogue while the mailbox changes ---- */
+
+#define MULTIPART "Content-Type: multipart/mixed; boundary=b\r\nSubject: m\r\n\r\n--b\r\n\r\none\r\n" \
+                  "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nYWJj\r\n--b--\r\n"
+
+static struct buf said;
+
+static void
+say(struct session *s, const char *line)
+{
+	since_refused = 0;
+	buf_append_str(&said, rig_send(s, line));
+}
+
+static void
+read_and_mark(struct session *s)
+{
+	say(s, "a1 FETCH 1:* (FLAGS UID)");
+	say(s, "a2 UID FETCH 1:3 (ENVELOPE BODYSTRUCTURE RFC822.SIZE)");
+	say(s, "a3 FETCH 2 BODY.PEEK[]");
+	say(s, "a4 FETCH 1:4 (BODY[2] FLAGS)");
+	say(s, "a5 FETCH 3,4 (BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY[TEXT]<2.3>)");
+	say(s, "a6 FETCH 99 FLAGS");
+	say(s, "a7 UID FETCH 1:* BODY[1]");
+	say(s, "a8 FETCH 5 BODY.PEEK[]");
+}
+
+static void
+hear_news(struct session *s)
+{
+	say(s, "b1 NOOP");
+	(void)fx_store(rig_inbox(), 2, 4, STORE_ADD, FLAG_FLAGGED, "");
+	say(s, "b2 NOOP");
+	(void)fx_append(rig_inbox(), SLICE(MULTIPART), FLAG_SEEN, "work");
+	(void)fx_store(rig_inbox(), 1, 1, STORE_ADD, 0, "home");
+	say(s, "b3 FETCH 1 FLAGS");
+	(void)fx_expunge(rig_inbox(), 2, 2);
+	(void)fx_store(rig_inbox(), 3, 3, STORE_ADD, FLAG_ANSWERED, "garden");
+	say(s, "b4 FETCH 2:3 (FLAGS BODY[TEXT])");
+	say(s, "b5 NOOP");
+	(void)fx_expunge(rig_inbox(), 4, 5);
+	(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), 0, "");
+	say(s, "b6 UID FETCH 1:* (FLAGS)");
+	say(s, "b7 FETCH * BODY[]");
+	say(s, "b8 NOOP");
+}
+
+/* All that is said, in a world of its own; it stays in `said`. */
+static void
+converse(const char *enable, unsigned grant)
+{
+	static char large[40000] = "Subject: l\r\n\r\n";
+	void *state = NULL;
+	struct session *s;
+
+	memset(large + 14, 'x', sizeof large - 15);
+	assert_int_equal(rig_setup(&state), 0);
+	buf_reset(&said);
+	(void)fx_append(rig_inbox(), SLICE("Subject: x\r\n\r\nhi\r\n"), 0, "");
+	(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), 0, "");
+	(void)fx_append(rig_inbox(), SLICE(MULTIPART), 0, "");
+	(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), FLAG_SEEN, "");
+	(void)fx_append(rig_inbox(), slice_str(large), 0, "");
+	granted = grant;
+	since_refused = 0;
+	s = rig_session();
+	say(s, enable);
+	(void)rig_send(s, "s SELECT INBOX");    /* names a random MAILBOXID */
+	read_and_mark(s);
+	hear_news(s);
+	rig_end(s);
+	granted = GRANT_ALL;
+	assert_int_equal(rig_teardown(&state), 0);
+}
+
+static void
+check_refusals(const char *enable)
+{
+	struct buf want;
+
+	buf_init(&want, 16u << 20);
+	buf_init(&said, 16u << 20);
+	converse(enable, GRANT_ALL);
+	assert_true(buf_append_slice(&want, buf_slice(&said)));
+	assert_true(want.len > 40000);
+	for (unsigned grant = 0; grant < GRANTS; grant++) {
+		refusals = 0;
+		converse(enable, grant);
+		if (!nowait_is_possible())
+			break;
+		assert_true(refusals > 0);
+		assert_int_equal(said.len, want.len);
+		assert_memory_equal(said.ptr, want.ptr, want.len);
+	}
+	buf_fini(&want);
+	buf_fini(&said);
+}
+
+static void
+test_plain(void **state)
+{
+	(void)state;
+	check_refusals("e NOOP");
+}
+
+static void
+test_qresync(void **state)
+{
+	(void)state;
+	check_refusals("e ENABLE QRESYNC IMAP4rev2");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_plain),
+		cmocka_unit_test(test_qresync),
+	};
+
+	granted = GRANT_ALL;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
