@@ -276,6 +276,8 @@ volume_read_changes(struct volume *v, mailbox_id mailbox, mail_modseq changed_si
 	rc = read_changes(db, mailbox, &s, a, out, e);
 	db_pool_return(v->pool, &db);
 	out->now.recent_from = recent_get(v->recent, mailbox, out->now.uidnext);
+	if (rc != RC_OK)
+		view_changes_fini(out);
 	return rc;
 }
 

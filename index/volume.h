@@ -216,7 +216,7 @@ struct view_changes {
 	bool                gone;       /* the mailbox has been deleted */
 };
 
-/* What happened since. The uid_sets of *out are made here; view_changes_fini frees them. */
+/* What happened since. The uid_sets of *out are made here, unless it fails; view_changes_fini frees them. */
 MUST_USE enum rc volume_read_changes(struct volume *v, mailbox_id mailbox,
                                      mail_modseq changed_since, mail_modseq expunged_since,
                                      mail_uid uidnext, uint32_t limit, struct arena *a,
