@@ -10,6 +10,7 @@
 
 struct idle_args {
 	bool begun;
+	bool beginning; /* the last run has begun it */
 	bool quiet;     /* the next run has nothing to tell */
 };
 
@@ -43,6 +44,21 @@ idle_light(struct imap *im)
 	return args->quiet || im->priv->got_line;
 }
 
+static bool
+idle_reads_little(struct imap *im)
+{
+	return !im->priv->got_line;
+}
+
+static void
+idle_undo(struct imap *im)
+{
+	struct idle_args *args = im->args;
+
+	if (args->beginning)
+		args->begun = false;
+}
+
 static void
 idle_begin(struct imap *im, struct idle_args *args)
 {
@@ -58,7 +74,8 @@ idle_run(struct imap *im)
 	struct idle_args *args = im->args;
 	struct imap_private *p = im->priv;
 
-	if (!args->begun)
+	args->beginning = !args->begun;
+	if (args->beginning)
 		idle_begin(im, args);
 	p->notified = false;
 	if (!p->got_line) {
@@ -91,6 +108,8 @@ const struct imap_command imap_cmd_idle = {
 	.check = idle_check,
 	.run = idle_run,
 	.light = idle_light,
+	.reads_little = idle_reads_little,
+	.undo = idle_undo,
 	.input = idle_input,
 	.drop = idle_drop,
 };

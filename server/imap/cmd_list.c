@@ -8,12 +8,14 @@
  *
  * The first steps read and match, the later ones write; the list is of one moment.
  */
+#include "lib/nowait.h"
 #include "server/imap/commands.h"
 #include "server/imap/list_match.h"
 #include "server/imap/list_out.h"
 #include "server/imap/list_tree.h"
 #include "server/imap/status.h"
 
+#define LIGHT_NAMES 100u        /* as many are matched and told on the reactor */
 #define PATTERNS_MAX 32u
 
 struct list_args {
@@ -256,6 +258,23 @@ out_nodes(struct imap *im, struct list_args *args)
 	return list_done(im);
 }
 
+static bool
+list_reads_little(struct imap *im)
+{
+	const struct list_args *args = im->args;
+
+	return !args->read && args->status == 0;
+}
+
+static void
+list_undo(struct imap *im)
+{
+	struct list_args *args = im->args;
+
+	args->read = args->selected = false;
+	args->next = 0;
+}
+
 static enum imap_result
 list_run(struct imap *im)
 {
@@ -272,6 +291,8 @@ list_run(struct imap *im)
 		}
 		imap_status_enables(im, args->status);
 		args->read = true;
+		if (nowait_is_on() && args->tree.count > LIGHT_NAMES)
+			return IMAP_MORE;       /* on the pool */
 	}
 	if (!args->selected) {
 		if (!list_tree_match(&args->tree, &args->query))
@@ -308,6 +329,8 @@ const struct imap_command imap_cmd_list = {
 	.effect = EFFECT_NONE,
 	.parse = list_parse,
 	.run = list_or_separator_run,
+	.reads_little = list_reads_little,
+	.undo = list_undo,
 };
 
 const struct imap_command imap_cmd_lsub = {
@@ -316,6 +339,8 @@ const struct imap_command imap_cmd_lsub = {
 	.effect = EFFECT_NONE,
 	.parse = lsub_parse,
 	.run = list_or_separator_run,
+	.reads_little = list_reads_little,
+	.undo = list_undo,
 };
 
 const struct imap_command imap_cmd_namespace = {

@@ -271,15 +271,29 @@ unselect(struct imap *im)
 	return IMAP_DONE;
 }
 
+enum deleted {
+	DELETED_NONE,
+	DELETED_SOME,
+	DELETED_UNREAD,         /* it would have to wait */
+};
+
 /* Is there anything that CLOSE would expunge? An error is left to the writer to find. */
-static bool
-has_deleted(struct imap *im)
+static enum deleted
+look_for_deleted(struct imap *im)
 {
 	struct mailbox_info box;
 	struct err e = ERR_INIT;
+	enum rc rc = volume_get_mailbox(im->volume, im->mailbox, &im->arena, &box, &e);
 
-	return volume_get_mailbox(im->volume, im->mailbox, &im->arena, &box, &e) != RC_OK ||
-	       box.deleted > 0;
+	if (rc == RC_WAIT)
+		return DELETED_UNREAD;
+	return rc != RC_OK || box.deleted > 0 ? DELETED_SOME : DELETED_NONE;
+}
+
+static bool
+close_reads_little(struct imap *im)
+{
+	return im->change == NULL;
 }
 
 /* Expunges without telling, unless the mailbox is open for reading only. */
@@ -289,7 +303,11 @@ close_run(struct imap *im)
 	struct change *c = im->change;
 
 	if (c == NULL) {
-		if (im->read_only || !has_deleted(im))
+		enum deleted found = im->read_only ? DELETED_NONE : look_for_deleted(im);
+
+		if (found == DELETED_UNREAD)
+			return IMAP_MORE;       /* on the pool */
+		if (found == DELETED_NONE)
 			return unselect(im);
 		c = change_new(CHANGE_EXPUNGE);
 		if (c == NULL) {
@@ -340,6 +358,7 @@ const struct imap_command imap_cmd_close = {
 	.states = IMAP_SELECTED,
 	.effect = EFFECT_NO_VIEW,
 	.run = close_run,
+	.reads_little = close_reads_little,
 };
 
 const struct imap_command imap_cmd_unselect = {

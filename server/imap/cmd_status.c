@@ -171,6 +171,15 @@ status_parse(struct imap *im, struct cursor *c)
 	       parse_status_items(im, c, &args->items);
 }
 
+/* Enabling CONDSTORE is not taken back. */
+static bool
+status_reads_little(struct imap *im)
+{
+	const struct status_args *args = im->args;
+
+	return im->condstore || (args->items & STATUS_HIGHESTMODSEQ) == 0;
+}
+
 static enum imap_result
 status_run(struct imap *im)
 {
@@ -195,4 +204,5 @@ const struct imap_command imap_cmd_status = {
 	.effect = EFFECT_NONE,
 	.parse = status_parse,
 	.run = status_run,
+	.reads_little = status_reads_little,
 };

@@ -96,6 +96,35 @@ hear_news(struct session *s)
 	say(s, "b8 NOOP");
 }
 
+static void
+idle(struct session *s)
+{
+	(void)fx_store(rig_inbox(), 6, 6, STORE_ADD, FLAG_ANSWERED, "");
+	say(s, "c1 IDLE");
+	say(s, "DONE");
+	say(s, "c2 IDLE");
+	(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), 0, "");
+	since_refused = 0;
+	imap_forget(s);
+	imap_wait_notified(s);
+	buf_append_slice(&said, imap_received(s));
+	say(s, "DONE");
+}
+
+static void
+look_around(struct session *s)
+{
+	say(s, "d1 LIST \"\" *");
+	say(s, "d2 STATUS INBOX (MESSAGES UNSEEN UIDNEXT)");
+	say(s, "d3 LSUB \"\" *");
+	say(s, "d4 CLOSE");
+	say(s, "d5 STATUS none (MESSAGES)");
+	(void)rig_send(s, "s SELECT INBOX");
+	say(s, "d6 STORE 1 +FLAGS.SILENT (\\Deleted)");
+	say(s, "d7 CLOSE");
+	say(s, "d8 STATUS INBOX (MESSAGES)");
+}
+
 /* All that is said, in a world of its own; it stays in `said`. */
 static void
 converse(const char *enable, unsigned grant)
@@ -119,6 +148,8 @@ converse(const char *enable, unsigned grant)
 	(void)rig_send(s, "s SELECT INBOX");    /* names a random MAILBOXID */
 	read_and_mark(s);
 	hear_news(s);
+	idle(s);
+	look_around(s);
 	rig_end(s);
 	granted = GRANT_ALL;
 	assert_int_equal(rig_teardown(&state), 0);
@@ -161,12 +192,45 @@ test_qresync(void **state)
 	check_refusals("e ENABLE QRESYNC IMAP4rev2");
 }
 
+/* ---- what needs no pool ---- */
+
+static void
+expect_light(struct session *s, const char *line)
+{
+	unsigned heavy = imap_steps(s) - imap_light_steps(s), refused = imap_refused_steps(s);
+
+	(void)rig_send(s, line);
+	assert_int_equal(imap_steps(s) - imap_light_steps(s), heavy);
+	assert_int_equal(imap_refused_steps(s), refused);
+}
+
+static void
+test_without_pool(void **state)
+{
+	struct session *s;
+
+	assert_int_equal(rig_setup(state), 0);
+	s = rig_selected();
+	if (nowait_is_possible()) {
+		expect_light(s, "1 LIST \"\" *");
+		expect_light(s, "2 STATUS INBOX (MESSAGES UNSEEN)");
+		(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), 0, "");
+		expect_light(s, "3 IDLE");
+		assert_string_equal((const char *)rig_text.ptr, "+ idling\r\n* 1 EXISTS\r\n* 1 RECENT\r\n");
+		expect_light(s, "DONE");
+		expect_light(s, "4 CLOSE");
+	}
+	rig_end(s);
+	assert_int_equal(rig_teardown(state), 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_qresync),
+		cmocka_unit_test(test_without_pool),
 	};
 
 	granted = GRANT_ALL;
