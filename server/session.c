@@ -213,6 +213,12 @@ step_over(struct session *s)
 	}
 }
 
+void
+session_took_long(struct session *s)
+{
+	s->turns += LIGHT_TURNS;
+}
+
 /* A light step costs less than two turns over the pool. By the session's owner. */
 static bool
 is_light(const struct session *s)
@@ -235,7 +241,7 @@ session_step(struct session *s)
 	wheel_clear(&s->timer);
 	s->result = is_light(s) ? s->protocol->step(s->state) : STEP_POOL;
 	if (s->result != STEP_POOL) {
-		s->turns += LIGHT_TURNS;
+		session_took_long(s);
 		if (waits(s) && !park(s))
 			return false;
 		step_over(s);

@@ -2,7 +2,8 @@
  *
  * The core (reactor, stream, session) owns sockets, TLS, timers and threads; a protocol is a table of functions over a
  * state of its own and two buffers: input to consume, output to fill. The contract of threads: at any moment a session
- * has one owner. `advance` runs on the reactor and never blocks: no file I/O, no SQLite, no hashing, no large loops.
+ * has one owner. `advance` runs on the reactor and never blocks: no hashing, no large loops, and of log and index at most
+ * a little that is read without waiting (lib/nowait.h), which session_took_long tells of.
  * Everything else is a step on the pool: `step` fills at most about SESSION_OUT_SOFT bytes of output and says MORE,
  * DONE or WAIT. While a step is under way the reactor touches neither buffers nor state, and reads nothing
  * from the socket. Waking a thread of the pool and being woken by it costs more than most answers, so a step that is
@@ -133,6 +134,8 @@ struct pool;
 /* In a step: the pool, for a job that does a part of it on another thread and holds so many bytes; NULL: there is no
  * memory for that. The job must not touch the session, which may end before it. */
 struct pool *session_helpers(struct session *s, uint64_t bytes);
+/* In advance: it has taken as long as a light step. */
+void session_took_long(struct session *s);
 /* Take back what was said beyond the first `len` octets of the output, splices too. */
 void session_unsay(struct session *s, size_t len);
 /* The peer has closed its sending side or is gone: no more input will come. */

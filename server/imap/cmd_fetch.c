@@ -450,8 +450,10 @@ check_message(struct imap *im, struct fetch *f)
 		f->item++;
 		return;
 	}
-	if (!fetch_may_read(f, f->item))
+	if (!fetch_may_read(f, f->item)) {
+		f->phase = FETCH_NEXT_ROW;      /* the pool looks at all of its items */
 		return;
+	}
 	t = fetch_check_section(im, f, f->item);
 	if (t != FETCH_FINE) {
 		skip_message(im, f, t);

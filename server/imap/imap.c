@@ -606,7 +606,7 @@ tell_light(struct imap *im)
 
 	if (imap_has_no_news(im))
 		return step_tell(im, true);
-	if (!nowait_is_possible())
+	if (!imap_tells_little(im))
 		return STEP_POOL;
 	before = imap_light_begin(im);
 	r = step_tell(im, false);

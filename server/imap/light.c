@@ -6,6 +6,22 @@
 #include "lib/nowait.h"
 #include "server/imap/private.h"
 
+#define TELL_RANGES 512u        /* of the view: each message that is told looks through them */
+
+bool
+imap_tells_little(const struct imap *im)
+{
+	return nowait_is_possible() && im->view.uids.count <= TELL_RANGES;
+}
+
+static enum imap_light
+how_light_tell(const struct imap *im)
+{
+	if (imap_has_no_news(im))
+		return LIGHT_ALL;
+	return !im->priv->heavy && imap_tells_little(im) ? LIGHT_READS : LIGHT_NO;
+}
+
 enum imap_light
 imap_how_light(struct imap *im)
 {
@@ -13,7 +29,7 @@ imap_how_light(struct imap *im)
 	bool may_read = !p->heavy && nowait_is_possible();
 
 	if (p->phase == PHASE_TELL)
-		return imap_has_no_news(im) ? LIGHT_ALL : may_read ? LIGHT_READS : LIGHT_NO;
+		return how_light_tell(im);
 	if (p->phase != PHASE_RUN)
 		return LIGHT_NO;
 	if (im->cmd->light != NULL && im->cmd->light(im))

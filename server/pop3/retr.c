@@ -60,6 +60,7 @@ retr_now(struct pop3 *p)
 
 	if (out->failed || session_out_full(p->s) || p->drop.messages[p->row].size > NOW_MAX || !nowait_is_possible())
 		return false;
+	session_took_long(p->s);
 	nowait_begin();
 	ok = put_whole(p, out);
 	(void)nowait_end();

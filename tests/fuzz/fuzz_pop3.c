@@ -307,6 +307,12 @@ session_plaintext_allowed(const struct session *s)
 }
 
 void
+session_took_long(struct session *s)
+{
+	(void)s;
+}
+
+void
 session_set_activity(struct session *s, const char *what)
 {
 	(void)s;

@@ -56,6 +56,12 @@ session_helpers(struct session *s, uint64_t bytes)
 }
 
 void
+session_took_long(struct session *s)
+{
+	s->long_turns++;
+}
+
+void
 session_unsay(struct session *s, size_t len)
 {
 	assert_true(len <= s->out.len);

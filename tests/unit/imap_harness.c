@@ -495,6 +495,12 @@ imap_steps(const struct session *s)
 }
 
 unsigned
+imap_long_turns(const struct session *s)
+{
+	return s->long_turns;
+}
+
+unsigned
 imap_light_steps(const struct session *s)
 {
 	return s->light_steps;

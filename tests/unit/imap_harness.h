@@ -61,6 +61,7 @@ bool         imap_is_closed(const struct session *s);
 void         imap_set_out_soft(struct session *s, size_t octets);
 unsigned     imap_steps(const struct session *s);
 unsigned     imap_light_steps(const struct session *s);
+unsigned     imap_long_turns(const struct session *s);         /* calls of session_took_long */
 unsigned     imap_refused_steps(const struct session *s);      /* light ones that were to be run again on the pool */
 size_t       imap_largest_output(const struct session *s);
 /* The protocol's state: struct imap. */

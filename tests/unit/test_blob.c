@@ -1,5 +1,6 @@
 /* blob: chunks made and read back, spliced, damaged; and the compressor's promises. */
 #include "store/codec.h"
+#include "store/fs.h"
 #include "lib/nowait.h"
 #include "lib/siphash.h"
 #include "tests/unit/store_tools.h"
@@ -458,6 +459,15 @@ test_damage(void **state)
 	free(t);
 }
 
+static unsigned waited;
+
+static ssize_t
+pread_waiting(int fd, void *dst, size_t len, off_t off)
+{
+	waited += nowait_is_on();
+	return pread(fd, dst, len, off);
+}
+
 /* Who may not wait gets all of it or RC_WAIT, and no damage is seen in what is not there. */
 static void
 test_nowait(void **state)
@@ -470,6 +480,7 @@ test_nowait(void **state)
 	struct blob_place place;
 	struct blob_writer *w;
 	unsigned refused = 0;
+	struct fs_ops ours = fs_posix;
 	char path[64], file[160];
 	struct log *log;
 	struct buf out;
@@ -486,6 +497,8 @@ test_nowait(void **state)
 	         (unsigned long long)place.addr.seg.seq);
 	fd = open(file, O_RDONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
+	ours.pread = pread_waiting;
+	fs = &ours;
 	buf_init(&out, m.len);
 	for (int i = 0; i < 4; i++) {
 		if (i % 2 == 0)
@@ -501,6 +514,8 @@ test_nowait(void **state)
 		assert_true(rc == (nowait_end() ? RC_WAIT : RC_OK));
 		check_range(log, &place, &m, 0, m.len);
 	}
+	fs = &fs_posix;
+	assert_int_equal(waited, 0);
 	assert_true(refused > 0);       /* at least the first time: the piece was not open */
 	(void)close(fd);
 	buf_fini(&out);

@@ -548,6 +548,33 @@ test_damage_before_announcement(void **state)
 	buf_fini(&mail);
 }
 
+/* A light run ends before the first part, and the second has not been looked at by then. */
+static void
+test_damage_before_light_end(void **state)
+{
+	struct session *s;
+	struct buf mail;
+
+	(void)state;
+	buf_init(&mail, 1u << 20);
+	buf_append_str(&mail, "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n");
+	fill_random(&mail, 4u * 65536 - 7, 5);          /* what follows is a chunk of its own */
+	buf_append_str(&mail, "\r\n--b\r\n\r\n");
+	fill_random(&mail, 3000, 6);
+	buf_append_str(&mail, "NEEDLE");
+	fill_random(&mail, 3000, 7);
+	buf_append_str(&mail, "\r\n--b--\r\n");
+	fx_append(rig_inbox(), buf_slice(&mail), FLAG_SEEN, "");
+	damage_log("NEEDLE");
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1 BODY.PEEK[HEADER]");
+	rig_expect(s, "2 FETCH 1 (BODY.PEEK[2] BODY.PEEK[1])",
+	    "2 NO [CORRUPTION] The message with UID 1 is damaged in storage; others were sent\r\n");
+	assert_false(imap_is_closed(s));
+	rig_end(s);
+	buf_fini(&mail);
+}
+
 static void
 test_damage_after_announcement(void **state)
 {
@@ -618,6 +645,55 @@ test_light(void **state)
 	rig_end(s);
 }
 
+/* News that the view has no room for are told as far as they go, and not taken back when it has moved. */
+static void
+test_light_news_fail(void **state)
+{
+	struct session *s;
+	struct imap *im;
+	const char *said;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 3);
+	fx_expunge(rig_inbox(), 3, 3);
+	s = rig_selected();
+	(void)rig_send(s, "1 FETCH 1:2 UID");
+	im = imap_session_state(s);
+	im->view.uids.max = im->view.uids.cap = im->view.uids.count;
+	(void)fx_run(fx_make_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_FLAGGED, ""));
+	fx_append_n(rig_inbox(), 1);
+	said = rig_send(s, "2 NOOP");
+	assert_non_null(strstr(said, "* 1 FETCH (FLAGS (\\Flagged"));
+	im->view.uids.max = VIEW_RANGES_MAX;
+	rig_expect(s, "3 NOOP", "* 3 EXISTS\r\n* 3 RECENT\r\n3 OK NOOP completed\r\n");
+	rig_end(s);
+}
+
+/* Each message told looks through all ranges of the view. */
+static void
+test_light_ranges(void **state)
+{
+	struct session *s;
+	struct buf set;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 1202);
+	buf_init(&set, 8192);
+	buf_append_str(&set, "1 STORE 1");
+	for (unsigned i = 3; i < 1200; i += 2)
+		buf_printf(&set, ",%u", i);
+	buf_append_str(&set, " +FLAGS.SILENT (\\Deleted)");
+	buf_append_byte(&set, 0);
+	s = rig_selected();
+	(void)rig_send(s, (const char *)set.ptr);
+	(void)rig_send(s, "2 EXPUNGE");
+	(void)rig_send(s, "3 FETCH 1:2 UID");
+	fx_append_n(rig_inbox(), 1);
+	assert_true(turns_of(s, "4 NOOP", "* 603 EXISTS\r\n* 603 RECENT\r\n4 OK NOOP completed\r\n") > 0);
+	rig_end(s);
+	buf_fini(&set);
+}
+
 int
 main(void)
 {
@@ -638,7 +714,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_large_summaries, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_beyond_retention, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_damage_before_light_end, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_light_news_fail, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_light_ranges, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_before_announcement, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_damage_after_announcement, rig_setup, rig_teardown),
 	};

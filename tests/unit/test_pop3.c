@@ -343,7 +343,9 @@ test_retr_refused(void **state)
 		imap_play(s, login, 2, false);
 		reads = 0;
 		refuse_at = ++at;
+		assert_int_equal(imap_long_turns(s), 0);
 		imap_play(s, retr, 1, false);
+		assert_int_equal(imap_long_turns(s), 1);
 		had = reads;
 		assert_true(had > 0);
 		assert_true((p->ahead.count > 0) == (had >= at));  /* the step reads on */
