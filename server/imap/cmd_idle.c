@@ -47,7 +47,7 @@ idle_light(struct imap *im)
 static bool
 idle_reads_little(struct imap *im)
 {
-	return !im->priv->got_line;
+	return !im->priv->got_line && imap_tells_little(im);
 }
 
 static void

@@ -690,6 +690,9 @@ test_light_ranges(void **state)
 	(void)rig_send(s, "3 FETCH 1:2 UID");
 	fx_append_n(rig_inbox(), 1);
 	assert_true(turns_of(s, "4 NOOP", "* 603 EXISTS\r\n* 603 RECENT\r\n4 OK NOOP completed\r\n") > 0);
+	fx_append_n(rig_inbox(), 1);
+	assert_true(turns_of(s, "5 IDLE", NULL) > 0);
+	rig_expect(s, "DONE", "5 OK IDLE completed\r\n");
 	rig_end(s);
 	buf_fini(&set);
 }
