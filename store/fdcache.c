@@ -191,6 +191,15 @@ fdcache_get(struct fdcache *c, const struct seg_id *id, int *fd, int *slot, stru
 	return RC_OK;
 }
 
+/* The lock is held. */
+static void
+drop_doomed(struct fdcache *c, struct closing *cl)
+{
+	for (int i = 0; i < FDCACHE_SLOTS; i++)
+		if (c->slots[i].doomed && c->slots[i].users == 0)
+			empty_slot(&c->slots[i], cl);
+}
+
 void
 fdcache_forget(struct fdcache *c, const struct seg_id *id)
 {
@@ -203,9 +212,8 @@ fdcache_forget(struct fdcache *c, const struct seg_id *id)
 
 		if (s->fd >= 0 && same_piece(&s->id, id))
 			s->doomed = true;
-		if (s->doomed && s->users == 0)
-			empty_slot(s, &cl);
 	}
+	drop_doomed(c, &cl);
 	pthread_mutex_unlock(&c->lock);
 	close_all(&cl);
 }
@@ -223,9 +231,11 @@ fdcache_put(struct fdcache *c, int fd, int slot)
 	pthread_mutex_lock(&c->lock);
 	s = &c->slots[slot];
 	assert(s->users > 0 && s->fd == fd);
-	/* The last close of a deleted file frees its blocks, which is no work for who may not wait. */
-	if (--s->users == 0 && s->doomed && !nowait_is_on())
-		empty_slot(s, &cl);
+	s->users--;
+	/* The last close of a deleted file frees its blocks, which is no work for who may not wait: the next one who may
+	 * does it for him. */
+	if (!nowait_is_on())
+		drop_doomed(c, &cl);
 	pthread_mutex_unlock(&c->lock);
 	close_all(&cl);
 }

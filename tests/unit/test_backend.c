@@ -283,9 +283,9 @@ static void
 test_fdcache_nowait(void **state)
 {
 	struct fdcache *c = fdcache_new(-1, open_null);
-	struct seg_id id = { 1, 1, SEG_LOG };
+	struct seg_id id = { 1, 1, SEG_LOG }, other = { 2, 1, SEG_LOG };
 	struct err e = ERR_INIT;
-	int fd, slot;
+	int fd, slot, other_fd;
 
 	(void)state;
 	opened = 0;
@@ -302,7 +302,9 @@ test_fdcache_nowait(void **state)
 	assert_false(nowait_end());
 	assert_true(fcntl(fd, F_GETFD) >= 0);
 	assert_int_equal(opened, 1);
-	fdcache_forget(c, &(struct seg_id){ 2, 1, SEG_LOG });   /* any deletion looks after it */
+	assert_int_equal(fdcache_get(c, &other, &other_fd, &slot, &e), RC_OK);
+	assert_true(fcntl(fd, F_GETFD) >= 0);
+	fdcache_put(c, other_fd, slot);                         /* any other reader closes it */
 	assert_true(fcntl(fd, F_GETFD) < 0);
 	fdcache_free(&c);
 }
