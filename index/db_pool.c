@@ -78,16 +78,9 @@ db_pool_set_mode(struct db_pool *p, enum db_mode mode, struct db **first)
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
+/* The lock is held, but not while one is closed: who may not wait for the disk takes it too. */
 static void
 close_idle(struct db_pool *p)
-{
-	while (p->idle_count > 0)
-		db_close(&p->idle[--p->idle_count]);
-}
-
-/* Not under the lock, which is also taken by who may not wait for the disk. */
-static void
-close_paused(struct db_pool *p)
 {
 	struct db *db;
 
@@ -108,7 +101,9 @@ db_pool_free(struct db_pool **pp)
 	if (p == NULL)
 		return;
 	assert(p->borrowed == 0);
+	(void)pthread_mutex_lock(&p->lock);
 	close_idle(p);
+	(void)pthread_mutex_unlock(&p->lock);
 	(void)pthread_cond_destroy(&p->changed);
 	(void)pthread_mutex_destroy(&p->lock);
 	free(p->path);
@@ -233,7 +228,7 @@ db_pool_pause(struct db_pool *p)
 	p->paused++;
 	while (p->borrowed > 0)
 		(void)pthread_cond_wait(&p->changed, &p->lock);
-	close_paused(p);
+	close_idle(p);
 	(void)pthread_mutex_unlock(&p->lock);
 }
 
