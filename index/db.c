@@ -238,6 +238,8 @@ db_query(struct db *db, const char *sql, const struct db_arg *args, int count, s
 
 	if (q == NULL)
 		return NULL;
+	if (nowait_is_on())     /* what bounds it counts over all its runs: db_pool.c */
+		(void)sqlite3_stmt_status(q, SQLITE_STMTSTATUS_VM_STEP, 1);
 	for (int i = 0; i < count; i++) {
 		if (!bind_arg(q, i + 1, &args[i])) {
 			(void)db_fail(db, sql, e);

@@ -220,11 +220,27 @@ test_damage_is_left_to_others(void **state)
 	buf_fini(&out);
 }
 
+/* What bounds a statement is what one run of it takes, not all its runs. */
+static void
+test_short_again_and_again(void **state)
+{
+	mailbox_id box = fx_box(fx_account("anna"), "INBOX");
+	size_t n;
+
+	(void)state;
+	fx_append_n(box, 20);
+	assert_int_equal(read_box(box, false, &n), RC_OK);
+	refuse_at = 0;
+	for (unsigned i = 0; i < 500; i++)
+		assert_int_equal(read_box(box, true, &n), RC_OK);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_refused_at_each_read, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_short_again_and_again, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_cold, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_no_connection, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_busy, fx_setup, fx_teardown),
