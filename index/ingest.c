@@ -15,6 +15,7 @@
 
 #include "index/volume_impl.h"
 #include "lib/mime.h"
+#include "lib/octets.h"
 #include "store/codec.h"
 #include "store/front.h"
 
@@ -116,18 +117,16 @@ ingest_held(const struct ingest *in)
 	return blob_writer_held(in->blob);
 }
 
-/* A vector, which the compiler makes of what the processor has: a loop over octets takes as long as deflating noise. */
-typedef uint8_t octets16 __attribute__((vector_size(16)));
-
 /* In as many octets as their counters can hold. */
 static size_t
 count_marks_of_block(const uint8_t *p, size_t vectors)
 {
-	octets16 found = { 0 }, v;
+	octets16 found = { 0 };
 	size_t n = 0;
 
-	for (size_t i = 0; i < vectors; i++, p += sizeof v) {
-		memcpy(&v, p, sizeof v);
+	for (size_t i = 0; i < vectors; i++, p += sizeof found) {
+		octets16 v = octets_load(p);
+
 		found -= (octets16)((v == '\n') | (v == ',') | (v == ';'));
 	}
 	for (size_t i = 0; i < sizeof found; i++)
@@ -274,14 +273,9 @@ find_bare_lf(struct slice s)
 	if (s.ptr[0] == '\n')
 		return 0;
 	for (; i + sizeof(octets16) <= s.len; i += sizeof(octets16)) {
-		octets16 v, before, bare;
-		uint64_t halves[2];
+		octets16 v = octets_load(s.ptr + i), before = octets_load(s.ptr + i - 1);
 
-		memcpy(&v, s.ptr + i, sizeof v);
-		memcpy(&before, s.ptr + i - 1, sizeof before);
-		bare = (octets16)((v == '\n') & (before != '\r'));
-		memcpy(halves, &bare, sizeof halves);
-		if ((halves[0] | halves[1]) != 0)
+		if (octets_fold((octets16)((v == '\n') & (before != '\r'))) != 0)
 			break;
 	}
 	while (i < s.len && (s.ptr[i] != '\n' || s.ptr[i - 1] == '\r'))

@@ -18,6 +18,7 @@
 #include "lib/mime_header.h"
 #include "lib/mime_keys.h"
 #include "lib/mime_render.h"
+#include "lib/octets.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -507,37 +508,53 @@ take_piece(struct mime_parser *p, struct slice piece, bool ends)
 static uint32_t
 byte_flags(struct slice s)
 {
-	uint64_t bits = 0, word;
+	octets16 all = { 0 }, nuls = { 0 };
+	bool nul = false;
+	uint64_t bits;
 	size_t i = 0;
 
-	for (; i + sizeof word <= s.len; i += sizeof word) {
-		memcpy(&word, s.ptr + i, sizeof word);
-		bits |= word;
+	for (; s.len - i >= sizeof all; i += sizeof all) {
+		all |= octets_load(s.ptr + i);
+		nuls |= (octets16)(octets_load(s.ptr + i) == 0);
 	}
-	bits &= 0x8080808080808080u;
-	for (; i < s.len; i++)
-		bits |= s.ptr[i] & 0x80u;
-	return (bits != 0 ? MIME_HAS_8BIT : 0) | (slice_find_byte(s, 0) < s.len ? MIME_HAS_NUL : 0);
+	bits = octets_fold(all);
+	for (; i < s.len; i++) {
+		bits |= s.ptr[i];
+		nul = nul || s.ptr[i] == 0;
+	}
+	return ((bits & 0x8080808080808080u) != 0 ? MIME_HAS_8BIT : 0) |
+	       (nul || octets_fold(nuls) != 0 ? MIME_HAS_NUL : 0);
+}
+
+/* The length of the whole lines up to the first that may be a delimiter. */
+static size_t
+find_run(struct slice bytes, bool delimited)
+{
+	size_t n = bytes.len;
+
+	if (delimited && n > 0 && bytes.ptr[0] == '-')
+		return 0;
+	if (delimited)
+		n = slice_find_pair(bytes, '\n', '-');
+	if (n < bytes.len)
+		return n + 1;
+	while (n > 0 && bytes.ptr[n - 1] != '\n')
+		n--;
+	return n;
 }
 
 /* Whole lines of a body that can be no delimiter: they are only counted. */
 static size_t
 take_run(struct mime_parser *p, struct slice bytes)
 {
-	size_t n = 0;
+	size_t n;
 
 	if (p->nomem || p->depth == 0 || top(p)->state == LEVEL_HEADER || p->off != p->line_off)
 		return 0;
-	while (n < bytes.len && (p->boundaries == 0 || bytes.ptr[n] != '-')) {
-		size_t lf = n + slice_find_byte(slice_sub(bytes, n, bytes.len), '\n');
-
-		if (lf == bytes.len)
-			break;
-		n = lf + 1;
-		p->lines++;
-	}
+	n = find_run(bytes, p->boundaries > 0);
 	if (n == 0)
 		return 0;
+	p->lines += slice_count_byte(slice_sub(bytes, 0, n), '\n');
 	p->flags |= byte_flags(slice_sub(bytes, 0, n));
 	p->eol_len = n > 1 && bytes.ptr[n - 2] == '\r' ? 2 : 1;
 	p->last = '\n';

@@ -1,6 +1,8 @@
 /* slice - comparing, searching and cutting borrowed bytes. See slice.h. */
 #include "lib/slice.h"
 
+#include "lib/octets.h"
+
 #include <stdlib.h>
 
 uint8_t
@@ -100,6 +102,59 @@ slice_find_byte(struct slice s, uint8_t c)
 	const uint8_t *p = s.len > 0 ? memchr(s.ptr, c, s.len) : NULL;
 
 	return p != NULL ? (size_t)(p - s.ptr) : s.len;
+}
+
+/* In as many octets as their counters can hold. */
+static size_t
+count_in_block(const uint8_t *p, size_t vectors, uint8_t c)
+{
+	octets16 found = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < vectors; i++, p += sizeof found)
+		found -= (octets16)(octets_load(p) == c);
+	for (size_t i = 0; i < sizeof found; i++)
+		n += found[i];
+	return n;
+}
+
+size_t
+slice_count_byte(struct slice s, uint8_t c)
+{
+	size_t n = 0, i = 0;
+
+	while (s.len - i >= sizeof(octets16)) {
+		size_t vectors = (s.len - i) / sizeof(octets16);
+
+		if (vectors > UINT8_MAX)
+			vectors = UINT8_MAX;
+		n += count_in_block(s.ptr + i, vectors, c);
+		i += vectors * sizeof(octets16);
+	}
+	for (; i < s.len; i++)
+		n += s.ptr[i] == c;
+	return n;
+}
+
+#define PAIR_BLOCK (4 * sizeof(octets16))
+
+size_t
+slice_find_pair(struct slice s, uint8_t a, uint8_t b)
+{
+	size_t i = 0;
+
+	for (; s.len - i > PAIR_BLOCK; i += PAIR_BLOCK) {
+		octets16 found = { 0 };
+
+		for (const uint8_t *p = s.ptr + i; p < s.ptr + i + PAIR_BLOCK; p += sizeof found)
+			found |= (octets16)((octets_load(p) == a) & (octets_load(p + 1) == b));
+		if (octets_fold(found) != 0)
+			break;
+	}
+	for (; s.len - i > 1; i++)
+		if (s.ptr[i] == a && s.ptr[i + 1] == b)
+			return i;
+	return s.len;
 }
 
 size_t

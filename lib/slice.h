@@ -51,6 +51,9 @@ int slice_cmp_nocase(struct slice a, struct slice b);
 
 /* Offset of the first `c`, or s.len if there is none. */
 size_t slice_find_byte(struct slice s, uint8_t c);
+size_t slice_count_byte(struct slice s, uint8_t c);
+/* Offset of the first `a` that a `b` follows, or s.len. Sixteen octets at a time, whatever they are. */
+size_t slice_find_pair(struct slice s, uint8_t a, uint8_t b);
 /* Offset of the first `needle`, or s.len if there is none; an empty needle is found at 0. */
 size_t slice_find(struct slice s, struct slice needle);
 size_t slice_find_nocase(struct slice s, struct slice needle);

@@ -13,20 +13,14 @@ dots_init(struct dots *d)
 static size_t
 take_text(struct dots *d, struct slice in, struct slice *piece)
 {
-	size_t at = 0;
-
-	while (at < in.len) {
-		size_t lf = at + slice_find_byte(slice_sub(in, at, in.len), '\n');
-
-		if (lf == in.len)
+	for (size_t at = 0, lf; at < in.len; at = lf + 1) {
+		lf = at + slice_find_pair(slice_sub(in, at, in.len), '\n', '.');
+		if (lf == in.len && in.ptr[--lf] != '\n')
 			break;
-		at = lf + 1;
-		if (at < in.len && in.ptr[at] != '.')
-			continue;
 		if (lf > 0 ? in.ptr[lf - 1] == '\r' : d->cr) {
-			*piece = slice_sub(in, 0, at);
+			*piece = slice_sub(in, 0, lf + 1);
 			dots_init(d);
-			return at;
+			return lf + 1;
 		}
 	}
 	*piece = in;

@@ -29,6 +29,8 @@ static const struct dots_case {
 	{ "CR CR LF", SLICE_INIT("a\r\r\n.\r\n"), "a\r\r\n", 0 },
 	{ "LF at the beginning", SLICE_INIT("\n.\r\n\r\n.\r\n"), "\n.\r\n\r\n", 0 },
 	{ "blank lines", SLICE_INIT("\r\n\r\n.\r\n"), "\r\n\r\n", 0 },
+#define LONG "a line of more than sixty-four octets, that is, of more than one block of them\r\n"
+	{ "long lines", SLICE_INIT(LONG LONG "." LONG "b\n.c\n" LONG ".\r\nd"), LONG LONG LONG "b\n.c\n" LONG, 1 },
 };
 
 static void

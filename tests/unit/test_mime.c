@@ -400,11 +400,43 @@ test_hint(void **state)
 	mime_parser_free(&p);
 }
 
+static void
+check_flags(struct slice in, uint32_t want)
+{
+	for (uint32_t split = 0; split < 3; split++) {
+		struct mime_summary s;
+		struct mime_parser *p = parse_mail(in, split, &s);
+
+		assert_int_equal(s.flags, want);
+		mime_parser_free(&p);
+	}
+}
+
+/* One octet that says something, at every place of a body's lines. */
+static void
+test_flags_anywhere(void **state)
+{
+	uint8_t mail[100];
+
+	(void)state;
+	for (size_t len = 3; len < sizeof mail; len += 7)
+		for (size_t at = 2; at < len; at++) {
+			memset(mail, 'a', len);
+			mail[0] = mail[len / 2] = mail[len - 1] = '\n';
+			mail[1] = '\n';
+			check_flags(slice_of(mail, len), 0);
+			mail[at] = 0;
+			check_flags(slice_of(mail, len), MIME_HAS_NUL);
+			mail[at] = 0x80;
+			check_flags(slice_of(mail, len), MIME_HAS_8BIT);
+		}
+}
+
 int
 main(void)
 {
 	static struct CMUnitTest tests[UNIT_COUNT(envelopes) + UNIT_COUNT(structures) +
-	                               UNIT_COUNT(sections) + UNIT_COUNT(keys) + 4];
+	                               UNIT_COUNT(sections) + UNIT_COUNT(keys) + 5];
 	size_t n = 0;
 
 	MIME_ROWS(envelopes, test_envelope);
@@ -415,5 +447,6 @@ main(void)
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_body_refuses);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_quote_utf8);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_hint);
+	tests[n++] = (struct CMUnitTest)cmocka_unit_test(test_flags_anywhere);
 	return _cmocka_run_group_tests("mime", tests, n, NULL, NULL);
 }

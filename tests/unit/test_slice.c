@@ -157,6 +157,49 @@ test_to_cstr(void **state)
 	assert_string_equal(dst, "");
 }
 
+/* At every place of every length up to a few blocks; what stands apart or behind the end is no pair. */
+static void
+test_find_pair(void **state)
+{
+	uint8_t text[200];
+
+	(void)state;
+	for (size_t len = 0; len < sizeof text; len++) {
+		struct slice in;
+
+		memset(text, 'a', sizeof text);
+		in = unit_copy(slice_of(text, len));
+		assert_int_equal(slice_find_pair(in, 'a', 'b'), len);
+		assert_int_equal(slice_find_pair(in, 'a', 'a'), len < 2 ? len : 0);
+		unit_drop(in);
+		for (size_t at = 0; at < len; at++) {
+			text[at] = 'b';
+			in = unit_copy(slice_of(text, len));
+			assert_int_equal(slice_find_pair(in, 'a', 'b'), at > 0 ? at - 1 : len);
+			assert_int_equal(slice_find_pair(in, 'b', 'a'), at + 1 < len ? at : len);
+			assert_int_equal(slice_find_pair(in, 'b', 'b'), len);
+			assert_int_equal(slice_count_byte(in, 'b'), 1);
+			assert_int_equal(slice_count_byte(in, 'a'), len - 1);
+			unit_drop(in);
+			text[at] = 'a';
+		}
+	}
+}
+
+static void
+test_count_many(void **state)
+{
+	static uint8_t text[10000];
+
+	(void)state;
+	memset(text, '\n', sizeof text);
+	for (size_t len = 4000; len < 4200; len++)
+		assert_int_equal(slice_count_byte(slice_of(text, len), '\n'), len);
+	assert_int_equal(slice_count_byte(slice_of(text, sizeof text), '\n'), sizeof text);
+	assert_int_equal(slice_count_byte(SLICE_NONE, '\n'), 0);
+	assert_int_equal(slice_find_pair(SLICE_NONE, '\n', '-'), 0);
+}
+
 static void
 test_ascii_hex_value(void **state)
 {
@@ -179,6 +222,8 @@ main(void)
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_starts_and_ends),
 		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_find_pair),
+		cmocka_unit_test(test_count_many),
 		cmocka_unit_test(test_trim),
 		cmocka_unit_test(test_to_u64),
 		cmocka_unit_test(test_to_cstr),
