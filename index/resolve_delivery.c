@@ -76,7 +76,8 @@ list_over(struct resolver *rs, const uint8_t *key, struct over *sessions, size_t
 {
 	enum db_step step = DB_DONE;
 	sqlite3_stmt *q = db_query(rs->db,
-	    "SELECT session, length(key) FROM delivery WHERE key IN (?1, ?2) AND until >= ?3",
+	    "SELECT session, length(key) FROM delivery WHERE key=?1 AND until >= ?3 UNION ALL"
+	    " SELECT session, length(key) FROM delivery WHERE key=?2 AND until >= ?3",
 	    DB_ARGS(DB_BYTES(kept_key(key)), DB_BYTES(slice_of(key, DELIVERY_KEY_LEN)),
 	            DB_NUM(delivery_time(rs))), e);
 
