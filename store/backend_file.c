@@ -318,16 +318,16 @@ open_files(struct file_backend *b, const char *path, enum log_mode mode, struct 
 
 	b->volfd = fs->open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 	if (b->volfd < 0)
-		return err_os(e, errno, "open volume %s", path);
+		return err_os(e, errno, "open");
 	if (fstat(b->volfd, &st) == 0)
 		b->dev = st.st_dev;
 	b->headfd = fs->open(
 	    b->volfd, "head", (mode == LOG_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (b->headfd < 0)
-		return err_os(e, errno, "open %s/head", path);
+		return err_os(e, errno, "open head");
 	b->logfd = fs->open(b->volfd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW, 0);
 	if (b->logfd < 0)
-		return err_os(e, errno, "open %s/log", path);
+		return err_os(e, errno, "open log");
 	b->readers = fdcache_new(b->logfd, piece_open);
 	return b->readers != NULL ? RC_OK : err_nomem(e);
 }

@@ -186,6 +186,15 @@ settle_moves(struct ctl *ctl, struct err *e)
 	return rc;
 }
 
+/* Root, who gave the command, wonders what root may not do. */
+static enum rc
+name_user(struct err *e)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+
+	return pw != NULL ? err_add(e, "as the user %s", pw->pw_name) : e->code;
+}
+
 static enum rc
 open_volumes(struct ctl *ctl, enum volume_mode mode, struct output *o, struct err *e)
 {
@@ -195,7 +204,7 @@ open_volumes(struct ctl *ctl, enum volume_mode mode, struct output *o, struct er
 
 		if (rc != RC_OK) {
 			ctl_close(ctl);
-			return rc;
+			return rc == RC_DENIED ? name_user(e) : rc;
 		}
 		ctl->volume_count = i + 1;
 	}

@@ -87,6 +87,10 @@ def test_who_may_not_is_named():
             f.write("\n[volume v2]\npath = %s/closed/v2\n" % s.top)
         err = s.ctl_raw(["-c", s.conf, "volume", "create", "v2"], expect=1)[2]
         assert "user nobody, who must be able to write to %s/closed\n" % s.top in err, err
+        volume = s.dir + "/volumes/v1"
+        os.chown(volume, 0, 0)
+        err = s.ctl_raw(["-c", s.conf, "check", "--volume", "v1"], expect=1)[2]
+        assert err == "restantectl: as the user nobody: %s: open: Permission denied\n" % volume
         os.chmod(s.dir, 0o700)
         os.chown(s.dir, 0, 0)
         err = s.ctl_raw(["-c", s.conf, "user", "list"], expect=1)[2]
