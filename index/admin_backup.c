@@ -158,7 +158,8 @@ static void
 explain_denied(struct admin_call *c, const char *dir)
 {
 	const char *who = c->ad->online ? "restanted runs as" : "this runs as";
-	const char *own = access(dir, F_OK) == 0 ? "/restante" : "";
+	bool is_there = access(dir, F_OK) == 0;
+	const char *own = is_there ? "/restante" : "";
 	size_t barrier = find_barrier(dir);
 	char space[4096], user[80];
 	struct passwd pw, *found = NULL;
@@ -179,8 +180,10 @@ explain_denied(struct admin_call *c, const char *dir)
 		/* Not the directory itself, if it is there: other things may lie in it. */
 		admin_complain(c,
 		               "%s the user %s, who must be able to write there; as root: mkdir -p "
-		               "%s%s && chown %s %s%s",
-		               who, user, dir, own, user, dir, own);
+		               "%s%s && chown %s %s%s%s%s%s",
+		               who, user, dir, own, user, dir, own,
+		               is_there ? ", and back up to " : "", is_there ? dir : "",
+		               is_there ? own : "");
 	if (c->ad->online)
 		admin_complain(c, "the place must be below one of sandbox_paths, too: see "
 		                  "restante.conf(5)");

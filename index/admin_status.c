@@ -1,7 +1,6 @@
 /* admin_status - what the server and its volumes are doing. See admin.h. */
 #include "index/admin_impl.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/clock.h"
@@ -59,14 +58,11 @@ send_scrub_text(struct admin_call *c, const struct scrub_status *s)
 	    (unsigned long long)(s->rounds + 1), (unsigned long long)part,
 	    (unsigned long long)s->findings, admin_plural(s->findings));
 	if (s->rounds > 0) {
-		time_t sec = (time_t)(s->ended_us / 1000000u);
-		char text[40];
-		struct tm tm;
+		char text[WHEN_TEXT_MAX];
 
-		if (gmtime_r(&sec, &tm) != NULL &&
-		    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) > 0)
-			buf_printf(&c->line, "; the last one ended %s with %llu", text,
-			           (unsigned long long)s->last_findings);
+		when_format(s->ended_us, text);
+		buf_printf(&c->line, "; the last one ended %s with %llu", text,
+		           (unsigned long long)s->last_findings);
 	}
 	admin_send(c);
 }
@@ -94,7 +90,7 @@ send_volume_text(struct admin_call *c, const struct volume_status *s, bool index
 	};
 
 	admin_printf(c, "volume %s%s%s", s->name, s->stalled ? ": STALLED, takes no changes" : "",
-	    s->full ? ": DISK FULL, takes only what frees space" : "");
+	    !s->full ? "" : s->stalled ? ": DISK FULL" : ": DISK FULL, takes only what frees space");
 	admin_printf(c, "  %-16s %u", "epoch", s->epoch);
 	if (s->damage > 0)
 		admin_printf(c, "  %-16s %llu (see restantectl check)", "damage",

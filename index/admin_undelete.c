@@ -158,10 +158,10 @@ tell_end(struct undelete *u)
 		return ADMIN_FAILED;
 	if (u->left_boxes > 0 && !c->json)
 		admin_printf(c,
-		    "%llu deleted mailbox%s with messages stay%s deleted: undelete --mailbox NAME "
-		    "brings one back (restantectl history tells their names)",
+		    "%llu deleted mailbox%s with messages %s left out: undelete --mailbox NAME brings "
+		    "back what is missing of one (restantectl history tells their names)",
 		    (unsigned long long)u->left_boxes, u->left_boxes == 1 ? "" : "es",
-		    u->left_boxes == 1 ? "s" : "");
+		    u->left_boxes == 1 ? "was" : "were");
 	return admin_tell_sum(c, k, u->dry_run);
 }
 

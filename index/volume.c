@@ -267,10 +267,10 @@ want_head(const struct volume *v, struct err *e)
 	if (access(head, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
 		return RC_OK;   /* or the log says what is wrong */
 	if (access(logdir, F_OK) == 0)
-		return err_os(e, ENOENT,
+		return err_set(e, RC_NOT_FOUND,
 		    "the volume in %s has lost its head (restantectl restore puts a backup back)",
 		    v->path);
-	return err_os(e, ENOENT, VOLUME_MISSING, v->path, v->name);
+	return err_set(e, RC_NOT_FOUND, VOLUME_MISSING, v->path, v->name);
 }
 
 static enum rc

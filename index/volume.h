@@ -26,7 +26,8 @@
 
 /* A format for its path and its name. */
 #define VOLUME_MISSING \
-	"there is no volume in %s: mount its disk or, only if it was never made, run restantectl volume create %s"
+	"there is no volume in %s: mount its disk, put it back from a backup (restantectl restore) or, " \
+	"only if it was never made, run restantectl volume create %s"
 
 struct volume;
 

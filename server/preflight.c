@@ -71,7 +71,7 @@ check_volume(const struct conf_volume *v, struct err *e)
 	enum rc rc = RC_OK;
 
 	if (is_missing(v->path, "head") && is_missing(v->path, "log"))
-		rc = err_os(e, ENOENT, VOLUME_MISSING, v->path, v->named.name);
+		rc = err_set(e, RC_NOT_FOUND, VOLUME_MISSING, v->path, v->named.name);
 	for (size_t i = 0; i < sizeof places / sizeof places[0] && rc == RC_OK; i++) {
 		snprintf(path, sizeof path, "%s%s", v->path, places[i].name);
 		rc = check_access(path, places[i].mode, e);

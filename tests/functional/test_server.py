@@ -232,7 +232,8 @@ def test_t_finds_what_a_start_would(server):
     server.stop()
     edit(server, "path = volumes/v1", "path = volumes/v2")
     err = check_conf(server, 2)
-    assert "volume v1" in err and "volumes/v2" in err and "No such file" in err
+    assert "volume v1: there is no volume in" in err and err.endswith("volumes/v2: mount its disk, put it back from a backup "
+        "(restantectl restore) or, only if it was never made, run restantectl volume create v1\n"), err
     edit(server, "path = volumes/v2", "path = volumes/v1")
     os.unlink(os.path.join(server.dir, "cert.pem"))
     assert "cert.pem: No such file" in check_conf(server, 2)

@@ -196,8 +196,11 @@ def test_a_backup_that_the_servers_user_may_not_write(online):
             if place == "/root-only":
                 os.mkdir(s.top + place, 0o755)
             err = refused(s, "backup", s.top + place)
-            own = s.top + place + ("/restante" if place == "/root-only" else "")      # what is there may hold other things
-            assert "the user nobody" in err and "mkdir -p %s && chown nobody %s\n" % (own, own) in err, err
+            own, then = s.top + place, ""
+            if place == "/root-only":       # what is there may hold other things
+                own += "/restante"
+                then = ", and back up to " + own
+            assert "the user nobody" in err and "mkdir -p %s && chown nobody %s%s\n" % (own, own, then) in err, err
         os.mkdir(s.top + "/closed", 0o700)
         assert "nobody, who may not pass %s/closed:" % s.top in refused(s, "backup", s.top + "/closed/copies")
         subprocess.run("mkdir -p %s/copies && chown nobody %s/copies" % (s.top, s.top), shell=True, check=True)
