@@ -104,7 +104,8 @@ tls_filter_of(struct filter *f)
 	return (struct tls_filter *)(void *)((char *)f - offsetof(struct tls_filter, filter));
 }
 
-/* Of a certificate that was refused: why, such as "CRL has expired". */
+/* Of a certificate that was refused: why, such as "CRL has expired". Plain text at a port for TLS, the
+ * usual mistake in a mail program's settings, is a "wrong version number" to OpenSSL. */
 static const char *
 tls_failure(const SSL *ssl)
 {
@@ -114,6 +115,8 @@ tls_failure(const SSL *ssl)
 	if (ERR_GET_LIB(code) == ERR_LIB_SSL &&
 	    ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK)
 		return X509_verify_cert_error_string(verified);
+	if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER)
+		return "what came is not TLS";
 	return ERR_reason_error_string(code);
 }
 

@@ -449,6 +449,12 @@ def test_client_certificate(asking, tmp_path):
     assert any("peer did not return a certificate" in x for x in whys)
 
 
+def test_plain_text_at_a_port_for_tls(server):
+    with socket.create_connection(("127.0.0.1", server.port("imaps")), timeout=PATIENCE_S) as c:
+        c.sendall(b"a LOGIN anna secret\r\n")
+        wait_for(lambda: 'why="what came is not TLS"' in server.log())
+
+
 def test_client_certificate_logs_nobody_in_by_itself(asking):
     server, authority = asking
     pair = authority.sign("anna2", "email:anna")
