@@ -18,19 +18,22 @@ SETTLE_S = 0.5          # processes that are started ahead may not all be there 
 V1, V2 = "/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup"
 
 
-def free_ports(count, given=set()):
-    """Different ports below those that the kernel gives to clients, never one twice."""
+def free_ports(count, given={}):
+    """Different ports below those that the kernel gives to clients, never one twice, nor one of another program of the tests."""
     found = []
     for port in range(21000 + os.getpid() % 2000, 32000):
         if port in given:
             continue
+        taken = socket.socket(socket.AF_UNIX)
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                taken.bind("\0restante-test-port-%d" % port)       # as tests/functional/harness.py has it
                 s.bind(("127.0.0.1", port))
             except OSError:
+                taken.close()
                 continue
-        given.add(port)
+        given[port] = taken
         found.append(port)
         if len(found) == count:
             return found
