@@ -46,12 +46,15 @@ hash(const uint8_t *p)
 static void
 note_until(struct lz_packer *k, size_t end)
 {
-	for (; k->noted < end && k->noted + LZ_MATCH_MIN <= k->len; k->noted++) {
-		uint16_t *h = &k->head[hash(k->text + k->noted)];
+	size_t at = k->noted, last = k->len < LZ_MATCH_MIN ? 0 : k->len - (LZ_MATCH_MIN - 1);
 
-		k->before[k->noted] = *h;
-		*h = (uint16_t)(k->noted + 1);
+	for (; at < end && at < last; at++) {
+		uint16_t *h = &k->head[hash(k->text + at)];
+
+		k->before[at] = *h;
+		*h = (uint16_t)(at + 1);
 	}
+	k->noted = at;
 }
 
 static size_t
@@ -104,6 +107,16 @@ put_byte(struct lz_packer *k, uint8_t c)
 }
 
 static void
+put_bytes(struct lz_packer *k, const uint8_t *p, size_t n)
+{
+	k->full = k->full || n > k->room - k->at;
+	if (k->full)
+		return;
+	memcpy(k->out + k->at, p, n);
+	k->at += n;
+}
+
+static void
 put_number(struct lz_packer *k, size_t v)
 {
 	for (; v >= 0x80; v >>= 7)
@@ -121,8 +134,7 @@ put_step(struct lz_packer *k, size_t from, size_t at, const struct match *m)
 	                      (extra < NIBBLE_MAX ? extra : NIBBLE_MAX)));
 	if (literals >= NIBBLE_MAX)
 		put_number(k, literals - NIBBLE_MAX);
-	for (size_t i = from; i < at; i++)
-		put_byte(k, k->text[i]);
+	put_bytes(k, k->text + from, literals);
 	if (m->len == 0)
 		return;
 	put_number(k, at - m->place);

@@ -6,16 +6,26 @@
 
 #define NAME_MAX_LEN 32u        /* longer than any name below */
 
-static const char *const field_names[MIME_FIELD_COUNT] = {
-	[MIME_FIELD_DATE] = "Date", [MIME_FIELD_SUBJECT] = "Subject", [MIME_FIELD_FROM] = "From",
-	[MIME_FIELD_SENDER] = "Sender", [MIME_FIELD_REPLY_TO] = "Reply-To", [MIME_FIELD_TO] = "To",
-	[MIME_FIELD_CC] = "Cc", [MIME_FIELD_BCC] = "Bcc", [MIME_FIELD_IN_REPLY_TO] = "In-Reply-To",
-	[MIME_FIELD_MESSAGE_ID] = "Message-ID", [MIME_FIELD_REFERENCES] = "References",
-	[MIME_FIELD_TYPE] = "Content-Type", [MIME_FIELD_ENCODING] = "Content-Transfer-Encoding",
-	[MIME_FIELD_ID] = "Content-ID", [MIME_FIELD_DESCRIPTION] = "Content-Description",
-	[MIME_FIELD_DISPOSITION] = "Content-Disposition",
-	[MIME_FIELD_LANGUAGE] = "Content-Language",
-	[MIME_FIELD_LOCATION] = "Content-Location", [MIME_FIELD_MD5] = "Content-MD5",
+static const struct slice field_names[MIME_FIELD_COUNT] = {
+	[MIME_FIELD_DATE] = SLICE_INIT("Date"),
+	[MIME_FIELD_SUBJECT] = SLICE_INIT("Subject"),
+	[MIME_FIELD_FROM] = SLICE_INIT("From"),
+	[MIME_FIELD_SENDER] = SLICE_INIT("Sender"),
+	[MIME_FIELD_REPLY_TO] = SLICE_INIT("Reply-To"),
+	[MIME_FIELD_TO] = SLICE_INIT("To"),
+	[MIME_FIELD_CC] = SLICE_INIT("Cc"),
+	[MIME_FIELD_BCC] = SLICE_INIT("Bcc"),
+	[MIME_FIELD_IN_REPLY_TO] = SLICE_INIT("In-Reply-To"),
+	[MIME_FIELD_MESSAGE_ID] = SLICE_INIT("Message-ID"),
+	[MIME_FIELD_REFERENCES] = SLICE_INIT("References"),
+	[MIME_FIELD_TYPE] = SLICE_INIT("Content-Type"),
+	[MIME_FIELD_ENCODING] = SLICE_INIT("Content-Transfer-Encoding"),
+	[MIME_FIELD_ID] = SLICE_INIT("Content-ID"),
+	[MIME_FIELD_DESCRIPTION] = SLICE_INIT("Content-Description"),
+	[MIME_FIELD_DISPOSITION] = SLICE_INIT("Content-Disposition"),
+	[MIME_FIELD_LANGUAGE] = SLICE_INIT("Content-Language"),
+	[MIME_FIELD_LOCATION] = SLICE_INIT("Content-Location"),
+	[MIME_FIELD_MD5] = SLICE_INIT("Content-MD5"),
 };
 
 /* MIME_FIELD_COUNT for a name that is none of ours. */
@@ -24,7 +34,7 @@ field_of(struct slice name)
 {
 	unsigned i = 0;
 
-	while (i < MIME_FIELD_COUNT && !slice_eq_nocase(name, slice_str(field_names[i])))
+	while (i < MIME_FIELD_COUNT && !slice_eq_nocase(name, field_names[i]))
 		i++;
 	return (enum mime_field)i;
 }
