@@ -144,6 +144,31 @@ volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_mo
 	return rc;
 }
 
+_Static_assert(FLAG_SEEN == 8, "the SQL below names this bit");
+
+enum rc
+volume_find_unseen(struct volume *v, mailbox_id mailbox, mail_uid *out, struct err *e)
+{
+	sqlite3_stmt *q;
+	struct db *db;
+	enum rc rc;
+
+	*out = 0;
+	rc = db_pool_borrow(v->pool, &db, e);
+	if (rc != RC_OK)
+		return rc;
+	rc = db_first(db, &q,
+	              "SELECT uid FROM message WHERE mailbox=?1 AND (flags & 8) = 0 ORDER BY uid"
+	              " LIMIT 1",
+	              DB_ARGS(DB_NUM(mailbox)), e);
+	if (rc == RC_OK) {
+		rc = uid_from_row(q, 0, out, e);
+		db_end(q);
+	}
+	db_pool_return(v->pool, &db);
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 static enum rc
 read_changed(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid uidnext, uint32_t limit,
              struct arena *a, struct view_changes *out, struct err *e)

@@ -183,6 +183,9 @@ mail_uid volume_claim_recent(struct volume *v, mailbox_id mailbox, mail_uid uidn
  * retention). *out was initialised by the caller and is emptied first. */
 MUST_USE enum rc volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext,
                                   mail_modseq modseq, struct uid_set *out, struct err *e);
+/* The first message without \Seen; 0: there is none. */
+MUST_USE enum rc volume_find_unseen(struct volume *v, mailbox_id mailbox, mail_uid *out,
+                                    struct err *e);
 
 struct message_row {
 	mail_uid         uid;

@@ -17,6 +17,8 @@ void nowait_begin(void);
 /* True: something was refused since. */
 bool nowait_end(void);
 bool nowait_is_on(void);
+/* The mode is on and something was refused: for who is about to do what cannot be taken back. */
+bool nowait_has_refused(void);
 /* False from the first read on that neither the system nor the file system can do without waiting: asking again is of
  * no use. Any thread. */
 bool nowait_is_possible(void);

@@ -2,8 +2,10 @@
  *
  * SELECT reads counters of the mailbox's row, and messages only for UNSEEN and of mailboxes up to
  * UNSEEN_EXISTS_MAX, so it costs no more for a million than for a thousand. The watch is set
- * before what is told is read: a change in between is told twice at worst, never missed.
+ * before what is told is read: a change in between is told twice at worst, never missed. \Recent is
+ * claimed when all is read: what fails before, or is refused on the reactor, claims none.
  */
+#include "lib/nowait.h"
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
@@ -12,7 +14,6 @@
 #include "server/imap/resync.h"
 
 #define UNSEEN_EXISTS_MAX 2000u         /* above, UNSEEN is told only where counters give it */
-#define UNSEEN_ARENA_MAX  (16u << 20)   /* so many rows with KEYWORDS_MAX each, and room */
 
 /* ---- SELECT and EXAMINE ---- */
 
@@ -26,6 +27,7 @@ struct select_args {
 	struct slice  given;            /* of parse_mailbox_given */
 	bool          condstore;
 	bool          qresync;
+	bool          closes;           /* another mailbox was open */
 	struct resync resync;
 	enum select_phase phase;
 };
@@ -131,37 +133,20 @@ find_and_watch(struct imap *im, struct slice name, struct mailbox_info *box, str
 }
 
 static void
-start_view(struct imap *im, struct mailbox_info *box)
+start_view(struct imap *im, const struct mailbox_info *box)
 {
 	im->mailbox = box->id;
 	im->state = IMAP_SELECTED;
 	im->read_only = im->cmd == &imap_cmd_examine || im->priv->login.read_only;
-	if (!im->read_only)
-		box->recent_from = volume_claim_recent(im->volume, box->id, box->uidnext);
 	imap_view_start(&im->view, box);
 }
 
-/* The first message without \Seen in the view, among the rows of all of it. */
-static enum rc
-scan_unseen(struct imap *im, uint32_t *seq, struct err *e)
+static void
+claim_recent(struct imap *im, const struct mailbox_info *box)
 {
-	struct view_walk walk = { 0, 0 };
-	struct message_row *rows;
-	struct arena a;
-	size_t n, i = 0;
-	enum rc rc;
-
-	arena_init(&a, UNSEEN_ARENA_MAX);
-	rc = volume_read_messages(im->volume, im->mailbox, &im->view.uids, 1, UNSEEN_EXISTS_MAX, 0,
-				  &a, &rows, &n, e);
-	if (rc == RC_OK) {
-		while (i < n && (rows[i].flags & FLAG_SEEN) != 0)
-			i++;
-		if (i < n)
-			*seq = imap_view_seq(&im->view, &walk, rows[i].uid);
-	}
-	arena_fini(&a);
-	return rc;
+	if (!im->read_only)
+		imap_view_recent(&im->view,
+		                 volume_claim_recent(im->volume, box->id, box->uidnext));
 }
 
 /* For UNSEEN of IMAP4rev1 [RFC 3501 s6.3.1]; rev2 has it no more, and it is a sequence number,
@@ -170,6 +155,8 @@ scan_unseen(struct imap *im, uint32_t *seq, struct err *e)
 static enum rc
 find_unseen(struct imap *im, const struct mailbox_info *box, uint32_t *seq, struct err *e)
 {
+	struct view_walk walk = { 0, 0 };
+	mail_uid uid = 0;
 	enum rc rc;
 
 	*seq = 0;
@@ -181,8 +168,12 @@ find_unseen(struct imap *im, const struct mailbox_info *box, uint32_t *seq, stru
 	}
 	if (box->exists > UNSEEN_EXISTS_MAX)
 		return RC_OK;
-	rc = imap_view_load(&im->view, im->volume, im->mailbox, e);
-	return rc == RC_OK ? scan_unseen(im, seq, e) : rc;
+	rc = volume_find_unseen(im->volume, im->mailbox, &uid, e);
+	if (rc == RC_OK && uid != 0)
+		rc = imap_view_load(&im->view, im->volume, im->mailbox, e);
+	if (rc == RC_OK && uid != 0)
+		*seq = imap_view_seq(&im->view, &walk, uid);
+	return rc;
 }
 
 static enum imap_result
@@ -201,18 +192,25 @@ fail(struct imap *im, enum rc rc, const struct err *e)
 	return IMAP_DONE;
 }
 
+/* The mailbox that is open now is closed in any case [RFC 9051 s6.3.2]. */
+static void
+close_previous(struct imap *im, struct select_args *args)
+{
+	args->closes = args->closes || im->mailbox != 0;
+	imap_unselect(im);
+	if (args->closes)
+		buf_append_str(imap_out(im), "* OK [CLOSED] Previous mailbox is closed\r\n");
+}
+
 static enum imap_result
 open_mailbox(struct imap *im, struct select_args *args)
 {
 	struct mailbox_info box;
-	uint32_t unseen;
+	uint32_t unseen = 0;
 	struct err e = ERR_INIT;
 	enum rc rc;
 
-	if (im->mailbox != 0) {
-		imap_unselect(im);
-		buf_append_str(imap_out(im), "* OK [CLOSED] Previous mailbox is closed\r\n");
-	}
+	close_previous(im, args);
 	if (args->condstore)
 		imap_enable_condstore(im);
 	rc = find_and_watch(im, args->name, &box, &e);
@@ -222,13 +220,26 @@ open_mailbox(struct imap *im, struct select_args *args)
 	}
 	if (rc == RC_OK)
 		rc = find_unseen(im, &box, &unseen, &e);
+	if (rc == RC_OK && nowait_has_refused())
+		rc = nowait_refuse(&e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
+	claim_recent(im, &box);
 	out_select(im, &box, unseen);
 	if (!args->qresync || args->resync.uidvalidity != box.uidvalidity)
 		return selected(im);
 	args->phase = SELECT_RESYNC;
 	return IMAP_MORE;
+}
+
+/* What else QRESYNC asks for is read on the pool. A run that is refused something fails, so nothing is
+ * selected before the next one; CONDSTORE stays enabled, which with no mailbox open says nothing. */
+static bool
+select_reads_little(struct imap *im)
+{
+	const struct select_args *args = im->args;
+
+	return args->phase == SELECT_OPEN && !args->qresync;
 }
 
 static enum imap_result
@@ -340,6 +351,7 @@ const struct imap_command imap_cmd_select = {
 	.parse = select_parse,
 	.check = select_check,
 	.run = select_run,
+	.reads_little = select_reads_little,
 	.drop = select_drop,
 };
 
@@ -350,6 +362,7 @@ const struct imap_command imap_cmd_examine = {
 	.parse = select_parse,
 	.check = select_check,
 	.run = select_run,
+	.reads_little = select_reads_little,
 	.drop = select_drop,
 };
 

@@ -26,13 +26,14 @@ imap_view_reset(struct imap_view *view)
 	imap_view_init(view);
 }
 
-/* How many messages can be recent without looking at them: exact unless some were expunged. */
-static uint32_t
-guess_recent(const struct mailbox_info *box)
+/* How many can be is known without looking at them: exact unless some were expunged. */
+void
+imap_view_recent(struct imap_view *view, mail_uid from)
 {
-	uint32_t n = box->recent_from < box->uidnext ? box->uidnext - box->recent_from : 0;
+	uint32_t n = from < view->uidnext ? view->uidnext - from : 0;
 
-	return n < box->exists ? n : box->exists;
+	view->recent_from = from;
+	view->recent = n < view->exists ? n : view->exists;
 }
 
 void
@@ -41,8 +42,7 @@ imap_view_start(struct imap_view *view, const struct mailbox_info *box)
 	imap_view_reset(view);
 	view->uidnext = box->uidnext;
 	view->exists = box->exists;
-	view->recent_from = box->recent_from;
-	view->recent = guess_recent(box);
+	imap_view_recent(view, box->recent_from);
 	view->changed_told = box->highestmodseq;
 	view->expunged_told = box->highestmodseq;
 	view->settled = box->highestmodseq;

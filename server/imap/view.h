@@ -42,6 +42,8 @@ struct imap_view {
 void imap_view_init(struct imap_view *view);
 /* Start from what SELECT told: counters of `box`. */
 void imap_view_start(struct imap_view *view, const struct mailbox_info *box);
+/* Messages from this UID on are this session's \Recent. Nothing was added or removed since the start. */
+void imap_view_recent(struct imap_view *view, mail_uid from);
 void imap_view_reset(struct imap_view *view);   /* frees; nothing selected */
 /* Load the UIDs as of what was told. Pool. */
 MUST_USE enum rc imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox,
