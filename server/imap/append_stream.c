@@ -12,6 +12,7 @@
 #include "server/imap/append_stream.h"
 
 #include "lib/clock.h"
+#include "lib/nowait.h"
 #include "server/imap/private.h"
 
 /* Of all messages of a command but the last: they wait in memory. */
@@ -147,6 +148,21 @@ find_target(struct imap *im, struct append_stream *st, struct err *e)
 	if (rc == RC_OK)
 		remember_target(im, st, version);
 	return rc;
+}
+
+/* On the reactor: if that would have to wait, or fails, the pool looks. */
+static void
+find_target_now(struct imap *im, struct append_stream *st)
+{
+	struct err e = ERR_INIT;
+	enum rc rc;
+
+	if (im->priv->heavy || !nowait_is_possible())
+		return;
+	nowait_begin();
+	rc = find_target(im, st, &e);
+	if (nowait_end() || rc != RC_OK)
+		st->box.id = 0;
 }
 
 /* May a message of this size go into this mailbox? False: imap_reply was called. */
@@ -296,6 +312,8 @@ append_stream_light(struct imap *im, struct append_stream *st)
 		return false;
 	if (st->box.id == 0)
 		recall_target(im, st);
+	if (st->box.id == 0)
+		find_target_now(im, st);
 	return st->box.id != 0;
 }
 

@@ -55,7 +55,7 @@ enum imap_result append_stream_run(struct imap *im, struct append_stream *st);
 /* For the command's own OPEN: the reply is set. Swallow what the client sends of this command in any case; then it is
  * answered. */
 enum imap_result append_stream_refuse(struct imap *im, struct append_stream *st);
-/* What is in the input is quickly taken, or the mailbox is known. */
+/* What is in the input is quickly taken, or the mailbox is known, or found without waiting. */
 bool append_stream_light(struct imap *im, struct append_stream *st);
 enum session_next append_stream_input(struct imap *im, struct append_stream *st);
 void append_stream_drop(struct append_stream *st);

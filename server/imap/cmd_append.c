@@ -2,6 +2,7 @@
  * come in is in append_stream.h. */
 #include "server/imap/append_stream.h"
 #include "server/imap/commands.h"
+#include "server/imap/private.h"
 
 #define MULTI_COUNT 256u                /* messages in one MULTIAPPEND */
 #define LIGHT_COUNT 64u                 /* whose memory the reactor gives back */
@@ -78,7 +79,7 @@ append_light(struct imap *im)
 
 	if (st->stage == APPEND_RESULT)
 		return im->change->rc == RC_OK && st->given.ptr == NULL && st->count <= LIGHT_COUNT &&
-		       imap_is_quiet(im, true);
+		       (imap_is_quiet(im, true) || imap_tells_little(im));
 	return st->stage == APPEND_COMMIT || append_stream_light(im, st);
 }
 

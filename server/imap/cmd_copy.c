@@ -3,11 +3,19 @@
  *
  * Both are one change of the writer's: all or nothing. MOVE's EXPUNGEs are told as any others,
  * before the tagged answer and after the untagged COPYUID [RFC 6851 s4.3].
+ *
+ * Of few messages all of it is light, but for MOVE's last pieces where MODSEQs are told: answer and
+ * news are one step, as a session that is to end does so between steps.
  */
+#include "lib/nowait.h"
 #include "server/imap/commands.h"
+#include "server/imap/private.h"
 
 #include <assert.h>
 #include <stdio.h>
+
+#define LIGHT_RANGES   512u             /* of set and view: what is looked through on the reactor */
+#define LIGHT_MESSAGES 64u              /* as many EXPUNGEs are told there */
 
 enum copy_phase {
 	COPY_RESOLVE,
@@ -90,6 +98,8 @@ submit(struct imap *im, struct copy *cp, struct uid_set *uids)
 
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
+	if (nowait_has_refused())
+		return IMAP_DONE;       /* undone */
 	c = change_new(cp->move ? CHANGE_MOVE : CHANGE_COPY);
 	if (c == NULL || !uid_set_copy(&c->u.copy.uids, uids)) {
 		change_free(&c);
@@ -201,6 +211,34 @@ run_copy(struct imap *im)
 	return IMAP_DONE;
 }
 
+static bool
+copy_reads_little(struct imap *im)
+{
+	const struct copy *cp = im->args;
+	size_t named = cp->set.saved_result ? im->view.saved.count : cp->set.count;
+
+	return cp->phase == COPY_RESOLVE && named <= LIGHT_RANGES &&
+	       im->view.uids.count <= LIGHT_RANGES;
+}
+
+static bool
+copy_light(struct imap *im)
+{
+	const struct copy *cp = im->args;
+
+	switch (cp->phase) {
+	case COPY_SUBMITTED:
+		return im->change->rc == RC_OK && im->change->u.copy.count <= LIGHT_MESSAGES &&
+		       imap_tells_little(im) && !(cp->move && im->condstore);
+	case MOVE_ANSWER:
+		return !im->condstore && im->change->u.copy.count <= LIGHT_MESSAGES;
+	case COPY_RESOLVE:
+	case MOVE_TELL:
+		break;
+	}
+	return false;
+}
+
 const struct imap_command imap_cmd_copy = {
 	.name = "COPY",
 	.states = IMAP_SELECTED,
@@ -208,6 +246,8 @@ const struct imap_command imap_cmd_copy = {
 	.parse = parse_copy,
 	.check = check_copy,
 	.run = run_copy,
+	.light = copy_light,
+	.reads_little = copy_reads_little,
 };
 
 const struct imap_command imap_cmd_uid_copy = {
@@ -217,6 +257,8 @@ const struct imap_command imap_cmd_uid_copy = {
 	.parse = parse_copy,
 	.check = check_copy,
 	.run = run_copy,
+	.light = copy_light,
+	.reads_little = copy_reads_little,
 };
 
 const struct imap_command imap_cmd_move = {
@@ -226,6 +268,8 @@ const struct imap_command imap_cmd_move = {
 	.parse = parse_move,
 	.check = check_move,
 	.run = run_copy,
+	.light = copy_light,
+	.reads_little = copy_reads_little,
 };
 
 const struct imap_command imap_cmd_uid_move = {
@@ -235,4 +279,6 @@ const struct imap_command imap_cmd_uid_move = {
 	.parse = parse_move,
 	.check = check_move,
 	.run = run_copy,
+	.light = copy_light,
+	.reads_little = copy_reads_little,
 };

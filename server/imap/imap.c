@@ -563,7 +563,7 @@ step_tell(struct imap *im, bool no_news)
 	begin_answer(im);
 	im->priv->answered = 0;
 	im->priv->phase = PHASE_ANSWER;
-	return STEP_MORE;
+	return step_answer(im);
 }
 
 static enum session_awaits
@@ -610,10 +610,14 @@ tell_light(struct imap *im)
 		return STEP_POOL;
 	before = imap_light_begin(im);
 	r = step_tell(im, false);
-	if (im->priv->phase == PHASE_TELL)
-		return imap_light_end(im, &before) ? r : STEP_POOL;
-	(void)nowait_end();     /* the command is over: nothing that counts was refused */
-	return r;
+	if (im->priv->phase != PHASE_TELL) {
+		(void)nowait_end();     /* the command is over: nothing that counts was refused */
+		return r;
+	}
+	/* At once, refused or in pieces: a session that is to end does so between steps. */
+	if (!imap_light_end(im, &before))
+		assert(r == STEP_MORE);
+	return STEP_POOL;
 }
 
 /* ---- steps ---- */

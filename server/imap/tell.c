@@ -374,8 +374,8 @@ imap_tell_changes(struct imap *im, bool expunge)
 	if (im->ended || imap_is_quiet(im, expunge))
 		return true;
 	rc = tell_next(im, expunge, &done, &e);
-	if (rc == RC_OK)
-		return done;
+	if (rc == RC_OK)        /* own expunges may have been all there was */
+		return done || imap_is_quiet(im, expunge);
 	if (rc == RC_WAIT) {    /* of a read, before the view moved on */
 		(void)nowait_refuse(&e);
 		return false;

@@ -56,11 +56,66 @@ __wrap_sqlite3_step(sqlite3_stmt *q)
 
 static struct buf said;
 
+/* Behind these stands what is another in each world. */
+static const char *const ids[] = { "MAILBOXID (", "UIDVALIDITY ", "APPENDUID ", "COPYUID " };
+
+static size_t
+id_at(const char *text)
+{
+	for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+		if (strncmp(text, ids[i], strlen(ids[i])) == 0)
+			return strlen(ids[i]);
+	return 0;
+}
+
+static void
+note(const char *text)
+{
+	while (*text != 0) {
+		size_t n = id_at(text);
+
+		buf_append(&said, text, n > 0 ? n : 1);
+		text += n > 0 ? n : 1;
+		if (n > 0)
+			text += strcspn(text, " )]");
+	}
+}
+
 static void
 say(struct session *s, const char *line)
 {
 	since_refused = 0;
-	buf_append_str(&said, rig_send(s, line));
+	note(rig_send(s, line));
+}
+
+static void
+select_mailboxes(struct session *s)
+{
+	(void)fx_store(rig_inbox(), 1, 2, STORE_ADD, FLAG_SEEN, "");
+	say(s, "0a SELECT INBOX");
+	(void)fx_append(rig_inbox(), SLICE("Subject: y\r\n\r\nhi\r\n"), 0, "first");
+	say(s, "0b EXAMINE INBOX");
+	say(s, "0c SELECT inbox (CONDSTORE)");
+	say(s, "0d SELECT none");
+	say(s, "0e FETCH 1 FLAGS");
+	say(s, "0f SELECT INBOX");
+	say(s, "0g CREATE other");
+}
+
+static void
+file_away(struct session *s)
+{
+	say(s, "m1 COPY 2 other");
+	say(s, "m2 MOVE 1 other");
+	say(s, "m3 UID COPY 3:* INBOX");
+	say(s, "m4 COPY 1 nowhere");
+	(void)fx_store(rig_inbox(), 4, 4, STORE_ADD, FLAG_FLAGGED, "");
+	(void)fx_expunge(rig_inbox(), 3, 3);
+	say(s, "m5 MOVE 1:2 other");
+	say(s, "m6 APPEND INBOX (\\Seen) {17+}\r\nSubject: a\r\n\r\nb\r\n");
+	say(s, "m7 APPEND other (\\Seen) {17+}\r\nSubject: a\r\n\r\nb\r\n");
+	say(s, "m8 APPEND nowhere {17+}\r\nSubject: a\r\n\r\nb\r\n");
+	say(s, "m9 STATUS other (MESSAGES UNSEEN)");
 }
 
 static void
@@ -145,10 +200,11 @@ converse(const char *enable, unsigned grant)
 	since_refused = 0;
 	s = rig_session();
 	say(s, enable);
-	(void)rig_send(s, "s SELECT INBOX");    /* names a random MAILBOXID */
+	select_mailboxes(s);
 	read_and_mark(s);
 	hear_news(s);
 	idle(s);
+	file_away(s);
 	look_around(s);
 	rig_end(s);
 	granted = GRANT_ALL;
@@ -210,13 +266,17 @@ test_without_pool(void **state)
 	struct session *s;
 
 	assert_int_equal(rig_setup(state), 0);
-	s = rig_selected();
+	s = rig_session();
 	if (nowait_is_possible()) {
+		expect_light(s, "a SELECT INBOX");
+		expect_light(s, "b APPEND INBOX {17+}\r\nSubject: a\r\n\r\nb\r\n");
+		expect_light(s, "c COPY 1 INBOX");
+		expect_light(s, "d MOVE 1 INBOX");
 		expect_light(s, "1 LIST \"\" *");
 		expect_light(s, "2 STATUS INBOX (MESSAGES UNSEEN)");
 		(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), 0, "");
 		expect_light(s, "3 IDLE");
-		assert_string_equal((const char *)rig_text.ptr, "+ idling\r\n* 1 EXISTS\r\n* 1 RECENT\r\n");
+		assert_string_equal((const char *)rig_text.ptr, "+ idling\r\n* 3 EXISTS\r\n* 3 RECENT\r\n");
 		expect_light(s, "DONE");
 		expect_light(s, "4 CLOSE");
 	}
