@@ -24,6 +24,8 @@
 #define SETS_MAX      1024u     /* different sets of keywords: they are looked for in turn */
 #define PIECE_ROWS    20000u
 #define CHANGES_MAX   20000u    /* taken over; if there are more, all is read again */
+#define CHANGES_LIGHT 300u      /* by who may not wait */
+#define BUCKETS       1024u
 
 struct keyword_set {
 	uint64_t     id;
@@ -31,7 +33,9 @@ struct keyword_set {
 };
 
 struct columns {
-	struct columns     *next;       /* of those kept, the latest first */
+	struct columns     *chain;      /* the next of its bucket */
+	struct columns     *newer, *older;      /* of those kept */
+	bool                kept;       /* else somebody has them */
 	mailbox_id          mailbox;
 	uint64_t            life;       /* of the store when these were made */
 	uint64_t            charged;    /* bytes counted in the store */
@@ -47,7 +51,8 @@ struct columns {
 
 struct column_store {
 	pthread_mutex_t lock;
-	struct columns *kept;
+	struct columns *buckets[BUCKETS];       /* all there are, by mailbox */
+	struct columns *newest, *oldest;        /* of those kept */
 	uint64_t        bytes;  /* of all, also those that are taken */
 	uint64_t        life;
 };
@@ -74,10 +79,42 @@ empty(struct columns *c)
 	buf_reset(&c->texts);
 }
 
-/* The store's lock is held, or nobody else has the store. */
+/* From here on the store's lock is held, or nobody else has the store. */
+
+static struct columns **
+bucket_of(struct column_store *s, mailbox_id mailbox)
+{
+	return &s->buckets[mailbox % BUCKETS];
+}
+
+static void
+keep(struct column_store *s, struct columns *c)
+{
+	c->kept = true;
+	c->newer = NULL;
+	c->older = s->newest;
+	*(s->newest != NULL ? &s->newest->newer : &s->oldest) = c;
+	s->newest = c;
+}
+
+static void
+unkeep(struct column_store *s, struct columns *c)
+{
+	*(c->newer != NULL ? &c->newer->older : &s->newest) = c->older;
+	*(c->older != NULL ? &c->older->newer : &s->oldest) = c->newer;
+	c->kept = false;
+}
+
 static void
 destroy(struct column_store *s, struct columns *c)
 {
+	struct columns **p = bucket_of(s, c->mailbox);
+
+	if (c->kept)
+		unkeep(s, c);
+	while (*p != c)
+		p = &(*p)->chain;
+	*p = c->chain;
 	s->bytes -= c->charged;
 	empty(c);
 	buf_fini(&c->texts);
@@ -86,16 +123,35 @@ destroy(struct column_store *s, struct columns *c)
 	free(c);
 }
 
+/* There is at most one that is kept. */
+static struct columns *
+find_kept(struct column_store *s, mailbox_id mailbox)
+{
+	struct columns *c = *bucket_of(s, mailbox);
+
+	while (c != NULL && (c->mailbox != mailbox || !c->kept))
+		c = c->chain;
+	return c;
+}
+
+static bool
+are_taken(struct column_store *s, mailbox_id mailbox)
+{
+	struct columns *c = *bucket_of(s, mailbox);
+
+	while (c != NULL && (c->mailbox != mailbox || c->kept))
+		c = c->chain;
+	return c != NULL;
+}
+
 static void
 forget_kept(struct column_store *s)
 {
-	while (s->kept != NULL) {
-		struct columns *c = s->kept;
-
-		s->kept = c->next;
-		destroy(s, c);
-	}
+	while (s->oldest != NULL)
+		destroy(s, s->oldest);
 }
+
+/* ---- */
 
 void
 column_store_free(struct column_store **sp)
@@ -120,18 +176,6 @@ column_store_forget(struct column_store *s)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
-/* Those not used for longest. */
-static void
-forget_last(struct column_store *s)
-{
-	struct columns **p = &s->kept;
-
-	while ((*p)->next != NULL)
-		p = &(*p)->next;
-	destroy(s, *p);
-	*p = NULL;
-}
-
 /* Room for so many bytes more. */
 static bool
 charge(struct volume *v, struct columns *c, uint64_t bytes)
@@ -139,9 +183,11 @@ charge(struct volume *v, struct columns *c, uint64_t bytes)
 	struct column_store *s = v->columns;
 	bool ok;
 
+	if (c->charged + bytes > MEMORY_MAX)    /* nobody else need go */
+		return false;
 	(void)pthread_mutex_lock(&s->lock);
-	while (s->bytes + bytes > MEMORY_MAX && s->kept != NULL)
-		forget_last(s);
+	while (s->bytes + bytes > MEMORY_MAX && s->oldest != NULL)
+		destroy(s, s->oldest);
 	ok = s->bytes + bytes <= MEMORY_MAX;
 	if (ok) {
 		s->bytes += bytes;
@@ -151,44 +197,56 @@ charge(struct volume *v, struct columns *c, uint64_t bytes)
 	return ok;
 }
 
-/* The lock is held. */
 static struct columns *
-unlink_kept(struct column_store *s, mailbox_id mailbox)
+make(struct column_store *s, mailbox_id mailbox)
 {
-	for (struct columns **p = &s->kept; *p != NULL; p = &(*p)->next) {
-		struct columns *c = *p;
+	struct columns *c = calloc(1, sizeof *c);
 
-		if (c->mailbox == mailbox) {
-			*p = c->next;
-			return c;
-		}
-	}
-	return NULL;
-}
-
-struct columns *
-columns_take(struct volume *v, mailbox_id mailbox, bool make)
-{
-	struct column_store *s = v->columns;
-	struct columns *c;
-	uint64_t life;
-
-	(void)pthread_mutex_lock(&s->lock);
-	c = unlink_kept(s, mailbox);
-	life = s->life;
-	(void)pthread_mutex_unlock(&s->lock);
-	if (c != NULL || !make)
-		return c;
-	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return NULL;
 	c->mailbox = mailbox;
-	c->life = life;
+	c->life = s->life;
+	c->chain = *bucket_of(s, mailbox);
+	*bucket_of(s, mailbox) = c;
 	buf_init(&c->texts, TEXTS_MAX);
-	if (charge(v, c, sizeof *c))
+	return c;
+}
+
+struct columns *
+columns_take(struct volume *v, mailbox_id mailbox, enum columns_wish wish)
+{
+	struct column_store *s = v->columns;
+	struct columns *c;
+
+	(void)pthread_mutex_lock(&s->lock);
+	c = find_kept(s, mailbox);
+	if (c != NULL)
+		unkeep(s, c);
+	else if (wish == COLUMNS_ANEW || (wish == COLUMNS_FIRST && !are_taken(s, mailbox)))
+		c = make(s, mailbox);
+	(void)pthread_mutex_unlock(&s->lock);
+	if (c == NULL || c->charged > 0 || charge(v, c, sizeof *c))
 		return c;
-	free(c);
+	columns_give(v, &c);
 	return NULL;
+}
+
+enum columns_found
+columns_find(struct volume *v, mailbox_id mailbox, size_t *rows)
+{
+	struct column_store *s = v->columns;
+	enum columns_found found = COLUMNS_NONE;
+	struct columns *c;
+
+	(void)pthread_mutex_lock(&s->lock);
+	c = find_kept(s, mailbox);
+	*rows = c != NULL ? c->count : 0;
+	if (c != NULL)
+		found = COLUMNS_FREE;
+	else if (are_taken(s, mailbox))
+		found = COLUMNS_TAKEN;
+	(void)pthread_mutex_unlock(&s->lock);
+	return found;
 }
 
 void
@@ -201,25 +259,25 @@ columns_give(struct volume *v, struct columns **cp)
 	if (c == NULL)
 		return;
 	(void)pthread_mutex_lock(&s->lock);
-	other = unlink_kept(s, c->mailbox);
-	if (other != NULL && other->modseq > c->modseq) {
-		struct columns *older = c;
-
-		c = other;
-		other = older;
-	}
-	if (other != NULL)
-		destroy(s, other);
-	if (c->modseq == 0 || c->fill_from != 0 || c->life != s->life) {
+	other = find_kept(s, c->mailbox);
+	if (c->modseq == 0 || c->fill_from != 0 || c->life != s->life ||
+	    (other != NULL && other->modseq > c->modseq)) {
 		destroy(s, c);
 	} else {
-		c->next = s->kept;
-		s->kept = c;
+		if (other != NULL)
+			destroy(s, other);
+		keep(s, c);
 	}
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
 /* ---- looking ---- */
+
+mail_modseq
+columns_at(const struct columns *c)
+{
+	return c->modseq;
+}
 
 const struct column_row *
 columns_rows(const struct columns *c, size_t *count)
@@ -482,21 +540,24 @@ drop_expunged(struct columns *c, struct db *db, struct err *e)
 		uint64_t uid = db_u64(q, 0);
 		size_t i = uid <= UINT32_MAX ? seek(c, from, (mail_uid)uid) : c->count;
 
-		memmove(&c->rows[to], &c->rows[from], (i - from) * sizeof *c->rows);
+		if (to < from)
+			memmove(&c->rows[to], &c->rows[from], (i - from) * sizeof *c->rows);
 		to += i - from;
 		from = i < c->count && c->rows[i].uid == uid ? i + 1 : i;
 	}
-	memmove(&c->rows[to], &c->rows[from], (c->count - from) * sizeof *c->rows);
+	if (to < from)
+		memmove(&c->rows[to], &c->rows[from], (c->count - from) * sizeof *c->rows);
 	c->count = to + (c->count - from);
 	return step == DB_DONE ? RC_OK : e->code;
 }
 
-/* What changed since. *all: that was too much, or nobody knows; all is to be read again. */
+/* What changed since. *all: that was too much, or nobody knows; all is to be read again. What fails half-way leaves rows
+ * of different times, and is done again with the next call. */
 static enum rc
 catch_up(struct volume *v, struct columns *c, struct db *db, const struct mailbox_info *now,
          bool *all, struct err *e)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, limit = nowait_is_on() ? CHANGES_LIGHT : CHANGES_MAX;
 	enum rc rc;
 
 	*all = c->modseq < now->expunge_floor || c->modseq > now->highestmodseq;
@@ -509,13 +570,14 @@ catch_up(struct volume *v, struct columns *c, struct db *db, const struct mailbo
 	                        " FROM message INDEXED BY message_modseq"
 	                        " WHERE mailbox=?1 AND modseq > ?2 LIMIT ?3) ORDER BY uid",
 	                        DB_ARGS(DB_NUM(c->mailbox), DB_NUM(c->modseq),
-	                                DB_NUM(CHANGES_MAX)),
+	                                DB_NUM(limit)),
 	                        e),
 	               &n, e);
-	*all = n == CHANGES_MAX;
+	*all = n == limit;
 	if (rc == RC_OK && !*all)
 		rc = drop_expunged(c, db, e);
-	c->modseq = now->highestmodseq;
+	if (rc == RC_OK && !*all)
+		c->modseq = now->highestmodseq;
 	return rc;
 }
 
@@ -538,9 +600,12 @@ refresh(struct volume *v, struct columns *c, struct db *db, struct arena *a, boo
 		rc = fill_piece(v, c, db, e);
 	if (rc != RC_OK || c->fill_from != 0)
 		return rc;
-	c->floor = now.change_floor;
 	if (c->modseq != now.highestmodseq)
 		rc = catch_up(v, c, db, &now, &all, e);
+	if (rc == RC_OK)
+		c->floor = now.change_floor;
+	if (all && nowait_is_on())
+		return nowait_refuse(e);
 	if (all)
 		empty(c);       /* and again with the next call */
 	*done = !all;
@@ -559,6 +624,14 @@ follow_index(struct column_store *s, struct columns *c)
 	(void)pthread_mutex_unlock(&s->lock);
 }
 
+/* For who may not wait: rows behind an expunged one move. */
+static bool
+is_much(const struct columns *c)
+{
+	return nowait_is_on() &&
+	       (c->modseq == 0 || c->fill_from != 0 || c->count > COLUMNS_LIGHT_ROWS);
+}
+
 enum rc
 columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
 {
@@ -567,17 +640,15 @@ columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
 	enum rc rc;
 
 	*done = false;
-	if (nowait_is_on())             /* half-way it would have to begin anew */
-		return nowait_refuse(e);
 	rc = db_pool_borrow(v->pool, &db, e);
 	if (rc == RC_OK) {
 		follow_index(v->columns, c);
 		arena_init(&a, 1u << 16);
-		rc = refresh(v, c, db, &a, done, e);
+		rc = is_much(c) ? nowait_refuse(e) : refresh(v, c, db, &a, done, e);
 		arena_fini(&a);
 		db_pool_return(v->pool, &db);
 	}
-	if (rc != RC_OK) {
+	if (rc != RC_OK && rc != RC_WAIT) {
 		empty(c);
 		c->fill_from = 0;
 	}

@@ -1,13 +1,14 @@
-/* columns - what a search asks of each message of a mailbox, in memory.
+/* columns - what a search or a listing asks of each message of a mailbox, in memory.
  *
- * A row of SQLite costs some 400 ns to read, a row here some 10. Columns are read at the first search of a mailbox and
- * brought up to date at each later one by what changed since: the same question that sessions ask for their news. They
- * also remember one text per message, which the reader learns by the way: the Subject as searches see it, which stands
- * only in the log.
+ * A row of SQLite costs some 400 ns to read, a row here some 10. Columns are read at the first search or listing of a
+ * mailbox and brought up to date at each later one by what changed since: the same question that sessions ask for their
+ * news. They also remember one text per message, which the reader learns by the way: the Subject as searches see it,
+ * which stands only in the log.
  *
- * They are taken for a search and given back, like connections of a pool: who has them needs no lock. A second one that
- * searches the mailbox meanwhile makes columns of its own, and the newer ones are kept. All of them together have a
- * limit per volume; those not used for longest go first, and who gets none reads rows.
+ * They are taken and given back, like connections of a pool: who has them needs no lock. A second one that searches the
+ * mailbox meanwhile makes columns of its own, and the newer ones are kept; a listing has them for a piece of its answer
+ * only, and reads rows where somebody else does. All of them together have a limit per volume; those not used for
+ * longest go first, and who gets none reads rows.
  */
 #ifndef RESTANTE_INDEX_COLUMNS_H
 #define RESTANTE_INDEX_COLUMNS_H
@@ -29,14 +30,33 @@ struct column_row {
 	int16_t     zone, savezone;     /* minutes */
 };
 
-/* NULL: no memory for it at present, and none are kept. `make`: else NULL too if none are kept. Any thread. */
-struct columns *columns_take(struct volume *v, mailbox_id mailbox, bool make);
+#define COLUMNS_LIGHT_ROWS 16384u       /* who may not wait refreshes no more */
+
+enum columns_wish {
+	COLUMNS_KEPT,           /* those that nobody has; none are made */
+	COLUMNS_FIRST,          /* else, if nobody has any, fresh ones */
+	COLUMNS_ANEW,           /* else fresh ones */
+};
+
+/* NULL: there are none that were wished for, or there is no memory at present. Any thread. */
+struct columns *columns_take(struct volume *v, mailbox_id mailbox, enum columns_wish wish);
 /* Kept for the next one; *c is NULL then. Any thread. Not after the volume has begun to close. */
 void columns_give(struct volume *v, struct columns **c);
 
+enum columns_found {
+	COLUMNS_NONE,
+	COLUMNS_TAKEN,
+	COLUMNS_FREE,           /* with *rows rows */
+};
+/* At this moment. Any thread. */
+enum columns_found columns_find(struct volume *v, mailbox_id mailbox, size_t *rows);
+
 /* A piece of the work, some 10 ms; *done: they are as the mailbox was at a time within this call. RC_LIMIT, RC_NOMEM:
- * too large to be kept; give them back. After any failure they are empty. A mailbox that is deleted has no rows. */
+ * too large to be kept; give them back. After any failure they are empty, but for RC_WAIT (lib/nowait.h): then rows may
+ * be of different times, none older than columns_at. A mailbox that is deleted has no rows. */
 MUST_USE enum rc columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e);
+/* The mailbox's HIGHESTMODSEQ when they were refreshed last; 0: never. */
+mail_modseq columns_at(const struct columns *c);
 
 /* In the order of UIDs. */
 const struct column_row *columns_rows(const struct columns *c, size_t *count);

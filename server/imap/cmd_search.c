@@ -96,7 +96,9 @@ prepare(struct imap *im, struct search *s)
 		return fail(im, err_nomem(&e), &e);
 	s->goal = uid_set_size(&s->uids);
 	s->columns = columns_take(im->volume, im->mailbox,
-	                          s->goal > uid_set_size(&im->view.uids) / COLUMNS_SHARE);
+	                          s->goal > uid_set_size(&im->view.uids) / COLUMNS_SHARE ?
+	                                  COLUMNS_ANEW :
+	                                  COLUMNS_KEPT);
 	if (s->columns != NULL)
 		s->phase = SEARCH_REFRESH;
 	search_sieve_make(&s->sieve, &s->program);

@@ -3,6 +3,7 @@
 #include "tests/unit/volume_fixture.h"
 
 #include "index/columns.h"
+#include "lib/nowait.h"
 
 #define MESSAGES 300u
 #define ROUNDS   200
@@ -26,7 +27,7 @@ setup(void **state)
 static struct columns *
 take(void)
 {
-	struct columns *c = columns_take(fx_v, inbox, true);
+	struct columns *c = columns_take(fx_v, inbox, COLUMNS_ANEW);
 	struct err e = ERR_INIT;
 	bool done = false;
 
@@ -151,7 +152,7 @@ test_two(void **state)
 	struct columns *old, *now;
 
 	(void)state;
-	assert_null(columns_take(fx_v, inbox, false));
+	assert_null(columns_take(fx_v, inbox, COLUMNS_KEPT));
 	for (int round = 0; round < 2; round++) {
 		old = take();
 		fx_append_n(inbox, 1);
@@ -159,7 +160,7 @@ test_two(void **state)
 		columns_learn(fx_v, now, 6, SLICE("newer"));
 		columns_give(fx_v, round == 0 ? &old : &now);
 		columns_give(fx_v, round == 0 ? &now : &old);
-		now = columns_take(fx_v, inbox, false);
+		now = columns_take(fx_v, inbox, COLUMNS_KEPT);
 		assert_non_null(now);
 		assert_true(slice_eq(text_of(now, 6), SLICE("newer")));
 		(void)fx_store(inbox, 3, 3, round == 0 ? STORE_ADD : STORE_REMOVE, FLAG_SEEN, "");
@@ -168,6 +169,74 @@ test_two(void **state)
 		expect_same(now);
 		columns_give(fx_v, &now);
 	}
+}
+
+static enum columns_found
+find(size_t *rows)
+{
+	return columns_find(fx_v, inbox, rows);
+}
+
+/* Who would rather read rows than make a second one. */
+static void
+test_first(void **state)
+{
+	struct columns *c, *other;
+	size_t rows;
+
+	(void)state;
+	assert_int_equal(find(&rows), COLUMNS_NONE);
+	c = columns_take(fx_v, inbox, COLUMNS_FIRST);
+	assert_non_null(c);
+	assert_int_equal(find(&rows), COLUMNS_TAKEN);
+	assert_null(columns_take(fx_v, inbox, COLUMNS_FIRST));
+	columns_give(fx_v, &c);                 /* not read: not kept */
+	assert_int_equal(find(&rows), COLUMNS_NONE);
+	c = take();
+	other = take();
+	columns_give(fx_v, &c);
+	assert_int_equal(find(&rows), COLUMNS_FREE);
+	assert_int_equal(rows, fx_mailbox(anna, "INBOX").exists);
+	c = columns_take(fx_v, inbox, COLUMNS_FIRST);
+	assert_non_null(c);
+	columns_give(fx_v, &other);
+	columns_give(fx_v, &c);
+	assert_int_equal(find(&rows), COLUMNS_FREE);
+}
+
+/* Who may not wait takes over what is little, and loses nothing by what is not. */
+static void
+test_without_waiting(void **state)
+{
+	struct columns *c = columns_take(fx_v, inbox, COLUMNS_ANEW);
+	struct err e = ERR_INIT;
+	bool done;
+
+	(void)state;
+	nowait_begin();
+	assert_int_equal(columns_refresh(fx_v, c, &done, &e), RC_WAIT);
+	assert_true(nowait_end());
+	columns_give(fx_v, &c);
+	c = take();
+	(void)fx_store(inbox, 3, 9, STORE_ADD, FLAG_FLAGGED, "green");
+	(void)fx_expunge(inbox, 5, 6);
+	nowait_begin();
+	if (columns_refresh(fx_v, c, &done, &e) == RC_OK) {
+		assert_true(done);
+		assert_false(nowait_end());
+		expect_same(c);
+	} else {
+		assert_true(nowait_end());
+	}
+	fx_append_n(inbox, 400);
+	nowait_begin();
+	assert_int_equal(columns_refresh(fx_v, c, &done, &e), RC_WAIT);
+	assert_true(nowait_end());
+	assert_int_not_equal(columns_at(c), 0);
+	columns_give(fx_v, &c);
+	c = take();
+	expect_same(c);
+	columns_give(fx_v, &c);
 }
 
 /* Expunges that are not remembered, and changes that are too many to be taken over. */
@@ -212,9 +281,9 @@ test_purged(void **state)
 	columns_give(fx_v, &c);
 	(void)fx_expunge(inbox, rows[n - 1].uid, rows[n - 1].uid);
 	assert_int_equal(fx_run(purge), RC_OK);
-	assert_null(columns_take(fx_v, inbox, false));
+	assert_null(columns_take(fx_v, inbox, COLUMNS_KEPT));
 	columns_give(fx_v, &other);
-	assert_null(columns_take(fx_v, inbox, false));
+	assert_null(columns_take(fx_v, inbox, COLUMNS_KEPT));
 	c = take();
 	expect_same(c);
 	columns_give(fx_v, &c);
@@ -241,7 +310,7 @@ test_deleted_mailbox(void **state)
 	(void)columns_rows(c, &n);
 	assert_int_equal(n, 0);
 	columns_give(fx_v, &c);
-	assert_null(columns_take(fx_v, inbox, false));
+	assert_null(columns_take(fx_v, inbox, COLUMNS_KEPT));
 }
 
 int
@@ -251,6 +320,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_follows, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_learns, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_two, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_first, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_without_waiting, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_read_again, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_purged, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, setup, fx_teardown),
