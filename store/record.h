@@ -51,6 +51,7 @@ enum mail_flag {
 	FLAG_SEEN = 1 << 3,
 	FLAG_DRAFT = 1 << 4,
 };
+#define FLAG_ALL 31u
 
 /* Special uses [RFC 6154 s2, RFC 8457 s3, RFC 9979]. */
 enum special_use {

@@ -86,6 +86,7 @@ note_needs(struct fetch_request *r)
 		if (kind != FETCH_UID && kind != FETCH_FLAGS && kind != FETCH_MODSEQ)
 			r->only_flags = false;
 	}
+	r->in_columns = fetch_suits_columns(r);
 }
 
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP
@@ -137,6 +138,7 @@ fetch_drop(struct imap *im)
 	buf_fini(&f->raw);
 	buf_fini(&f->text);
 	buf_fini(&f->lines);
+	columns_give(im->volume, &f->columns);
 	fetch_ahead_drop(f);
 }
 
@@ -145,10 +147,13 @@ fetch_drop(struct imap *im)
 static enum rc
 read_page(struct imap *im, struct fetch *f, uint32_t limit, uint32_t want, struct err *e)
 {
+	const struct uid_set gap = { .ranges = &f->at_row.gap, .count = 1 };
+	const struct uid_set *uids = f->at_row.gap.first != 0 ? &gap : &f->uids;
+
 	arena_reset(&f->page);
 	f->row = f->row_count = 0;
 	f->page.max = nowait_is_on() ? LIGHT_ARENA_MAX : PAGE_ARENA_MAX;
-	return volume_read_messages(im->volume, im->mailbox, &f->uids, f->next_uid, limit,
+	return volume_read_messages(im->volume, im->mailbox, uids, f->at_row.next_uid, limit,
 				    want | WANT_EXPUNGED, &f->page, &f->rows, &f->row_count, e);
 }
 
@@ -157,7 +162,11 @@ set_next_page(struct fetch *f, uint32_t limit)
 {
 	mail_uid last = f->row_count > 0 ? f->rows[f->row_count - 1].uid : UINT32_MAX;
 
-	f->next_uid = f->row_count < limit || last == UINT32_MAX ? 0 : last + 1;
+	if (f->row_count < limit) {
+		last = f->at_row.gap.first != 0 ? f->at_row.gap.last : UINT32_MAX;
+		f->at_row.gap.first = 0;
+	}
+	f->at_row.next_uid = last == UINT32_MAX ? 0 : last + 1;
 }
 
 static void
@@ -173,12 +182,12 @@ note_trouble(struct fetch *f, enum fetch_trouble t, mail_uid uid)
 static void
 skip_large_row(struct fetch *f)
 {
-	mail_uid uid = uid_set_next(&f->uids, f->next_uid);
+	mail_uid uid = uid_set_next(&f->uids, f->at_row.next_uid);
 
 	note_trouble(f, FETCH_TOO_LARGE, uid);
 	f->row = f->row_count = 0;
-	f->rows_seen++;
-	f->next_uid = uid == 0 || uid == UINT32_MAX ? 0 : uid + 1;
+	f->at_row.seen++;
+	f->at_row.next_uid = uid == 0 || uid == UINT32_MAX ? 0 : uid + 1;
 }
 
 /* Does an answer of this page name keywords? Another session may have just made them. */
@@ -216,7 +225,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 	if (rc != RC_OK)
 		return rc;
 	set_next_page(f, f->page_limit);
-	f->rows_seen += f->row_count;
+	f->at_row.seen += f->row_count;
 	fetch_ahead_page(im, f);
 	return shows_keywords(f) ? imap_tell_keywords(im, false, e) : RC_OK;
 }
@@ -239,7 +248,7 @@ init_fetch(struct fetch *f)
 	f->page_limit = f->req.needs_place     ? PAGE_ROWS_PLACED
 	                : f->req.needs_summary ? PAGE_ROWS_LISTED
 	                                       : PAGE_ROWS;
-	f->next_uid = 1;
+	f->at_row.next_uid = 1;
 }
 
 /* Making previews costs: who asks for many is to be found [RFC 8970 s8]. */
@@ -319,9 +328,9 @@ find_unseen(struct imap *im, struct fetch *f)
 		return IMAP_DONE;
 	}
 	set_next_page(f, PAGE_ROWS);
-	if (f->next_uid == 0) {
+	if (f->at_row.next_uid == 0) {
 		f->phase = f->unseen.count > 0 ? FETCH_SET_SEEN : FETCH_NEXT_ROW;
-		f->next_uid = 1;
+		f->at_row.next_uid = 1;
 		f->row_count = 0;
 	}
 	return IMAP_MORE;
@@ -502,7 +511,7 @@ write_head(struct imap *im, struct fetch *f)
 
 	if (f->light_octets > 0)
 		(void)buf_reserve(imap_out(im), f->light_octets + HEAD_MAX);
-	imap_out_fetch_begin(im, imap_view_seq(&im->view, &f->walk, row->uid), row->uid);
+	imap_out_fetch_begin(im, imap_view_seq(&im->view, &f->at_row.walk, row->uid), row->uid);
 	if (f->unseen.count > 0 && uid_set_contains(&f->unseen, row->uid)) {
 		if (!im->uidonly && (im->rev2 || im->condstore))
 			write_extra(im, f, FETCH_UID);
@@ -599,7 +608,7 @@ finish(struct imap *im, const struct fetch *f)
 {
 	switch (f->trouble) {
 	case FETCH_FINE:
-		if (f->rows_seen < uid_set_size(&f->uids))
+		if (f->at_row.seen < uid_set_size(&f->uids))
 			imap_reply(im, IMAP_NO,
 				   "[EXPUNGEISSUED] Some of the messages no longer exist");
 		else
@@ -635,9 +644,10 @@ next_row(struct imap *im, struct fetch *f)
 			begin_message(im, f);
 		return IMAP_MORE;
 	}
-	if (f->next_uid == 0)
+	if (f->at_row.next_uid == 0)
 		return finish(im, f);
-	rc = next_page(im, f, &e);
+	if (!fetch_from_columns(im, f, &rc, &e))
+		rc = next_page(im, f, &e);
 	if (rc == RC_OK)
 		return IMAP_MORE;
 	imap_reply_error(im, rc, &e);
@@ -718,6 +728,8 @@ cost(const struct fetch *f, enum fetch_phase phase)
 	case FETCH_STREAM:
 		return 100;
 	case FETCH_NEXT_ROW:
+		if (f->columns != NULL)
+			return STEP_COST;
 		/* A page was read, or only the next of its rows taken, or written. */
 		return f->phase == FETCH_NEXT_ROW && f->row == 0 ? 1000 : 4;
 	case FETCH_REST:
@@ -735,7 +747,7 @@ static bool
 is_ending(const struct fetch *f)
 {
 	return f->phase == FETCH_END || (f->phase == FETCH_ITEM && f->item == f->req.count) ||
-	       (f->phase == FETCH_NEXT_ROW && f->row == f->row_count && f->next_uid == 0);
+	       (f->phase == FETCH_NEXT_ROW && f->row == f->row_count && f->at_row.next_uid == 0);
 }
 
 static enum imap_result

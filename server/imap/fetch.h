@@ -9,6 +9,7 @@
 #ifndef RESTANTE_SERVER_IMAP_FETCH_H
 #define RESTANTE_SERVER_IMAP_FETCH_H
 
+#include "index/columns.h"
 #include "lib/header.h"
 #include "lib/mime.h"
 #include "server/imap/imap.h"
@@ -69,6 +70,7 @@ struct fetch_request {
 	bool               sets_seen;
 	bool               reads_log;           /* some item is made from the message itself */
 	bool               only_flags;          /* no item needs more than WANT_ONLY_FLAGS gives */
+	bool               in_columns;          /* columns hold all that is asked for */
 };
 
 /* fetch-att list [RFC 9051 s6.4.5]. */
@@ -124,6 +126,17 @@ enum fetch_phase {
 	FETCH_END,
 };
 
+/* Between two rows: what has been answered so far. */
+struct fetch_place {
+	mail_uid         next_uid;              /* the next page begins here; 0: there is none */
+	uint64_t         seen;                  /* rows */
+	struct view_walk walk;
+	struct uid_range gap;                   /* members that columns say not enough of; first 0: none */
+	unsigned         gaps;
+	bool             columns_left;          /* rows are read from here on */
+	mail_modseq      columns_at;            /* 0: not refreshed by this command */
+};
+
 struct fetch {
 	struct seq_set       set;
 	struct fetch_request req;
@@ -137,14 +150,13 @@ struct fetch {
 	size_t               gone_told;         /* of its ranges */
 	struct uid_set       unseen;            /* to get \Seen; then those that got it */
 	mail_modseq          before;            /* of the mailbox, at the submission */
-	uint64_t             rows_seen;
 
 	struct arena         page;              /* rows and their summaries; reset for each page */
 	uint32_t             page_limit;
 	struct message_row  *rows;
 	size_t               row_count, row;    /* of the page; the one under way */
-	mail_uid             next_uid;          /* the next page begins here; 0: there is none */
-	struct view_walk     walk;
+	struct fetch_place   at_row;
+	struct columns      *columns;           /* for a piece; in between while they are made */
 
 	struct arena         scratch;           /* of the message under way */
 	struct mime_summary  summary;           /* of the message under way, if needed */
@@ -188,6 +200,19 @@ void fetch_drop(struct imap *im);
 
 /* fetch_items.c: everything but sections; f->rest is what is to follow. */
 void fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item);
+
+/* fetch_columns.c */
+bool fetch_suits_columns(const struct fetch_request *r);
+/* A piece of the answer, or of making columns for it. False: rows are to be read next, of f->at_row.gap where there is
+ * one. */
+bool fetch_from_columns(struct imap *im, struct fetch *f, enum rc *rc, struct err *e);
+enum fetch_listed {
+	FETCH_BY_ROWS,
+	FETCH_BY_COLUMNS,
+	FETCH_MAKES_COLUMNS,    /* the pool will */
+};
+/* How the messages would be listed on the reactor now: FETCH_BY_COLUMNS is little. */
+enum fetch_listed fetch_columns_light(struct imap *im, const struct fetch *f);
 
 /* fetch_light.c; see there. */
 bool fetch_reads_little(struct imap *im);

@@ -64,6 +64,23 @@ enables_condstore(const struct imap *im, const struct fetch_request *r)
 	return false;
 }
 
+/* Where columns are to be made, on the pool, there is more for all that come after. */
+static bool
+lists_little(struct imap *im, const struct fetch *f)
+{
+	if (f->at_row.gap.first != 0)
+		return is_little(&f->req, uid_set_size(&f->uids));
+	switch (fetch_columns_light(im, f)) {
+	case FETCH_BY_ROWS:
+		break;
+	case FETCH_BY_COLUMNS:
+		return true;
+	case FETCH_MAKES_COLUMNS:
+		return false;
+	}
+	return is_little(&f->req, uid_set_size(&f->uids));
+}
+
 bool
 fetch_reads_little(struct imap *im)
 {
@@ -99,7 +116,7 @@ is_little_row(const struct fetch *f)
 
 /* May the light run under way take its next turn? */
 static bool
-goes_on(const struct imap *im, const struct fetch *f)
+goes_on(struct imap *im, const struct fetch *f)
 {
 	if (f->light_over)
 		return false;
@@ -109,8 +126,9 @@ goes_on(const struct imap *im, const struct fetch *f)
 	case FETCH_NEXT_ROW:
 		if (f->row < f->row_count)
 			return is_little_row(f) && !session_out_full(im->s);
-		return is_little(&f->req, uid_set_size(&f->uids));
+		return f->at_row.next_uid == 0 || (!session_out_full(im->s) && lists_little(im, f));
 	case FETCH_VANISHED:
+		return lists_little(im, f);
 	case FETCH_FIND_UNSEEN:
 	case FETCH_SET_SEEN:
 	case FETCH_SEEN_SET:
@@ -150,9 +168,8 @@ fetch_undo(struct imap *im)
 
 	if (f->seen_set) {
 		f->phase = FETCH_NEXT_ROW;
-		f->next_uid = 1;
-		f->row = f->row_count = f->rows_seen = 0;
-		f->walk = (struct view_walk){ 0, 0 };
+		f->at_row = (struct fetch_place){ .next_uid = 1 };
+		f->row = f->row_count = 0;
 		return;
 	}
 	fetch_drop(im);

@@ -203,13 +203,13 @@ enum rc
 fetch_find_changed(struct imap *im, struct fetch *f, bool *done, struct err *e)
 {
 	enum rc rc = volume_find_changed(im->volume, im->mailbox, &f->uids, f->mods.since,
-	                                 &f->next_uid, &f->changed, e);
+	                                 &f->at_row.next_uid, &f->changed, e);
 
-	*done = rc == RC_OK && f->next_uid == 0;
+	*done = rc == RC_OK && f->at_row.next_uid == 0;
 	if (*done) {
 		swap_sets(&f->uids, &f->changed);
 		uid_set_fini(&f->changed);
-		f->next_uid = 1;
+		f->at_row.next_uid = 1;
 	}
 	return rc;
 }

@@ -180,6 +180,25 @@ look_around(struct session *s)
 	say(s, "d8 STATUS INBOX (MESSAGES)");
 }
 
+#define LARGE_ROWS "RFC822.SIZE RFC822.SIZE RFC822.SIZE RFC822.SIZE RFC822.SIZE RFC822.SIZE "
+
+/* The first listing makes columns. The last is more than the reactor writes at once. */
+static void
+list_many(struct session *s)
+{
+	while (fx_mailbox(rig_account, "INBOX").exists < 300)
+		(void)fx_run(fx_make_copy(CHANGE_COPY, rig_inbox(), 1, 1000, rig_inbox()));
+	(void)rig_send(s, "s SELECT INBOX");
+	say(s, "f1 UID FETCH 1:* (FLAGS)");
+	(void)fx_store(rig_inbox(), 20, 30, STORE_ADD, FLAG_DELETED, "herb");
+	say(s, "f2 FETCH 1:* (UID FLAGS)");
+	(void)fx_store(rig_inbox(), 50, 50, STORE_ADD, FLAG_DELETED, "tree");
+	(void)fx_expunge(rig_inbox(), 40, 42);
+	(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), 0, "");
+	say(s, "f3 FETCH 1:* (" LARGE_ROWS LARGE_ROWS LARGE_ROWS "FLAGS)");
+	say(s, "f4 NOOP");
+}
+
 /* All that is said, in a world of its own; it stays in `said`. */
 static void
 converse(const char *enable, unsigned grant)
@@ -206,6 +225,7 @@ converse(const char *enable, unsigned grant)
 	idle(s);
 	file_away(s);
 	look_around(s);
+	list_many(s);
 	rig_end(s);
 	granted = GRANT_ALL;
 	assert_int_equal(rig_teardown(&state), 0);
