@@ -123,8 +123,7 @@ uidl_page(struct pop3 *p, bool *more, struct err *e)
 		    rows[i].text.len == 0)
 			continue;
 		free(p->drop.messages[k].uidl);
-		p->drop.messages[k].uidl = strndup((const char *)rows[i].text.ptr,
-		                                   rows[i].text.len);
+		p->drop.messages[k].uidl = slice_strdup(rows[i].text);
 		if (p->drop.messages[k].uidl == NULL)
 			return err_nomem(e);
 	}
