@@ -199,8 +199,9 @@ db_handle(struct db *db)
 	return db->h;
 }
 
+/* NULL: SQLite says why. */
 static sqlite3_stmt *
-find_stmt(struct db *db, const char *sql, struct err *e)
+prepare(struct db *db, const char *sql)
 {
 	uint32_t i = (uint32_t)(((uintptr_t)sql >> 3) * 2654435761u) % STMT_SLOTS;
 
@@ -210,13 +211,21 @@ find_stmt(struct db *db, const char *sql, struct err *e)
 		return db->stmts[i].st;
 	assert(db->stmt_count < STMT_SLOTS / 2);
 	if (sqlite3_prepare_v3(db->h, sql, -1, SQLITE_PREPARE_PERSISTENT, &db->stmts[i].st, NULL) !=
-	    SQLITE_OK) {
-		(void)db_fail(db, sql, e);
+	    SQLITE_OK)
 		return NULL;
-	}
 	db->stmts[i].sql = sql;
 	db->stmt_count++;
 	return db->stmts[i].st;
+}
+
+static sqlite3_stmt *
+find_stmt(struct db *db, const char *sql, struct err *e)
+{
+	sqlite3_stmt *q = prepare(db, sql);
+
+	if (q == NULL)
+		(void)db_fail(db, sql, e);
+	return q;
 }
 
 static bool
@@ -305,6 +314,16 @@ bool
 db_in_transaction(struct db *db)
 {
 	return sqlite3_txn_state(db->h, NULL) != SQLITE_TXN_NONE || sqlite3_get_autocommit(db->h) == 0;
+}
+
+bool
+db_end_reading(struct db *db)
+{
+	sqlite3_stmt *q = prepare(db, "COMMIT");
+	bool ended = q != NULL && sqlite3_step(q) == SQLITE_DONE;
+
+	(void)sqlite3_reset(q);
+	return ended;
 }
 
 uint64_t

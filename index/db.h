@@ -71,6 +71,8 @@ MUST_USE enum rc db_run(struct db *db, const char *sql, const struct db_arg *arg
 /* Statements without values, not cached. */
 MUST_USE enum rc db_exec(struct db *db, const char *sql, struct err *e);
 bool     db_in_transaction(struct db *db);      /* a read that failed may have ended it */
+/* False: the connection is of no use any more. What was read counts all the same, so this is never refused. */
+bool     db_end_reading(struct db *db);
 uint64_t db_changes(struct db *db);     /* rows touched by the last db_run */
 
 uint64_t     db_u64(sqlite3_stmt *q, int column);

@@ -206,7 +206,6 @@ db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 void
 db_pool_return(struct db_pool *p, struct db **dbp)
 {
-	struct err e = ERR_INIT;
 	struct db *db = *dbp;
 
 	*dbp = NULL;
@@ -216,7 +215,7 @@ db_pool_return(struct db_pool *p, struct db **dbp)
 	borrowed_here--;
 	if (nowait_is_on())
 		sqlite3_progress_handler(db_handle(db), 0, NULL, NULL);
-	if (db_in_transaction(db) && db_run(db, "COMMIT", DB_NO_ARGS, &e) != RC_OK)
+	if (db_in_transaction(db) && !db_end_reading(db))
 		db_close(&db);
 	give_back(p, db);
 }

@@ -33,12 +33,6 @@ nowait_is_on(void)
 }
 
 bool
-nowait_has_refused(void)
-{
-	return on && refused;
-}
-
-bool
 nowait_is_possible(void)
 {
 	return !atomic_load_explicit(&impossible, memory_order_relaxed);

@@ -3,7 +3,8 @@
  * Between nowait_begin and nowait_end what this thread reads comes out of memory (the kernel's page cache counts) or is
  * refused: the read fails with RC_WAIT, nothing is counted or reported as damage, and the same call works outside the
  * mode. Whoever gets RC_WAIT gives up what it has begun and has it done where waiting is allowed. A refusal may also
- * stand for another failure: where waiting is allowed it will be met again and called by its name.
+ * stand for another failure: where waiting is allowed it will be met again and called by its name. Whoever has got all he
+ * read was refused nothing, and may do what cannot be taken back.
  */
 #ifndef RESTANTE_LIB_NOWAIT_H
 #define RESTANTE_LIB_NOWAIT_H
@@ -17,8 +18,6 @@ void nowait_begin(void);
 /* True: something was refused since. */
 bool nowait_end(void);
 bool nowait_is_on(void);
-/* The mode is on and something was refused: for who is about to do what cannot be taken back. */
-bool nowait_has_refused(void);
 /* False from the first read on that neither the system nor the file system can do without waiting: asking again is of
  * no use. Any thread. */
 bool nowait_is_possible(void);

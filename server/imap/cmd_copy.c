@@ -7,7 +7,6 @@
  * Of few messages all of it is light, but for MOVE's last pieces where MODSEQs are told: answer and
  * news are one step, as a session that is to end does so between steps.
  */
-#include "lib/nowait.h"
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
@@ -98,8 +97,6 @@ submit(struct imap *im, struct copy *cp, struct uid_set *uids)
 
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
-	if (nowait_has_refused())
-		return IMAP_DONE;       /* undone */
 	c = change_new(cp->move ? CHANGE_MOVE : CHANGE_COPY);
 	if (c == NULL || !uid_set_copy(&c->u.copy.uids, uids)) {
 		change_free(&c);

@@ -5,7 +5,6 @@
  * before what is told is read: a change in between is told twice at worst, never missed. \Recent is
  * claimed when all is read: what fails before, or is refused on the reactor, claims none.
  */
-#include "lib/nowait.h"
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
@@ -220,8 +219,6 @@ open_mailbox(struct imap *im, struct select_args *args)
 	}
 	if (rc == RC_OK)
 		rc = find_unseen(im, &box, &unseen, &e);
-	if (rc == RC_OK && nowait_has_refused())
-		rc = nowait_refuse(&e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
 	claim_recent(im, &box);

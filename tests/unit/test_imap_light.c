@@ -9,7 +9,7 @@
 
 /* Reads in the mode that are granted of a command before one is refused; or all are granted. */
 #define GRANT_ALL 100000u
-#define GRANTS    30u           /* the 28th is of a body, behind news of its keyword */
+#define GRANTS    45u           /* one of the last is of a body, behind news of its keyword */
 
 static unsigned granted, since_refused, refusals;
 
@@ -44,9 +44,7 @@ __wrap_nowait_pread(int fd, void *dst, size_t len, off_t off)
 int
 __wrap_sqlite3_step(sqlite3_stmt *q)
 {
-	const char *sql = sqlite3_sql(q);
-
-	return strcmp(sql, "COMMIT") != 0 && is_refused() ? SQLITE_IOERR_READ : __real_sqlite3_step(q);
+	return is_refused() ? SQLITE_IOERR_READ : __real_sqlite3_step(q);
 }
 
 /* ---- a dialogue while the mailbox changes ---- */
