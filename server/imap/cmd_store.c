@@ -177,11 +177,14 @@ is_all_told(const struct imap *im)
 
 /* What is said of one message. A conditional STORE shows the new MODSEQ of all that it did, and the
  * flags of those that it left, so that the client need not ask [RFC 7162 s3.1.3]. Without a
- * condition, .SILENT leaves the MODSEQ of what changed, for clients that keep them. */
+ * condition, .SILENT leaves the MODSEQ of what changed, for clients that keep them. One that is not
+ * told yet goes with its flags: others may have changed them, and who expunges the message before
+ * the news are read leaves nothing to tell them by. */
 static void
 out_message(struct imap *im, const struct store *st, uint32_t seq, const struct message_row *row)
 {
-	if (!st->silent || uid_set_contains(&st->modified, row->uid))
+	if (!st->silent || uid_set_contains(&st->modified, row->uid)
+	    || row->modseq > im->view.changed_told)
 		imap_out_fetch_flags(im, seq, row);
 	else if (st->conditional || uid_set_contains(&st->changed, row->uid))
 		imap_out_fetch_modseq(im, seq, row);

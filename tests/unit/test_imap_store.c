@@ -215,6 +215,27 @@ test_light_beside_others(void **state)
 	rig_end(s);
 }
 
+/* Others' changes that came just before it: a MODSEQ that covers them is not told without the flags. */
+static void
+test_silent_tells_what_it_covers(void **state)
+{
+	static const char want[] = ") FLAGS (\\Flagged \\Seen \\Recent))";
+	struct session *s;
+	const char *said;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 2);
+	s = rig_selected();
+	(void)rig_send(s, "1 ENABLE CONDSTORE");
+	(void)rig_send(s, "2 FETCH 1 UID");
+	imap_world_mute(rig_world);
+	fx_store(rig_inbox(), 1, 1, STORE_ADD, FLAG_FLAGGED, "");
+	said = rig_send(s, "3 STORE 1:2 +FLAGS.SILENT (\\Seen)");
+	assert_ptr_equal(strstr(said, "* 1 FETCH (UID 1 MODSEQ ("), said);
+	assert_ptr_equal(strstr(said, want) + strlen(want), strstr(said, "\r\n"));
+	rig_end(s);
+}
+
 /* More rows than the writer gives back. */
 static void
 test_many_are_read(void **state)
@@ -354,6 +375,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_light, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light_saved, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light_beside_others, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_silent_tells_what_it_covers, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many_are_read, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_copy, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_move, rig_setup, rig_teardown),
