@@ -276,7 +276,7 @@ columns_give(struct volume *v, struct columns **cp)
 mail_modseq
 columns_at(const struct columns *c)
 {
-	return c->modseq;
+	return c->fill_from == 0 ? c->modseq : 0;
 }
 
 const struct column_row *

@@ -239,6 +239,28 @@ test_without_waiting(void **state)
 	columns_give(fx_v, &c);
 }
 
+/* More than are read in one piece: half of them are as of no time, and not kept. */
+static void
+test_many(void **state)
+{
+	struct columns *c = columns_take(fx_v, inbox, COLUMNS_ANEW);
+	struct err e = ERR_INIT;
+	bool done;
+
+	(void)state;
+	while (fx_mailbox(anna, "INBOX").exists <= 20000)
+		assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 1, UINT32_MAX, inbox)), RC_OK);
+	assert_int_equal(columns_refresh(fx_v, c, &done, &e), RC_OK);
+	assert_false(done);
+	assert_int_equal(columns_at(c), 0);
+	columns_give(fx_v, &c);
+	assert_null(columns_take(fx_v, inbox, COLUMNS_KEPT));
+	c = take();
+	assert_int_equal(columns_at(c), fx_mailbox(anna, "INBOX").highestmodseq);
+	expect_same(c);
+	columns_give(fx_v, &c);
+}
+
 /* Expunges that are not remembered, and changes that are too many to be taken over. */
 static void
 test_read_again(void **state)
@@ -322,6 +344,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_two, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_first, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_without_waiting, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_read_again, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_purged, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, setup, fx_teardown),
