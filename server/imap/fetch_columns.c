@@ -232,7 +232,7 @@ says_enough(const struct writer *w, const struct column_row *row)
 {
 	size_t each = ITEM_ROOM + columns_keywords(w->columns, row).len;
 
-	return row->size > 0 && w->f->req.count * each <= FETCH_PIECE;
+	return row->size > 0 && w->f->req.count * each <= FETCH_PIECE / FULL_ROWS;
 }
 
 /* Another session may have just made them. */
@@ -333,7 +333,8 @@ bool
 fetch_from_columns(struct imap *im, struct fetch *f, enum rc *rc, struct err *e)
 {
 	uint64_t messages = uid_set_size(&f->uids);
-	bool done;
+	/* Not in the middle of the answer: the rest of it may be a row. */
+	bool make = !nowait_is_on() && f->at_row.columns_at == 0 && may_make(im, messages), done;
 
 	*rc = RC_OK;
 	if (f->at_row.gap.first != 0 || !is_wanted(f, messages))
@@ -342,20 +343,20 @@ fetch_from_columns(struct imap *im, struct fetch *f, enum rc *rc, struct err *e)
 		return false;
 	if (f->columns == NULL)
 		f->columns = columns_take(im->volume, im->mailbox,
-		                          !nowait_is_on() && may_make(im, messages) ?
-		                                  COLUMNS_FIRST :
-		                                  COLUMNS_KEPT);
+		                          make ? COLUMNS_FIRST : COLUMNS_KEPT);
 	if (f->columns == NULL)
 		return false;
 	*rc = refresh(im, f, &done, e);
-	if (*rc == RC_OK && !done)
+	if (*rc == RC_OK && !done && make)
 		return true;
-	if (*rc == RC_OK)
+	if (*rc == RC_OK && done)
 		*rc = write_piece(im, f, e);
+	else if (*rc == RC_OK)
+		*rc = err_set(e, RC_LIMIT, "too much has changed");
 	columns_give(im->volume, &f->columns);
 	if (*rc != RC_LIMIT && *rc != RC_NOMEM)
 		return true;
 	*rc = RC_OK;
-	f->at_row.columns_left = true;         /* too large for them */
+	f->at_row.columns_left = true;         /* they would take longer than rows */
 	return false;
 }

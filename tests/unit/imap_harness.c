@@ -297,6 +297,8 @@ run_steps(struct session *s)
 		drain(s);
 		switch (r) {
 		case STEP_MORE:
+			if (s->steps == s->end_after)
+				return false;
 			break;
 		case STEP_DONE:
 			return true;
@@ -498,6 +500,12 @@ unsigned
 imap_long_turns(const struct session *s)
 {
 	return s->long_turns;
+}
+
+void
+imap_end_after(struct session *s, unsigned steps)
+{
+	s->end_after = steps;
 }
 
 unsigned

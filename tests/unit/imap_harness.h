@@ -59,6 +59,8 @@ bool         imap_is_closed(const struct session *s);
 /* The output is full from here on (SESSION_OUT_SOFT at first); how many steps were run, how many of them a reactor would
  * have run itself, and the most that one left in the output. */
 void         imap_set_out_soft(struct session *s, size_t octets);
+/* The peer goes when so many were run, if there is more to do. */
+void         imap_end_after(struct session *s, unsigned steps);
 unsigned     imap_steps(const struct session *s);
 unsigned     imap_light_steps(const struct session *s);
 unsigned     imap_long_turns(const struct session *s);         /* calls of session_took_long */

@@ -45,7 +45,7 @@ struct session {
 	mailbox_id       watched;
 	mail_modseq      latest;        /* that was told of it */
 	bool             listens, changed, notified;
-	unsigned         bad, steps, light_steps, refused_steps, long_turns;
+	unsigned         bad, steps, end_after, light_steps, refused_steps, long_turns;
 	size_t           soft, largest;
 };
 

@@ -3,6 +3,7 @@
 #include "tests/unit/imap_rig.h"
 
 #include "index/columns.h"
+#include "index/volume_impl.h"
 #include "lib/nowait.h"
 
 #define MESSAGES 300u
@@ -10,11 +11,48 @@
 #define FEW      50u            /* rows are read for so many */
 #define ITEMS    "(UID FLAGS INTERNALDATE RFC822.SIZE SAVEDATE MODSEQ)"
 
+/* ---- between a listing and its columns ---- */
+
+static unsigned refreshes, unfinished;  /* calls on the pool; so many of the next say that there is more to do */
+static enum rc  refused_with;           /* or fail so */
+static bool     forgets;                /* what is given back is thrown away */
+
+enum rc __real_columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e);
+enum rc __wrap_columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e);
+void    __real_columns_give(struct volume *v, struct columns **c);
+void    __wrap_columns_give(struct volume *v, struct columns **c);
+
+enum rc
+__wrap_columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
+{
+	*done = false;
+	if (nowait_is_on() && (refused_with != RC_OK || unfinished > 0))
+		return nowait_refuse(e);
+	refreshes += !nowait_is_on();
+	if (refused_with != RC_OK)
+		return err_set(e, refused_with, "as the test wants it");
+	if (unfinished == 0)
+		return __real_columns_refresh(v, c, done, e);
+	unfinished--;
+	return RC_OK;
+}
+
+void
+__wrap_columns_give(struct volume *v, struct columns **c)
+{
+	__real_columns_give(v, c);
+	if (forgets)
+		column_store_forget(v->columns);
+}
+
 static int
 setup(void **state)
 {
 	int rc = rig_setup(state);
 
+	refreshes = unfinished = 0;
+	refused_with = RC_OK;
+	forgets = false;
 	(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), 0, "");
 	(void)fx_append(rig_inbox(), SLICE("Subject: x\r\n\r\nhi\r\n"), FLAG_SEEN, "Work");
 	(void)fx_append(rig_inbox(), SLICE(TEST_MAIL), FLAG_ANSWERED | FLAG_DRAFT, "");
@@ -175,6 +213,101 @@ test_light(void **state)
 	rig_end(s);
 }
 
+/* The client goes while they are made. */
+static void
+test_left_half_made(void **state)
+{
+	struct session *s = rig_selected();
+
+	(void)state;
+	unfinished = UINT32_MAX;
+	imap_end_after(s, imap_steps(s) + 4);
+	(void)rig_send(s, "1 FETCH 1:* (FLAGS)");
+	assert_true(imap_is_closed(s));
+	assert_int_not_equal(refreshes, 0);
+	expect_columns(COLUMNS_TAKEN);
+	rig_end(s);
+	expect_columns(COLUMNS_NONE);
+}
+
+static void
+test_failure(void **state)
+{
+	struct session *s = rig_selected();
+
+	(void)state;
+	refused_with = RC_IO;
+	assert_non_null(strstr(rig_send(s, "1 FETCH 1:* (FLAGS)"), "1 NO "));
+	expect_columns(COLUMNS_NONE);
+	rig_end(s);
+}
+
+/* Rows are read for the whole answer, without asking again. */
+static void
+test_too_large(void **state)
+{
+	struct session *s = rig_selected();
+
+	(void)state;
+	imap_set_out_soft(s, 2000);
+	refused_with = RC_LIMIT;
+	expect_same(s);
+	assert_int_equal(refreshes, 1);
+	expect_columns(COLUMNS_NONE);
+	rig_end(s);
+}
+
+/* Who asks for few does not wait until all is read again. */
+static void
+test_few_of_many_changes(void **state)
+{
+	struct session *s = rig_selected();
+
+	(void)state;
+	(void)rig_send(s, "1 FETCH 1:* (FLAGS)");
+	expect_columns(COLUMNS_FREE);
+	refreshes = 0;
+	unfinished = 1;
+	assert_non_null(strstr(rig_send(s, "2 FETCH 1:100 (FLAGS)"), "\r\n* 100 FETCH "));
+	assert_int_equal(refreshes, 1);
+	rig_end(s);
+}
+
+/* Columns that others have thrown away are not made again for the rest of an answer. */
+static void
+test_thrown_away(void **state)
+{
+	struct session *s = rig_selected();
+
+	(void)state;
+	imap_set_out_soft(s, 2000);
+	forgets = true;
+	expect_same(s);
+	assert_int_equal(refreshes, 1);
+	expect_columns(COLUMNS_NONE);
+	rig_end(s);
+}
+
+/* What answers take together is bounded, however long each of them is. */
+static void
+test_long_answers(void **state)
+{
+	static char words[500], line[1000];
+	struct session *s = rig_selected();
+
+	(void)state;
+	for (size_t i = 0; i + 1 < sizeof words; i++)
+		words[i] = i == 250 ? ' ' : i < 250 ? 'a' : 'b';
+	(void)fx_store(rig_inbox(), 1, MESSAGES, STORE_ADD, 0, words);
+	(void)snprintf(line, sizeof line, "1 FETCH 1:* (");
+	for (unsigned n = 1; n < 90; n++)
+		(void)strcat(line, "FLAGS ");
+	(void)strcat(line, "FLAGS)");
+	assert_non_null(strstr(rig_send(s, line), "\r\n1 OK "));
+	assert_true(imap_largest_output(s) < 3 * SESSION_OUT_SOFT);
+	rig_end(s);
+}
+
 int
 main(void)
 {
@@ -183,6 +316,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rev2, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_uidonly, setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_left_half_made, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_failure, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_too_large, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_few_of_many_changes, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_thrown_away, setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_long_answers, setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
