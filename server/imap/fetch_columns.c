@@ -101,19 +101,25 @@ struct writer {
 	} texts[FLAG_ALL + 1];                  /* system flags, by their bits */
 };
 
-/* "\Seen \Draft" and the like. */
-static void
+/* "\Seen \Draft" and the like. False: no memory. */
+static bool
 learn_flags(struct writer *w, uint32_t flags)
 {
 	struct buf out;
+	bool ok;
 
+	if ((w->known & 1u << flags) != 0)
+		return true;
 	buf_init(&out, sizeof w->texts[flags].text + 2);
 	imap_out_flags(&out, flags, SLICE(""), false);
-	assert(!out.failed && out.len >= 2);
-	w->texts[flags].len = (uint8_t)(out.len - 2);
-	memcpy(w->texts[flags].text, out.ptr + 1, out.len - 2);
-	w->known |= 1u << flags;
+	ok = !out.failed;
+	if (ok) {
+		w->texts[flags].len = (uint8_t)(out.len - 2);
+		memcpy(w->texts[flags].text, out.ptr + 1, out.len - 2);
+		w->known |= 1u << flags;
+	}
 	buf_fini(&out);
+	return ok;
 }
 
 static uint8_t *
@@ -123,8 +129,6 @@ put_flags(struct writer *w, uint8_t *p, const struct column_row *row, struct sli
 	uint32_t flags = row->flags & FLAG_ALL;
 	const uint8_t *begin;
 
-	if ((w->known & 1u << flags) == 0)
-		learn_flags(w, flags);
 	begin = p = PUT(p, "FLAGS (");
 	memcpy(p, w->texts[flags].text, w->texts[flags].len);
 	p += w->texts[flags].len;
@@ -209,7 +213,7 @@ write_row(struct writer *w, const struct column_row *row)
 	uint8_t *p = begin;
 	uint32_t seq = imap_view_seq(&w->im->view, &w->f->at_row.walk, row->uid);
 
-	if (begin == NULL)
+	if (begin == NULL || !learn_flags(w, row->flags & FLAG_ALL))
 		return false;
 	p = digits_put(PUT(p, "* "), w->im->uidonly ? row->uid : seq);
 	p = w->im->uidonly ? PUT(p, " UIDFETCH (") : PUT(p, " FETCH (");
