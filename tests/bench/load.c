@@ -266,7 +266,7 @@ report(struct load_worker *w, double own)
 		load_fail("no operation was done");
 	if (seconds <= 0)
 		seconds = 1e-9;
-	printf("{\"mode\":\"%s\",\"connections\":%zu,\"ops\":%zu,\"seconds\":%.4f,\"rate\":%.2f,"
+	printf("{\"mode\":\"%s\",\"connections\":%zu,\"ops\":%zu,\"seconds\":%.6f,\"rate\":%.2f,"
 	       "\"p50_ms\":%.3f,"
 	       "\"p99_ms\":%.3f,\"max_ms\":%.3f,\"bytes\":%llu,\"mb_per_s\":%.2f,\"errors\":0",
 	    mode->name, opt->connections, w->sample_count, seconds, n / seconds,
