@@ -1,6 +1,8 @@
 /* buf - growing byte buffers with a ceiling. See buf.h. */
 #include "lib/buf.h"
 
+#include "lib/digits.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -76,14 +78,9 @@ buf_append_growing(struct buf *b, const void *ptr, size_t len)
 bool
 buf_append_u64(struct buf *b, uint64_t v)
 {
-	char digits[20];
-	size_t n = sizeof digits;
+	uint8_t digits[DIGITS_MAX];
 
-	do {
-		digits[--n] = (char)('0' + v % 10);
-		v /= 10;
-	} while (v > 0);
-	return buf_append(b, digits + n, sizeof digits - n);
+	return buf_append(b, digits, (size_t)(digits_put(digits, v) - digits));
 }
 
 bool

@@ -3,7 +3,6 @@
 #ifndef RESTANTE_LIB_OCTETS_H
 #define RESTANTE_LIB_OCTETS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -13,7 +13,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define LIGHT_RANGES   512u             /* of set and view: what is looked through on the reactor */
 #define LIGHT_MESSAGES 64u              /* as many EXPUNGEs are told there */
 
 enum copy_phase {
@@ -212,10 +211,8 @@ static bool
 copy_reads_little(struct imap *im)
 {
 	const struct copy *cp = im->args;
-	size_t named = cp->set.saved_result ? im->view.saved.count : cp->set.count;
 
-	return cp->phase == COPY_RESOLVE && named <= LIGHT_RANGES &&
-	       im->view.uids.count <= LIGHT_RANGES;
+	return cp->phase == COPY_RESOLVE && imap_names_little(im, &cp->set);
 }
 
 static bool

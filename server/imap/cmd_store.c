@@ -10,12 +10,12 @@
  * writer what they are then, and no thread but the reactor and the writer's is woken.
  */
 #include "server/imap/commands.h"
+#include "server/imap/private.h"
 
 #include <assert.h>
 
 #define PAGE_ROWS      1000u
 #define PAGE_ARENA_MAX (8u << 20)       /* PAGE_ROWS rows with KEYWORDS_MAX each, and room */
-#define LIGHT_RANGES   512u             /* of set and view: what is looked through on the reactor */
 
 enum store_phase {
 	STORE_RESOLVE,
@@ -334,10 +334,8 @@ run_store(struct imap *im)
 static bool
 may_be_light(const struct imap *im, const struct store *st)
 {
-	size_t named = st->set.saved_result ? im->view.saved.count : st->set.count;
-
-	return im->view.loaded && im->view.uids.count <= LIGHT_RANGES && named <= LIGHT_RANGES
-	    && st->keywords.len == 0 && !st->conditional;
+	return im->view.loaded && imap_names_little(im, &st->set) && st->keywords.len == 0
+	    && !st->conditional;
 }
 
 static bool

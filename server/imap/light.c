@@ -6,12 +6,20 @@
 #include "lib/nowait.h"
 #include "server/imap/private.h"
 
-#define TELL_RANGES 512u        /* of the view: each message that is told looks through them */
+#define LIGHT_RANGES 512u       /* of set and view: what is looked through for each message */
 
 bool
 imap_tells_little(const struct imap *im)
 {
-	return nowait_is_possible() && im->view.uids.count <= TELL_RANGES;
+	return nowait_is_possible() && im->view.uids.count <= LIGHT_RANGES;
+}
+
+bool
+imap_names_little(const struct imap *im, const struct seq_set *set)
+{
+	size_t named = set->saved_result ? im->view.saved.count : set->count;
+
+	return named <= LIGHT_RANGES && im->view.uids.count <= LIGHT_RANGES;
 }
 
 static enum imap_light

@@ -59,6 +59,8 @@ bool imap_has_no_news(const struct imap *im);
 enum imap_light imap_how_light(struct imap *im);
 /* May news be told on the reactor? */
 bool imap_tells_little(const struct imap *im);
+/* May the messages that a set names be looked for on the reactor? */
+bool imap_names_little(const struct imap *im, const struct seq_set *set);
 /* As many runs of the command as are light. */
 enum imap_result imap_run_light(struct imap *im, enum imap_light light);
 /* What is said and known before a run that may be refused what it reads. */

@@ -45,7 +45,7 @@ void imap_view_start(struct imap_view *view, const struct mailbox_info *box);
 /* Messages from this UID on are this session's \Recent. Nothing was added or removed since the start. */
 void imap_view_recent(struct imap_view *view, mail_uid from);
 void imap_view_reset(struct imap_view *view);   /* frees; nothing selected */
-/* Load the UIDs as of what was told. Pool. */
+/* Load the UIDs as of what was told. Pool, or a reactor where it may not wait (lib/nowait.h). */
 MUST_USE enum rc imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox,
                                 struct err *e);
 
