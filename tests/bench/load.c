@@ -32,7 +32,7 @@
 
 static const struct load_mode modes[] = {
 	{ "lmtp", "", 0, lmtp_begin, lmtp_op, .end = lmtp_end },
-	{ "fill", "", 0, lmtp_begin, fill_op, .end = lmtp_end },
+	{ "fill", "", 0, fill_begin, fill_op, .end = lmtp_end },
 	{ "login", "", 0, NULL, login_op, .end = NULL, .buffer = CONN_SHORT },
 	{ "select", "MAILBOX", 1, NULL, select_op, .end = NULL, .partly = true, .buffer = CONN_SHORT },
 	{ "fetch", "ITEMS", 1, session_begin_inbox, fetch_op, .end = session_end },
@@ -202,6 +202,7 @@ run(void *arg)
 	if (mode->end != NULL && !load_stopped())
 		mode->end(w);
 	free(w->mail.bytes);
+	stock_free(&w->stock);
 	if (!mode->hold)
 		free(w->state);
 	conn_end_thread();

@@ -14,6 +14,7 @@
 
 #include "tests/bench/load_imap.h"
 #include "tests/bench/load_mail.h"
+#include "tests/bench/load_stock.h"
 
 struct load_options {
 	const char *host;
@@ -59,6 +60,7 @@ struct load_worker {
 	struct imap  second;            /* another session */
 	struct conn *conn;              /* LMTP or POP3 */
 	struct mail  mail;
+	struct stock stock;
 	void        *state;             /* the mode's own; freed at the end */
 };
 
@@ -96,6 +98,7 @@ void load_login(struct load_worker *w, struct imap *im, size_t number);
 
 /* The modes' functions, by file. */
 void lmtp_begin(struct load_worker *w);
+void fill_begin(struct load_worker *w);
 void lmtp_op(struct load_worker *w);
 void lmtp_end(struct load_worker *w);
 void fill_op(struct load_worker *w);

@@ -40,6 +40,7 @@ append_begin(struct load_worker *w)
 		load_fail("the server does not offer MULTIAPPEND");
 	if (strcmp(w->opt->mailbox, "INBOX") != 0)
 		imap_try(&w->imap, "CREATE \"%s\"", w->opt->mailbox);
+	stock_fill(w, &w->opt->recipe, load_arg_number(w->opt, 0, 1));
 }
 
 void
@@ -47,7 +48,7 @@ append_op(struct load_worker *w)
 {
 	double since;
 
-	mail_make(&w->opt->recipe, w->opt->first + w->job, 0, &w->mail);
+	stock_take(w, &w->opt->recipe, w->opt->first + w->job);
 	since = load_now_ms();
 	append_send(w, &w->imap, w->opt->mailbox);
 	imap_wait(&w->imap);
@@ -55,7 +56,6 @@ append_op(struct load_worker *w)
 	w->messages++;
 }
 
-/* The messages are made while the server takes the ones before; that is little beside its work. */
 void
 multiappend_op(struct load_worker *w)
 {
@@ -66,7 +66,7 @@ multiappend_op(struct load_worker *w)
 	for (size_t i = 0; i < count; i++) {
 		uint64_t number = w->opt->first + w->job * count + i;
 
-		mail_make(&w->opt->recipe, number, 0, &w->mail);
+		stock_take(w, &w->opt->recipe, number);
 		put_message(w, &w->imap, number);
 	}
 	conn_put(w->imap.conn, "\r\n", 2);

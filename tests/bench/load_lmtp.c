@@ -41,21 +41,31 @@ lmtp_open(struct load_worker *w, int port)
 }
 
 void
+fill_begin(struct load_worker *w)
+{
+	lmtp_open(w, w->opt->port);
+}
+
+void
 lmtp_begin(struct load_worker *w)
 {
 	lmtp_open(w, w->opt->port);
+	stock_fill(w, &w->opt->recipe, 1);
 }
 
 /* A dot before each line's own first one. */
 static void
 put_stuffed(struct conn *c, const char *bytes, size_t len)
 {
-	const char *end = bytes + len, *dot;
+	const char *end = bytes + len, *line = bytes, *lf;
 
-	while ((dot = memmem(bytes, (size_t)(end - bytes), "\n.", 2)) != NULL) {
-		conn_put(c, bytes, (size_t)(dot + 2 - bytes));
-		conn_put(c, ".", 1);
-		bytes = dot + 2;
+	while ((lf = memchr(line, '\n', (size_t)(end - line))) != NULL) {
+		line = lf + 1;
+		if (line < end && *line == '.') {
+			conn_put(c, bytes, (size_t)(line - bytes));
+			conn_put(c, ".", 1);
+			bytes = line;
+		}
 	}
 	conn_put(c, bytes, (size_t)(end - bytes));
 }
@@ -97,7 +107,7 @@ lmtp_op(struct load_worker *w)
 {
 	double since;
 
-	mail_make(&w->opt->recipe, w->opt->first + w->job, 0, &w->mail);
+	stock_take(w, &w->opt->recipe, w->opt->first + w->job);
 	since = load_now_ms();
 	lmtp_deliver(w, w->number * w->opt->recipients, w->opt->recipients);
 	load_sample(w, since);

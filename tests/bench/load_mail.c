@@ -325,6 +325,7 @@ mail_make(const struct mail_recipe *recipe, uint64_t number, size_t size, struct
 	                   .rng = rng_of(recipe->seed, number) };
 
 	out->when = (int64_t)(FIRST_DATE + number / recipe->stride * 600 + rng_below(&m.rng, 600));
+	out->number = number;
 	put_mark(&m, size);
 	if (recipe->kind != MAIL_FILES || size != 0)
 		put_header(&m);

@@ -33,6 +33,7 @@ struct mail {
 	char   *bytes;
 	size_t  len, max;
 	int64_t when;           /* its date, seconds since 1970 */
+	uint64_t number;
 };
 
 /* Message `number`. `size` other than 0: of about so many octets, with five attachments of equal

@@ -27,10 +27,23 @@ is_delivering(const struct load_worker *w)
 	return w->opt->lmtp_port != 0 && w->opt->wait;
 }
 
+/* Other messages than those that are delivered. */
+static struct mail_recipe
+sent_mail(const struct load_worker *w)
+{
+	struct mail_recipe r = w->opt->recipe;
+
+	r.kind = MAIL_TEXT;
+	r.size_mean = MAIL_TEXT_MEAN;
+	r.seed += 1000003;
+	return r;
+}
+
 void
 session_begin(struct load_worker *w)
 {
 	struct boxes *b = load_alloc(1, sizeof *b);
+	struct mail_recipe sent = sent_mail(w);
 	char prefix[64];
 
 	load_login(w, &w->imap, w->number);
@@ -44,6 +57,7 @@ session_begin(struct load_worker *w)
 	imap_logout(&w->imap);
 	b->rng = rng_of(w->opt->recipe.seed, w->number);
 	w->state = b;
+	stock_fill(w, &sent, 1);
 	if (is_delivering(w))
 		lmtp_open(w, w->opt->lmtp_port);
 }
@@ -110,7 +124,7 @@ session_op(struct load_worker *w)
 {
 	struct boxes *b = w->state;
 	struct imap *im = &w->imap;
-	struct mail_recipe text = w->opt->recipe;
+	struct mail_recipe text = sent_mail(w);
 	double since = load_now_ms();
 	uint64_t at, before;
 
@@ -118,10 +132,7 @@ session_op(struct load_worker *w)
 	imap_can(im, "LITERAL+");
 	sync_inbox(w);
 	at = read_some(w, b);
-	text.kind = MAIL_TEXT;
-	text.size_mean = MAIL_TEXT_MEAN;
-	text.seed += 1000003;                   /* other messages than those that are delivered */
-	mail_make(&text, w->opt->first + w->job, 0, &w->mail);
+	stock_take(w, &text, w->opt->first + w->job);
 	append_send(w, im, b->sent);
 	imap_wait(im);
 	before = im->exists;
