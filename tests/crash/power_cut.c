@@ -38,6 +38,7 @@
 
 #define CALLS_MAX 4000          /* no operation asks the disk so often */
 #define LONG_RUN  10000         /* cuts */
+#define SHORT_RUN 2000          /* with half of these, at every other call of each operation */
 #define HISTORIES 10            /* at least */
 #define FILL_TRIES 20
 
@@ -94,6 +95,8 @@ loop_row(size_t r, uint64_t pass)
 	bool whole = rig_args.cuts_wanted >= LONG_RUN, ok = true;
 	uint64_t each = rows[r].step > 0 && !whole ? rows[r].step : 1;
 
+	if (rig_args.cuts_wanted > 0 && rig_args.cuts_wanted < SHORT_RUN)
+		each *= SHORT_RUN / rig_args.cuts_wanted;
 	for (unsigned f = 0; f < SIM_FAULTS && ok; f++) {
 		uint64_t step = whole || rows[r].all_faults || f <= SIM_CUT_IN ? each : 12 * each;
 
