@@ -8,9 +8,9 @@
 #include "store/base64_chunk.h"
 #include "store/codec.h"
 #include "store/front.h"
+#include "store/sha256.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 
 #define CHUNK_MIN     1024u             /* less is joined with what follows, whatever its kind */
@@ -48,7 +48,7 @@ blob_writer_new(struct log *log, struct blob_writer **out, struct err *e)
 	w->codec = codec_get();
 	w->sha = EVP_MD_CTX_new();
 	if (w->codec == NULL || w->sha == NULL ||
-	    EVP_DigestInit_ex(w->sha, EVP_sha256(), NULL) != 1) {
+	    EVP_DigestInit_ex(w->sha, sha256_method(), NULL) != 1) {
 		blob_writer_free(out);
 		return err_nomem(e);
 	}
@@ -650,7 +650,7 @@ examine_chunks(struct reader *r, const struct blob_examine *x, EVP_MD_CTX *sha, 
 	uint64_t at = 0;
 	bool whole = true;
 
-	if (EVP_DigestInit_ex(sha, EVP_sha256(), NULL) != 1)
+	if (EVP_DigestInit_ex(sha, sha256_method(), NULL) != 1)
 		return err_set(e, RC_NOMEM, "SHA-256 failed");
 	for (uint32_t i = 0; i < x->chunk_count; i++) {
 		whole = examine_chunk(r, x, i, at) && whole;

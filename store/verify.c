@@ -6,8 +6,8 @@
 #include "store/codec.h"
 #include "store/log_impl.h"
 #include "store/scan.h"
+#include "store/sha256.h"
 
-#include <openssl/evp.h>
 
 #define DECODE_MAX (256u << 20)
 #define PIECE      (256u << 10)
@@ -29,7 +29,7 @@ check_sum(struct run *v, const struct blob_place *p, const uint8_t sha256[SHA256
 	EVP_MD_CTX *sha = EVP_MD_CTX_new();
 	uint8_t got[SHA256_LEN];
 	struct buf piece;
-	bool ok = sha != NULL && EVP_DigestInit_ex(sha, EVP_sha256(), NULL) == 1;
+	bool ok = sha != NULL && EVP_DigestInit_ex(sha, sha256_method(), NULL) == 1;
 	enum rc rc = RC_OK;
 
 	buf_init(&piece, PIECE);

@@ -1,13 +1,15 @@
 /* retry - telling a delivery that comes again from another one. See retry.h. */
 #include "server/lmtp/retry.h"
 
+#include <assert.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 
-#include <openssl/evp.h>
-
 #include "lib/bytes.h"
+#include "lib/secret.h"
 #include "server/lmtp/lmtp.h"
+#include "store/sha256.h"
 
 struct lmtp_unconfirmed {
 	struct lmtp_unconfirmed *next;
@@ -60,7 +62,7 @@ lmtp_retry_close(struct lmtp *l)
 		open_sessions = r->next;
 	pthread_mutex_unlock(&lock);
 	forget(r);
-	EVP_MD_CTX_free(r->sha);
+	EVP_CIPHER_CTX_free(r->mac);
 }
 
 bool
@@ -78,29 +80,73 @@ lmtp_session_alive(void *arg, uint64_t session)
 
 /* ---- keys ---- */
 
-/* Without memory for a sum there are no keys: the message is delivered all the same. */
+/* The server's secret is for other things too; it is the same after a restart. */
+static bool
+make_key_of_mac(const struct lmtp *l, uint8_t key[32])
+{
+	static const char label[] = "delivery";
+	uint8_t text[sizeof label + VOLUME_SECRET_LEN];
+	struct slice secret = server_sasl_secret(session_server(l->s));
+	bool ok;
+
+	memcpy(text, label, sizeof label);
+	if (secret.len > 0)
+		memcpy(text + sizeof label, secret.ptr, VOLUME_SECRET_LEN);
+	ok = EVP_Digest(text, sizeof label + secret.len, key, NULL, sha256_method(), NULL) == 1;
+	secret_wipe(text, sizeof text);
+	return ok;
+}
+
+/* NULL without memory. */
+static EVP_CIPHER_CTX *
+make_mac(const struct lmtp *l)
+{
+	EVP_CIPHER_CTX *mac = EVP_CIPHER_CTX_new();
+	uint8_t key[32];
+	bool ok = mac != NULL && make_key_of_mac(l, key) &&
+	          EVP_EncryptInit_ex(mac, EVP_aes_128_gcm(), NULL, key, NULL) == 1;
+
+	secret_wipe(key, sizeof key);
+	if (!ok) {
+		EVP_CIPHER_CTX_free(mac);
+		mac = NULL;
+	}
+	return mac;
+}
+
+/* The nonce is always the same, as sums of equal messages must be, and nobody is shown one. Without memory there are no
+ * keys: the message is delivered all the same. */
 void
 lmtp_retry_begin(struct lmtp *l)
 {
+	static const uint8_t nonce[12];
 	struct lmtp_retry *r = &l->retry;
 
-	if (r->sha == NULL)
-		r->sha = EVP_MD_CTX_new();
-	r->on = session_conf(l->s)->lmtp.duplicate_window > 0 && r->sha != NULL &&
-	        EVP_DigestInit_ex(r->sha, EVP_sha256(), NULL) == 1;
+	r->on = session_conf(l->s)->lmtp.duplicate_window > 0;
+	if (r->on && r->mac == NULL)
+		r->mac = make_mac(l);
+	r->on = r->on && r->mac != NULL && EVP_EncryptInit_ex(r->mac, NULL, NULL, NULL, nonce) == 1;
 }
 
 void
 lmtp_retry_take(struct lmtp *l, struct slice piece)
 {
+	int n;
+
+	assert(piece.len <= INT_MAX);
 	if (l->retry.on && piece.len > 0)
-		l->retry.on = EVP_DigestUpdate(l->retry.sha, piece.ptr, piece.len) == 1;
+		l->retry.on = EVP_EncryptUpdate(l->retry.mac, NULL, &n, piece.ptr, (int)piece.len) == 1;
 }
 
 void
 lmtp_retry_finish(struct lmtp *l)
 {
-	l->retry.on = l->retry.on && EVP_DigestFinal_ex(l->retry.sha, l->retry.sum, NULL) == 1;
+	struct lmtp_retry *r = &l->retry;
+	uint8_t none[16];
+	int n;
+
+	r->on = r->on && EVP_EncryptFinal_ex(r->mac, none, &n) == 1 &&
+	        EVP_CIPHER_CTX_ctrl(r->mac, EVP_CTRL_AEAD_GET_TAG, (int)sizeof r->sum, r->sum) == 1;
 }
 
 /* Each part with its length before it, so that no two lists of parts are the same octets. */
@@ -115,13 +161,12 @@ add_part(EVP_MD_CTX *sha, struct slice part)
 }
 
 static bool
-make_key(struct lmtp *l, mailbox_id mailbox, uint8_t out[DELIVERY_KEY_LEN])
+make_key(const struct lmtp *l, EVP_MD_CTX *sha, mailbox_id mailbox, uint8_t out[DELIVERY_KEY_LEN])
 {
-	EVP_MD_CTX *sha = l->retry.sha;
 	uint8_t box[8];
 
 	put_le64(box, mailbox);
-	return EVP_DigestInit_ex(sha, EVP_sha256(), NULL) == 1 &&
+	return EVP_DigestInit_ex(sha, sha256_method(), NULL) == 1 &&
 	       add_part(sha, slice_of(box, sizeof box)) && add_part(sha, l->sender) &&
 	       add_part(sha, l->forward.value[FORWARD_IDENT]) &&
 	       add_part(sha, slice_of(l->retry.sum, sizeof l->retry.sum)) &&
@@ -132,17 +177,21 @@ enum rc
 lmtp_retry_set_keys(struct lmtp *l, struct lmtp_group *g)
 {
 	uint8_t (*keys)[DELIVERY_KEY_LEN];
+	EVP_MD_CTX *sha;
+	bool ok;
 
 	if (!l->retry.on)
 		return RC_OK;
 	keys = arena_array(&g->change->arena, g->target_count, sizeof *keys);
-	if (keys == NULL)
-		return err_nomem(&g->err);
-	for (uint32_t i = 0; i < g->target_count; i++) {
-		if (!make_key(l, g->targets[i].mailbox, keys[i]))
-			return err_nomem(&g->err);
+	sha = EVP_MD_CTX_new();
+	ok = keys != NULL && sha != NULL;
+	for (uint32_t i = 0; ok && i < g->target_count; i++) {
+		ok = make_key(l, sha, g->targets[i].mailbox, keys[i]);
 		g->targets[i].delivery_key = keys[i];
 	}
+	EVP_MD_CTX_free(sha);
+	if (!ok)
+		return err_nomem(&g->err);
 	g->change->u.append.delivery_window = (uint32_t)session_conf(l->s)->lmtp.duplicate_window;
 	return RC_OK;
 }

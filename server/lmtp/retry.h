@@ -1,7 +1,8 @@
 /* retry - telling a delivery that comes again, as our reply was lost, from another one of equal octets.
  *
- * A delivery's key is the SHA-256 of mailbox, sender, queue id (XFORWARD's IDENT, if there is one) and of the SHA-256
- * of the message as it was sent. The writer notes it with the message and decides (append_target.delivery_key): a key
+ * A delivery's key is the SHA-256 of mailbox, sender, queue id (XFORWARD's IDENT, if there is one) and of a GMAC of the
+ * message as it was sent, with the server's secret: who does not know that cannot make a message that would be taken for
+ * another one, and of 44 KB it takes a quarter of SHA-256's time. The writer notes it with the message and decides (append_target.delivery_key): a key
  * that it has of a session which is over is the same delivery again. So it must learn when a client has got our 250. We
  * say so as soon as the client sends anything behind it: whoever goes on, or says QUIT, has read the reply, or at least
  * one of them, which is all that some read. What had come before we answered (a client that pipelines) shows nothing;
@@ -16,15 +17,15 @@ struct lmtp;
 struct lmtp_group;
 struct lmtp_rcpt;
 struct lmtp_unconfirmed;
-struct evp_md_ctx_st;
+struct evp_cipher_ctx_st;
 
 /* Part of struct lmtp. */
 struct lmtp_retry {
 	struct lmtp_retry       *prev, *next;   /* sessions that are open */
 	uint64_t                 session;
-	struct evp_md_ctx_st    *sha;           /* NULL: not made yet */
+	struct evp_cipher_ctx_st *mac;          /* NULL: not made yet */
 	bool                     on;            /* this message gets keys */
-	uint8_t                  sum[32];       /* of the message */
+	uint8_t                  sum[16];       /* of the message */
 	struct lmtp_unconfirmed *unconfirmed;   /* answered 250, and nothing has come since */
 	uint64_t                 seen;          /* octets that had come when we answered */
 };

@@ -360,6 +360,13 @@ server_hostname(const struct server *srv)
 	return "mail.example";
 }
 
+struct slice
+server_sasl_secret(const struct server *srv)
+{
+	(void)srv;
+	return SLICE_NONE;
+}
+
 static const struct mailbox_info boxes[] = {
 	{ .id = 1, .name = SLICE_INIT("INBOX") },
 	{ .id = 2, .name = SLICE_INIT("Junk"), .special_use = USE_JUNK },
