@@ -76,7 +76,6 @@ struct mime_parser {
 
 	uint32_t depth;                 /* open levels */
 	uint32_t boundaries;            /* of which have a boundary */
-	struct level levels[LEVELS_MAX];
 
 	struct mime_part *parts;
 	struct strings   *strings;      /* of parts[i] */
@@ -88,6 +87,8 @@ struct mime_parser {
 	uint32_t flags;
 	bool     nomem;
 	uint64_t steps;
+
+	struct level levels[LEVELS_MAX];        /* 30 KiB that are not cleared before; the last */
 };
 
 static void open_part(struct mime_parser *p, uint32_t parent, uint32_t flags);
@@ -95,10 +96,11 @@ static void open_part(struct mime_parser *p, uint32_t parent, uint32_t flags);
 struct mime_parser *
 mime_parser_new(void)
 {
-	struct mime_parser *p = calloc(1, sizeof *p);
+	struct mime_parser *p = malloc(sizeof *p);
 
 	if (p == NULL)
 		return NULL;
+	memset(p, 0, offsetof(struct mime_parser, levels));
 	mime_header_init(&p->header);
 	buf_init(&p->pool, POOL_MAX);
 	buf_init(&p->envelope, SCRATCH_MAX);
