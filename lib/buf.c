@@ -83,26 +83,28 @@ buf_append_u64(struct buf *b, uint64_t v)
 	return buf_append(b, digits, (size_t)(digits_put(digits, v) - digits));
 }
 
+/* Most often there is room already, for the NUL too, and it is done once. */
 bool
 buf_printf(struct buf *b, const char *fmt, ...)
 {
+	size_t room = b->cap - b->len;
 	va_list ap, again;
-	uint8_t *dst;
+	bool ok;
 	int n;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room > 0 ? (char *)b->ptr + b->len : NULL, room, fmt, ap);
 	va_end(ap);
-	dst = n < 0 ? NULL : buf_reserve(b, (size_t)n + 1);
-	if (dst != NULL) {
-		vsnprintf((char *)dst, (size_t)n + 1, fmt, again);
-		b->len += (size_t)n;
-	}
+	ok = n >= 0 && ((size_t)n < room || buf_reserve(b, (size_t)n + 1) != NULL);
+	if (ok && (size_t)n >= room)
+		vsnprintf((char *)b->ptr + b->len, (size_t)n + 1, fmt, again);
 	va_end(again);
-	if (dst == NULL)
+	if (ok)
+		b->len += (size_t)n;
+	else
 		b->failed = true;
-	return dst != NULL;
+	return ok;
 }
 
 void

@@ -403,6 +403,30 @@ put_pair(char *p, int v)
 	return p + 2;
 }
 
+static char *
+put_text(char *p, const char *text)
+{
+	size_t n = strlen(text);
+
+	memcpy(p, text, n);
+	return p + n;
+}
+
+/* "hh:mm:ss +zzzz" and a NUL. */
+static void
+put_time(char *p, const struct clock_face *f)
+{
+	p = put_pair(p, f->hour);
+	*p++ = ':';
+	p = put_pair(p, f->minute);
+	*p++ = ':';
+	p = put_pair(p, f->second);
+	*p++ = ' ';
+	*p++ = f->sign;
+	p = put_pair(put_pair(p, f->zone_hour), f->zone_minute);
+	*p = '\0';
+}
+
 /* One for each message of a listing: printf would take longer than all the rest of its line. */
 void
 date_format_imap(int64_t unix_time, int zone, char out[DATE_IMAP_LEN + 1])
@@ -418,26 +442,24 @@ date_format_imap(int64_t unix_time, int zone, char out[DATE_IMAP_LEN + 1])
 	*p++ = '-';
 	p = put_pair(put_pair(p, f.date.year / 100), f.date.year % 100);
 	*p++ = ' ';
-	p = put_pair(p, f.hour);
-	*p++ = ':';
-	p = put_pair(p, f.minute);
-	*p++ = ':';
-	p = put_pair(p, f.second);
-	*p++ = ' ';
-	*p++ = f.sign;
-	p = put_pair(put_pair(p, f.zone_hour), f.zone_minute);
-	*p = '\0';
+	put_time(p, &f);
 }
 
 void
 date_format_rfc5322(int64_t unix_time, int zone, char out[DATE_RFC5322_MAX + 1])
 {
 	struct clock_face f = clock_face_of(clip(unix_time, UNIX_MIN, UNIX_MAX), zone);
-	char text[96];
+	char *p = put_text(put_text(out, weekdays[f.weekday]), ", ");
 
-	snprintf(text, sizeof text, "%s, %d %s %04d %02d:%02d:%02d %c%02d%02d", weekdays[f.weekday],
-	         f.date.day, months[f.date.month - 1], f.date.year, f.hour, f.minute, f.second,
-	         f.sign, f.zone_hour, f.zone_minute);
-	(void)slice_to_cstr(slice_sub(slice_str(text), 0, DATE_RFC5322_MAX), out,
-	                    DATE_RFC5322_MAX + 1);
+	p = put_pair(p, f.date.day);
+	if (p[-2] == '0') {
+		p[-2] = p[-1];
+		p--;
+	}
+	*p++ = ' ';
+	p = put_text(p, months[f.date.month - 1]);
+	*p++ = ' ';
+	p = put_pair(put_pair(p, f.date.year / 100), f.date.year % 100);
+	*p++ = ' ';
+	put_time(p, &f);
 }

@@ -32,3 +32,17 @@ digits_put(uint8_t *p, uint64_t v)
 		p[-1] = (uint8_t)('0' + v);
 	return end;
 }
+
+uint8_t *
+digits_put_hex(uint8_t *p, uint64_t v)
+{
+	unsigned shift = 60;
+
+	while (shift > 0 && v >> shift == 0)
+		shift -= 4;
+	for (;; shift -= 4) {
+		*p++ = (uint8_t)"0123456789abcdef"[v >> shift & 15];
+		if (shift == 0)
+			return p;
+	}
+}

@@ -7,6 +7,7 @@
 #include "lib/logging.h"
 
 #include "lib/clock.h"
+#include "lib/digits.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 
 #include <utf8proc.h>
 
+#define EVENT_MAX    128u
 #define TAIL_RESERVE (sizeof " cut=yes\n" - 1)
 
 static _Atomic int max_level = LOGLEVEL_INFO;
@@ -156,28 +158,51 @@ put_quoted(struct logline *l, struct slice value)
 	put(l, "\"", 1, 0);
 }
 
+/* A line for each message that is delivered: printf would take longer than all the rest of it. */
+static void
+put_number(struct logline *l, unsigned v, unsigned digits, char behind)
+{
+	char text[8];
+
+	text[digits] = behind;
+	for (unsigned i = digits; i > 0; v /= 10)
+		text[--i] = (char)('0' + v % 10);
+	put(l, text, digits + 1, 0);
+}
+
+static void
+put_time(struct logline *l, uint64_t us)
+{
+	time_t s = (time_t)(us / 1000000u);
+	struct tm tm;
+
+	if (gmtime_r(&s, &tm) == NULL)
+		memset(&tm, 0, sizeof tm);
+	put_number(l, (unsigned)tm.tm_year + 1900, 4, '-');
+	put_number(l, (unsigned)tm.tm_mon + 1, 2, '-');
+	put_number(l, (unsigned)tm.tm_mday, 2, 'T');
+	put_number(l, (unsigned)tm.tm_hour, 2, ':');
+	put_number(l, (unsigned)tm.tm_min, 2, ':');
+	put_number(l, (unsigned)tm.tm_sec, 2, '.');
+	put_number(l, (unsigned)(us / 1000u % 1000u), 3, 'Z');
+}
+
 void
 log_begin(struct logline *l, enum log_level level, const char *ev)
 {
-	uint64_t us;
-	time_t s;
-	struct tm tm;
-	int n;
+	const char *name = log_level_name(level);
 
 	l->len = 0;
 	l->cut = false;
 	l->off = !log_wanted(level);
 	if (l->off)
 		return;
-	us = clock_wall_us();
-	s = (time_t)(us / 1000000u);
-	if (gmtime_r(&s, &tm) == NULL)
-		memset(&tm, 0, sizeof tm);
-	n = snprintf(l->text, sizeof l->text - TAIL_RESERVE,
-	    "ts=%04d-%02d-%02dT%02d:%02d:%02d.%03uZ level=%s ev=%.128s", tm.tm_year + 1900,
-	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
-	    (unsigned)(us / 1000u % 1000u), log_level_name(level), ev);
-	l->len = n > 0 ? (size_t)n : 0;
+	put(l, "ts=", 3, 0);
+	put_time(l, clock_wall_us());
+	put(l, " level=", 7, 0);
+	put(l, name, strlen(name), 0);
+	put(l, " ev=", 4, 0);
+	put(l, ev, strnlen(ev, EVENT_MAX), 0);
 }
 
 void
@@ -199,10 +224,9 @@ log_cstr(struct logline *l, const char *key, const char *value)
 void
 log_u64(struct logline *l, const char *key, uint64_t value)
 {
-	char digits[24];
-	int n = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
+	uint8_t digits[DIGITS_MAX];
 
-	log_str(l, key, slice_of(digits, (size_t)n));
+	log_str(l, key, slice_of(digits, (size_t)(digits_put(digits, value) - digits)));
 }
 
 void
@@ -217,10 +241,9 @@ log_int(struct logline *l, const char *key, int64_t value)
 void
 log_hex(struct logline *l, const char *key, uint64_t value)
 {
-	char digits[24];
-	int n = snprintf(digits, sizeof digits, "%llx", (unsigned long long)value);
+	uint8_t digits[DIGITS_HEX_MAX];
 
-	log_str(l, key, slice_of(digits, (size_t)n));
+	log_str(l, key, slice_of(digits, (size_t)(digits_put_hex(digits, value) - digits)));
 }
 
 void

@@ -267,7 +267,7 @@ bool lmtp_folder_allowed(struct slice name);
 /* trace.c - Return-Path and Received. */
 void lmtp_trace(const struct lmtp *l, uint64_t now_us, struct buf *out);
 /* The transaction's name in traces, logs and answers: "7f3a-2". */
-#define LMTP_ID_MAX 40
+#define LMTP_ID_MAX 40         /* with its NUL */
 void lmtp_id(const struct lmtp *l, char out[LMTP_ID_MAX]);
 
 #endif

@@ -3,17 +3,19 @@
  * They are equal for all recipients of a transaction, so that all share one blob; "for" is given
  * only when there is one recipient (and so nobody learns of a Bcc).
  */
-#include <inttypes.h>
-#include <stdio.h>
-
 #include "lib/clock.h"
 #include "lib/date.h"
+#include "lib/digits.h"
 #include "server/lmtp/lmtp.h"
 
 void
 lmtp_id(const struct lmtp *l, char out[LMTP_ID_MAX])
 {
-	snprintf(out, LMTP_ID_MAX, "%" PRIx64 "-%" PRIu32, session_id(l->s), l->number);
+	uint8_t text[DIGITS_HEX_MAX + 1 + DIGITS_MAX], *p = digits_put_hex(text, session_id(l->s));
+
+	*p++ = '-';
+	p = digits_put(p, l->number);
+	(void)slice_to_cstr(slice_of(text, (size_t)(p - text)), out, LMTP_ID_MAX);
 }
 
 static void

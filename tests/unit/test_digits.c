@@ -17,6 +17,11 @@ check(uint64_t v)
 	assert_int_equal(end - got, snprintf(want, sizeof want, "%" PRIu64, v));
 	assert_memory_equal(got, want, (size_t)(end - got));
 	assert_int_equal(*end, 'x');
+	memset(got, '?', sizeof got);
+	end = digits_put_hex(got, v);
+	assert_int_equal(end - got, snprintf(want, sizeof want, "%" PRIx64, v));
+	assert_memory_equal(got, want, (size_t)(end - got));
+	assert_int_equal(*end, '?');
 }
 
 static void
