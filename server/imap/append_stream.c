@@ -489,6 +489,15 @@ append_stream_done(struct imap *im, struct append_stream *st, const struct chang
 }
 
 void
+append_stream_tell_own(struct imap *im, const struct append_stream *st, const struct change_append *done)
+{
+	const struct append_target *t = &done->messages[0].targets[0];
+
+	if (done->message_count == 1 && t->mailbox == im->mailbox && st->first->keywords.len == 0)
+		imap_tell_own_append(im, t->uid, t->modseq);
+}
+
+void
 append_stream_failed(struct imap *im, struct append_stream *st, const struct change *c)
 {
 	if (c->rc == RC_NOT_FOUND && !c->durable)

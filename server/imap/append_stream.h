@@ -65,6 +65,9 @@ struct change *append_stream_change(struct append_stream *st);
 /* Of RESULT, the change succeeded: "APPENDUID 1 2:3" into *code, and the untagged LIST of a name that was not NFC. */
 void append_stream_done(struct imap *im, struct append_stream *st, const struct change_append *done,
                         struct buf *code);
+/* Likewise, of APPEND: a message that came into the selected mailbox is told, if it is all there is to tell. One with keywords
+ * is not, as FLAGS would go before it. */
+void append_stream_tell_own(struct imap *im, const struct append_stream *st, const struct change_append *done);
 /* Of RESULT, it did not. */
 void append_stream_failed(struct imap *im, struct append_stream *st, const struct change *c);
 

@@ -53,6 +53,7 @@ run_result(struct imap *im, struct append_stream *st)
 	}
 	buf_init(&code, 64 + MULTI_COUNT * 24);
 	append_stream_done(im, st, &c->u.append, &code);
+	append_stream_tell_own(im, st, &c->u.append);
 	imap_reply(im, IMAP_OK, "[%.*s] APPEND completed", SLICE_ARG(buf_slice(&code)));
 	buf_fini(&code);
 	return IMAP_DONE;

@@ -193,6 +193,9 @@ enum imap_result imap_submit(struct imap *im, struct change *c);
  * the index, and move the view on. At most about the soft limit of output at once: true when all is told, false to be
  * called again (IMAP_MORE), also where it was refused something (lib/nowait.h): then nothing was told. */
 bool imap_tell_changes(struct imap *im, bool expunge);
+/* A message of this session's own came into the selected mailbox: EXISTS and RECENT as imap_tell_changes would say them, if
+ * that is all there is to tell. Else nothing happens. */
+void imap_tell_own_append(struct imap *im, mail_uid uid, mail_modseq modseq);
 /* imap_tell_changes would tell nothing, and ask nobody: nothing has happened since it last told. Owner thread. */
 bool imap_is_quiet(const struct imap *im, bool expunge);
 

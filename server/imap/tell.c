@@ -269,6 +269,31 @@ tell_added(struct imap *im, const struct view_changes *c, struct err *e)
 	return RC_OK;
 }
 
+/* No MODSEQ lies between what is told and this one, so nothing else has happened (view.c on gaps). */
+static bool
+is_all_there_is(const struct imap_view *view, mail_uid uid, mail_modseq modseq)
+{
+	bool all_told = view->tell_from == 0 && view->gone_to == 0 && !view->behind &&
+	                view->settled == view->changed_told && view->settled == view->expunged_told;
+
+	return all_told && modseq == view->settled + 1 && uid == view->uidnext && uid < UINT32_MAX;
+}
+
+void
+imap_tell_own_append(struct imap *im, mail_uid uid, mail_modseq modseq)
+{
+	struct imap_view *view = &im->view;
+	struct uid_range range = { uid, uid };
+	struct view_changes c = { .added = { .ranges = &range, .count = 1 } };
+	struct err e = ERR_INIT;
+
+	if (!is_all_there_is(view, uid, modseq))
+		return;
+	c.now.uidnext = uid + 1;
+	if (tell_added(im, &c, &e) == RC_OK)
+		view->settled = view->changed_told = view->expunged_told = modseq;
+}
+
 /* Where MODSEQs are told it must be known whether expunges wait. Once they do, they go on. */
 static bool
 asks_for_held(const struct imap *im)

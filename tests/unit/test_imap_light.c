@@ -302,6 +302,24 @@ test_without_pool(void **state)
 	assert_int_equal(rig_teardown(state), 0);
 }
 
+/* The answer of the writer is all that is looked at. */
+static void
+test_own_append(void **state)
+{
+	struct session *s;
+
+	assert_int_equal(rig_setup(state), 0);
+	s = rig_selected();
+	(void)rig_send(s, "a APPEND INBOX {17+}\r\nSubject: a\r\n\r\nb\r\n");
+	granted = since_refused = 0;
+	if (nowait_is_possible())
+		expect_light(s, "b APPEND INBOX {17+}\r\nSubject: a\r\n\r\nb\r\n");
+	granted = GRANT_ALL;
+	rig_expect(s, "c NOOP", "c OK NOOP completed\r\n");
+	rig_end(s);
+	assert_int_equal(rig_teardown(state), 0);
+}
+
 int
 main(void)
 {
@@ -309,6 +327,7 @@ main(void)
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_qresync),
 		cmocka_unit_test(test_without_pool),
+		cmocka_unit_test(test_own_append),
 	};
 
 	granted = GRANT_ALL;

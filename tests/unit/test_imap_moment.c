@@ -166,6 +166,13 @@ test_move(void **state)
 	check_command("t MOVE 1:2 INBOX");
 }
 
+static void
+test_append(void **state)
+{
+	(void)state;
+	check_command("t APPEND INBOX {6+}\r\na: b\r\n");
+}
+
 int
 main(void)
 {
@@ -173,6 +180,7 @@ main(void)
 		cmocka_unit_test(test_select),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_move),
+		cmocka_unit_test(test_append),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
