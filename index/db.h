@@ -97,6 +97,11 @@ void db_pool_free(struct db_pool **p);
  * has been open before, and the thread may not wait. */
 MUST_USE enum rc db_pool_borrow(struct db_pool *p, struct db **out, struct err *e);
 void db_pool_return(struct db_pool *p, struct db **db);
+/* Between the two all that this thread borrows of the pool is one connection, in the transaction that the first read of it
+ * begins: what it reads is of one moment. Not nested, within one mode of lib/nowait.h, and no longer than one may
+ * borrow. */
+void db_pool_moment_begin(struct db_pool *p);
+void db_pool_moment_end(struct db_pool *p);
 /* How the next connections are opened (at first DB_READ); DB_ALONE: only one at a time. None may be open: paused, or
  * none ever borrowed. `first` (may be NULL): one opened in that mode, which the pool takes. */
 void db_pool_set_mode(struct db_pool *p, enum db_mode mode, struct db **first);

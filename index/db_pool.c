@@ -18,6 +18,12 @@
 /* Of all pools: what this thread has borrowed. */
 static _Thread_local unsigned borrowed_here;
 
+/* Of db_pool_moment_begin. */
+static _Thread_local struct {
+	struct db_pool *pool;
+	struct db      *db;     /* that is given back until the next borrower; NULL: there is none */
+} moment;
+
 struct db_pool {
 	char            *path;
 	enum db_mode     mode;
@@ -187,6 +193,12 @@ db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 
 	assert(borrowed_here == 0);
 	*out = NULL;
+	if (moment.pool == p && moment.db != NULL) {
+		*out = moment.db;
+		moment.db = NULL;
+		borrowed_here++;
+		return RC_OK;
+	}
 	rc = nowait_is_on() ? borrow_now(p, &db, e) : borrow_waiting(p, &db, e);
 	if (rc != RC_OK)
 		return rc;
@@ -203,6 +215,16 @@ db_pool_borrow(struct db_pool *p, struct db **out, struct err *e)
 	return RC_OK;
 }
 
+static void
+end_reading(struct db_pool *p, struct db *db)
+{
+	if (nowait_is_on())
+		sqlite3_progress_handler(db_handle(db), 0, NULL, NULL);
+	if (db_in_transaction(db) && !db_end_reading(db))
+		db_close(&db);
+	give_back(p, db);
+}
+
 void
 db_pool_return(struct db_pool *p, struct db **dbp)
 {
@@ -213,11 +235,29 @@ db_pool_return(struct db_pool *p, struct db **dbp)
 		return;
 	assert(borrowed_here > 0);
 	borrowed_here--;
-	if (nowait_is_on())
-		sqlite3_progress_handler(db_handle(db), 0, NULL, NULL);
-	if (db_in_transaction(db) && !db_end_reading(db))
-		db_close(&db);
-	give_back(p, db);
+	if (moment.pool == p && db_in_transaction(db))
+		moment.db = db;
+	else
+		end_reading(p, db);
+}
+
+void
+db_pool_moment_begin(struct db_pool *p)
+{
+	assert(moment.pool == NULL && borrowed_here == 0);
+	moment.pool = p;
+}
+
+void
+db_pool_moment_end(struct db_pool *p)
+{
+	struct db *db = moment.db;
+
+	assert(moment.pool == p && borrowed_here == 0);
+	moment.pool = NULL;
+	moment.db = NULL;
+	if (db != NULL)
+		end_reading(p, db);
 }
 
 void

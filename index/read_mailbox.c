@@ -16,6 +16,18 @@ public_row(struct volume *v, sqlite3_stmt *q, struct arena *a, struct mailbox_in
 	return rc;
 }
 
+void
+volume_moment_begin(struct volume *v)
+{
+	db_pool_moment_begin(v->pool);
+}
+
+void
+volume_moment_end(struct volume *v)
+{
+	db_pool_moment_end(v->pool);
+}
+
 enum rc
 volume_find_mailbox(struct volume *v, account_id account, struct slice name, struct arena *a,
                     struct mailbox_info *out, struct err *e)

@@ -161,6 +161,11 @@ struct mailbox_info {
 	bool         has_children;
 };
 
+/* All that this thread reads of the index between the two is of one moment: that of the first read. Not nested; for a few
+ * reads in a row, as connections are few. */
+void volume_moment_begin(struct volume *v);
+void volume_moment_end(struct volume *v);
+
 MUST_USE enum rc volume_find_mailbox(struct volume *v, account_id account, struct slice name,
                                      struct arena *a, struct mailbox_info *out, struct err *e);
 MUST_USE enum rc volume_get_mailbox(struct volume *v, mailbox_id id, struct arena *a,

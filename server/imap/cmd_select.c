@@ -116,21 +116,6 @@ out_select(struct imap *im, const struct mailbox_info *box, uint32_t unseen)
 		imap_out_list(im, box, ((struct select_args *)im->args)->given);
 }
 
-/* Find it, watch it, and read it again: what is told must not be older than the watch. */
-static enum rc
-find_and_watch(struct imap *im, struct slice name, struct mailbox_info *box, struct err *e)
-{
-	enum rc rc = volume_find_mailbox(im->volume, im->account, name, &im->arena, box, e);
-
-	if (rc != RC_OK)
-		return rc;
-	session_watch(im->s, im->volume, box->id);
-	rc = volume_get_mailbox(im->volume, box->id, &im->arena, box, e);
-	if (rc != RC_OK)
-		session_unwatch(im->s);
-	return rc;
-}
-
 static void
 start_view(struct imap *im, const struct mailbox_info *box)
 {
@@ -175,6 +160,35 @@ find_unseen(struct imap *im, const struct mailbox_info *box, uint32_t *seq, stru
 	return rc;
 }
 
+static enum rc
+read_watched(struct imap *im, struct mailbox_info *box, uint32_t *unseen, struct err *e)
+{
+	enum rc rc = volume_get_mailbox(im->volume, box->id, &im->arena, box, e);
+
+	if (rc != RC_OK) {
+		session_unwatch(im->s);
+		return rc;
+	}
+	start_view(im, box);
+	rc = imap_tell_keywords(im, true, e);
+	return rc == RC_OK ? find_unseen(im, box, unseen, e) : rc;
+}
+
+/* Find it, watch it, and read it again, at one moment: what is told must not be older than the watch. */
+static enum rc
+find_and_read(struct imap *im, struct slice name, struct mailbox_info *box, uint32_t *unseen, struct err *e)
+{
+	enum rc rc = volume_find_mailbox(im->volume, im->account, name, &im->arena, box, e);
+
+	if (rc != RC_OK)
+		return rc;
+	session_watch(im->s, im->volume, box->id);
+	volume_moment_begin(im->volume);
+	rc = read_watched(im, box, unseen, e);
+	volume_moment_end(im->volume);
+	return rc;
+}
+
 static enum imap_result
 selected(struct imap *im)
 {
@@ -212,13 +226,7 @@ open_mailbox(struct imap *im, struct select_args *args)
 	close_previous(im, args);
 	if (args->condstore)
 		imap_enable_condstore(im);
-	rc = find_and_watch(im, args->name, &box, &e);
-	if (rc == RC_OK) {
-		start_view(im, &box);
-		rc = imap_tell_keywords(im, true, &e);
-	}
-	if (rc == RC_OK)
-		rc = find_unseen(im, &box, &unseen, &e);
+	rc = find_and_read(im, args->name, &box, &unseen, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
 	claim_recent(im, &box);
