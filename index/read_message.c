@@ -73,6 +73,8 @@ static const char *const dead_sql[] = {
 #define PLACE_MAX     (64u << 20)       /* memory for one blob's chunk table */
 #define ROWS_FIRST    256u
 #define KEYWORD_SLOTS 8u
+#define NOTED_ROWS    64u
+#define NOTED_TABLE   64u               /* octets of a chunk table */
 
 struct read_run {
 	struct db          *db;
@@ -80,6 +82,7 @@ struct read_run {
 	enum extent         extent;
 	uint32_t            want;
 	uint32_t            limit;
+	bool                notes;      /* places are read for place_cache, though nobody asked for them */
 	mail_modseq         floor;
 	struct arena       *a;
 	struct message_row *rows;
@@ -202,6 +205,14 @@ next_row(struct read_run *run)
 	return &run->rows[run->count++];
 }
 
+/* Tables of chunks that are read by the way are short. */
+static bool
+wants_place(const struct read_run *run, sqlite3_stmt *q)
+{
+	return (run->want & WANT_PLACE) != 0 ||
+	       (run->notes && db_bytes(q, COLUMN_CHUNKS).len <= NOTED_TABLE);
+}
+
 static enum rc
 read_row(struct read_run *run, sqlite3_stmt *q, bool expunged, struct err *e)
 {
@@ -216,7 +227,7 @@ read_row(struct read_run *run, sqlite3_stmt *q, bool expunged, struct err *e)
 		return rc;
 	read_rest(q, m);
 	rc = find_lost(run, m, e);
-	if (rc == RC_OK && (run->want & WANT_PLACE) != 0)
+	if (rc == RC_OK && wants_place(run, q))
 		rc = read_place(run, q, m, e);
 	if (rc == RC_OK && (run->want & WANT_SUMMARY) != 0)
 		rc = packed_summary_get(db_bytes(q, COLUMN_SUMMARY), run->a, &m->summary, e);
@@ -268,7 +279,8 @@ read_range(struct read_run *run, struct uid_range r, struct err *e)
 	struct cursor live = { NULL, UINT64_MAX }, dead = { NULL, UINT64_MAX };
 	enum rc rc = cursor_open(run, live_sql[run->extent], r, &live, e);
 
-	if (rc == RC_OK && (run->want & WANT_EXPUNGED) != 0)
+	/* A UID is that of a message or of a tombstone. */
+	if (rc == RC_OK && (run->want & WANT_EXPUNGED) != 0 && (r.first != r.last || live.q == NULL))
 		rc = cursor_open(run, dead_sql[run->extent], r, &dead, e);
 	while (rc == RC_OK && run->count < run->limit && (live.q != NULL || dead.q != NULL)) {
 		struct cursor *c = live.uid <= dead.uid ? &live : &dead;
@@ -294,33 +306,72 @@ choose_extent(uint32_t want)
 	return (want & WANT_ONLY_FLAGS) != 0 ? EXTENT_FLAGS : EXTENT_ROW;
 }
 
+/* Who lists few messages reads some of them next. */
+static bool
+takes_notes(const struct uid_set *uids, uint32_t want)
+{
+	return (want & WANT_SUMMARY) != 0 && nowait_is_on() && uid_set_size(uids) <= NOTED_ROWS;
+}
+
+/* What is remembered of the one message of the set. Only where what turns out to be gone is asked for again. */
+static bool
+recall_content(struct volume *v, struct read_run *run, const struct uid_set *uids, mail_uid from)
+{
+	bool one = uids->count == 1 && uids->ranges[0].first == uids->ranges[0].last;
+	struct message_row *m;
+
+	if (!one || uids->ranges[0].first < from || (run->want & WANT_ONLY_CONTENT) == 0 || !nowait_is_on())
+		return false;
+	m = next_row(run);
+	if (m != NULL && place_cache_get(v, run->mailbox, uids->ranges[0].first, run->a, m))
+		return true;
+	run->count = 0;
+	return false;
+}
+
+static enum rc
+read_set(struct read_run *run, const struct uid_set *uids, mail_uid from, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if ((run->want & WANT_ONLY_CONTENT) == 0)
+		rc = mailbox_change_floor(run->db, run->mailbox, &run->floor, e);
+	for (size_t i = 0; rc == RC_OK && i < uids->count && run->count < run->limit; i++) {
+		struct uid_range r = uids->ranges[i];
+
+		if (r.first < from)
+			r.first = from;
+		if (r.last >= r.first)
+			rc = read_range(run, r, e);
+	}
+	return rc;
+}
+
 enum rc
 volume_read_messages(struct volume *v, mailbox_id mailbox, const struct uid_set *uids,
                      mail_uid from, uint32_t limit, uint32_t want, struct arena *a,
                      struct message_row **out, size_t *count, struct err *e)
 {
 	struct read_run run = { .mailbox = mailbox,
-		                .extent = choose_extent(want),
 		                .want = want,
+		                .notes = takes_notes(uids, want),
 		                .limit = limit,
 		                .a = a };
-	enum rc rc;
+	uint64_t age = place_cache_age(v);
+	enum rc rc = RC_OK;
 
+	run.extent = run.notes ? EXTENT_ALL : choose_extent(want);
 	*out = NULL;
 	*count = 0;
-	rc = db_pool_borrow(v->pool, &run.db, e);
-	if (rc != RC_OK)
-		return rc;
-	rc = mailbox_change_floor(run.db, mailbox, &run.floor, e);
-	for (size_t i = 0; rc == RC_OK && i < uids->count && run.count < limit; i++) {
-		struct uid_range r = uids->ranges[i];
-
-		if (r.first < from)
-			r.first = from;
-		if (r.last >= r.first)
-			rc = read_range(&run, r, e);
+	if (!recall_content(v, &run, uids, from)) {
+		rc = db_pool_borrow(v->pool, &run.db, e);
+		if (rc != RC_OK)
+			return rc;
+		rc = read_set(&run, uids, from, e);
+		db_pool_return(v->pool, &run.db);
+		if (rc == RC_OK && run.extent >= EXTENT_PLACE && run.count <= NOTED_ROWS)
+			place_cache_put(v, age, mailbox, run.rows, run.count);
 	}
-	db_pool_return(v->pool, &run.db);
 	*out = run.rows;
 	*count = run.count;
 	return rc;

@@ -159,9 +159,10 @@ volume_new(const struct volume_params *p)
 	v->index_path = join(p->path, "index.db");
 	v->recent = recent_new();
 	v->columns = column_store_new();
+	v->places = place_cache_new();
 	arena_init(&v->resolver.scratch, RESOLVE_ARENA_MAX);
 	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL ||
-	    v->columns == NULL) {
+	    v->columns == NULL || v->places == NULL) {
 		volume_close(&v);
 		return NULL;
 	}
@@ -363,6 +364,7 @@ volume_close(struct volume **vp)
 		log_close(&v->log);
 	recent_free(&v->recent);
 	column_store_free(&v->columns);
+	place_cache_free(&v->places);
 	arena_fini(&v->resolver.scratch);
 	(void)pthread_mutex_destroy(&v->told_lock);
 	wal_fini(&v->wal);

@@ -239,6 +239,10 @@ enum message_want {
 	WANT_PLACE = 1 << 1,
 	WANT_EXPUNGED = 1 << 2,         /* tombstones too */
 	WANT_ONLY_FLAGS = 1 << 3,       /* with neither of the first two: UID, flags, keywords and MODSEQ alone */
+	WANT_ONLY_CONTENT = 1 << 4,     /* with WANT_PLACE: UID, blob, size, place, sha256 and summary alone are asked for.
+	                                 * Of one message without NULs, and where one may not wait, they may be those of a
+	                                 * moment ago, without the summary: what then cannot be read may be elsewhere, or
+	                                 * purged */
 };
 
 /* Rows of the members of `uids` that are >= from, in the order of UIDs, at most `limit`. Never opens the log. The

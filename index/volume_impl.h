@@ -14,6 +14,7 @@
 #include "index/checkpoint.h"
 #include "index/columns.h"
 #include "index/ingest.h"
+#include "index/place_cache.h"
 #include "index/recent.h"
 #include "index/resolve.h"
 #include "index/volume.h"
@@ -80,6 +81,7 @@ struct volume {
 	struct wal           wal;
 	struct recent       *recent;
 	struct column_store *columns;
+	struct place_cache  *places;
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
 	_Atomic int64_t      mend_asked;  /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;

@@ -162,8 +162,10 @@ volume_commit(void *owner, struct err *e)
 		atomic_fetch_add(&v->accounts_version, 1);
 	if (v->apply.mailboxes)
 		atomic_fetch_add(&v->mailboxes_version, 1);
-	if (v->apply.purged)
+	if (v->apply.purged) {
 		column_store_forget(v->columns);        /* what searches learnt of it */
+		place_cache_forget(v->places);
+	}
 	notify_all(v, v->apply.touched, v->apply.touched_count);
 	tell_accounts(v, &v->resolver.changed);
 	apply_forget(&v->apply);

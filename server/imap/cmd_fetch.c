@@ -86,6 +86,7 @@ note_needs(struct fetch_request *r)
 		if (kind != FETCH_UID && kind != FETCH_FLAGS && kind != FETCH_MODSEQ)
 			r->only_flags = false;
 	}
+	r->only_content = fetch_asks_content(r);
 	r->in_columns = fetch_suits_columns(r);
 }
 
@@ -209,7 +210,7 @@ next_page(struct imap *im, struct fetch *f, struct err *e)
 {
 	uint32_t want =
 	    (f->req.needs_summary ? WANT_SUMMARY : 0u) | (f->req.needs_place ? WANT_PLACE : 0u) |
-	    (f->req.only_flags ? WANT_ONLY_FLAGS : 0u);
+	    (f->req.only_flags ? WANT_ONLY_FLAGS : 0u) | (f->req.only_content ? WANT_ONLY_CONTENT : 0u);
 	enum rc rc;
 
 	for (;;) {
@@ -432,7 +433,9 @@ begin_message(struct imap *im, struct fetch *f)
 		skip_message(im, f, FETCH_DAMAGED);
 		return;
 	}
-	if (f->req.needs_summary
+	if (fetch_recalls_content(f))
+		f->summary = (struct mime_summary){ .size = fetch_row(f)->size };
+	else if (f->req.needs_summary
 	    && mime_summary_decode(fetch_row(f)->summary, &f->scratch, &f->summary, &e) != RC_OK) {
 		skip_message(im, f, FETCH_DAMAGED);
 		return;

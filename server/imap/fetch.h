@@ -70,6 +70,7 @@ struct fetch_request {
 	bool               sets_seen;
 	bool               reads_log;           /* some item is made from the message itself */
 	bool               only_flags;          /* no item needs more than WANT_ONLY_FLAGS gives */
+	bool               only_content;        /* none more than WANT_ONLY_CONTENT gives */
 	bool               in_columns;          /* columns hold all that is asked for */
 };
 
@@ -183,6 +184,13 @@ struct fetch {
 	uint64_t             light_octets;      /* of the log that it reads */
 };
 
+/* BODY[] and its like: no part of the message, and nothing of its summary. */
+static inline bool
+fetch_is_whole(const struct fetch_item *it)
+{
+	return it->kind == FETCH_SECTION && it->text == FETCH_TEXT_NONE && it->depth == 0;
+}
+
 static inline const struct message_row *
 fetch_row(const struct fetch *f)
 {
@@ -215,6 +223,9 @@ enum fetch_listed {
 enum fetch_listed fetch_columns_light(struct imap *im, const struct fetch *f);
 
 /* fetch_light.c; see there. */
+bool fetch_asks_content(const struct fetch_request *r);
+/* The row under way came without a summary, as its content needs none (WANT_ONLY_CONTENT). */
+bool fetch_recalls_content(const struct fetch *f);
 bool fetch_reads_little(struct imap *im);
 /* All turns that are little, from run. */
 enum imap_result fetch_run_light(struct imap *im, struct fetch *f);

@@ -14,7 +14,7 @@
 static bool
 is_all(const struct fetch_item *it)
 {
-	return it->kind == FETCH_SECTION && it->text == FETCH_TEXT_NONE && it->depth == 0 && !it->partial;
+	return fetch_is_whole(it) && !it->partial;
 }
 
 static bool

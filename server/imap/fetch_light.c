@@ -82,6 +82,28 @@ lists_little(struct imap *im, const struct fetch *f)
 }
 
 bool
+fetch_asks_content(const struct fetch_request *r)
+{
+	bool content = r->needs_place && !r->sets_seen;
+
+	for (size_t i = 0; i < r->count && content; i++) {
+		enum fetch_kind kind = r->items[i].kind;
+
+		content = kind == FETCH_UID || kind == FETCH_RFC822_SIZE || kind == FETCH_EMAILID ||
+		          fetch_is_whole(&r->items[i]);
+	}
+	return content;
+}
+
+bool
+fetch_recalls_content(const struct fetch *f)
+{
+	const struct message_row *row = fetch_row(f);
+
+	return f->req.only_content && row->modseq == 0 && row->summary.len == 0 && nowait_is_on();
+}
+
+bool
 fetch_reads_little(struct imap *im)
 {
 	const struct fetch *f = im->args;

@@ -320,6 +320,26 @@ test_own_append(void **state)
 	assert_int_equal(rig_teardown(state), 0);
 }
 
+/* Of a message that was listed only the log is read. */
+static void
+test_body_of_listed(void **state)
+{
+	struct session *s;
+
+	assert_int_equal(rig_setup(state), 0);
+	fx_append_n(rig_inbox(), 2);
+	s = rig_selected();
+	(void)rig_send(s, "a FETCH 1 (UID ENVELOPE)");
+	(void)rig_send(s, "b FETCH 2 BODY.PEEK[]");        /* opens the log */
+	granted = 1;
+	since_refused = 0;
+	if (nowait_is_possible())
+		expect_light(s, "c FETCH 1 BODY.PEEK[]");
+	granted = GRANT_ALL;
+	rig_end(s);
+	assert_int_equal(rig_teardown(state), 0);
+}
+
 int
 main(void)
 {
@@ -328,6 +348,7 @@ main(void)
 		cmocka_unit_test(test_qresync),
 		cmocka_unit_test(test_without_pool),
 		cmocka_unit_test(test_own_append),
+		cmocka_unit_test(test_body_of_listed),
 	};
 
 	granted = GRANT_ALL;

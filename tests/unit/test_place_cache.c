@@ -1,0 +1,158 @@
+/* A place that was read a moment ago is given again to who may not wait, and no longer than the index would give it. */
+#include "tests/unit/volume_fixture.h"
+
+#include "index/place_cache.h"
+#include "lib/nowait.h"
+
+#define BOTH (WANT_PLACE | WANT_SUMMARY)
+
+static account_id anna;
+static mailbox_id inbox;
+
+static int
+setup(void **state)
+{
+	int rc = fx_setup(state);
+
+	anna = fx_account("anna");
+	inbox = fx_box(anna, "INBOX");
+	fx_append_n(inbox, 3);
+	return rc;
+}
+
+static struct message_row *
+read_one(mailbox_id box, mail_uid uid, uint32_t want)
+{
+	struct uid_range range = { uid, uid };
+	const struct uid_set one = { .ranges = &range, .count = 1 };
+	struct message_row *rows;
+	struct err e;
+	size_t n;
+
+	assert_int_equal(volume_read_messages(fx_v, box, &one, 1, 10, want | WANT_EXPUNGED, &fx_arena, &rows, &n, &e),
+	                 RC_OK);
+	return n == 1 ? rows : NULL;
+}
+
+static bool
+is_kept(mailbox_id box, mail_uid uid)
+{
+	struct message_row row;
+
+	return place_cache_get(fx_v, box, uid, &fx_arena, &row);
+}
+
+static void
+test_kept(void **state)
+{
+	struct message_row *row, again;
+
+	(void)state;
+	row = read_one(inbox, 2, BOTH | WANT_ONLY_CONTENT);
+	assert_non_null(row);
+	assert_true(place_cache_get(fx_v, inbox, 2, &fx_arena, &again));
+	assert_int_equal(again.uid, 2);
+	assert_true(again.blob == row->blob && again.size == row->size);
+	assert_memory_equal(again.sha256, row->sha256, sizeof again.sha256);
+	assert_true(again.place.addr.offset == row->place.addr.offset && again.place.size == row->place.size);
+	assert_int_equal(again.place.chunk_count, row->place.chunk_count);
+	assert_memory_equal(again.place.chunks, row->place.chunks, row->place.chunk_count * sizeof *row->place.chunks);
+	assert_false(is_kept(inbox, 1));
+	assert_false(is_kept(inbox + 1, 2));
+}
+
+/* Who lists messages where nothing may wait reads one of them next. */
+static void
+test_listed(void **state)
+{
+	struct message_row *row;
+
+	(void)state;
+	if (!nowait_is_possible())
+		return;
+	(void)read_one(inbox, 1, WANT_SUMMARY);
+	assert_false(is_kept(inbox, 1));
+	nowait_begin();
+	row = read_one(inbox, 1, WANT_SUMMARY);
+	assert_false(nowait_end());
+	assert_non_null(row);
+	assert_true(row->summary.len > 0);
+	assert_true(is_kept(inbox, 1));
+}
+
+/* Of an expunged one the octets are there still, as its tombstone has them. */
+static void
+test_purged(void **state)
+{
+	struct change *c = fx_change(CHANGE_PURGE);
+
+	(void)state;
+	c->u.purge.blob = read_one(inbox, 2, BOTH)->blob;
+	c->u.purge.reason = SLICE("");
+	assert_true(is_kept(inbox, 2));
+	(void)fx_expunge(inbox, 2, 2);
+	assert_true(is_kept(inbox, 2));
+	(void)fx_run(c);
+	assert_false(is_kept(inbox, 2));
+	assert_null(read_one(inbox, 2, BOTH));
+	assert_false(is_kept(inbox, 2));
+}
+
+static void
+test_deleted(void **state)
+{
+	mailbox_id box;
+
+	(void)state;
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, "other", ""), RC_OK);
+	box = fx_box(anna, "other");
+	fx_append_n(box, 1);
+	assert_non_null(read_one(box, 1, BOTH));
+	assert_true(is_kept(box, 1));
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_DELETE, anna, "other", ""), RC_OK);
+	assert_false(is_kept(box, 1));
+}
+
+/* Flags are never those of a moment ago. */
+static void
+test_flags(void **state)
+{
+	struct message_row *row;
+
+	(void)state;
+	if (!nowait_is_possible())
+		return;
+	(void)read_one(inbox, 3, BOTH);
+	(void)fx_store(inbox, 3, 3, STORE_ADD, FLAG_FLAGGED, "");
+	nowait_begin();
+	row = read_one(inbox, 3, BOTH);
+	assert_false(nowait_end());
+	assert_int_equal(row->flags, FLAG_FLAGGED);
+}
+
+/* What masks them stands in the summary. */
+static void
+test_nul(void **state)
+{
+	static const char mail[] = "Subject: x\r\n\r\na\0b\r\n";
+	mail_uid uid = fx_append(inbox, slice_of(mail, sizeof mail - 1), 0, "");
+
+	(void)state;
+	assert_non_null(read_one(inbox, uid, BOTH));
+	assert_false(is_kept(inbox, uid));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_kept, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_listed, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_purged, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_deleted, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_nul, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_flags, setup, fx_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
