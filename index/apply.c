@@ -325,6 +325,7 @@ apply_any(struct apply *ap, const struct record *r, const struct log_addr *data,
 		ap->mailboxes = true;
 		return apply_mailbox(ap, &r->u.mailbox, e);
 	case RECORD_SUBSCRIPTION:
+		ap->mailboxes = true;
 		return apply_subscription(ap, &r->u.subscription, e);
 	case RECORD_BLOB:
 		return apply_blob(ap, r, data, e);

@@ -160,9 +160,10 @@ volume_new(const struct volume_params *p)
 	v->recent = recent_new();
 	v->columns = column_store_new();
 	v->places = place_cache_new();
+	v->boxes = box_cache_new();
 	arena_init(&v->resolver.scratch, RESOLVE_ARENA_MAX);
 	if (v->name == NULL || v->path == NULL || v->index_path == NULL || v->recent == NULL ||
-	    v->columns == NULL || v->places == NULL) {
+	    v->columns == NULL || v->places == NULL || v->boxes == NULL) {
 		volume_close(&v);
 		return NULL;
 	}
@@ -365,6 +366,7 @@ volume_close(struct volume **vp)
 	recent_free(&v->recent);
 	column_store_free(&v->columns);
 	place_cache_free(&v->places);
+	box_cache_free(&v->boxes);
 	arena_fini(&v->resolver.scratch);
 	(void)pthread_mutex_destroy(&v->told_lock);
 	wal_fini(&v->wal);

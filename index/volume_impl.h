@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "index/apply.h"
+#include "index/box_cache.h"
 #include "index/checkpoint.h"
 #include "index/columns.h"
 #include "index/ingest.h"
@@ -82,6 +83,7 @@ struct volume {
 	struct recent       *recent;
 	struct column_store *columns;
 	struct place_cache  *places;
+	struct box_cache    *boxes;
 	atomic_bool          suspect;   /* SQLite found the index damaged: to be rebuilt */
 	_Atomic int64_t      mend_asked;  /* when a reader last asked for it: monotonic seconds plus one; 0: never */
 	_Atomic uint64_t     changes;

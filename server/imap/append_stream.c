@@ -11,6 +11,7 @@
  */
 #include "server/imap/append_stream.h"
 
+#include "index/box_cache.h"
 #include "lib/clock.h"
 #include "lib/nowait.h"
 #include "server/imap/private.h"
@@ -133,10 +134,13 @@ recall_target(struct imap *im, struct append_stream *st)
 {
 	const struct append_target_memory *m = &im->priv->append_target;
 
-	if (m->mailbox != 0 && m->account == im->account && st->given.ptr == NULL &&
-	    slice_eq(st->name, slice_of(m->name, m->len)) &&
+	if (st->given.ptr != NULL)
+		return;
+	if (m->mailbox != 0 && m->account == im->account && slice_eq(st->name, slice_of(m->name, m->len)) &&
 	    m->version == volume_places_version(im->volume))
 		st->box.id = m->mailbox;
+	else
+		st->box.id = volume_recall_mailbox(im->volume, im->account, st->name, &im->arena);
 }
 
 static enum rc

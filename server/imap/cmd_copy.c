@@ -7,6 +7,7 @@
  * Of few messages all of it is light, but for MOVE's last pieces where MODSEQs are told: answer and
  * news are one step, as a session that is to end does so between steps.
  */
+#include "index/box_cache.h"
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
@@ -92,8 +93,11 @@ submit(struct imap *im, struct copy *cp, struct uid_set *uids)
 	struct change *c;
 	struct mailbox_info box;
 	struct err e = ERR_INIT;
-	enum rc rc = volume_find_mailbox(im->volume, im->account, cp->name, &im->arena, &box, &e);
+	enum rc rc = RC_OK;
 
+	box.id = volume_recall_mailbox(im->volume, im->account, cp->name, &im->arena);
+	if (box.id == 0)
+		rc = volume_find_mailbox(im->volume, im->account, cp->name, &im->arena, &box, &e);
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
 	c = change_new(cp->move ? CHANGE_MOVE : CHANGE_COPY);

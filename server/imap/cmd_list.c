@@ -282,8 +282,9 @@ list_run(struct imap *im)
 	struct err e = ERR_INIT;
 
 	if (!args->read) {
-		enum rc rc = list_tree_read(im->volume, im->account, args->query.subscribed,
-		                            &im->arena, &args->tree, &e);
+		unsigned reads = (args->query.subscribed ? LIST_SUBSCRIPTIONS : 0u) |
+		                 (args->status != 0 ? LIST_COUNTERS : 0u);
+		enum rc rc = list_tree_read(im->volume, im->account, reads, &im->arena, &args->tree, &e);
 
 		if (rc != RC_OK) {
 			imap_reply_error(im, rc, &e);

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 
+#include "index/box_cache.h"
 #include "server/imap/resync.h"
 
 #define UNSEEN_EXISTS_MAX 2000u         /* above, UNSEEN is told only where counters give it */
@@ -178,8 +179,11 @@ read_watched(struct imap *im, struct mailbox_info *box, uint32_t *unseen, struct
 static enum rc
 find_and_read(struct imap *im, struct slice name, struct mailbox_info *box, uint32_t *unseen, struct err *e)
 {
-	enum rc rc = volume_find_mailbox(im->volume, im->account, name, &im->arena, box, e);
+	enum rc rc = RC_OK;
 
+	box->id = volume_recall_mailbox(im->volume, im->account, name, &im->arena);
+	if (box->id == 0)
+		rc = volume_find_mailbox(im->volume, im->account, name, &im->arena, box, e);
 	if (rc != RC_OK)
 		return rc;
 	session_watch(im->s, im->volume, box->id);

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "index/box_cache.h"
 #include "server/imap/list_match.h"
 
 #define LEVELS_MAX 64u          /* of names whose parents are looked at; the index allows fewer */
@@ -80,15 +81,16 @@ add_subscription(struct list_tree *t, struct slice name)
 }
 
 enum rc
-list_tree_read(struct volume *v, account_id account, bool subscriptions, struct arena *a,
+list_tree_read(struct volume *v, account_id account, unsigned reads, struct arena *a,
     struct list_tree *out, struct err *e)
 {
 	struct mailbox_info *boxes;
 	struct slice *names = NULL;
 	size_t nboxes, nnames = 0, room;
-	enum rc rc = volume_list_mailboxes(v, account, a, &boxes, &nboxes, e);
+	enum rc rc = ((reads & LIST_COUNTERS) != 0 ? volume_list_mailboxes : volume_list_names)(v, account, a, &boxes,
+	                                                                                        &nboxes, e);
 
-	if (rc == RC_OK && subscriptions)
+	if (rc == RC_OK && (reads & LIST_SUBSCRIPTIONS) != 0)
 		rc = volume_list_subscriptions(v, account, a, &names, &nnames, e);
 	if (rc != RC_OK)
 		return rc;

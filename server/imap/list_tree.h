@@ -29,9 +29,13 @@ struct list_query {
 	bool                recursive;
 };
 
-/* Pool: reads the index. `subscriptions`: names that are subscribed but no mailboxes come in too, with
- * their parents. */
-MUST_USE enum rc list_tree_read(struct volume *v, account_id account, bool subscriptions,
+enum list_reads {
+	LIST_SUBSCRIPTIONS = 1 << 0,            /* names that are subscribed but no mailboxes, with their parents */
+	LIST_COUNTERS = 1 << 1,                 /* what STATUS says of each mailbox; else it is 0 */
+};
+
+/* Pool, or a reactor where it may not wait (lib/nowait.h). `reads`: of enum list_reads. */
+MUST_USE enum rc list_tree_read(struct volume *v, account_id account, unsigned reads,
                                 struct arena *a, struct list_tree *out, struct err *e);
 /* Match names with the patterns, for some milliseconds at most. False: call it again, in another step. */
 bool list_tree_match(struct list_tree *t, const struct list_query *q);
