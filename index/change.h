@@ -309,7 +309,8 @@ struct change {
 	struct arena      arena;
 	struct frame_who  who;
 	bool              of_move;      /* goes through though its account is being moved */
-	/* Called once, on the writer's thread; must not block; the change is the caller's again. */
+	/* Called once, on the writer's thread; must not block; the change is the caller's again. What takes longer
+	 * than a wake-up of another thread should be done there, unless change_is_alone. */
 	void            (*done)(struct change *c, void *arg);
 	void             *done_arg;
 	union {
@@ -343,6 +344,8 @@ struct change *change_new(enum change_kind kind);
 void change_free(struct change **c);
 /* Any thread, never blocks. The change is the volume's until `done`. */
 void volume_submit(struct volume *v, struct change *c);
+/* In `done`: of late changes came one by one, so that nobody waits for the writer's thread. */
+bool change_is_alone(const struct change *c);
 /* The client of this session has gone on after the 250 for deliveries with these keys, so it has got the answer: if
  * they come again, they are other messages. Before anybody can hold the session for over. What is submitted later is
  * decided with it. It waits for another change to be synced with, or half a second; volume_close sees to it. Lost in a

@@ -470,6 +470,14 @@ volume_submit(struct volume *v, struct change *c)
 	writer_submit(v->writer, req);
 }
 
+bool
+change_is_alone(const struct change *c)
+{
+	const struct writer_request *req = (const void *)c;
+
+	return req->alone;
+}
+
 static void
 confirmed(struct change *c, void *arg)
 {

@@ -33,6 +33,7 @@ struct reactor {
 	struct post     posts, turn;    /* list heads: posted, and those of them that run in this
 	                                 * turn of the loop */
 	bool            stop_wanted;
+	bool            rung;           /* the bell, and posts were not looked at since */
 	atomic_uint     wakers;         /* threads between the lock and the end of doorbell_ring */
 
 	struct wheel    wheel, rests;
@@ -73,6 +74,19 @@ reactor_begin_stop(struct reactor *r)
 	reactor_end_if_empty(r);
 }
 
+/* Under the lock. Its bits. */
+static unsigned
+unlink_post(struct post *p)
+{
+	unsigned bits = p->bits;
+
+	p->prev->next = p->next;
+	p->next->prev = p->prev;
+	p->queued = p->expected = false;
+	p->bits = 0;
+	return bits;
+}
+
 static struct post *
 take_post(struct reactor *r, struct post *head, unsigned *bits)
 {
@@ -81,11 +95,7 @@ take_post(struct reactor *r, struct post *head, unsigned *bits)
 	pthread_mutex_lock(&r->lock);
 	if (head->next != head) {
 		p = head->next;
-		p->prev->next = p->next;
-		p->next->prev = p->prev;
-		p->queued = false;
-		*bits = p->bits;
-		p->bits = 0;
+		*bits = unlink_post(p);
 	}
 	pthread_mutex_unlock(&r->lock);
 	return p;
@@ -99,6 +109,7 @@ begin_turn(struct reactor *r)
 
 	pthread_mutex_lock(&r->lock);
 	stop = r->stop_wanted;
+	r->rung = false;
 	if (r->posts.next != &r->posts) {
 		r->turn.next = r->posts.next;
 		r->turn.prev = r->posts.prev;
@@ -112,9 +123,8 @@ begin_turn(struct reactor *r)
 /* What is posted meanwhile waits for the loop's next turn: a session that lets others go first
  * posts itself, and the others' sockets have to be looked at before it runs again. */
 static void
-on_rung(struct doorbell *bell)
+run_posts(struct reactor *r)
 {
-	struct reactor *r = bell->poll.data;
 	bool stop = begin_turn(r);
 	struct post *p;
 	unsigned bits;
@@ -123,6 +133,12 @@ on_rung(struct doorbell *bell)
 		p->run(p, bits);
 	if (stop)
 		reactor_begin_stop(r);
+}
+
+static void
+on_rung(struct doorbell *bell)
+{
+	run_posts(bell->poll.data);
 }
 
 static void
@@ -143,6 +159,7 @@ on_tick(uv_timer_t *ticker)
 	struct reactor *r = ticker->data;
 	struct session *next;
 
+	run_posts(r);
 	wheel_advance(&r->wheel, uv_now(&r->loop), on_expired);
 	wheel_advance(&r->rests, uv_now(&r->loop), on_rest_due);
 	if (!r->stopping || uv_now(&r->loop) < r->stop_at)
@@ -256,23 +273,25 @@ reactor_free(struct reactor **rp)
 	free(r);
 }
 
-void
-reactor_post(struct reactor *r, struct post *p, unsigned bits)
+static void
+post(struct reactor *r, struct post *p, unsigned bits, bool may_wait)
 {
-	bool wake = false;
+	bool wake;
 
 	pthread_mutex_lock(&r->lock);
 	p->bits |= bits;
 	if (!p->queued) {
-		wake = r->posts.next == &r->posts;
 		p->queued = true;
 		p->prev = r->posts.prev;
 		p->next = &r->posts;
 		p->prev->next = p;
 		r->posts.prev = p;
 	}
-	if (wake)
+	wake = !r->rung && !(may_wait && p->expected && !r->stop_wanted);
+	if (wake) {
+		r->rung = true;
 		atomic_fetch_add(&r->wakers, 1);
+	}
 	pthread_mutex_unlock(&r->lock);
 	/* Behind the lock, or the reactor would wake only to wait for it. p may be gone, and with
 	 * the last session the handle; reactor_free waits for us before it ends the loop. */
@@ -283,16 +302,42 @@ reactor_post(struct reactor *r, struct post *p, unsigned bits)
 }
 
 void
-reactor_unpost(struct reactor *r, struct post *p)
+reactor_post(struct reactor *r, struct post *p, unsigned bits)
+{
+	post(r, p, bits, false);
+}
+
+void
+reactor_post_expected(struct reactor *r, struct post *p, unsigned bits)
+{
+	post(r, p, bits, true);
+}
+
+void
+reactor_expect_post(struct reactor *r, struct post *p)
 {
 	pthread_mutex_lock(&r->lock);
-	if (p->queued) {
-		p->prev->next = p->next;
-		p->next->prev = p->prev;
-		p->queued = false;
-		p->bits = 0;
-	}
+	p->expected = true;
 	pthread_mutex_unlock(&r->lock);
+}
+
+unsigned
+reactor_take(struct reactor *r, struct post *p)
+{
+	unsigned bits = 0;
+
+	pthread_mutex_lock(&r->lock);
+	p->expected = false;
+	if (p->queued)
+		bits = unlink_post(p);
+	pthread_mutex_unlock(&r->lock);
+	return bits;
+}
+
+void
+reactor_unpost(struct reactor *r, struct post *p)
+{
+	(void)reactor_take(r, p);
 }
 
 struct server *

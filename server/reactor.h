@@ -26,6 +26,7 @@ struct post {
 	void       (*run)(struct post *p, unsigned bits);
 	unsigned     bits;              /* under the reactor's lock, as the next one */
 	bool         queued;
+	bool         expected;          /* of reactor_expect_post */
 };
 
 /* RC_OK: *out is to be started or freed. */
@@ -40,6 +41,13 @@ void reactor_free(struct reactor **r);
 /* Any thread, as long as the reactor has not been joined. Queued already: the bits are added. The reactor may run p,
  * and end what it belongs to, as soon as the bits are set: nothing of p is touched after that. */
 void reactor_post(struct reactor *r, struct post *p, unsigned bits);
+/* As reactor_post, but if the reactor expects p it is not woken: p waits until something else wakes it, half a second at
+ * most. */
+void reactor_post_expected(struct reactor *r, struct post *p, unsigned bits);
+/* Reactor: from now on p is expected. What p waits for will wake us, and is then followed by reactor_take. */
+void reactor_expect_post(struct reactor *r, struct post *p);
+/* Reactor: p is expected no more; if it was queued, it is not, and these are its bits. */
+unsigned reactor_take(struct reactor *r, struct post *p);
 /* Reactor: make sure that p is not queued. */
 void reactor_unpost(struct reactor *r, struct post *p);
 

@@ -46,11 +46,17 @@ static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct session *s = poll->data;
+	unsigned bits;
 
 	(void)events;
 	if (status != 0)
 		/* libuv has stopped polling; the error itself shows when we read or write */
 		s->polled = 0;
+	if (s->st == SESS_WORK && (bits = reactor_take(s->reactor, &s->post)) != 0) {
+		s->turns = 0;           /* the loop has looked at the others' sockets */
+		session_on_post(&s->post, bits);
+		return;
+	}
 	if (s->st == SESS_WORK || s->st == SESS_STEP || s->st == SESS_ADVANCE ||
 	    s->st == SESS_DELAY) {
 		if (!session_send_behind(s)) {
@@ -234,6 +240,30 @@ submit_step(struct session *s)
 }
 
 static bool
+has_sent(const struct session *s)
+{
+	return s->sending.at == s->sending.bytes.len;
+}
+
+/* Will nothing happen here before the client says more, and will that wake us? What filters have read does not. */
+static bool
+hears_next(const struct session *s)
+{
+	return s->polled == UV_READABLE && s->in.len == 0 && !s->eof && s->stream.tls == NULL &&
+	       s->stream.deflate == NULL;
+}
+
+/* As park, of a step on the reactor. */
+static bool
+hand_over(struct session *s)
+{
+	s->step_sends = has_sent(s);
+	if (s->step_sends && hears_next(s))
+		reactor_expect_post(s->reactor, &s->post);
+	return park(s);
+}
+
+static bool
 session_step(struct session *s)
 {
 	s->st = SESS_WORK;
@@ -242,12 +272,12 @@ session_step(struct session *s)
 	s->result = is_light(s) ? s->protocol->step(s->state) : STEP_POOL;
 	if (s->result != STEP_POOL) {
 		session_took_long(s);
-		if (waits(s) && !park(s))
+		if (waits(s) && !hand_over(s))
 			return false;
 		step_over(s);
 		return true;
 	}
-	s->step_sends = s->sending.at == s->sending.bytes.len;
+	s->step_sends = has_sent(s);
 	submit_step(s);
 	if (!s->step_sends)
 		(void)session_send_behind(s);
@@ -256,15 +286,32 @@ session_step(struct session *s)
 
 /* ---- messages of other threads ---- */
 
+/* A light step behind a wait, where it ended: the reactor is told when all is said. */
+static void
+step_here(struct session *s)
+{
+	s->result = s->protocol->step(s->state);
+	session_took_long(s);
+	if (s->result == STEP_POOL) {
+		submit_step(s);
+	} else if (s->result == STEP_DONE && session_send_step(s)) {
+		reactor_post_expected(s->reactor, &s->post, EVENT_STEPPED);
+	} else if (!waits(s) || park(s)) {
+		reactor_post(s->reactor, &s->post, EVENT_STEPPED);
+	}
+}
+
 /* If the step has not returned, the exchange is our last touch: park finds it. */
 void
-session_wake(struct session *s)
+session_wake(struct session *s, bool here)
 {
 	if (atomic_exchange_explicit(&s->wake, WAKE_CAME, memory_order_acq_rel) != WAKE_AWAITED)
 		return;
 	atomic_store_explicit(&s->wake, WAKE_NONE, memory_order_relaxed);
 	if (s->result == STEP_WAIT && !is_light(s))
 		submit_step(s);
+	else if (s->result == STEP_WAIT && here && s->step_sends)
+		step_here(s);
 	else
 		reactor_post(s->reactor, &s->post, EVENT_STEPPED);
 }

@@ -92,7 +92,7 @@ struct protocol {
 	enum session_next (*greet)(void *state);
 	/* Reactor: look at input and at session_take_notified, decide what comes next. */
 	enum session_next (*advance)(void *state);
-	/* Pool; reactor, when `light` has said so. */
+	/* Pool; reactor, or where session_wake is called, when `light` has said so. */
 	enum step_result (*step)(void *state);
 	/* Reactor, no step under way: write the protocol's farewell; the core flushes and closes. */
 	void (*bye)(void *state, enum session_end why);
@@ -103,10 +103,10 @@ struct protocol {
 	void (*rest)(void *state);
 	/* Reactor, after advance has said NEXT_INPUT. NULL: the rest of a command if something is left in the input. */
 	enum session_awaits (*awaits)(void *state);
-	/* Right before a step, on the reactor or where session_wake is called: it is to be run on the reactor. It will be
-	 * over within some 0.3 ms, and read log and index only without waiting (lib/nowait.h); where that is refused
-	 * it says STEP_POOL. Asked on another thread it decides nothing yet, as the reactor asks again. NULL: none
-	 * is. */
+	/* Right before a step, on the reactor or where session_wake is called: it is to be run on the reactor, or there.
+	 * It will be over within some 0.3 ms, and read log and index only without waiting (lib/nowait.h); where that is
+	 * refused it says STEP_POOL. Asked where session_wake is called it may decide nothing yet, and the reactor asks
+	 * again. NULL: none is. */
 	bool (*light)(void *state);
 };
 
@@ -197,8 +197,9 @@ void session_listen(struct session *s, bool wanted);
 bool session_take_notified(struct session *s);
 
 /* Any thread: what a step said STEP_WAIT or STEP_WAIT_ADVANCE for has come. Must be called exactly once for each,
- * before or after the step returns; the session lives until then. Typically from struct change's done. */
-void session_wake(struct session *s);
+ * before or after the step returns; the session lives until then. Typically from struct change's done.
+ * `here`: this thread has the time to run the next step if that is light, and to send what it says. */
+void session_wake(struct session *s, bool here);
 
 /* The session is the account's from now on: it ends within a second when the account changes (END_CHANGED), counts
  * among its connections and is told by `restantectl who`. `since` is what session_login_moment said before the

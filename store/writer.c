@@ -53,6 +53,7 @@ struct writer {
 	uint64_t                refusing_since; /* at this clock_mono_ms */
 	bool                    made_room;      /* for the requests that are tried again */
 	uint32_t alone; /* the next batch takes only so many: they may use the reserve */
+	bool                    was_alone;      /* the last answer had none beside or behind it */
 
 	pthread_mutex_t         lock;           /* over what follows */
 	pthread_cond_t          wake;
@@ -134,11 +135,28 @@ give_back(struct writer *w, uint32_t from, uint32_t n)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* None but what nobody waits for, when this was asked. */
+static bool
+is_queue_empty(struct writer *w)
+{
+	bool empty;
+
+	pthread_mutex_lock(&w->lock);
+	empty = w->stats.queued == w->lazy;
+	pthread_mutex_unlock(&w->lock);
+	return empty;
+}
+
 static void
 answer_all(struct writer *w, uint32_t n, enum rc rc, bool durable, const struct err *e)
 {
-	for (uint32_t i = 0; i < n; i++)
+	bool was_alone = w->was_alone;
+
+	w->was_alone = n == 1 && is_queue_empty(w);
+	for (uint32_t i = 0; i < n; i++) {
+		w->taken[i]->alone = was_alone && w->was_alone;
 		w->p.ops->answer(w->p.owner, w->taken[i], rc, durable, e);
+	}
 }
 
 static void

@@ -21,6 +21,7 @@ struct writer_request {
 	                                 * durability is relaxed */
 	bool lazy;                      /* nobody waits for it: held for a while, so as to share another's sync */
 	bool reserve_ok;                /* frees space: may use the volume's reserve */
+	bool alone;                     /* the writer's, when it is answered: of late requests came one by one */
 };
 
 /* All are called on the writer's thread, in this order per batch: begin, resolve*, then either

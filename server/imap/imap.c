@@ -758,8 +758,7 @@ imap_close(void *state)
 static void
 change_done(struct change *c, void *arg)
 {
-	(void)c;
-	session_wake(arg);
+	session_wake(arg, change_is_alone(c));
 }
 
 enum imap_result

@@ -193,7 +193,7 @@ void
 lmtp_answered(struct lmtp *l)
 {
 	if (atomic_fetch_sub_explicit(&l->pending, 1, memory_order_acq_rel) == 1)
-		session_wake(l->s);
+		session_wake(l->s, false);
 }
 
 static void

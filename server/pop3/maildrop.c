@@ -229,7 +229,7 @@ static void
 quit_answered(struct change *c, void *arg)
 {
 	(void)c;
-	session_wake(arg);
+	session_wake(arg, false);
 }
 
 static bool

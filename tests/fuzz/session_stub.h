@@ -82,8 +82,9 @@ session_set_timeout(struct session *s, uint32_t ms)
 }
 
 void
-session_wake(struct session *s)
+session_wake(struct session *s, bool here)
 {
+	(void)here;
 	s->woken = true;
 }
 

@@ -244,8 +244,9 @@ session_take_notified(struct session *s)
 }
 
 void
-session_wake(struct session *s)
+session_wake(struct session *s, bool here)
 {
+	(void)here;
 	pthread_mutex_lock(&s->w->lock);
 	s->wake = true;
 	pthread_cond_broadcast(&s->w->happened);

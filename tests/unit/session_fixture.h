@@ -27,6 +27,7 @@ enum verb {
 	VERB_MORE,              /* "more N": N steps with one line each */
 	VERB_FLOOD,             /* "flood N": N steps with 64 KiB each */
 	VERB_WAIT,              /* "wait D": WAIT, woken by another thread after D us, maybe before the step returns */
+	VERB_HERE,              /* "here D": light, WAIT, woken after D us by a thread that has time for the next step */
 	VERB_AWAIT,             /* "await D": likewise, but advance goes on */
 	VERB_SLEEP,             /* "sleep D": a step that takes D us */
 	VERB_LATE,              /* "late D": a step that takes D us, with a line */
@@ -94,6 +95,8 @@ toy_command(struct toy *t, const char *line)
 		t->verb = VERB_FLOOD;
 	else if (sscanf(line, "wait %u", &t->n) == 1)
 		t->verb = VERB_WAIT;
+	else if (sscanf(line, "here %u", &t->n) == 1)
+		t->verb = VERB_HERE;
 	else if (sscanf(line, "await %u", &t->n) == 1)
 		t->verb = VERB_AWAIT;
 	else if (sscanf(line, "sleep %u", &t->n) == 1)
@@ -139,7 +142,8 @@ toy_command(struct toy *t, const char *line)
 static inline void
 toy_woken(struct toy *t)
 {
-	pthread_join(t->waker, NULL);
+	if (t->verb != VERB_HERE)
+		pthread_join(t->waker, NULL);
 	t->waited = false;
 	t->verb = VERB_NONE;
 	buf_append_str(session_out(t->s), "woken\n");
@@ -202,21 +206,43 @@ waker_main(void *arg)
 
 	if (t->n > 0)
 		usleep(t->n);
-	session_wake(t->s);
+	session_wake(t->s, t->verb == VERB_HERE);
 	return NULL;
+}
+
+static inline void
+start_waker(struct toy *t)
+{
+	pthread_t waker;
+
+	if (t->verb != VERB_HERE) {
+		assert_int_equal(pthread_create(&t->waker, NULL, waker_main, t), 0);
+		return;
+	}
+	/* It may have ended the session before we come back. */
+	assert_int_equal(pthread_create(&waker, NULL, waker_main, t), 0);
+	pthread_detach(waker);
+}
+
+static inline bool
+toy_light(void *state)
+{
+	return ((const struct toy *)state)->verb == VERB_HERE;
 }
 
 static inline enum step_result
 toy_wait(struct toy *t)
 {
+	enum verb verb = t->verb;
+
 	if (!t->waited) {
 		t->waited = true;
-		assert_int_equal(pthread_create(&t->waker, NULL, waker_main, t), 0);
+		start_waker(t);
 		if (t->n % 2 == 1)
 			usleep(t->n);           /* so that the wake comes about when this returns */
-		return t->verb == VERB_WAIT ? STEP_WAIT : STEP_WAIT_ADVANCE;
+		return verb == VERB_AWAIT ? STEP_WAIT_ADVANCE : STEP_WAIT;
 	}
-	assert_int_equal(t->verb, VERB_WAIT);
+	assert_int_not_equal(verb, VERB_AWAIT);
 	toy_woken(t);
 	return STEP_DONE;
 }
@@ -248,6 +274,7 @@ toy_step(void *state)
 	case VERB_FLOOD:
 		return toy_more(t, 65536);
 	case VERB_WAIT:
+	case VERB_HERE:
 	case VERB_AWAIT:
 		return toy_wait(t);
 	case VERB_SLEEP:
@@ -290,6 +317,7 @@ static const struct protocol toy_protocol = {
 	.bye = toy_bye,
 	.held = toy_held,
 	.awaits = toy_awaits,
+	.light = toy_light,
 };
 
 /* ---- a server of it ---- */

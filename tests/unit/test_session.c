@@ -129,20 +129,19 @@ hold_up(struct post *p, unsigned bits)
 	sem_wait(&let_go);
 }
 
-/* What a step says goes out though no reactor does anything. */
+/* What the command says goes out though no reactor does anything behind its first step's begin. */
 static void
-test_step_sends(void **state)
+check_sent_beside(const char *command, const char *answer)
 {
 	struct post posts[REACTORS] = { 0 };
 	int fd = dial(), came;
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	(void)state;
 	sem_init(&held, 0, 0);
 	sem_init(&let_go, 0, 0);
 	expect(fd, "hello\n");
 	atomic_store(&steps, 0);
-	say(fd, "late 200000\n");
+	say(fd, command);
 	while (atomic_load(&steps) == 0)
 		usleep(1000);
 	for (unsigned i = 0; i < REACTORS; i++) {
@@ -154,9 +153,49 @@ test_step_sends(void **state)
 	for (unsigned i = 0; i < REACTORS; i++)
 		sem_post(&let_go);
 	assert_int_equal(came, 1);
-	expect(fd, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\ndone\n");
+	expect(fd, answer);
 	say(fd, "a\n");
 	expect(fd, "= a\n");
+	close(fd);
+	wait_for_closed(1);
+}
+
+static void
+test_step_sends(void **state)
+{
+	(void)state;
+	check_sent_beside("late 200000\n",
+	                  "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\ndone\n");
+}
+
+static void
+test_waker_sends(void **state)
+{
+	(void)state;
+	check_sent_beside("here 200000\n", "woken\n");
+}
+
+/* What comes with the command, while it waits, and when it is answered. */
+static void
+test_input_behind_waker(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	expect(fd, "hello\n");
+	for (unsigned i = 0; i < 20; i++) {
+		say(fd, "here 2000\na\n");
+		expect(fd, "woken\n= a\n");
+		say(fd, "here 20000\n");
+		usleep(i * 1500);
+		say(fd, "a\n");
+		expect(fd, "woken\n= a\n");
+		say(fd, "here 0\n");
+		expect(fd, "woken\n");
+	}
+	say(fd, "here 20000\n");
+	shutdown(fd, SHUT_WR);
+	expect(fd, "woken\n");
 	close(fd);
 	wait_for_closed(1);
 }
@@ -176,8 +215,9 @@ test_wakes(void **state)
 	}
 	for (unsigned r = 0; r < ROUNDS; r++) {
 		for (unsigned i = 0; i < SESSIONS; i++) {
-			snprintf(text, sizeof text, "%swait %u\n", i % 2 == 0 ? "" : "a",
-			         (r * 7 + i * 3) % 60);
+			static const char *const verbs[] = { "wait", "await", "here" };
+
+			snprintf(text, sizeof text, "%s %u\n", verbs[i % 3], (r * 7 + i * 3) % 60);
 			say(fds[i], text);
 		}
 		for (unsigned i = 0; i < SESSIONS; i++)
@@ -193,7 +233,7 @@ static void
 test_leaving(void **state)
 {
 	static const char *const texts[] = { "", "a\n", "sleep 3000\n", "wait 3000\n",
-	                                     "await 3000\n", "flood 50\n", "wait 1\n", "more 9\n" };
+	                                     "await 3000\n", "here 3000\n", "flood 50\n", "wait 1\n", "more 9\n" };
 	unsigned n = 0;
 
 	(void)state;
@@ -323,6 +363,8 @@ main(void)
 		SESSION_TEST(test_half_closed),
 		SESSION_TEST(test_slow_reader),
 		SESSION_TEST(test_step_sends),
+		SESSION_TEST(test_waker_sends),
+		SESSION_TEST(test_input_behind_waker),
 		SESSION_TEST(test_wakes),
 		SESSION_TEST(test_leaving),
 		SESSION_TEST(test_overflow),

@@ -475,11 +475,41 @@ test_relaxed_lost_and_found(void **state)
 	free(t);
 }
 
+/* Alone is who was answered with none beside or behind it, and the one before likewise. */
+static void
+test_alone(void **state)
+{
+	struct request r[7];
+	struct scene s;
+
+	(void)state;
+	memset(r, 0, sizeof r);
+	scene_open(&s, false, 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		writer_submit(s.w, &r[i].base);
+		wait_answers(&s.o, i + 1);
+	}
+	assert_true(r[1].base.alone);
+	pthread_mutex_lock(&s.o.gate);
+	for (uint32_t i = 2; i < 5; i++)
+		writer_submit(s.w, &r[i].base);
+	pthread_mutex_unlock(&s.o.gate);
+	wait_answers(&s.o, 5);
+	for (uint32_t i = 5; i < 7; i++) {
+		writer_submit(s.w, &r[i].base);
+		wait_answers(&s.o, i + 1);
+	}
+	for (uint32_t i = 2; i < 5; i++)
+		assert_false(r[i].base.alone);
+	assert_true(r[6].base.alone);
+	scene_close(&s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_crowd),         cmocka_unit_test(test_stop_answers_all),
+		cmocka_unit_test(test_alone), cmocka_unit_test(test_crowd),         cmocka_unit_test(test_stop_answers_all),
 		cmocka_unit_test(test_refused_requests), cmocka_unit_test(test_no_space),
 		cmocka_unit_test(test_reserve_goes_first), cmocka_unit_test(test_batch_bytes),
 		cmocka_unit_test(test_dead_log),      cmocka_unit_test(test_failed_commit),
