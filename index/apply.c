@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "index/incoming.h"
+#include "index/learnt.h"
 #include "index/names.h"
 #include "index/volume.h"
 
@@ -106,6 +107,8 @@ delete_mailbox_rows(struct apply *ap, mailbox_id id, struct err *e)
 	}
 	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
+	if (rc == RC_OK)
+		rc = learnt_forget_mailbox(ap->db, id, e);
 	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM mailbox WHERE id=?1", DB_ARGS(DB_NUM(id)), e);
 	return rc;
@@ -339,7 +342,6 @@ apply_any(struct apply *ap, const struct record *r, const struct log_addr *data,
 	case RECORD_GONE:
 		return RC_OK;
 	case RECORD_PURGE:
-		ap->purged = true;
 		return apply_purge(ap, &r->u.purge, e);
 	case RECORD_UIDL:
 		return apply_uidl(ap, &r->u.uidl, e);

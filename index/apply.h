@@ -43,7 +43,7 @@ struct apply {
 	bool                    track;  /* fill `touched` */
 	bool                    accounts;       /* an account or a credential was applied since apply_forget, */
 	bool                    mailboxes;      /* a mailbox was, */
-	bool                    purged;         /* a purge was */
+	bool                    purged;         /* a content was purged, or has another summary: what was learnt of it is gone */
 	bool                    bulk;   /* a rebuild: what falls below a floor is dropped by index_tidy */
 	struct lz_packer       *packer; /* of summaries; NULL: none was needed yet */
 	bool                    noted;  /* the account knows the threads of the messages that come: they

@@ -4,6 +4,7 @@
  * what is asked of a blob is answered from there too.
  */
 #include "index/apply_impl.h"
+#include "index/learnt.h"
 
 #include <assert.h>
 
@@ -310,6 +311,15 @@ apply_blob(struct apply *ap, const struct record *r, const struct log_addr *data
 	ap->keys_of = r->lsn;
 	return insert_blob(ap, r->lsn, &r->u.blob, data, ap->keys.own, e);
 }
+
+/* What searches learnt of a content, all of it, as it is not noted where that is: purges and reparses are rare. */
+static enum rc
+forget_learnt(struct apply *ap, struct err *e)
+{
+	ap->purged = true;
+	return learnt_forget(ap->db, e);
+}
+
 /* The content goes at once; who still shows the message is told that it is gone. */
 enum rc
 apply_purge(struct apply *ap, const struct record_purge *r, struct err *e)
@@ -318,7 +328,7 @@ apply_purge(struct apply *ap, const struct record_purge *r, struct err *e)
 
 	if (rc == RC_OK)
 		ap->meta.blobs -= db_changes(ap->db);
-	return rc;
+	return rc == RC_OK ? forget_learnt(ap, e) : rc;
 }
 
 /* A blob that is not known has died, or its record is lost. What its messages have told of threads
@@ -352,5 +362,5 @@ apply_summary(struct apply *ap, const struct record_summary *r, struct err *e)
 		            DB_ARGS(DB_NUM(r->blob), DB_BYTES(buf_slice(&summary)),
 		                    DB_NUM(keys.own)), e);
 	buf_fini(&summary);
-	return rc;
+	return rc == RC_OK ? forget_learnt(ap, e) : rc;
 }

@@ -1,17 +1,17 @@
 /* columns - see columns.h.
  *
- * Invariants: rows are in the order of UIDs. While `fill_from` is not 0 they are those below it, as
- * of different times from `modseq` on; what changed since `modseq` is read again when all are
+ * Invariants: rows are in the order of UIDs. Thin ones have all the UIDs there were at `modseq`, and of what did not
+ * change since nothing else. While `fill_from` is not 0 the rows below it, or all where they were thin, are
+ * as of different times from `modseq` on; what changed since `modseq` is read again when all are
  * there, so that then they are of one moment. Every change of a message gives it a MODSEQ above its
  * mailbox's last, so an equal HIGHESTMODSEQ means nothing has changed.
  *
  * Rejected: indexes of SQLite by flags and dates, which every delivery and STORE would pay for and
  * which help no combination of keys; shared columns under a lock, which a search holds for long.
  */
-#include "index/columns.h"
+#include "index/columns_impl.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "index/mailbox_row.h"
@@ -20,42 +20,10 @@
 
 #define MEMORY_MAX    (64u << 20) /* of all columns of a volume */
 #define TEXTS_MAX     (16u << 20) /* of one */
-#define TEXT_NONE     UINT32_MAX
 #define SETS_MAX      1024u     /* different sets of keywords: they are looked for in turn */
 #define PIECE_ROWS    20000u
 #define CHANGES_MAX   20000u    /* taken over; if there are more, all is read again */
 #define CHANGES_LIGHT 300u      /* by who may not wait */
-#define BUCKETS       1024u
-
-struct keyword_set {
-	uint64_t     id;
-	struct slice text;      /* on the heap */
-};
-
-struct columns {
-	struct columns     *chain;      /* the next of its bucket */
-	struct columns     *newer, *older;      /* of those kept */
-	bool                kept;       /* else somebody has them */
-	mailbox_id          mailbox;
-	uint64_t            life;       /* of the store when these were made */
-	uint64_t            charged;    /* bytes counted in the store */
-	mail_modseq         modseq;     /* 0: nothing was read yet */
-	mail_modseq         floor;
-	mail_uid            fill_from;  /* 0: all rows are there */
-	struct column_row  *rows;
-	size_t              count, cap;
-	struct keyword_set *sets;
-	size_t              set_count, set_cap;
-	struct buf          texts;
-};
-
-struct column_store {
-	pthread_mutex_t lock;
-	struct columns *buckets[BUCKETS];       /* all there are, by mailbox */
-	struct columns *newest, *oldest;        /* of those kept */
-	uint64_t        bytes;  /* of all, also those that are taken */
-	uint64_t        life;
-};
 
 /* ---- the store ---- */
 
@@ -69,13 +37,15 @@ column_store_new(void)
 	return s;
 }
 
-static void
-empty(struct columns *c)
+void
+columns_empty(struct columns *c)
 {
 	for (size_t i = 0; i < c->set_count; i++)
 		free((void *)(uintptr_t)c->sets[i].text.ptr);
 	c->set_count = c->count = 0;
 	c->modseq = 0;
+	c->thin = c->recalled = false;
+	c->recalled_to = c->keep_from = 0;
 	buf_reset(&c->texts);
 }
 
@@ -84,7 +54,7 @@ empty(struct columns *c)
 static struct columns **
 bucket_of(struct column_store *s, mailbox_id mailbox)
 {
-	return &s->buckets[mailbox % BUCKETS];
+	return &s->buckets[mailbox % COLUMNS_BUCKETS];
 }
 
 static void
@@ -116,7 +86,7 @@ destroy(struct column_store *s, struct columns *c)
 		p = &(*p)->chain;
 	*p = c->chain;
 	s->bytes -= c->charged;
-	empty(c);
+	columns_empty(c);
 	buf_fini(&c->texts);
 	free(c->sets);
 	free(c->rows);
@@ -124,8 +94,8 @@ destroy(struct column_store *s, struct columns *c)
 }
 
 /* There is at most one that is kept. */
-static struct columns *
-find_kept(struct column_store *s, mailbox_id mailbox)
+struct columns *
+columns_find_kept(struct column_store *s, mailbox_id mailbox)
 {
 	struct columns *c = *bucket_of(s, mailbox);
 
@@ -219,7 +189,7 @@ columns_take(struct volume *v, mailbox_id mailbox, enum columns_wish wish)
 	struct columns *c;
 
 	(void)pthread_mutex_lock(&s->lock);
-	c = find_kept(s, mailbox);
+	c = columns_find_kept(s, mailbox);
 	if (c != NULL)
 		unkeep(s, c);
 	else if (wish == COLUMNS_ANEW || (wish == COLUMNS_FIRST && !are_taken(s, mailbox)))
@@ -239,9 +209,9 @@ columns_find(struct volume *v, mailbox_id mailbox, size_t *rows)
 	struct columns *c;
 
 	(void)pthread_mutex_lock(&s->lock);
-	c = find_kept(s, mailbox);
+	c = columns_find_kept(s, mailbox);
 	*rows = c != NULL ? c->count : 0;
-	if (c != NULL)
+	if (c != NULL && !c->thin)
 		found = COLUMNS_FREE;
 	else if (are_taken(s, mailbox))
 		found = COLUMNS_TAKEN;
@@ -259,9 +229,9 @@ columns_give(struct volume *v, struct columns **cp)
 	if (c == NULL)
 		return;
 	(void)pthread_mutex_lock(&s->lock);
-	other = find_kept(s, c->mailbox);
+	other = columns_find_kept(s, c->mailbox);
 	if (c->modseq == 0 || c->fill_from != 0 || c->life != s->life ||
-	    (other != NULL && other->modseq > c->modseq)) {
+	    (other != NULL && (other->modseq > c->modseq || (c->thin && !other->thin)))) {
 		destroy(s, c);
 	} else {
 		if (other != NULL)
@@ -276,7 +246,7 @@ columns_give(struct volume *v, struct columns **cp)
 mail_modseq
 columns_at(const struct columns *c)
 {
-	return c->fill_from == 0 ? c->modseq : 0;
+	return c->fill_from == 0 && !c->thin ? c->modseq : 0;
 }
 
 const struct column_row *
@@ -332,16 +302,23 @@ columns_text(const struct columns *c, const struct column_row *row, struct slice
 	return true;
 }
 
+bool
+columns_text_room(struct volume *v, struct columns *c, size_t len)
+{
+	size_t grows = c->texts.cap > len ? c->texts.cap : len + 64;
+
+	if (buf_room(&c->texts) < len)
+		return false;
+	return c->texts.cap - c->texts.len >= len || charge(v, c, grows);
+}
+
 void
 columns_learn(struct volume *v, struct columns *c, mail_uid uid, struct slice text)
 {
 	size_t i = columns_seek(c, uid);
-	size_t grows = c->texts.cap > text.len ? c->texts.cap : text.len + 64;
 
 	if (i == c->count || c->rows[i].uid != uid || c->rows[i].text_at != TEXT_NONE ||
-	    text.len > UINT16_MAX || buf_room(&c->texts) < text.len)
-		return;
-	if (c->texts.cap - c->texts.len < text.len && !charge(v, c, grows))
+	    text.len > TEXT_MAX || !columns_text_room(v, c, text.len))
 		return;
 	c->rows[i].text_at = (uint32_t)c->texts.len;
 	c->rows[i].text_len = (uint16_t)text.len;
@@ -349,12 +326,14 @@ columns_learn(struct volume *v, struct columns *c, mail_uid uid, struct slice te
 		c->rows[i].text_at = TEXT_NONE;
 		c->texts.failed = false;
 	}
+	if (uid < c->keep_from)
+		c->keep_from = uid;
 }
 
 /* ---- reading ---- */
 
-static enum rc
-make_room(struct volume *v, struct columns *c, size_t want, struct err *e)
+enum rc
+columns_make_room(struct volume *v, struct columns *c, size_t want, struct err *e)
 {
 	struct column_row *p;
 
@@ -458,11 +437,12 @@ put_row(struct volume *v, struct columns *c, struct column_row *row, struct err 
 	if (i < c->count && c->rows[i].uid == row->uid) {
 		row->text_at = c->rows[i].text_at;
 		row->text_len = c->rows[i].text_len;
+		row->text_kept = c->rows[i].text_kept;
 		c->rows[i] = *row;
 		return RC_OK;
 	}
 	if (c->count == c->cap) {
-		rc = make_room(v, c, c->cap + c->cap / 8 + 64, e);
+		rc = columns_make_room(v, c, c->cap + c->cap / 8 + 64, e);
 		if (rc != RC_OK)
 			return rc;
 	}
@@ -491,6 +471,7 @@ take_rows(struct volume *v, struct columns *c, struct db *db, sqlite3_stmt *q, u
 			db_end(q);
 			return rc;
 		}
+		c->read_to = row.uid;
 		++*n;
 	}
 	return step == DB_DONE ? RC_OK : e->code;
@@ -509,19 +490,17 @@ fill_piece(struct volume *v, struct columns *c, struct db *db, struct err *e)
 	                                e),
 	                       &n, e);
 
-	c->fill_from = rc != RC_OK || n < PIECE_ROWS || c->rows[c->count - 1].uid == UINT32_MAX ?
-	                       0 :
-	                       c->rows[c->count - 1].uid + 1;
+	c->fill_from = rc != RC_OK || n < PIECE_ROWS || c->read_to == UINT32_MAX ? 0 : c->read_to + 1;
 	return rc;
 }
 
 static enum rc
 begin_fill(struct volume *v, struct columns *c, const struct mailbox_info *now, struct err *e)
 {
-	empty(c);
+	columns_empty(c);
 	c->modseq = now->highestmodseq;
 	c->fill_from = 1;
-	return make_room(v, c, now->exists + now->exists / 8 + 64, e);
+	return columns_make_room(v, c, now->exists + now->exists / 8 + 64, e);
 }
 
 static enum rc
@@ -581,8 +560,26 @@ catch_up(struct volume *v, struct columns *c, struct db *db, const struct mailbo
 	return rc;
 }
 
+/* A piece of what they do not have yet. */
 static enum rc
-refresh(struct volume *v, struct columns *c, struct db *db, struct arena *a, bool *done,
+read_piece(struct volume *v, struct columns *c, struct db *db, const struct mailbox_info *now,
+           bool texts, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	if (c->modseq == 0)
+		rc = texts ? columns_begin_thin(v, c, db, now, e) : begin_fill(v, c, now, e);
+	else if (c->thin && !texts) {
+		c->thin = false;
+		c->fill_from = 1;       /* into the rows there are */
+	}
+	if (rc == RC_OK && c->fill_from != 0)
+		return fill_piece(v, c, db, e);
+	return rc == RC_OK && texts && !c->recalled ? columns_recall(v, c, db, e) : rc;
+}
+
+static enum rc
+refresh(struct volume *v, struct columns *c, struct db *db, bool texts, struct arena *a, bool *done,
         struct err *e)
 {
 	struct mailbox_info now;
@@ -590,15 +587,13 @@ refresh(struct volume *v, struct columns *c, struct db *db, struct arena *a, boo
 	enum rc rc = mailbox_get(db, c->mailbox, a, &now, e);
 
 	if (rc == RC_NOT_FOUND) {
-		empty(c);
+		columns_empty(c);
 		*done = true;
 		return RC_OK;
 	}
-	if (rc == RC_OK && c->modseq == 0)
-		rc = begin_fill(v, c, &now, e);
-	if (rc == RC_OK && c->fill_from != 0)
-		rc = fill_piece(v, c, db, e);
-	if (rc != RC_OK || c->fill_from != 0)
+	if (rc == RC_OK)
+		rc = read_piece(v, c, db, &now, texts, e);
+	if (rc != RC_OK || c->fill_from != 0 || (texts && !c->recalled))
 		return rc;
 	if (c->modseq != now.highestmodseq)
 		rc = catch_up(v, c, db, &now, &all, e);
@@ -607,7 +602,7 @@ refresh(struct volume *v, struct columns *c, struct db *db, struct arena *a, boo
 	if (all && nowait_is_on())
 		return nowait_refuse(e);
 	if (all)
-		empty(c);       /* and again with the next call */
+		columns_empty(c);       /* and again with the next call */
 	*done = !all;
 	return rc;
 }
@@ -618,7 +613,7 @@ follow_index(struct column_store *s, struct columns *c)
 {
 	(void)pthread_mutex_lock(&s->lock);
 	if (c->life != s->life) {
-		empty(c);
+		columns_empty(c);
 		c->life = s->life;
 	}
 	(void)pthread_mutex_unlock(&s->lock);
@@ -629,11 +624,11 @@ static bool
 is_much(const struct columns *c)
 {
 	return nowait_is_on() &&
-	       (c->modseq == 0 || c->fill_from != 0 || c->count > COLUMNS_LIGHT_ROWS);
+	       (c->modseq == 0 || c->thin || c->fill_from != 0 || c->count > COLUMNS_LIGHT_ROWS);
 }
 
-enum rc
-columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
+static enum rc
+refresh_either(struct volume *v, struct columns *c, bool texts, bool *done, struct err *e)
 {
 	struct arena a;
 	struct db *db;
@@ -644,13 +639,28 @@ columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
 	if (rc == RC_OK) {
 		follow_index(v->columns, c);
 		arena_init(&a, 1u << 16);
-		rc = is_much(c) ? nowait_refuse(e) : refresh(v, c, db, &a, done, e);
+		if (is_much(c) || (texts && nowait_is_on()))
+			rc = nowait_refuse(e);
+		else
+			rc = refresh(v, c, db, texts, &a, done, e);
 		arena_fini(&a);
 		db_pool_return(v->pool, &db);
 	}
 	if (rc != RC_OK && rc != RC_WAIT) {
-		empty(c);
+		columns_empty(c);
 		c->fill_from = 0;
 	}
 	return rc;
+}
+
+enum rc
+columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e)
+{
+	return refresh_either(v, c, false, done, e);
+}
+
+enum rc
+columns_refresh_texts(struct volume *v, struct columns *c, bool *done, struct err *e)
+{
+	return refresh_either(v, c, true, done, e);
 }

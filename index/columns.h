@@ -3,7 +3,7 @@
  * A row of SQLite costs some 400 ns to read, a row here some 10. Columns are read at the first search or listing of a
  * mailbox and brought up to date at each later one by what changed since: the same question that sessions ask for their
  * news. They also remember one text per message, which the reader learns by the way: the Subject as searches see it,
- * which stands only in the log.
+ * which stands only in the log. Those outlive a start in the index (index/learnt.h).
  *
  * They are taken and given back, like connections of a pool: who has them needs no lock. A second one that searches the
  * mailbox meanwhile makes columns of its own, and the newer ones are kept; a listing has them for a piece of its answer
@@ -28,6 +28,7 @@ struct column_row {
 	uint32_t    text_at;            /* of columns_text; UINT32_MAX: not learnt */
 	uint16_t    text_len;
 	int16_t     zone, savezone;     /* minutes */
+	bool        text_kept;          /* the text is in the index, too */
 };
 
 #define COLUMNS_LIGHT_ROWS 16384u       /* who may not wait refreshes no more */
@@ -55,6 +56,9 @@ enum columns_found columns_find(struct volume *v, mailbox_id mailbox, size_t *ro
  * too large to be kept; give them back. After any failure they are empty, but for RC_WAIT (lib/nowait.h): then rows may
  * be of different times, none older than columns_at. A mailbox that is deleted has no rows. */
 MUST_USE enum rc columns_refresh(struct volume *v, struct columns *c, bool *done, struct err *e);
+/* The same for who asks for UIDs and texts alone, with the texts that the index has (index/learnt.h); other rows may be
+ * made without all the rest, which columns_refresh mends. Who may not wait is refused. */
+MUST_USE enum rc columns_refresh_texts(struct volume *v, struct columns *c, bool *done, struct err *e);
 /* The mailbox's HIGHESTMODSEQ when they were refreshed last; 0: never. */
 mail_modseq columns_at(const struct columns *c);
 
@@ -70,6 +74,11 @@ mail_modseq columns_modseq(const struct columns *c, const struct column_row *row
 bool columns_text(const struct columns *c, const struct column_row *row, struct slice *out);
 /* Of the message with this UID, if it is here. It may be forgotten. */
 void columns_learn(struct volume *v, struct columns *c, mail_uid uid, struct slice text);
+
+/* Write texts that are kept in memory alone into the index: a block of them. RC_NOT_FOUND: there are not enough. RC_BUSY:
+ * not now, as the disk is full. Any thread but the writer's. */
+struct lz_packer;
+MUST_USE enum rc columns_keep_texts(struct volume *v, struct lz_packer *k, struct err *e);
 
 /* ---- of volume.c ---- */
 

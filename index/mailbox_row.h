@@ -56,6 +56,10 @@ MUST_USE enum rc uid_from_row(sqlite3_stmt *q, int column, mail_uid *out, struct
  * later counts as changed, and no MODSEQ goes back. */
 MUST_USE enum rc message_from_row(sqlite3_stmt *q, mail_modseq floor, struct arena *a,
                                   struct message_row *out, struct err *e);
+/* Add the UIDs below `end` that exist, without looking at each message where that can be helped. RC_LIMIT: too many
+ * ranges. */
+MUST_USE enum rc mailbox_uids(struct db *db, mailbox_id mailbox, mail_uid end, struct uid_set *out,
+                              struct err *e);
 /* 0 of a mailbox that is not there. */
 MUST_USE enum rc mailbox_change_floor(struct db *db, mailbox_id mailbox, mail_modseq *out,
                                       struct err *e);

@@ -13,8 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "index/columns.h"
 #include "index/compact.h"
+#include "lib/clock.h"
 #include "lib/logging.h"
+#include "lib/lz.h"
 
 #define FIRST_LOOK_S  5u
 #define LOOK_S        60u
@@ -128,7 +131,25 @@ run_compact(struct volume *v, const struct maintenance_params *p, atomic_bool *s
 	return volume_compact(v, &cp, &r, e);
 }
 
+#define KEEP_MS 500u            /* at a time: it is tried again, but at the end */
+
+/* What searches learnt since is worth a restart. */
+static enum rc
+run_learnt(struct volume *v, const struct maintenance_params *p, atomic_bool *stop, struct err *e)
+{
+	uint64_t began = clock_mono_ms();
+	struct lz_packer *k = lz_packer_new();
+	enum rc rc = k != NULL ? RC_OK : err_nomem(e);
+
+	(void)p, (void)stop;
+	while (rc == RC_OK && clock_mono_ms() - began < KEEP_MS)
+		rc = columns_keep_texts(v, k, e);
+	lz_packer_free(&k);
+	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
 static const struct maintenance_task tasks[] = {
+	{ "learnt", run_learnt },
 	{ "settle", run_settle },
 	{ "autoexpunge", run_autoexpunge },
 	{ "prune", run_prune },
@@ -200,6 +221,7 @@ maintainer_main(void *arg)
 			run_task(m, i, &p);
 		look = p.compact_interval_s < LOOK_S ? p.compact_interval_s : LOOK_S;
 	}
+	run_task(m, 0, &p);     /* in memory it ends with the volume */
 	return NULL;
 }
 

@@ -93,9 +93,8 @@ add_untombed(struct db *db, mailbox_id mailbox, const struct extent *x, mail_uid
 	return RC_OK;
 }
 
-/* The UIDs below `end` that exist, without looking at each message where that can be helped. */
-static enum rc
-add_existing(struct db *db, mailbox_id mailbox, mail_uid end, struct uid_set *out, struct err *e)
+enum rc
+mailbox_uids(struct db *db, mailbox_id mailbox, mail_uid end, struct uid_set *out, struct err *e)
 {
 	struct extent x;
 	bool complete = false;
@@ -130,7 +129,7 @@ volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_mo
 	rc = db_pool_borrow(v->pool, &db, e);
 	if (rc != RC_OK)
 		return rc;
-	rc = add_existing(db, mailbox, uidnext, out, e);
+	rc = mailbox_uids(db, mailbox, uidnext, out, e);
 	/* What was expunged later than the view existed in it. */
 	if (rc == RC_OK)
 		rc = add_uids(db,
@@ -232,7 +231,7 @@ read_absent(struct db *db, mailbox_id mailbox, mail_uid uidnext, struct uid_set 
 		return RC_OK;
 	uid_set_init(&all, 1);
 	uid_set_init(&here, CHANGED_RANGES_MAX);
-	rc = add_existing(db, mailbox, uidnext, &here, e);
+	rc = mailbox_uids(db, mailbox, uidnext, &here, e);
 	if (rc == RC_OK && !uid_set_add(&all, 1, uidnext - 1))
 		rc = err_nomem(e);
 	if (rc == RC_OK && !uid_set_subtract(out, &all, &here))

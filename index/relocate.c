@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 
+#include "index/learnt.h"
 #include "store/compact.h"
 
 #define ROWS_PIECE 64u          /* about a millisecond of the writer's time */
@@ -89,6 +90,8 @@ apply_rows(struct relocation *r, struct err *e)
 	if (rc == RC_OK && r->last) {
 		rc = forget_rows(ap, done, r->seg->last_lsn + 1, e);
 		ap->meta.compactions = r->seg->id.seq;
+		if (rc == RC_OK)
+			rc = learnt_forget_expunged(ap->db, e);
 	}
 	return rc == RC_OK ? schema_write_meta(ap->db, &ap->meta, e) : rc;
 }

@@ -53,6 +53,9 @@ static const char tables[] =
 	"CREATE TABLE thread(account INTEGER, key INTEGER, thread INTEGER, own INTEGER,"
 	" PRIMARY KEY(account, key)) WITHOUT ROWID;"
 
+	"CREATE TABLE learnt(mailbox INTEGER, last INTEGER, first INTEGER, maker INTEGER,"
+	" texts BLOB, PRIMARY KEY(mailbox, last)) WITHOUT ROWID;"
+
 	"CREATE TABLE blob(id INTEGER PRIMARY KEY, seg INTEGER, epoch INTEGER, kind INTEGER,"
 	" offset INTEGER, len INTEGER, size INTEGER, header_len INTEGER, lines INTEGER,"
 	" sha256 BLOB, thread_key INTEGER, chunks BLOB, summary BLOB);"
@@ -76,7 +79,7 @@ schema_finish(struct db *db, struct err *e)
 	return db_exec(db, indexes, e);
 }
 
-#define SCHEMA_OBJECTS 20u      /* in the two texts above */
+#define SCHEMA_OBJECTS 21u      /* in the two texts above */
 
 enum rc
 schema_verify(struct db *db, struct err *e)

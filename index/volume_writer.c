@@ -291,6 +291,7 @@ replay_tail(struct volume *v, struct err *e)
 	}
 	v->in_batch = false;
 	apply_forget(&v->apply);
+	column_store_forget(v->columns);        /* as of a purge */
 	return RC_OK;
 }
 

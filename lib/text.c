@@ -336,3 +336,9 @@ text_searchfold(struct slice s, struct buf *out)
 		unify(out, before);
 	return ok;
 }
+
+const char *
+text_unicode(void)
+{
+	return utf8proc_version();
+}

@@ -31,5 +31,7 @@ bool text_casefold(struct slice s, struct buf *out);
  * each other written one way. Whatever i;unicode-casemap [RFC 5051] finds equal, or a substring, is so here too: "e" is
  * found in "\u00e9", "\u304b" in "\u304c". Bounds and results as text_casefold. */
 bool text_searchfold(struct slice s, struct buf *out);
+/* Whose tables of Unicode these go by: another text may fold otherwise under another name. */
+const char *text_unicode(void);
 
 #endif

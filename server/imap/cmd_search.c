@@ -100,7 +100,7 @@ prepare(struct imap *im, struct search *s)
 	                                  COLUMNS_ANEW :
 	                                  COLUMNS_KEPT);
 	if (s->columns != NULL)
-		s->phase = SEARCH_REFRESH;
+		s->phase = s->program.asks_subject ? SEARCH_RECALL : SEARCH_REFRESH;
 	search_sieve_make(&s->sieve, &s->program);
 	if (s->program.modseq)
 		imap_enable_condstore(im);      /* [RFC 7162 s3.1] */
@@ -124,12 +124,13 @@ settle(struct search *s, const struct message_row *row, enum search_truth t)
 static enum imap_result
 refresh_columns(struct imap *im, struct search *s)
 {
+	bool texts = s->phase == SEARCH_RECALL, done;
 	struct err e = ERR_INIT;
-	bool done;
-	enum rc rc = columns_refresh(im->volume, s->columns, &done, &e);
+	enum rc rc = (texts ? columns_refresh_texts : columns_refresh)(im->volume, s->columns, &done, &e);
 
 	if (rc == RC_OK) {
-		s->phase = done ? SEARCH_SCAN : SEARCH_REFRESH;
+		if (done)
+			s->phase = texts && s->program.asks_more ? SEARCH_REFRESH : SEARCH_SCAN;
 		return IMAP_MORE;
 	}
 	if (rc != RC_LIMIT && rc != RC_NOMEM)
@@ -427,6 +428,7 @@ advance(struct imap *im, struct search *s)
 	switch (s->phase) {
 	case SEARCH_PREPARE:
 		return prepare(im, s);
+	case SEARCH_RECALL:
 	case SEARCH_REFRESH:
 		return refresh_columns(im, s);
 	case SEARCH_SCAN:
@@ -459,6 +461,7 @@ static int
 cost(const struct search *s, enum search_phase phase)
 {
 	switch (phase) {
+	case SEARCH_RECALL:
 	case SEARCH_REFRESH:
 		return 2500;
 	case SEARCH_SCAN:

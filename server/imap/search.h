@@ -97,7 +97,8 @@ struct search_program {
 	int64_t             now;        /* for OLDER and YOUNGER: seconds since 1970, from search_prepare on */
 	struct slice        charset;    /* empty: none given */
 	bool                needs_summary, needs_place;
-	bool                asks_subject;       /* HEADER Subject is among the keys */
+	bool                asks_subject;       /* HEADER Subject is among the keys, */
+	bool                asks_more;          /* keys that neither a Subject nor a UID tells are */
 };
 
 /* [SP "RETURN" ...] SP search-program up to the end of the command. */
@@ -193,6 +194,7 @@ bool search_contains(struct slice hay, struct slice needle);
 
 enum search_phase {
 	SEARCH_PREPARE,
+	SEARCH_RECALL,           /* columns get the Subjects that the index has learnt */
 	SEARCH_REFRESH,          /* columns are brought up to date */
 	SEARCH_SCAN,             /* the next rows of the columns, instead of SEARCH_PAGE */
 	SEARCH_LEARN,            /* Subjects of what a piece of the columns left open, from summaries */

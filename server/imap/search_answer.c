@@ -260,6 +260,7 @@ search_answer(struct imap *im, struct search *s)
 	case SEARCH_TAIL:
 		return write_tail(im, s);
 	case SEARCH_PREPARE:
+	case SEARCH_RECALL:
 	case SEARCH_REFRESH:
 	case SEARCH_SCAN:
 	case SEARCH_LEARN:

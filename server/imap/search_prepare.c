@@ -77,6 +77,12 @@ prepare_node(struct imap *im, struct search_program *p, struct search_node *n)
 	return true;
 }
 
+static bool
+is_of_uid(const struct search_node *n)
+{
+	return n->key == SEARCH_AND || n->key == SEARCH_OR || n->key == SEARCH_ALL || n->key == SEARCH_SET;
+}
+
 bool
 search_prepare(struct imap *im, struct search_program *p)
 {
@@ -85,9 +91,11 @@ search_prepare(struct imap *im, struct search_program *p)
 		return false;
 	}
 	p->now = (int64_t)(clock_wall_us() / 1000000);
-	for (uint16_t i = 0; i < p->count; i++)
+	for (uint16_t i = 0; i < p->count; i++) {
 		if (!prepare_node(im, p, &p->nodes[i]))
 			return false;
+		p->asks_more = p->asks_more || !(is_of_uid(&p->nodes[i]) || p->nodes[i].is_subject);
+	}
 	return true;
 }
 
