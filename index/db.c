@@ -69,6 +69,8 @@ db_fail(struct db *db, const char *what, struct err *e)
 	case SQLITE_TOOBIG:
 		return err_set(e, RC_LIMIT, "index: %s", msg);
 	default:
+		if (code == SQLITE_IOERR_FSYNC && db->suspect != NULL)
+			atomic_store(db->suspect, true);        /* see wal.h */
 		(void)err_set(e, RC_IO, "index: %s (%d, %.60s)", msg, code, what);
 		e->os = os;
 		return RC_IO;

@@ -3,7 +3,7 @@
  * One connection is used by one thread at a time (SQLITE_OPEN_NOMUTEX); the pool hands each to one reader, inside one
  * read transaction. Statements are prepared once per connection and found again by the address of their SQL text, which
  * therefore must be a literal. All text is stored as BLOB, so that it compares byte by byte and may hold anything.
- * SQLITE_CORRUPT and SQLITE_NOTADB become RC_CORRUPT and set the `suspect` flag: the index is rebuilt by
+ * SQLITE_CORRUPT and SQLITE_NOTADB become RC_CORRUPT and set the `suspect` flag, as a failed sync does: the index is rebuilt by
  * the next owner.
  *
  * Who may not wait for a disk (lib/nowait.h) reads what is in memory: any failure is RC_WAIT then, and marks nothing.

@@ -150,7 +150,7 @@ volume_new(const struct volume_params *p)
 	v->p = *p;
 	v->report = (struct log_report){ v, count_damage };
 	(void)pthread_mutex_init(&v->told_lock, NULL);
-	wal_init(&v->wal);
+	wal_init(&v->wal, &v->suspect);
 	(void)pthread_mutex_init(&v->maintenance.lock, NULL);
 	(void)pthread_mutex_init(&v->claims.lock, NULL);
 	(void)pthread_cond_init(&v->claims.released, NULL);
@@ -338,8 +338,7 @@ finish_index(struct volume *v)
 
 	checkpointer_stop(&v->checkpointer);
 	if (v->db != NULL)
-		(void)sqlite3_wal_checkpoint_v2(db_handle(v->db), NULL, SQLITE_CHECKPOINT_TRUNCATE,
-		                                NULL, NULL);
+		wal_finish(&v->wal, v->db);
 	db_pool_free(&v->pool);
 	index_close(v);
 	if (v->owner && atomic_load(&v->suspect) &&

@@ -11,9 +11,9 @@
 #include <sqlite3.h>
 
 void
-wal_init(struct wal *w)
+wal_init(struct wal *w, atomic_bool *suspect)
 {
-	*w = (struct wal){ .pages = 0 };
+	*w = (struct wal){ .suspect = suspect };
 	(void)pthread_mutex_init(&w->one, NULL);
 	(void)pthread_mutex_init(&w->lock, NULL);
 }
@@ -60,17 +60,35 @@ wal_note(struct wal *w, int pages)
 }
 
 static bool
-move_pages(const char *path, struct db *db, int *pages, int *moved)
+checkpoint(struct wal *w, struct db *db, int mode, int *pages, int *moved)
+{
+	int rc;
+
+	if (atomic_load(w->suspect))
+		return false;
+	rc = sqlite3_wal_checkpoint_v2(db_handle(db), NULL, mode, pages, moved);
+	if (rc != SQLITE_OK && sqlite3_extended_errcode(db_handle(db)) == SQLITE_IOERR_FSYNC)
+		atomic_store(w->suspect, true);
+	return rc == SQLITE_OK;
+}
+
+static bool
+move_pages(struct wal *w, const char *path, struct db *db, int *pages, int *moved)
 {
 	struct err e = ERR_INIT;
 	struct db *own = NULL;
-	int rc = SQLITE_ERROR;
+	bool ok = false;
 
 	if (db != NULL || db_open(path, DB_WRITE, NULL, &own, &e) == RC_OK)
-		rc = sqlite3_wal_checkpoint_v2(db_handle(db != NULL ? db : own), NULL,
-		                               SQLITE_CHECKPOINT_PASSIVE, pages, moved);
+		ok = checkpoint(w, db != NULL ? db : own, SQLITE_CHECKPOINT_PASSIVE, pages, moved);
 	db_close(&own);
-	return rc == SQLITE_OK;
+	return ok;
+}
+
+void
+wal_finish(struct wal *w, struct db *db)
+{
+	(void)checkpoint(w, db, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
 }
 
 /* `one` is held. */
@@ -90,7 +108,7 @@ run(struct wal *w, const char *path, struct db *db, bool in_commit)
 		(void)pthread_mutex_unlock(&w->lock);
 	if (done)
 		return 0;
-	done = move_pages(path, db, &pages, &moved);
+	done = move_pages(w, path, db, &pages, &moved);
 	if (!alone)
 		(void)pthread_mutex_lock(&w->lock);
 	else if (done)

@@ -64,7 +64,7 @@ loop_calls(size_t r, uint64_t pass, enum sim_fault fault, uint64_t first, uint64
 	for (uint64_t n = first;
 	     (hit || n <= rows[r].calls) && rig.failures < before + (rig_args.first ? 1 : 3);
 	     n += step) {
-		if (n > CALLS_MAX)
+		if (n > CALLS_MAX + step)
 			return rig_wrong("the operation does not end");
 		(void)trial_run(r, fault, n, seed_of(pass, r, fault, n), &hit);
 	}

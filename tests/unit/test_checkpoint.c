@@ -11,6 +11,7 @@
 #define ROW_BYTES 40000u
 
 static char          path[64], wal_path[64];
+static atomic_bool   suspect;
 static struct wal    wal;
 static struct db    *db;
 static struct checkpointer *checkpointer;
@@ -26,7 +27,7 @@ setup(void **state)
 		return -1;
 	snprintf(path, sizeof path, "%s/index.db", dir);
 	snprintf(wal_path, sizeof wal_path, "%s/index.db-wal", dir);
-	wal_init(&wal);
+	wal_init(&wal, &suspect);
 	return db_open(path, DB_WRITE, NULL, &db, &e) == RC_OK &&
 	       db_exec(db, "CREATE TABLE t(id INTEGER PRIMARY KEY, bytes BLOB)", &e) == RC_OK &&
 	       checkpointer_start(&wal, path, db, &checkpointer, &e) == RC_OK ? 0 : -1;

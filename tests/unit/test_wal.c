@@ -2,16 +2,33 @@
 #include "index/checkpoint.h"
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static char path[64];
+static atomic_bool suspect;
 static struct wal wal;
 static struct db *writer;
 static struct checkpointer *watch;
+
+static atomic_bool disk_fails;
+
+/* In place of libc's, for SQLite. */
+int
+fdatasync(int fd)
+{
+	if (atomic_load(&disk_fails)) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
 
 static int
 setup(void **state)
@@ -20,7 +37,7 @@ setup(void **state)
 
 	(void)state;
 	(void)snprintf(path, sizeof path, "/tmp/restante-wal-%ld.db", (long)getpid());
-	wal_init(&wal);
+	wal_init(&wal, &suspect);
 	assert_int_equal(db_open(path, DB_WRITE, NULL, &writer, &e), RC_OK);
 	assert_int_equal(db_exec(writer, "CREATE TABLE t(x)", &e), RC_OK);
 	assert_int_equal(checkpointer_start(&wal, path, writer, &watch, &e), RC_OK);
@@ -141,6 +158,35 @@ test_opened_anew(void **state)
 	assert_true(wal.known && wal.settled);
 }
 
+static off_t
+wal_len(void)
+{
+	struct stat st;
+	char name[80];
+
+	(void)snprintf(name, sizeof name, "%s-wal", path);
+	assert_int_equal(stat(name, &st), 0);
+	return st.st_size;
+}
+
+/* The sync behind one that failed says yes to what is lost. */
+static void
+test_failed_sync(void **state)
+{
+	(void)state;
+	change();
+	atomic_store(&disk_fails, true);
+	assert_int_equal(wal_checkpoint(&wal, path, writer, WAL_WAITS), -1);
+	atomic_store(&disk_fails, false);
+	assert_true(atomic_load(&suspect));
+	assert_int_equal(wal_checkpoint(&wal, path, writer, WAL_WAITS), -1);
+	wal_finish(&wal, writer);
+	assert_false(wal.settled);
+	assert_true(wal_len() > 0);
+	atomic_store(&suspect, false);
+	assert_int_equal(wal_checkpoint(&wal, path, writer, WAL_WAITS), 0);
+}
+
 /* ---- several at once ---- */
 
 #define ROUNDS 3000
@@ -197,6 +243,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_commit_is_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_is_held_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_failed_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_opened_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_beside_commits, setup, teardown),
 	};
