@@ -96,11 +96,11 @@ fetch_asks_content(const struct fetch_request *r)
 }
 
 bool
-fetch_recalls_content(const struct fetch *f)
+fetch_is_recalled(const struct fetch *f)
 {
 	const struct message_row *row = fetch_row(f);
 
-	return f->req.only_content && row->modseq == 0 && row->summary.len == 0 && nowait_is_on();
+	return f->req.only_content && row->modseq == 0 && row->summary.len == 0;
 }
 
 bool

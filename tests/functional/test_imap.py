@@ -2,6 +2,7 @@
 
 import base64
 import quopri
+import random
 import re
 import select
 import ssl
@@ -429,6 +430,43 @@ def test_refused_literals_are_skipped(box, begin, size):
     first = box.line()
     assert first.startswith((b"a BAD", b"a NO")), first
     assert box.line() == b"b OK NOOP completed"
+
+
+def with_attachment(octets):
+    """A message of two parts; the attachment is noise, as pictures are."""
+    noise = random.Random(octets).randbytes(octets * 57 // 78)
+    return (b"Subject: %d\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+            b"--b\r\n\r\nsee there\r\n--b\r\nContent-Type: image/jpeg\r\n"
+            b"Content-Transfer-Encoding: base64\r\n\r\n%s\r\n--b--\r\n"
+            % (octets, base64.encodebytes(noise).replace(b"\n", b"\r\n")))
+
+
+SIZES = (3000, 40000, 62000, 66000, 100000, 130000, 160000, 190000, 260000, 600000)
+
+
+def test_bodies_read_again(box):
+    """What was read lately is remembered in part: each time the whole message comes."""
+    mails = [with_attachment(n) for n in SIZES]
+    for m in mails:
+        append(box, m)
+    box.cmd("SELECT INBOX")
+    for _ in range(3):
+        for uid, m in enumerate(mails, 1):
+            assert literal(box.cmd("UID FETCH %d BODY.PEEK[]" % uid)) == m
+            assert literal(box.cmd("UID FETCH %d (BODY.PEEK[]<100.90000>)" % uid)) == m[100:90100]
+            assert literal(box.cmd("UID FETCH %d (UID RFC822.SIZE BODY.PEEK[] BODY.PEEK[]<7.60000>)" % uid)) == m
+
+
+def test_bodies_asked_for_before_any_is_read(box):
+    """Commands sent together, whose answers do not fit what the server keeps of output."""
+    mails = [with_attachment(n) for n in SIZES]
+    for m in mails:
+        append(box, m)
+    box.cmd("SELECT INBOX")
+    order = [i % len(mails) for i in range(5 * len(mails))] + [1] * 60
+    box.send("".join("f%d UID FETCH %d BODY.PEEK[]\r\n" % (n, i + 1) for n, i in enumerate(order)))
+    for n, i in enumerate(order):
+        assert literal(box.imap_until(b"f%d" % n)) == mails[i], (n, i)
 
 
 def test_a_literal_too_large_to_skip_ends_the_session(box):
