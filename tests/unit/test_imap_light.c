@@ -1,5 +1,6 @@
 /* What a session reads without the pool may be refused at any read: what it says then is the same, octet by octet. */
 #include "tests/unit/imap_rig.h"
+#include "tests/unit/compact_fixture.h"
 
 #include <errno.h>
 #include <sqlite3.h>
@@ -340,6 +341,78 @@ test_body_of_listed(void **state)
 	assert_int_equal(rig_teardown(state), 0);
 }
 
+/* What compaction has moved since is found where it is now. */
+static void
+test_body_of_moved(void **state)
+{
+	unsigned refused;
+	struct session *s;
+	struct buf want;
+
+	assert_int_equal(rig_setup(state), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		(void)fx_append(rig_inbox(), cf_big_mail(i, 50), 0, "");
+	s = rig_selected();
+	buf_init(&want, 1u << 20);
+	assert_true(buf_append_str(&want, rig_send(s, "a FETCH 1 BODY.PEEK[]")));
+	assert_true(want.len > 50000 && buf_append_byte(&want, 0));
+	(void)fx_expunge(rig_inbox(), 2, 3);
+	assert_int_equal(cf_compact_all().rewritten, 1);
+	refused = imap_refused_steps(s);
+	rig_expect(s, "a FETCH 1 BODY.PEEK[]", (const char *)want.ptr);
+	assert_int_equal(imap_refused_steps(s) - refused, nowait_is_possible());        /* the pool asks the index */
+	rig_expect(s, "a FETCH 1 BODY.PEEK[]", (const char *)want.ptr);
+	assert_int_equal(imap_refused_steps(s) - refused, nowait_is_possible());
+	buf_fini(&want);
+	rig_end(s);
+	assert_int_equal(rig_teardown(state), 0);
+}
+
+/* What was read a moment ago is gone with the purge, though the session still has the message. */
+static void
+test_body_of_purged(void **state)
+{
+	struct change *c;
+	struct session *s;
+	size_t n;
+
+	assert_int_equal(rig_setup(state), 0);
+	fx_append_n(rig_inbox(), 2);
+	s = rig_selected();
+	for (int i = 0; i < 2; i++)
+		assert_non_null(strstr(rig_send(s, "a FETCH 1 BODY.PEEK[]"), "At five?"));
+	c = fx_change(CHANGE_PURGE);
+	c->u.purge.blob = fx_rows(rig_inbox(), 0, &n)[0].blob;
+	c->u.purge.reason = SLICE("");
+	(void)fx_expunge(rig_inbox(), 1, 1);
+	assert_non_null(strstr(rig_send(s, "b FETCH 1 BODY.PEEK[]"), "At five?"));
+	assert_int_equal(fx_run(c), RC_OK);
+	assert_true(strncmp(rig_send(s, "c FETCH 1 BODY.PEEK[]"), "c NO [EXPUNGEISSUED]", 20) == 0);
+	rig_end(s);
+	assert_int_equal(rig_teardown(state), 0);
+}
+
+/* What is too much for the reactor is said by the pool, however often it was read before. */
+static void
+test_much_again(void **state)
+{
+	static char large[150000] = "Subject: l\r\n\r\n";
+	struct session *s;
+
+	assert_int_equal(rig_setup(state), 0);
+	memset(large + 14, 'x', sizeof large - 15);
+	(void)fx_append(rig_inbox(), slice_sub(slice_str(large), 0, 100000), 0, "");
+	(void)fx_append(rig_inbox(), slice_str(large), 0, "");
+	s = rig_selected();
+	for (int again = 0; again < 3; again++) {
+		assert_non_null(strstr(rig_send(s, "a FETCH 1 (BODY.PEEK[] BODY.PEEK[])"), "a OK "));
+		assert_non_null(strstr(rig_send(s, "b FETCH 2 BODY.PEEK[]"), "b OK "));
+		assert_non_null(strstr(rig_send(s, "c FETCH 2 BODY.PEEK[]<9.149000>"), "c OK "));
+	}
+	rig_end(s);
+	assert_int_equal(rig_teardown(state), 0);
+}
+
 int
 main(void)
 {
@@ -349,6 +422,9 @@ main(void)
 		cmocka_unit_test(test_without_pool),
 		cmocka_unit_test(test_own_append),
 		cmocka_unit_test(test_body_of_listed),
+		cmocka_unit_test(test_body_of_moved),
+		cmocka_unit_test(test_body_of_purged),
+		cmocka_unit_test(test_much_again),
 	};
 
 	granted = GRANT_ALL;
