@@ -87,11 +87,37 @@ test_changes(void **state)
 	assert_true(volume_recall_mailbox(fx_v, anna + 1, SLICE("INBOX"), &fx_arena) == 0);
 }
 
+/* More than are kept are read each time. */
+static void
+test_many(void **state)
+{
+	struct mailbox_info *boxes;
+	char name[16];
+	size_t n;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof name, "box%d", i);
+		assert_int_equal(fx_name_change(CHANGE_MAILBOX_CREATE, anna, name, ""), RC_OK);
+	}
+	fx_append_n(fx_box(anna, "INBOX"), 1);
+	for (int again = 0; again < 2; again++) {
+		boxes = list(&n);
+		assert_true(n > 100 && boxes[0].exists == 0 && boxes[0].uidnext == 0);
+		assert_true(volume_recall_mailbox(fx_v, anna, SLICE("INBOX"), &fx_arena) == 0);
+	}
+	while (list(&n), n > 100)
+		assert_int_equal(fx_name_change(CHANGE_MAILBOX_DELETE, anna,
+		                                arena_cstr(&fx_arena, list(&n)[n - 1].name), ""), RC_OK);
+	check_list();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_changes, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_many, setup, fx_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

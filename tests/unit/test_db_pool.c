@@ -135,6 +135,50 @@ test_the_second_waits_for_the_first(void **state)
 	assert_true(atomic_load(&r.got));
 }
 
+/* ---- reads of one moment ---- */
+
+static void
+test_a_moment_begins_with_the_first_read(void **state)
+{
+	account_id anna = fx_account("anna");
+	mailbox_id box = fx_box(anna, "INBOX");
+
+	(void)state;
+	volume_moment_begin(fx_v);
+	fx_append_n(box, 1);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 1);
+	fx_append_n(box, 1);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 1);
+	volume_moment_end(fx_v);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 2);
+	volume_moment_begin(fx_v);      /* nothing is read */
+	volume_moment_end(fx_v);
+	db_pool_pause(fx_v->pool);      /* for ever, were one still borrowed */
+	db_pool_resume(fx_v->pool);
+}
+
+/* As some failures of SQLite do. */
+static void
+test_a_read_ends_the_moment(void **state)
+{
+	account_id anna = fx_account("anna");
+	mailbox_id box = fx_box(anna, "INBOX");
+	struct err e = ERR_INIT;
+	struct db *db;
+
+	(void)state;
+	volume_moment_begin(fx_v);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 0);
+	assert_int_equal(db_pool_borrow(fx_v->pool, &db, &e), RC_OK);
+	assert_int_equal(db_run(db, "ROLLBACK", DB_NO_ARGS, &e), RC_OK);
+	db_pool_return(fx_v->pool, &db);
+	fx_append_n(box, 1);
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 1);
+	volume_moment_end(fx_v);
+	db_pool_pause(fx_v->pool);
+	db_pool_resume(fx_v->pool);
+}
+
 int
 main(void)
 {
@@ -142,6 +186,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_a_check_ends_for_a_pause, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_a_check_leaves_the_only_connection_to_others, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_the_second_waits_for_the_first, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_a_moment_begins_with_the_first_read, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_a_read_ends_the_moment, fx_setup, fx_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

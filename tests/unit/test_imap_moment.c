@@ -104,6 +104,8 @@ check_moment(struct session *s, const char *line, unsigned moment, void (*what)(
 	fetches = 0;
 	happens = what;
 	until = moment;
+	if (moment == 0)        /* just before it */
+		what();
 	if (selects)
 		select_inbox(s, line);
 	else
@@ -130,7 +132,8 @@ check_command(const char *line)
 	fx_append_n(inbox, 6);
 	s = rig_session();
 	(void)rig_send(s, "c CREATE other");
-	for (unsigned moment = 1; moment <= MOMENTS; moment++) {
+	(void)rig_send(s, "c LIST \"\" *");     /* its id is remembered */
+	for (unsigned moment = 0; moment <= MOMENTS; moment++) {
 		for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
 			fx_append_n(inbox, 3);
 			(void)fx_store(inbox, 1, 1000, STORE_ADD, FLAG_SEEN, "");
@@ -173,6 +176,36 @@ test_append(void **state)
 	check_command("t APPEND INBOX {6+}\r\na: b\r\n");
 }
 
+static void
+other_goes(void)
+{
+	assert_int_equal(fx_name_change(CHANGE_MAILBOX_DELETE, rig_account, "other", ""), RC_OK);
+}
+
+/* What a name said a moment ago is a mailbox no more. */
+static void
+test_gone_meanwhile(void **state)
+{
+	struct session *s;
+
+	assert_int_equal(rig_setup(state), 0);
+	client = pthread_self();
+	s = rig_session();
+	for (int again = 0; again < 2; again++) {
+		(void)rig_send(s, "c CREATE other");
+		(void)rig_send(s, "c LIST \"\" *");
+		happens = other_goes;
+		until = 1;
+		rig_expect(s, "a SELECT other", "a NO [NONEXISTENT] No such mailbox\r\n");
+		assert_int_equal(until, 0);
+		assert_int_equal(rig_imap(s)->mailbox, 0);
+	}
+	(void)rig_send(s, "c CREATE other");
+	assert_non_null(strstr(rig_send(s, "a SELECT other"), "a OK [READ-WRITE]"));
+	rig_end(s);
+	assert_int_equal(rig_teardown(state), 0);
+}
+
 int
 main(void)
 {
@@ -181,6 +214,7 @@ main(void)
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_move),
 		cmocka_unit_test(test_append),
+		cmocka_unit_test(test_gone_meanwhile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
