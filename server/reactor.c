@@ -313,12 +313,24 @@ reactor_post_expected(struct reactor *r, struct post *p, unsigned bits)
 	post(r, p, bits, true);
 }
 
+static void
+set_expected(struct reactor *r, struct post *p, bool expected)
+{
+	pthread_mutex_lock(&r->lock);
+	p->expected = expected;
+	pthread_mutex_unlock(&r->lock);
+}
+
 void
 reactor_expect_post(struct reactor *r, struct post *p)
 {
-	pthread_mutex_lock(&r->lock);
-	p->expected = true;
-	pthread_mutex_unlock(&r->lock);
+	set_expected(r, p, true);
+}
+
+void
+reactor_expect_none(struct reactor *r, struct post *p)
+{
+	set_expected(r, p, false);
 }
 
 unsigned

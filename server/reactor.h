@@ -46,6 +46,8 @@ void reactor_post(struct reactor *r, struct post *p, unsigned bits);
 void reactor_post_expected(struct reactor *r, struct post *p, unsigned bits);
 /* Reactor: from now on p is expected. What p waits for will wake us, and is then followed by reactor_take. */
 void reactor_expect_post(struct reactor *r, struct post *p);
+/* Reactor: no more, as p is not to be posted. */
+void reactor_expect_none(struct reactor *r, struct post *p);
 /* Reactor: p is expected no more; if it was queued, it is not, and these are its bits. */
 unsigned reactor_take(struct reactor *r, struct post *p);
 /* Reactor: make sure that p is not queued. */

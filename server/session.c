@@ -53,7 +53,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 		/* libuv has stopped polling; the error itself shows when we read or write */
 		s->polled = 0;
 	if (s->st == SESS_WORK && (bits = reactor_take(s->reactor, &s->post)) != 0) {
-		s->turns = 0;           /* the loop has looked at the others' sockets */
+		if ((bits & EVENT_STEPPED) != 0)
+			s->turns = 0;   /* the loop has looked at the others' sockets */
 		session_on_post(&s->post, bits);
 		return;
 	}
@@ -257,10 +258,17 @@ hears_next(const struct session *s)
 static bool
 hand_over(struct session *s)
 {
+	bool hears;
+
 	s->step_sends = has_sent(s);
-	if (s->step_sends && hears_next(s))
+	hears = s->step_sends && hears_next(s);
+	if (hears)
 		reactor_expect_post(s->reactor, &s->post);
-	return park(s);
+	if (!park(s))
+		return false;
+	if (hears)
+		reactor_expect_none(s->reactor, &s->post);
+	return true;
 }
 
 static bool

@@ -18,7 +18,7 @@
 
 #include "lib/clock.h"
 #include "server/core.h"
-#include "server/session_core.h"
+#include "server/session_state.h"
 
 /* ---- the protocol: one command a line ---- */
 
@@ -28,6 +28,7 @@ enum verb {
 	VERB_FLOOD,             /* "flood N": N steps with 64 KiB each */
 	VERB_WAIT,              /* "wait D": WAIT, woken by another thread after D us, maybe before the step returns */
 	VERB_HERE,              /* "here D": light, WAIT, woken after D us by a thread that has time for the next step */
+	VERB_EARLY,             /* "early": the same, but woken before the step returns */
 	VERB_AWAIT,             /* "await D": likewise, but advance goes on */
 	VERB_SLEEP,             /* "sleep D": a step that takes D us */
 	VERB_LATE,              /* "late D": a step that takes D us, with a line */
@@ -97,6 +98,8 @@ toy_command(struct toy *t, const char *line)
 		t->verb = VERB_WAIT;
 	else if (sscanf(line, "here %u", &t->n) == 1)
 		t->verb = VERB_HERE;
+	else if (strcmp(line, "early") == 0)
+		t->verb = VERB_EARLY;
 	else if (sscanf(line, "await %u", &t->n) == 1)
 		t->verb = VERB_AWAIT;
 	else if (sscanf(line, "sleep %u", &t->n) == 1)
@@ -142,7 +145,7 @@ toy_command(struct toy *t, const char *line)
 static inline void
 toy_woken(struct toy *t)
 {
-	if (t->verb != VERB_HERE)
+	if (t->verb != VERB_HERE && t->verb != VERB_EARLY)
 		pthread_join(t->waker, NULL);
 	t->waited = false;
 	t->verb = VERB_NONE;
@@ -186,6 +189,7 @@ toy_advance(void *state)
 	size_t lf = slice_find_byte(buf_slice(in), '\n');
 	char line[100];
 
+	assert_false(t->s->post.expected);      /* or nobody wakes the reactor when it has to be */
 	if (t->verb == VERB_AWAIT)
 		toy_woken(t);
 	if (session_take_notified(t->s))
@@ -215,6 +219,10 @@ start_waker(struct toy *t)
 {
 	pthread_t waker;
 
+	if (t->verb == VERB_EARLY) {
+		session_wake(t->s, true);
+		return;
+	}
 	if (t->verb != VERB_HERE) {
 		assert_int_equal(pthread_create(&t->waker, NULL, waker_main, t), 0);
 		return;
@@ -227,7 +235,9 @@ start_waker(struct toy *t)
 static inline bool
 toy_light(void *state)
 {
-	return ((const struct toy *)state)->verb == VERB_HERE;
+	const struct toy *t = state;
+
+	return t->verb == VERB_HERE || t->verb == VERB_EARLY;
 }
 
 static inline enum step_result
@@ -238,7 +248,7 @@ toy_wait(struct toy *t)
 	if (!t->waited) {
 		t->waited = true;
 		start_waker(t);
-		if (t->n % 2 == 1)
+		if (verb != VERB_EARLY && t->n % 2 == 1)
 			usleep(t->n);           /* so that the wake comes about when this returns */
 		return verb == VERB_AWAIT ? STEP_WAIT_ADVANCE : STEP_WAIT;
 	}
@@ -275,6 +285,7 @@ toy_step(void *state)
 		return toy_more(t, 65536);
 	case VERB_WAIT:
 	case VERB_HERE:
+	case VERB_EARLY:
 	case VERB_AWAIT:
 		return toy_wait(t);
 	case VERB_SLEEP:

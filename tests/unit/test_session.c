@@ -200,6 +200,22 @@ test_input_behind_waker(void **state)
 	wait_for_closed(1);
 }
 
+/* Who was woken before the step had returned is not told beside the reactor, now or later. */
+static void
+test_woken_early(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	expect(fd, "hello\n");
+	say(fd, "early\n");
+	expect(fd, "woken\n");
+	say(fd, "here 2000\na\n");
+	expect(fd, "woken\n= a\n");
+	close(fd);
+	wait_for_closed(1);
+}
+
 /* The wake meets every moment of the step's return. */
 static void
 test_wakes(void **state)
@@ -365,6 +381,7 @@ main(void)
 		SESSION_TEST(test_step_sends),
 		SESSION_TEST(test_waker_sends),
 		SESSION_TEST(test_input_behind_waker),
+		SESSION_TEST(test_woken_early),
 		SESSION_TEST(test_wakes),
 		SESSION_TEST(test_leaving),
 		SESSION_TEST(test_overflow),
