@@ -275,8 +275,10 @@ drop_below_floor(struct apply *ap, const struct record_mailbox *r, struct err *e
 
 	if (r->expunge_floor == 0 || ap->bulk)
 		return RC_OK;
-	rc = db_run(ap->db, "DELETE FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
-	            DB_ARGS(DB_NUM(r->id), DB_NUM(r->expunge_floor)), e);
+	rc = learnt_forget_pruned(ap->db, r->id, r->expunge_floor, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
+		            DB_ARGS(DB_NUM(r->id), DB_NUM(r->expunge_floor)), e);
 	if (rc == RC_OK)
 		ap->meta.expunged -= db_changes(ap->db);
 	return rc;

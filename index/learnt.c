@@ -189,3 +189,13 @@ learnt_forget_expunged(struct db *db, struct err *e)
 	              " AND x.uid BETWEEN learnt.first AND learnt.last)",
 	              DB_NO_ARGS, e);
 }
+
+enum rc
+learnt_forget_pruned(struct db *db, mailbox_id mailbox, mail_modseq floor, struct err *e)
+{
+	return db_run(db,
+	              "DELETE FROM learnt WHERE mailbox=?1 AND EXISTS(SELECT 1 FROM expunged x"
+	              " WHERE x.mailbox=?1 AND x.uid BETWEEN learnt.first AND learnt.last"
+	              " AND +x.modseq <= ?2)",
+	              DB_ARGS(DB_NUM(mailbox), DB_NUM(floor)), e);
+}

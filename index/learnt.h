@@ -55,5 +55,7 @@ MUST_USE enum rc learnt_forget(struct db *db, struct err *e);
 MUST_USE enum rc learnt_forget_mailbox(struct db *db, mailbox_id mailbox, struct err *e);
 /* Those with a text of a message that is expunged: what compaction removes must not stay here. */
 MUST_USE enum rc learnt_forget_expunged(struct db *db, struct err *e);
+/* The same of a mailbox, before its tombstones up to this MODSEQ go: afterwards nobody would know. */
+MUST_USE enum rc learnt_forget_pruned(struct db *db, mailbox_id mailbox, mail_modseq floor, struct err *e);
 
 #endif

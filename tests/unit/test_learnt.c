@@ -428,6 +428,25 @@ test_compacted(void **state)
 	assert_int_equal(count_blocks(), blocks);
 }
 
+/* The compaction that removes the content has no tombstone to go by then. */
+static void
+test_pruned(void **state)
+{
+	struct change *prune = fx_change(CHANGE_PRUNE);
+	uint64_t blocks;
+
+	(void)state;
+	learn(1, UINT32_MAX);
+	keep();
+	blocks = count_blocks();
+	(void)fx_expunge(inbox, 700, 700);
+	prune->u.prune = (struct change_prune){ inbox, fx_mailbox(anna, "INBOX").highestmodseq };
+	(void)fx_expunge(inbox, 10, 10);
+	assert_int_equal(fx_run(prune), RC_OK);
+	assert_int_equal(count_blocks(), blocks - 1);
+	assert_true(known_after_start() > 500);
+}
+
 int
 main(void)
 {
@@ -442,6 +461,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_purged_while_packing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_compacted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pruned, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
