@@ -81,13 +81,12 @@ columns_recall(struct volume *v, struct columns *c, struct db *db, struct err *e
 		uint64_t first = db_u64(q, 0), last = db_u64(q, 1);
 		struct learnt_walk w;
 
-		if (first <= last && last <= UINT32_MAX) {
-			if (learnt_open(db_bytes(q, 2), (mail_uid)first, raw, &w))
-				take_block(v, c, &w);
-			c->recalled_to = (mail_uid)last;
-		}
+		if (first <= last && last <= UINT32_MAX &&
+		    learnt_open(db_bytes(q, 2), (mail_uid)first, raw, &w))
+			take_block(v, c, &w);
+		c->recalled_to = last <= UINT32_MAX ? (mail_uid)last : UINT32_MAX;
 		n++;
 	}
-	c->recalled = step == DB_DONE && n < PIECE_BLOCKS;
+	c->recalled = step == DB_DONE && (n < PIECE_BLOCKS || c->recalled_to == UINT32_MAX);
 	return step == DB_DONE ? RC_OK : e->code;
 }

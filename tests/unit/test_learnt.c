@@ -140,8 +140,10 @@ take(bool texts)
 	bool done = false;
 
 	assert_non_null(c);
-	while (!done)
+	for (int turns = 0; !done; turns++) {
+		assert_true(turns < 100);
 		assert_int_equal((texts ? columns_refresh_texts : columns_refresh)(fx_v, c, &done, &e), RC_OK);
+	}
 	return c;
 }
 
@@ -447,6 +449,35 @@ test_pruned(void **state)
 	assert_true(known_after_start() > 500);
 }
 
+/* More rows than are read in one piece that no block can have. */
+static enum rc
+put_bad_rows(void *arg, struct err *e)
+{
+	enum rc rc = RC_OK;
+
+	for (uint64_t i = 0; rc == RC_OK && i < 300; i++)
+		rc = db_run(fx_v->db,
+		            "INSERT INTO learnt SELECT mailbox, ?1, ?1 + ?2, maker, texts FROM learnt"
+		            " LIMIT 1",
+		            DB_ARGS(DB_NUM(*(uint64_t *)arg + i), DB_NUM(i % 2)), e);
+	return rc;
+}
+
+static void
+test_bad_rows(void **state)
+{
+	uint64_t behind = 2000, beyond = UINT32_MAX - UINT64_C(100);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	learn(1, UINT32_MAX);
+	keep();
+	assert_int_equal(writer_run(fx_v->writer, put_bad_rows, &behind, &e), RC_OK);
+	assert_true(known_after_start() > 1200);
+	assert_int_equal(writer_run(fx_v->writer, put_bad_rows, &beyond, &e), RC_OK);
+	assert_true(known_after_start() > 1200);
+}
+
 int
 main(void)
 {
@@ -461,6 +492,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_purged_while_packing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_compacted, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bad_rows, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pruned, setup, teardown),
 	};
 
