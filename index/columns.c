@@ -190,7 +190,9 @@ columns_take(struct volume *v, mailbox_id mailbox, enum columns_wish wish)
 
 	(void)pthread_mutex_lock(&s->lock);
 	c = columns_find_kept(s, mailbox);
-	if (c != NULL)
+	if (c != NULL && c->thin && wish == COLUMNS_FULL)
+		c = NULL;
+	else if (c != NULL)
 		unkeep(s, c);
 	else if (wish == COLUMNS_ANEW || (wish == COLUMNS_FIRST && !are_taken(s, mailbox)))
 		c = make(s, mailbox);

@@ -34,6 +34,7 @@ struct column_row {
 #define COLUMNS_LIGHT_ROWS 16384u       /* who may not wait refreshes no more */
 
 enum columns_wish {
+	COLUMNS_FULL,           /* those that nobody has, if they are not of UIDs and texts alone; none are made */
 	COLUMNS_KEPT,           /* those that nobody has; none are made */
 	COLUMNS_FIRST,          /* else, if nobody has any, fresh ones */
 	COLUMNS_ANEW,           /* else fresh ones */

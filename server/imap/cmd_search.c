@@ -69,6 +69,15 @@ fail(struct imap *im, enum rc rc, const struct err *e)
 	return IMAP_DONE;
 }
 
+/* Columns are made for a large part of the mailbox, and where they hold UIDs and Subjects alone, they are filled for it. */
+static enum columns_wish
+wish_of(const struct imap *im, const struct search *s)
+{
+	if (s->goal > uid_set_size(&im->view.uids) / COLUMNS_SHARE)
+		return COLUMNS_ANEW;
+	return s->program.asks_subject ? COLUMNS_KEPT : COLUMNS_FULL;
+}
+
 static enum imap_result
 prepare(struct imap *im, struct search *s)
 {
@@ -95,10 +104,7 @@ prepare(struct imap *im, struct search *s)
 	if (!search_candidates(im, &s->program, &s->uids))
 		return fail(im, err_nomem(&e), &e);
 	s->goal = uid_set_size(&s->uids);
-	s->columns = columns_take(im->volume, im->mailbox,
-	                          s->goal > uid_set_size(&im->view.uids) / COLUMNS_SHARE ?
-	                                  COLUMNS_ANEW :
-	                                  COLUMNS_KEPT);
+	s->columns = columns_take(im->volume, im->mailbox, wish_of(im, s));
 	if (s->columns != NULL)
 		s->phase = s->program.asks_subject ? SEARCH_RECALL : SEARCH_REFRESH;
 	search_sieve_make(&s->sieve, &s->program);

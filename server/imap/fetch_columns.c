@@ -347,7 +347,7 @@ fetch_from_columns(struct imap *im, struct fetch *f, enum rc *rc, struct err *e)
 		return false;
 	if (f->columns == NULL)
 		f->columns = columns_take(im->volume, im->mailbox,
-		                          make ? COLUMNS_FIRST : COLUMNS_KEPT);
+		                          make ? COLUMNS_FIRST : COLUMNS_FULL);
 	if (f->columns == NULL)
 		return false;
 	*rc = refresh(im, f, &done, e);

@@ -100,11 +100,34 @@ test_kept_subjects(void **state)
 	lz_packer_free(&k);
 }
 
+/* Columns of UIDs and Subjects are not filled for those who ask for a small part of the mailbox. */
+static void
+test_small_part(void **state)
+{
+	struct session *s;
+	size_t rows;
+
+	(void)state;
+	append_subjects(400);
+	s = rig_selected();
+	(void)rig_send(s, "a SEARCH SUBJECT plan");
+	assert_int_equal(columns_find(fx_v, rig_inbox(), &rows), COLUMNS_NONE);
+	assert_int_equal(rows, 400);
+	(void)rig_send(s, "b FETCH 1:90 (UID FLAGS)");
+	(void)rig_send(s, "c SEARCH 1:90 UNSEEN");
+	assert_int_equal(columns_find(fx_v, rig_inbox(), &rows), COLUMNS_NONE);
+	assert_int_equal(rows, 400);
+	(void)rig_send(s, "d FETCH 1:* (UID FLAGS)");
+	assert_int_equal(columns_find(fx_v, rig_inbox(), &rows), COLUMNS_FREE);
+	rig_end(s);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_kept_subjects, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_small_part, rig_setup, rig_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

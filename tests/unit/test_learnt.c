@@ -240,9 +240,16 @@ test_kept(void **state)
 	assert_true(count_blocks() > 3);
 	known = known_after_start();
 	assert_in_range(known, 1200, fx_mailbox(anna, "INBOX").exists - 1);
+	assert_null(columns_take(fx_v, inbox, COLUMNS_FULL));
+	c = columns_take(fx_v, inbox, COLUMNS_KEPT);
+	assert_int_equal(count_texts(c), known);
+	columns_give(fx_v, &c);
 	c = take(false);                /* thin ones are filled, the texts stay */
 	assert_false(c->thin);
 	assert_int_equal(count_texts(c), known);
+	columns_give(fx_v, &c);
+	c = columns_take(fx_v, inbox, COLUMNS_FULL);
+	assert_non_null(c);
 	columns_give(fx_v, &c);
 	/* another program's are not read */
 	learn(1, UINT32_MAX);
