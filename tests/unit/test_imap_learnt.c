@@ -8,7 +8,7 @@
 static const char *const subject_keys[] = {
 	"SUBJECT plan", "SUBJECT \"plan 7\"", "NOT SUBJECT plan", "SUBJECT plan 3:700", "UID 1:90,400:* SUBJECT sum",
 	"OR SUBJECT plan SUBJECT two", "SEEN SUBJECT plan", "SUBJECT plan NOT DELETED", "SUBJECT one", "SUBJECT \"\"",
-	"RETURN (COUNT MIN) SUBJECT plan", "MODSEQ 1 SUBJECT plan", "UNSEEN", "SUBJECT gr\xc3\xb6\xc3\x9f" "ere",
+	"RETURN (COUNT MIN) SUBJECT plan", "MODSEQ 1 SUBJECT plan", "UNSEEN", "SUBJECT gr\303\266\303\237ere",
 };
 #define SUBJECT_KEYS (sizeof subject_keys / sizeof *subject_keys)
 
