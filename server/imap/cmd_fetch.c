@@ -636,23 +636,13 @@ finish(struct imap *im, const struct fetch *f)
 	return IMAP_DONE;
 }
 
-/* The page's one row is read again. */
-static void
-forget_recalled(struct fetch *f)
-{
-	f->at_row.next_uid = fetch_row(f)->uid;
-	f->at_row.seen -= f->row_count;
-	f->row = f->row_count = 0;
-}
-
 static enum imap_result
 next_row(struct imap *im, struct fetch *f)
 {
 	struct err e = ERR_INIT;
 	enum rc rc;
 
-	if (f->row < f->row_count && fetch_is_recalled(f) && !nowait_is_on())
-		forget_recalled(f);
+	fetch_forget_recalled(f);
 	if (f->row < f->row_count) {
 		if (!write_listed(im, f))
 			begin_message(im, f);

@@ -227,6 +227,8 @@ bool fetch_asks_content(const struct fetch_request *r);
 /* The row under way came without a summary, as its content needs none (WANT_ONLY_CONTENT): for a light run only, what goes
  * on elsewhere reads it anew. */
 bool fetch_is_recalled(const struct fetch *f);
+/* Where that is elsewhere: the page's one row will be read again. */
+void fetch_forget_recalled(struct fetch *f);
 bool fetch_reads_little(struct imap *im);
 /* All turns that are little, from run. */
 enum imap_result fetch_run_light(struct imap *im, struct fetch *f);

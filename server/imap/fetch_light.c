@@ -103,6 +103,16 @@ fetch_is_recalled(const struct fetch *f)
 	return f->req.only_content && row->modseq == 0 && row->summary.len == 0;
 }
 
+void
+fetch_forget_recalled(struct fetch *f)
+{
+	if (f->row == f->row_count || nowait_is_on() || !fetch_is_recalled(f))
+		return;
+	f->at_row.next_uid = fetch_row(f)->uid;
+	f->at_row.seen -= f->row_count;
+	f->row = f->row_count = 0;
+}
+
 bool
 fetch_reads_little(struct imap *im)
 {
