@@ -4,6 +4,7 @@
 #include "index/learnt.h"
 
 #include "config.h"
+#include "lib/leb128.h"
 #include "lib/siphash.h"
 #include "lib/text.h"
 
@@ -27,15 +28,6 @@ learnt_fini(struct learnt *b)
 	buf_fini(&b->texts);
 }
 
-static bool
-put_number(struct buf *out, uint32_t v)
-{
-	for (; v >= 0x80; v >>= 7)
-		if (!buf_append_byte(out, (uint8_t)(v | 0x80)))
-			return false;
-	return buf_append_byte(out, (uint8_t)v);
-}
-
 bool
 learnt_put(struct learnt *b, mail_uid uid, struct slice text)
 {
@@ -44,8 +36,8 @@ learnt_put(struct learnt *b, mail_uid uid, struct slice text)
 
 	if (3 * NUMBER_BYTES + b->numbers.len + b->texts.len + text.len > LEARNT_BLOCK)
 		return false;
-	ok = put_number(&b->numbers, (uint32_t)text.len << 1 | (gap > 0)) &&
-	     (gap == 0 || put_number(&b->numbers, gap)) && buf_append_slice(&b->texts, text);
+	ok = leb128_put(&b->numbers, (uint32_t)text.len << 1 | (gap > 0)) &&
+	     (gap == 0 || leb128_put(&b->numbers, gap)) && buf_append_slice(&b->texts, text);
 	if (b->first == 0)
 		b->first = uid;
 	b->last = uid;
@@ -60,12 +52,12 @@ learnt_pack(struct lz_packer *k, const struct learnt *b, struct buf *out)
 	size_t n = 0;
 
 	buf_init(&raw, LEARNT_BLOCK);
-	if (put_number(&raw, (uint32_t)b->numbers.len) &&
+	if (leb128_put(&raw, (uint32_t)b->numbers.len) &&
 	    buf_append_slice(&raw, buf_slice(&b->numbers)) &&
 	    buf_append_slice(&raw, buf_slice(&b->texts)))
 		n = lz_pack(k, buf_slice(&raw), packed, sizeof packed);
 	buf_reset(out);
-	if (n > 0 && (!put_number(out, (uint32_t)raw.len) || !buf_append(out, packed, n)))
+	if (n > 0 && (!leb128_put(out, (uint32_t)raw.len) || !buf_append(out, packed, n)))
 		n = 0;
 	buf_fini(&raw);
 	return n > 0;
@@ -77,16 +69,10 @@ static bool
 take_number(struct slice *in, uint32_t *out)
 {
 	uint64_t v = 0;
+	bool ok = leb128_take(in, NUMBER_BYTES, UINT32_MAX, &v);
 
-	for (size_t i = 0; i < NUMBER_BYTES && i < in->len; i++) {
-		v |= (uint64_t)(in->ptr[i] & 0x7f) << (7 * i);
-		if (in->ptr[i] < 0x80) {
-			*in = slice_sub(*in, i + 1, in->len);
-			*out = (uint32_t)v;
-			return v <= UINT32_MAX;
-		}
-	}
-	return false;
+	*out = (uint32_t)v;
+	return ok;
 }
 
 bool

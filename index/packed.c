@@ -5,6 +5,7 @@
  */
 #include "index/packed.h"
 
+#include "lib/leb128.h"
 #include "lib/mime.h"
 #include "store/codec.h"
 
@@ -24,16 +25,6 @@ packed_summary_packer(void)
 	return k;
 }
 
-static bool
-put_number(struct buf *out, size_t v)
-{
-	bool ok = true;
-
-	for (; v >= 0x80; v >>= 7)
-		ok = buf_append_byte(out, (uint8_t)(v | 0x80)) && ok;
-	return buf_append_byte(out, (uint8_t)v) && ok;
-}
-
 bool
 packed_summary_put(struct lz_packer *k, struct slice summary, struct buf *out)
 {
@@ -42,23 +33,19 @@ packed_summary_put(struct lz_packer *k, struct slice summary, struct buf *out)
 	size_t n = lz_pack(k, summary, room, most);
 
 	if (n > 0)
-		return put_number(out, summary.len) && buf_append(out, room, n);
-	return put_number(out, 0) && buf_append_slice(out, summary);
+		return leb128_put(out, summary.len) && buf_append(out, room, n);
+	return leb128_put(out, 0) && buf_append_slice(out, summary);
 }
 
 /* How many bytes are packed in what is left of *row behind the number; 0: none, it is as it is. */
 static bool
 take_number(struct slice *row, size_t *out)
 {
-	*out = 0;
-	for (size_t i = 0; i < 3 && i < row->len; i++) {
-		*out |= (size_t)(row->ptr[i] & 0x7f) << (7 * i);
-		if (row->ptr[i] < 0x80) {
-			*row = slice_sub(*row, i + 1, row->len);
-			return *out <= LZ_MAX;
-		}
-	}
-	return false;
+	uint64_t v = 0;
+	bool ok = leb128_take(row, 3, LZ_MAX, &v);
+
+	*out = (size_t)v;
+	return ok;
 }
 
 enum rc

@@ -16,6 +16,8 @@
  */
 #include "lib/mime.h"
 
+#include "lib/leb128.h"
+
 #define PARTS_LIMIT    (2u * MIME_PARTS_MAX)
 #define OLDEST_VERSION 1u       /* the same form, made with tighter limits */
 #define SUBJECTS_SINCE 4u       /* MIME_SUBJECTS is said */
@@ -23,9 +25,7 @@
 static void
 put_number(struct buf *out, uint64_t v)
 {
-	for (; v >= 0x80; v >>= 7)
-		buf_append_byte(out, (uint8_t)(v | 0x80));
-	buf_append_byte(out, (uint8_t)v);
+	(void)leb128_put(out, v);
 }
 
 static void

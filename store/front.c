@@ -5,21 +5,12 @@
  */
 #include "store/front.h"
 
+#include "lib/leb128.h"
 #include "lib/lz.h"
 #include "store/base64_chunk.h"
 
 _Static_assert(FRONT_MAX + FRONT_SUMMARY_MAX < LZ_MAX, "both and a dictionary can be packed");
 _Static_assert(FRONT_MAX < CODEC_ROOM, "both can be unpacked");
-
-static bool
-put_number(struct buf *b, size_t v)
-{
-	bool ok = true;
-
-	for (; v >= 0x80; v >>= 7)
-		ok = buf_append_byte(b, (uint8_t)(v | 0x80)) && ok;
-	return buf_append_byte(b, (uint8_t)v) && ok;
-}
 
 bool
 front_pack(struct codec *c, struct slice front, struct slice summary, struct buf *out)
@@ -31,8 +22,8 @@ front_pack(struct codec *c, struct slice front, struct slice summary, struct buf
 	if (k == NULL || front.len == 0 || front.len > FRONT_MAX || summary.len > sizeof packed)
 		return false;
 	n = lz_pack_behind(k, front, summary, packed, summary.len);
-	return n > 0 && buf_append_byte(out, DICTIONARY_SUMMARY) && put_number(out, summary.len) &&
-	       put_number(out, n) && buf_append(out, packed, n);
+	return n > 0 && buf_append_byte(out, DICTIONARY_SUMMARY) && leb128_put(out, summary.len) &&
+	       leb128_put(out, n) && buf_append(out, packed, n);
 }
 
 bool

@@ -7,6 +7,7 @@
 #include "store/record.h"
 
 #include "lib/bytes.h"
+#include "lib/leb128.h"
 #include "lib/lz.h"
 #include "store/codec.h"
 #include "store/front.h"
@@ -28,15 +29,7 @@ enum summary_form {
 static void
 put_varint(struct buf *b, uint64_t v)
 {
-	uint8_t bytes[10];
-	size_t n = 0;
-
-	while (v >= 0x80) {
-		bytes[n++] = (uint8_t)(v | 0x80);
-		v >>= 7;
-	}
-	bytes[n++] = (uint8_t)v;
-	(void)buf_append(b, bytes, n);
+	(void)leb128_put(b, v);
 }
 
 /* Signed: zigzag, so that small negative numbers stay short. */
