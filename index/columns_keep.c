@@ -113,7 +113,6 @@ write_block(void *arg, struct err *e)
 {
 	struct keeping *k = arg;
 	struct volume *v = k->v;
-	struct err also = ERR_INIT;
 	enum rc rc;
 
 	if (v->db == NULL || log_is_starved(v->log))
@@ -128,9 +127,7 @@ write_block(void *arg, struct err *e)
 		rc = wal_commit(&v->wal, v->db, e);
 	if (rc == RC_OK)
 		return RC_OK;
-	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 &&
-	    db_run(v->db, "ROLLBACK", DB_NO_ARGS, &also) != RC_OK)
-		atomic_store(&v->suspect, true);
+	index_roll_back(v);
 	return rc;
 }
 

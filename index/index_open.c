@@ -312,3 +312,13 @@ index_close(struct volume *v)
 		apply_fini(&v->apply);
 	db_close(&v->db);
 }
+
+void
+index_roll_back(struct volume *v)
+{
+	struct err e = ERR_INIT;
+
+	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 &&
+	    db_run(v->db, "ROLLBACK", DB_NO_ARGS, &e) != RC_OK)
+		atomic_store(&v->suspect, true);
+}

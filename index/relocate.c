@@ -114,9 +114,7 @@ run_piece(void *arg, struct err *e)
 		rc = wal_commit(&v->wal, v->db, e);
 	if (rc == RC_OK)
 		return RC_OK;
-	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 &&
-	    db_run(v->db, "ROLLBACK", DB_NO_ARGS, &also) != RC_OK)
-		atomic_store(&v->suspect, true);
+	index_roll_back(v);
 	if (schema_read_meta(v->db, &v->apply.meta, &also) != RC_OK)
 		atomic_store(&v->suspect, true);
 	return rc;

@@ -114,6 +114,8 @@ bool volume_note_found(struct volume *v, struct seg_id seg, uint64_t offset, uin
  * there yet. */
 MUST_USE enum rc index_open(struct volume *v, struct err *e);
 void index_close(struct volume *v);
+/* End what is left of the writer's transaction: SQLite may have rolled back by itself. The writer's thread. */
+void index_roll_back(struct volume *v);
 /* RC_OK if what the index says of itself fits this log; RC_CORRUPT says why not. */
 MUST_USE enum rc index_examine(const struct log *log, const struct index_meta *m, struct err *e);
 /* ---- index_still.c ---- */

@@ -200,10 +200,7 @@ volume_rollback(void *owner)
 	if (v->db == NULL || !v->in_batch)
 		return;
 	v->in_batch = false;
-	/* SQLite may have rolled back by itself; what counts then is the state on disk. */
-	if (sqlite3_get_autocommit(db_handle(v->db)) == 0 &&
-	    db_run(v->db, "ROLLBACK", DB_NO_ARGS, &e) != RC_OK)
-		atomic_store(&v->suspect, true);
+	index_roll_back(v);
 	if (schema_read_meta(v->db, &v->apply.meta, &e) != RC_OK)
 		atomic_store(&v->suspect, true);
 }
