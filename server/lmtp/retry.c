@@ -89,9 +89,10 @@ make_key_of_mac(const struct lmtp *l, uint8_t key[32])
 	struct slice secret = server_sasl_secret(session_server(l->s));
 	bool ok;
 
+	assert(secret.len <= VOLUME_SECRET_LEN);
 	memcpy(text, label, sizeof label);
 	if (secret.len > 0)
-		memcpy(text + sizeof label, secret.ptr, VOLUME_SECRET_LEN);
+		memcpy(text + sizeof label, secret.ptr, secret.len);
 	ok = EVP_Digest(text, sizeof label + secret.len, key, NULL, sha256_method(), NULL) == 1;
 	secret_wipe(text, sizeof text);
 	return ok;

@@ -2,7 +2,8 @@
  *
  * A delivery's key is the SHA-256 of mailbox, sender, queue id (XFORWARD's IDENT, if there is one) and of a GMAC of the
  * message as it was sent, with the server's secret: who does not know that cannot make a message that would be taken for
- * another one, and of 44 KB it takes a quarter of SHA-256's time. The writer notes it with the message and decides (append_target.delivery_key): a key
+ * another one, and of 44 KB it takes a quarter of SHA-256's time. A server without any secret, as no volume could keep one,
+ * has sums all the same. The writer notes the key with the message and decides (append_target.delivery_key): a key
  * that it has of a session which is over is the same delivery again. So it must learn when a client has got our 250. We
  * say so as soon as the client sends anything behind it: whoever goes on, or says QUIT, has read the reply, or at least
  * one of them, which is all that some read. What had come before we answered (a client that pipelines) shows nothing;
