@@ -148,8 +148,10 @@ run_learnt(struct volume *v, const struct maintenance_params *p, atomic_bool *st
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
+#define TASK_LEARNT 0u
+
 static const struct maintenance_task tasks[] = {
-	{ "learnt", run_learnt },
+	[TASK_LEARNT] = { "learnt", run_learnt },
 	{ "settle", run_settle },
 	{ "autoexpunge", run_autoexpunge },
 	{ "prune", run_prune },
@@ -221,7 +223,7 @@ maintainer_main(void *arg)
 			run_task(m, i, &p);
 		look = p.compact_interval_s < LOOK_S ? p.compact_interval_s : LOOK_S;
 	}
-	run_task(m, 0, &p);     /* in memory it ends with the volume */
+	run_task(m, TASK_LEARNT, &p);   /* in memory it ends with the volume */
 	return NULL;
 }
 
