@@ -8,7 +8,6 @@
 #include "store/scan.h"
 #include "store/sha256.h"
 
-
 #define DECODE_MAX (256u << 20)
 #define PIECE      (256u << 10)
 
