@@ -76,6 +76,11 @@ bool columns_text(const struct columns *c, const struct column_row *row, struct 
 /* Of the message with this UID, if it is here. It may be forgotten. */
 void columns_learn(struct volume *v, struct columns *c, mail_uid uid, struct slice text);
 
+/* Flags, keywords and MODSEQs of a few messages, all that `uids` names, from columns that nobody has and that are of
+ * `at` exactly. False: not so, or no memory; *out says nothing. Keywords are in the arena. Any thread. */
+bool columns_peek(struct volume *v, mailbox_id mailbox, mail_modseq at, const struct uid_set *uids,
+                  struct arena *a, struct message_row *out);
+
 /* Write texts that are kept in memory alone into the index: a block of them. RC_NOT_FOUND: there are not enough. RC_BUSY:
  * not now, as the disk is full. Any thread but the writer's. */
 struct lz_packer;
@@ -87,6 +92,9 @@ struct column_store;
 struct column_store *column_store_new(void);    /* NULL: no memory */
 /* All are back. */
 void column_store_free(struct column_store **s);
+/* What a STORE has changed, behind its commit: columns that nobody has and that were as new as what it found are as new
+ * as what it left. Writer's thread. */
+void columns_follow_store(struct volume *v, const struct change_store *s);
 /* What was read is forgotten, by whoever has columns when he gives them back: the index is another one now (the pool is
  * paused), or a content was purged. Writer's thread. */
 void column_store_forget(struct column_store *s);

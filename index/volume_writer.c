@@ -220,6 +220,8 @@ volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable,
 		c->rc = rc;
 		c->err = *e;
 	}
+	if (c->rc == RC_OK && c->kind == CHANGE_STORE)
+		columns_follow_store(v, &c->u.store);
 	if (c->done != NULL)
 		c->done(c, c->done_arg);
 }

@@ -7,12 +7,16 @@
  * 9051 s6.4.6: "if ... a change to a message's flags from an external source is observed"].
  *
  * Where nothing is news and few messages change, all of it is light: the view says which ones, the
- * writer what they are then, and no thread but the reactor and the writer's is woken.
+ * writer what they are then, and no thread but the reactor and the writer's is woken. Where the columns know
+ * their flags (index/columns.h) and these stay as they are, the writer is not asked: a STORE behind the
+ * last change and before the next finds what they say.
  */
 #include "server/imap/commands.h"
 #include "server/imap/private.h"
 
 #include <assert.h>
+
+#include "index/columns.h"
 
 #define PAGE_ROWS      1000u
 #define PAGE_ARENA_MAX (8u << 20)       /* PAGE_ROWS rows with KEYWORDS_MAX each, and room */
@@ -125,21 +129,6 @@ completed(struct imap *im)
 }
 
 static enum imap_result
-resolve(struct imap *im, struct store *st)
-{
-	if (st->conditional)
-		imap_enable_condstore(im);
-	if (!imap_resolve_set(im, &st->set, &st->uids))
-		return IMAP_DONE;
-	uid_set_init(&st->changed, VIEW_RANGES_MAX);
-	uid_set_init(&st->modified, VIEW_RANGES_MAX);
-	arena_init(&st->page, PAGE_ARENA_MAX);
-	st->next_uid = 1;
-	st->phase = st->quiet ? STORE_SUBMIT : STORE_TELL_OTHERS;
-	return st->uids.count > 0 ? IMAP_MORE : completed(im);
-}
-
-static enum imap_result
 submit(struct imap *im, struct store *st)
 {
 	struct change *c = change_new(CHANGE_STORE);
@@ -249,6 +238,67 @@ out_messages(struct imap *im, const struct store *st, const struct message_row *
 	}
 }
 
+static bool
+leaves(const struct store *st, const struct message_row *row)
+{
+	switch (st->op) {
+	case STORE_ADD:
+		return (row->flags | st->flags) == row->flags;
+	case STORE_REMOVE:
+		return (row->flags & st->flags) == 0;
+	case STORE_REPLACE:
+		return row->flags == st->flags && row->keywords.len == 0;
+	}
+	assert(false && "unknown operation");
+	return false;
+}
+
+/* Nothing has happened since what the columns say: then who changes nothing asks nobody. */
+static bool
+changes_nothing(struct imap *im, const struct store *st, struct message_row *rows)
+{
+	uint64_t n = uid_set_size(&st->uids);
+
+	if (!st->quiet || n > STORE_ROWS_MAX ||
+	    !columns_peek(im->volume, im->mailbox, im->view.settled, &st->uids, &im->arena, rows))
+		return false;
+	for (uint64_t i = 0; i < n; i++)
+		if (!leaves(st, &rows[i]))
+			return false;
+	return true;
+}
+
+static enum imap_result
+tell_rows(struct imap *im, struct store *st, const struct message_row *rows, size_t n)
+{
+	/* .SILENT: OK also if some are gone [RFC 2180 s4.2.1]. */
+	if (st->silent && !im->condstore)
+		return completed(im);
+	out_messages(im, st, rows, n);
+	return conclude(im, st);
+}
+
+static enum imap_result
+resolve(struct imap *im, struct store *st)
+{
+	struct message_row rows[STORE_ROWS_MAX];
+
+	if (st->conditional)
+		imap_enable_condstore(im);
+	if (!imap_resolve_set(im, &st->set, &st->uids))
+		return IMAP_DONE;
+	uid_set_init(&st->changed, VIEW_RANGES_MAX);
+	uid_set_init(&st->modified, VIEW_RANGES_MAX);
+	arena_init(&st->page, PAGE_ARENA_MAX);
+	st->next_uid = 1;
+	st->phase = st->quiet ? STORE_SUBMIT : STORE_TELL_OTHERS;
+	if (st->uids.count == 0)
+		return completed(im);
+	if (!changes_nothing(im, st, rows))
+		return IMAP_MORE;
+	return tell_rows(im, st, rows, uid_set_size(&st->uids));
+}
+
 static enum imap_result
 take_result(struct imap *im, struct store *st)
 {
@@ -276,13 +326,9 @@ take_result(struct imap *im, struct store *st)
 	if (rc != RC_OK)
 		return fail(im, rc, &e);
 	st->phase = STORE_ANSWER;
-	/* .SILENT: OK also if some are gone [RFC 2180 s4.2.1]. */
-	if (st->silent && !im->condstore)
-		return completed(im);
-	if (c->u.store.rows == NULL)
+	if (c->u.store.rows == NULL && !(st->silent && !im->condstore))
 		return IMAP_MORE;
-	out_messages(im, st, c->u.store.rows, c->u.store.row_count);
-	return conclude(im, st);
+	return tell_rows(im, st, c->u.store.rows, c->u.store.row_count);
 }
 
 /* A page of messages per call. */

@@ -145,6 +145,49 @@ test_learns(void **state)
 	columns_give(fx_v, &c);
 }
 
+/* What is known of a STORE needs not be read, if nothing came between. */
+static void
+test_peeks(void **state)
+{
+	struct columns *c = take();
+	struct message_row rows[STORE_ROWS_MAX];
+	mail_modseq at = columns_at(c);
+	struct uid_set few;
+
+	(void)state;
+	uid_set_init(&few, 8);
+	assert_true(uid_set_add(&few, 3, 4) && uid_set_add(&few, 7, 7));
+	assert_false(columns_peek(fx_v, inbox, at, &few, &fx_arena, rows));     /* somebody has them */
+	columns_give(fx_v, &c);
+	assert_true(columns_peek(fx_v, inbox, at, &few, &fx_arena, rows));
+	assert_false(columns_peek(fx_v, inbox, at + 1, &few, &fx_arena, rows));
+	assert_false(columns_peek(fx_v, inbox, 0, &few, &fx_arena, rows));
+	(void)fx_store(inbox, 4, 6, STORE_ADD, FLAG_DRAFT, "");
+	assert_false(columns_peek(fx_v, inbox, at, &few, &fx_arena, rows));
+	assert_true(columns_peek(fx_v, inbox, at + 1, &few, &fx_arena, rows));
+	assert_int_equal(rows[1].uid, 4);
+	assert_int_equal(rows[1].flags & FLAG_DRAFT, FLAG_DRAFT);
+	assert_int_equal(rows[1].modseq, at + 1);
+	assert_int_equal(rows[2].uid, 7);
+	assert_int_equal(rows[2].flags & FLAG_DRAFT, 0);
+	assert_true(rows[2].modseq <= at);
+	(void)fx_store(inbox, 4, 4, STORE_ADD, 0, "other");     /* what is not known of a set is read */
+	assert_false(columns_peek(fx_v, inbox, at + 2, &few, &fx_arena, rows));
+	(void)fx_store(inbox, 3, 3, STORE_ADD, FLAG_DRAFT, "");
+	assert_false(columns_peek(fx_v, inbox, at + 3, &few, &fx_arena, rows));
+	c = take();
+	expect_same(c);
+	columns_give(fx_v, &c);
+	assert_true(columns_peek(fx_v, inbox, at + 3, &few, &fx_arena, rows));
+	assert_true(slice_eq(rows[1].keywords, SLICE("other")));
+	(void)fx_expunge(inbox, 3, 3);
+	c = take();
+	columns_give(fx_v, &c);
+	assert_false(columns_peek(fx_v, inbox, at + 4, &few, &fx_arena, rows));
+	uid_set_fini(&few);
+	arena_reset(&fx_arena);
+}
+
 /* Of two the newer ones stay, whichever comes back first. */
 static void
 test_two(void **state)
@@ -341,6 +384,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_follows, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_learns, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_peeks, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_two, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_first, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_without_waiting, setup, fx_teardown),

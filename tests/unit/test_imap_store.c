@@ -169,6 +169,56 @@ test_light(void **state)
 	rig_end(s);
 }
 
+/* How many changes the writer was asked for. */
+static uint64_t
+changes_of(struct session *s, const char *line, const char *want)
+{
+	struct volume_status before, after;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_get_status(fx_v, &before, &e), RC_OK);
+	assert_int_equal(turns_of(s, line, want), 0);
+	assert_int_equal(volume_get_status(fx_v, &after, &e), RC_OK);
+	return after.changes - before.changes;
+}
+
+/* Where columns are as new as all that was told, what changes nothing is no change. */
+static void
+test_nothing_changes(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 300);
+	fx_store(rig_inbox(), 5, 5, STORE_REPLACE, FLAG_SEEN, "k");
+	s = rig_selected();
+	(void)rig_send(s, "1 UID FETCH 1:* (FLAGS)");
+	assert_int_equal(changes_of(s, "2 STORE 5 +FLAGS (\\Seen)",
+	    "* 5 FETCH (FLAGS (\\Seen \\Recent k))\r\n2 OK STORE completed\r\n"), 0);
+	assert_int_equal(changes_of(s, "3 UID STORE 5:6 -FLAGS (\\Draft)",
+	    "* 5 FETCH (UID 5 FLAGS (\\Seen \\Recent k))\r\n"
+	    "* 6 FETCH (UID 6 FLAGS (\\Recent))\r\n3 OK UID STORE completed\r\n"), 0);
+	assert_int_equal(changes_of(s, "4 STORE 5:6 +FLAGS.SILENT (\\Seen)", "4 OK STORE completed\r\n"), 1);
+	assert_int_equal(changes_of(s, "5 STORE 5:6 +FLAGS.SILENT (\\Seen)", "5 OK STORE completed\r\n"), 0);
+	assert_int_equal(changes_of(s, "6 STORE 6 FLAGS (\\Seen)",
+	    "* 6 FETCH (FLAGS (\\Seen \\Recent))\r\n6 OK STORE completed\r\n"), 0);
+	assert_int_equal(changes_of(s, "7 STORE 6 -FLAGS.SILENT (\\Seen)", "7 OK STORE completed\r\n"), 1);
+	assert_int_equal(changes_of(s, "7 STORE 6 FLAGS.SILENT (\\Seen)", "7 OK STORE completed\r\n"), 1);
+	assert_int_equal(changes_of(s, "7 STORE 6 FLAGS.SILENT ()", "7 OK STORE completed\r\n"), 1);
+	assert_int_equal(changes_of(s, "8 STORE 6 -FLAGS (\\Seen \\Draft)",
+	    "* 6 FETCH (FLAGS (\\Recent))\r\n8 OK STORE completed\r\n"), 0);
+	assert_int_equal(changes_of(s, "9 STORE 5 FLAGS (\\Seen)",
+	    "* 5 FETCH (FLAGS (\\Seen \\Recent))\r\n9 OK STORE completed\r\n"), 1);
+	(void)rig_send(s, "10 ENABLE CONDSTORE");
+	assert_int_equal(changes_of(s, "11 STORE 6 -FLAGS.SILENT (\\Draft)", "11 OK STORE completed\r\n"), 1);
+	(void)rig_send(s, "12 UID FETCH 1:* (FLAGS)");
+	assert_int_equal(changes_of(s, "13 STORE 6 -FLAGS.SILENT (\\Draft)", "13 OK STORE completed\r\n"), 0);
+	fx_store(rig_inbox(), 6, 6, STORE_ADD, FLAG_DRAFT, "");
+	(void)rig_send(s, "14 STORE 6 -FLAGS.SILENT (\\Draft)");
+	assert_int_equal(fx_rows(rig_inbox(), 0, &(size_t){ 0 })[5].flags, 0);
+	rig_end(s);
+}
+
 /* What "$" stands for may be many ranges, though little is left of them. */
 static void
 test_light_saved(void **state)
@@ -373,6 +423,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_expunged_by_others, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_changes, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light_saved, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light_beside_others, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_silent_tells_what_it_covers, rig_setup, rig_teardown),
