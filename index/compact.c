@@ -164,6 +164,7 @@ struct swap {
 	struct compaction      *c;
 	const struct rewritten *r;
 	bool                    referenced;
+	bool                    doubtful;       /* the log decides what becomes of it */
 };
 
 /* The writer's thread: nothing is appended between the look and the change. */
@@ -174,6 +175,7 @@ run_swap(void *arg, struct err *e)
 	struct compaction *c = s->c;
 	const struct root_change change = {
 		.add = &s->r->segment, .drop = s->r->drop, .drop_count = s->r->drop_count,
+		.made = s->r->made, .made_count = s->r->made_count,
 		.floor = s->r->floor,
 		.time_us = now_us()
 	};
@@ -187,13 +189,15 @@ run_swap(void *arg, struct err *e)
 	rc = log_sync(c->v->log, e);
 	if (rc != RC_OK)
 		return rc;
-	return log_change_root(c->v->log, &change, e);
+	rc = log_change_root(c->v->log, &change, e);
+	s->doubtful = rc != RC_OK && log_is_dead(c->v->log);
+	return rc;
 }
 
 static enum rc
 swap(struct compaction *c, struct rewritten *r, struct err *e)
 {
-	struct swap s = { c, r, false };
+	struct swap s = { c, r, false, false };
 	bool found = false;
 	enum rc rc;
 
@@ -208,9 +212,7 @@ swap(struct compaction *c, struct rewritten *r, struct err *e)
 		c->out->reclaimed += r->replaced > r->bytes ? r->replaced - r->bytes : 0;
 		return RC_OK;
 	}
-	/* After a failure of the head the new root may count: its pieces must stay.
-	 * A start tells. */
-	if (rc == RC_OK || rc == RC_BUSY || rc == RC_LIMIT)
+	if (!s.doubtful)
 		rewritten_discard(c->v->log, r);
 	if (rc == RC_OK || rc == RC_BUSY)
 		c->out->left_alone++;

@@ -74,6 +74,8 @@ seg_id_same(const struct seg_id *a, const struct seg_id *b)
 {
 	return a->seq == b->seq && a->epoch == b->epoch && a->kind == b->kind;
 }
+/* Is it a segment, or dropped? */
+bool root_names(const struct root *r, const struct seg_id *id);
 MUST_USE enum rc root_copy(struct root *dst, const struct root *src, struct err *e);  /* dst: fini'd or all zero */
 
 /* A change of the root by compaction: all of it or none. */
@@ -82,6 +84,8 @@ struct root_change {
 	const struct seg_id *drop;      /* segments (neighbours in the list) and bodies that are only
 	                                 * dropped from now on */
 	uint32_t             drop_count;
+	const struct seg_id *made;      /* bodies of `add`: of no use without it */
+	uint32_t             made_count;
 	const struct seg_id *forget;    /* of the dropped ones: reaped */
 	uint32_t             forget_count;
 	log_lsn              floor;     /* the root's is raised to it */
@@ -180,6 +184,8 @@ struct backend_ops {
 	 * body_abort: durable then, and listed nowhere until root_change names it. Any thread. */
 	enum rc (*segment_put)(struct backend *b, const struct seg_id *id, struct slice header,
 	                       struct backend_body **out, struct err *e);
+	/* Every segment there is, listed or not, in any order; heap. */
+	enum rc (*segment_list)(struct backend *b, struct seg_id **ids, size_t *count, struct err *e);
 	/* APPEND_REFUSED: the root is not as the change expects it, or the head has no room; nothing changed.
 	 * APPEND_DEAD: the old root or the new one counts. */
 	enum append_outcome (*root_change)(struct backend *b, const struct root_change *c,

@@ -30,6 +30,12 @@ file_segment_put(struct backend *base, const struct seg_id *id, struct slice hea
 	return rc;
 }
 
+enum rc
+file_segment_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e)
+{
+	return piece_list(file_backend_of(base)->logfd, SEG_LOG, ids, count, e);
+}
+
 enum append_outcome
 file_root_change(struct backend *base, const struct root_change *c, struct err *e)
 {
@@ -89,20 +95,8 @@ file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve)
 
 /* ---- at the start ---- */
 
-static bool
-is_listed(const struct root *r, const struct seg_id *id)
-{
-	for (uint32_t i = 0; i < r->segment_count; i++)
-		if (seg_id_same(&r->segments[i].id, id))
-			return true;
-	for (uint32_t i = 0; i < r->dropped_count; i++)
-		if (seg_id_same(&r->dropped[i], id))
-			return true;
-	return false;
-}
-
 /* A segment that was made and never listed holds nothing that was acknowledged. But an older copy
- * of the head may not list what the lost one did: then all stays. */
+ * of the head may not list what the lost one did: then the log looks into them. */
 void
 file_drop_orphans(struct file_backend *b)
 {
@@ -113,7 +107,7 @@ file_drop_orphans(struct file_backend *b)
 	if (b->root.bad_slots > 0 || piece_list(b->logfd, SEG_LOG, &ids, &count, &e) != RC_OK)
 		return;
 	for (size_t i = 0; i < count; i++)
-		if (!is_listed(&b->root, &ids[i]))
+		if (!root_names(&b->root, &ids[i]))
 			(void)piece_remove(b->logfd, &ids[i]);
 	free(ids);
 }

@@ -738,6 +738,7 @@ const struct backend_ops backend_file = {
 	.body_abort = file_body_abort,
 	.body_count = file_body_count,
 	.segment_put = file_segment_put,
+	.segment_list = file_segment_list,
 	.root_change = file_root_change,
 	.reap = file_reap,
 	.room = file_room,

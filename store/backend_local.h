@@ -58,11 +58,13 @@ enum rc file_body_remove(struct backend *base, const struct seg_id *id, struct e
 /* backend_compact.c: the same. */
 enum rc file_segment_put(struct backend *base, const struct seg_id *id, struct slice header,
                          struct backend_body **out, struct err *e);
+enum rc file_segment_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e);
 enum append_outcome file_root_change(struct backend *base, const struct root_change *c,
                                      struct err *e);
 enum rc file_reap(struct backend *base, const struct seg_id *ids, uint32_t count, struct err *e);
 bool    file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve);
-/* Remove segments that the root does not name. For an owner who has just taken over. */
+/* Remove segments that the root does not name, if both copies of it hold: see orphan.c. For an owner who has just taken
+ * over. */
 void    file_drop_orphans(struct file_backend *b);
 
 #endif

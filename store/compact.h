@@ -16,7 +16,8 @@
 #include "store/backend.h"
 
 /* Change the root as `c` says, durably. RC_BUSY: it is not as the change expects it, RC_LIMIT: the head has no room;
- * nothing changed. Anything else: the log is dead. The writer's thread. */
+ * nothing changed. With the log dead afterwards it may have changed or not: log_reopen tells, and removes `add` and `made`
+ * if it has not. The writer's thread. */
 MUST_USE enum rc log_change_root(struct log *log, const struct root_change *c, struct err *e);
 /* Seal the open segment, so that it can be compacted too; the next append makes a fresh one. The writer's thread. */
 MUST_USE enum rc log_seal(struct log *log, struct err *e);

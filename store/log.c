@@ -97,9 +97,11 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 
 /* At the open: is every segment there, as long as it was sealed? Bytes are looked at when
  * they are read. */
-static void
+static bool
 look_at_segments(struct log *log, const struct root *root, const struct log_report *rep)
 {
+	bool all = true;
+
 	for (uint32_t i = 0; i < root->segment_count; i++) {
 		const struct root_segment *seg = &root->segments[i];
 		struct err e = ERR_INIT;
@@ -120,7 +122,9 @@ look_at_segments(struct log *log, const struct root *root, const struct log_repo
 		else if (len < seg->len)
 			report_found(rep, seg->id, len, seg->len - len, 0, seg->last_lsn,
 			    "the segment is shorter than the head says");
+		all = all && rc == RC_OK && len >= seg->len;
 	}
+	return all;
 }
 
 /* The log continues behind this root, all of which is sealed. Takes the root over. */
@@ -174,6 +178,7 @@ log_free(struct log *log)
 		log->b->ops->release(&log->b);
 	root_fini(&log->root);
 	free_kept(log->kept);
+	free(log->doubtful);
 	pthread_mutex_destroy(&log->lock);
 	pthread_mutex_destroy(&log->reaping);
 	free(log);
@@ -201,6 +206,7 @@ open_backend(
 	const struct backend_ops *ops = p->backend != NULL ? p->backend : &backend_file;
 	struct backend_acquire how = { .mode = p->mode, .lock_wait_ms = p->lock_wait_ms };
 	struct root root = { .segments = NULL };
+	bool all = false;
 	enum rc rc;
 
 	rc = draw_takeover(&how.takeover_id, e);
@@ -217,11 +223,13 @@ open_backend(
 		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0,
 		    "a copy of the head does not hold");
 	if (rc == RC_OK)
-		look_at_segments(log, &root, rep);
+		all = look_at_segments(log, &root, rep);
 	if (rc == RC_OK)
 		rc = seal_open(log, &root, NULL, ask_synced(log, &root, p), rep, e);
 	if (rc == RC_OK)
 		continue_from(log, &root);
+	if (rc == RC_OK && p->mode == LOG_WRITE && log->root.bad_slots > 0 && all)
+		orphans_drop_known(log);
 	root_fini(&root);
 	return rc;
 }
@@ -451,8 +459,10 @@ roll(struct log *log, bool reserve_ok, struct err *e)
 	    reserve_ok, log->has_open ? &sealed : NULL, e);
 	if (outcome == APPEND_DONE)
 		return add_segment(log, &seg, log->has_open ? &sealed : NULL, e);
-	if (outcome == APPEND_DEAD)
+	if (outcome == APPEND_DEAD) {
+		orphans_doubt(log, &seg.id, NULL, 0);
 		log_set_dead(log);
+	}
 	return e->code;
 }
 
@@ -607,6 +617,7 @@ log_reopen(struct log *log, const struct log_report *rep, struct err *e)
 		rc = seal_open(log, &root, log->has_open ? &ours : NULL, 0, rep, e);
 	if (rc == RC_OK) {
 		continue_from(log, &root);
+		orphans_settle(log);
 		rc = append_kept(log, e);
 		if (rc != RC_OK)
 			log_set_dead(log);

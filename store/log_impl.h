@@ -1,5 +1,5 @@
 /* log_impl - what the log's files share: log.c (open, append), log_facts.c, batch.c, recover.c, replay.c,
- * log_root.c, survey.c, rewrite.c. Nobody else includes it. */
+ * log_root.c, orphan.c, survey.c, rewrite.c. Nobody else includes it. */
 #ifndef RESTANTE_STORE_LOG_IMPL_H
 #define RESTANTE_STORE_LOG_IMPL_H
 
@@ -41,6 +41,8 @@ struct log {
 	log_lsn             next_lsn;
 	struct kept_frame  *kept, **kept_end;       /* appended, not yet synced */
 	size_t              kept_bytes;
+	struct seg_id      *doubtful;               /* the first stands in the root or not, the others need it: orphan.c */
+	uint32_t            doubtful_count;
 };
 
 /* A run of bytes of a batch: in its buffer, or the caller's. */
@@ -113,6 +115,16 @@ MUST_USE enum rc log_snapshot(struct log *log, struct root *out, struct err *e);
 struct root_segment log_sealed_tail(const struct log *log);
 /* The handle is dead from here on. The writer's thread. */
 void log_set_dead(struct log *log);
+
+/* ---- orphan.c: the writer's thread, or the one that opens the log ---- */
+
+/* One copy of the root is lost, and the other may be older: remove unlisted segments that say nothing the log does not
+ * have. */
+void orphans_drop_known(struct log *log);
+/* The root may or may not list `first`, without which the others are of no use. */
+void orphans_doubt(struct log *log, const struct seg_id *first, const struct seg_id *others, uint32_t count);
+/* The root in memory is what is on disk: remove what it might have listed and does not. */
+void orphans_settle(struct log *log);
 
 /* ---- recover.c ---- */
 

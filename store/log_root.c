@@ -54,6 +54,8 @@ log_change_root(struct log *log, const struct root_change *c, struct err *e)
 	case APPEND_REFUSED:
 		return e->code;
 	case APPEND_DEAD:
+		if (c->add != NULL)
+			orphans_doubt(log, &c->add->id, c->made, c->made_count);
 		log_set_dead(log);
 		return e->code;
 	}

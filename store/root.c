@@ -53,6 +53,15 @@ find_segment(const struct root *r, const struct seg_id *id)
 	return i;
 }
 
+bool
+root_names(const struct root *r, const struct seg_id *id)
+{
+	for (uint32_t i = 0; i < r->dropped_count; i++)
+		if (seg_id_same(&r->dropped[i], id))
+			return true;
+	return find_segment(r, id) < r->segment_count;
+}
+
 /* The dropped segments leave the list, the new one stands where the first of them stood. */
 static enum rc
 replace_segments(struct root *r, const struct root_change *c, struct err *e)
