@@ -665,9 +665,8 @@ step_run(struct imap *im, enum imap_light light)
 }
 
 static enum step_result
-imap_step(void *state)
+step_phase(struct imap *im)
 {
-	struct imap *im = state;
 	struct imap_private *p = im->priv;
 	enum imap_light light = p->light;
 	enum step_result r;
@@ -687,6 +686,16 @@ imap_step(void *state)
 	/* What comes in several pieces goes on on the pool: others wait for the reactor. */
 	p->heavy = r == STEP_POOL || r == STEP_MORE;
 	return r;
+}
+
+static enum step_result
+imap_step(void *state)
+{
+	struct imap *im = state;
+	enum step_result r = step_phase(im);
+
+	/* The reactor is not woken at once for a command that is over. */
+	return r == STEP_DONE && im->priv->phase == PHASE_CLOSE ? STEP_CLOSE : r;
 }
 
 static void

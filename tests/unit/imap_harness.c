@@ -348,6 +348,9 @@ static void
 run(struct session *s, enum session_next next)
 {
 	while (!s->closed) {
+		unsigned lights = s->light_steps;
+		bool quiet;
+
 		drain(s);
 		switch (next) {
 		case NEXT_INPUT:
@@ -379,7 +382,9 @@ run(struct session *s, enum session_next next)
 			return;
 		}
 		take_changed(s);
+		quiet = s->light_steps > lights && s->in.len == 0 && !s->notified;
 		next = s->w->protocol->advance(s->state);
+		assert_false(quiet && next == NEXT_CLOSE);      /* the light step says so: STEP_CLOSE */
 	}
 }
 
