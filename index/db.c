@@ -363,3 +363,14 @@ db_unlink(const char *path, struct err *e)
 	}
 	return file_sync_dir(path, e);
 }
+
+enum rc
+db_empty(const char *path, struct err *e)
+{
+	int fd = fs->open(AT_FDCWD, path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0);
+	int os = fd < 0 || fs->fsync(fd) != 0 ? errno : 0;
+
+	if (fd >= 0)
+		(void)fs->close(fd);
+	return os == 0 || os == ENOENT ? RC_OK : err_os(e, os, "empty %s", path);
+}

@@ -80,6 +80,8 @@ struct slice db_bytes(sqlite3_stmt *q, int column);     /* valid until the next 
 
 /* Delete a database with what SQLite keeps beside it, and sync the directory. */
 MUST_USE enum rc db_unlink(const char *path, struct err *e);
+/* Leave a file of no bytes, which is no database; nothing if there is none. */
+MUST_USE enum rc db_empty(const char *path, struct err *e);
 
 /* ---- readers ---- */
 

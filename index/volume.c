@@ -14,6 +14,7 @@
 #include "index/relocate.h"
 #include "index/scrubber.h"
 #include "index/volume_impl.h"
+#include "lib/logging.h"
 #include "store/fs.h"
 #include "store/replace.h"
 #include "store/space.h"
@@ -329,21 +330,34 @@ volume_open(const struct volume_params *p, struct volume **out, struct err *e)
 	return RC_OK;
 }
 
+/* The next start must not trust it. Where no name may be removed the file may be emptied still. */
+static void
+drop_suspect(const struct volume *v)
+{
+	struct err e = ERR_INIT;
+	struct logline l;
+
+	if (db_unlink(v->index_path, &e) == RC_OK || db_empty(v->index_path, &e) == RC_OK)
+		return;
+	log_begin(&l, LOGLEVEL_ERROR, "volume.index_damaged");
+	log_cstr(&l, "volume", v->name);
+	log_err(&l, &e);
+	log_cstr(&l, "text", "the damaged index is still there: remove it, so that the next start makes a new one from the log");
+	log_end(&l);
+}
+
 /* The last act on a clean end: the WAL goes into the database, so that the next start has nothing
  * to recover. A damaged index is taken away, so that the next start makes a new one. */
 static void
 finish_index(struct volume *v)
 {
-	struct err e = ERR_INIT;
-
 	checkpointer_stop(&v->checkpointer);
 	if (v->db != NULL)
 		wal_finish(&v->wal, v->db);
 	db_pool_free(&v->pool);
 	index_close(v);
-	if (v->owner && atomic_load(&v->suspect) &&
-	    db_unlink(v->index_path, &e) != RC_OK)
-		return;         /* the next start finds the damage by itself, or check does */
+	if (v->owner && atomic_load(&v->suspect))
+		drop_suspect(v);
 }
 
 void

@@ -4,9 +4,11 @@
 #include "tests/unit/volume_fixture.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <sys/stat.h>
 
 #include "index/volume_impl.h"
+#include "store/fs.h"
 
 /* The volume as a kill would leave it now: all that was written, nothing that a close does. */
 static void
@@ -529,6 +531,37 @@ test_lost_inbox(void **state)
 	assert_int_equal(fx_mailbox(anna, "INBOX").exists, 0);
 }
 
+static int
+keep_index(int dirfd, const char *path)
+{
+	if (strstr(path, "index.db") == NULL)
+		return fs_posix.unlink(dirfd, path);
+	errno = EACCES;
+	return -1;
+}
+
+/* What is damaged is not trusted by the next start, though its name cannot be removed. */
+static void
+test_index_that_stays(void **state)
+{
+	static struct fs_ops keeping;
+	struct volume_start start;
+	mailbox_id box = fx_box(fx_account("anna"), "INBOX");
+
+	(void)state;
+	fx_append_n(box, 3);
+	keeping = fs_posix;
+	keeping.unlink = keep_index;
+	fs = &keeping;
+	atomic_store(&fx_v->suspect, true);
+	volume_close(&fx_v);
+	fs = &fs_posix;
+	fx_open();
+	volume_get_start(fx_v, &start);
+	assert_true(start.rebuilt);
+	assert_int_equal(fx_mailbox(find_account("anna"), "INBOX").exists, 3);
+}
+
 int
 main(void)
 {
@@ -537,6 +570,7 @@ main(void)
 		cmocka_unit_test(test_damage_is_known),
 		cmocka_unit_test_setup_teardown(test_lost_inbox, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_reindex_of_damage, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_index_that_stays, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_index, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_orphan_body_goes, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_index_does_not_decide, fx_setup, fx_teardown),
