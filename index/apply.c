@@ -37,6 +37,7 @@ apply_forget(struct apply *ap)
 	ap->pending_count = 0;
 	ap->touched_count = 0;
 	ap->accounts = ap->mailboxes = ap->purged = false;
+	ap->subscribed_count = 0;
 }
 
 struct apply_mark
@@ -189,6 +190,18 @@ apply_subscription(struct apply *ap, const struct record_subscription *r, struct
 	              DB_ARGS(DB_NUM(r->account), DB_BYTES(r->name)), e);
 }
 
+static void
+note_subscribed(struct apply *ap, account_id account)
+{
+	for (uint32_t i = 0; i < ap->subscribed_count; i++)
+		if (ap->subscribed[i] == account)
+			return;
+	if (ap->subscribed_count < SUBSCRIBED_MAX)
+		ap->subscribed[ap->subscribed_count++] = account;
+	else
+		ap->mailboxes = true;
+}
+
 /* ---- what belongs to the volume ---- */
 
 static enum rc
@@ -330,7 +343,7 @@ apply_any(struct apply *ap, const struct record *r, const struct log_addr *data,
 		ap->mailboxes = true;
 		return apply_mailbox(ap, &r->u.mailbox, e);
 	case RECORD_SUBSCRIPTION:
-		ap->mailboxes = true;
+		note_subscribed(ap, r->u.subscription.account);
 		return apply_subscription(ap, &r->u.subscription, e);
 	case RECORD_BLOB:
 		return apply_blob(ap, r, data, e);

@@ -32,6 +32,8 @@ struct touched_mailbox {
 	mail_uid    first_new;          /* 0: none appeared */
 };
 
+#define SUBSCRIBED_MAX 8u
+
 struct apply {
 	struct db              *db;
 	struct arena            scratch;
@@ -43,6 +45,8 @@ struct apply {
 	bool                    track;  /* fill `touched` */
 	bool                    accounts;       /* an account or a credential was applied since apply_forget, */
 	bool                    mailboxes;      /* a mailbox was, */
+	account_id              subscribed[SUBSCRIBED_MAX];     /* subscriptions of these were; with more of them `mailboxes` */
+	uint32_t                subscribed_count;
 	bool                    purged;         /* a content was purged, or has another summary: what was learnt of it is gone */
 	bool                    bulk;   /* a rebuild: what falls below a floor is dropped by index_tidy */
 	struct lz_packer       *packer; /* of summaries; NULL: none was needed yet */

@@ -13,6 +13,7 @@
 #define NAMES_MAX 8192u         /* octets of their names */
 
 struct slot {
+	_Atomic uint64_t     forgotten;     /* how often */
 	account_id           account;
 	uint64_t             version;
 	size_t               count;
@@ -55,6 +56,19 @@ slot_of(struct box_cache *c, account_id account)
 }
 
 _Static_assert(SLOTS == 1u << (64 - 54), "the hash names as many");
+
+void
+box_cache_forget(struct box_cache *c, account_id account)
+{
+	atomic_fetch_add(&slot_of(c, account)->forgotten, 1);
+}
+
+/* What is read of the index from here on may be kept under this number. */
+static uint64_t
+version_of(struct volume *v, account_id account)
+{
+	return volume_places_version(v) + atomic_load(&slot_of(v->boxes, account)->forgotten);
+}
 
 /* Under the lock. */
 static bool
@@ -115,7 +129,10 @@ keep(struct box_cache *c, account_id account, uint64_t version, const struct mai
 	copy_boxes(copy, (uint8_t *)(copy + count), boxes, count);
 	(void)pthread_mutex_lock(&c->lock);
 	free(s->boxes);
-	*s = (struct slot){ account, version, count, copy };
+	s->account = account;
+	s->version = version;
+	s->count = count;
+	s->boxes = copy;
 	(void)pthread_mutex_unlock(&c->lock);
 }
 
@@ -146,7 +163,7 @@ enum rc
 volume_list_names(struct volume *v, account_id account, struct arena *a, struct mailbox_info **out, size_t *count,
                   struct err *e)
 {
-	uint64_t version = volume_places_version(v);
+	uint64_t version = version_of(v, account);
 	enum rc rc;
 
 	if (recall(v->boxes, account, version, a, out, count))
@@ -172,7 +189,7 @@ volume_recall_mailbox(struct volume *v, account_id account, struct slice name, s
 	if (name_mailbox_find(name, a, &nfc, &e) != RC_OK)
 		return 0;
 	(void)pthread_mutex_lock(&c->lock);
-	for (size_t i = 0; counts(s, account, volume_places_version(v)) && i < s->count && id == 0; i++)
+	for (size_t i = 0; counts(s, account, version_of(v, account)) && i < s->count && id == 0; i++)
 		if (slice_eq(s->boxes[i].name, nfc))
 			id = s->boxes[i].id;
 	(void)pthread_mutex_unlock(&c->lock);

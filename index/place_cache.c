@@ -75,7 +75,8 @@ is_kept(const struct message_row *m)
 	struct mime_summary s;
 
 	return !m->expunged && m->summary.len > 0 && mime_summary_decode_head(m->summary, &s) &&
-	       (s.flags & MIME_HAS_NUL) == 0 && m->place.addr.seg.seq != 0 && m->place.chunk_count <= PLACE_CACHE_CHUNKS;
+	       (s.flags & MIME_HAS_NUL) == 0 && m->place.addr.seg.seq != 0 && m->place.chunk_count <= PLACE_CACHE_CHUNKS &&
+	       m->place.size <= PLACE_CACHE_OCTETS;
 }
 
 static void

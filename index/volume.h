@@ -109,7 +109,7 @@ struct credential_info {
 /* Another number since it was asked for: an account or a credential may be another, or be gone. The same: what was read
  * after it was asked for still holds, but for what is used. It goes up before a change is answered. Any thread. */
 uint64_t volume_accounts_version(const struct volume *v);
-/* Likewise of accounts, mailboxes and subscriptions: which there are and how they are called. */
+/* Likewise of accounts and mailboxes: which there are and how they are called. */
 uint64_t volume_places_version(const struct volume *v);
 /* Names compare NFC, case-folded. RC_NOT_FOUND. */
 MUST_USE enum rc volume_find_account(struct volume *v, struct slice name, struct arena *a,

@@ -162,6 +162,8 @@ volume_commit(void *owner, struct err *e)
 		atomic_fetch_add(&v->accounts_version, 1);
 	if (v->apply.mailboxes)
 		atomic_fetch_add(&v->mailboxes_version, 1);
+	for (uint32_t i = 0; i < v->apply.subscribed_count; i++)
+		box_cache_forget(v->boxes, v->apply.subscribed[i]);
 	if (v->apply.purged) {
 		column_store_forget(v->columns);        /* what searches learnt of it */
 		place_cache_forget(v->places);

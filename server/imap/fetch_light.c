@@ -4,13 +4,13 @@
  * on the pool, which knows what to say. For that reason the log is not looked at before a message is begun either. A
  * run that comes to something that is not little ends before it, between two messages, and the pool goes on there.
  */
+#include "index/place_cache.h"
 #include "lib/nowait.h"
 #include "server/imap/fetch.h"
 
 #define RANGES_MAX  512u        /* of set and view: what is looked through */
 #define NAMES_MAX   40u         /* of fields, in the whole command */
 #define WEIGHT_MAX  4000u       /* units of some 0.1 us */
-#define OCTETS_MAX  131072u     /* read from the log; 0.2 ms of inflating base64 */
 #define ROW_MAX     16384u      /* octets that the index has of one message */
 
 /* What an item of one message takes. */
@@ -134,7 +134,7 @@ fetch_may_read(struct fetch *f, size_t i)
 	if (!nowait_is_on())
 		return true;
 	f->light_octets += fetch_section_octets(f, i);
-	f->light_over = f->light_octets > OCTETS_MAX;
+	f->light_over = f->light_octets > PLACE_CACHE_OCTETS;
 	return !f->light_over;
 }
 

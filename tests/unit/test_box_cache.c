@@ -87,6 +87,21 @@ test_changes(void **state)
 	assert_true(volume_recall_mailbox(fx_v, anna + 1, SLICE("INBOX"), &fx_arena) == 0);
 }
 
+/* A subscription is nobody else's concern. */
+static void
+test_subscription_of_another(void **state)
+{
+	account_id me = anna, ben = fx_account("ben");
+
+	(void)state;
+	check_list();
+	anna = ben;
+	check_list();
+	anna = me;
+	subscribe("INBOX", false);
+	assert_true(volume_recall_mailbox(fx_v, ben, SLICE("INBOX"), &fx_arena) != 0);
+}
+
 /* More than are kept are read each time. */
 static void
 test_many(void **state)
@@ -117,6 +132,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_changes, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_subscription_of_another, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_many, setup, fx_teardown),
 	};
 

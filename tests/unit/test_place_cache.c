@@ -113,6 +113,21 @@ test_deleted(void **state)
 	assert_false(is_kept(box, 1));
 }
 
+/* A subscription says nothing of where anything lies. */
+static void
+test_subscribed(void **state)
+{
+	struct change *c = fx_change(CHANGE_SUBSCRIBE);
+
+	(void)state;
+	c->u.subscribe.account = anna;
+	c->u.subscribe.name = SLICE("INBOX");
+	c->u.subscribe.subscribed = false;
+	assert_non_null(read_one(inbox, 1, BOTH));
+	assert_int_equal(fx_run(c), RC_OK);
+	assert_true(is_kept(inbox, 1));
+}
+
 /* Flags are never those of a moment ago. */
 static void
 test_flags(void **state)
@@ -128,6 +143,25 @@ test_flags(void **state)
 	row = read_one(inbox, 3, BOTH);
 	assert_false(nowait_end());
 	assert_int_equal(row->flags, FLAG_FLAGGED);
+}
+
+/* What no run on a reactor reads is not worth a place. */
+static void
+test_large(void **state)
+{
+	static char mail[PLACE_CACHE_OCTETS + 2] = "Subject: x\r\n\r\n";
+	size_t head = strlen(mail);
+	mail_uid uid;
+
+	(void)state;
+	for (size_t i = head; i < sizeof mail; i++)
+		mail[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'x';
+	for (size_t more = 0; more < 3; more += 2) {
+		memcpy(mail + sizeof mail - 4 + more, "\r\n", 2);
+		uid = fx_append(inbox, slice_of(mail, sizeof mail - 2 + more), 0, "");
+		assert_int_equal(read_one(inbox, uid, BOTH)->size, PLACE_CACHE_OCTETS + more);
+		assert_int_equal(is_kept(inbox, uid), more == 0);
+	}
 }
 
 /* What masks them stands in the summary. */
@@ -151,6 +185,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_purged, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_nul, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_subscribed, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_large, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_flags, setup, fx_teardown),
 	};
 
