@@ -26,6 +26,8 @@ struct reactor {
 	uv_loop_t       loop;
 	struct doorbell bell;
 	uv_timer_t      ticker;
+	uv_idle_t       idle;           /* runs while there are spares */
+	struct spare    spares;         /* list head */
 	pthread_t       thread;
 	bool            started;
 
@@ -55,6 +57,7 @@ reactor_end_if_empty(struct reactor *r)
 	r->closed = true;
 	doorbell_unplug(&r->bell);
 	uv_close((uv_handle_t *)&r->ticker, NULL);
+	uv_close((uv_handle_t *)&r->idle, NULL);
 }
 
 static void
@@ -141,6 +144,44 @@ on_rung(struct doorbell *bell)
 	run_posts(bell->poll.data);
 }
 
+/* ---- spare time ---- */
+
+/* The loop comes here right before it looks at the sockets, without waiting while we are started. */
+static void
+on_idle(uv_idle_t *idle)
+{
+	struct reactor *r = idle->data;
+	struct spare *sp = r->spares.next;
+
+	reactor_unspare(r, sp);
+	sp->run(sp);
+}
+
+void
+reactor_spare(struct reactor *r, struct spare *sp)
+{
+	if (sp->queued)
+		return;
+	sp->queued = true;
+	sp->prev = r->spares.prev;
+	sp->next = &r->spares;
+	sp->prev->next = sp;
+	r->spares.prev = sp;
+	uv_idle_start(&r->idle, on_idle);
+}
+
+void
+reactor_unspare(struct reactor *r, struct spare *sp)
+{
+	if (!sp->queued)
+		return;
+	sp->queued = false;
+	sp->prev->next = sp->next;
+	sp->next->prev = sp->prev;
+	if (r->spares.next == &r->spares)
+		uv_idle_stop(&r->idle);
+}
+
 static void
 on_expired(struct wheel_node *n)
 {
@@ -194,7 +235,9 @@ reactor_new(struct server *srv, unsigned number, struct reactor **out, struct er
 		return rc;
 	}
 	uv_timer_init(&r->loop, &r->ticker);
-	r->bell.poll.data = r->ticker.data = r;
+	uv_idle_init(&r->loop, &r->idle);
+	r->bell.poll.data = r->ticker.data = r->idle.data = r;
+	r->spares.prev = r->spares.next = &r->spares;
 	pthread_mutex_init(&r->lock, NULL);
 	r->posts.prev = r->posts.next = &r->posts;
 	r->turn.prev = r->turn.next = &r->turn;

@@ -29,6 +29,13 @@ struct post {
 	bool         expected;          /* of reactor_expect_post */
 };
 
+/* Work that nobody waits for. */
+struct spare {
+	struct spare *prev, *next;
+	void        (*run)(struct spare *sp);
+	bool          queued;
+};
+
 /* RC_OK: *out is to be started or freed. */
 MUST_USE enum rc reactor_new(struct server *srv, unsigned number, struct reactor **out,
                              struct err *e);
@@ -70,6 +77,9 @@ struct wheel  *reactor_rests(struct reactor *r);       /* of session_rest_due */
 uint64_t       reactor_now(const struct reactor *r);   /* ms, of this turn of the loop */
 uint8_t       *reactor_scratch(struct reactor *r);     /* REACTOR_SCRATCH bytes, for use within one call */
 bool           reactor_stopping(const struct reactor *r);
+/* Run sp behind all that is ready now, one such in a turn of the loop, in the order of calls. Queued already: it stays. */
+void reactor_spare(struct reactor *r, struct spare *sp);
+void reactor_unspare(struct reactor *r, struct spare *sp);
 /* A session begins and ends on this reactor. */
 void reactor_add(struct reactor *r, struct session *s);
 void reactor_remove(struct reactor *r, struct session *s);

@@ -32,8 +32,6 @@
 #define TURN_OCTETS          4096u      /* of input count as one: some are dear to look at, and
                                          * inflated ones come fast */
 #define LINGER_MS            2000u
-#define REST_MS              3000u      /* of silence; longer than a client takes between two
-                                         * commands of one task */
 #define REFUSED_MS           5000u      /* a session that is one too many ends so soon */
 #define STEPS_MS             5u         /* in a row on the pool, as others wait for it */
 
@@ -550,19 +548,6 @@ session_end_compress(struct session *s)
 	s->st = SESS_ADVANCE;
 }
 
-/* Nothing to do: give memory back and sleep. */
-static void
-session_sleep(struct session *s, enum stream_result want)
-{
-	if (s->in.len == 0)
-		buf_fini(&s->in);
-	session_drop_output(s);
-	s->turns = 0;
-	if (stream_is_compressed(&s->stream) || s->protocol->rest != NULL)
-		wheel_set(reactor_rests(s->reactor), &s->rest, reactor_now(s->reactor) + REST_MS);
-	session_poll_for(s, want);
-}
-
 static bool
 session_take_input(struct session *s, size_t n)
 {
@@ -612,7 +597,8 @@ session_read(struct session *s)
 		return true;
 	case STREAM_WANT_READ:
 	case STREAM_WANT_WRITE:
-		session_sleep(s, r);
+		session_sleep(s);
+		session_poll_for(s, r);
 		return false;
 	case STREAM_GARBLED:
 		session_close(s, "compressed input is damaged");

@@ -103,6 +103,10 @@ struct protocol {
 	void (*rest)(void *state);
 	/* Reactor, after advance has said NEXT_INPUT. NULL: the rest of a command if something is left in the input. */
 	enum session_awaits (*awaits)(void *state);
+	/* Reactor, the peer is silent, all is said and other sessions have had their turn: make what it will ask for next, within
+	 * some 0.3 ms and without waiting (lib/nowait.h). True: there is more of that to do, in another turn. NULL: never. It
+	 * needs a rest. */
+	bool (*foresee)(void *state);
 	/* Right before a step, on the reactor or where session_wake is called: it is to be run on the reactor, or there.
 	 * It will be over within some 0.3 ms, and read log and index only without waiting (lib/nowait.h); where that is
 	 * refused it says STEP_POOL. Asked where session_wake is called it may decide nothing yet, and the reactor asks

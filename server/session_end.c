@@ -106,6 +106,7 @@ session_close(struct session *s, const char *why)
 		s->ended = why;
 	wheel_clear(&s->timer);
 	wheel_clear(&s->rest);
+	reactor_unspare(s->reactor, &s->spare);
 	session_unwatch(s);
 	if (s->is_member)               /* nobody posts anything from here on */
 		registry_remove(server_registry(s->srv), &s->member);
@@ -187,16 +188,4 @@ session_expired(struct wheel_node *n)
 	session_bye(s, END_TIMEOUT, "timeout");
 	session_deadline(s, SESSION_BYE_MS);
 	session_run(s);
-}
-
-void
-session_rest_due(struct wheel_node *n)
-{
-	struct session *s = (struct session *)(void *)((char *)n - offsetof(struct session, rest));
-
-	if (s->st != SESS_READ)         /* it is awake, and sleeps again */
-		return;
-	stream_rest(&s->stream);
-	if (s->protocol->rest != NULL)
-		s->protocol->rest(s->state);
 }

@@ -86,6 +86,7 @@ struct session {
 	bool                    owes_answer;    /* of STEP_WAIT_ADVANCE: not even a shutdown comes before it */
 	struct wheel_node       timer;
 	struct wheel_node       rest;           /* a compressed session that is silent gives memory back */
+	struct spare            spare;          /* session_sleep.c */
 	uint32_t                timeout_ms;
 	/* session_progress.c: the peer's time for the command that comes and for taking what we say. */
 	uint64_t                in_left_ms, out_left_ms;
@@ -196,6 +197,11 @@ void session_moved(struct session *s, size_t n);
 /* False: it has grown and there is no room for that. */
 bool session_weigh(struct session *s);
 void session_weigh_nothing(struct session *s);
+
+/* ---- session_sleep.c: reactor ---- */
+
+/* All is said, and nothing is there to be read. */
+void session_sleep(struct session *s);
 
 /* ---- session_end.c: reactor ---- */
 

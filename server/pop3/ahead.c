@@ -21,12 +21,13 @@ pop3_ahead_note(struct pop3 *p)
 {
 	p->ahead.follows = p->row == 0 || p->row == p->ahead.last + 1;
 	p->ahead.last = p->row;
+	p->ahead.wanted = p->ahead.follows;
 }
 
 bool
 pop3_ahead_is_due(const struct pop3 *p)
 {
-	return p->ahead.follows && is_short(p, p->row + 1);
+	return p->ahead.follows && is_short(p, p->ahead.last + 1);
 }
 
 bool
@@ -83,7 +84,7 @@ void
 pop3_ahead_read(struct pop3 *p)
 {
 	struct pop3_ahead *a = &p->ahead;
-	uint32_t first = p->row + 1, n = count_next(p, first);
+	uint32_t first = a->last + 1, n = count_next(p, first);
 	uint32_t want = WANT_PLACE | WANT_EXPUNGED | (p->utf8 ? 0 : WANT_SUMMARY);
 	struct uid_range range;
 	struct uid_set set = { .ranges = &range, .count = 1, .cap = 1, .max = 1 };
@@ -116,5 +117,7 @@ pop3_ahead_drop(struct pop3 *p)
 	struct pop3_ahead *a = &p->ahead;
 
 	buf_fini(&a->bytes);
+	arena_fini(&a->arena);
 	a->count = 0;
+	a->is_long = false;
 }

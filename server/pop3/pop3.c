@@ -21,6 +21,7 @@ pop3_open(struct session *s)
 	p->opened_ms = clock_mono_ms();
 	arena_init(&p->arena, POP3_ARENA_MAX);
 	buf_init(&p->ahead.bytes, POP3_AHEAD_BYTES);
+	arena_init(&p->ahead.arena, POP3_ARENA_MAX);
 	login_init(&p->login, s, "pop");        /* [RFC 5034 s4] */
 	session_set_timeout(s, (uint32_t)(session_conf(s)->limits.auth_timeout * 1000));
 	return p;
@@ -233,7 +234,7 @@ pop3_held(const void *state)
 {
 	const struct pop3 *p = state;
 
-	return p->arena.used + p->ahead.bytes.cap + p->drop.cap * sizeof p->drop.messages[0];
+	return p->arena.used + p->ahead.bytes.cap + p->ahead.arena.used + p->drop.cap * sizeof p->drop.messages[0];
 }
 
 static void
@@ -248,6 +249,15 @@ pop3_awaits(void *state)
 	const struct pop3 *p = state;
 
 	return p->skip_line || session_in(p->s)->len > 0 ? AWAITS_REST : AWAITS_COMMAND;
+}
+
+/* What is said already goes out before the pool makes the rest. */
+static bool
+pop3_light(void *state)
+{
+	const struct pop3 *p = state;
+
+	return p->transfer.said;
 }
 
 static enum step_result
@@ -300,4 +310,6 @@ const struct protocol pop3_protocol = {
 	.held = pop3_held,
 	.rest = pop3_rest,
 	.awaits = pop3_awaits,
+	.foresee = pop3_foresee,
+	.light = pop3_light,
 };

@@ -56,6 +56,7 @@ struct pop3_transfer {
 	bool              line_start;   /* the next octet begins a line */
 	bool              line_has_text;        /* TOP: the line so far is not empty */
 	bool              started;
+	bool              said;         /* so far it was made ahead, and is to go out first */
 	bool              answered;     /* RETR: what is left to do is to read ahead */
 	bool              over;
 	const struct mime_part *parts;  /* without UTF8: whose headers may have to be put into ASCII; in the arena */
@@ -76,6 +77,10 @@ struct pop3_ahead {
 		size_t   end;           /* of its answer in `bytes` */
 	} of[POP3_AHEAD_MAX];
 	struct buf bytes;
+	bool       wanted;              /* RETR has come since we last looked what is next */
+	bool       is_long;             /* `row` alone is here, as far as the transfer says */
+	struct pop3_transfer transfer;
+	struct arena arena;             /* of its chunks and parts */
 };
 
 struct pop3_command;
@@ -162,8 +167,17 @@ enum step_result  pop3_step_quit(struct pop3 *p);
 enum session_next pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg);
 enum session_next pop3_start_top(struct pop3 *p, struct slice arg, bool has_arg);
 enum step_result  pop3_step_retr(struct pop3 *p);
-/* All of a message as RETR says it behind +OK. Pool; p->transfer is used for it. */
+/* RETR of a message begins, which row describes as pop3_find_message found it; what it needs lies in the arena. */
+MUST_USE enum rc  pop3_transfer_open(const struct pop3 *p, struct pop3_transfer *t, const struct message_row *row,
+                                     struct arena *a, struct err *e);
+/* Its next 64 KiB or less, stuffed. Pool; reactor, without waiting. */
+MUST_USE enum rc  pop3_transfer_piece(const struct pop3 *p, struct pop3_transfer *t, struct buf *out, struct err *e);
+void              pop3_transfer_end(const struct pop3_transfer *t, struct buf *out);
+/* All of a message as RETR says it behind +OK. Likewise; p->transfer is used for it. */
 MUST_USE enum rc  pop3_put_message(struct pop3 *p, const struct message_row *row, struct buf *out, struct err *e);
+MUST_USE enum rc  pop3_find_message(const struct pop3 *p, uint32_t row, struct arena *a, struct message_row **rows, size_t *n,
+                                    struct err *e);
+MUST_USE enum rc  pop3_verify_begin(const struct pop3 *p, const struct blob_place *place, struct err *e);
 
 /* ahead.c */
 /* RETR asks for p->row. */
@@ -172,7 +186,15 @@ void pop3_ahead_note(struct pop3 *p);
 bool pop3_ahead_take(struct pop3 *p);
 /* Are there messages worth reading behind p->row? */
 bool pop3_ahead_is_due(const struct pop3 *p);
-void pop3_ahead_read(struct pop3 *p);           /* pool */
+void pop3_ahead_read(struct pop3 *p);           /* pool; reactor, without waiting */
 void pop3_ahead_drop(struct pop3 *p);
+
+/* foresee.c: reactor */
+/* protocol.foresee */
+bool pop3_foresee(void *state);
+/* As pop3_ahead_take, of a long message. */
+bool pop3_foreseen_take(struct pop3 *p);
+/* The beginning of its answer is here and was written; p->transfer goes on behind it. */
+bool pop3_foreseen_begin(struct pop3 *p);
 
 #endif

@@ -19,21 +19,20 @@
 #include "server/pop3/pop3.h"
 
 #define PIECE_MAX  65536u
-#define NOW_MAX    65536u         /* of a message that is answered on the reactor */
+#define NOW_MAX    131072u        /* of a message that is answered on the reactor */
 #define VERIFY_LEN (1u << 20)
 #define HEADER_MAX (64u << 10)  /* a larger one is not put into ASCII: [UTF8] */
 #define ASCII_MAX  (40 * HEADER_MAX)    /* what becomes of it: addresses of one letter get some
                                          * 30 times as long */
 
-static enum rc
-find_message(struct pop3 *p, struct message_row **rows, size_t *n, struct err *e)
+enum rc
+pop3_find_message(const struct pop3 *p, uint32_t row, struct arena *a, struct message_row **rows, size_t *n, struct err *e)
 {
-	struct uid_range one = { p->drop.messages[p->row].uid, p->drop.messages[p->row].uid };
+	struct uid_range one = { p->drop.messages[row].uid, p->drop.messages[row].uid };
 	struct uid_set set = { .ranges = &one, .count = 1, .cap = 1, .max = 1 };
 	uint32_t want = WANT_PLACE | WANT_EXPUNGED | (p->utf8 ? 0 : WANT_SUMMARY);
 
-	return volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1, want, &p->arena,
-	                            rows, n, e);
+	return volume_read_messages(p->volume, p->drop.mailbox, &set, one.first, 1, want, a, rows, n, e);
 }
 
 static bool
@@ -43,7 +42,7 @@ put_whole(struct pop3 *p, struct buf *out)
 	struct err e = ERR_INIT;
 	size_t n = 0;
 
-	if (find_message(p, &rows, &n, &e) != RC_OK || n == 0)
+	if (pop3_find_message(p, p->row, &p->arena, &rows, &n, &e) != RC_OK || n == 0)
 		return false;
 	pop3_ok(p, "%llu octets", (unsigned long long)rows[0].size);
 	return pop3_put_message(p, &rows[0], out, &e) == RC_OK && !out->failed;
@@ -83,9 +82,10 @@ pop3_start_retr(struct pop3 *p, struct slice arg, bool has_arg)
 		return NEXT_AGAIN;
 	p->row = (uint32_t)(m - p->drop.messages);
 	pop3_ahead_note(p);
-	if (pop3_ahead_take(p) || retr_now(p))
+	if (pop3_ahead_take(p) || pop3_foreseen_take(p) || retr_now(p))
 		return NEXT_AGAIN;
-	p->transfer = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true };
+	if (!pop3_foreseen_begin(p))
+		p->transfer = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true };
 	return NEXT_STEP;
 }
 
@@ -134,21 +134,27 @@ refuse_unreadable(struct pop3 *p, enum rc rc, const struct err *e)
 /* Which headers there are to be put into ASCII: none in most messages. RC_DENIED:
  * one is too large. */
 static enum rc
-find_headers(struct pop3 *p, const struct message_row *row, struct err *e)
+find_headers(struct pop3_transfer *t, const struct message_row *row, struct arena *a, struct err *e)
 {
 	struct mime_summary summary;
-	enum rc rc = mime_summary_decode(row->summary, &p->arena, &summary, e);
+	enum rc rc = mime_summary_decode(row->summary, a, &summary, e);
 
 	if (rc != RC_OK || (summary.flags & MIME_HAS_8BIT) == 0)
 		return rc;
-	p->transfer.part = (summary.flags & MIME_HAS_8BIT_HEADER) == 0;
-	for (uint32_t i = p->transfer.part; i < summary.nparts; i++)
+	t->part = (summary.flags & MIME_HAS_8BIT_HEADER) == 0;
+	for (uint32_t i = t->part; i < summary.nparts; i++)
 		if (summary.parts[i].header_len > HEADER_MAX)
 			return err_set(e, RC_DENIED, "a header of %llu octets",
 			               (unsigned long long)summary.parts[i].header_len);
-	p->transfer.parts = summary.parts;
-	p->transfer.nparts = summary.nparts;
+	t->parts = summary.parts;
+	t->nparts = summary.nparts;
 	return RC_OK;
+}
+
+enum rc
+pop3_verify_begin(const struct pop3 *p, const struct blob_place *place, struct err *e)
+{
+	return volume_verify_blob(p->volume, place, 0, VERIFY_LEN, e);
 }
 
 /* Find the message's place and verify its beginning. False: -ERR was written. */
@@ -158,7 +164,7 @@ transfer_begin(struct pop3 *p)
 	struct message_row *rows;
 	struct err e = ERR_INIT;
 	size_t n = 0;
-	enum rc rc = find_message(p, &rows, &n, &e);
+	enum rc rc = pop3_find_message(p, p->row, &p->arena, &rows, &n, &e);
 
 	if (rc == RC_OK && n == 0) {
 		pop3_err(p, "The message was expunged by another session");
@@ -169,7 +175,7 @@ transfer_begin(struct pop3 *p)
 		return false;
 	}
 	if (rc == RC_OK && !p->utf8)
-		rc = find_headers(p, &rows[0], &e);
+		rc = find_headers(&p->transfer, &rows[0], &p->arena, &e);
 	if (rc == RC_DENIED) {
 		pop3_err(p, "[UTF8] The message needs UTF8");   /* [RFC 6856 s5] */
 		return false;
@@ -179,7 +185,7 @@ transfer_begin(struct pop3 *p)
 		return false;
 	}
 	p->transfer.place = rows[0].place;
-	rc = volume_verify_blob(p->volume, &rows[0].place, 0, VERIFY_LEN, &e);
+	rc = pop3_verify_begin(p, &rows[0].place, &e);
 	if (rc != RC_OK) {
 		refuse_unreadable(p, rc, &e);
 		return false;
@@ -251,11 +257,10 @@ is_stuffed(const struct pop3_transfer *t, const uint8_t *from, const uint8_t *do
 static size_t
 count_stuffed(const struct pop3_transfer *t, struct slice s)
 {
-	const uint8_t *end = s.ptr + s.len, *p = s.ptr;
-	size_t n = 0;
+	size_t n = s.len > 0 && is_stuffed(t, s.ptr, s.ptr) && s.ptr[0] == '.' ? 1 : 0;
 
-	for (; p < end && (p = memchr(p, '.', (size_t)(end - p))) != NULL; p++)
-		n += is_stuffed(t, s.ptr, p) ? 1 : 0;
+	for (size_t at = 0; (at += slice_find_pair(slice_sub(s, at, s.len), '\n', '.')) < s.len; at++)
+		n++;
 	return n;
 }
 
@@ -303,9 +308,8 @@ piece_end(struct pop3_transfer *t, const struct mime_part **part)
 
 /* What goes out as it is kept, up to the end of a chunk, so that none is inflated twice. */
 static enum rc
-transfer_plain(struct pop3 *p, uint64_t end, struct buf *out, struct err *e)
+transfer_plain(const struct pop3 *p, struct pop3_transfer *t, uint64_t end, struct buf *out, struct err *e)
 {
-	struct pop3_transfer *t = &p->transfer;
 	size_t from = out->len;
 	uint64_t chunk = blob_chunks_end(&t->place, t->at);
 	enum rc rc;
@@ -318,11 +322,9 @@ transfer_plain(struct pop3 *p, uint64_t end, struct buf *out, struct err *e)
 	return stuff_output(t, out, from) ? RC_OK : err_nomem(e);
 }
 
-/* The next piece of the message, stuffed. */
-static enum rc
-transfer_piece(struct pop3 *p, struct buf *out, struct err *e)
+enum rc
+pop3_transfer_piece(const struct pop3 *p, struct pop3_transfer *t, struct buf *out, struct err *e)
 {
-	struct pop3_transfer *t = &p->transfer;
 	const struct mime_part *header;
 	uint64_t end = piece_end(t, &header);
 	struct buf piece, ascii;
@@ -330,7 +332,7 @@ transfer_piece(struct pop3 *p, struct buf *out, struct err *e)
 	enum rc rc;
 
 	if (header == NULL && t->lines_left == UINT64_MAX)
-		return transfer_plain(p, end, out, e);
+		return transfer_plain(p, t, end, out, e);
 	buf_init(&piece, end - t->at);
 	buf_init(&ascii, ASCII_MAX);
 	rc = volume_read_blob(p->volume, &t->place, t->at, end - t->at, &piece, e);
@@ -350,28 +352,35 @@ transfer_piece(struct pop3 *p, struct buf *out, struct err *e)
 	return rc;
 }
 
-static void
-end_message(const struct pop3_transfer *t, struct buf *out)
+void
+pop3_transfer_end(const struct pop3_transfer *t, struct buf *out)
 {
 	buf_append_str(out, t->line_start ? ".\r\n" : "\r\n.\r\n");
 }
 
 enum rc
-pop3_put_message(struct pop3 *p, const struct message_row *row, struct buf *out, struct err *e)
+pop3_transfer_open(const struct pop3 *p, struct pop3_transfer *t, const struct message_row *row, struct arena *a, struct err *e)
 {
-	struct pop3_transfer *t = &p->transfer;
 	enum rc rc = message_row_check(row, e);
 
 	if (rc != RC_OK)
 		return rc;
 	if (row->place.size != row->size)
 		return err_set(e, RC_CORRUPT, "the message's blob is not in the log");
-	*t = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true, .place = row->place };
-	if (!p->utf8)
-		rc = find_headers(p, row, e);
+	*t = (struct pop3_transfer){ .lines_left = UINT64_MAX, .line_start = true, .started = true, .place = row->place };
+	return p->utf8 ? RC_OK : find_headers(t, row, a, e);
+}
+
+enum rc
+pop3_put_message(struct pop3 *p, const struct message_row *row, struct buf *out, struct err *e)
+{
+	struct pop3_transfer *t = &p->transfer;
+	enum rc rc = pop3_transfer_open(p, t, row, &p->arena, e);
+
 	while (rc == RC_OK && t->at < t->place.size)
-		rc = transfer_piece(p, out, e);
-	end_message(t, out);
+		rc = pop3_transfer_piece(p, t, out, e);
+	if (rc == RC_OK)
+		pop3_transfer_end(t, out);
 	return rc;
 }
 
@@ -382,6 +391,10 @@ pop3_step_retr(struct pop3 *p)
 	struct buf *out = session_out(p->s);
 	struct err e = ERR_INIT;
 
+	if (t->said) {
+		t->said = false;
+		return STEP_MORE;
+	}
 	if (t->answered) {
 		pop3_ahead_read(p);
 		return STEP_DONE;
@@ -391,12 +404,12 @@ pop3_step_retr(struct pop3 *p)
 	while (t->at < t->place.size && !t->over) {
 		if (session_out_full(p->s))
 			return STEP_MORE;
-		if (transfer_piece(p, out, &e) != RC_OK) {
+		if (pop3_transfer_piece(p, t, out, &e) != RC_OK) {
 			log_damaged(p, &e);
 			return STEP_CLOSE;
 		}
 	}
-	end_message(t, out);
+	pop3_transfer_end(t, out);
 	t->answered = t->lines_left == UINT64_MAX && pop3_ahead_is_due(p);
 	return t->answered ? STEP_MORE : STEP_DONE;
 }

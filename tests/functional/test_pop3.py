@@ -319,6 +319,85 @@ def test_damaged_message_ahead():
             lines(c)
 
 
+def test_damaged_message_foreseen():
+    """Long ones, of which the beginning is made while the client is silent: damage there is told, damage behind it ends the
+    connection without the final dot, and the neighbours are whole."""
+    sizes = 9000, 200 << 10, 600 << 10, 150 << 10, 3 << 20
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        log, ends, mail = os.path.join(s.dir, "volumes", "v1", "log"), [], []
+        for k, size in enumerate(sizes):
+            noise = base64.b85encode(random.Random(k).randbytes(size)).decode()
+            mail.append(message("m%d" % k, body="\r\n".join(noise[i:i + 76] for i in range(0, len(noise), 76)) + "\r\n"))
+            s.deliver("anna", mail[-1])
+            segment = max(glob.glob(log + "/*.seg"), key=os.path.getsize)
+            with open(segment, "rb") as f:
+                ends.append(len(f.read().rstrip(b"\0")))
+
+        def flip(path, at):
+            with open(path, "r+b") as f:
+                f.seek(at)
+                byte = f.read(1)[0]
+                f.seek(-1, 1)
+                f.write(bytes([byte ^ 0x55]))
+
+        def take(c, number):
+            time.sleep(.05)
+            say(c, "RETR %d" % number)
+            assert b"".join(x + b"\r\n" for x in lines(c)).endswith(mail[number - 1].encode()[-2000:])
+
+        for damaged in None, 3, 2:
+            if damaged is not None:
+                flip(segment, (ends[damaged - 2] + ends[damaged - 1]) // 2)
+            with s.raw("pop3") as c:
+                c.line()
+                say(c, "USER anna")
+                say(c, "PASS secret")
+                for k in (1, 2, 3, 4, 5):
+                    if k == damaged or k == 3 and damaged:
+                        time.sleep(.05)
+                        say(c, "RETR %d" % k, b"-ERR [SYS/PERM]")
+                    else:
+                        take(c, k)
+        blob, = glob.glob(log + "/*.blob")
+        flip(blob, os.path.getsize(blob) - 50000)
+        with s.raw("pop3") as c:
+            c.line()
+            say(c, "USER anna")
+            say(c, "PASS secret")
+            for k in (4, 5):
+                time.sleep(.05)
+                say(c, "RETR %d" % k)
+                if k == 4:
+                    lines(c)
+            got = b""
+            while more := c.sock.recv(1 << 20):
+                got = got[-4:] + more
+            assert not got.endswith(b"\r\n.\r\n")
+
+
+def test_foreseen_and_expunged():
+    """Of a long message a part is made when another session expunges it: all of it is served, as ever."""
+    with Server({"anna": "secret"}) as s:
+        s.start()
+        body = ("x" * 70 + "\r\n") * 9000
+        for k in range(3):
+            s.deliver("anna", message("m%d" % k, body=body))
+        with s.raw("pop3") as c, s.imap("anna") as i:
+            c.line()
+            say(c, "USER anna")
+            say(c, "PASS secret")
+            say(c, "RETR 1")
+            lines(c)
+            i.select()
+            i.store("2", "+FLAGS", "\\Deleted")
+            i.expunge()
+            say(c, "RETR 2")
+            assert len(lines(c)) > 9000
+            say(c, "RETR 3")
+            assert len(lines(c)) > 9000
+
+
 def test_quit_on_a_full_disk(small_disk):
     """Deleted or refused with SYS/TEMP: either way the answer is the truth."""
     s = small_disk.start()
