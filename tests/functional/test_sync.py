@@ -4,7 +4,7 @@ import re
 import statistics
 import time
 
-from harness import Server, send
+from harness import PATIENCE_S, Server, send
 
 SMALL = b"Subject: x\r\n\r\nbody\r\n"
 ROUNDS = 30
@@ -114,6 +114,7 @@ def test_sets_of_any_length():
     """MODIFIED and COPYUID name all their messages, however many ranges it takes."""
     with Server({"anna": "secret"}).start() as server:
         c = session(server, "anna", b"APPEND INBOX {%d+}\r\n%s" % (len(SMALL), SMALL), "CREATE Other", "SELECT INBOX")
+        c.sock.settimeout(10 * PATIENCE_S)      # each of these is a lot of work, and how long it takes is not the point
         while (n := int(c.cmd("STATUS INBOX (MESSAGES)")[0].split()[-1].rstrip(b")"))) < LONG:
             c.cmd("UID COPY 1:%d INBOX" % min(n, LONG - n))
         before = re.search(rb"HIGHESTMODSEQ (\d+)", c.cmd("STATUS INBOX (HIGHESTMODSEQ)")[0]).group(1)
