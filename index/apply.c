@@ -310,7 +310,8 @@ apply_mailbox(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	if (rc != RC_OK && rc != RC_NOT_FOUND)
 		return rc;
 	rc = db_run(ap->db,
-	    "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8, ?9, ?10)"
+	    "INSERT INTO mailbox VALUES(?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, 0, ?7, ?8, ?9, ?10,"
+	    " 0)"
 	    " ON CONFLICT(id) DO UPDATE SET account=?2, name=?3, uidvalidity=?4, "
 	    "uidnext=max(uidnext, ?5),"
 	    " highestmodseq=max(highestmodseq, ?6), special_use=?7, mailboxid=?8,"

@@ -13,6 +13,7 @@ struct delta {
 	mail_uid    uidnext;
 	mail_modseq modseq;
 	mail_uid    first_new;
+	bool        ordered;            /* the new ones come behind all others: see keep_order */
 };
 
 /* ---- mailbox and account counters ---- */
@@ -34,7 +35,7 @@ static enum rc
 make_stub(struct apply *ap, mailbox_id id, struct err *e)
 {
 	return db_run(ap->db,
-	    "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'', 0, 0)",
+	    "INSERT INTO mailbox VALUES(?1, 0, X'', 0, 1, 1, 0, 0, 0, 0, 0, 0, X'', 0, 0, 0)",
 	    DB_ARGS(DB_NUM(id)), e);
 }
 
@@ -106,20 +107,48 @@ intern_keywords(struct apply *ap, mailbox_id mailbox, struct slice text, uint64_
 	return rc == RC_OK ? note_keywords(ap, mailbox, text, e) : rc;
 }
 
-/* 0: it is a stub, or not there yet. */
+/* Where messages come to, before they do. */
+struct place {
+	account_id  account;            /* 0: it is a stub, or not there yet */
+	uint64_t    uidnext;
+	mail_modseq modseq;
+	uint64_t    ordered_from;
+};
+
 static enum rc
-account_of(struct apply *ap, mailbox_id mailbox, account_id *out, struct err *e)
+place_of(struct apply *ap, mailbox_id mailbox, struct place *out, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc = db_first(ap->db, &q, "SELECT account FROM mailbox WHERE id=?1",
-	                      DB_ARGS(DB_NUM(mailbox)), e);
+	enum rc rc = db_first(ap->db, &q,
+	    "SELECT account, uidnext, highestmodseq, ordered_from FROM mailbox WHERE id=?1",
+	    DB_ARGS(DB_NUM(mailbox)), e);
 
-	*out = 0;
+	*out = (struct place){ 0 };
 	if (rc == RC_OK) {
-		*out = db_u64(q, 0);
+		*out = (struct place){ db_u64(q, 0), db_u64(q, 1), db_u64(q, 2), db_u64(q, 3) };
 		db_end(q);
 	}
 	return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+/* Do they come behind all that was here, by UID and by MODSEQ? If not, and in all that is below `ordered_from`, each
+ * message counts as changed (changed.h); that is so of accounts that were moved here. */
+static enum rc
+keep_order(struct apply *ap, const struct record_messages *r, const struct place *to,
+           mail_uid uidnext, bool *ordered, struct err *e)
+{
+	uint64_t end = uidnext > to->uidnext ? uidnext : to->uidnext;
+	enum rc rc;
+
+	*ordered = r->first_uid >= to->uidnext && r->modseq >= to->modseq;
+	if (*ordered || uidnext <= to->ordered_from)
+		return RC_OK;
+	rc = db_run(ap->db, "UPDATE message SET changed=1 WHERE mailbox=?1 AND uid >= ?2",
+	            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(to->ordered_from)), e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "UPDATE mailbox SET ordered_from=?2 WHERE id=?1",
+		            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(end)), e);
+	return rc;
 }
 
 /* ---- messages ---- */
@@ -149,12 +178,12 @@ insert_message(struct apply *ap, const struct record_messages *r, mail_uid uid,
 	if (rc == RC_OK)
 		rc = db_run(ap->db,
 		            "INSERT OR IGNORE INTO message VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
-		            "?9, ?10, ?11, ?12)",
+		            "?9, ?10, ?11, ?12, ?13)",
 		            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(uid), DB_NUM(r->modseq),
 		                    DB_NUM(m->flags), DB_NUM(kw), DB_NUM(m->blob),
 		                    DB_NUM(m->internaldate.sec), DB_NUM(m->internaldate.zone_min),
 		                    DB_NUM(m->savedate.sec), DB_NUM(m->savedate.zone_min),
-		                    DB_NUM(m->threadid), DB_NUM(size)),
+		                    DB_NUM(m->threadid), DB_NUM(size), DB_NUM(!d->ordered)),
 		            e);
 	if (rc == RC_OK && db_changes(ap->db) > 0)
 		count_message(m->flags, size, d);
@@ -236,12 +265,12 @@ insert_incoming(struct apply *ap, const struct record_messages *r, struct incomi
 {
 	sqlite3_stmt *q = db_query(ap->db,
 	    "INSERT INTO message SELECT ?1, uid, ?2, flags, kw, blob, internaldate, zone, savedate,"
-	    " savezone, threadid, size FROM incoming(?3)",
-	    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(r->modseq)), e);
+	    " savezone, threadid, size, ?3 FROM incoming(?4)",
+	    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(r->modseq), DB_NUM(!d->ordered)), e);
 
 	if (q == NULL)
 		return e->code;
-	if (incoming_bind(q, 3, in, e) != RC_OK) {
+	if (incoming_bind(q, 4, in, e) != RC_OK) {
 		db_end(q);
 		return e->code;
 	}
@@ -355,7 +384,7 @@ apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 	const struct uid_range *uids = r->uids != NULL ? r->uids : &all;
 	uint32_t ranges = r->uids != NULL ? r->range_count : 1, done = 0;
 	struct delta d = { .modseq = r->modseq, .first_new = r->first_uid };
-	account_id account;
+	struct place to;
 	enum rc rc;
 
 	if (r->count == 0)
@@ -364,13 +393,15 @@ apply_messages(struct apply *ap, const struct record_messages *r, struct err *e)
 	    uids[ranges - 1].last == UINT32_MAX)
 		return err_set(e, RC_SYNTAX, "messages record with UIDs out of range");
 	d.uidnext = uids[ranges - 1].last + 1;
-	rc = account_of(ap, r->mailbox, &account, e);
+	rc = place_of(ap, r->mailbox, &to, e);
+	if (rc == RC_OK)
+		rc = keep_order(ap, r, &to, d.uidnext, &d.ordered, e);
 	for (uint32_t i = 0; rc == RC_OK && i < ranges; i++) {
 		rc = apply_range(ap, r, uids[i], done, &d, e);
 		done += uids[i].last - uids[i].first + 1;
 	}
-	if (rc == RC_OK && account != 0 && !ap->noted)
-		rc = note_threads(ap, r, uids, ranges, account, e);
+	if (rc == RC_OK && to.account != 0 && !ap->noted)
+		rc = note_threads(ap, r, uids, ranges, to.account, e);
 	return rc == RC_OK ? count_mailbox(ap, r->mailbox, &d, e) : rc;
 }
 
@@ -441,7 +472,7 @@ apply_flags(struct apply *ap, const struct record_flags *r, struct err *e)
 		rc = sum_range(ap, r->mailbox, range, &(struct delta){ 0 }, &old, e);
 		if (rc == RC_OK)
 			rc = db_run(ap->db,
-			            "UPDATE message SET flags=?4, kw=?5, modseq=?6"
+			            "UPDATE message SET flags=?4, kw=?5, modseq=?6, changed=1"
 			            " WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3",
 			            DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first),
 			                    DB_NUM(range.last), DB_NUM(r->flags), DB_NUM(kw),

@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "index/changed.h"
 #include "index/mailbox_row.h"
 #include "index/volume_impl.h"
 #include "lib/nowait.h"
@@ -539,21 +540,25 @@ catch_up(struct volume *v, struct columns *c, struct db *db, const struct mailbo
          bool *all, struct err *e)
 {
 	uint32_t n = 0, limit = nowait_is_on() ? CHANGES_LIGHT : CHANGES_MAX;
+	mail_uid stop;
 	enum rc rc;
 
 	*all = c->modseq < now->expunge_floor || c->modseq > now->highestmodseq;
 	if (*all)
 		return RC_OK;
+	rc = changed_find_stop(db, c->mailbox, c->modseq, CHANGED_END, limit - 1, &stop, e);
+	*all = rc == RC_LIMIT;
+	if (*all)
+		return RC_OK;
 	/* in the order of UIDs: new ones are put behind, not between others */
-	rc = take_rows(v, c, db,
-	               db_query(db,
-	                        "SELECT * FROM (SELECT " COLUMNS
-	                        " FROM message INDEXED BY message_modseq"
-	                        " WHERE mailbox=?1 AND modseq > ?2 LIMIT ?3) ORDER BY uid",
-	                        DB_ARGS(DB_NUM(c->mailbox), DB_NUM(c->modseq),
-	                                DB_NUM(limit)),
-	                        e),
-	               &n, e);
+	if (rc == RC_OK)
+		rc = take_rows(v, c, db,
+		    db_query(db,
+		        "SELECT * FROM (" CHANGED_SELECT(COLUMNS, "") " LIMIT ?5) ORDER BY uid",
+		        DB_ARGS(CHANGED_ARGS(c->mailbox, c->modseq, stop, CHANGED_END),
+		            DB_NUM(limit)),
+		        e),
+		    &n, e);
 	*all = n == limit;
 	if (rc == RC_OK && !*all)
 		rc = drop_expunged(c, db, e);

@@ -1,5 +1,6 @@
 /* read_view - which UIDs there are, were, and what changed: the queries behind every session's
  * view. See volume.h. */
+#include "index/changed.h"
 #include "index/mailbox_row.h"
 #include "index/volume_impl.h"
 
@@ -173,15 +174,19 @@ read_changed(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid uidn
              struct arena *a, struct view_changes *out, struct err *e)
 {
 	enum db_step step;
+	sqlite3_stmt *q;
 	size_t cap = 0;
-	sqlite3_stmt *q = db_query(db,
-	                           "SELECT " MESSAGE_COLUMNS " FROM message m" MESSAGE_KEYWORDS
-	                           " WHERE m.mailbox=?1 AND m.modseq > ?2 AND m.uid < ?3 ORDER BY "
-	                           "m.modseq, m.uid LIMIT ?4",
-	                           DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(uidnext),
-	                                   DB_NUM(limit + UINT64_C(1))),
-	                           e);
+	mail_uid stop;
+	enum rc found = changed_find_stop(db, mailbox, since, uidnext, limit, &stop, e);
 
+	out->more = found == RC_LIMIT;
+	if (found != RC_OK)
+		return out->more ? RC_OK : found;
+	q = db_query(db,
+	             CHANGED_SELECT(MESSAGE_COLUMNS, MESSAGE_KEYWORDS) " ORDER BY 2, 1 LIMIT ?5",
+	             DB_ARGS(CHANGED_ARGS(mailbox, since, stop, uidnext),
+	                     DB_NUM(limit + UINT64_C(1))),
+	             e);
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(db, q, e)) == DB_ROW) {
@@ -333,14 +338,20 @@ count_members(const struct uid_set *uids, mail_uid uidnext)
 /* Have fewer than `enough` messages changed? Looks at no more. */
 static enum rc
 are_few(struct db *db, mailbox_id mailbox, mail_modseq since, uint64_t enough, bool *few,
-        struct err *e)
+        mail_uid *stop, struct err *e)
 {
 	sqlite3_stmt *q;
-	enum rc rc = db_first(db, &q,
-	    "SELECT count(*) FROM (SELECT 1 FROM message INDEXED BY message_modseq"
-	    " WHERE mailbox=?1 AND modseq > ?2 LIMIT ?3)",
-	    DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(enough)), e);
+	enum rc rc = changed_find_stop(db, mailbox, since, CHANGED_END, enough - 1, stop, e);
 
+	*few = false;
+	if (rc == RC_LIMIT)
+		return RC_OK;
+	if (rc == RC_OK)
+		rc = db_first(db, &q,
+		              "SELECT count(*) FROM (" CHANGED_SELECT("1", "") " LIMIT ?5)",
+		              DB_ARGS(CHANGED_ARGS(mailbox, since, *stop, CHANGED_END),
+		                      DB_NUM(enough)),
+		              e);
 	if (rc != RC_OK)
 		return rc;
 	*few = db_u64(q, 0) < enough;
@@ -369,17 +380,15 @@ add_common(struct uid_set *out, const struct uid_set *a, const struct uid_set *b
 /* All that changed, sorted, and of them the members. */
 static enum rc
 find_by_modseq(struct db *db, mailbox_id mailbox, const struct uid_set *uids, mail_modseq since,
-               struct uid_set *out, struct err *e)
+               mail_uid stop, struct uid_set *out, struct err *e)
 {
 	struct uid_set changed;
 	enum rc rc;
 
 	uid_set_init(&changed, CHANGED_RANGES_MAX);
 	rc = add_uids(db,
-	              db_query(db,
-	                       "SELECT uid FROM message INDEXED BY message_modseq"
-	                       " WHERE mailbox=?1 AND modseq > ?2 ORDER BY uid",
-	                       DB_ARGS(DB_NUM(mailbox), DB_NUM(since)), e),
+	              db_query(db, CHANGED_SELECT("m.uid", "") " ORDER BY 1",
+	                       DB_ARGS(CHANGED_ARGS(mailbox, since, stop, CHANGED_END)), e),
 	              &changed, e);
 	if (rc == RC_OK && !add_common(out, &changed, uids))
 		rc = err_set(e, RC_LIMIT, "more than %zu ranges of UIDs", out->max);
@@ -427,6 +436,7 @@ volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *
 {
 	uint64_t enough;
 	struct extent x;
+	mail_uid stop = 0;
 	bool few = false;
 	struct db *db;
 	enum rc rc;
@@ -440,9 +450,10 @@ volume_find_changed(struct volume *v, mailbox_id mailbox, const struct uid_set *
 	/* What changed must be sorted: it has to be much less to be worth it. */
 	enough = rc == RC_OK ? count_members(uids, (mail_uid)x.uidnext) / 4 + 1 : 0;
 	if (rc == RC_OK && *from == 1)
-		rc = are_few(db, mailbox, since, enough < FIND_ROWS ? enough : FIND_ROWS, &few, e);
+		rc = are_few(db, mailbox, since, enough < FIND_ROWS ? enough : FIND_ROWS, &few,
+		             &stop, e);
 	if (rc == RC_OK && few) {
-		rc = find_by_modseq(db, mailbox, uids, since, out, e);
+		rc = find_by_modseq(db, mailbox, uids, since, stop, out, e);
 		*from = 0;
 	} else if (rc == RC_OK) {
 		rc = find_by_uid(db, mailbox, uids, (mail_uid)x.uidnext, since, from, out, e);

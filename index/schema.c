@@ -20,7 +20,8 @@ static const char tables[] =
 	"CREATE TABLE mailbox(id INTEGER PRIMARY KEY, account INTEGER, name BLOB,"
 	" uidvalidity INTEGER, uidnext INTEGER, highestmodseq INTEGER, exists_ INTEGER,"
 	" unseen INTEGER, deleted INTEGER, size INTEGER, deleted_size INTEGER,"
-	" special_use INTEGER, mailboxid BLOB, expunge_floor INTEGER, change_floor INTEGER);"
+	" special_use INTEGER, mailboxid BLOB, expunge_floor INTEGER, change_floor INTEGER,"
+	" ordered_from INTEGER);"
 	"CREATE INDEX mailbox_name ON mailbox(account, name);"
 
 	"CREATE TABLE subscription(account INTEGER, name BLOB,"
@@ -33,7 +34,7 @@ static const char tables[] =
 
 	"CREATE TABLE message(mailbox INTEGER, uid INTEGER, modseq INTEGER, flags INTEGER,"
 	" kw INTEGER, blob INTEGER, internaldate INTEGER, zone INTEGER, savedate INTEGER,"
-	" savezone INTEGER, threadid INTEGER, size INTEGER,"
+	" savezone INTEGER, threadid INTEGER, size INTEGER, changed INTEGER,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
 
 	"CREATE TABLE expunged(mailbox INTEGER, uid INTEGER, modseq INTEGER, seenmodseq INTEGER,"
@@ -64,7 +65,7 @@ static const char tables[] =
 _Static_assert(SEG_BODY == 1, "the SQL above names it");
 
 static const char indexes[] =
-	"CREATE INDEX IF NOT EXISTS message_modseq ON message(mailbox, modseq);"
+	"CREATE INDEX IF NOT EXISTS message_changed ON message(mailbox, modseq) WHERE changed;"
 	"CREATE INDEX IF NOT EXISTS expunged_modseq ON expunged(mailbox, modseq);";
 
 enum rc

@@ -220,8 +220,8 @@ struct view_changes {
 	                                 * uidnext asked with; in the order of modseq; no summary, no place. A
 	                                 * changed_since below change_floor counts as 0 */
 	size_t              changed_count;
-	bool                more;       /* `limit` was reached: ask again with changed_since = the last one's modseq -
-	                                 * 1, or a higher limit */
+	bool                more;       /* there are more than `limit`, and `changed` may lack any of them, or all: ask again
+	                                 * with a higher limit */
 	bool                gone;       /* the mailbox has been deleted */
 };
 

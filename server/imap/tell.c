@@ -306,14 +306,15 @@ static enum rc
 tell(struct imap *im, const struct view_changes *c, bool expunge, bool *done, struct err *e)
 {
 	struct imap_view *view = &im->view;
+	bool changed = c->changed_count > 0 || c->more;
 	enum rc rc = RC_OK;
 
 	*done = true;
 	/* Only with all expunges told may the ranges be loaded later: they are read as of
 	 * expunged_told. */
-	if (!expunge || c->changed_count > 0 || c->vanished.count > 0)
+	if (!expunge || changed || c->vanished.count > 0)
 		rc = imap_view_load(view, im->volume, im->mailbox, e);
-	if (rc == RC_OK && (c->changed_count > 0 || c->added.count > 0))
+	if (rc == RC_OK && (changed || c->added.count > 0))
 		rc = imap_tell_keywords(im, false, e);
 	if (rc != RC_OK)
 		return rc;

@@ -472,6 +472,21 @@ test_long_news(void **state)
 	rig_end(a);
 }
 
+/* However many messages have it: before the first of them. */
+static void
+test_long_news_of_a_keyword(void **state)
+{
+	static const char first[] = FLAGS_WITH("$x") "* 1 FETCH (FLAGS (\\Recent $x))\r\n";
+	struct session *a;
+
+	(void)state;
+	fx_append_n(rig_inbox(), 300);
+	a = rig_selected();
+	fx_store(rig_inbox(), 1, 300, STORE_ADD, 0, "$x");
+	assert_memory_equal(rig_send(a, "1 NOOP"), first, sizeof first - 1);
+	rig_end(a);
+}
+
 /* Between the pieces of one telling not all is known. */
 static void
 test_added_behind_pieces(void **state)
@@ -549,6 +564,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_rev2_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted_mailbox, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_long_news, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_long_news_of_a_keyword, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_added_behind_pieces, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_append_answers_with_its_news, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_shown_before_notified, rig_setup, rig_teardown),

@@ -130,7 +130,6 @@ test_changes_since(void **state)
 	assert_int_equal(vc.now.uidnext, 9);
 	view_changes_fini(&vc);
 	assert_int_equal(volume_read_changes(fx_v, inbox, m0, m0, 7, 1, &fx_arena, &vc, &e), RC_OK);
-	assert_int_equal(vc.changed_count, 1);
 	assert_true(vc.more);
 	view_changes_fini(&vc);
 	assert_int_equal(volume_read_changes(fx_v, inbox, m1, m1 + 1, 9, 100, &fx_arena, &vc, &e),
