@@ -154,7 +154,7 @@ codec_deflate(struct codec *c, enum codec_how how, struct slice in, uint8_t *out
 	z_stream *z;
 
 	if (c->igzip != NULL)
-		return igzip_deflate(c->igzip, codec_dictionary(how), in, out, room);
+		return igzip_deflate(c->igzip, how, in, out, room);
 	z = deflate_stream(c, how);
 	return z != NULL ? run_deflate(z, in, out, room) : 0;
 }

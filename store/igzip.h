@@ -8,6 +8,7 @@
 #define RESTANTE_STORE_IGZIP_H
 
 #include "lib/slice.h"
+#include "store/codec.h"
 
 struct igzip;
 
@@ -16,8 +17,8 @@ bool          igzip_is_here(void);      /* in this build */
 struct igzip *igzip_new(void);
 void          igzip_free(struct igzip *g);      /* accepts NULL */
 
-/* As codec_deflate, with that dictionary: the length written, or 0 if it does not fit. */
-size_t igzip_deflate(struct igzip *g, uint8_t dictionary, struct slice in, uint8_t *out,
+/* As codec_deflate: the length written, or 0 if it does not fit. */
+size_t igzip_deflate(struct igzip *g, enum codec_how how, struct slice in, uint8_t *out,
                      size_t room);
 
 struct igunzip;

@@ -20,10 +20,10 @@ igzip_free(struct igzip *g)
 }
 
 size_t
-igzip_deflate(struct igzip *g, uint8_t dictionary, struct slice in, uint8_t *out, size_t room)
+igzip_deflate(struct igzip *g, enum codec_how how, struct slice in, uint8_t *out, size_t room)
 {
 	(void)g;
-	(void)dictionary;
+	(void)how;
 	(void)in;
 	(void)out;
 	(void)room;
