@@ -69,6 +69,8 @@ struct append_target {
 	uint32_t     uidvalidity;
 	mail_uid     uid;
 	mail_modseq  modseq;
+	struct mail_date savedate;
+	uint64_t     threadid;
 };
 
 struct append_message {

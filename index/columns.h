@@ -2,7 +2,7 @@
  *
  * A row of SQLite costs some 400 ns to read, a row here some 10. Columns are read at the first search or listing of a
  * mailbox and brought up to date at each later one by what changed since: the same question that sessions ask for their
- * news. They also remember one text per message, which the reader learns by the way: the Subject as searches see it,
+ * news. What the writer says of a few messages they take over at once, so that mostly there is nothing to read. They also remember one text per message, which the reader learns by the way: the Subject as searches see it,
  * which stands only in the log. Those outlive a start in the index (index/learnt.h).
  *
  * They are taken and given back, like connections of a pool: who has them needs no lock. A second one that searches the
@@ -92,9 +92,9 @@ struct column_store;
 struct column_store *column_store_new(void);    /* NULL: no memory */
 /* All are back. */
 void column_store_free(struct column_store **s);
-/* What a STORE has changed, behind its commit: columns that nobody has and that were as new as what it found are as new
- * as what it left. Writer's thread. */
-void columns_follow_store(struct volume *v, const struct change_store *s);
+/* Behind the commit of a change that was done: columns that nobody has and that were as new as what it found are as new
+ * as what it left, if it says all that has become of a few messages. Writer's thread. */
+void columns_follow(struct volume *v, const struct change *c);
 /* What was read is forgotten, by whoever has columns when he gives them back: the index is another one now (the pool is
  * paused), or a content was purged. Writer's thread. */
 void column_store_forget(struct column_store *s);

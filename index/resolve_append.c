@@ -314,6 +314,8 @@ add_reference(struct resolver *rs, const struct append_message *m, blob_id blob,
 		.mailbox = box.id, .modseq = t->modseq, .first_uid = t->uid, .messages = &rm,
 		.count = 1
 	};
+	t->savedate = rm.savedate;
+	t->threadid = rm.threadid;
 	rc = resolve_add(rs, &r, e);
 	return rc == RC_OK && m->uidl.len > 0 ? add_uidl(rs, t, m->uidl, e) : rc;
 }

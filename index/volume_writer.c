@@ -222,8 +222,8 @@ volume_answer(void *owner, struct writer_request *req, enum rc rc, bool durable,
 		c->rc = rc;
 		c->err = *e;
 	}
-	if (c->rc == RC_OK && c->kind == CHANGE_STORE)
-		columns_follow_store(v, &c->u.store);
+	if (c->rc == RC_OK)
+		columns_follow(v, c);
 	if (c->done != NULL)
 		c->done(c, c->done_arg);
 }

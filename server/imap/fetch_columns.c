@@ -1,8 +1,8 @@
 /* fetch_columns - a listing of what the columns of a mailbox hold (index/columns.h): flags, dates, sizes, MODSEQs.
  *
  * What clients ask at each beginning, FETCH 1:* (UID FLAGS), goes from there to the output with no row of the index
- * between. Columns are held for one piece of the answer: they are of a time within the command, and those that are
- * taken for the next piece are as new or newer. A member of the set that they do not have was expunged by others, who
+ * between. Columns are held for one piece of the answer: they are of a time within the command, or of one since which
+ * nothing is news, and those that are taken for the next piece are as new or newer. A member of the set that they do not have was expunged by others, who
  * have not told this session yet: its row is read from the tombstones, as are rows that say not enough. Where there are
  * many of these, and where somebody else has the columns, rows are read as ever.
  */
@@ -318,16 +318,25 @@ write_piece(struct imap *im, struct fetch *f, struct err *e)
 	return RC_OK;
 }
 
-/* *done: f->columns are not older than what this command has said so far. */
+/* Not older than what this command has said so far, or than all there is: nothing is news. */
+static bool
+are_new_enough(const struct imap *im, const struct fetch *f)
+{
+	mail_modseq at = columns_at(f->columns);
+
+	if (f->at_row.columns_at != 0 && at >= f->at_row.columns_at)
+		return true;
+	return at != 0 && at == im->view.settled && imap_is_quiet(im, false);
+}
+
 static enum rc
 refresh(struct imap *im, struct fetch *f, bool *done, struct err *e)
 {
-	enum rc rc;
+	enum rc rc = RC_OK;
 
-	*done = f->at_row.columns_at != 0 && columns_at(f->columns) >= f->at_row.columns_at;
-	if (*done)
-		return RC_OK;
-	rc = columns_refresh(im->volume, f->columns, done, e);
+	*done = are_new_enough(im, f);
+	if (!*done)
+		rc = columns_refresh(im->volume, f->columns, done, e);
 	if (rc == RC_OK && *done)
 		f->at_row.columns_at = columns_at(f->columns);
 	return rc;

@@ -188,6 +188,55 @@ test_peeks(void **state)
 	arena_reset(&fx_arena);
 }
 
+static void
+expect_at(mail_modseq at, mail_uid uid, bool there)
+{
+	struct message_row row;
+	struct uid_set one;
+
+	uid_set_init(&one, 1);
+	assert_true(uid_set_add(&one, uid, uid));
+	assert_int_equal(columns_peek(fx_v, inbox, at, &one, &fx_arena, &row), there);
+	uid_set_fini(&one);
+	arena_reset(&fx_arena);
+}
+
+/* Nor of messages that came or went. */
+static void
+test_follows_unread(void **state)
+{
+	struct columns *c = take();
+	mail_modseq at = columns_at(c);
+	mail_uid next = fx_mailbox(anna, "INBOX").uidnext;
+	mailbox_id trash = fx_box(anna, "Trash");
+
+	(void)state;
+	columns_give(fx_v, &c);
+	fx_append(inbox, SLICE("Subject: new\r\n\r\nx\r\n"), FLAG_FLAGGED, "");
+	expect_at(at + 1, next, true);
+	(void)fx_expunge(inbox, 9, 12);
+	expect_at(at + 2, 9, false);
+	expect_at(at + 2, 12, false);
+	expect_at(at + 2, 13, true);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_MOVE, inbox, 20, 20, trash)), RC_OK);
+	expect_at(at + 3, 20, false);
+	expect_at(at + 3, 21, true);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_COPY, inbox, 21, 21, trash)), RC_OK);
+	expect_at(at + 3, 21, true);
+	c = columns_take(fx_v, inbox, COLUMNS_KEPT);
+	assert_int_equal(columns_at(c), fx_mailbox(anna, "INBOX").highestmodseq);
+	expect_same(c);
+	columns_give(fx_v, &c);
+	assert_int_equal(fx_run(fx_make_copy(CHANGE_MOVE, inbox, 30, 30, inbox)), RC_OK);
+	c = take();
+	expect_same(c);
+	columns_give(fx_v, &c);
+	fx_append(inbox, SLICE("Subject: new\r\n\r\nx\r\n"), 0, "word");
+	c = take();
+	expect_same(c);
+	columns_give(fx_v, &c);
+}
+
 /* Of two the newer ones stay, whichever comes back first. */
 static void
 test_two(void **state)
@@ -385,6 +434,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_follows, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_learns, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_peeks, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_follows_unread, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_two, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_first, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_without_waiting, setup, fx_teardown),

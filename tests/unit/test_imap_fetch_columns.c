@@ -266,6 +266,7 @@ test_few_of_many_changes(void **state)
 	(void)state;
 	(void)rig_send(s, "1 FETCH 1:* (FLAGS)");
 	expect_columns(COLUMNS_FREE);
+	fx_store(rig_inbox(), 1, 1, STORE_ADD, 0, "unheard-of");
 	refreshes = 0;
 	unfinished = 1;
 	assert_non_null(strstr(rig_send(s, "2 FETCH 1:100 (FLAGS)"), "\r\n* 100 FETCH "));
