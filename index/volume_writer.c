@@ -268,7 +268,16 @@ settle(struct volume *v)
 	v->reopened = false;
 }
 
-/* Apply what the log has beyond the index, on the connection there is: readers notice nothing. */
+/* A part of the log was applied, of which nobody noted what it was: as of a purge, a mailbox, an account. */
+static void
+forget_what_was_read(struct volume *v)
+{
+	column_store_forget(v->columns);
+	atomic_fetch_add(&v->accounts_version, 1);
+}
+
+/* Apply what the log has beyond the index, on the connection there is: readers notice nothing. If it fails, the part that
+ * was committed by then stays. */
 static enum rc
 replay_tail(struct volume *v, struct err *e)
 {
@@ -286,14 +295,14 @@ replay_tail(struct volume *v, struct err *e)
 	}
 	if (rc == RC_OK)
 		rc = wal_commit(&v->wal, v->db, e);
-	if (rc != RC_OK) {
+	if (rc == RC_OK) {
+		v->in_batch = false;
+		apply_forget(&v->apply);
+	} else {
 		volume_rollback(v);
-		return rc;
 	}
-	v->in_batch = false;
-	apply_forget(&v->apply);
-	column_store_forget(v->columns);        /* as of a purge */
-	return RC_OK;
+	forget_what_was_read(v);
+	return rc;
 }
 
 /* First with the space that a checkpoint gives back, then with the reserve's. The log is alive and

@@ -525,6 +525,185 @@ test_refused_writes_nothing(void **state)
 	assert_int_equal(after.applied_lsn, before.applied_lsn);
 }
 
+/* ---- what was read of an index that has gone on ---- */
+
+#define SMALL_CHANGES 8u        /* in one batch, */
+#define SMALL_MAILS   250u      /* each of so many: more records than one transaction of a replay */
+
+static mailbox_id  partly_box;
+static mail_uid    purged_uid;
+static atomic_bool writer_held, writer_free_again, kept_columns, kept_place, was_purged;
+static atomic_uint unanswered;
+
+static enum rc
+hold_writer(void *arg, struct err *e)
+{
+	(void)arg, (void)e;
+	atomic_store(&writer_held, true);
+	while (!atomic_load(&writer_free_again))
+		(void)usleep(1000);
+	return RC_OK;
+}
+
+static void *
+hold(void *arg)
+{
+	struct err e = ERR_INIT;
+
+	(void)arg;
+	if (writer_run(fx_v->writer, hold_writer, NULL, &e) != RC_OK)
+		abort();
+	return NULL;
+}
+
+/* Of one frame; its summaries do not pack well. */
+static struct change *
+make_many(uint64_t *x)
+{
+	struct change *c = fx_change(CHANGE_APPEND);
+	struct append_message *m = arena_array(&c->arena, SMALL_MAILS, sizeof *m);
+	struct buf mail;
+
+	buf_init(&mail, 4096);
+	assert_true(buf_append_str(&mail, "Subject: "));
+	for (int i = 0; i < 900; i++) {
+		*x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17;
+		assert_true(buf_append_byte(&mail, (uint8_t)(i % 60 == 59 ? ' ' : '0' + *x % 75)));
+	}
+	assert_true(buf_append_str(&mail, "\r\n\r\n"));
+	memset(m, 0, SMALL_MAILS * sizeof *m);
+	for (uint32_t i = 0; i < SMALL_MAILS; i++) {
+		m[i].content = fx_ingest(buf_slice(&mail));
+		m[i].targets = arena_array(&c->arena, 1, sizeof *m[i].targets);
+		m[i].targets[0] = (struct append_target){ .mailbox = partly_box };
+		m[i].target_count = 1;
+	}
+	c->u.append.messages = m;
+	c->u.append.message_count = SMALL_MAILS;
+	buf_fini(&mail);
+	return c;
+}
+
+static int64_t
+pragma(const char *sql)
+{
+	sqlite3_stmt *q;
+	int64_t n;
+
+	assert_int_equal(sqlite3_prepare_v2(db_handle(fx_v->db), sql, -1, &q, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(q), SQLITE_ROW);
+	n = sqlite3_column_int64(q, 0);
+	assert_int_equal(sqlite3_finalize(q), SQLITE_OK);
+	return n;
+}
+
+/* The writer's thread: nothing was tried again yet. */
+static void
+look_when_answered(struct change *c, void *arg)
+{
+	struct columns *kept = columns_take(fx_v, partly_box, COLUMNS_KEPT);
+	struct message_row row, *rows;
+	struct uid_range range = { purged_uid, purged_uid };
+	const struct uid_set one = { .ranges = &range, .count = 1 };
+	struct arena a;
+	struct err e = ERR_INIT;
+	size_t n = 1;
+
+	(void)arg;
+	arena_init(&a, 1u << 20);
+	if (c->kind == CHANGE_PURGE) {
+		atomic_store(&kept_columns, kept != NULL);
+		atomic_store(&kept_place, place_cache_get(fx_v, partly_box, purged_uid, &a, &row));
+		atomic_store(&was_purged,
+		    c->rc != RC_OK && c->durable &&
+		    volume_read_messages(fx_v, partly_box, &one, 1, 1, WANT_PLACE | WANT_EXPUNGED, &a,
+		                         &rows, &n, &e) == RC_OK && n == 0);
+	}
+	columns_give(fx_v, &kept);
+	arena_fini(&a);
+	atomic_fetch_sub(&unanswered, 1);
+}
+
+static void
+submit(struct change *c)
+{
+	c->done = look_when_answered;
+	volume_submit(fx_v, c);
+}
+
+/* A secret that was searched and read, and is expunged. Returns what purges it. */
+static struct change *
+make_purge(void)
+{
+	mail_uid uid = fx_append(partly_box, SLICE("Subject: secret\r\n\r\nx\r\n"), 0, "");
+	struct uid_range range = { uid, uid };
+	const struct uid_set one = { .ranges = &range, .count = 1 };
+	struct change *c = fx_change(CHANGE_PURGE);
+	struct columns *columns;
+	struct message_row *rows, row;
+	struct err e = ERR_INIT;
+	bool done = false;
+	size_t n;
+
+	purged_uid = uid;
+	assert_int_equal(volume_read_messages(fx_v, partly_box, &one, 1, 1, WANT_PLACE | WANT_SUMMARY,
+	                                      &fx_arena, &rows, &n, &e), RC_OK);
+	c->u.purge.blob = rows[0].blob;
+	c->u.purge.reason = SLICE("");
+	columns = columns_take(fx_v, partly_box, COLUMNS_ANEW);
+	while (!done)
+		assert_int_equal(columns_refresh(fx_v, columns, &done, &e), RC_OK);
+	columns_learn(fx_v, columns, purged_uid, SLICE("secret"));
+	columns_give(fx_v, &columns);
+	(void)fx_expunge(partly_box, purged_uid, purged_uid);
+	assert_true(place_cache_get(fx_v, partly_box, purged_uid, &fx_arena, &row));
+	return c;
+}
+
+/* The index catches up with a part of the log, and then its disk is full: what was purged in that part is served from
+ * nowhere. */
+static void
+test_caught_up_partly(void **state)
+{
+	account_id anna = fx_account("anna");
+	struct change *purge, *many[SMALL_CHANGES];
+	uint64_t x = 88172645463325252u;
+	char limit[64];
+	pthread_t holder;
+	int64_t pages;
+
+	(void)state;
+	partly_box = fx_box(anna, "INBOX");
+	pages = pragma("PRAGMA page_count");
+	assert_int_equal(fx_run(make_many(&x)), RC_OK);
+	pages = pragma("PRAGMA page_count") - pages;
+	purge = make_purge();
+	for (uint32_t i = 0; i < SMALL_CHANGES; i++)
+		many[i] = make_many(&x);
+	(void)snprintf(limit, sizeof limit, "PRAGMA max_page_count=%lld",
+	               (long long)(pragma("PRAGMA page_count") + pages * 13 / 2));
+	(void)pragma(limit);
+	assert_int_equal(pthread_create(&holder, NULL, hold, NULL), 0);
+	while (!atomic_load(&writer_held))
+		(void)usleep(1000);
+	unanswered = SMALL_CHANGES + 1;
+	submit(purge);
+	for (uint32_t i = 0; i < SMALL_CHANGES; i++)
+		submit(many[i]);
+	atomic_store(&writer_free_again, true);
+	(void)pthread_join(holder, NULL);
+	while (atomic_load(&unanswered) > 0)
+		(void)usleep(1000);
+	change_free(&purge);
+	for (uint32_t i = 0; i < SMALL_CHANGES; i++)
+		change_free(&many[i]);
+	assert_true(was_purged);
+	assert_false(kept_columns);
+	assert_false(kept_place);
+	(void)fx_append(partly_box, SLICE(TEST_MAIL), 0, "");
+	assert_int_equal(fx_mailbox(anna, "INBOX").exists, SMALL_MAILS * (SMALL_CHANGES + 1) + 1);
+}
+
 int
 main(void)
 {
@@ -541,6 +720,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_impossible_rows, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_readers_during_takeovers, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_refused_writes_nothing, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_caught_up_partly, fx_setup, fx_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
