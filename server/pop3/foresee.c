@@ -107,6 +107,8 @@ finish(struct pop3 *p)
 	while (ok && t->at < t->place.size)
 		ok = pop3_transfer_piece(p, t, &a->bytes, &e) == RC_OK;
 	(void)nowait_end();
+	if (ok)
+		pop3_transfer_end(t, &a->bytes);
 	return ok && !a->bytes.failed;
 }
 
@@ -129,10 +131,8 @@ pop3_foreseen_take(struct pop3 *p)
 	if (t->at < t->place.size)
 		session_took_long(p->s);
 	done = finish(p);
-	if (done) {
-		pop3_transfer_end(t, &a->bytes);
+	if (done)
 		say(p);
-	}
 	pop3_ahead_drop(p);
 	return done;
 }

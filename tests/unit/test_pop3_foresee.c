@@ -52,10 +52,19 @@ put_long_mail(unsigned i, const char *dot, struct buf *out)
 }
 
 static void
+retr(struct session *s, unsigned number)
+{
+	char cmd[64];
+
+	snprintf(cmd, sizeof cmd, "RETR %u\r\n", number);
+	imap_forget(s);
+	imap_send(s, slice_str(cmd));
+}
+
+static void
 expect_retr(struct session *s, unsigned number, unsigned i)
 {
 	struct buf mail, want;
-	char cmd[64];
 
 	buf_init(&mail, 1u << 20);
 	buf_init(&want, 1u << 20);
@@ -63,9 +72,7 @@ expect_retr(struct session *s, unsigned number, unsigned i)
 	buf_printf(&want, "+OK %zu octets\r\n", mail.len);
 	put_long_mail(i, "..", &want);
 	buf_append_str(&want, ".\r\n");
-	snprintf(cmd, sizeof cmd, "RETR %u\r\n", number);
-	imap_forget(s);
-	imap_send(s, slice_str(cmd));
+	retr(s, number);
 	assert_true(slice_eq(imap_received(s), buf_slice(&want)));
 	buf_fini(&mail);
 	buf_fini(&want);
@@ -192,6 +199,68 @@ test_foreseen_short(void **state)
 	imap_disconnect(&s);
 }
 
+static void
+put_wide_field(struct buf *out, unsigned addresses)
+{
+	buf_append_str(out, "To: \xe9@a");
+	for (unsigned i = 1; i < addresses; i++)
+		buf_append_str(out, ",\xe9@a");
+	buf_append_str(out, "\r\n\r\n");
+}
+
+/* Its headers become 15 times as long. */
+static unsigned
+deliver_wide_mail(struct imap_world *w, size_t last_line)
+{
+	struct buf mail;
+	mail_uid uid;
+
+	buf_init(&mail, 1u << 20);
+	buf_append_str(&mail, "Content-Type: multipart/mixed; boundary=b\r\n");
+	put_wide_field(&mail, 8000);
+	buf_append_str(&mail, "--b\r\n");
+	put_wide_field(&mail, 4000);
+	for (size_t i = 0; i < last_line; i++)
+		buf_append_byte(&mail, 'x');
+	buf_append_byte(&mail, 0);
+	uid = imap_world_deliver(w, "INBOX", (const char *)mail.ptr);
+	buf_fini(&mail);
+	return uid;
+}
+
+/* Between the answer's first line and its last. */
+static size_t
+octets_of_wide(struct session *s, unsigned number)
+{
+	retr(s, number);
+	assert_true(slice_ends_nocase(imap_received(s), SLICE("x\r\n.\r\n")));
+	return imap_received(s).len - slice_find_byte(imap_received(s), '\n') - strlen("\n\r\n.\r\n");
+}
+
+/* All of it can be kept but its end. */
+static void
+test_foreseen_full(void **state)
+{
+	enum { FULL = POP3_AHEAD_BYTES - 2, SOME = 200000 };
+	unsigned first = deliver_wide_mail(*state, SOME);
+	struct session *s = login_to_foresee(*state);
+	size_t had = octets_of_wide(s, first);
+	struct pop3 *p;
+
+	imap_disconnect(&s);
+	assert_in_range(had, FULL - 140000, FULL);
+	(void)deliver_wide_mail(*state, SOME + FULL - had);
+	s = login_to_foresee(*state);
+	p = imap_session_state(s);
+	retr(s, first - 1);
+	retr(s, first);
+	while (pop3_protocol.foresee(p))
+		assert_true(p->ahead.is_long);
+	assert_true(p->ahead.is_long);
+	assert_int_equal(octets_of_wide(s, first + 1), FULL);
+	imap_disconnect(&s);
+}
+
 /* A read that is refused, any: what was begun does not count. */
 static void
 test_foreseen_refused(void **state)
@@ -225,6 +294,7 @@ main(void)
 		cmocka_unit_test(test_foreseen),
 		cmocka_unit_test(test_foreseen_in_vain),
 		cmocka_unit_test(test_foreseen_refused),
+		cmocka_unit_test(test_foreseen_full),
 	};
 
 	return cmocka_run_group_tests_name("pop3_foresee", tests, setup, imap_world_teardown);
