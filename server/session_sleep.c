@@ -46,6 +46,7 @@ session_rest_due(struct wheel_node *n)
 
 	if (s->st != SESS_READ)         /* it is awake, and sleeps again */
 		return;
+	reactor_unspare(s->reactor, &s->spare); /* nobody would give back what it makes */
 	stream_rest(&s->stream);
 	if (s->protocol->rest != NULL)
 		s->protocol->rest(s->state);

@@ -40,6 +40,7 @@ struct toy {
 	enum verb       verb;
 	unsigned        n;
 	unsigned        held;           /* "hold N" */
+	unsigned        foresees, makes, made;  /* "foresee N M": so many turns, octets in each */
 	unsigned        data_left;      /* "data N": so many octets follow */
 	bool            waited;
 	pthread_t       waker;
@@ -50,7 +51,7 @@ static char volume_bytes[2];
 static struct volume *const volume = (struct volume *)(void *)volume_bytes;
 static struct volume *const other_volume = (struct volume *)(void *)(volume_bytes + 1);
 
-static atomic_uint opened, cleaned, closed, steps;
+static atomic_uint opened, cleaned, closed, steps, foreseen, rested;
 
 static inline void *
 toy_open(struct session *s)
@@ -118,6 +119,7 @@ toy_command(struct toy *t, const char *line)
 	if (sscanf(line, "timeout %u", &t->n) == 1)
 		session_set_timeout(t->s, t->n);
 	(void)sscanf(line, "hold %u", &t->held);
+	(void)sscanf(line, "foresee %u %u", &t->foresees, &t->makes);
 	if (sscanf(line, "data %u", &t->data_left) == 1)
 		return NEXT_AGAIN;
 	if (sscanf(line, "delay %u", &t->n) == 1)
@@ -168,7 +170,29 @@ toy_data(struct toy *t, struct buf *in)
 static inline uint64_t
 toy_held(const void *state)
 {
-	return ((const struct toy *)state)->held;
+	const struct toy *t = state;
+
+	return t->held + t->made;
+}
+
+static inline bool
+toy_foresee(void *state)
+{
+	struct toy *t = state;
+
+	if (t->foresees == 0)
+		return false;
+	usleep(100);
+	atomic_fetch_add(&foreseen, 1);
+	t->made += t->makes;
+	return --t->foresees > 0;
+}
+
+static inline void
+toy_rest(void *state)
+{
+	((struct toy *)state)->made = 0;
+	atomic_fetch_add(&rested, 1);
 }
 
 static inline enum session_awaits
@@ -327,7 +351,9 @@ static const struct protocol toy_protocol = {
 	.step = toy_step,
 	.bye = toy_bye,
 	.held = toy_held,
+	.rest = toy_rest,
 	.awaits = toy_awaits,
+	.foresee = toy_foresee,
 	.light = toy_light,
 };
 
@@ -359,6 +385,8 @@ start(void **state)
 	atomic_store(&opened, 0);
 	atomic_store(&cleaned, 0);
 	atomic_store(&closed, 0);
+	atomic_store(&foreseen, 0);
+	atomic_store(&rested, 0);
 	assert_int_equal(write(fd, conf_text, sizeof conf_text - 1), sizeof conf_text - 1);
 	close(fd);
 	if (conf_load(path, &conf, &e) != RC_OK)
