@@ -219,6 +219,33 @@ test_nothing_changes(void **state)
 	rig_end(s);
 }
 
+/* What others have expunged, and what has a condition, is the writer's also where the flags stay. */
+static void
+test_nothing_changes_for_the_writer(void **state)
+{
+	static const char gone[] = "[EXPUNGEISSUED] Some of the messages no longer exist; the others were changed\r\n";
+	struct session *s;
+	char want[200];
+
+	(void)state;
+	fx_append_n(rig_inbox(), 300);
+	fx_store(rig_inbox(), 1, 300, STORE_ADD, FLAG_SEEN, "");
+	s = rig_selected();
+	(void)rig_send(s, "1 UID FETCH 1:* (FLAGS)");
+	fx_expunge(rig_inbox(), 7, 7);
+	(void)rig_send(s, "2 FETCH 1:* (FLAGS)");
+	(void)snprintf(want, sizeof want, "* 6 FETCH (FLAGS (\\Seen \\Recent))\r\n3 NO %s", gone);
+	assert_int_equal(changes_of(s, "3 STORE 6:7 +FLAGS (\\Seen)", want), 1);
+	assert_int_equal(changes_of(s, "4 STORE 6:7 +FLAGS.SILENT (\\Seen)", "4 OK STORE completed\r\n"), 1);
+	assert_int_equal(changes_of(s, "5 STORE 6,8 +FLAGS.SILENT (\\Seen)", "5 OK STORE completed\r\n"), 0);
+	rig_expect(s, "6 UID STORE 7:8 +FLAGS (\\Seen)", "* 8 FETCH (UID 8 FLAGS (\\Seen \\Recent))\r\n"
+	           "* 7 EXPUNGE\r\n6 OK UID STORE completed\r\n");
+	assert_int_equal(changes_of(s, "7 STORE 7 +FLAGS (\\Seen)",
+	    "* 7 FETCH (FLAGS (\\Seen \\Recent))\r\n7 OK STORE completed\r\n"), 0);
+	assert_non_null(strstr(rig_send(s, "8 STORE 7 (UNCHANGEDSINCE 1) +FLAGS (\\Seen)"), "8 OK [MODIFIED 7] "));
+	rig_end(s);
+}
+
 /* What "$" stands for may be many ranges, though little is left of them. */
 static void
 test_light_saved(void **state)
@@ -424,6 +451,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_many, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_nothing_changes, rig_setup, rig_teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_changes_for_the_writer, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light_saved, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_light_beside_others, rig_setup, rig_teardown),
 		cmocka_unit_test_setup_teardown(test_silent_tells_what_it_covers, rig_setup, rig_teardown),
