@@ -19,7 +19,7 @@
 #include "index/volume_impl.h"
 #include "lib/nowait.h"
 
-#define MEMORY_MAX    (64u << 20) /* of all columns of a volume */
+#define MEMORY_MAX    (96u << 20) /* of all columns of a volume */
 #define TEXTS_MAX     (16u << 20) /* of one */
 #define SETS_MAX      1024u     /* different sets of keywords: they are looked for in turn */
 #define PIECE_ROWS    20000u

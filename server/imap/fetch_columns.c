@@ -16,7 +16,7 @@
 #define USE_MIN      64u        /* messages asked for: fewer rows are read as fast */
 #define MAKE_MIN     200u       /* fresh columns for those who ask for so many, */
 #define MAKE_SHARE   4u         /* and for more than 1/4 of the mailbox, */
-#define MAKE_MAX     250000u    /* if it has no more: the first answer waits for all of them */
+#define MAKE_MAX     1250000u   /* if it has no more: the first answer waits for all of them */
 #define GAPS_MAX     16u        /* rows read beside */
 #define LIGHT_MAX    2000u      /* messages listed on the reactor: some 0.1 ms, and mostly one piece */
 #define ROW_ROOM     64u        /* octets of an answer around its items */
