@@ -414,6 +414,19 @@ want_room(const struct copying *c, struct err *e)
 	              (unsigned long long)c->total, (unsigned long long)room);
 }
 
+/* A copy of this volume that was put back passes over epochs: what it has backed up there is in no log of ours. */
+static enum rc
+want_no_later(const struct copying *c, struct err *e)
+{
+	uint32_t there = c->dir.former.epoch, here = c->root.epoch;
+
+	if (there <= here)
+		return RC_OK;
+	return err_set(e, RC_DENIED,
+	               "%s is of epoch %u, and this volume of %u: a copy that was put back has been backed up there, "
+	               "and what it has would be removed; name another place", c->p->path, there, here);
+}
+
 static void
 mark_copy(struct root *r)
 {
@@ -478,6 +491,8 @@ log_copy(struct log *log, const struct copy_params *p, const struct log_report *
 		return rc;
 	log_hold(log);
 	rc = take_root(&c, e);
+	if (rc == RC_OK)
+		rc = want_no_later(&c, e);
 	if (rc == RC_OK)
 		rc = run(&c, e);
 	log_unhold(log);

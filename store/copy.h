@@ -46,8 +46,9 @@ struct copy_result {
 
 /* Make or complete the copy. What is copied is verified; damage goes to rep and is copied as it is, zeros where the
  * disk cannot read. Meanwhile nothing is reaped. Any thread.
- * RC_EXISTS: a volume that is no copy, or something else, is there. RC_DENIED: a copy of another volume. RC_BUSY: it is
- * in use. Of a full disk e->os tells; the former copy counts then. */
+ * RC_EXISTS: a volume that is no copy, or something else, is there. RC_DENIED: a copy of another volume, or
+ * one that a copy of this volume has made since it was put back. RC_BUSY: it is in use. Of a full disk e->os tells; the
+ * former copy counts then. */
 MUST_USE enum rc log_copy(struct log *log, const struct copy_params *p,
                           const struct log_report *rep, struct copy_result *out, struct err *e);
 

@@ -335,7 +335,8 @@ test_takeover_passes_over_others(void **state)
 	log_close(&copy);
 }
 
-/* The one that was put back goes into the same backup: what it has is there, what was lost goes. */
+/* The one that was put back goes into the same backup: what it has is there, what was lost goes. The former one, should it
+ * live on, does not take that away. */
 static void
 test_backup_of_what_was_put_back(void **state)
 {
@@ -366,6 +367,10 @@ test_backup_of_what_was_put_back(void **state)
 	assert_int_equal(log_settle_copy(log_open_now, &e), RC_OK);
 	r = copy_now();
 	assert_true(r.removed > 0);
+	assert_int_equal(count_copy(), 45);
+	log_close(&log_open_now);
+	log_open_now = volume_open_as(source, LOG_WRITE, SEGMENT, NULL, NULL);
+	expect_refusal(RC_DENIED, "that was put back");
 	assert_int_equal(count_copy(), 45);
 }
 
