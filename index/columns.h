@@ -1,9 +1,10 @@
 /* columns - what a search or a listing asks of each message of a mailbox, in memory.
  *
  * A row of SQLite costs some 400 ns to read, a row here some 10. Columns are read at the first search or listing of a
- * mailbox and brought up to date at each later one by what changed since: the same question that sessions ask for their
- * news. What the writer says of a few messages they take over at once, so that mostly there is nothing to read. They also remember one text per message, which the reader learns by the way: the Subject as searches see it,
- * which stands only in the log. Those outlive a start in the index (index/learnt.h).
+ * mailbox and brought up to date at each later one by what changed since: the same question that sessions ask for
+ * their news. What the writer says of a few messages they take over at once, so that mostly there is nothing to read.
+ * They also remember one text per message, which the reader learns by the way: the Subject as searches see it, which
+ * stands only in the log. Those outlive a start in the index (index/learnt.h).
  *
  * They are taken and given back, like connections of a pool: who has them needs no lock. A second one that searches the
  * mailbox meanwhile makes columns of its own, and the newer ones are kept; a listing has them for a piece of its answer

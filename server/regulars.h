@@ -1,11 +1,12 @@
 /* regulars - for whom mail came a moment ago, and where it went: so that the next RCPT of the same address asks no index
  * and takes no turn of the pool.
  *
- * Only addresses that are plainly one account's INBOX are kept: no detail, no catch-all, no doubt, no lock and no quota,
- * as a quota is to be compared with what is used now. What is kept is bound to a version of all that decides it
- * (server_recipients_version): accounts, mailboxes, configuration. The file of aliases is looked at once a second and no
- * entry lives longer, so what it said before is followed for two seconds at most. Fixed number of entries of fixed size; who chooses addresses chooses no set, as they are found by
- * a keyed sum. Any thread; one lock, never held for long.
+ * Only addresses that are plainly one account's INBOX are kept: no detail, no catch-all, no doubt, no lock and no
+ * quota, as a quota is to be compared with what is used now. What is kept is bound to a version of all that decides it
+ * (server_recipients_version): accounts, mailboxes, configuration. The file of aliases is looked at once a second and
+ * no entry lives longer, so what it said before is followed for two seconds at most. Fixed number of entries of fixed
+ * size; who chooses addresses chooses no set, as they are found by a keyed sum. Any thread; one lock, never held for
+ * long.
  */
 #ifndef RESTANTE_SERVER_REGULARS_H
 #define RESTANTE_SERVER_REGULARS_H

@@ -2,9 +2,9 @@
  *
  * Layout [design, section 3]: the header block in chunks with a preset dictionary, then the body in chunks of at most
  * 64 KiB without one, cut where a MIME part begins when that is near. Text deflates at level 4, regular base64 is kept
- * as the octets that it says (base64_chunk.h), other base64 deflates with Z_HUFFMAN_ONLY, what does not shrink is stored. What is deflated ends on a byte boundary (full flush, no final block), so
- * it can be spliced into a COMPRESS=DEFLATE stream. Each chunk has a CRC-32 of its stored bytes, checked at
- * every read.
+ * as the octets that it says (base64_chunk.h), other base64 deflates with Z_HUFFMAN_ONLY, what does not shrink is
+ * stored. What is deflated ends on a byte boundary (full flush, no final block), so it can be spliced into a
+ * COMPRESS=DEFLATE stream. Each chunk has a CRC-32 of its stored bytes, checked at every read.
  */
 #ifndef RESTANTE_STORE_BLOB_H
 #define RESTANTE_STORE_BLOB_H

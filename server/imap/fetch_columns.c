@@ -2,9 +2,10 @@
  *
  * What clients ask at each beginning, FETCH 1:* (UID FLAGS), goes from there to the output with no row of the index
  * between. Columns are held for one piece of the answer: they are of a time within the command, or of one since which
- * nothing is news, and those that are taken for the next piece are as new or newer. A member of the set that they do not have was expunged by others, who
- * have not told this session yet: its row is read from the tombstones, as are rows that say not enough. Where there are
- * many of these, and where somebody else has the columns, rows are read as ever.
+ * nothing is news, and those that are taken for the next piece are as new or newer. A member of the set that they do
+ * not have was expunged by others, who have not told this session yet: its row is read from the tombstones, as are
+ * rows that say not enough. Where there are many of these, and where somebody else has the columns, rows are read as
+ * ever.
  */
 #include <assert.h>
 

@@ -2,8 +2,9 @@
  *
  * Life of a command: the framer collects one command (lines and literals, bounded) from the session's input on the
  * reactor; the table names its parser, its states and its run function; parse and check happen on the reactor (pure
- * functions over the frame), run is called in steps until it says it is done, on the pool or, where it reads little, on
- * the reactor; then untagged changes that the command allows are told and the tagged answer goes out. APPEND alone streams its literal: see cmd_append.c.
+ * functions over the frame), run is called in steps until it says it is done, on the pool or, where it reads little,
+ * on the reactor; then untagged changes that the command allows are told and the tagged answer goes out. APPEND alone
+ * streams its literal: see cmd_append.c.
  *
  * A new command is a row in the table (imap_table.c), a cmd_*.c, a test, a line in doc/rfc-table.md.
  */

@@ -103,7 +103,7 @@ adopt(unsigned i)
 	struct message_row row = {
 		.uid = below(2) == 0 ? m.uidnext + below(3) : 1 + below(m.uidnext + 3),
 		.modseq = below(2) == 0 ? m.highestmodseq + below(3)
-		                        : 1 + below((uint32_t)m.highestmodseq),
+		                        : 1 + below((uint32_t)m.highestmodseq + 1),
 		.keywords = SLICE(""),
 	};
 	struct adopt_message am = { .row = &row, .content = fx_ingest(SLICE(TEST_MAIL)) };
