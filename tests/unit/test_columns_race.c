@@ -1,5 +1,6 @@
 /* test_columns_race - columns follow the writer's answers while others take them, bring them up to date and give them
  * back. Whenever they say that they are of the mailbox's last MODSEQ they are what its rows are. */
+#include "tests/unit/expect.h"
 #include "tests/unit/volume_fixture.h"
 
 #include <pthread.h>
@@ -18,20 +19,6 @@ static mailbox_id   boxes[2];
 static _Atomic mail_uid newest[2];
 static atomic_bool  stop;
 static atomic_uint  compared, peeked;
-
-/* cmocka's assertions belong to the main thread. */
-static atomic_int wrong;
-
-static void
-expect_at(bool truth, int line)
-{
-	if (truth)
-		return;
-	atomic_fetch_add(&wrong, 1);
-	(void)fprintf(stderr, "line %d: not so\n", line);
-}
-
-#define expect(truth) expect_at(truth, __LINE__)
 
 static uint32_t
 below(uint64_t *seed, uint32_t n)
@@ -283,7 +270,7 @@ test_race(void **state)
 	stop = true;
 	for (int i = 0; i < READERS; i++)
 		(void)pthread_join(readers[i], NULL);
-	assert_int_equal(wrong, 0);
+	assert_int_equal(expect_failed(), 0);
 	assert_true(compared > 10);
 	assert_true(peeked > 0);
 }

@@ -3,30 +3,16 @@
 #define _GNU_SOURCE
 #include "index/volume_impl.h"
 #include "lib/nowait.h"
+#include "tests/unit/nowait_reads.h"
 #include "tests/unit/volume_fixture.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdarg.h>
-#include <sys/uio.h>
 
 #define WANT (WANT_PLACE | WANT_SUMMARY | WANT_EXPUNGED)
 
-/* In the place of the system's: as if all were in memory, but the read `refuse_at`. */
-static unsigned reads, refuse_at;
 static unsigned sleeps;
-
-ssize_t
-preadv2(int fd, const struct iovec *v, int count, off_t off, int flags)
-{
-	(void)flags;
-	if (++reads == refuse_at) {
-		errno = EAGAIN;
-		return -1;
-	}
-	return preadv(fd, v, count, off);
-}
 
 static int (*system_sleep)(sqlite3_vfs *v, int us);
 

@@ -3,14 +3,13 @@
 #define _GNU_SOURCE
 #include "tests/unit/imap_harness.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "lib/text.h"
 #include "server/pop3/delay.h"
 #include "server/pop3/pop3.h"
+#include "tests/unit/nowait_reads.h"
 
 #define HELLO { "", "+OK Restante ready\r\n" }
 #define LOGIN { "USER anna\r\nPASS secret\r\n", \
@@ -25,22 +24,6 @@
 		static const struct imap_exchange x[] = { HELLO, __VA_ARGS__ }; \
 		IMAP_SCRIPT_RAW(*state, x); \
 	}
-
-/* In the place of the system's, which reads without waiting: as if all were in memory, but the read `refuse_at`, or
- * nothing. */
-static unsigned reads, refuse_at;
-static bool     refuse_all;
-
-ssize_t
-preadv2(int fd, const struct iovec *v, int count, off_t off, int flags)
-{
-	(void)flags;
-	if (refuse_all || ++reads == refuse_at) {
-		errno = EAGAIN;
-		return -1;
-	}
-	return preadv(fd, v, count, off);
-}
 
 /* ---- before login ---- */
 

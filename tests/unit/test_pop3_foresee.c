@@ -2,29 +2,14 @@
 #define _GNU_SOURCE
 #include "tests/unit/imap_harness.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <sys/uio.h>
 
 #include "server/pop3/pop3.h"
+#include "tests/unit/nowait_reads.h"
 
 #define HELLO { "", "+OK Restante ready\r\n" }
 #define LOGIN { "USER anna\r\nPASS secret\r\n", \
 	"+OK Now the password\r\n+OK <*> messages (<*> octets)\r\n" }
-
-/* In the place of the system's, which reads without waiting: as if all were in memory, but the read `refuse_at`. */
-static unsigned reads, refuse_at;
-
-ssize_t
-preadv2(int fd, const struct iovec *v, int count, off_t off, int flags)
-{
-	(void)flags;
-	if (++reads == refuse_at) {
-		errno = EAGAIN;
-		return -1;
-	}
-	return preadv(fd, v, count, off);
-}
 
 static int
 setup(void **state)

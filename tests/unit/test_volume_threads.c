@@ -1,6 +1,7 @@
 /* test_volume_threads - readers, deliverers and a checker at once: each read is one committed
  * state, what was answered is read, and the end of it all equals the log. For
  * ThreadSanitizer above all. */
+#include "tests/unit/expect.h"
 #include "tests/unit/volume_fixture.h"
 
 #include <pthread.h>
@@ -13,20 +14,6 @@
 static mailbox_id  box;
 static account_id  anna;
 static atomic_bool stop;
-
-/* cmocka's assertions belong to the main thread. */
-static atomic_int wrong;
-
-static void
-expect_at(bool truth, int line)
-{
-	if (truth)
-		return;
-	atomic_fetch_add(&wrong, 1);
-	(void)fprintf(stderr, "line %d: not so\n", line);
-}
-
-#define expect(truth) expect_at(truth, __LINE__)
 
 static struct change *
 make_append(struct ingested *m)
@@ -207,7 +194,7 @@ test_readers_during_writes(void **state)
 	atomic_store(&stop, true);
 	for (int i = 0; i <= READERS; i++)
 		pthread_join(readers[i], NULL);
-	assert_int_equal(atomic_load(&wrong), 0);
+	assert_int_equal(expect_failed(), 0);
 	m = fx_mailbox(anna, "INBOX");
 	assert_int_equal(m.uidnext, DELIVERERS * EACH + 1);
 }
@@ -240,7 +227,7 @@ test_notify(void **state)
 	(void)fx_store(box, 1, 2, STORE_ADD, FLAG_SEEN, "");    /* changes nothing */
 	(void)fx_expunge(box, 1, 1);
 	assert_int_equal(atomic_load(&told), 4);
-	assert_int_equal(atomic_load(&wrong), 0);
+	assert_int_equal(expect_failed(), 0);
 }
 
 int
