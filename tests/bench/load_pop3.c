@@ -1,5 +1,5 @@
 /* load_pop3 - a whole POP3 session: log in, sizes of all messages, each fetched with RETR, nothing
- * deleted. */
+ * deleted. Each is of the next user. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +82,7 @@ pop3_op(struct load_worker *w)
 
 	w->conn = load_connect(w, w->number, w->opt->port, w->opt->tls);
 	expect_ok(w->conn);
-	conn_printf(w->conn, "USER %s\r\n", load_name(w->opt->user, w->number % w->opt->users));
+	conn_printf(w->conn, "USER %s\r\n", load_name(w->opt->user, w->job % w->opt->users));
 	expect_ok(w->conn);
 	conn_printf(w->conn, "PASS %s\r\n", w->opt->password);
 	expect_ok(w->conn);

@@ -115,7 +115,7 @@ MODES = [
          port="imaps"),
     took("late", "64 KB of a late part of an 11 MB message", "-u late -n 50 late", at_most(.3, "ms"), warm=True),
     Mode("random", "one random body after another", "-u mail -t {seconds} random", times(3), warm=True),
-    Mode("pop3", "POP3 RETR of a maildrop, 1 connection", "-u drop0 -n 1 pop3", times(2.5), port="pop3",
+    Mode("pop3", "POP3 RETR of a maildrop, 1 connection", "--users 4 -u drop%d -n 4 pop3", times(2.5), port="pop3",
          figure="messages_per_s", warm=True),
     Mode("pop3-4", "POP3 RETR of a maildrop, 4 connections", "-c 4 --users 4 -u drop%d -n 4 pop3", times(2.5),
          port="pop3", figure="messages_per_s"),
