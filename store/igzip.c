@@ -8,7 +8,8 @@
  * Rejected: level 0 (its fixed codes do not shrink base64 at all).
  *
  * Inflating 64 KiB of base64: 607 MB/s against zlib's 359 and libdeflate's 488; of text 1,350
- * against 830 and 1,425; of 1.5 KB of text 240 against 354.
+ * against 830 and 1,425; of 1.4 KB of text both the same, of 2.8 KB a quarter less. A header with its
+ * dictionary takes 8.0 us, and 7.4 by zlib.
  */
 #include "store/igzip.h"
 

@@ -28,7 +28,7 @@ struct igunzip *igunzip_new(void);
 void            igunzip_free(struct igunzip *g);        /* accepts NULL */
 
 /* Chunks shorter than this are zlib's, which makes its tables faster. */
-#define IGUNZIP_MIN 4096u
+#define IGUNZIP_MIN 2048u
 
 /* As codec_inflate without a dictionary. False: zlib may know better. */
 bool igzip_inflate(struct igunzip *g, struct slice in, uint8_t *out, size_t raw_len);

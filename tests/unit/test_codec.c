@@ -57,7 +57,7 @@ make(enum shape shape, size_t len)
 	}
 }
 
-static const size_t lengths[] = { 1, 2, 33, 300, 1024, 5000, 32768, 40000, 65535, 65536 };
+static const size_t lengths[] = { 1, 2, 33, 300, 1024, 2047, 2048, 3000, 5000, 32768, 40000, 65535, 65536 };
 #define LENGTHS (sizeof lengths / sizeof lengths[0])
 
 /* Inflated by zlib itself: each length is right, no more and no less, and the stream goes on. */
