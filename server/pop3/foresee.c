@@ -11,7 +11,7 @@
 #include "lib/nowait.h"
 
 #define FORESEEN    (256u << 10)        /* octets made of one message */
-#define HERE_MAX    131072u             /* octets that the reactor makes at once */
+#define HERE_MAX    262144u             /* octets that the reactor makes at once */
 
 static bool
 make_room(struct pop3_ahead *a, uint64_t size)

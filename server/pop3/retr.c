@@ -19,7 +19,7 @@
 #include "server/pop3/pop3.h"
 
 #define PIECE_MAX  65536u
-#define NOW_MAX    131072u        /* of a message that is answered on the reactor */
+#define NOW_MAX    262144u        /* of a message that is answered on the reactor */
 #define VERIFY_LEN (1u << 20)
 #define HEADER_MAX (64u << 10)  /* a larger one is not put into ASCII: [UTF8] */
 #define ASCII_MAX  (40 * HEADER_MAX)    /* what becomes of it: addresses of one letter get some

@@ -25,7 +25,7 @@ setup(void **state)
 
 #define LONG_MAIL 7u
 
-static const size_t long_mail_size[LONG_MAIL] = { 9000, 70000, 140000, 210000, 500000, 500000, 30000 };
+static const size_t long_mail_size[LONG_MAIL] = { 9000, 70000, 140000, 210000, 600000, 600000, 30000 };
 
 /* Some lines begin with a dot, some end in dots: few, as TSan's memrchr looks at all that stands before each. */
 static void
