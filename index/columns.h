@@ -77,10 +77,12 @@ bool columns_text(const struct columns *c, const struct column_row *row, struct 
 /* Of the message with this UID, if it is here. It may be forgotten. */
 void columns_learn(struct volume *v, struct columns *c, mail_uid uid, struct slice text);
 
-/* Flags, keywords and MODSEQs of a few messages, all that `uids` names, from columns that nobody has and that are of
- * `at` exactly. False: not so, or no memory; *out says nothing. Keywords are in the arena. Any thread. */
+/* Rows of a few messages, all that `uids` names, from columns that nobody has and that are of `at` exactly: without
+ * blob, place and summary. False: not so, or no memory; *out says nothing. Keywords are in the arena. Any thread. */
 bool columns_peek(struct volume *v, mailbox_id mailbox, mail_modseq at, const struct uid_set *uids,
                   struct arena *a, struct message_row *out);
+/* Likewise the UIDs below `end`, if the mailbox is small; *out is empty before. */
+bool columns_uids(struct volume *v, mailbox_id mailbox, mail_modseq at, mail_uid end, struct uid_set *out);
 
 /* Write texts that are kept in memory alone into the index: a block of them. RC_NOT_FOUND: there are not enough. RC_BUSY:
  * not now, as the disk is full. Any thread but the writer's. */

@@ -142,7 +142,11 @@ copy_row(struct columns *c, mail_uid uid, struct arena *a, struct message_row *o
 	*out = (struct message_row){ .uid = uid,
 		                     .flags = row->flags,
 		                     .keywords = arena_dup(a, columns_keywords(c, row)),
-		                     .modseq = columns_modseq(c, row) };
+		                     .modseq = columns_modseq(c, row),
+		                     .internaldate = { row->internaldate, row->zone },
+		                     .savedate = { row->savedate, row->savezone },
+		                     .threadid = row->threadid,
+		                     .size = row->size };
 	return out->keywords.ptr != NULL;
 }
 
@@ -170,6 +174,36 @@ columns_peek(struct volume *v, mailbox_id mailbox, mail_modseq at, const struct 
 	(void)pthread_mutex_lock(&v->columns->lock);
 	c = find_at(v->columns, mailbox, at);
 	ok = c != NULL && copy_rows(c, uids, a, out);
+	(void)pthread_mutex_unlock(&v->columns->lock);
+	return ok;
+}
+
+static bool
+copy_uids(const struct columns *c, mail_uid end, struct uid_set *out)
+{
+	size_t first = 0;
+
+	for (size_t i = 0; i < c->count && c->rows[i].uid < end; i++) {
+		bool last = i + 1 == c->count || c->rows[i + 1].uid != c->rows[i].uid + 1 || c->rows[i + 1].uid >= end;
+
+		if (!last)
+			continue;
+		if (!uid_set_add(out, c->rows[first].uid, c->rows[i].uid))
+			return false;
+		first = i + 1;
+	}
+	return true;
+}
+
+bool
+columns_uids(struct volume *v, mailbox_id mailbox, mail_modseq at, mail_uid end, struct uid_set *out)
+{
+	struct columns *c;
+	bool ok;
+
+	(void)pthread_mutex_lock(&v->columns->lock);
+	c = find_at(v->columns, mailbox, at);
+	ok = c != NULL && c->count <= COLUMNS_LIGHT_ROWS && copy_uids(c, end, out);
 	(void)pthread_mutex_unlock(&v->columns->lock);
 	return ok;
 }

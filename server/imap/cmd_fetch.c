@@ -88,6 +88,7 @@ note_needs(struct fetch_request *r)
 	}
 	r->only_content = fetch_asks_content(r);
 	r->in_columns = fetch_suits_columns(r);
+	r->recalls = fetch_suits_recall(r);
 }
 
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP
@@ -150,10 +151,15 @@ read_page(struct imap *im, struct fetch *f, uint32_t limit, uint32_t want, struc
 {
 	const struct uid_set gap = { .ranges = &f->at_row.gap, .count = 1 };
 	const struct uid_set *uids = f->at_row.gap.first != 0 ? &gap : &f->uids;
+	bool recalled;
+	enum rc rc;
 
 	arena_reset(&f->page);
 	f->row = f->row_count = 0;
 	f->page.max = nowait_is_on() ? LIGHT_ARENA_MAX : PAGE_ARENA_MAX;
+	rc = fetch_recall_page(im, f, want | WANT_EXPUNGED, &recalled, e);
+	if (rc != RC_OK || recalled)
+		return rc;
 	return volume_read_messages(im->volume, im->mailbox, uids, f->at_row.next_uid, limit,
 				    want | WANT_EXPUNGED, &f->page, &f->rows, &f->row_count, e);
 }

@@ -71,7 +71,8 @@ struct fetch_request {
 	bool               reads_log;           /* some item is made from the message itself */
 	bool               only_flags;          /* no item needs more than WANT_ONLY_FLAGS gives */
 	bool               only_content;        /* none more than WANT_ONLY_CONTENT gives */
-	bool               in_columns;          /* columns hold all that is asked for */
+	bool               in_columns;          /* columns hold all that is asked for, */
+	bool               recalls;             /* or columns and summaries */
 };
 
 /* fetch-att list [RFC 9051 s6.4.5]. */
@@ -221,6 +222,11 @@ enum fetch_listed {
 };
 /* How the messages would be listed on the reactor now: FETCH_BY_COLUMNS is little. */
 enum fetch_listed fetch_columns_light(struct imap *im, const struct fetch *f);
+
+/* fetch_recall.c */
+bool fetch_suits_recall(const struct fetch_request *r);
+/* *done: the page under way, all of the set, is there. Else it is to be read; memory of its arena may be used. */
+MUST_USE enum rc fetch_recall_page(struct imap *im, struct fetch *f, uint32_t want, bool *done, struct err *e);
 
 /* fetch_light.c; see there. */
 bool fetch_asks_content(const struct fetch_request *r);

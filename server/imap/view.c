@@ -8,6 +8,8 @@
 
 #include <assert.h>
 
+#include "index/columns.h"
+
 void
 imap_view_init(struct imap_view *view)
 {
@@ -49,14 +51,24 @@ imap_view_start(struct imap_view *view, const struct mailbox_info *box)
 	view->uidvalidity = box->uidvalidity;
 }
 
+/* What was there at expunged_told and below uidnext is in the view, so if these are as many, these are all. */
+static bool
+recall(struct imap_view *view, struct volume *v, mailbox_id mailbox)
+{
+	uid_set_reset(&view->uids);
+	return columns_uids(v, mailbox, view->expunged_told, view->uidnext, &view->uids) &&
+	       uid_set_size(&view->uids) == view->exists;
+}
+
 enum rc
 imap_view_load(struct imap_view *view, struct volume *v, mailbox_id mailbox, struct err *e)
 {
-	enum rc rc;
+	enum rc rc = RC_OK;
 
 	if (view->loaded)
 		return RC_OK;
-	rc = volume_read_view(v, mailbox, view->uidnext, view->expunged_told, &view->uids, e);
+	if (!recall(view, v, mailbox))
+		rc = volume_read_view(v, mailbox, view->uidnext, view->expunged_told, &view->uids, e);
 	if (rc != RC_OK)
 		return err_add(e, "load view");
 	if (uid_set_size(&view->uids) != view->exists)

@@ -42,6 +42,15 @@ is_kept(mailbox_id box, mail_uid uid)
 	return place_cache_get(fx_v, box, uid, &fx_arena, &row);
 }
 
+static struct slice
+summary_of(mailbox_id box, mail_uid uid)
+{
+	struct message_row row = { .uid = uid };
+
+	assert_true(place_cache_summaries(fx_v, box, &fx_arena, &row, 1));
+	return row.summary;
+}
+
 static void
 test_kept(void **state)
 {
@@ -57,8 +66,10 @@ test_kept(void **state)
 	assert_true(again.place.addr.offset == row->place.addr.offset && again.place.size == row->place.size);
 	assert_int_equal(again.place.chunk_count, row->place.chunk_count);
 	assert_memory_equal(again.place.chunks, row->place.chunks, row->place.chunk_count * sizeof *row->place.chunks);
+	assert_true(row->summary.len > 0 && slice_eq(summary_of(inbox, 2), row->summary));
 	assert_false(is_kept(inbox, 1));
 	assert_false(is_kept(inbox + 1, 2));
+	assert_int_equal(summary_of(inbox, 1).len + summary_of(inbox + 1, 2).len, 0);
 }
 
 /* Who lists messages where nothing may wait reads one of them next. */
@@ -92,7 +103,9 @@ test_purged(void **state)
 	assert_true(is_kept(inbox, 2));
 	(void)fx_expunge(inbox, 2, 2);
 	assert_true(is_kept(inbox, 2));
+	assert_true(summary_of(inbox, 2).len > 0);
 	(void)fx_run(c);
+	assert_int_equal(summary_of(inbox, 2).len, 0);
 	assert_false(is_kept(inbox, 2));
 	assert_null(read_one(inbox, 2, BOTH));
 	assert_false(is_kept(inbox, 2));
@@ -174,6 +187,65 @@ test_nul(void **state)
 	(void)state;
 	assert_non_null(read_one(inbox, uid, BOTH));
 	assert_false(is_kept(inbox, uid));
+	assert_true(summary_of(inbox, uid).len > 0);
+}
+
+/* Another parser says something else of a message. */
+static void
+test_reparsed(void **state)
+{
+	struct change *c = fx_change(CHANGE_REPARSE);
+	struct new_summary n = { .summary = read_one(inbox, 2, BOTH)->summary };
+
+	(void)state;
+	n.blob = read_one(inbox, 1, BOTH)->blob;
+	c->u.reparse.list = &n;
+	c->u.reparse.count = 1;
+	assert_true(summary_of(inbox, 1).len > 0);
+	assert_int_equal(fx_run(c), RC_OK);
+	assert_int_equal(summary_of(inbox, 1).len, 0);
+}
+
+/* A long one is not kept, nor is a shorter one that stood in its place. */
+static void
+test_long_summary(void **state)
+{
+	static char mail[3 * PLACE_CACHE_SUMMARY] = "To: ";
+	struct message_row *row, shorter;
+	mail_uid uid;
+
+	(void)state;
+	for (size_t i = 4; i + 5 < sizeof mail; i++)
+		mail[i] = "a@b.c,\r\n "[i % 6];
+	memcpy(mail + sizeof mail - 5, "\r\n\r\n", 5);
+	uid = fx_append(inbox, slice_str(mail), 0, "");
+	row = read_one(inbox, uid, BOTH);
+	assert_true(row->summary.len > PLACE_CACHE_SUMMARY);
+	assert_true(is_kept(inbox, uid));
+	assert_int_equal(summary_of(inbox, uid).len, 0);
+	shorter = *row;
+	shorter.summary = read_one(inbox, 1, BOTH)->summary;
+	place_cache_put(fx_v, place_cache_age(fx_v), inbox, &shorter, 1);
+	assert_true(summary_of(inbox, uid).len > 0);
+	place_cache_put(fx_v, place_cache_age(fx_v), inbox, row, 1);
+	assert_int_equal(summary_of(inbox, uid).len, 0);
+}
+
+/* Who takes a message's slot has a place of his own or none. */
+static void
+test_slot_taken(void **state)
+{
+	struct message_row other;
+
+	(void)state;
+	other = *read_one(inbox, 1, BOTH);
+	other.place.addr.seg.seq = 0;
+	for (other.uid = 2; summary_of(inbox, 1).len > 0; other.uid++)
+		place_cache_put(fx_v, place_cache_age(fx_v), inbox, &other, 1);
+	other.uid--;
+	assert_true(summary_of(inbox, other.uid).len > 0);
+	assert_false(is_kept(inbox, other.uid));
+	assert_false(is_kept(inbox, 1));
 }
 
 int
@@ -185,6 +257,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_purged, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_deleted, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_nul, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_reparsed, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_slot_taken, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_long_summary, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_subscribed, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_large, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_flags, setup, fx_teardown),
