@@ -103,9 +103,12 @@ delete_mailbox_rows(struct apply *ap, mailbox_id id, struct err *e)
 		            e);
 	if (rc == RC_OK) {
 		ap->meta.expunged -= db_changes(ap->db);
-		rc = db_run(ap->db, "DELETE FROM mailbox_keyword WHERE mailbox=?1",
+		rc = db_run(ap->db, "DELETE FROM expunge_run WHERE mailbox=?1",
 		            DB_ARGS(DB_NUM(id)), e);
 	}
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "DELETE FROM mailbox_keyword WHERE mailbox=?1",
+		            DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK)
 		rc = db_run(ap->db, "DELETE FROM uidl WHERE mailbox=?1", DB_ARGS(DB_NUM(id)), e);
 	if (rc == RC_OK)
@@ -279,8 +282,7 @@ adopt_stub(struct apply *ap, const struct record_mailbox *r, struct err *e)
 	return rc == RC_OK ? apply_note_threads_of(ap, r->id, r->account, e) : rc;
 }
 
-/* Expunges up to the floor are not remembered one by one. Of a rebuild index_tidy does it, once:
- * here there is no index by MODSEQ then. */
+/* Expunges up to the floor are not remembered one by one. Of a rebuild index_tidy does it, once. */
 static enum rc
 drop_below_floor(struct apply *ap, const struct record_mailbox *r, struct err *e)
 {
@@ -290,11 +292,17 @@ drop_below_floor(struct apply *ap, const struct record_mailbox *r, struct err *e
 		return RC_OK;
 	rc = learnt_forget_pruned(ap->db, r->id, r->expunge_floor, e);
 	if (rc == RC_OK)
-		rc = db_run(ap->db, "DELETE FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
+		rc = db_run(ap->db,
+		            "DELETE FROM expunged WHERE mailbox=?1 AND uid IN (SELECT x.uid FROM"
+		            " expunge_run g CROSS JOIN expunged x ON x.mailbox=g.mailbox AND"
+		            " x.uid BETWEEN g.first AND g.last"
+		            " WHERE g.mailbox=?1 AND g.modseq <= ?2)",
 		            DB_ARGS(DB_NUM(r->id), DB_NUM(r->expunge_floor)), e);
-	if (rc == RC_OK)
-		ap->meta.expunged -= db_changes(ap->db);
-	return rc;
+	if (rc != RC_OK)
+		return rc;
+	ap->meta.expunged -= db_changes(ap->db);
+	return db_run(ap->db, "DELETE FROM expunge_run WHERE mailbox=?1 AND modseq <= ?2",
+	              DB_ARGS(DB_NUM(r->id), DB_NUM(r->expunge_floor)), e);
 }
 
 static enum rc

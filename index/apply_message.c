@@ -496,9 +496,9 @@ insert_bare(struct apply *ap, const struct record_expunge *r, struct uid_range r
 	enum rc rc = db_run(ap->db,
 	                    "INSERT OR IGNORE INTO expunged WITH RECURSIVE u(uid) AS"
 	                    " (SELECT ?2 UNION ALL SELECT uid + 1 FROM u WHERE uid < ?3)"
-	                    " SELECT ?1, uid, ?4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ?5 FROM u",
+	                    " SELECT ?1, uid, ?4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM u",
 	                    DB_ARGS(DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
-	                            DB_NUM(r->modseq), DB_NUM(ap->time_us / 1000000u)),
+	                            DB_NUM(r->modseq)),
 	                    e);
 
 	if (rc == RC_OK)
@@ -506,9 +506,9 @@ insert_bare(struct apply *ap, const struct record_expunge *r, struct uid_range r
 	return rc;
 }
 
+/* These were not expunged before. */
 static enum rc
-expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range range,
-              struct err *e)
+insert_run(struct apply *ap, const struct record_expunge *r, struct uid_range range, struct err *e)
 {
 	const struct db_arg args[] = { DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last),
 		                       DB_NUM(r->modseq), DB_NUM(ap->time_us / 1000000u) };
@@ -518,15 +518,67 @@ expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range
 	rc = db_run(ap->db,
 	    "INSERT OR IGNORE INTO expunged SELECT mailbox, uid, ?4, modseq, flags, kw, "
 	    "blob, internaldate,"
-	    " zone, savedate, savezone, threadid, size, ?5 FROM message WHERE mailbox=?1 AND uid "
+	    " zone, savedate, savezone, threadid, size FROM message WHERE mailbox=?1 AND uid "
 	    "BETWEEN ?2 AND ?3",
-	    args, 5, e);
+	    args, 4, e);
 	if (rc != RC_OK)
 		return rc;
 	found = db_changes(ap->db);
 	ap->meta.expunged += found;
 	if (found < (uint64_t)range.last - range.first + 1)
 		rc = insert_bare(ap, r, range, e);
+	if (rc == RC_OK)
+		rc = db_run(ap->db, "INSERT OR REPLACE INTO expunge_run VALUES(?1, ?4, ?2, ?3, ?5)",
+		            args, 5, e);
+	return rc;
+}
+
+/* The first UID of a range that has a tombstone, or the one behind it. */
+static enum rc
+find_tombstone(struct apply *ap, mailbox_id mailbox, struct uid_range range, uint64_t *uid,
+               struct err *e)
+{
+	sqlite3_stmt *q;
+	enum rc rc = db_first(ap->db, &q,
+	    "SELECT uid FROM expunged WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid"
+	    " LIMIT 1",
+	    DB_ARGS(DB_NUM(mailbox), DB_NUM(range.first), DB_NUM(range.last)), e);
+
+	*uid = range.last + UINT64_C(1);
+	if (rc != RC_OK)
+		return rc == RC_NOT_FOUND ? RC_OK : rc;
+	*uid = db_u64(q, 0);
+	db_end(q);
+	return RC_OK;
+}
+
+/* What has a tombstone already keeps it. */
+static enum rc
+insert_tombstones(struct apply *ap, const struct record_expunge *r, struct uid_range range,
+                  struct err *e)
+{
+	uint64_t had;
+
+	for (uint64_t from = range.first; from <= range.last; from = had + 1) {
+		struct uid_range run = { (mail_uid)from, range.last };
+		enum rc rc = find_tombstone(ap, r->mailbox, run, &had, e);
+
+		run.last = (mail_uid)(had - 1);
+		if (rc == RC_OK && from < had)
+			rc = insert_run(ap, r, run, e);
+		if (rc != RC_OK)
+			return rc;
+	}
+	return RC_OK;
+}
+
+static enum rc
+expunge_range(struct apply *ap, const struct record_expunge *r, struct uid_range range,
+              struct err *e)
+{
+	const struct db_arg args[] = { DB_NUM(r->mailbox), DB_NUM(range.first), DB_NUM(range.last) };
+	enum rc rc = insert_tombstones(ap, r, range, e);
+
 	if (rc == RC_OK)
 		rc = db_run(ap->db,
 		            "DELETE FROM message WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3", args,

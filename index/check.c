@@ -339,6 +339,9 @@ static const struct table tables[] = {
 	{ "expunged", MAILBOX_NAME, 2,
 	  "SELECT m.mailbox, m.uid, m.modseq, m.seenmodseq, " MESSAGE_FIELDS
 	  " FROM expunged m" MESSAGE_KEYWORDS " ORDER BY m.mailbox, m.uid" },
+	{ "expunge_run", MAILBOX_NAME, 2,
+	  "SELECT mailbox, modseq, sum(last - first + 1), sum((last - first + 1) * (first + last))"
+	  " FROM expunge_run GROUP BY mailbox, modseq ORDER BY mailbox, modseq" },
 	{ "secret", NULL, 2, "SELECT 0, name, value FROM secret ORDER BY name" },
 	{ "delivery", NULL, 3,
 	  "SELECT 0, CAST(hex(key) AS BLOB), session, at, until FROM delivery ORDER "

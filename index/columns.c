@@ -506,12 +506,18 @@ begin_fill(struct volume *v, struct columns *c, const struct mailbox_info *now, 
 	return columns_make_room(v, c, now->exists + now->exists / 8 + 64, e);
 }
 
+static size_t
+seek_any(const struct columns *c, size_t from, uint64_t uid)
+{
+	return uid <= UINT32_MAX ? seek(c, from, (mail_uid)uid) : c->count;
+}
+
 static enum rc
 drop_expunged(struct columns *c, struct db *db, struct err *e)
 {
 	sqlite3_stmt *q = db_query(db,
-	                           "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2"
-	                           " ORDER BY uid",
+	                           "SELECT first, last FROM expunge_run"
+	                           " WHERE mailbox=?1 AND modseq > ?2 ORDER BY first",
 	                           DB_ARGS(DB_NUM(c->mailbox), DB_NUM(c->modseq)), e);
 	size_t from = 0, to = 0;        /* rows below `from` were looked at, and `to` of them stay */
 	enum db_step step;
@@ -519,13 +525,12 @@ drop_expunged(struct columns *c, struct db *db, struct err *e)
 	if (q == NULL)
 		return e->code;
 	while ((step = db_next(db, q, e)) == DB_ROW) {
-		uint64_t uid = db_u64(q, 0);
-		size_t i = uid <= UINT32_MAX ? seek(c, from, (mail_uid)uid) : c->count;
+		size_t first = seek_any(c, from, db_u64(q, 0));
 
 		if (to < from)
-			memmove(&c->rows[to], &c->rows[from], (i - from) * sizeof *c->rows);
-		to += i - from;
-		from = i < c->count && c->rows[i].uid == uid ? i + 1 : i;
+			memmove(&c->rows[to], &c->rows[from], (first - from) * sizeof *c->rows);
+		to += first - from;
+		from = seek_any(c, first, db_u64(q, 1) + 1);
 	}
 	if (to < from)
 		memmove(&c->rows[to], &c->rows[from], (c->count - from) * sizeof *c->rows);

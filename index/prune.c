@@ -52,7 +52,8 @@ count_below(struct db *db, mailbox_id mailbox, mail_modseq floor, uint64_t *out,
 {
 	sqlite3_stmt *q;
 	enum rc rc = db_first(db, &q,
-	                      "SELECT count(*) FROM expunged WHERE mailbox=?1 AND modseq <= ?2",
+	                      "SELECT sum(last - first + 1) FROM expunge_run"
+	                      " WHERE mailbox=?1 AND modseq <= ?2",
 	                      DB_ARGS(DB_NUM(mailbox), DB_NUM(floor)), e);
 
 	if (rc != RC_OK)
@@ -68,6 +69,8 @@ static enum rc
 find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floor,
            uint64_t *dropped, struct err *e)
 {
+	enum db_step step = DB_FAIL;
+	uint64_t seen = 0;
 	struct db *db;
 	sqlite3_stmt *q;
 	enum rc rc = db_pool_borrow(p->v->pool, &db, e);
@@ -75,18 +78,21 @@ find_floor(struct prune *p, mailbox_id mailbox, uint64_t rows, mail_modseq *floo
 	*floor = 0;
 	if (rc != RC_OK)
 		return rc;
-	rc = db_first(db, &q,
-	    "SELECT modseq FROM (SELECT modseq, at FROM expunged INDEXED BY expunged_modseq"
-	    " WHERE mailbox=?1 ORDER BY modseq LIMIT ?2) WHERE at <= ?3 ORDER BY "
-	    "modseq DESC LIMIT 1",
-	    DB_ARGS(DB_NUM(mailbox), DB_NUM(rows), DB_NUM(p->before_s)), e);
-	if (rc == RC_OK) {
-		*floor = db_u64(q, 0);
-		db_end(q);
-		rc = count_below(db, mailbox, *floor, dropped, e);
+	q = db_query(db,
+	    "SELECT modseq, last - first + 1, at FROM expunge_run WHERE mailbox=?1 ORDER BY modseq",
+	    DB_ARGS(DB_NUM(mailbox)), e);
+	while (q != NULL && (step = db_next(db, q, e)) == DB_ROW && seen < rows) {
+		seen += db_u64(q, 1);
+		if (db_u64(q, 2) <= p->before_s)
+			*floor = db_u64(q, 0);
 	}
+	if (step == DB_ROW)
+		db_end(q);
+	rc = step == DB_FAIL ? e->code : RC_OK;
+	if (rc == RC_OK && *floor > 0)
+		rc = count_below(db, mailbox, *floor, dropped, e);
 	db_pool_return(p->v->pool, &db);
-	return rc == RC_NOT_FOUND ? RC_OK : rc;
+	return rc;
 }
 
 static enum rc

@@ -119,6 +119,34 @@ mailbox_uids(struct db *db, mailbox_id mailbox, mail_uid end, struct uid_set *ou
 		out, e);
 }
 
+/* What was expunged with a MODSEQ above that, below a UID. */
+static enum rc
+add_expunged(struct db *db, mailbox_id mailbox, mail_modseq since, mail_uid end,
+             struct uid_set *out, struct err *e)
+{
+	sqlite3_stmt *q = db_query(db,
+	    "SELECT first, last FROM expunge_run WHERE mailbox=?1 AND modseq > ?2 AND first < ?3",
+	    DB_ARGS(DB_NUM(mailbox), DB_NUM(since), DB_NUM(end)), e);
+	enum db_step step;
+
+	if (q == NULL)
+		return e->code;
+	while ((step = db_next(db, q, e)) == DB_ROW) {
+		mail_uid first = 0, last = 0;
+		enum rc rc = uid_from_row(q, 0, &first, e);
+
+		if (rc == RC_OK)
+			rc = uid_from_row(q, 1, &last, e);
+		if (rc == RC_OK && !add_below(out, first, last, end))
+			rc = err_set(e, RC_LIMIT, "more than %zu ranges of UIDs", out->max);
+		if (rc != RC_OK) {
+			db_end(q);
+			return rc;
+		}
+	}
+	return step == DB_DONE ? RC_OK : e->code;
+}
+
 enum rc
 volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_modseq modseq,
                  struct uid_set *out, struct err *e)
@@ -133,13 +161,7 @@ volume_read_view(struct volume *v, mailbox_id mailbox, mail_uid uidnext, mail_mo
 	rc = mailbox_uids(db, mailbox, uidnext, out, e);
 	/* What was expunged later than the view existed in it. */
 	if (rc == RC_OK)
-		rc = add_uids(db,
-		              db_query(db,
-		                       "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 "
-		                       "AND uid < ?3",
-		                       DB_ARGS(DB_NUM(mailbox), DB_NUM(modseq), DB_NUM(uidnext)),
-		                       e),
-		              out, e);
+		rc = add_expunged(db, mailbox, modseq, uidnext, out, e);
 	db_pool_return(v->pool, &db);
 	return rc;
 }
@@ -254,10 +276,7 @@ read_vanished(struct db *db, mailbox_id mailbox, const struct since *s, struct v
 
 	if (s->expunged < out->now.expunge_floor)
 		return read_absent(db, mailbox, uidnext, &out->vanished, e);
-	return add_uids(db,
-	    db_query(db, "SELECT uid FROM expunged WHERE mailbox=?1 AND modseq > ?2 AND uid < ?3",
-	        DB_ARGS(DB_NUM(mailbox), DB_NUM(s->expunged), DB_NUM(s->uidnext)), e),
-	    &out->vanished, e);
+	return add_expunged(db, mailbox, s->expunged, s->uidnext, &out->vanished, e);
 }
 
 static enum rc

@@ -2,8 +2,8 @@
 #include "index/schema.h"
 
 /* kw is a kwset id, 0 for none. An expunged row's modseq is that of its expunge, seenmodseq the one
- * it had before, `at` when it was expunged (seconds since 1970). The summary stands last in its
- * row: it alone may need overflow pages. */
+ * it had before. expunge_run has which UIDs went with which MODSEQ, each once, and `at` when that was
+ * (seconds since 1970). The summary stands last in its row: it alone may need overflow pages. */
 static const char tables[] =
 	"CREATE TABLE meta(one INTEGER PRIMARY KEY, schema INTEGER, volume BLOB, takeover INTEGER,"
 	" applied INTEGER, synced INTEGER, uidvalidity INTEGER, blobs INTEGER, expunged INTEGER,"
@@ -39,8 +39,11 @@ static const char tables[] =
 
 	"CREATE TABLE expunged(mailbox INTEGER, uid INTEGER, modseq INTEGER, seenmodseq INTEGER,"
 	" flags INTEGER, kw INTEGER, blob INTEGER, internaldate INTEGER, zone INTEGER,"
-	" savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER, at INTEGER,"
+	" savedate INTEGER, savezone INTEGER, threadid INTEGER, size INTEGER,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
+
+	"CREATE TABLE expunge_run(mailbox INTEGER, modseq INTEGER, first INTEGER, last INTEGER,"
+	" at INTEGER, PRIMARY KEY(mailbox, modseq, first)) WITHOUT ROWID;"
 
 	"CREATE TABLE uidl(mailbox INTEGER, uid INTEGER, text BLOB,"
 	" PRIMARY KEY(mailbox, uid)) WITHOUT ROWID;"
@@ -65,8 +68,7 @@ static const char tables[] =
 _Static_assert(SEG_BODY == 1, "the SQL above names it");
 
 static const char indexes[] =
-	"CREATE INDEX IF NOT EXISTS message_changed ON message(mailbox, modseq) WHERE changed;"
-	"CREATE INDEX IF NOT EXISTS expunged_modseq ON expunged(mailbox, modseq);";
+	"CREATE INDEX IF NOT EXISTS message_changed ON message(mailbox, modseq) WHERE changed;";
 
 enum rc
 schema_create(struct db *db, struct err *e)

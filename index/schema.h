@@ -11,7 +11,7 @@
 #include "index/db.h"
 #include "store/types.h"
 
-#define SCHEMA_VERSION 11u
+#define SCHEMA_VERSION 12u
 
 struct index_meta {
 	uint32_t schema;

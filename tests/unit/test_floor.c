@@ -2,6 +2,8 @@
  * is told of them. */
 #include "tests/unit/volume_fixture.h"
 
+#include <sqlite3.h>
+
 #define MESSAGES 64u
 
 static account_id anna;
@@ -120,10 +122,34 @@ test_below_the_floor_all_that_is_absent_is_told(void **state)
 		/* no UID that was never given */
 		assert_string_equal(vanished_since(a, 5000), "3:4,10,60:64");
 		assert_string_equal(vanished_since(b, 65), "60:64");
+		assert_string_equal(vanished_since(b, 62), "60:61");
+		assert_string_equal(vanished_since(b, 60), "");
 		assert_string_equal(vanished_since(c, 65), "");
 		check_sound();
 		rebuild();
 	}
+}
+
+static void
+test_check_compares_runs(void **state)
+{
+	struct check_report rep = { NULL, fx_check_found };
+	struct check_result r;
+	struct err e = ERR_INIT;
+	char path[300];
+	sqlite3 *db;
+
+	(void)state;
+	(void)fx_expunge(inbox, 3, 4);
+	(void)fx_expunge(inbox, 10, 12);
+	check_sound();
+	(void)snprintf(path, sizeof path, "%s/index.db", fx_dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "UPDATE expunge_run SET last = 11 WHERE first = 10", NULL,
+	                              NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
+	assert_int_equal(r.differences, 1);
 }
 
 static void
@@ -361,6 +387,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_below_the_floor_all_that_is_absent_is_told, setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(test_check_compares_runs, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_floor_only_grows, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_rename_keeps_the_floor, setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(test_prune_keeps_the_newest, setup, fx_teardown),

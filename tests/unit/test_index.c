@@ -283,7 +283,9 @@ test_expunged_without_their_messages(void **state)
 	assert_int_equal(apply(4, messages(2, 8, &one)), RC_OK);
 	assert_int_equal(apply(5, r), RC_OK);
 	assert_int_equal(ap.meta.expunged, 4);
-	assert_int_equal(number("SELECT count(*) FROM expunged WHERE modseq = 500 AND at = 77"), 4);
+	assert_int_equal(number("SELECT count(*) FROM expunged WHERE modseq = 500"), 4);
+	assert_int_equal(number("SELECT count(*) FROM expunge_run WHERE modseq = 500 AND at = 77"),
+	                 2);
 	assert_int_equal(number("SELECT count(*) FROM expunged WHERE blob = 0"), 3);
 	assert_int_equal(number("SELECT blob FROM expunged WHERE uid = 8"), 3);
 	assert_int_equal(number("SELECT uidnext * 1000 + highestmodseq FROM mailbox"), 10500);
@@ -457,6 +459,84 @@ test_expunge_all_but_the_last(void **state)
 	expunge_many(2, 11 + MANY - 2);
 }
 
+static enum rc
+expunge(log_lsn lsn, mail_modseq modseq, mail_uid first, mail_uid last)
+{
+	const struct uid_range gone[] = { { first, last } };
+	struct record r = { .type = RECORD_EXPUNGE, .u.expunge = { 2, modseq, gone, 1 } };
+
+	return apply(lsn, r);
+}
+
+/* The runs have each UID that has a tombstone, and no other, with its MODSEQ. */
+static void
+assert_runs(uint64_t count)
+{
+	assert_int_equal(number("SELECT count(*) FROM expunge_run"), count);
+	assert_int_equal(number("SELECT coalesce(sum(last - first + 1), 0) FROM expunge_run"),
+	                 ap.meta.expunged);
+	assert_int_equal(number("SELECT count(*) FROM expunged x JOIN expunge_run g ON"
+	                        " g.mailbox = x.mailbox AND g.modseq = x.modseq"
+	                        " AND x.uid BETWEEN g.first AND g.last"),
+	                 ap.meta.expunged);
+}
+
+static void
+test_expunged_again_keeps_its_tombstone(void **state)
+{
+	(void)state;
+	begin_many();
+	assert_int_equal(expunge(6, 1000, 20, 22), RC_OK);
+	assert_int_equal(expunge(7, 1001, 30, 30), RC_OK);
+	assert_int_equal(expunge(8, 1002, 19, 32), RC_OK);
+	assert_runs(5);
+	assert_int_equal(number("SELECT sum(uid) FROM expunged WHERE modseq = 1000"), 63);
+	assert_int_equal(expunge(9, 1003, 20, 30), RC_OK);
+	assert_runs(5);
+	assert_int_equal(expunge(10, 1004, UINT32_MAX - 1, UINT32_MAX - 1), RC_OK);
+	assert_runs(6);
+}
+
+static void
+test_runs_go_with_floor_and_mailbox(void **state)
+{
+	struct record r = mailbox(2, 1, "INBOX");
+
+	(void)state;
+	begin_many();
+	assert_int_equal(expunge(6, 1000, 30, 39), RC_OK);
+	assert_int_equal(expunge(7, 1001, 20, 25), RC_OK);
+	assert_int_equal(expunge(8, 1002, 26, 29), RC_OK);
+	r.u.mailbox.expunge_floor = 1001;
+	assert_int_equal(apply(9, r), RC_OK);
+	assert_runs(1);
+	assert_int_equal(ap.meta.expunged, 4);
+	assert_int_equal(number("SELECT min(uid) FROM expunged"), 26);
+	r.u.mailbox.deleted = true;
+	assert_int_equal(apply(10, r), RC_OK);
+	assert_runs(0);
+}
+
+/* A rebuild meets floors before and after what they are about. */
+static void
+test_tidy_drops_runs(void **state)
+{
+	struct record r = mailbox(2, 1, "INBOX");
+	struct err e = ERR_INIT;
+
+	(void)state;
+	begin_many();
+	ap.bulk = true;
+	r.u.mailbox.expunge_floor = 1000;
+	assert_int_equal(apply(6, r), RC_OK);
+	assert_int_equal(expunge(7, 1000, 30, 39), RC_OK);
+	assert_int_equal(expunge(8, 1001, 20, 25), RC_OK);
+	assert_int_equal(db_exec(db, "INSERT INTO expunge_run VALUES(99, 5, 1, 2, 0)", &e), RC_OK);
+	assert_int_equal(index_tidy(&volume, db, &ap.meta, &e), RC_OK);
+	assert_runs(1);
+	assert_int_equal(ap.meta.expunged, 6);
+}
+
 /* Records that none of ours would be: named, skipped by a replay. */
 static void
 test_nonsense_is_refused(void **state)
@@ -609,6 +689,8 @@ main(void)
 		CASE(test_expunge_all_of_many),
 		CASE(test_expunge_all_but_the_first), CASE(test_expunge_all_but_the_last),
 		CASE(test_expunge_all_in_ranges), CASE(test_rekeyed),
+		CASE(test_expunged_again_keeps_its_tombstone),
+		CASE(test_runs_go_with_floor_and_mailbox), CASE(test_tidy_drops_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
