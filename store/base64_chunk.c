@@ -65,7 +65,7 @@ deflate_payload(struct codec *c, const struct parts *p, int level, uint8_t *out)
 size_t
 base64_pack(struct codec *c, struct slice raw, int level, uint8_t *out)
 {
-	uint8_t *payload = codec_room(c, ROOM_OCTETS);
+	uint8_t *payload = out + HEAD, *spare = codec_room(c, ROOM_OCTETS);
 	struct parts p;
 	size_t n;
 
@@ -80,14 +80,13 @@ base64_pack(struct codec *c, struct slice raw, int level, uint8_t *out)
 	                    payload + p.lines.front);
 	memcpy(payload + p.lines.front + n, raw.ptr + raw.len - p.back, p.back);
 	p.payload = slice_of(payload, payload_len(&p));
-	if (!is_made_again(raw, &p.lines, payload + p.lines.front, out))
+	if (!is_made_again(raw, &p.lines, payload + p.lines.front, spare))
 		return 0;
-	n = deflate_payload(c, &p, level, out + HEAD);
+	n = deflate_payload(c, &p, level, spare);
 	put_head(out, &p, n > 0 ? FORM_DEFLATED : 0);
-	if (n == 0) {
-		n = p.payload.len;
-		memcpy(out + HEAD, payload, n);
-	}
+	if (n == 0)
+		return HEAD + p.payload.len;
+	memcpy(payload, spare, n);
 	return HEAD + n;
 }
 
