@@ -304,8 +304,8 @@ check_log(struct check *c, struct err *e)
 	" ON a.id = m.account WHERE m.id = ?1"
 
 /* The first `keys` columns order the rows; the first is an object's id (0: it has none, and is told
- * by the second), and `owner` finds what it is called. A second that
- * is a number is a UID, but for a table that is_counted. */
+ * by the second), and `owner` finds what it is called. What a second is that
+ * is a number: see number_of. */
 struct table {
 	const char *name;
 	const char *owner;
@@ -362,6 +362,12 @@ static bool
 is_counted(const struct table *t)
 {
 	return strcmp(t->name, "thread") == 0;
+}
+
+static const char *
+number_of(const struct table *t)
+{
+	return strcmp(t->name, "expunge_run") == 0 ? "MODSEQ" : "UID";
 }
 
 static int
@@ -427,7 +433,7 @@ report_row(struct check *c, const struct table *t, sqlite3_stmt *row, const char
 	if (t->owner != NULL)
 		name_object(c, t->owner, id, name, sizeof name);
 	if (t->keys > 1 && sqlite3_column_type(row, 1) == SQLITE_INTEGER) {
-		(void)snprintf(second, sizeof second, " UID %llu",
+		(void)snprintf(second, sizeof second, " %s %llu", number_of(t),
 		               (unsigned long long)db_u64(row, 1));
 	} else if (t->keys > 1) {
 		struct slice key = db_bytes(row, 1);

@@ -4,7 +4,8 @@
 
 #include <sqlite3.h>
 
-#define MESSAGES 64u
+#define MESSAGES  64u
+#define FOUND_MAX 600u
 
 static account_id anna;
 static mailbox_id inbox;
@@ -131,9 +132,17 @@ test_below_the_floor_all_that_is_absent_is_told(void **state)
 }
 
 static void
+note_found(void *arg, const struct check_finding *f)
+{
+	(void)snprintf(arg, FOUND_MAX, "%s", f->what);
+}
+
+static void
 test_check_compares_runs(void **state)
 {
-	struct check_report rep = { NULL, fx_check_found };
+	char found[FOUND_MAX] = "", want[60];
+	struct check_report rep = { found, note_found };
+	mail_modseq gone;
 	struct check_result r;
 	struct err e = ERR_INIT;
 	char path[300];
@@ -141,7 +150,7 @@ test_check_compares_runs(void **state)
 
 	(void)state;
 	(void)fx_expunge(inbox, 3, 4);
-	(void)fx_expunge(inbox, 10, 12);
+	gone = fx_expunge(inbox, 10, 12);
 	check_sound();
 	(void)snprintf(path, sizeof path, "%s/index.db", fx_dir);
 	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
@@ -150,6 +159,8 @@ test_check_compares_runs(void **state)
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 	assert_int_equal(volume_check(fx_v, &rep, NULL, NULL, &r, &e), RC_OK);
 	assert_int_equal(r.differences, 1);
+	(void)snprintf(want, sizeof want, "(anna/INBOX) MODSEQ %llu: ", (unsigned long long)gone);
+	assert_non_null(strstr(found, want));
 }
 
 static void
