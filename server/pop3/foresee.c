@@ -126,7 +126,7 @@ pop3_foreseen_take(struct pop3 *p)
 	struct pop3_transfer *t = &a->transfer;
 	bool done;
 
-	if (!a->is_long || a->row != p->row || t->place.size - t->at > HERE_MAX)
+	if (!a->is_long || a->row != p->row || t->place.size - t->at > HERE_MAX || pop3_transfer_is_slow(t))
 		return false;
 	if (t->at < t->place.size)
 		session_took_long(p->s);

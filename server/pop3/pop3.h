@@ -170,6 +170,8 @@ enum step_result  pop3_step_retr(struct pop3 *p);
 /* RETR of a message begins, which row describes as pop3_find_message found it; what it needs lies in the arena. */
 MUST_USE enum rc  pop3_transfer_open(const struct pop3 *p, struct pop3_transfer *t, const struct message_row *row,
                                      struct arena *a, struct err *e);
+/* Headers that are still to be said may take long to put into ASCII: not for a reactor. */
+bool              pop3_transfer_is_slow(const struct pop3_transfer *t);
 /* Its next 64 KiB or less, stuffed. Pool; reactor, without waiting. */
 MUST_USE enum rc  pop3_transfer_piece(const struct pop3 *p, struct pop3_transfer *t, struct buf *out, struct err *e);
 void              pop3_transfer_end(const struct pop3_transfer *t, struct buf *out);

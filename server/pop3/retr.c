@@ -21,6 +21,7 @@
 #define PIECE_MAX  65536u
 #define NOW_MAX    262144u        /* of a message that is answered on the reactor */
 #define VERIFY_LEN (1u << 20)
+#define HEADER_NOW 16384u         /* of headers that may have to be put into ASCII there: some 1 ms */
 #define HEADER_MAX (64u << 10)  /* a larger one is not put into ASCII: [UTF8] */
 #define ASCII_MAX  (40 * HEADER_MAX)    /* what becomes of it: addresses of one letter get some
                                          * 30 times as long */
@@ -371,12 +372,25 @@ pop3_transfer_open(const struct pop3 *p, struct pop3_transfer *t, const struct m
 	return p->utf8 ? RC_OK : find_headers(t, row, a, e);
 }
 
+bool
+pop3_transfer_is_slow(const struct pop3_transfer *t)
+{
+	uint64_t octets = 0;
+
+	for (uint32_t i = t->part; i < t->nparts; i++)
+		if (t->parts[i].header_off >= t->at)
+			octets += t->parts[i].header_len;
+	return octets > HEADER_NOW;
+}
+
 enum rc
 pop3_put_message(struct pop3 *p, const struct message_row *row, struct buf *out, struct err *e)
 {
 	struct pop3_transfer *t = &p->transfer;
 	enum rc rc = pop3_transfer_open(p, t, row, &p->arena, e);
 
+	if (rc == RC_OK && nowait_is_on() && pop3_transfer_is_slow(t))
+		return nowait_refuse(e);
 	while (rc == RC_OK && t->at < t->place.size)
 		rc = pop3_transfer_piece(p, t, out, e);
 	if (rc == RC_OK)

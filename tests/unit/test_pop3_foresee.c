@@ -223,6 +223,26 @@ octets_of_wide(struct session *s, unsigned number)
 	return imap_received(s).len - slice_find_byte(imap_received(s), '\n') - strlen("\n\r\n.\r\n");
 }
 
+/* Wide headers are put into ASCII on the pool, not all at once on the reactor. */
+static void
+test_wide_takes_steps(void **state)
+{
+	unsigned first = deliver_wide_mail(*state, 200);
+
+	for (unsigned turns = 0; turns < 3; turns++) {
+		struct session *s = login_to_foresee(*state);
+		struct pop3 *p = imap_session_state(s);
+		unsigned steps;
+
+		retr(s, first - 1);
+		(void)foresee(p, turns);
+		steps = imap_steps(s);
+		(void)octets_of_wide(s, first);
+		assert_true(imap_steps(s) > steps);
+		imap_disconnect(&s);
+	}
+}
+
 /* All of it can be kept but its end. */
 static void
 test_foreseen_full(void **state)
@@ -280,6 +300,7 @@ main(void)
 		cmocka_unit_test(test_foreseen),
 		cmocka_unit_test(test_foreseen_in_vain),
 		cmocka_unit_test(test_foreseen_refused),
+		cmocka_unit_test(test_wide_takes_steps),
 		cmocka_unit_test(test_foreseen_full),
 	};
 
