@@ -5,7 +5,7 @@
  * have no sums, and only records decide what is deleted. So the log is read from the oldest
  * suspect's epoch on; what no record there names is removed. That is the log of the last run, and
  * only if it left a suspect; if it is long, the suspects stay and are told. Nothing is removed
- * while damage may hide a record, nor when anything here fails: space is lost at worst.
+ * while damage or a segment that was put aside may hide a record, nor when anything here fails: space is lost at worst.
  */
 #include "index/volume_impl.h"
 
@@ -104,7 +104,7 @@ orphans_drop(struct volume *v)
 	struct err e = ERR_INIT;
 	enum rc rc = RC_OK;
 
-	if (v->apply.meta.damaged || atomic_load(&v->damage) > 0)
+	if (v->apply.meta.damaged || atomic_load(&v->damage) > 0 || log_has_kept(v->log))
 		return;
 	if (log_list_bodies(v->log, &s.ids, &s.count, &e) == RC_OK && ask_index(&s) &&
 	    s.count > 0) {

@@ -4,7 +4,7 @@
  * - acquire fences every earlier owner and raises the epoch durably; it is the only way to open for writing, and
  *   reacquire is the same for an owner whose handle died.
  * - A segment is made once, appended to by the epoch that made it, sealed at a length, never changed after; it counts
- *   only when the root lists it. A name is never used twice. Nothing is renamed or truncated.
+ *   only when the root lists it. A name is never used twice. Nothing that is listed is renamed or truncated.
  * - One append or sync under way per volume. They answer through a callback, as a remote backend's come later; the file
  *   backend calls it before it returns. The callback must not block.
  * - Nobody above knows paths, or whether this is remote.
@@ -65,6 +65,7 @@ struct root {
 	uint64_t  compacted_us;         /* when that was */
 	struct seg_id *dropped;         /* pieces that count no more and are still on disk; heap */
 	uint32_t  dropped_count;
+	uint32_t  kept;                 /* not stored: segments that were put aside */
 	unsigned  bad_slots;            /* not stored: how many copies of the root did not hold when it was read */
 };
 
@@ -184,8 +185,6 @@ struct backend_ops {
 	 * body_abort: durable then, and listed nowhere until root_change names it. Any thread. */
 	enum rc (*segment_put)(struct backend *b, const struct seg_id *id, struct slice header,
 	                       struct backend_body **out, struct err *e);
-	/* Every segment there is, listed or not, in any order; heap. */
-	enum rc (*segment_list)(struct backend *b, struct seg_id **ids, size_t *count, struct err *e);
 	/* APPEND_REFUSED: the root is not as the change expects it, or the head has no room; nothing changed.
 	 * APPEND_DEAD: the old root or the new one counts. */
 	enum append_outcome (*root_change)(struct backend *b, const struct root_change *c,

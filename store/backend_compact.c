@@ -30,12 +30,6 @@ file_segment_put(struct backend *base, const struct seg_id *id, struct slice hea
 	return rc;
 }
 
-enum rc
-file_segment_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e)
-{
-	return piece_list(file_backend_of(base)->logfd, SEG_LOG, ids, count, e);
-}
-
 enum append_outcome
 file_root_change(struct backend *base, const struct root_change *c, struct err *e)
 {
@@ -91,23 +85,4 @@ file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve)
 	*reserve = b->have_reserve && fstat(b->reservefd, &st) == 0 ? (uint64_t)st.st_blocks * 512
 	                                                            : 0;
 	return space_measure(b->volfd, &disk, bytes);
-}
-
-/* ---- at the start ---- */
-
-/* A segment that was made and never listed holds nothing that was acknowledged. But an older copy
- * of the head may not list what the lost one did: then the log looks into them. */
-void
-file_drop_orphans(struct file_backend *b)
-{
-	struct seg_id *ids = NULL;
-	size_t count = 0;
-	struct err e;
-
-	if (b->root.bad_slots > 0 || piece_list(b->logfd, SEG_LOG, &ids, &count, &e) != RC_OK)
-		return;
-	for (size_t i = 0; i < count; i++)
-		if (!root_names(&b->root, &ids[i]))
-			(void)piece_remove(b->logfd, &ids[i]);
-	free(ids);
 }

@@ -1,5 +1,5 @@
 /* backend_file - a volume in a local directory: `head`, `reserve`, `log/s-SEQ-EPOCH.seg`,
- * `log/b-EPOCH-N.blob`.
+ * `log/b-EPOCH-N.blob`, and what was put aside, `log/s-SEQ-EPOCH.kept`.
  *
  * Invariants:
  * - The lock on `head` is liveness only; what fences is the epoch in it. It is an
@@ -349,6 +349,8 @@ file_acquire(
 	if (rc == RC_OK)
 		rc = load_root(b, how->mode, e);
 	if (rc == RC_OK && how->mode == LOG_WRITE)
+		rc = file_keep_orphans(b, e);
+	if (rc == RC_OK && how->mode == LOG_WRITE)
 		rc = raise_epoch(b, how->takeover_id, e);
 	if (rc != RC_OK) {
 		file_release(&base);
@@ -358,6 +360,7 @@ file_acquire(
 		file_drop_orphans(b);
 		(void)refill_reserve(b);
 	}
+	b->root.kept = file_count_kept(b);
 	b->body_epoch = b->root.epoch;
 	*out = base;
 	return RC_OK;
@@ -381,6 +384,7 @@ file_reacquire(struct backend *base, uint64_t takeover_id, struct err *e)
 	rc = head_read(b->headfd, &fresh, &generation, &bad_slots, e);
 	if (rc != RC_OK)
 		return rc;
+	fresh.kept = b->root.kept;
 	root_fini(&b->root);
 	b->root = fresh;
 	b->generation = generation;
@@ -738,7 +742,6 @@ const struct backend_ops backend_file = {
 	.body_abort = file_body_abort,
 	.body_count = file_body_count,
 	.segment_put = file_segment_put,
-	.segment_list = file_segment_list,
 	.root_change = file_root_change,
 	.reap = file_reap,
 	.room = file_room,

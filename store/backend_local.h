@@ -58,13 +58,17 @@ enum rc file_body_remove(struct backend *base, const struct seg_id *id, struct e
 /* backend_compact.c: the same. */
 enum rc file_segment_put(struct backend *base, const struct seg_id *id, struct slice header,
                          struct backend_body **out, struct err *e);
-enum rc file_segment_list(struct backend *base, struct seg_id **ids, size_t *count, struct err *e);
 enum append_outcome file_root_change(struct backend *base, const struct root_change *c,
                                      struct err *e);
 enum rc file_reap(struct backend *base, const struct seg_id *ids, uint32_t count, struct err *e);
 bool    file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve);
-/* Remove segments that the root does not name, if both copies of it hold: see orphan.c. For an owner who has just taken
- * over. */
-void    file_drop_orphans(struct file_backend *b);
+
+/* backend_orphan.c: segments that the root does not list. */
+/* One copy of the root is lost, and the other may be older: put aside what may hold more than the log, and raise the epoch
+ * past all names. For an owner who is about to take over. */
+MUST_USE enum rc file_keep_orphans(struct file_backend *b, struct err *e);
+/* If both copies hold remove them. For an owner who has just taken over. */
+void     file_drop_orphans(struct file_backend *b);
+uint32_t file_count_kept(struct file_backend *b);       /* those that were put aside */
 
 #endif

@@ -97,11 +97,9 @@ seal_open(struct log *log, struct root *root, const struct seg_id *ours, log_lsn
 
 /* At the open: is every segment there, as long as it was sealed? Bytes are looked at when
  * they are read. */
-static bool
+static void
 look_at_segments(struct log *log, const struct root *root, const struct log_report *rep)
 {
-	bool all = true;
-
 	for (uint32_t i = 0; i < root->segment_count; i++) {
 		const struct root_segment *seg = &root->segments[i];
 		struct err e = ERR_INIT;
@@ -122,9 +120,7 @@ look_at_segments(struct log *log, const struct root *root, const struct log_repo
 		else if (len < seg->len)
 			report_found(rep, seg->id, len, seg->len - len, 0, seg->last_lsn,
 			    "the segment is shorter than the head says");
-		all = all && rc == RC_OK && len >= seg->len;
 	}
-	return all;
 }
 
 /* The log continues behind this root, all of which is sealed. Takes the root over. */
@@ -206,7 +202,6 @@ open_backend(
 	const struct backend_ops *ops = p->backend != NULL ? p->backend : &backend_file;
 	struct backend_acquire how = { .mode = p->mode, .lock_wait_ms = p->lock_wait_ms };
 	struct root root = { .segments = NULL };
-	bool all = false;
 	enum rc rc;
 
 	rc = draw_takeover(&how.takeover_id, e);
@@ -222,14 +217,15 @@ open_backend(
 	if (rc == RC_OK && root.bad_slots > 0 && (root.flags & ROOT_COPY) == 0)
 		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0,
 		    "a copy of the head does not hold");
+	if (rc == RC_OK && root.kept > 0)
+		report_found(rep, (struct seg_id){ 0, root.epoch, SEG_LOG }, 0, 0, 0, 0,
+		    "a segment that no head lists was put aside, as it may hold mail: log/*.kept");
 	if (rc == RC_OK)
-		all = look_at_segments(log, &root, rep);
+		look_at_segments(log, &root, rep);
 	if (rc == RC_OK)
 		rc = seal_open(log, &root, NULL, ask_synced(log, &root, p), rep, e);
 	if (rc == RC_OK)
 		continue_from(log, &root);
-	if (rc == RC_OK && p->mode == LOG_WRITE && log->root.bad_slots > 0 && all)
-		orphans_drop_known(log);
 	root_fini(&root);
 	return rc;
 }

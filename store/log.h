@@ -125,6 +125,8 @@ size_t  log_batch_bytes(const struct log_batch *b);
  * ENOSPC from the first lack of space on, until there is room for the reserve and something beside it. */
 MUST_USE enum rc log_append(struct log *log, struct log_batch *b, bool unsynced, bool reserve_ok,
                             struct err *e);
+/* Were there segments at the start that a lost head may have listed? They were put aside, and may name bodies. */
+bool log_has_kept(const struct log *log);
 /* The disk was found full: see log_append. */
 bool log_is_starved(const struct log *log);
 /* Whether a batch without `reserve_ok` would be refused now for lack of space. Looks at the disk; any thread. */

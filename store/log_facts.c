@@ -121,6 +121,17 @@ log_is_dead(const struct log *log)
 	return dead;
 }
 
+bool
+log_has_kept(const struct log *log)
+{
+	bool kept;
+
+	lock(log);
+	kept = log->root.kept > 0;
+	unlock(log);
+	return kept;
+}
+
 void
 log_get_stats(struct log *log, struct log_stats *out)
 {

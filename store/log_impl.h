@@ -116,11 +116,8 @@ struct root_segment log_sealed_tail(const struct log *log);
 /* The handle is dead from here on. The writer's thread. */
 void log_set_dead(struct log *log);
 
-/* ---- orphan.c: the writer's thread, or the one that opens the log ---- */
+/* ---- orphan.c: the writer's thread ---- */
 
-/* One copy of the root is lost, and the other may be older: remove unlisted segments that say nothing the log does not
- * have. */
-void orphans_drop_known(struct log *log);
 /* The root may or may not list `first`, without which the others are of no use. */
 void orphans_doubt(struct log *log, const struct seg_id *first, const struct seg_id *others, uint32_t count);
 /* The root in memory is what is on disk: remove what it might have listed and does not. */

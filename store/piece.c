@@ -16,9 +16,9 @@
 void
 piece_name(const struct seg_id *id, char name[PIECE_NAME_LEN])
 {
-	if (id->kind == SEG_LOG)
-		snprintf(name, PIECE_NAME_LEN, "s-%llu-%u.seg", (unsigned long long)id->seq,
-		         id->epoch);
+	if (id->kind != SEG_BODY)
+		snprintf(name, PIECE_NAME_LEN, "s-%llu-%u.%s", (unsigned long long)id->seq,
+		         id->epoch, id->kind == SEG_LOG ? "seg" : "kept");
 	else
 		snprintf(name, PIECE_NAME_LEN, "b-%u-%llu.blob", id->epoch,
 		         (unsigned long long)id->seq);
@@ -69,8 +69,8 @@ parse_name(const char *name, enum seg_kind kind, struct seg_id *id)
 	unsigned epoch;
 	int got;
 
-	got = kind == SEG_LOG ? sscanf(name, "s-%19llu-%9u.", &seq, &epoch)
-	                      : sscanf(name, "b-%9u-%19llu.", &epoch, &seq);
+	got = kind != SEG_BODY ? sscanf(name, "s-%19llu-%9u.", &seq, &epoch)
+	                       : sscanf(name, "b-%9u-%19llu.", &epoch, &seq);
 	if (got != 2)
 		return false;
 	*id = (struct seg_id){ seq, epoch, kind };

@@ -1,4 +1,5 @@
-/* piece - the files of a local volume's log/ directory: segments `s-SEQ-EPOCH.seg` and bodies `b-EPOCH-N.blob`.
+/* piece - the files of a local volume's log/ directory: segments `s-SEQ-EPOCH.seg`, bodies `b-EPOCH-N.blob`, and segments
+ * that were put aside, `s-SEQ-EPOCH.kept`.
  *
  * `dirfd` is that directory. Names are never used twice, links are never followed. Any thread.
  */

@@ -36,6 +36,7 @@ struct seg_id {
 enum seg_kind {
 	SEG_LOG,                /* a segment of frames */
 	SEG_BODY,               /* an out-of-line blob body */
+	SEG_KEPT,               /* a segment put aside, that no log lists: backend_orphan.c */
 };
 
 /* Where a record or body lies: opaque to all above store/. */

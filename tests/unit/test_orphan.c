@@ -11,6 +11,7 @@
 
 static struct fs_ops failing;
 static atomic_int    head_writes, head_syncs;   /* counts down to the failure, which lasts; 0: none */
+static atomic_int    renames;                   /* the same, but it does not last */
 static atomic_bool   lasts;
 static ino_t         head_inode;
 
@@ -41,6 +42,16 @@ failing_fdatasync(int fd)
 	return fails(fd, &head_syncs) ? -1 : fs_posix.fdatasync(fd);
 }
 
+static int
+failing_rename(int from_dirfd, const char *from, int to_dirfd, const char *to)
+{
+	if (atomic_load(&renames) > 0 && strstr(to, ".kept") != NULL && atomic_fetch_sub(&renames, 1) == 1) {
+		errno = EIO;
+		return -1;
+	}
+	return fs_posix.rename(from_dirfd, from, to_dirfd, to);
+}
+
 static void
 head_path(char path[400])
 {
@@ -56,8 +67,9 @@ setup(void **state)
 	failing = fs_posix;
 	failing.pwritev = failing_pwritev;
 	failing.fdatasync = failing_fdatasync;
+	failing.rename = failing_rename;
 	fs = &failing;
-	head_writes = head_syncs = 0;
+	head_writes = head_syncs = renames = 0;
 	lasts = false;
 	if (fx_setup(state) != 0)
 		return 1;
@@ -70,14 +82,22 @@ setup(void **state)
 static int
 teardown(void **state)
 {
-	head_writes = head_syncs = 0;
+	head_writes = head_syncs = renames = 0;
 	(void)fx_teardown(state);
 	fs = &fs_posix;
 	return 0;
 }
 
+static bool
+ends_so(const char *name, const char *end)
+{
+	size_t len = strlen(name), n = strlen(end);
+
+	return len >= n && strcmp(name + len - n, end) == 0;
+}
+
 static unsigned
-count_files(const char *start)
+count_named(const char *start, const char *end)
 {
 	char path[400];
 	struct dirent *d;
@@ -88,9 +108,15 @@ count_files(const char *start)
 	dir = opendir(path);
 	assert_non_null(dir);
 	while ((d = readdir(dir)) != NULL)
-		n += strncmp(d->d_name, start, strlen(start)) == 0;
+		n += strncmp(d->d_name, start, strlen(start)) == 0 && ends_so(d->d_name, end);
 	closedir(dir);
 	return n;
+}
+
+static unsigned
+count_files(const char *start)
+{
+	return count_named(start, "");
 }
 
 static uint32_t
@@ -255,6 +281,39 @@ test_torn_head_behind_compaction(void **state)
 	}
 }
 
+/* The same while a new segment is listed: it is empty. */
+static void
+test_torn_head_under_a_new_segment(void **state)
+{
+	struct cf_served served;
+
+	for (unsigned slot = 0; slot < 2; slot++) {
+		mailbox_id box;
+		unsigned files;
+
+		if (slot > 0) {
+			(void)teardown(state);
+			(void)setup(state);
+		}
+		box = fill(&served);
+		lasts = true;
+		head_writes = 1;
+		for (uint32_t i = 0; i < 4; i++)
+			(void)fx_run(fx_make_append(&box, 1, cf_big_mail(40 + i, 25), 0, ""));
+		volume_close(&fx_v);
+		head_writes = 0;
+		lasts = false;
+		files = count_files("s-");
+		tear_slot(slot);
+		cf_open_small();
+		assert_int_equal(count_files("s-"), files - 1);
+		assert_int_equal(count_files("s-"), count_listed());
+		assert_int_equal(cf_served_check(&served, 0), 0);
+		cf_check_clean();
+		cf_served_drop(&served);
+	}
+}
+
 static void
 copy_head(bool back)
 {
@@ -264,27 +323,124 @@ copy_head(bool back)
 	assert_int_equal(system(cmd), 0);
 }
 
-/* The copy of the head that holds is an old one: what it does not list is all there is of that mail. */
+/* Mail that only a newer head lists: both its copies are lost, an old one holds. Returns how many bodies there are. */
+static unsigned
+lose_head_behind_mail(mailbox_id box)
+{
+	unsigned bodies;
+
+	volume_close(&fx_v);
+	copy_head(false);
+	cf_open_small();
+	for (uint32_t i = 0; i < 4; i++)
+		(void)fx_append(box, cf_big_mail(60 + i, 25), 0, "");
+	(void)fx_append(box, cf_big_mail(70, 2500), 0, "");
+	volume_close(&fx_v);
+	bodies = count_files("b-");
+	copy_head(true);
+	tear_slot(1);
+	return bodies;
+}
+
+static uint64_t
+damage_told(void)
+{
+	struct check_result r;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_check(fx_v, NULL, NULL, NULL, &r, &e), RC_OK);
+	return r.damage;
+}
+
+/* What an old head does not list is all there is of that mail: no start removes it, each tells of it, and new mail gets
+ * names and numbers of its own. */
 static void
 test_mail_beyond_an_old_head(void **state)
+{
+	struct cf_served served;
+	mailbox_id box = fill(&served);
+	unsigned bodies = lose_head_behind_mail(box), files = count_files("s-"), kept = 0;
+
+	(void)state;
+	for (unsigned start = 0; start < 3; start++) {
+		cf_open_small();
+		assert_true(damage_told() > 0);
+		if (start == 0) {
+			kept = count_named("s-", ".kept");
+			assert_int_equal(count_files("s-"), files);
+		}
+		assert_true(kept > 1);
+		assert_int_equal(count_named("s-", ".kept"), kept);
+		assert_int_equal(count_named("s-", ".seg"), count_listed());
+		assert_int_equal(cf_served_check(&served, 0), 0);
+		assert_int_equal(count_files("b-"), bodies + start);
+		for (uint32_t i = 0; i < 8; i++)
+			(void)fx_append(box, cf_big_mail(80 + 8 * start + i, 25), 0, "");
+		(void)fx_append(box, cf_big_mail(71 + start, 2500), 0, "");
+		assert_int_equal(cf_served_check(&served, 0), 0);
+		volume_close(&fx_v);
+	}
+	cf_served_drop(&served);
+}
+
+static void
+expect_no_start(void)
+{
+	const struct volume_params p = { .name = "v1", .path = fx_dir, .mode = VOLUME_WRITE };
+	struct err e = ERR_INIT;
+
+	assert_int_equal(volume_open(&p, &fx_v, &e), RC_IO);
+	fx_v = NULL;
+}
+
+/* The power fails again at that start, in any write of the head. */
+static void
+test_power_fails_again(void **state)
+{
+	for (int n = 1; n <= 2; n++) {
+		struct cf_served served;
+		mailbox_id box;
+		unsigned files;
+
+		if (n > 1) {
+			(void)teardown(state);
+			(void)setup(state);
+		}
+		box = fill(&served);
+		(void)lose_head_behind_mail(box);
+		files = count_files("s-");
+		head_writes = n;
+		expect_no_start();
+		assert_true(count_named("s-", ".kept") > 1);
+		assert_int_equal(count_files("s-"), files);
+		cf_open_small();
+		assert_int_equal(count_files("s-"), files);
+		(void)fx_append(box, cf_big_mail(80, 25), 0, "");
+		(void)fx_append(box, cf_big_mail(81, 2500), 0, "");
+		assert_int_equal(cf_served_check(&served, 0), 0);
+		cf_served_drop(&served);
+	}
+}
+
+/* One of several cannot be put aside: no start, nothing is lost, and the next start does it. */
+static void
+test_not_put_aside(void **state)
 {
 	struct cf_served served;
 	mailbox_id box = fill(&served);
 	unsigned files;
 
 	(void)state;
-	volume_close(&fx_v);
-	copy_head(false);
-	cf_open_small();
-	for (uint32_t i = 0; i < 4; i++)
-		(void)fx_append(box, cf_big_mail(60 + i, 25), 0, "");
-	volume_close(&fx_v);
+	(void)lose_head_behind_mail(box);
 	files = count_files("s-");
-	copy_head(true);
-	tear_slot(1);
-	cf_open_small();
+	renames = 2;
+	expect_no_start();
+	assert_int_equal(count_named("s-", ".kept"), 1);
 	assert_int_equal(count_files("s-"), files);
-	assert_true(count_listed() < files);
+	cf_open_small();
+	assert_true(count_named("s-", ".kept") > 1);
+	assert_int_equal(count_files("s-"), files);
+	assert_int_equal(count_named("s-", ".seg"), count_listed());
 	assert_int_equal(cf_served_check(&served, 0), 0);
 	cf_served_drop(&served);
 }
@@ -296,7 +452,10 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_head_fails_under_compaction, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_head_fails_under_a_new_segment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_torn_head_behind_compaction, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_torn_head_under_a_new_segment, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_mail_beyond_an_old_head, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_power_fails_again, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_put_aside, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
