@@ -61,36 +61,6 @@ add_implied(struct imap *im, struct fetch *f)
 	return !im->uid_command || im->uidonly || add_first(&f->req, FETCH_UID);
 }
 
-static bool
-is_section(const struct fetch_item *it)
-{
-	return it->kind == FETCH_SECTION || it->kind == FETCH_BINARY
-	       || it->kind == FETCH_BINARY_SIZE;
-}
-
-/* Is the log read for it? */
-static bool
-reads_log(const struct fetch_item *it)
-{
-	return is_section(it) || it->kind == FETCH_PREVIEW;
-}
-
-static void
-note_needs(struct fetch_request *r)
-{
-	r->only_flags = true;
-	for (size_t i = 0; i < r->count; i++) {
-		enum fetch_kind kind = r->items[i].kind;
-
-		r->reads_log = r->reads_log || reads_log(&r->items[i]);
-		if (kind != FETCH_UID && kind != FETCH_FLAGS && kind != FETCH_MODSEQ)
-			r->only_flags = false;
-	}
-	r->only_content = fetch_asks_content(r);
-	r->in_columns = fetch_suits_columns(r);
-	r->recalls = fetch_suits_recall(r);
-}
-
 /* fetch = "FETCH" SP sequence-set SP ("ALL" / "FULL" / "FAST" / fetch-att / "(" fetch-att *(SP
  * fetch-att) ")") [fetch-modifiers] [RFC 9051 s9, RFC 4466 s3] */
 static bool
@@ -107,7 +77,7 @@ parse_fetch(struct imap *im, struct cursor *c)
 		return false;
 	if (!add_implied(im, f))
 		return cur_limit(c, "fewer data items");
-	note_needs(&f->req);
+	fetch_note_needs(&f->req);
 	f->pieces = arena_array(&im->arena, f->req.count, sizeof *f->pieces);
 	if (f->pieces == NULL)
 		return cur_limit(c, "shorter command (memory limit)");
@@ -457,7 +427,7 @@ check_message(struct imap *im, struct fetch *f)
 	enum fetch_trouble t;
 
 	f->verified = 0;
-	while (f->item < f->req.count && !reads_log(&f->req.items[f->item]))
+	while (f->item < f->req.count && !fetch_reads_log(&f->req.items[f->item]))
 		f->item++;
 	if (f->item == f->req.count) {
 		f->phase = FETCH_HEAD;
@@ -545,7 +515,7 @@ write_item(struct imap *im, struct fetch *f)
 	f->rest = SLICE_NONE;
 	if (f->item > 0)
 		buf_append_byte(imap_out(im), ' ');
-	if (!is_section(&f->req.items[f->item])) {
+	if (!fetch_is_section(&f->req.items[f->item])) {
 		fetch_write_item(im, f, &f->req.items[f->item]);
 	} else if (!fetch_write_section(im, f, f->item, &stream)) {
 		return false;

@@ -62,6 +62,13 @@ struct fetch_item {
 	uint64_t        origin, length;
 };
 
+/* What the index's rows need not be read for, if it is in memory. */
+enum fetch_source {
+	FETCH_OF_COLUMNS,
+	FETCH_OF_SUMMARY,
+	FETCH_OF_REST,
+};
+
 struct fetch_request {
 	struct fetch_item *items;
 	size_t             count, room;
@@ -71,14 +78,20 @@ struct fetch_request {
 	bool               reads_log;           /* some item is made from the message itself */
 	bool               only_flags;          /* no item needs more than WANT_ONLY_FLAGS gives */
 	bool               only_content;        /* none more than WANT_ONLY_CONTENT gives */
-	bool               in_columns;          /* columns hold all that is asked for, */
-	bool               recalls;             /* or columns and summaries */
+	enum fetch_source  source;              /* of the item that has the farthest */
 };
 
 /* fetch-att list [RFC 9051 s6.4.5]. */
 bool fetch_parse_items(struct cursor *c, struct arena *a, struct fetch_request *out);
 /* Append one item of that kind; false when there are too many. */
 bool fetch_add_item(struct fetch_request *r, enum fetch_kind kind);
+
+/* fetch_needs.c */
+bool fetch_is_section(const struct fetch_item *it);
+/* Is the log read for it? */
+bool fetch_reads_log(const struct fetch_item *it);
+/* When all items are there. */
+void fetch_note_needs(struct fetch_request *r);
 
 struct fetch_modifiers {
 	bool        changedsince;       /* only messages with a MODSEQ above `since` */
@@ -211,7 +224,6 @@ void fetch_drop(struct imap *im);
 void fetch_write_item(struct imap *im, struct fetch *f, const struct fetch_item *item);
 
 /* fetch_columns.c */
-bool fetch_suits_columns(const struct fetch_request *r);
 /* A piece of the answer, or of making columns for it. False: rows are to be read next, of f->at_row.gap where there is
  * one. */
 bool fetch_from_columns(struct imap *im, struct fetch *f, enum rc *rc, struct err *e);
@@ -224,7 +236,6 @@ enum fetch_listed {
 enum fetch_listed fetch_columns_light(struct imap *im, const struct fetch *f);
 
 /* fetch_recall.c */
-bool fetch_suits_recall(const struct fetch_request *r);
 /* *done: the page under way, all of the set, is there. Else it is to be read; memory of its arena may be used. */
 MUST_USE enum rc fetch_recall_page(struct imap *im, struct fetch *f, uint32_t want, bool *done, struct err *e);
 

@@ -28,33 +28,6 @@
 
 static_assert(DIGITS_MAX + DATE_IMAP_LEN + 16 < ITEM_ROOM, "room for one item");
 
-bool
-fetch_suits_columns(const struct fetch_request *r)
-{
-	for (size_t i = 0; i < r->count; i++) {
-		switch (r->items[i].kind) {
-		case FETCH_UID:
-		case FETCH_FLAGS:
-		case FETCH_INTERNALDATE:
-		case FETCH_RFC822_SIZE:
-		case FETCH_MODSEQ:
-		case FETCH_SAVEDATE:
-			break;
-		case FETCH_ENVELOPE:
-		case FETCH_BODY:
-		case FETCH_BODYSTRUCTURE:
-		case FETCH_SECTION:
-		case FETCH_BINARY:
-		case FETCH_BINARY_SIZE:
-		case FETCH_EMAILID:
-		case FETCH_THREADID:
-		case FETCH_PREVIEW:
-			return false;
-		}
-	}
-	return true;
-}
-
 static bool
 may_make(const struct imap *im, uint64_t messages)
 {
@@ -65,7 +38,7 @@ may_make(const struct imap *im, uint64_t messages)
 static bool
 is_wanted(const struct fetch *f, uint64_t messages)
 {
-	return f->req.in_columns && !f->at_row.columns_left && messages >= USE_MIN;
+	return f->req.source == FETCH_OF_COLUMNS && !f->at_row.columns_left && messages >= USE_MIN;
 }
 
 enum fetch_listed

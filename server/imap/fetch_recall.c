@@ -11,33 +11,6 @@
 #define ROWS_MAX   64u          /* of a list */
 #define UNSAID_MAX 8u           /* ranges that are read; with more all is */
 
-bool
-fetch_suits_recall(const struct fetch_request *r)
-{
-	for (size_t i = 0; i < r->count; i++) {
-		switch (r->items[i].kind) {
-		case FETCH_UID:
-		case FETCH_FLAGS:
-		case FETCH_INTERNALDATE:
-		case FETCH_RFC822_SIZE:
-		case FETCH_MODSEQ:
-		case FETCH_SAVEDATE:
-		case FETCH_ENVELOPE:
-		case FETCH_BODY:
-		case FETCH_BODYSTRUCTURE:
-			break;
-		case FETCH_SECTION:
-		case FETCH_BINARY:
-		case FETCH_BINARY_SIZE:
-		case FETCH_EMAILID:
-		case FETCH_THREADID:
-		case FETCH_PREVIEW:
-			return false;
-		}
-	}
-	return r->needs_summary;
-}
-
 /* All of a lost message has no octets. */
 static bool
 is_said(const struct message_row *m)
@@ -95,7 +68,7 @@ complete(struct imap *im, struct fetch *f, uint32_t want, struct message_row *ro
 static bool
 is_wanted(const struct imap *im, const struct fetch *f)
 {
-	return f->req.recalls && nowait_is_on() && f->at_row.gap.first == 0 && f->at_row.next_uid == 1 &&
+	return f->req.source == FETCH_OF_SUMMARY && nowait_is_on() && f->at_row.gap.first == 0 && f->at_row.next_uid == 1 &&
 	       uid_set_size(&f->uids) <= ROWS_MAX && imap_is_quiet(im, false);
 }
 
