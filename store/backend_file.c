@@ -352,6 +352,8 @@ file_acquire(
 		rc = file_keep_orphans(b, e);
 	if (rc == RC_OK && how->mode == LOG_WRITE)
 		rc = raise_epoch(b, how->takeover_id, e);
+	if (rc == RC_OK)
+		rc = file_count_kept(b, e);
 	if (rc != RC_OK) {
 		file_release(&base);
 		return err_add(e, "%s", path);
@@ -360,7 +362,6 @@ file_acquire(
 		file_drop_orphans(b);
 		(void)refill_reserve(b);
 	}
-	b->root.kept = file_count_kept(b);
 	b->body_epoch = b->root.epoch;
 	*out = base;
 	return RC_OK;

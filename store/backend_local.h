@@ -68,7 +68,8 @@ bool    file_room(struct backend *base, uint64_t *bytes, uint64_t *reserve);
  * past all names. For an owner who is about to take over. */
 MUST_USE enum rc file_keep_orphans(struct file_backend *b, struct err *e);
 /* If both copies hold remove them. For an owner who has just taken over. */
-void     file_drop_orphans(struct file_backend *b);
-uint32_t file_count_kept(struct file_backend *b);       /* those that were put aside */
+void    file_drop_orphans(struct file_backend *b);
+/* How many were put aside, into the root. */
+MUST_USE enum rc file_count_kept(struct file_backend *b, struct err *e);
 
 #endif

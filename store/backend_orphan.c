@@ -38,17 +38,17 @@ file_drop_orphans(struct file_backend *b)
 	free(ids);
 }
 
-uint32_t
-file_count_kept(struct file_backend *b)
+enum rc
+file_count_kept(struct file_backend *b, struct err *e)
 {
 	struct seg_id *ids = NULL;
-	struct err e = ERR_INIT;
 	size_t count = 0;
+	enum rc rc = piece_list(b->logfd, SEG_KEPT, &ids, &count, e);
 
-	if (piece_list(b->logfd, SEG_KEPT, &ids, &count, &e) != RC_OK)
-		return 0;
+	if (rc == RC_OK)
+		b->root.kept = (uint32_t)count;
 	free(ids);
-	return (uint32_t)count;
+	return rc;
 }
 
 /* The last LSN that a listed segment is known to have; of an open one that is the last before it. 0: a segment is not

@@ -18,7 +18,7 @@ is_said(const struct message_row *m)
 	return m->summary.len > 0 && m->size > 0;
 }
 
-/* Those of n rows that are to be read, in `ranges`. False: too many. */
+/* Those of n rows that are to be read. False: too many. */
 static bool
 find_unsaid(const struct message_row *rows, size_t n, struct uid_set *out)
 {
